@@ -1,0 +1,126 @@
+"""Batch: what a method plans for, and where saliency is worked out once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mixviz.method import Saliency, lookup
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class Batch:
+    """Images as they are *before* normalisation, with what a method may ask of them.
+
+    Args:
+        images: (N, 3, H, W), uint8, or float in [0, 1]. Never changed.
+        labels: (N,) int64 or (N, C) soft; may be None where nothing asks for them.
+        network: the classifier that network-guided methods ask. It is called with normalised float images.
+        saliency: maps (N, H, W) to use instead of any detector's, e.g. cached or hand-painted ones.
+        mean, std: the data set's mean and standard deviation per channel: for the network's input and for fills.
+        errors: (C, C) non-negative; entry (i, j) weighs class j as a partner for class i
+            (RandSaliencyMix's ``partner="errors"``).
+
+    Raises:
+        TypeError, ValueError: a shape or dtype that cannot be mixed, with what was expected.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor | None = None,
+        network: Callable[[Tensor], Tensor] | None = None,
+        *,
+        saliency: Tensor | None = None,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+        errors: Tensor | None = None,
+    ) -> None:
+        if not isinstance(images, Tensor):
+            raise TypeError(f"images should be a torch.Tensor (N, 3, H, W); got {type(images).__name__}.")
+        if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape:
+            raise ValueError(f"images should be (N, 3, H, W) and not empty; got {tuple(images.shape)}.")
+        if images.dtype != torch.uint8 and not images.is_floating_point():
+            raise TypeError(f"images should be uint8, or float in [0, 1]; got {images.dtype}.")
+        n, _, *size = images.shape
+        if labels is not None and (labels.ndim not in (1, 2) or len(labels) != n):
+            raise ValueError(f"labels should be ({n},) or ({n}, C); got {tuple(labels.shape)}.")
+        if saliency is not None and tuple(saliency.shape) != (n, *size):
+            raise ValueError(f"saliency should be {(n, *size)}, one map per image; got {tuple(saliency.shape)}.")
+        self.images, self.labels, self.network, self.errors = images, labels, network, errors
+        self.size: tuple[int, int] = (size[0], size[1])
+        self.device = images.device
+        self._normal = mean, std
+        self._given = saliency
+        self._maps: dict[Saliency, Tensor] = {}
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @cached_property
+    def mean(self) -> Tensor:
+        """The data set's mean, (1, 3, 1, 1)."""
+        return self.tensor(np.asarray(self._normal[0], np.float32)).view(1, 3, 1, 1)
+
+    @cached_property
+    def std(self) -> Tensor:
+        """The data set's standard deviation, (1, 3, 1, 1)."""
+        return self.tensor(np.asarray(self._normal[1], np.float32)).view(1, 3, 1, 1)
+
+    def tensor(self, array: np.ndarray) -> Tensor:
+        """A host array as a tensor on the images' device, without waiting for the device."""
+        tensor = torch.from_numpy(np.require(array, requirements="CW"))  # copies broadcast arrays alone
+        if self.device.type == "cuda" and torch.cuda.is_available():
+            tensor = tensor.pin_memory()
+        return tensor.to(self.device, non_blocking=True)
+
+    def pixels(self) -> Tensor:
+        """The images as bytes, (N, 3, H, W) uint8: what the detectors of OpenCV are defined on.
+
+        Raises:
+            ValueError: float images outside [0, 1]. On an accelerator this is not checked, because reading the
+                range back would stall it (``MixTransform`` checks its first batch); values are clamped there.
+        """
+        if self.images.dtype == torch.uint8:
+            return self.images
+        images = self.images if self.images.dtype == torch.float64 else self.images.float()
+        if self.device.type == "cpu":
+            check_range(images)
+        return (images * 255).round_().clamp_(0, 255).to(torch.uint8)
+
+    def inputs(self) -> Tensor:
+        """The images as a network takes them: float, normalised by ``mean`` and ``std``."""
+        images = self.images / 255 if self.images.dtype == torch.uint8 else self.images
+        return (images - self.mean.to(images.dtype)) / self.std.to(images.dtype)
+
+    def saliency(self, detector: str | Saliency = "fine_grained") -> Tensor:
+        """Maps (N, H, W), float32 in [0, 1]: the given ones, else the detector's, worked out once."""
+        if self._given is not None:
+            return self._given
+        if not isinstance(detector, Saliency):
+            from mixviz import SALIENCY
+
+            detector = lookup(SALIENCY, detector)()
+        if detector not in self._maps:
+            self._maps[detector] = detector(self)
+        return self._maps[detector]
+
+
+def check_range(images: Tensor) -> None:
+    """Refuse float images outside [0, 1], and say why."""
+    if not images.is_floating_point() or images.device.type == "meta":
+        return
+    low, high = torch.aminmax(images.detach())
+    if not (low >= 0 and high <= 1):  # also true for NaN
+        raise ValueError(
+            f"Float images should lie in [0, 1]; these run from {low.item():.4g} to {high.item():.4g}. Saliency is "
+            "defined on pixels, and reads normalised values as nonsense (the released SaliencyMix code does just "
+            "that). Mix before you normalise: take Normalize out of the data set's transform and apply it to the "
+            "mixed images (MixCollate and MixTransform do so with normalize=(mean, std)); 0..255 floats: divide by 255."
+        )

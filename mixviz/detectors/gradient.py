@@ -1,0 +1,79 @@
+"""The gradient detector: where a change of the input would change the network's loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mixviz.batch import Batch
+from mixviz.method import Card, Saliency
+
+
+@dataclass(frozen=True)
+class Gradient(Saliency):
+    """How strongly the network's loss reacts to every pixel.
+
+    $$s(y, x) = \\sum_{c} \\left| \\frac{\\partial L}{\\partial x_c(y, x)} \\right| \\Big/ \\max_{y, x} \\qquad
+      L = \\mathrm{CE}(f(x), y)$$
+
+    $f$ is the network in evaluation mode, $x$ its normalised input, and $y$ the true label, or what the network
+    predicts where the batch has no labels. One forward and one backward pass for the whole batch. Parameters, their
+    ``.grad``, batch-norm statistics and training flags are as before afterwards.
+
+    Simonyan et al. differentiate the score of a class instead of the loss and take the largest channel instead of the
+    sum. A map without any gradient is 0 everywhere.
+    """
+
+    card: ClassVar[Card] = Card(
+        "gradient", "Input gradient",
+        "Deep Inside Convolutional Networks: Visualising Image Classification Models and Saliency Maps",
+        "Simonyan, Vedaldi, Zisserman", "ICLR workshop", 2014, "1312.6034",
+    )  # fmt: skip
+
+    needs_network: ClassVar[bool] = True
+
+    def maps(self, batch: Batch) -> Tensor:
+        slope = _input_gradient(batch).float().abs().sum(1).nan_to_num(0, 0, 0)
+        return slope / slope.amax((1, 2), keepdim=True).clamp_(min=torch.finfo(slope.dtype).tiny)
+
+
+def _input_gradient(batch: Batch) -> Tensor:
+    """dL/dx (N, 3, H, W). Inference mode is left, because nothing can be differentiated inside."""
+    with torch.inference_mode(False), torch.no_grad():
+        inputs = batch.inputs().to(_dtype(batch.network)).clone()
+        labels = None if batch.labels is None else batch.labels.clone()
+    with torch.inference_mode(False), torch.enable_grad(), _evaluating(batch.network):
+        logits = batch.network(inputs.requires_grad_()).float()
+        if logits.ndim != 2:
+            raise ValueError(f"The network should return class scores (N, C); it returned {tuple(logits.shape)}.")
+        if labels is None:
+            labels = logits.argmax(1)
+        labels = labels.float() if labels.ndim == 2 else labels.long()
+        loss = functional.cross_entropy(logits, labels, reduction="sum")  # a mean would shrink with the batch
+        return torch.autograd.grad(loss, inputs)[0]
+
+
+def _dtype(network: Callable[[Tensor], Tensor]) -> torch.dtype:
+    """The float type of the network's parameters."""
+    parameters = network.parameters() if isinstance(network, nn.Module) else ()
+    return next((p.dtype for p in parameters if p.is_floating_point()), torch.float32)
+
+
+@contextmanager
+def _evaluating(network: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """Evaluation mode for every module that is training, and back. One already evaluating is not touched at all, so
+    that several threads may share it."""
+    training = [module for module in network.modules() if module.training] if isinstance(network, nn.Module) else []
+    try:
+        for module in training:
+            module.training = False
+        yield
+    finally:
+        for module in training:
+            module.training = True

@@ -1,0 +1,140 @@
+"""Boxes, masks, integral images, peaks and placements; no pixels are blended here.
+
+A box is (top, left, bottom, right), half-open, in pixels. Functions take numpy arrays (drawn on the host) or
+tensors (found on a device) alike where only arithmetic is needed, so that neither has to wait for the other.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Array = np.ndarray | Tensor
+
+
+def patch_sides(lam: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Height and width (N,) of the patch whose side ratio is sqrt(1-λ), to the nearest pixel."""
+    ratio = np.sqrt(1 - lam)
+    return np.rint(size[0] * ratio).astype(np.int64), np.rint(size[1] * ratio).astype(np.int64)
+
+
+def stack_box(top: Array, left: Array, bottom: Array, right: Array) -> Array:
+    """Four (N,) edges as boxes (N, 4)."""
+    edges = (top, left, bottom, right)
+    return torch.stack(edges, 1) if isinstance(top, Tensor) else np.stack(edges, 1)
+
+
+def box_around(row: Array, column: Array, height: Array, width: Array, size: tuple[int, int]) -> Array:
+    """Boxes (N, 4) of the given sides centred on a pixel, clipped at the border."""
+    top, left = row - height // 2, column - width // 2
+    return stack_box(
+        top.clip(0, size[0]),
+        left.clip(0, size[1]),
+        (top + height).clip(0, size[0]),
+        (left + width).clip(0, size[1]),
+    )
+
+
+def random_centre(rng: np.random.Generator, n: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """A pixel per image, uniform over the image: rows (n,), columns (n,)."""
+    return rng.integers(0, size[0], n), rng.integers(0, size[1], n)
+
+
+def box_area(box: Array, size: tuple[int, int]) -> Array:
+    """Share of the image (N,) that each box covers, 0 to 1, from the realised whole pixels."""
+    return (box[..., 2] - box[..., 0]) * (box[..., 3] - box[..., 1]) / (size[0] * size[1])
+
+
+def box_mask(box: Tensor, size: tuple[int, int]) -> Tensor:
+    """(N, H, W) bool: True inside the box."""
+    rows = torch.arange(size[0], device=box.device)
+    columns = torch.arange(size[1], device=box.device)
+    top, left, bottom, right = box[:, :, None].unbind(1)
+    return ((rows >= top) & (rows < bottom))[:, :, None] & ((columns >= left) & (columns < right))[:, None, :]
+
+
+def scale_box(box: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
+    """The same boxes on an image of another size, to the nearest pixel."""
+    if old == new:
+        return box
+    factor = torch.tensor([new[0] / old[0], new[1] / old[1]] * 2, dtype=torch.float64)
+    return (box * factor.to(box.device)).round().long()
+
+
+def peak(maps: Tensor, rng: np.random.Generator, tie: str = "first") -> tuple[Tensor, Tensor]:
+    """The most salient pixel of every map (N, H, W): rows (N,), columns (N,).
+
+    Fine-grained maps nearly always have several pixels at their maximum. ``tie`` takes the ``first`` or the
+    ``last`` in reading order, or one at ``random``. A flat map has no peak: its pixel is uniform over the image.
+    """
+    n, height, width = maps.shape
+    u = torch.from_numpy(rng.random((2, n))).to(maps.device, non_blocking=True)
+    values = maps.flatten(1)
+    low, top = torch.aminmax(values, dim=1, keepdim=True)
+    if tie == "first":
+        index = values.argmax(1)
+    elif tie == "last":
+        index = height * width - 1 - values.flip(1).argmax(1)
+    else:
+        tied = values == top
+        rank = (u[0] * tied.sum(1)).floor()
+        index = (tied.cumsum(1) > rank[:, None]).to(torch.uint8).argmax(1)
+    index = torch.where((low == top).squeeze(1), (u[1] * height * width).floor().long(), index)
+    return index // width, index % width
+
+
+def integral(maps: Tensor) -> Tensor:
+    """(N, H+1, W+1) float64: entry (y, x) is the sum over rows < y and columns < x."""
+    summed = maps.double().cumsum(1).cumsum(2)
+    return torch.nn.functional.pad(summed, (1, 0, 1, 0))
+
+
+def sum_in_box(maps: Tensor, box: Tensor) -> Tensor:
+    """Sum (N,) of each map (N, H, W) inside its box."""
+    return (maps * box_mask(box, tuple(maps.shape[1:]))).sum((1, 2))
+
+
+def uniform_corner(
+    rng: np.random.Generator, height: np.ndarray, width: np.ndarray, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Top-left corner (N,), (N,) of a box that fits, uniform over all such corners."""
+    u = rng.random((2, len(height)))
+    return (u[0] * (size[0] - height + 1)).astype(np.int64), (u[1] * (size[1] - width + 1)).astype(np.int64)
+
+
+def salient_corner(
+    maps: Tensor, u: Tensor, height: Tensor, width: Tensor, *, by: str = "box", complement: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Top-left corner of a box that fits, drawn in proportion to saliency.
+
+    Args:
+        maps: (N, H, W) in [0, 1].
+        u: (N,) uniform in [0, 1): the draw.
+        height, width: (N,) sides of each box.
+        by: weigh a place by the saliency inside the whole ``box``, or at its centre ``pixel``.
+        complement: weigh by 1 - saliency instead.
+
+    Returns:
+        Rows (N,) and columns (N,). Where no place has any weight, all places are equally likely.
+    """
+    rows, columns = maps.shape[1:]
+    y, x = torch.arange(rows, device=maps.device), torch.arange(columns, device=maps.device)
+    height, width = height[:, None], width[:, None]
+    if by == "box":
+        sums = integral(1 - maps if complement else maps)
+        low = sums.gather(1, (y + height).clamp(max=rows)[:, :, None].expand(-1, -1, columns + 1)) - sums[:, :-1]
+        weight = low.gather(2, (x + width).clamp(max=columns)[:, None, :].expand(-1, rows, -1)) - low[:, :, :-1]
+    else:
+        at = maps.double().gather(1, (y + height // 2).clamp(max=rows - 1)[:, :, None].expand(-1, -1, columns))
+        at = at.gather(2, (x + width // 2).clamp(max=columns - 1)[:, None, :].expand(-1, rows, -1))
+        weight = 1 - at if complement else at
+    fits = ((y <= rows - height)[:, :, None] & (x <= columns - width)[:, None, :]).double()
+    # Differences of float sums can leave 1e-16 where there is nothing, and nothing should never be drawn.
+    weight = torch.where(weight > 1e-9, weight, 0) * fits
+    weight = torch.where(weight.sum((1, 2), keepdim=True) > 0, weight, fits)
+    below = weight.flatten(1).cumsum(1)
+    total = below[:, -1:].contiguous()
+    last = torch.searchsorted(below, total)
+    index = torch.minimum(torch.searchsorted(below, total * u[:, None], right=True), last).squeeze(1)
+    return index // columns, index % columns

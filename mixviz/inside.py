@@ -1,0 +1,52 @@
+"""Mixing inside a network: one hook on the stage that a recipe names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from torch import Tensor, nn
+
+from mixviz import blend
+from mixviz.recipe import Recipe
+
+
+def stages(network: nn.Module) -> list[nn.Module]:
+    """The network's stages in order: its direct children that have children, or all of them where none has."""
+    children = list(network.children())
+    return [child for child in children if next(child.children(), None) is not None] or children
+
+
+@contextmanager
+def mix_inside(network: nn.Module, recipe: Recipe, at: Sequence[nn.Module] | None = None) -> Iterator[None]:
+    """Within this context the network mixes the output of stage ``recipe.layer``; with layer 0, nothing happens.
+
+        with mixviz.mix_inside(network, recipe):
+            loss = criterion(network(recipe.apply(images)), recipe.targets(labels, num_classes))
+
+    Args:
+        at: the stages, the first being layer 1; by default :func:`stages` of the network.
+
+    Raises:
+        ValueError: the network has no such stage.
+    """
+    if recipe.layer == 0:
+        yield
+        return
+    where = stages(network) if at is None else list(at)
+    if recipe.layer > len(where):
+        raise ValueError(
+            f"The recipe mixes after stage {recipe.layer}, and this network has {len(where)}: "
+            "lower the method's `stages`, or name the modules: mix_inside(network, recipe, at=[...])."
+        )
+
+    def mix(module: nn.Module, args: tuple, output: Tensor) -> Tensor:
+        if len(output) != len(recipe):
+            raise ValueError(f"The recipe mixes {len(recipe)} images; this forward pass has {len(output)}.")
+        return blend.sources(recipe, output)
+
+    handle = where[recipe.layer - 1].register_forward_hook(mix)
+    try:
+        yield
+    finally:
+        handle.remove()

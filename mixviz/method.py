@@ -1,0 +1,246 @@
+"""The abstract bases of the two catalogues, their described parameters, and discovery.
+
+Adding a file to ``mixviz/methods`` or ``mixviz/detectors`` adds an entry to ``mixviz.METHODS`` or
+``mixviz.SALIENCY``; the page, the command line, the benchmark, the README's table and the catalogue-wide
+tests find it there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import math
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType, ModuleType
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from mixviz.batch import Batch
+    from mixviz.recipe import Recipe
+
+FAMILIES = ("none", "blend", "cut", "saliency-guided", "feature-level", "multi-image", "erase")
+
+
+@dataclass(frozen=True)
+class Card:
+    """Who a method or detector is: what a table, a title or a citation needs.
+
+    ``label`` says in a few words what the label of image A becomes. What a paper lacks, or nobody knows for sure, is
+    empty (``year`` 0).
+    """
+
+    name: str
+    title: str
+    paper: str = ""
+    authors: str = ""
+    venue: str = ""
+    year: int = 0
+    arxiv: str = ""
+    family: str = ""
+    label: str = ""
+
+    @property
+    def url(self) -> str:
+        """Address of the paper, or an empty string."""
+        return f"https://arxiv.org/abs/{self.arxiv}" if self.arxiv else ""
+
+    @property
+    def citation(self) -> str:
+        """One line: authors, title, venue and year, arXiv number."""
+        where = f"{self.venue} {self.year or ''}".strip()
+        parts = (self.authors, f"“{self.paper}”" if self.paper else "", where, self.arxiv and f"arXiv:{self.arxiv}")
+        return ", ".join(part for part in parts if part)
+
+
+def parameter(
+    default: Any,
+    text: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """A dataclass field that carries what a slider, a command-line flag, a table and a range test need."""
+    return dataclasses.field(default=default, metadata={"text": text, "low": low, "high": high, "choices": choices})
+
+
+def beta_alpha(default: float) -> Any:
+    """The α of λ ~ Beta(α, α)."""
+    text = "Beta(α, α): below 1 mostly one image, above 1 mostly half and half"
+    return parameter(default, text, low=0.05, high=8)
+
+
+def tie_break() -> Any:
+    """Which of several equal peaks :func:`mixviz.geometry.peak` takes."""
+    return parameter("first", "which of several equal peaks to take", choices=("first", "last", "random"))
+
+
+def detector(default: str) -> Any:
+    """Where a method's saliency comes from: a name of ``mixviz.SALIENCY``, or a :class:`Saliency`."""
+    return parameter(default, "where saliency comes from")
+
+
+class Parametric(ABC):
+    """A frozen dataclass whose fields were made by :func:`parameter`, checked when it is made."""
+
+    card: ClassVar[Card]
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            _check(self.card.name, field, getattr(self, field.name))
+
+    @classmethod
+    def parameters(cls) -> dict[str, dict[str, Any]]:
+        """Name -> {default, text, low, high, choices} of every parameter."""
+        return {f.name: {"default": f.default, **f.metadata} for f in dataclasses.fields(cls)}
+
+
+def _check(owner: str, field: dataclasses.Field, value: Any) -> None:
+    low, high, choices = (field.metadata[key] for key in ("low", "high", "choices"))
+    what = f"{owner}: {field.name}={value!r}"
+    if field.name == "detector" and isinstance(value, str | Saliency):
+        return  # looked up when it is used: detectors may be added
+    if isinstance(field.default, str):
+        if value not in choices:
+            raise ValueError(f"{what} is not one of {', '.join(choices)}.")
+        return
+    if isinstance(field.default, bool):
+        if not isinstance(value, bool):
+            raise TypeError(f"{what} should be True or False.")
+        return
+    whole = isinstance(field.default, int)
+    if isinstance(value, bool) or not isinstance(value, int | np.integer if whole else int | float | np.number):
+        raise TypeError(f"{what} should be {'a whole' if whole else 'a'} number.")
+    if not math.isfinite(value) or not low <= value <= high:
+        raise ValueError(f"{what} is outside its range: {low} to {high} ({field.metadata['text']})")
+
+
+class Draw(NamedTuple):
+    """What every plan starts from.
+
+    ``lam`` (N,) is the λ to use, drawn or held, and None for a method that draws none; ``held`` is λ where the caller
+    holds it, for methods that have another use for it; ``partner`` (N,) says whose pixels each image gets.
+    """
+
+    rng: np.random.Generator
+    lam: np.ndarray | None
+    partner: np.ndarray
+    held: np.ndarray | None = None
+
+
+class Method(Parametric):
+    """A mixed-sample augmentation: it plans who is mixed, where and how much, and never touches a pixel."""
+
+    def plan(
+        self,
+        batch: Batch,
+        rng: np.random.Generator,
+        *,
+        lam: float | np.ndarray | None = None,
+        partner: np.ndarray | Tensor | None = None,
+    ) -> Recipe:
+        """Draw a :class:`~mixviz.Recipe` for the batch.
+
+        Args:
+            batch: the images and labels, not yet normalised.
+            rng: the only source of randomness; the same state gives the same recipe on every device.
+            lam: hold λ (image A's share, one number or (N,), 0 to 1) instead of drawing it. Everything else is
+                drawn as before, so that a dragged λ moves nothing but itself.
+            partner: hold the partners (N,) instead of drawing a permutation.
+
+        Raises:
+            TypeError: ``rng`` is not a ``numpy.random.Generator``.
+            ValueError: a held λ or partner is out of range, or the method misses something that it needs.
+        """
+        if not isinstance(rng, np.random.Generator):
+            raise TypeError(f"rng should be a numpy.random.Generator, e.g. np.random.default_rng(0); got {rng!r}.")
+        n = len(batch)
+        drawn, permutation, held = self.draw(rng, n), rng.permutation(n), None
+        if lam is not None:
+            held = np.broadcast_to(np.asarray(lam, dtype=np.float64), (n,))
+            if not ((held >= 0) & (held <= 1)).all():
+                raise ValueError(f"λ should lie between 0 and 1 (it is image A's share); got {lam!r}.")
+        if partner is not None:
+            permutation = np.asarray(partner, dtype=np.int64)
+            if permutation.shape != (n,) or permutation.min(initial=0) < 0 or permutation.max(initial=0) >= n:
+                raise ValueError(f"partner should hold {n} indices between 0 and {n - 1}; got {partner!r}.")
+        return self.build(batch, Draw(rng, drawn if drawn is None or held is None else held, permutation, held))
+
+    @abstractmethod
+    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray | None:
+        """λ of every image (n,), float64: image A's share before rounding and clipping; None where there is none."""
+
+    @abstractmethod
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        """The recipe for one draw. All further randomness comes from ``draw.rng``."""
+
+
+class Saliency(Parametric):
+    """A saliency detector: how much every pixel matters."""
+
+    needs_network: ClassVar[bool] = False
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """Maps (N, H, W), float32 in [0, 1], of a :class:`~mixviz.Batch`.
+
+        Raises:
+            ValueError: no network where one is needed, or float images outside [0, 1].
+        """
+        if self.needs_network and batch.network is None:
+            raise ValueError(
+                f"The {self.card.name} detector asks a network where it looks, and this batch has none: pass "
+                "Batch(images, labels, network=model), give the maps (saliency=...), or choose another detector."
+            )
+        with torch.no_grad():
+            return self.maps(batch)
+
+    @abstractmethod
+    def maps(self, batch: Batch) -> Tensor:
+        """Maps (N, H, W), float32 in [0, 1]."""
+
+
+def discover(package: ModuleType, base: type[Parametric]) -> Mapping[str, type]:
+    """Name -> class for every final subclass of ``base`` defined in the package's modules, by family and year.
+
+    Raises:
+        ValueError: two classes use one name.
+    """
+    found: dict[str, type] = {}
+    for info in pkgutil.iter_modules(package.__path__):
+        module = importlib.import_module(f"{package.__name__}.{info.name}")
+        for cls in vars(module).values():
+            if not inspect.isclass(cls) or not issubclass(cls, base) or cls.__module__ != module.__name__:
+                continue
+            name = cls.card.name
+            if name in found:
+                raise ValueError(
+                    f"Two classes call themselves {name!r}: {found[name].__module__} and {module.__name__}. "
+                    "Give one of them another card name."
+                )
+            found[name] = cls
+    return MappingProxyType(dict(sorted(found.items(), key=lambda item: _order(item[1].card))))
+
+
+def _order(card: Card) -> tuple:
+    family = FAMILIES.index(card.family) if card.family in FAMILIES else len(FAMILIES)
+    return family, card.year or 9999, card.name
+
+
+def lookup(catalogue: Mapping[str, type], name: str) -> type:
+    """The class called ``name``, or a ValueError that lists (and guesses) the names there are."""
+    try:
+        return catalogue[name]
+    except (KeyError, TypeError):
+        import difflib
+
+        close = difflib.get_close_matches(str(name), catalogue, n=1)
+        guess = f" Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"There is no {name!r}.{guess} Known: {', '.join(catalogue)}.") from None

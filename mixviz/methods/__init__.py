@@ -1,0 +1,1 @@
+"""One file per augmentation; :func:`mixviz.method.discover` finds them."""

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mixviz.batch import Batch
+from mixviz.geometry import box_around, patch_sides, random_centre
+from mixviz.method import Card, Draw, Method, beta_alpha, parameter
+from mixviz.planning import paste
+from mixviz.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class CutMix(Method):
+    """A rectangle of image B replaces the same rectangle of image A; the label follows the area.
+
+    $$\\tilde x = M \\odot x_A + (1-M) \\odot x_B \\qquad \\tilde y = a\\, y_A + (1-a)\\, y_B \\qquad a = \\bar M$$
+
+    The box has the side ratio $\\sqrt{1-\\lambda}$ with $\\lambda \\sim \\mathrm{Beta}(\\alpha, \\alpha)$ and a centre
+    uniform over the image. It is clipped at the border, so the label uses the area that is really pasted (at α = 1 on
+    average about 0.31, not 0.5); the authors' first release used λ itself. Look at what the patch hides and what it
+    shows: the area says nothing about either. ImageNet error of ResNet-50: 21.40 % against 23.68 % (CutMix README).
+    """
+
+    alpha: float = beta_alpha(1.0)
+    label: str = parameter(
+        "area", "image A's label share: the area it really keeps, or λ as in the first release", choices=("area", "lam")
+    )
+
+    card: ClassVar[Card] = Card(
+        "cutmix", "CutMix", "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features",
+        "Yun, Han, Oh, Chun, Choe, Yoo", "ICCV", 2019, "1905.04899", "cut", "1 - area",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        return rng.beta(self.alpha, self.alpha, n)
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        centre = random_centre(draw.rng, len(batch), batch.size)
+        box = box_around(*centre, *patch_sides(draw.lam, batch.size), batch.size)
+        return paste(batch, draw, box, own=batch.tensor(draw.lam) if self.label == "lam" else None)

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from mixviz.batch import Batch
+from mixviz.geometry import box_area, box_around, patch_sides, peak, random_centre
+from mixviz.method import Card, Draw, Method, detector, parameter
+from mixviz.planning import lam_tensor, pair, paste, two_shares
+from mixviz.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class CutMixMixup(Method):
+    """CutMix and Mixup at once: inside the patch the two images are blended.
+
+    $$\\tilde x = x_A + (1-M)(1-\\mu) \\odot (x_B - x_A) \\qquad \\tilde y = a\\, y_A + (1-a)\\, y_B
+    \\qquad a = 1 - (1-\\bar M)(1-\\mu)$$
+
+    The patch comes from $\\lambda \\sim \\mathrm{Beta}(\\alpha, \\alpha)$ as in CutMix or SaliencyMix, the blend in it
+    from a second draw $\\mu \\sim \\mathrm{Beta}(\\beta, \\beta)$. a is the weight that A's pixels really hold. With
+    ``mode="switch"`` every image of the batch is either CutMix or Mixup, by the throw of a coin, both with λ.
+    """
+
+    alpha: float = parameter(1.0, "Beta(α, α) of the patch: below 1 mostly one image", low=0.05, high=8)
+    beta: float = parameter(1.0, "Beta(β, β) of the blend inside the patch", low=0.05, high=8)
+    mode: str = parameter("patch", "a blended patch, or CutMix or Mixup image by image", choices=("patch", "switch"))
+    switch: float = parameter(0.5, "mode switch: the share of images that get CutMix", low=0, high=1)
+    placement: str = parameter("random", "patch at random, or on B's saliency peak", choices=("random", "salient"))
+    detector: str = detector("fine_grained")
+
+    card: ClassVar[Card] = Card(
+        "cutmix_mixup", "CutMix-Mixup", "CutMix and Mixup in one picture", "after Yun et al. and Zhang et al.",
+        family="cut", label="weight of A's pixels",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        return rng.beta(self.alpha, self.alpha, n)
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        n, maps = len(batch), None
+        inner, coin = draw.rng.beta(self.beta, self.beta, n), draw.rng.random(n) < self.switch
+        if self.placement == "salient":
+            maps = batch.saliency(self.detector)
+            centre = (at[batch.tensor(draw.partner)] for at in peak(maps, draw.rng))
+        else:
+            centre = (batch.tensor(at) for at in random_centre(draw.rng, n, batch.size))
+        sides = (batch.tensor(side) for side in patch_sides(draw.lam, batch.size))
+        box = box_around(*centre, *sides, batch.size)
+        if self.mode == "patch":
+            inside = batch.tensor((1 - inner).astype(np.float32))
+            return paste(
+                batch, draw, box, own=1 - box_area(box, batch.size) * inside, inside=inside[None], saliency=maps
+            )
+        cut, lam = batch.tensor(coin), lam_tensor(batch, draw)
+        box = torch.where(cut[:, None], box, 0)  # an empty box pastes nothing
+        weight = two_shares(batch, torch.where(cut, 1, lam))
+        share = two_shares(batch, torch.where(cut, 1 - box_area(box, batch.size), lam))
+        return Recipe(
+            size=batch.size, partner=pair(batch, draw.partner), share=share, weight=weight[:, :, None, None, None],
+            target_boxes=box[None], drawn=lam, saliency=maps,
+        )  # fmt: skip

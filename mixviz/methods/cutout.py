@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mixviz.batch import Batch
+from mixviz.geometry import box_around, random_centre
+from mixviz.method import Card, Draw, Method, parameter
+from mixviz.planning import erase
+from mixviz.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Cutout(Method):
+    """A square hole in the picture; the label stays.
+
+    $$\\tilde x = M \\odot x_A + (1-M)\\, c \\qquad \\tilde y = y_A$$
+
+    M is 0 in a square of fixed side whose centre is uniform over the image; what sticks out is clipped, so
+    the hole is often smaller than its side says. Look for pictures whose object is gone while the label still names
+    it. ImageNet error of ResNet-50: 22.93 % against 23.68 % (CutMix README).
+    """
+
+    size: float = parameter(0.5, "side of the square as a share of the image's sides", low=0, high=1)
+    fill: str = parameter("mean", "colour of the hole; the data set's mean is 0 after normalisation", choices=(
+        "mean", "black", "white"))  # fmt: skip
+
+    card: ClassVar[Card] = Card(
+        "cutout", "Cutout", "Improved Regularization of Convolutional Neural Networks with Cutout", "DeVries, Taylor",
+        "arXiv", 2017, "1708.04552", "erase", "1",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> None:
+        return None
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        n = len(batch)
+        height, width = (np.full(n, round(side * self.size)) for side in batch.size)
+        hole = box_around(*random_centre(draw.rng, n, batch.size), height, width, batch.size)
+        return erase(batch, draw, self.fill, target_boxes=batch.tensor(hole)[None])

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mixviz.batch import Batch
+from mixviz.method import Card, Draw, Method, beta_alpha, parameter
+from mixviz.planning import blend
+from mixviz.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class ManifoldMixup(Method):
+    """Mixup of what the network thinks of two pictures, rather than of the pictures.
+
+    $$\\tilde h_\\ell = \\lambda\\, h_\\ell(x_A) + (1-\\lambda)\\, h_\\ell(x_B) \\qquad
+    \\tilde y = \\lambda y_A + (1-\\lambda) y_B$$
+
+    The layer ℓ is drawn once per batch from 0 (the pictures themselves: plain Mixup) to ``stages``. With ℓ > 0
+    the pictures enter the network unchanged and :func:`mixviz.mix_inside` blends the output of stage ℓ.
+    ImageNet error of ResNet-50: 22.50 % against 23.68 % (CutMix README).
+    """
+
+    alpha: float = beta_alpha(2.0)
+    stages: int = parameter(2, "deepest stage after which may be mixed; 0 is plain Mixup", low=0, high=8)
+
+    card: ClassVar[Card] = Card(
+        "manifold_mixup", "Manifold Mixup", "Manifold Mixup: Better Representations by Interpolating Hidden States",
+        "Verma, Lamb, Beckham, Najafi, Mitliagkas, Lopez-Paz, Bengio", "ICML", 2019, "1806.05236", "feature-level", "λ",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        return rng.beta(self.alpha, self.alpha, n)
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        return blend(batch, draw, draw.lam, layer=int(draw.rng.integers(self.stages + 1)))

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mixviz.batch import Batch
+from mixviz.method import Card, Draw, Method, beta_alpha
+from mixviz.planning import blend
+from mixviz.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Mixup(Method):
+    """Two pictures laid over each other like slides, and their labels in the same proportion.
+
+    $$\\tilde x = \\lambda x_A + (1-\\lambda) x_B \\qquad \\tilde y = \\lambda y_A + (1-\\lambda) y_B
+    \\qquad \\lambda \\sim \\mathrm{Beta}(\\alpha, \\alpha)$$
+
+    Look at the picture: everything of both images is there, but faint, and nothing like it exists in the world.
+    It lowers ResNet-50's ImageNet error from 23.68 % to 22.58 % (300 epochs, CutMix README), and barely changes
+    where the network looks.
+    """
+
+    alpha: float = beta_alpha(1.0)
+
+    card: ClassVar[Card] = Card(
+        "mixup", "Mixup", "mixup: Beyond Empirical Risk Minimization", "Zhang, Cissé, Dauphin, Lopez-Paz", "ICLR", 2018,
+        "1710.09412", "blend", "λ",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        return rng.beta(self.alpha, self.alpha, n)
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        return blend(batch, draw, draw.lam)

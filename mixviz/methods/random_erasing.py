@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mixviz.batch import Batch
+from mixviz.geometry import stack_box, uniform_corner
+from mixviz.method import Card, Draw, Method, parameter
+from mixviz.planning import FILLS, erase
+from mixviz.recipe import Recipe
+
+TRIES = 10  # the paper draws until the box fits; one that has not fitted by then leaves its image alone
+
+
+@dataclass(frozen=True)
+class RandomErasing(Method):
+    """A rectangle of random size and shape is overwritten, in some of the pictures; the label stays.
+
+    $$\\tilde x = M \\odot x_A + (1-M) \\odot c \\qquad \\tilde y = y_A$$
+
+    Area and aspect ratio are drawn (the latter evenly on a log scale), then a place where the box fits, so
+    that unlike Cutout's it is never clipped. Look what random pixels do that black does not: nothing to recognise.
+    λ is 1 - the drawn area.
+    """
+
+    probability: float = parameter(0.5, "how likely an image is erased at all", low=0, high=1)
+    low: float = parameter(0.02, "smallest area as a share of the image", low=0, high=1)
+    high: float = parameter(0.4, "largest area as a share of the image", low=0, high=1)
+    aspect: float = parameter(0.3, "flattest box; the tallest is 1 / aspect", low=0.05, high=1)
+    fill: str = parameter("random", "what the box is filled with", choices=FILLS)
+
+    card: ClassVar[Card] = Card(
+        "random_erasing", "Random Erasing", "Random Erasing Data Augmentation", "Zhong, Zheng, Kang, Li, Yang",
+        "AAAI", 2020, "1708.04896", "erase", "1",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        return 1 - rng.uniform(*sorted((self.low, self.high)), n)
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        n, (rows, columns) = len(batch), batch.size
+        erased = draw.rng.random(n) < self.probability
+        aspect = np.exp(draw.rng.uniform(np.log(self.aspect), -np.log(self.aspect), (TRIES, n)))
+        pixels = (1 - draw.lam) * rows * columns
+        height, width = (np.rint(np.sqrt(a)).astype(np.int64) for a in (pixels * aspect, pixels / aspect))
+        fits = (height <= rows) & (width <= columns)
+        first = fits.argmax(0), np.arange(n)
+        use = erased & fits.any(0)
+        height, width = np.where(use, height[first], 0), np.where(use, width[first], 0)
+        top, left = uniform_corner(draw.rng, height, width, batch.size)
+        hole = stack_box(top, left, top + height, left + width)
+        return erase(batch, draw, self.fill, target_boxes=batch.tensor(hole)[None])

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mixviz.batch import Batch
+from mixviz.geometry import patch_sides, salient_corner, stack_box, uniform_corner
+from mixviz.method import Card, Draw, Method, beta_alpha, detector, parameter
+from mixviz.planning import paste, visible_share
+from mixviz.recipe import Recipe
+
+PLACES = ("saliency", "complement", "uniform")
+
+
+@dataclass(frozen=True)
+class RandSaliencyMix(Method):
+    """Patch and place are drawn with saliency as the odds: likely from B's object, likely onto A's background.
+
+    $$P(\\text{source}) \\propto \\textstyle\\sum_{box} S_B \\qquad P(\\text{target}) \\propto \\sum_{box} (1 - S_A)
+    \\qquad \\tilde y = \\frac{a}{a+b}\\, y_A + \\frac{b}{a+b}\\, y_B$$
+
+    The two boxes are of one size (side ratio $\\sqrt{1-\\lambda}$), are drawn independently among the places where they
+    fit, and are never clipped: the patch is as large as drawn. a is the share of A's saliency that stays visible, b the
+    share of B's saliency inside the patch. Move the seed and watch the patch travel.
+
+    Paper and code differ: with its patch probability on, the code draws the target in proportion to saliency too
+    (``target="saliency"``), adds Gaussian noise of σ 0.4 to the patch (``noise``), and takes partners by an error
+    matrix (``partner="errors"``, from ``Batch(errors=...)``). The defaults have none of the three.
+    """
+
+    alpha: float = beta_alpha(1.0)
+    source: str = parameter("saliency", "odds of the place in B that is cut", choices=PLACES)
+    target: str = parameter("complement", "odds of the place in A that is covered", choices=PLACES)
+    by: str = parameter("box", "weigh a place by its whole box or by its centre pixel", choices=("box", "pixel"))
+    label: str = parameter("saliency", "label by visible saliency, or by area", choices=("saliency", "area"))
+    noise: float = parameter(
+        0.0, "σ of Gaussian noise added to the patch (the paper's configuration: 0.4)", low=0, high=1
+    )
+    partner: str = parameter(
+        "random", "partners by permutation, or by the batch's error matrix", choices=("random", "errors")
+    )
+    detector: str = detector("fine_grained")
+
+    card: ClassVar[Card] = Card(
+        "randsaliencymix", "RandSaliencyMix", "RandSaliencyMix: SaliencyMix with more randomness",
+        family="saliency-guided", label="a / (a + b)",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        return rng.beta(self.alpha, self.alpha, n)
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        partner = batch.tensor(draw.partner) if self.partner == "random" else _by_errors(batch, draw.rng)
+        sides = patch_sides(draw.lam, batch.size)
+        needed = {self.source, self.target, self.label} != {"uniform", "area"}
+        maps = batch.saliency(self.detector) if needed else None
+        source = self._place(batch, draw, sides, self.source, maps if maps is None else maps[partner])
+        target = self._place(batch, draw, sides, self.target, maps)
+        own = visible_share(maps, partner, source, target) if self.label == "saliency" else None
+        noise = draw.rng.normal(0, self.noise, (1, 3, *batch.size)).astype(np.float32) if self.noise else None
+        return paste(
+            batch, draw._replace(partner=partner), target, source, own,
+            noise=None if noise is None else batch.tensor(noise), saliency=maps,
+        )  # fmt: skip
+
+    def _place(self, batch: Batch, draw: Draw, sides: tuple, place: str, maps: Tensor | None) -> Tensor:
+        height, width = (batch.tensor(side) for side in sides)
+        if place == "uniform":
+            top, left = (batch.tensor(at) for at in uniform_corner(draw.rng, *sides, batch.size))
+        else:
+            u = batch.tensor(draw.rng.random(len(batch)))
+            top, left = salient_corner(maps, u, height, width, by=self.by, complement=place == "complement")
+        return stack_box(top, left, top + height, left + width)
+
+
+def _by_errors(batch: Batch, rng: np.random.Generator) -> Tensor:
+    """A partner (N,) for every image, drawn from the batch in proportion to errors[its class, the partner's]."""
+    if batch.errors is None or batch.labels is None:
+        raise ValueError(
+            'partner="errors" draws partners by an error matrix: pass Batch(images, labels, errors=matrix), a (C, C) '
+            "tensor whose entry (i, j) says how often class i was taken for class j."
+        )
+    classes = batch.labels if batch.labels.ndim == 1 else batch.labels.argmax(1)
+    odds = batch.errors.to(batch.device).double()[classes][:, classes]
+    odds = torch.where(odds.sum(1, keepdim=True) > 0, odds, 1.0)  # a class without errors takes any partner
+    below = odds.cumsum(1)
+    u = batch.tensor(rng.random((len(batch), 1)))
+    last = torch.searchsorted(below, below[:, -1:].contiguous())
+    return torch.minimum(torch.searchsorted(below, u * below[:, -1:], right=True), last).squeeze(1)

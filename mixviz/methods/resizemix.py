@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mixviz.batch import Batch
+from mixviz.geometry import patch_sides, stack_box, uniform_corner
+from mixviz.method import Card, Draw, Method, parameter
+from mixviz.planning import paste
+from mixviz.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class ResizeMix(Method):
+    """All of image B, made small, pasted somewhere on image A.
+
+    $$\\tilde y = (1-\\tau^2)\\, y_A + \\tau^2\\, y_B \\qquad \\tau \\sim U(\\text{low}, \\text{high})$$
+
+    τ is the ratio of the sides; the label follows the area really pasted. Compare with CutMix: the patch always
+    shows the whole object, so its label is never empty, and no saliency is needed for that. λ is 1 - τ².
+    CIFAR-100 accuracy of ResNet-18: 79.56 % against 79.45 % for CutMix and 76.42 % plain (OpenMixup, 200 epochs).
+    """
+
+    low: float = parameter(0.1, "smallest ratio of the sides", low=0.01, high=1)
+    high: float = parameter(0.8, "largest ratio of the sides", low=0.01, high=1)
+
+    card: ClassVar[Card] = Card(
+        "resizemix", "ResizeMix", "ResizeMix: Mixing Data with Preserved Object Information and True Labels",
+        "Qin, Fang, Zhang, Liu, Wang, Wang", "arXiv", 2020, "2012.11101", "cut", "1 - area",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        return 1 - rng.uniform(*sorted((self.low, self.high)), n) ** 2
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        height, width = patch_sides(draw.lam, batch.size)
+        top, left = uniform_corner(draw.rng, height, width, batch.size)
+        target = stack_box(top, left, top + height, left + width)
+        whole = np.broadcast_to(np.array([0, 0, *batch.size]), target.shape)
+        return paste(batch, draw, target, whole, resample=True)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mixviz.batch import Batch
+from mixviz.geometry import box_around, patch_sides, peak
+from mixviz.method import Card, Draw, Method, beta_alpha, detector, parameter, tie_break
+from mixviz.planning import paste
+from mixviz.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class SaliencyMix(Method):
+    """CutMix with a patch that is not random: it is centred on image B's most salient pixel.
+
+    $$\\tilde x = M \\odot x_A + (1-M) \\odot x_B \\qquad \\tilde y = a\\, y_A + (1-a)\\, y_B \\qquad a = \\bar M$$
+
+    The box has the side ratio $\\sqrt{1-\\lambda}$, $\\lambda \\sim \\mathrm{Beta}(\\alpha, \\alpha)$, is clipped at
+    the border, and is pasted where it was cut. Look whether the peak really is on the object: it is a single pixel.
+
+    Paper and code differ. The paper says nothing of sharing; the released code finds the peak of one image of the
+    batch and uses its box and one λ for all (``box="batch"``, here the partner of the first image), and hands OpenCV
+    normalised floats whose bytes are read as pixels (the ``opencv_fine_grained`` detector's ``float_bytes``), which
+    makes the peak nearly random. The defaults do what the paper describes. ImageNet error of ResNet-50: 21.26 %
+    against 23.68 % (SaliencyMix abstract, CutMix README).
+    """
+
+    alpha: float = beta_alpha(1.0)
+    box: str = parameter(
+        "image", "a box per image, or the released code's one box per batch", choices=("image", "batch")
+    )
+    tie: str = tie_break()
+    detector: str = detector("fine_grained")
+
+    card: ClassVar[Card] = Card(
+        "saliencymix", "SaliencyMix",
+        "SaliencyMix: A Saliency Guided Data Augmentation Strategy for Better Regularization",
+        "Uddin, Monira, Shin, Chung, Bae", "ICLR", 2021, "2006.01791", "saliency-guided", "1 - area",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        lam = rng.beta(self.alpha, self.alpha, n)
+        return lam if self.box == "image" else np.full(n, lam[0])
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        maps = batch.saliency(self.detector)
+        row, column = (at[batch.tensor(draw.partner)] for at in peak(maps, draw.rng, self.tie))
+        height, width = (batch.tensor(side) for side in patch_sides(draw.lam, batch.size))
+        box = box_around(row, column, height, width, batch.size)
+        if self.box == "batch":
+            box = box[:1].expand(len(batch), 4)
+        return paste(batch, draw, box, saliency=maps)

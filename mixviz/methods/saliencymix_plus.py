@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mixviz.batch import Batch
+from mixviz.geometry import box_around, patch_sides, peak
+from mixviz.method import Card, Draw, Method, beta_alpha, detector, tie_break
+from mixviz.planning import paste, visible_share
+from mixviz.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class SaliencyMixPlus(Method):
+    """SaliencyMix that asks the network in training where it looks, and labels by what can be seen.
+
+    $$S = \\sum_c \\left|\\partial L / \\partial x_c\\right| \\qquad
+    \\tilde y = \\frac{a}{a+b}\\, y_A + \\frac{b}{a+b}\\, y_B$$
+
+    The box is centred on the peak of B's S, clipped, and pasted where it was cut. a is the share of A's saliency that
+    stays visible, b the share of B's saliency inside the patch; where both are 0, the label is half and half.
+    Compare the label with the area: a small patch on B's eyes may earn B most of it.
+
+    Paper and code differ: the released code's mean-reduced loss replaces every image's label by the batch's mean one,
+    its saliency pass adds the clean batch's gradient to the step, and it mixes one half of the batch with the other
+    and returns half a batch. Here the labels are per image, the network is left untouched, and all images are mixed.
+    CIFAR-100 error of ResNet-50: 24.95 % against 27.86 % plain and 25.19 % CutMix (SaliencyMix+ README, best epoch).
+    """
+
+    alpha: float = beta_alpha(1.0)
+    tie: str = tie_break()
+    detector: str = detector("gradient")
+
+    card: ClassVar[Card] = Card(
+        "saliencymix_plus", "SaliencyMix+",
+        "SaliencyMix+: Noise-Minimized Image Mixing Method with Saliency Map in Data Augmentation",
+        family="saliency-guided", label="a / (a + b)",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        return rng.beta(self.alpha, self.alpha, n)
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        maps, partner = batch.saliency(self.detector), batch.tensor(draw.partner)
+        row, column = (at[partner] for at in peak(maps, draw.rng, self.tie))
+        height, width = (batch.tensor(side) for side in patch_sides(draw.lam, batch.size))
+        box = box_around(row, column, height, width, batch.size)
+        return paste(batch, draw, box, own=visible_share(maps, partner, box, box), saliency=maps)

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mixviz.batch import Batch
+from mixviz.method import Card, Draw, Method
+from mixviz.planning import blend
+from mixviz.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class SamplePairing(Method):
+    """Half of each picture, but the label of image A alone.
+
+    $$\\tilde x = \\tfrac12 x_A + \\tfrac12 x_B \\qquad \\tilde y = y_A$$
+
+    Look at the label: it claims that image B is not there at all. The training error stays high, so the method is
+    meant for part of the training, with plain epochs before, between and after.
+    """
+
+    card: ClassVar[Card] = Card(
+        "samplepairing", "SamplePairing", "Data Augmentation by Pairing Samples for Images Classification", "Inoue",
+        "arXiv", 2018, "1801.02929", "blend", "1",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> None:
+        return None
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        n = len(batch)
+        return blend(batch, draw, np.full(n, 0.5), share=np.ones(n))

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from mixviz.batch import Batch
+from mixviz.geometry import random_centre
+from mixviz.method import Card, Draw, Method, parameter
+from mixviz.planning import lam_tensor, pair
+from mixviz.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class SmoothMix(Method):
+    """CutMix without the edge: image B shines through a soft round spot.
+
+    $$M = 1 - \\exp\\!\\left(-\\frac{d^2}{2\\sigma^2}\\right) \\qquad \\tilde x = M \\odot x_A + (1-M) \\odot x_B
+    \\qquad \\tilde y = \\bar M\\, y_A + (1-\\bar M)\\, y_B$$
+
+    d is the distance to a centre that is uniform over the image, σ a share of its sides drawn from a range. Look for
+    the border of the patch: there is none, so the network cannot learn from it. There is no λ to draw; holding it
+    asks for the σ whose mask has that mean.
+    """
+
+    low: float = parameter(0.25, "smallest σ as a share of the image's sides", low=0.02, high=2)
+    high: float = parameter(0.5, "largest σ as a share of the image's sides", low=0.02, high=2)
+
+    card: ClassVar[Card] = Card(
+        "smoothmix", "SmoothMix", "SmoothMix: A Simple Yet Effective Data Augmentation to Train Robust Classifiers",
+        "Lee, Zaheer, Astrid, Lee", "CVPR Workshops", 2020, "", "cut", "mean of the mask",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> None:
+        return None
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        n = len(batch)
+        centre = random_centre(draw.rng, n, batch.size)
+        spread = draw.rng.uniform(*sorted((self.low, self.high)), n)
+        if draw.held is not None:
+            spread = _spread_for(1 - draw.held, centre, batch.size)
+        rows, columns = (batch.tensor(p.astype(np.float32)) for p in _profiles(spread, centre, batch.size))
+        other = rows[:, None, :, None] * columns[:, None, None, :]
+        share = other.mean((1, 2, 3))
+        return Recipe(
+            size=batch.size, partner=pair(batch, draw.partner), share=torch.stack([1 - share, share]),
+            weight=torch.stack([1 - other, other]), drawn=lam_tensor(batch, draw._replace(lam=draw.held)),
+        )  # fmt: skip
+
+
+def _profiles(spread: np.ndarray, centre: tuple, size: tuple[int, int]) -> list[np.ndarray]:
+    """The spot is separable: its falloff over rows (N, H) and over columns (N, W)."""
+    return [
+        np.exp(-(((np.arange(side) - at[:, None]) / (spread[:, None] * side)) ** 2) / 2)
+        for at, side in zip(centre, size, strict=True)
+    ]
+
+
+def _spread_for(share: np.ndarray, centre: tuple, size: tuple[int, int]) -> np.ndarray:
+    """The spread whose spot has the mean ``share``, by bisection: the mean grows with the spread."""
+    low, high = np.full(len(share), -10.0), np.full(len(share), 10.0)
+    for _ in range(30):
+        middle = (low + high) / 2
+        rows, columns = _profiles(np.exp(middle), centre, size)
+        larger = rows.mean(1) * columns.mean(1) < share
+        low, high = np.where(larger, middle, low), np.where(larger, high, middle)
+    return np.exp((low + high) / 2)

@@ -1,0 +1,113 @@
+"""What plans have in common: partners, shares, and the three shapes that nearly every recipe has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mixviz import geometry
+from mixviz.batch import Batch
+from mixviz.method import Draw
+from mixviz.recipe import Recipe
+
+FILLS = ("mean", "black", "white", "random")
+
+
+def pair(batch: Batch, partner: np.ndarray | Tensor) -> Tensor:
+    """(2, N): every image itself, and its partner."""
+    partner = partner if isinstance(partner, Tensor) else batch.tensor(partner)
+    return torch.stack([torch.arange(len(batch), device=batch.device), partner])
+
+
+def alone(batch: Batch) -> Tensor:
+    """(1, N): every image itself, without a partner."""
+    return torch.arange(len(batch), device=batch.device)[None]
+
+
+def two_shares(batch: Batch, own: np.ndarray | Tensor) -> Tensor:
+    """(2, N) float32: ``own`` (N,) and what it leaves."""
+    own = own if isinstance(own, Tensor) else batch.tensor(own)
+    return torch.stack([own, 1 - own]).float()
+
+
+def lam_tensor(batch: Batch, draw: Draw) -> Tensor | None:
+    """The drawn λ as float32 (N,) for :attr:`Recipe.drawn`."""
+    return None if draw.lam is None else batch.tensor(draw.lam.astype(np.float32))
+
+
+def blend(batch: Batch, draw: Draw, own: np.ndarray | Tensor, share: np.ndarray | None = None, **more: Any) -> Recipe:
+    """Two whole images, the first in weight ``own`` (N,); the label in the same shares, unless given."""
+    weight = two_shares(batch, own)
+    return Recipe(
+        size=batch.size,
+        partner=pair(batch, draw.partner),
+        share=weight if share is None else two_shares(batch, share),
+        weight=weight[:, :, None, None, None],
+        drawn=lam_tensor(batch, draw),
+        **more,
+    )
+
+
+def paste(
+    batch: Batch,
+    draw: Draw,
+    target: geometry.Array,
+    source: geometry.Array | None = None,
+    own: Tensor | None = None,
+    **more: Any,
+) -> Recipe:
+    """The partner's patch in the box ``target`` (N, 4), cut from ``source``; the label by area, unless ``own`` (N,)."""
+    if own is None:
+        own = 1 - geometry.box_area(target, batch.size)
+    boxes = (None if b is None else (b if isinstance(b, Tensor) else batch.tensor(b))[None] for b in (target, source))
+    target_boxes, source_boxes = boxes
+    return Recipe(
+        size=batch.size,
+        partner=pair(batch, draw.partner),
+        share=two_shares(batch, own),
+        target_boxes=target_boxes,
+        source_boxes=source_boxes,
+        drawn=lam_tensor(batch, draw),
+        **more,
+    )
+
+
+def erase(batch: Batch, draw: Draw, fill: str, **what: Any) -> Recipe:
+    """One image with a part replaced by a fill; the label stays whole."""
+    who = alone(batch)
+    return Recipe(
+        size=batch.size,
+        partner=who,
+        share=torch.ones(1, len(batch), device=batch.device),
+        fill=fill_colour(batch, draw.rng, fill),
+        drawn=lam_tensor(batch, draw),
+        **what,
+    )
+
+
+def fill_colour(batch: Batch, rng: np.random.Generator, name: str) -> Tensor:
+    """Broadcastable to (N, 3, H, W), in [0, 1].
+
+    ``random`` is one field of random bytes for the whole batch, which every image shows through its own hole:
+    a field per image would cost more than the rest of the step.
+    """
+    noise = rng.integers(0, 256, (1, 3, *batch.size), dtype=np.uint8) if name == "random" else None
+    if noise is not None:
+        return batch.tensor(noise) / 255
+    return batch.mean if name == "mean" else torch.full_like(batch.mean, float(name == "white"))
+
+
+def visible_share(maps: Tensor, partner: Tensor, source: Tensor, target: Tensor) -> Tensor:
+    """Image A's label share (N,) by saliency: a / (a + b).
+
+    a is the share of A's saliency that the patch leaves visible, b the share of B's saliency inside the patch;
+    1/2 where both are 0.
+    """
+    total = maps.sum((1, 2))
+    share = torch.where(total > 0, 1 / total, 0)
+    a = (total - geometry.sum_in_box(maps, target)).clamp(min=0) * share
+    b = geometry.sum_in_box(maps[partner], source) * share[partner]
+    return torch.where(a + b > 0, a / (a + b), 0.5)

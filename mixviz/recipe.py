@@ -1,0 +1,200 @@
+"""Recipe: everything that was decided about a mixture, before a single pixel is touched.
+
+x̃[n] = Σ_k weight[k, n] ⊙ source[k, n]          ỹ[n] = Σ_k share[k, n] · y[partner[k, n]]
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mixviz import blend, geometry
+
+
+class Truth(NamedTuple):
+    """Did the label tell the truth? All (K, N).
+
+    ``visible`` is the share of each source's saliency (or object) that can be seen in the mixture, ``fair`` the
+    label that this would earn (``visible`` scaled to sum to the label's own mass; equal parts where nothing is
+    visible), ``share`` the label that the method gives. ``gap`` (N,) is the label mass on the wrong source.
+    """
+
+    visible: Tensor
+    fair: Tensor
+    share: Tensor
+
+    @property
+    def gap(self) -> Tensor:
+        """(N,) half the sum of \\|share - fair\\|: 0 is a fair label, 1 a label for the wrong image."""
+        return (self.share - self.fair).abs().sum(0) / 2
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Recipe:
+    """A planned mixture of N images from K sources each; row k = 0 is the image itself.
+
+    What is inside a patch hides what lies below it; the weight that no source holds goes to ``fill``.
+
+    Attributes:
+        size: (H, W) that it was planned for.
+        partner: (K, N) int64, whose pixels source k of image n are.
+        share: (K, N) float32, each source's part of the label.
+        weight: each source's weight, broadcastable to (K, N, C, H, W); None: the image itself, unmixed.
+        target_boxes: (P, N, 4), where patch p lands, in pixels; None: no patch.
+        source_boxes: (P, N, 4), where patch p is cut from its source; None: from the same place.
+        inside: (P, N), weight of patch p's source inside it (the image itself keeps the rest); None: 1.
+        fill: what stands in for missing sources, in [0, 1], broadcastable to (N, C, H, W).
+        noise: added inside the patches, broadcastable to (N, C, H, W); the sum is clamped to [0, 1].
+        resample: source and target boxes differ in size, so the patch is resized.
+        drawn: (N,) the λ that was drawn (or held): image A's share before rounding and clipping; or None.
+        saliency: (N, H, W) the maps that the method looked at, in the batch's order; None: it looked at none.
+        layer: 0: pixels are mixed. Else the stage of the network whose output is mixed (:func:`mixviz.mix_inside`).
+
+    Patch p shows source p + 1, or ``fill`` where there is only one source.
+    """
+
+    size: tuple[int, int]
+    partner: Tensor
+    share: Tensor
+    weight: Tensor | None = None
+    target_boxes: Tensor | None = None
+    source_boxes: Tensor | None = None
+    inside: Tensor | None = None
+    fill: Tensor | None = None
+    noise: Tensor | None = None
+    resample: bool = False
+    drawn: Tensor | None = None
+    saliency: Tensor | None = None
+    layer: int = 0
+
+    def __len__(self) -> int:
+        return self.partner.shape[1]
+
+    @property
+    def target_box(self) -> Tensor | None:
+        """(N, 4) where the (first) patch lands, as (top, left, bottom, right); None: there is no patch."""
+        return None if self.target_boxes is None else self.target_boxes[0]
+
+    @property
+    def source_box(self) -> Tensor | None:
+        """(N, 4) where the (first) patch is cut from its source; None: there is no patch, or it is a fill."""
+        if self.target_boxes is None or len(self.partner) == 1:
+            return None
+        return (self.target_boxes if self.source_boxes is None else self.source_boxes)[0]
+
+    @property
+    def area(self) -> Tensor:
+        """(K, N) realised share of the picture that each source holds: its mean weight."""
+        return self.weights().mean((2, 3, 4))
+
+    def apply(self, images: Tensor, out: Tensor | None = None) -> Tensor:
+        """The mixed images: the dtype, layout and device of ``images``, which are not changed.
+
+        Args:
+            images: (N, C, H, W), the batch that was planned for, not yet normalised.
+            out: where to write, e.g. a buffer that is reused; may be ``images`` itself.
+
+        Raises:
+            ValueError: another number or size of images than was planned for.
+        """
+        self._check(images)
+        if self.layer:
+            return images.clone() if out is None else out.copy_(images)
+        return blend.apply(self, images, out)
+
+    def targets(self, labels: Tensor, num_classes: int | None = None) -> Tensor:
+        """Soft labels (N, C) float32: each source's label in its share.
+
+        Args:
+            labels: (N,) class indices, or (N, C) soft labels.
+            num_classes: C, needed with class indices.
+
+        Raises:
+            ValueError: the labels do not fit the recipe, or (on the CPU) a class index is not below C.
+        """
+        if len(labels) != len(self) or labels.ndim not in (1, 2):
+            raise ValueError(f"labels should be ({len(self)},) or ({len(self)}, C); got {tuple(labels.shape)}.")
+        if labels.ndim == 2:
+            labels = labels.float()
+            return sum(share[:, None] * labels[who] for share, who in zip(self.share, self.partner, strict=True))
+        if num_classes is None:
+            raise ValueError("Class indices need num_classes, e.g. recipe.targets(labels, num_classes=100).")
+        if labels.device.type == "cpu":
+            low, high = map(int, torch.aminmax(labels))
+            if low < 0 or high >= num_classes:
+                raise ValueError(
+                    f"labels run from {low} to {high}; with num_classes={num_classes} that is out of range."
+                )
+            return torch.zeros(len(self), num_classes).scatter_add_(1, labels[self.partner].T, self.share.T)
+        classes = torch.arange(num_classes, device=labels.device)  # scatter_add is not deterministic on CUDA
+        return sum(
+            torch.where(classes == labels[who][:, None], share[:, None], 0)
+            for share, who in zip(self.share, self.partner, strict=True)
+        )
+
+    def weights(self, size: tuple[int, int] | None = None) -> Tensor:
+        """(K, N, 1, H, W) each source's weight at every pixel, at the planned size or another one; not to be changed."""
+        if size is None or tuple(size) == self.size:
+            return self._weights
+        return self._weights_at(tuple(size))
+
+    @cached_property
+    def _weights(self) -> Tensor:
+        return self._weights_at(self.size)
+
+    def _weights_at(self, size: tuple[int, int]) -> Tensor:
+        height, width = size
+        k, n = self.partner.shape
+        if self.weight is None:
+            result = self.share.new_zeros(k, n, 1, height, width)
+            result[0] = 1
+        else:
+            weight = self.weight.mean(2, keepdim=True)
+            if weight.shape[-1] > 1 and size != self.size:
+                weight = torch.nn.functional.interpolate(weight.flatten(0, 1), size, mode="area").unflatten(0, (k, -1))
+            result = weight.expand(k, n, 1, height, width).clone()
+        if self.target_boxes is None:
+            return result
+        for p, target in enumerate(self.target_boxes):
+            inside = geometry.box_mask(geometry.scale_box(target, self.size, size), size)[None, :, None]
+            shown = self.share.new_ones(n) if self.inside is None else self.inside[p]
+            values = self.share.new_zeros(k, n)
+            values[0] = 1 - shown
+            if k > 1:
+                values[p + 1] = shown
+            result = torch.where(inside, values[:, :, None, None, None], result)
+        return result
+
+    def mask(self, size: tuple[int, int] | None = None) -> Tensor:
+        """(N, 1, H, W) the weight of the image itself at every pixel: 1 kept, 0 replaced."""
+        return self.weights(size)[0]
+
+    def truth(self, saliency: Tensor) -> Truth:
+        """Hold the label against what can be seen.
+
+        Args:
+            saliency: (N, H, W) maps, or object masks, one per image of the batch, in the batch's order.
+        """
+        maps = saliency.to(self.share.dtype)
+        total = maps.sum((1, 2))
+        seen = (self.weights() * maps[self.partner][:, :, None]).sum((2, 3, 4))
+        if self.source_boxes is not None:
+            for p, (source, target) in enumerate(zip(self.source_boxes, self.target_boxes, strict=True)):
+                own = maps[self.partner[p + 1]]
+                moved = geometry.sum_in_box(own, source) - geometry.sum_in_box(own, target)
+                seen[p + 1] += moved * (1 if self.inside is None else self.inside[p])
+        visible = torch.where(total[self.partner] > 0, seen / total[self.partner], 0).clamp(0, 1)
+        mass, all_seen = self.share.sum(0), visible.sum(0)
+        fair = torch.where(all_seen > 0, visible / all_seen, 1 / len(visible)) * mass
+        return Truth(visible, fair, self.share)
+
+    def _check(self, images: Tensor) -> None:
+        if images.ndim != 4 or len(images) != len(self) or tuple(images.shape[2:]) != self.size:
+            raise ValueError(
+                f"This recipe was planned for {len(self)} images of {self.size[0]}x{self.size[1]} (height x width); "
+                f"got {tuple(images.shape)}. Plan for the batch that is mixed."
+            )

@@ -1,0 +1,163 @@
+"""The three lines: any method in a function call, a training loop or a DataLoader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import mixviz
+from mixviz.batch import IMAGENET_MEAN, IMAGENET_STD, Batch, check_range
+from mixviz.method import Method, Saliency, lookup
+from mixviz.recipe import Recipe
+
+
+def make(method: str | Method, **parameters: Any) -> Method:
+    """A method by name with its parameters, or the given one.
+
+    Raises:
+        ValueError, TypeError: an unknown name or parameter, with the known ones.
+    """
+    if isinstance(method, Method):
+        if parameters:
+            raise TypeError("Give parameters with a method's name; a Method object has its own already.")
+        return method
+    return _construct(lookup(mixviz.METHODS, method), parameters)
+
+
+def _construct(cls: type, parameters: dict[str, Any]) -> Any:
+    unknown = set(parameters) - set(cls.parameters())
+    if unknown:
+        known = ", ".join(cls.parameters()) or "none"
+        raise TypeError(f"{cls.card.name} has no parameter {', '.join(sorted(unknown))}. It has: {known}.")
+    return cls(**parameters)
+
+
+def mix(
+    images: Tensor, labels: Tensor | None = None, method: str | Method = "cutmix", seed: int = 0, **parameters: Any
+) -> tuple[Tensor, Recipe]:
+    """Mix a batch: ``mixed, recipe = mixviz.mix(images, labels, method="cutmix", seed=0, alpha=1.0)``.
+
+    Args:
+        images: (N, 3, H, W), uint8, or float in [0, 1]; not changed.
+        labels: (N,) class indices or (N, C) soft labels; only some methods look at them.
+        method: a name from ``mixviz.METHODS``, or a method.
+        seed: the same seed gives the same recipe on every device.
+        parameters: the method's own; ``network=`` and ``saliency=`` go to :class:`mixviz.Batch`.
+
+    Returns:
+        The mixed images, like ``images``, and the :class:`~mixviz.Recipe`, whose ``targets`` mixes the labels.
+    """
+    given = {name: parameters.pop(name) for name in ("network", "saliency", "errors") if name in parameters}
+    recipe = make(method, **parameters).plan(Batch(images, labels, **given), np.random.default_rng(seed))
+    return recipe.apply(images), recipe
+
+
+def saliency(
+    images: Tensor,
+    detector: str | Saliency = "fine_grained",
+    *,
+    labels: Tensor | None = None,
+    network: Callable[[Tensor], Tensor] | None = None,
+    **parameters: Any,
+) -> Tensor:
+    """Saliency maps (N, H, W), float32 in [0, 1], of images (N, 3, H, W) that are uint8, or float in [0, 1].
+
+    Args:
+        detector: a name from ``mixviz.SALIENCY``, or a detector.
+        labels, network: what network-guided detectors need.
+        parameters: the detector's own.
+
+    Raises:
+        ValueError: an unknown detector, float images outside [0, 1], or no network where one is needed.
+    """
+    if not isinstance(detector, Saliency):
+        detector = _construct(lookup(mixviz.SALIENCY, detector), parameters)
+    return Batch(images, labels, network).saliency(detector)
+
+
+class MixTransform:
+    """Any method in a training loop: ``images, targets = mix(images, labels)``, used like torchvision's v2.CutMix.
+
+    Args:
+        method: a name from ``mixviz.METHODS``, or a method.
+        num_classes: the width of the soft targets.
+        probability: the share of batches that are mixed at all, as in the papers' training loops.
+        seed: calls of two transforms with one seed give the same mixtures in the same order.
+        normalize: (mean, std) per channel, applied to the mixed images; also what the network's input and the
+            fills are made with. None: images stay in [0, 1].
+        network: the classifier that network-guided methods ask.
+        parameters: the method's own.
+
+    A method that mixes inside a network (``recipe.layer > 0``) needs its recipe there: use ``plan``.
+    """
+
+    def __init__(
+        self,
+        method: str | Method,
+        num_classes: int,
+        *,
+        probability: float = 1.0,
+        seed: int = 0,
+        normalize: tuple[Sequence[float], Sequence[float]] | None = None,
+        network: Callable[[Tensor], Tensor] | None = None,
+        **parameters: Any,
+    ) -> None:
+        if not 0 <= probability <= 1:
+            raise ValueError(f"probability should lie between 0 and 1; got {probability}.")
+        self.method, self.num_classes = make(method, **parameters), num_classes
+        self.probability, self.seed, self.normalize, self.network = probability, seed, normalize, network
+        self._rng: np.random.Generator | None = None
+        self._worker: int | None = None
+
+    def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Mixed images, float where ``normalize`` is given, and soft targets (N, num_classes) float32."""
+        recipe = self.plan(images, labels)
+        if recipe.layer:
+            raise ValueError(
+                f"{self.method.card.name} mixes inside the network, out of reach of a collate function: "
+                "recipe = transform.plan(images, labels), then `with mixviz.mix_inside(network, recipe):` around the "
+                "forward pass, and recipe.targets for the labels."
+            )
+        mixed = recipe.apply(images)
+        if self.normalize is not None:
+            mean, std = (torch.tensor(v, device=mixed.device).view(1, 3, 1, 1) for v in self.normalize)
+            mixed = ((mixed / 255 if mixed.dtype == torch.uint8 else mixed) - mean) / std
+        return mixed, recipe.targets(labels, self.num_classes)
+
+    def plan(self, images: Tensor, labels: Tensor) -> Recipe:
+        """The next recipe of this transform's stream; a baseline one for the batches that stay unmixed."""
+        rng = self._stream(images)
+        mean, std = self.normalize or (IMAGENET_MEAN, IMAGENET_STD)
+        batch = Batch(images, labels, self.network, mean=mean, std=std)
+        chosen = self.method if rng.random() < self.probability else mixviz.METHODS["baseline"]()
+        return chosen.plan(batch, rng)
+
+    def _stream(self, images: Tensor) -> np.random.Generator:
+        """One stream per DataLoader worker and epoch (torch gives each worker its own seed), else one for all."""
+        info = torch.utils.data.get_worker_info()
+        worker = None if info is None else info.seed
+        if self._rng is None or worker != self._worker:
+            check_range(images)  # once: reading a range back would stall a GPU at every step
+            self._rng = np.random.default_rng(self.seed if worker is None else (self.seed, worker))
+            self._worker = worker
+        return self._rng
+
+
+class MixCollate:
+    """Any method in an existing DataLoader: ``DataLoader(data, collate_fn=mixviz.MixCollate("cutmix", 100))``.
+
+    Collates (image, label) samples as torch does, then mixes them; takes what :class:`MixTransform` takes.
+    Batches are (images, targets (N, num_classes) float32).
+    """
+
+    def __init__(self, method: str | Method, num_classes: int, **options: Any) -> None:
+        self.transform = MixTransform(method, num_classes, **options)
+
+    def __call__(self, samples: Sequence[tuple[Tensor, int]]) -> tuple[Tensor, Tensor]:
+        """Samples (image (3, H, W), label) as a mixed batch."""
+        images, labels = torch.utils.data.default_collate(samples)
+        return self.transform(images, labels)
