@@ -1,0 +1,166 @@
+"""``python -m mixviz``: the page, mixtures of two pictures, the catalogue and the benchmark on the command line."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+import mixviz
+from mixviz.method import Method, lookup
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="See, train with and compare mixed-sample augmentations: Mixup, CutMix, SaliencyMix and their relatives.",
+)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one line on standard error and exit status 2."""
+    try:
+        app()
+    except (ValueError, TypeError, ImportError) as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise SystemExit(2) from None
+
+
+@app.command("mix", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def mix_command(
+    context: typer.Context,
+    a: Annotated[Path, typer.Argument(help="Picture A, the one that is augmented.")],
+    b: Annotated[Path, typer.Argument(help="Picture B, its partner.")],
+    method: Annotated[str, typer.Option(help="A name from `mixviz methods`.")] = "cutmix",
+    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)] = 0,
+    lam: Annotated[float | None, typer.Option(help="Hold λ (A's share) instead of drawing it.", min=0, max=1)] = None,
+    side: Annotated[int, typer.Option(help="Both pictures become squares of this side.", min=16, max=4096)] = 512,
+    out: Annotated[Path, typer.Option(help="Folder for the pictures and the recipe.")] = Path("mixed"),
+) -> None:
+    """Mix two pictures and write every step: saliency, patch, mask, mixture and recipe.
+
+    The method's own parameters are options too (see `mixviz methods NAME`):
+
+        mixviz mix cat.jpg dog.jpg --method saliencymix --tie random --out folder
+    """
+    from mixviz import describe, pictures
+
+    cls = lookup(mixviz.METHODS, method)
+    chosen = cls(**_own_options(cls, context.args))
+    pair = [pictures.load_image(path, side) for path in (a, b)]
+    mixed, recipe, batch = describe.mix_two(*pair, chosen, seed, lam)
+    report = {
+        "method": method,
+        "parameters": describe.parameters_of(chosen),
+        "seed": seed,
+        "pictures": [a.name, b.name],
+        **describe.recipe_json(recipe),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    for name, picture in _steps(pair, mixed, recipe, batch).items():
+        _save(picture, out / f"{name}.png")
+    (out / "recipe.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    shares = ", ".join(f"{share:.3f}" for share in report["share"])
+    typer.echo(f"{cls.card.title}: label shares {shares}. Pictures and recipe.json are in {out}/.")
+
+
+def _own_options(cls: type[Method], arguments: list[str]) -> dict[str, Any]:
+    """``--name value`` pairs as the method's parameters, each in the type of its field."""
+    known, values = cls.parameters(), {}
+    tokens = [part for token in arguments for part in (token.split("=", 1) if token.startswith("--") else [token])]
+    for flag, text in zip(tokens[::2], [*tokens[1::2], None][: len(tokens[::2])], strict=True):
+        name = flag.removeprefix("--").replace("-", "_")
+        if not flag.startswith("--") or name not in known:
+            options = ", ".join(f"--{n}" for n in known) or "none"
+            raise ValueError(f"{cls.card.title} has no option {flag}. Its own options: {options}.")
+        if text is None:
+            raise ValueError(f"{flag} needs a value.")
+        kind = type(known[name]["default"])
+        try:
+            values[name] = kind(text)
+        except ValueError:
+            raise ValueError(f"{flag} should be a {'whole ' if kind is int else ''}number; got {text!r}.") from None
+    return values
+
+
+def _steps(pair: list[np.ndarray], mixed: np.ndarray, recipe: mixviz.Recipe, batch: mixviz.Batch) -> dict:
+    """The pictures of a card, by file name: saliency and patch of B (of A where there is no partner)."""
+    from mixviz import paint
+
+    source = pair[int(len(recipe.partner) > 1)]
+    maps = batch.saliency() if recipe.saliency is None else recipe.saliency
+    steps = {"a": pair[0], "b": pair[1], "mixture": mixed}
+    steps["saliency"] = paint.overlay(source, maps[int(source is pair[1])].numpy())
+    box = recipe.target_box if recipe.source_box is None else recipe.source_box
+    if box is not None:
+        steps["patch"] = paint.spotlight(source, tuple(box[0].tolist()))
+    steps["mask"] = np.rint(recipe.mask()[0, 0].numpy() * 255).astype(np.uint8)
+    return steps
+
+
+def _save(picture: np.ndarray, path: Path) -> None:
+    from PIL import Image
+
+    Image.fromarray(picture).save(path)
+
+
+@app.command("methods")
+def methods_command(
+    name: Annotated[str | None, typer.Argument(help="One method, with its text and parameters.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
+    readme: Annotated[Path | None, typer.Option(help="Write the catalogue's table into this README.")] = None,
+) -> None:
+    """List the catalogue, or explain one method."""
+    from mixviz import describe
+
+    if readme is not None:
+        head, _, rest = readme.read_text(encoding="utf-8").partition("<!-- methods -->\n")
+        tail = rest.partition("<!-- /methods -->")[2]
+        table = f"<!-- methods -->\n{describe.catalogue_markdown()}<!-- /methods -->"
+        readme.write_text(head + table + tail, encoding="utf-8")
+        return
+    entries = describe.catalogue_json()
+    if name is not None:
+        entries = [entry for entry in entries if entry["name"] == lookup(mixviz.METHODS, name).card.name]
+    if as_json:
+        typer.echo(json.dumps(entries, indent=2, ensure_ascii=False))
+        return
+    for entry in entries:
+        typer.echo(f"{entry['name']:18} {entry['family']:16} label: {entry['label']:18} {entry['citation']}")
+        if name is not None:
+            typer.echo(f"\n{entry['text']}\n")
+            for option, about in entry["parameters"].items():
+                limits = "|".join(about["choices"]) or (
+                    f"{about['low']}..{about['high']}" if about["low"] is not None else ""
+                )
+                typer.echo(f"  --{option} {about['default']}  {limits}  {about['text']}")
+
+
+@app.command("app")
+def app_command(
+    host: Annotated[str | None, typer.Option(help="0.0.0.0 lets others on the network in.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; by default the first free one from 7860 on.")] = None,
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = False,
+) -> None:
+    """Start the page."""
+    from mixviz.ui.page import launch
+
+    launch(server_name=host, server_port=port, inbrowser=browser)
+
+
+@app.command("bench", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def bench_command(context: typer.Context) -> None:
+    """Measure speed side by side with torchvision, timm, kornia and an OpenCV loop; needs a checkout."""
+    script = Path(__file__).parent.parent / "benchmarks" / "run.py"
+    if not script.is_file():
+        raise ValueError("The benchmark is part of a checkout of the project, not of the installed package.")
+    sys.argv = [str(script), *context.args]
+    runpy.run_path(str(script), run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""A recipe in words and numbers: what a JSON file, a table or an answer of the page's API holds."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from typing import Any
+
+import numpy as np
+import torch
+
+import mixviz
+from mixviz.method import Method, Saliency
+from mixviz.recipe import Recipe
+
+
+def parameters_of(method: Method) -> dict[str, Any]:
+    """The method's parameters as plain values; a detector as its name."""
+    values = {field.name: getattr(method, field.name) for field in dataclasses.fields(method)}
+    return {name: value.card.name if isinstance(value, Saliency) else value for name, value in values.items()}
+
+
+def recipe_json(recipe: Recipe, row: int = 0) -> dict[str, Any]:
+    """What was decided for one image of the batch: plain numbers, boxes as [top, left, bottom, right]."""
+
+    def box(boxes: torch.Tensor | None) -> list[int] | None:
+        return None if boxes is None else boxes[row].tolist()
+
+    return {
+        "size": list(recipe.size),
+        "partner": recipe.partner[:, row].tolist(),
+        "drawn": None if recipe.drawn is None else recipe.drawn[row].item(),
+        "area": recipe.area[:, row].tolist(),
+        "share": recipe.share[:, row].tolist(),
+        "source_box": box(recipe.source_box),
+        "target_box": box(recipe.target_box),
+        "layer": recipe.layer,
+    }
+
+
+def mix_two(a: np.ndarray, b: np.ndarray, method: Method, seed: int, lam: float | None, device: str = "cpu") -> tuple:
+    """Mix two pictures (H, W, 3) uint8 of one size: (mixture of A (H, W, 3), recipe, batch).
+
+    Raises:
+        ValueError: the pictures differ in size, or the method asks a network.
+    """
+    if a.shape != b.shape:
+        raise ValueError(f"Two pictures of one size are needed; got {a.shape[:2]} and {b.shape[:2]} (height, width).")
+    images = torch.from_numpy(np.stack([a, b])).permute(0, 3, 1, 2).contiguous().to(device)
+    batch = mixviz.Batch(images, torch.tensor([0, 1], device=device))
+    recipe = method.plan(batch, np.random.default_rng(seed), lam=lam, partner=np.array([1, 0]))
+    mixed = recipe.apply(images)[0].permute(1, 2, 0).cpu().numpy()
+    return mixed, recipe, batch
+
+
+def catalogue_json() -> list[dict[str, Any]]:
+    """Every method: its card, parameters with their ranges, and teaching text."""
+    return [
+        {
+            **dataclasses.asdict(cls.card),
+            "citation": cls.card.citation,
+            "parameters": cls.parameters(),
+            "text": inspect.cleandoc(cls.__doc__ or ""),
+        }
+        for cls in mixviz.METHODS.values()
+    ]
+
+
+def catalogue_markdown() -> str:
+    """The README's table: method, paper, family, label rule, what it needs."""
+    lines = ["| method | name | family | label of A | needs | source |", "| --- | --- | --- | --- | --- | --- |"]
+    for name, cls in mixviz.METHODS.items():
+        card, about = cls.card, cls.parameters().get("detector")
+        asks = about and mixviz.SALIENCY[about["default"]].needs_network
+        needs = "a network" if asks or card.family == "feature-level" else "saliency" if about else ""
+        paper = f"[{card.citation}]({card.url})" if card.url else card.citation
+        lines.append(f"| {card.title} | `{name}` | {card.family} | {card.label} | {needs} | {paper} |")
+    return "\n".join(lines) + "\n"

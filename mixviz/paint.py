@@ -1,0 +1,48 @@
+"""Masks, boxes and heat maps as pictures: numpy uint8 (H, W, 3) RGB in and out."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+BOX_COLOUR = (255, 64, 64)
+
+
+@functools.cache
+def _heat() -> np.ndarray:
+    """256 RGB colours, dark to bright; brightness rises evenly, so colour-blind readers see the same order."""
+    import cv2
+
+    ramp = np.arange(256, dtype=np.uint8)[:, None]
+    return cv2.applyColorMap(ramp, cv2.COLORMAP_INFERNO)[:, 0, ::-1]
+
+
+def heat_map(saliency: np.ndarray) -> np.ndarray:
+    """A map (H, W) in [0, 1] in colour."""
+    return _heat()[np.rint(np.clip(saliency, 0, 1) * 255).astype(np.uint8)]
+
+
+def overlay(picture: np.ndarray, saliency: np.ndarray, strength: float = 0.7) -> np.ndarray:
+    """The map's colours over the picture in grey, so that no hue of the picture passes for heat."""
+    grey = picture.astype(np.float32).mean(2, keepdims=True)
+    return np.rint((1 - strength) * grey + strength * heat_map(saliency)).astype(np.uint8)
+
+
+def spotlight(picture: np.ndarray, box: tuple[int, int, int, int], dim: float = 0.35) -> np.ndarray:
+    """The picture dimmed outside a box (top, left, bottom, right), and the box outlined."""
+    top, left, bottom, right = box
+    lit = np.rint(picture * dim).astype(np.uint8)
+    lit[top:bottom, left:right] = picture[top:bottom, left:right]
+    return outline(lit, box)
+
+
+def outline(picture: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
+    """The picture with the outline of a box (top, left, bottom, right); an empty box draws nothing."""
+    top, left, bottom, right = box
+    if bottom <= top or right <= left:
+        return picture
+    image = Image.fromarray(picture)
+    ImageDraw.Draw(image).rectangle((left, top, right - 1, bottom - 1), outline=BOX_COLOUR, width=2)
+    return np.asarray(image)

@@ -1,0 +1,117 @@
+"""One loader in front of every picture that a person hands in, and the photographs that come with the project."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF", "TIFF")
+MAX_PIXELS = 40_000_000
+MIN_SIDE = 16
+
+# Gradio opens an upload too, before this loader does; with this limit it refuses a bomb as well.
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+
+
+class PictureError(ValueError):
+    """A picture that cannot be used; the text says why and what to do."""
+
+
+def assets() -> Path:
+    """The folder of bundled photographs and page files, in a checkout or an installed package."""
+    package = Path(__file__).parent
+    return package / "assets" if (package / "assets").is_dir() else package.parent / "assets"
+
+
+@functools.cache
+def photographs() -> dict[str, dict]:
+    """File name -> label, credits, size and object box of every bundled photograph."""
+    entries = json.loads((assets() / "photos.json").read_text(encoding="utf-8"))
+    return {entry["file"]: entry for entry in entries}
+
+
+@functools.cache
+def pairs() -> list[dict[str, str]]:
+    """The bundled pairs: {a, b, name}, the best first."""
+    return json.loads((assets() / "pairs.json").read_text(encoding="utf-8"))
+
+
+def photograph_path(name: str) -> str:
+    """Where a bundled photograph lies."""
+    return str(assets() / "photos" / name)
+
+
+def photograph_of(path: str) -> dict | None:
+    """The entry of a bundled photograph by its path, or None."""
+    entry = photographs().get(os.path.basename(path))
+    return entry if entry and os.path.samefile(path, photograph_path(entry["file"])) else None
+
+
+def load_image(path: str | os.PathLike, side: int | None = None) -> np.ndarray:
+    """A picture as uint8 (H, W, 3) RGB: upright, over white where transparent, its first frame.
+
+    Args:
+        side: scale the shorter side to this and crop the middle square, as a training pipeline does.
+
+    Raises:
+        PictureError: not a picture, damaged, too large, or too small; says what to do.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path, formats=FORMATS) as image:
+                return _decode(image, side)
+    except PictureError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise PictureError(f"This picture has more than {MAX_PIXELS // 10**6} megapixels: make it smaller.") from None
+    except FileNotFoundError:
+        raise PictureError(f"There is no file {os.path.basename(path)}.") from None
+    except Exception:  # decoders raise nearly anything on damaged files
+        raise PictureError(
+            "This file could not be read as a picture. It may be damaged or incomplete; "
+            "JPEG, PNG, WebP, GIF, BMP, AVIF and TIFF work."
+        ) from None
+
+
+def _decode(image: Image.Image, side: int | None) -> np.ndarray:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise PictureError(
+            f"This picture has {width * height // 10**6} megapixels; {MAX_PIXELS // 10**6} is the limit."
+        )
+    if min(width, height) < MIN_SIDE:
+        raise PictureError(f"This picture is {width}x{height} pixels: each side should be at least {MIN_SIDE}.")
+    if side is not None:
+        image.draft("RGB", (side, side))  # a JPEG is decoded at the smallest scale that is large enough
+    image.seek(0)
+    image = _to_rgb(ImageOps.exif_transpose(image))
+    if side is not None:
+        image = ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS)
+    return np.array(image)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(("I", "F")):
+        values = np.asarray(image, dtype=np.float64)
+        top = 255 if values.min() >= 0 and values.max() <= 255 else 65535
+        return Image.fromarray(np.clip(values * (255 / top), 0, 255).round().astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    return image.convert("RGB")
+
+
+def square_box(entry: dict, side: int) -> tuple[int, int, int, int]:
+    """A photograph's object box after :func:`load_image` has scaled and cropped it to a square."""
+    height, width = entry["size"]
+    scale = side / min(height, width)
+    top, left = (height * scale - side) / 2, (width * scale - side) / 2
+    edges = (np.array(entry["box"]) * scale - (top, left, top, left)).round().clip(0, side)
+    return tuple(int(edge) for edge in edges)
