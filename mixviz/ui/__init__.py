@@ -1,0 +1,1 @@
+"""The web page: the only place, with app.py, that imports gradio."""
