@@ -1,0 +1,107 @@
+"""A training step's mixing, labels included, against torchvision v2, timm and kornia."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import torch
+
+import mixviz
+from benchmarks.timing import best_times, rate, table
+
+SIZES = {32: 128, 64: 128, 224: 64}
+CLASSES = 100
+
+
+def ours(name: str, images: torch.Tensor, labels: torch.Tensor, **given) -> Callable[[], object]:
+    """Plan, apply into a reused buffer, soft labels; λ and box per image."""
+    method, rng, out = mixviz.METHODS[name](), np.random.default_rng(0), torch.empty_like(images)
+
+    def step() -> torch.Tensor:
+        recipe = method.plan(mixviz.Batch(images, labels, **given), rng)
+        recipe.apply(images, out)
+        return recipe.targets(labels, CLASSES)
+
+    return step
+
+
+def peers(kind: str, images: torch.Tensor, labels: torch.Tensor) -> dict[str, Callable[[], object]]:
+    """The same with other libraries; timm mixes in place, so it gets a batch of its own."""
+    found: dict[str, Callable[[], object]] = {}
+    from torchvision.transforms import v2
+
+    theirs = (v2.CutMix if kind == "cutmix" else v2.MixUp)(num_classes=CLASSES)
+    found["torchvision v2 (per batch)"] = lambda: theirs(images, labels)
+    try:
+        from timm.data.mixup import Mixup
+
+        own = images.clone()
+        alphas = {"mixup_alpha": 0.0, "cutmix_alpha": 1.0} if kind == "cutmix" else {"mixup_alpha": 1.0}
+        for mode in ("batch", "elem"):
+            timm_mix = Mixup(**alphas, mode=mode, num_classes=CLASSES, label_smoothing=0.0)
+            patched = _timm_on_cpu(timm_mix, own, labels)
+            found[f"timm (per {'batch' if mode == 'batch' else 'image'}, in place)"] = patched
+    except ImportError:
+        pass
+    try:
+        import kornia.augmentation as K
+
+        kornia_mix = (K.RandomCutMixV2 if kind == "cutmix" else K.RandomMixUpV2)(p=1.0, data_keys=["input", "class"])
+        found["kornia V2 (per image)"] = lambda: kornia_mix(images, labels)
+    except ImportError:
+        pass
+    return found
+
+
+def _timm_on_cpu(timm_mix, images: torch.Tensor, labels: torch.Tensor) -> Callable[[], object]:
+    """timm's own steps; its call asks for CUDA labels in some releases, so the device is named here."""
+    from timm.data.mixup import mixup_target
+
+    def step() -> torch.Tensor:
+        lam = timm_mix._mix_elem(images) if timm_mix.mode == "elem" else timm_mix._mix_batch(images)
+        return mixup_target(labels, CLASSES, lam, 0.0)
+
+    return step
+
+
+def measure(threads: int, rounds: int) -> list[dict]:
+    """One entry per size and kind: images/s of ours, the peers, and a copy of the batch."""
+    torch.set_num_threads(threads)
+    warnings.filterwarnings("ignore")
+    results = []
+    for size, n in SIZES.items():
+        images, labels = torch.rand(n, 3, size, size), torch.randint(0, CLASSES, (n,))
+        buffer = torch.empty_like(images)
+        for kind in ("cutmix", "mixup"):
+            candidates = {"copy_": partial(buffer.copy_, images), "mixviz": ours(kind, images, labels)}
+            times = best_times(candidates | peers(kind, images, labels), rounds)
+            results.append(
+                {"size": size, "kind": kind, "threads": threads, "rate": {k: n / t for k, t in times.items()}}
+            )
+    return results
+
+
+def measure_catalogue(threads: int, rounds: int, size: int = 64) -> dict[str, float]:
+    """Images/s of every method; saliency, where one is needed, is given."""
+    torch.set_num_threads(threads)
+    n = SIZES[size]
+    images, labels = torch.rand(n, 3, size, size), torch.randint(0, CLASSES, (n,))
+    maps = torch.rand(n, size, size)
+    steps = {name: ours(name, images, labels, saliency=maps) for name in mixviz.METHODS}
+    return {name: n / t for name, t in best_times(steps, rounds).items()}
+
+
+def report(results: list[dict]) -> str:
+    """Markdown: images/s, and the time as a multiple of copying the batch."""
+    rows = []
+    for entry in results:
+        copy = entry["rate"]["copy_"]
+        for name, value in entry["rate"].items():
+            if name != "copy_":
+                cells = [entry["kind"], str(entry["size"]), str(entry["threads"]), name, rate(value)]
+                rows.append([*cells, f"{copy / value:.1f}x", f"{entry['rate']['mixviz'] / value:.2f}x"])
+    header = ["method", "px", "threads", "library", "images/s", "time / copy_", "mixviz is"]
+    return table("Mixing with labels (float32, 100 classes)", header, rows)

@@ -1,0 +1,46 @@
+"""``make bench``: speed side by side with the libraries a user would take instead, as ratios of one run.
+
+python -m benchmarks.run [mixing] [saliency] [catalogue] [page] [--rounds N] [--out results.json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from benchmarks import mixing, page, saliency
+from benchmarks.timing import rate, table
+
+PARTS = ("mixing", "saliency", "catalogue", "page")
+
+
+def main() -> None:
+    """Measure the chosen parts and print Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", help=f"any of {', '.join(PARTS)}; all by default")
+    parser.add_argument("--rounds", type=int, default=9, help="interleaved rounds; the best of each counts")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--out", type=Path, help="write every figure as JSON as well")
+    options = parser.parse_args()
+    parts, figures = options.parts or PARTS, {}
+    for part, module in (("mixing", mixing), ("saliency", saliency)):
+        if part in parts:
+            figures[part] = [entry for t in options.threads for entry in module.measure(t, options.rounds)]
+            print(module.report(figures[part]), flush=True)
+    if "catalogue" in parts:
+        figures["catalogue"] = mixing.measure_catalogue(options.threads[-1], options.rounds)
+        rows = [[name, rate(value)] for name, value in figures["catalogue"].items()]
+        print(table("Every method (64 px, batch 128, saliency given)", ["method", "images/s"], rows), flush=True)
+    if "page" in parts:
+        figures["page"] = page.measure()
+        print(page.report(figures["page"]), flush=True)
+    if options.out:
+        options.out.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

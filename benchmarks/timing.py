@@ -1,0 +1,40 @@
+"""Fair timing on a shared machine: the candidates take turns, and each keeps its best turn."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+
+def best_times(
+    candidates: Mapping[str, Callable[[], object]], rounds: int = 9, slice_s: float = 0.04
+) -> dict[str, float]:
+    """Seconds per call of each candidate: the minimum over interleaved rounds of about ``slice_s`` each."""
+    repeats = {}
+    for name, call in candidates.items():
+        call()  # the first call may compile or allocate
+        start = time.perf_counter()
+        call()
+        repeats[name] = max(1, int(slice_s / (time.perf_counter() - start)))
+    best = dict.fromkeys(candidates, float("inf"))
+    for _ in range(rounds):
+        for name, call in candidates.items():
+            start = time.perf_counter()
+            for _ in range(repeats[name]):
+                call()
+            best[name] = min(best[name], (time.perf_counter() - start) / repeats[name])
+    return best
+
+
+def rate(value: float) -> str:
+    """Images per second to three digits: 1.23M, 45.6k, 789."""
+    for limit, unit in ((1e6, "M"), (1e3, "k")):
+        if value >= limit:
+            return f"{value / limit:.3g}{unit}"
+    return f"{value:.3g}"
+
+
+def table(title: str, header: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table with a heading."""
+    lines = [f"### {title}", "", "| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows), ""])
