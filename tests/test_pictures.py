@@ -1,0 +1,134 @@
+"""The one loader: every odd file gives a right picture or a clear message."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mixviz import pictures
+
+RAMP = np.linspace(0, 255, 40 * 60).reshape(40, 60)
+
+
+def save(image: Image.Image, path, **options):
+    image.save(path, **options)
+    return path
+
+
+def colour(mode: str) -> Image.Image:
+    return Image.new("RGB", (60, 40), (200, 100, 50)).convert(mode)
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"), [("RGB", "png"), ("CMYK", "jpg"), ("P", "gif"), ("RGB", "webp"), ("RGB", "bmp")]
+)
+def test_colours_arrive(tmp_path, mode, kind):
+    picture = pictures.load_image(save(colour(mode), tmp_path / f"x.{kind}"))
+    assert picture.shape == (40, 60, 3)
+    assert np.abs(picture.reshape(-1, 3).mean(0) - (200, 100, 50)).max() < 12
+
+
+def test_grey_and_16_bit_keep_their_ramp(tmp_path):
+    grey = pictures.load_image(save(Image.fromarray(RAMP.astype(np.uint8)), tmp_path / "g.png"))
+    deep = pictures.load_image(save(Image.fromarray((RAMP * 257).astype(np.uint16)), tmp_path / "d.png"))
+    assert np.abs(grey.astype(int) - deep).max() <= 1
+    assert deep.min() == 0
+    assert deep.max() == 255
+
+
+def test_transparent_is_over_white(tmp_path):
+    image = Image.new("RGBA", (60, 40), (255, 0, 0, 0))
+    assert (pictures.load_image(save(image, tmp_path / "t.png")) == 255).all()
+
+
+def test_first_frame_of_an_animation(tmp_path):
+    frames = [Image.new("RGB", (60, 40), c) for c in ("red", "blue")]
+    path = save(frames[0], tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    assert (pictures.load_image(path)[..., 0] > 240).all()
+
+
+def test_png_named_gif(tmp_path):
+    image = colour("RGB")
+    image.save(tmp_path / "x.gif", format="PNG")
+    assert pictures.load_image(tmp_path / "x.gif").shape == (40, 60, 3)
+
+
+def test_exif_rotation(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = save(colour("RGB"), tmp_path / "r.jpg", exif=exif)
+    assert pictures.load_image(path).shape == (60, 40, 3)
+    assert pictures.load_image(path, 32).shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5000, 1), (15, 400)])
+def test_too_small_says_so(tmp_path, size):
+    with pytest.raises(pictures.PictureError, match="at least 16"):
+        pictures.load_image(save(Image.new("RGB", size), tmp_path / "s.png"))
+
+
+def bomb(path, width: int, height: int):
+    """A few hundred bytes that claim to be width x height grey pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + data)
+    return path
+
+
+@pytest.mark.parametrize("size", [(13_000, 13_000), (20_000, 2_500), (100_000, 100_000)])
+def test_a_bomb_is_refused_by_its_header(tmp_path, size):
+    with pytest.raises(pictures.PictureError, match="megapixels"):
+        pictures.load_image(bomb(tmp_path / "b.png", *size))
+
+
+def test_damaged_and_foreign_files_say_so(tmp_path):
+    path = save(Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 90, 3), np.uint8)), tmp_path / "x.png")
+    path.write_bytes(path.read_bytes()[:2000])
+    text = tmp_path / "x.svg"
+    text.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    for bad in (path, text):
+        with pytest.raises(pictures.PictureError, match="could not be read"):
+            pictures.load_image(bad)
+    with pytest.raises(pictures.PictureError, match="There is no file"):
+        pictures.load_image(tmp_path / "none.png")
+
+
+def test_every_photograph_has_credits_a_free_licence_and_a_box_inside_it():
+    assert len(pictures.photographs()) >= 12
+    for name, entry in pictures.photographs().items():
+        with Image.open(pictures.photograph_path(name)) as image:
+            assert [image.height, image.width] == entry["size"], name
+        top, left, bottom, right = entry["box"]
+        assert 0 <= top < bottom <= entry["size"][0], name
+        assert 0 <= left < right <= entry["size"][1], name
+        assert entry["licence"].startswith(("Public domain", "CC0", "CC BY ", "MIT")), name
+        assert "SA" not in entry["licence"], name
+        assert entry["author"], name
+        credits = (pictures.assets() / "CREDITS.md").read_text(encoding="utf-8")
+        assert name in credits
+        assert entry["author"] in credits, name
+
+
+def test_pairs_are_made_of_photographs():
+    used = {name for pair in pictures.pairs() for name in (pair["a"], pair["b"])}
+    assert used <= set(pictures.photographs())
+
+
+def test_box_follows_the_square_crop(tmp_path):
+    """A white object on black: after scaling and cropping, its box still holds exactly the white pixels."""
+    picture = np.zeros((300, 500, 3), np.uint8)
+    picture[90:210, 120:330] = 255
+    path = save(Image.fromarray(picture), tmp_path / "box.png")
+    top, left, bottom, right = pictures.square_box({"size": [300, 500], "box": [90, 120, 210, 330]}, 192)
+    white = pictures.load_image(path, 192)[..., 0] > 127
+    expected = np.zeros_like(white)
+    expected[top:bottom, left:right] = True
+    assert (white != expected).sum() <= 2 * (bottom - top + right - left)

@@ -1,0 +1,253 @@
+"""What users rely on: the import, discovery, the three lines, the command line, the README."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import mixviz
+from mixviz import describe, method, pictures
+
+ROOT = Path(__file__).parent.parent
+
+
+def run(*arguments: str, **options) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=ROOT, **options)
+
+
+def test_import_takes_torch_alone():
+    others = ["gradio", "cv2", "pytorch_grad_cam", "timm", "accelerate", "torchvision", "PIL", "numba", "typer"]
+    code = f"import sys, mixviz; print([m for m in {others} if m in sys.modules])"
+    assert run("-c", code).stdout.strip() == "[]"
+
+
+def test_the_environment_has_opencvs_saliency():
+    cv2 = pytest.importorskip("cv2")
+    assert hasattr(cv2, "saliency"), "another OpenCV package overwrote opencv-contrib-python-headless"
+
+
+METHOD = """
+from dataclasses import dataclass
+from typing import ClassVar
+from mixviz.method import Card, Method
+from mixviz.planning import blend
+
+@dataclass(frozen=True)
+class Mine(Method):
+    card: ClassVar[Card] = Card("{name}", "Mine")
+    def draw(self, rng, n): return rng.random(n)
+    def build(self, batch, draw): return blend(batch, draw, draw.lam)
+"""
+
+
+def package(tmp_path: Path, monkeypatch, **files: str) -> types.ModuleType:
+    folder = tmp_path / "extra_methods"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.startswith("extra_methods")]:
+        monkeypatch.delitem(sys.modules, name)
+    import extra_methods
+
+    return extra_methods
+
+
+def test_adding_a_file_adds_an_entry(tmp_path, monkeypatch):
+    found = mixviz.discover(package(tmp_path, monkeypatch, mine=METHOD.format(name="mine")), mixviz.Method)
+    mixed, _ = mixviz.mix(torch.rand(3, 3, 8, 8), method=found["mine"](), seed=1)
+    assert list(found) == ["mine"]
+    assert mixed.shape == (3, 3, 8, 8)
+
+
+def test_a_duplicate_name_raises(tmp_path, monkeypatch):
+    files = {"one": METHOD.format(name="same"), "two": METHOD.format(name="same")}
+    with pytest.raises(ValueError, match="Two classes call themselves 'same'"):
+        mixviz.discover(package(tmp_path, monkeypatch, **files), mixviz.Method)
+
+
+@pytest.mark.parametrize("name", mixviz.METHODS)
+def test_every_method_says_who_it_is(name):
+    cls = mixviz.METHODS[name]
+    assert cls.card.name == name == cls.__module__.rsplit(".", 1)[1]
+    assert cls.card.family in method.FAMILIES
+    assert cls.card.label
+    text = cls.__doc__
+    assert "$$" in text, "the formula"
+    for about in cls.parameters().values():
+        assert about["text"]
+        assert about["choices"] or about["low"] is not None or isinstance(about["default"], bool | str)
+    if cls.card.arxiv:
+        assert re.fullmatch(r"\d{4}\.\d{5}", cls.card.arxiv)
+        assert cls.card.paper
+        assert cls.card.authors
+        assert cls.card.year
+
+
+@pytest.mark.parametrize("name", mixviz.METHODS)
+def test_every_parameter_is_checked_against_its_range(name):
+    cls = mixviz.METHODS[name]
+    for parameter, about in cls.parameters().items():
+        if about["low"] is not None:
+            for bad in (about["low"] - 1, about["high"] + 1):
+                with pytest.raises(ValueError, match=parameter):
+                    cls(**{parameter: type(about["default"])(bad)})
+            for good in (about["low"], about["high"]):
+                cls(**{parameter: type(about["default"])(good)})
+        elif about["choices"]:
+            with pytest.raises(ValueError, match=parameter):
+                cls(**{parameter: "nonsense"})
+
+
+def test_every_choice_of_every_method_mixes():
+    images, labels, maps = torch.rand(5, 3, 12, 10), torch.arange(5), torch.rand(5, 12, 10)
+    for cls in mixviz.METHODS.values():
+        for parameter, about in cls.parameters().items():
+            for choice in about["choices"]:
+                batch = mixviz.Batch(images, labels, saliency=maps, errors=torch.rand(5, 5))
+                recipe = cls(**{parameter: choice}).plan(batch, np.random.default_rng(0))
+                mixed = recipe.apply(images)
+                assert mixed.shape == images.shape
+                assert mixed.isfinite().all()
+                torch.testing.assert_close(recipe.targets(labels, 5).sum(1), torch.ones(5))
+
+
+class Pictures(torch.utils.data.Dataset):
+    """Thirty constant pictures whose value is their class over ten."""
+
+    def __len__(self):
+        return 30
+
+    def __getitem__(self, i):
+        return torch.full((3, 8, 8), (i % 10) / 10), i % 10
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_collate_in_a_data_loader(workers):
+    def epoch(seed):
+        collate = mixviz.MixCollate("cutmix", 10, seed=seed)
+        generator = torch.Generator().manual_seed(5)
+        loader = torch.utils.data.DataLoader(
+            Pictures(), 7, collate_fn=collate, num_workers=workers, generator=generator
+        )
+        return list(loader)
+
+    first = epoch(0)
+    assert [len(images) for images, _ in first] == [7, 7, 7, 7, 2]
+    for images, targets in first:
+        # The mean of the picture tells what it is made of: it must be what the label says.
+        torch.testing.assert_close(images.mean((1, 2, 3)), targets @ torch.arange(10.0) / 10)
+    for (images, targets), (again, targets_again) in zip(first, epoch(0), strict=True):
+        assert torch.equal(images, again)
+        assert torch.equal(targets, targets_again)
+    assert not all(torch.equal(a[0], b[0]) for a, b in zip(first, epoch(1), strict=True))
+    assert not torch.equal(first[0][1], first[1][1])
+
+
+def test_transform_normalises_after_mixing():
+    images, labels = torch.rand(6, 3, 8, 8), torch.arange(6)
+    plain, targets = mixviz.MixTransform("cutmix", 6, seed=3)(images, labels)
+    mean, std = (0.1, 0.2, 0.3), (0.5, 0.4, 0.3)
+    normal, same = mixviz.MixTransform("cutmix", 6, seed=3, normalize=(mean, std))(images, labels)
+    expected = (plain - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+    torch.testing.assert_close(normal, expected)
+    assert torch.equal(targets, same)
+    as_bytes = (images * 255).round().to(torch.uint8)
+    from_bytes, _ = mixviz.MixTransform("cutmix", 6, seed=3, normalize=(mean, std))(as_bytes, labels)
+    torch.testing.assert_close(from_bytes, normal, atol=0.01, rtol=0)
+
+
+def test_transform_refuses_normalised_images_and_says_what_to_do():
+    with pytest.raises(ValueError, match="Mix before you normalise"):
+        mixviz.MixTransform("cutmix", 3)(torch.randn(4, 3, 8, 8), torch.arange(4) % 3)
+
+
+def test_truth_against_a_hand_computed_case():
+    """Two 4x4 pictures; A's object is its left half, B's its top left quarter; the patch is B's right half."""
+    batch = mixviz.Batch(torch.rand(2, 3, 4, 4))
+    masks = torch.zeros(2, 4, 4)
+    masks[0, :, :2], masks[1, :2, :2] = 1, 1
+    recipe = mixviz.Recipe(
+        size=(4, 4), partner=torch.tensor([[0, 1], [1, 0]]), share=torch.full((2, 2), 0.5),
+        target_boxes=torch.tensor([[[0, 2, 4, 4]] * 2]),
+    )  # fmt: skip
+    assert batch.size == recipe.size
+    truth = recipe.truth(masks)
+    assert truth.visible[:, 0].tolist() == [1, 0]  # all of A's object, nothing of B's
+    assert truth.fair[:, 0].tolist() == [1, 0]
+    assert truth.gap[0] == 0.5  # half of the label names what cannot be seen
+    moved = mixviz.Recipe(
+        size=(4, 4), partner=recipe.partner, share=recipe.share, target_boxes=recipe.target_boxes,
+        source_boxes=torch.tensor([[[0, 0, 4, 2]] * 2]),
+    ).truth(masks)  # fmt: skip
+    assert moved.visible[:, 0].tolist() == [1, 1]
+    assert moved.gap[0] == 0
+
+
+def test_command_line_writes_every_step(tmp_path, two_files):
+    out = tmp_path / "out"
+    done = run("-m", "mixviz", "mix", *map(str, two_files), "--method", "saliencymix", "--seed", "3", "--side", "64",
+               "--tie", "last", "--out", str(out))  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    names = {path.name for path in out.iterdir()}
+    assert names == {"a.png", "b.png", "saliency.png", "patch.png", "mask.png", "mixture.png", "recipe.json"}
+    report = json.loads((out / "recipe.json").read_text())
+    pair = [pictures.load_image(path, 64) for path in two_files]
+    cls = mixviz.METHODS["saliencymix"]
+    mixed, recipe, _ = describe.mix_two(*pair, cls(tie="last"), 3, None)
+    assert report["parameters"] == {"alpha": 1.0, "box": "image", "tie": "last", "detector": "fine_grained"}
+    assert report["share"] == recipe.share[:, 0].tolist()
+    assert np.array_equal(pictures.load_image(out / "mixture.png"), mixed)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--method", "cutmx"], "Did you mean 'cutmix'"),
+        (["--method", "cutmix", "--alpa", "1"], "Its own options: --alpha"),
+        (["--method", "cutmix", "--alpha", "much"], "should be a number"),
+        (["--method", "cutmix", "--alpha", "-3"], "outside its range"),
+    ],
+)
+def test_command_line_mistakes_are_explained(two_files, arguments, says, tmp_path):
+    done = run("-m", "mixviz", "mix", *map(str, two_files), *arguments, "--out", str(tmp_path / "o"))
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_command_line_lists_the_catalogue():
+    entries = json.loads(run("-m", "mixviz", "methods", "--json").stdout)
+    assert [entry["name"] for entry in entries] == list(mixviz.METHODS)
+    assert "alpha" in run("-m", "mixviz", "methods", "cutmix").stdout
+
+
+def test_the_readmes_table_is_the_catalogue():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = text.split("<!-- methods -->\n")[1].split("<!-- /methods -->")[0]
+    assert table == describe.catalogue_markdown(), "run: python -m mixviz methods --readme README.md"
+
+
+def test_the_readmes_python_runs():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.S)
+    assert blocks
+    images, labels = torch.rand(8, 3, 32, 32), torch.arange(8) % 4
+    dataset = torch.utils.data.TensorDataset(images, labels)
+    for block in blocks:
+        exec(block, {"images": images, "labels": labels, "dataset": dataset, "torch": torch})
+
+
+def test_dependencies_are_stated_once():
+    stated = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] != "#"]
+    assert any(line.startswith("opencv-contrib-python-headless") for line in stated)
+    assert 'dependencies = { file = ["requirements.txt"] }' in (ROOT / "pyproject.toml").read_text()
