@@ -47,9 +47,7 @@ def take(images: Tensor, index: Tensor) -> Tensor:
 def by_masks(recipe: Recipe, images: Tensor) -> Tensor:
     """The static-shape road: no synchronisation, differentiable, compiles."""
     result = images if recipe.weight is None else _sum(recipe, images, recipe.weight)
-    if recipe.target_boxes is None:
-        return result.clone() if result is images else result
-    for p, target in enumerate(recipe.target_boxes):
+    for p, target in enumerate(() if recipe.target_boxes is None else recipe.target_boxes):
         content = _moved(recipe, images, p)
         if recipe.inside is not None:
             weight = recipe.inside[p].view(-1, 1, 1, 1)
@@ -57,7 +55,9 @@ def by_masks(recipe: Recipe, images: Tensor) -> Tensor:
         if recipe.noise is not None:
             content = _cast(_noisy(content, recipe.noise), images)
         result = torch.where(geometry.box_mask(target, recipe.size)[:, None], content, result)
-    return result
+    if result is images:
+        return images.clone()
+    return result.contiguous(memory_format=torch.channels_last) if _is_channels_last(images) else result
 
 
 def by_slices(recipe: Recipe, images: Tensor, out: Tensor) -> Tensor:
@@ -176,8 +176,7 @@ def _moved(recipe: Recipe, images: Tensor, p: int) -> Tensor:
     columns = (torch.arange(width, device=images.device) + shift[:, 1:2]).clamp(0, width - 1)
     rows = rows[:, None, :, None].expand(-1, images.shape[1], -1, width)
     columns = columns[:, None, None, :].expand(-1, images.shape[1], height, -1)
-    moved = take(images, partner).gather(2, rows).gather(3, columns)
-    return moved.contiguous(memory_format=torch.channels_last) if _is_channels_last(images) else moved
+    return take(images, partner).gather(2, rows).gather(3, columns)
 
 
 def _resize(crop: Tensor, size: tuple[int, int]) -> Tensor:

@@ -127,13 +127,15 @@ class Draw(NamedTuple):
     """What every plan starts from.
 
     ``lam`` (N,) is the λ to use, drawn or held, and None for a method that draws none; ``held`` is λ where the caller
-    holds it, for methods that have another use for it; ``partner`` (N,) says whose pixels each image gets.
+    holds it, for methods that have another use for it; ``partner`` (N,) says whose pixels each image gets, and
+    ``partner_held`` that the caller wants just those.
     """
 
     rng: np.random.Generator
     lam: np.ndarray | None
     partner: np.ndarray
     held: np.ndarray | None = None
+    partner_held: bool = False
 
 
 class Method(Parametric):
@@ -172,7 +174,8 @@ class Method(Parametric):
             permutation = np.asarray(partner, dtype=np.int64)
             if permutation.shape != (n,) or permutation.min(initial=0) < 0 or permutation.max(initial=0) >= n:
                 raise ValueError(f"partner should hold {n} indices between 0 and {n - 1}; got {partner!r}.")
-        return self.build(batch, Draw(rng, drawn if drawn is None or held is None else held, permutation, held))
+        use = drawn if drawn is None or held is None else held
+        return self.build(batch, Draw(rng, use, permutation, held, partner is not None))
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray | None:

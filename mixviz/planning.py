@@ -108,6 +108,7 @@ def visible_share(maps: Tensor, partner: Tensor, source: Tensor, target: Tensor)
     """
     total = maps.sum((1, 2))
     share = torch.where(total > 0, 1 / total, 0)
-    a = (total - geometry.sum_in_box(maps, target)).clamp(min=0) * share
+    # Summed outside the box, not subtracted from the total: what is all hidden has to come out as 0.
+    a = (maps * ~geometry.box_mask(target, (maps.shape[1], maps.shape[2]))).sum((1, 2)) * share
     b = geometry.sum_in_box(maps[partner], source) * share[partner]
     return torch.where(a + b > 0, a / (a + b), 0.5)

@@ -137,7 +137,7 @@ class Recipe:
         )
 
     def weights(self, size: tuple[int, int] | None = None) -> Tensor:
-        """(K, N, 1, H, W) each source's weight at every pixel, at the planned size or another one; not to be changed."""
+        """(K, N, 1, H, W) each source's weight at every pixel, at the planned or another size; not to be written to."""
         if size is None or tuple(size) == self.size:
             return self._weights
         return self._weights_at(tuple(size))

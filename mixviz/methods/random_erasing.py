@@ -42,7 +42,7 @@ class RandomErasing(Method):
     def build(self, batch: Batch, draw: Draw) -> Recipe:
         n, (rows, columns) = len(batch), batch.size
         erased = draw.rng.random(n) < self.probability
-        aspect = np.exp(draw.rng.uniform(np.log(self.aspect), -np.log(self.aspect), (TRIES, n)))
+        aspect = self.aspect ** draw.rng.uniform(-1, 1, (TRIES, n))
         pixels = (1 - draw.lam) * rows * columns
         height, width = (np.rint(np.sqrt(a)).astype(np.int64) for a in (pixels * aspect, pixels / aspect))
         fits = (height <= rows) & (width <= columns)

@@ -54,7 +54,8 @@ class RandSaliencyMix(Method):
         return rng.beta(self.alpha, self.alpha, n)
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
-        partner = batch.tensor(draw.partner) if self.partner == "random" else _by_errors(batch, draw.rng)
+        by_errors = self.partner == "errors" and not draw.partner_held
+        partner = _by_errors(batch, draw.rng) if by_errors else batch.tensor(draw.partner)
         sides = patch_sides(draw.lam, batch.size)
         needed = {self.source, self.target, self.label} != {"uniform", "area"}
         maps = batch.saliency(self.detector) if needed else None
