@@ -77,8 +77,13 @@ def measure(threads: int, rounds: int) -> list[dict]:
 
 
 def roads(images: torch.Tensor) -> dict[str, Callable[[], object]]:
-    """Our detector as it runs here, and with torch alone where numba is installed."""
-    return {"mixviz": lambda: mixviz.saliency(images)}
+    """Our detector as it runs here, and with torch alone, as on a machine without numba."""
+    from mixviz.detectors import _fine_grained_torch
+
+    return {
+        "mixviz": lambda: mixviz.saliency(images),
+        "mixviz, torch alone": lambda: _fine_grained_torch.maps(images, "rgb"),
+    }
 
 
 def report(results: list[dict]) -> str:
