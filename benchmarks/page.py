@@ -36,7 +36,8 @@ def slider_times(changes: int = 40) -> dict[str, float]:
     from playwright.sync_api import sync_playwright
 
     from mixviz.ui import grid
-    from mixviz.ui.page import choose_pair, launch
+    from mixviz.ui.handlers import choose_pair
+    from mixviz.ui.page import launch
 
     a, b, name_a, name_b = choose_pair(0)
     core = []

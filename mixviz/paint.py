@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import io
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -46,3 +48,10 @@ def outline(picture: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
     image = Image.fromarray(picture)
     ImageDraw.Draw(image).rectangle((left, top, right - 1, bottom - 1), outline=BOX_COLOUR, width=2)
     return np.asarray(image)
+
+
+def data_uri(picture: np.ndarray, kind: str = "JPEG") -> str:
+    """The picture as a data URI. PIL's JPEG encodes ten times as fast as its WebP or PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, kind, quality=85)
+    return f"data:image/{kind.lower()};base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -74,7 +74,7 @@ def call(address: str, api: str, data: list) -> tuple[str, str]:
 
 
 def test_a_bare_request_works(address):
-    from mixviz.ui.page import choose_pair
+    from mixviz.ui.handlers import choose_pair
 
     a, b, *_ = choose_pair(0)
     event, data = call(address, "mix", [a, b, "cutmix", 0.5, 0, 64])
@@ -85,7 +85,7 @@ def test_a_bare_request_works(address):
 @pytest.mark.parametrize("path", MADE_UP)
 @pytest.mark.parametrize("api", ["mix_grid", "remix", "mix_pair", "mix_uploaded_A", "mix_uploaded_B"])
 def test_made_up_paths_are_refused(address, api, path):
-    from mixviz.ui.page import choose_pair
+    from mixviz.ui.handlers import choose_pair
 
     good = {"path": choose_pair(0)[0], "meta": {"_type": "gradio.FileData"}}
     made_up = {"path": path, "meta": {"_type": "gradio.FileData"}}
@@ -99,7 +99,7 @@ def test_made_up_paths_are_refused(address, api, path):
 
 @pytest.mark.parametrize("path", MADE_UP)
 def test_made_up_paths_are_refused_by_the_one_method_endpoint(address, path):
-    from mixviz.ui.page import choose_pair
+    from mixviz.ui.handlers import choose_pair
 
     good = choose_pair(0)[0]
     for pair in ([path, good], [good, path]):
@@ -110,7 +110,7 @@ def test_made_up_paths_are_refused_by_the_one_method_endpoint(address, path):
 
 @pytest.mark.parametrize("path", [*MADE_UP, None, 3, ["x"], {"path": "/etc/passwd"}])
 def test_the_loader_checks_paths_itself(path):
-    from mixviz.ui.page import checked_path
+    from mixviz.ui.handlers import checked_path
 
     with pytest.raises(pictures.PictureError):
         checked_path(path)
@@ -132,7 +132,7 @@ def test_the_loader_checks_paths_itself(path):
 def test_numbers_and_names_are_checked_again(name_a, name_b, hold, lam, seed, detector):
     import gradio
 
-    from mixviz.ui.page import choose_pair, mix_grid
+    from mixviz.ui.handlers import choose_pair, mix_grid
 
     a, b, *_ = choose_pair(0)
     with pytest.raises(gradio.Error):
@@ -176,7 +176,7 @@ print([host for host in seen if host not in local], flush=True)
 
 def test_the_server_asks_nobody_anything(tmp_path):
     """A server of its own, because the test's client has habits of its own."""
-    from mixviz.ui.page import choose_pair
+    from mixviz.ui.handlers import choose_pair
 
     environment = os.environ | {"GRADIO_TEMP_DIR": str(tmp_path)}
     with subprocess.Popen(

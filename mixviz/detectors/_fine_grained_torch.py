@@ -48,7 +48,7 @@ _spare: dict[tuple, Chunk] = {}
 @contextmanager
 def _borrow(n: int, size: tuple[int, int], pixels: Tensor) -> Iterator[Chunk]:
     """Buffers of one caller's own. On the CPU the last ones are kept, for whoever asks for the same size next."""
-    keep = type(pixels) is Tensor and pixels.device.type == "cpu" and n * size[0] * size[1] <= 2**22
+    keep = type(pixels) is Tensor and pixels.device.type == "cpu" and n * size[0] * size[1] <= 2**21  # 150 MB
     if not keep or torch.compiler.is_compiling():
         yield Chunk(n, size, pixels.device)
         return
