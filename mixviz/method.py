@@ -213,11 +213,15 @@ class Saliency(Parametric):
 def discover(package: ModuleType, base: type[Parametric]) -> Mapping[str, type]:
     """Name -> class for every final subclass of ``base`` defined in the package's modules, by family and year.
 
+    Modules whose names start with an underscore are helpers and are not looked into.
+
     Raises:
         ValueError: two classes use one name.
     """
     found: dict[str, type] = {}
     for info in pkgutil.iter_modules(package.__path__):
+        if info.name.startswith("_"):
+            continue
         module = importlib.import_module(f"{package.__name__}.{info.name}")
         for cls in vars(module).values():
             if not inspect.isclass(cls) or not issubclass(cls, base) or cls.__module__ != module.__name__:
