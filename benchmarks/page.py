@@ -39,6 +39,7 @@ def slider_times(changes: int = 40) -> dict[str, float]:
     from mixviz.ui.handlers import choose_pair
     from mixviz.ui.page import launch
 
+    _, url, _ = launch(prevent_thread_lock=True, quiet=True)
     a, b, name_a, name_b = choose_pair(0)
     core = []
     for i in range(changes):
@@ -46,7 +47,6 @@ def slider_times(changes: int = 40) -> dict[str, float]:
         start = time.perf_counter()
         grid.show(request, still=False)
         core.append(1000 * (time.perf_counter() - start))
-    _, url, _ = launch(prevent_thread_lock=True, quiet=True)
     seen = []
     with sync_playwright() as driver:
         found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

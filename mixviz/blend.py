@@ -78,7 +78,7 @@ def by_slices(recipe: Recipe, images: Tensor, out: Tensor) -> Tensor:
 
 def _copy_patches(recipe: Recipe, images: Tensor, out: Tensor) -> None:
     """Patches that are plain copies. A patch is read for all images before it is written: ``out`` may be ``images``."""
-    pixels, canvas, n = _numpy(images), _numpy(out), len(images)
+    pixels, canvas = _numpy(images), _numpy(out)
     for p, target in enumerate(recipe.target_boxes):
         targets = target.tolist()
         if len(recipe.partner) == 1:
@@ -88,12 +88,11 @@ def _copy_patches(recipe: Recipe, images: Tensor, out: Tensor) -> None:
             continue
         boxes = targets if recipe.source_boxes is None else recipe.source_boxes[p].tolist()
         partner = recipe.partner[p + 1].tolist()
-        cuts = [pixels[partner[i], :, t:b, left:r] for i, (t, left, b, r) in enumerate(boxes)]
+        cuts = (pixels[j, :, t:b, left:r] for j, (t, left, b, r) in zip(partner, boxes, strict=True))
         if out.data_ptr() == images.data_ptr():
             cuts = [cut.copy() for cut in cuts]
-        for i in range(n):
-            top, left, bottom, right = targets[i]
-            canvas[i, :, top:bottom, left:right] = cuts[i]
+        for image, cut, (top, left, bottom, right) in zip(canvas, cuts, targets, strict=True):
+            image[:, top:bottom, left:right] = cut
 
 
 def _blend_patches(recipe: Recipe, images: Tensor, out: Tensor) -> None:
