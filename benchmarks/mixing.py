@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 import mixviz
-from benchmarks.timing import best_times, rate, table
+from benchmarks.timing import best_times, pivot, rate
 
 SIZES = {32: 128, 64: 128, 224: 64}
 CLASSES = 100
@@ -95,13 +95,14 @@ def measure_catalogue(threads: int, rounds: int, size: int = 64) -> dict[str, fl
 
 
 def report(results: list[dict]) -> str:
-    """Markdown: images/s, and the time as a multiple of copying the batch."""
-    rows = []
-    for entry in results:
-        copy = entry["rate"]["copy_"]
-        for name, value in entry["rate"].items():
-            if name != "copy_":
-                cells = [entry["kind"], str(entry["size"]), str(entry["threads"]), name, rate(value)]
-                rows.append([*cells, f"{copy / value:.1f}x", f"{entry['rate']['mixviz'] / value:.2f}x"])
-    header = ["method", "px", "threads", "library", "images/s", "time / copy_", "mixviz is"]
-    return table("Mixing with labels (float32, 100 classes)", header, rows)
+    """Markdown: images/s, and in brackets the time as a multiple of copying the batch."""
+
+    def cell(entry: dict, name: str) -> str:
+        return f"{rate(entry['rate'][name])} ({entry['rate']['copy_'] / entry['rate'][name]:.1f})"
+
+    titles = {"cutmix": "CutMix", "mixup": "Mixup"}
+    return "\n".join(
+        pivot(f"{title} with labels: images/s (time over `copy_`)", "library",
+              sorted((e for e in results if e["kind"] == kind), key=lambda e: e["size"]), cell)
+        for kind, title in titles.items()
+    )  # fmt: skip

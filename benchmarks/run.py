@@ -25,21 +25,32 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9, help="interleaved rounds; the best of each counts")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--out", type=Path, help="write every figure as JSON as well")
+    parser.add_argument("--readme", type=Path, help="write the tables into this README as well")
     options = parser.parse_args()
-    parts, figures = options.parts or PARTS, {}
+    parts, figures, pages = options.parts or PARTS, {}, []
+
+    def show(text: str) -> None:
+        print(text, flush=True)
+        pages.append(text)
+
     for part, module in (("mixing", mixing), ("saliency", saliency)):
         if part in parts:
             figures[part] = [entry for t in options.threads for entry in module.measure(t, options.rounds)]
-            print(module.report(figures[part]), flush=True)
+            show(module.report(figures[part]))
     if "catalogue" in parts:
         figures["catalogue"] = mixing.measure_catalogue(options.threads[-1], options.rounds)
         rows = [[name, rate(value)] for name, value in figures["catalogue"].items()]
-        print(table("Every method (64 px, batch 128, saliency given)", ["method", "images/s"], rows), flush=True)
+        show(table("Every method (64 px, batch 128, saliency given)", ["method", "images/s"], rows))
     if "page" in parts:
         figures["page"] = page.measure()
-        print(page.report(figures["page"]), flush=True)
+        show(page.report(figures["page"]))
     if options.out:
         options.out.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if options.readme:
+        head, _, rest = options.readme.read_text(encoding="utf-8").partition("<!-- speed -->\n")
+        body = "\n".join(pages).strip()
+        tail = rest.partition("<!-- /speed -->")[2]
+        options.readme.write_text(f"{head}<!-- speed -->\n{body}\n<!-- /speed -->{tail}", encoding="utf-8")
 
 
 if __name__ == "__main__":

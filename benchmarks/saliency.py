@@ -11,7 +11,7 @@ import torch
 
 import mixviz
 from benchmarks.mixing import CLASSES, SIZES, ours
-from benchmarks.timing import best_times, rate, table
+from benchmarks.timing import best_times, pivot, rate
 from mixviz import pictures
 
 
@@ -68,7 +68,7 @@ def measure(threads: int, rounds: int) -> list[dict]:
         pixels = [np.ascontiguousarray(x) for x in images.permute(0, 2, 3, 1).numpy()]
         maps = {"OpenCV loop": lambda pixels=pixels: opencv_maps(pixels)} | roads(images)
         step = {"OpenCV loop": opencv_step(images, labels), "mixviz": ours("saliencymix", images, labels)}
-        for what, candidates in (("fine-grained saliency", maps), ("SaliencyMix step", step)):
+        for what, candidates in (("Fine-grained saliency", maps), ("Whole SaliencyMix step", step)):
             times = best_times(candidates, rounds)
             results.append(
                 {"what": what, "size": size, "threads": threads, "rate": {k: n / t for k, t in times.items()}}
@@ -87,11 +87,13 @@ def roads(images: torch.Tensor) -> dict[str, Callable[[], object]]:
 
 
 def report(results: list[dict]) -> str:
-    """Markdown: images/s and the ratio to the OpenCV loop."""
-    rows = [
-        [e["what"], str(e["size"]), str(e["threads"]), name, rate(value), f"{value / e['rate']['OpenCV loop']:.1f}x"]
-        for e in results
-        for name, value in e["rate"].items()
-    ]
-    header = ["what", "px", "threads", "by", "images/s", "against OpenCV"]
-    return table("Saliency (uint8 crops of the bundled photographs)", header, rows)
+    """Markdown: images/s, and in brackets how many times as fast as the OpenCV loop."""
+
+    def cell(entry: dict, name: str) -> str:
+        return f"{rate(entry['rate'][name])} ({entry['rate'][name] / entry['rate']['OpenCV loop']:.1f}x)"
+
+    return "\n".join(
+        pivot(f"{what}: images/s (against the OpenCV loop)", "by",
+              sorted((e for e in results if e["what"] == what), key=lambda e: e["size"]), cell)
+        for what in dict.fromkeys(e["what"] for e in results)
+    )  # fmt: skip

@@ -38,3 +38,10 @@ def table(title: str, header: list[str], rows: list[list[str]]) -> str:
     """A Markdown table with a heading."""
     lines = [f"### {title}", "", "| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows), ""])
+
+
+def pivot(title: str, corner: str, results: list[dict], cell: Callable[[dict, str], str]) -> str:
+    """A Markdown table with a row per candidate and a column per size and number of threads."""
+    names = list(dict.fromkeys(name for entry in results for name in entry["rate"]))
+    header = [corner, *(f"{e['size']} px, {e['threads']} thread{'s' * (e['threads'] > 1)}" for e in results)]
+    return table(title, header, [[name, *(cell(entry, name) for entry in results)] for name in names])

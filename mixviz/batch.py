@@ -49,10 +49,12 @@ class Batch:
         if images.dtype != torch.uint8 and not images.is_floating_point():
             raise TypeError(f"images should be uint8, or float in [0, 1]; got {images.dtype}.")
         n, _, *size = images.shape
-        if labels is not None and (labels.ndim not in (1, 2) or len(labels) != n):
-            raise ValueError(f"labels should be ({n},) or ({n}, C); got {tuple(labels.shape)}.")
-        if saliency is not None and tuple(saliency.shape) != (n, *size):
-            raise ValueError(f"saliency should be {(n, *size)}, one map per image; got {tuple(saliency.shape)}.")
+        if labels is not None:
+            check_labels(labels, n)
+        if saliency is not None:
+            saliency = _checked_maps(saliency, (n, *size))
+        if errors is not None and (errors.ndim != 2 or errors.shape[0] != errors.shape[1]):
+            raise ValueError(f"errors should be square, (C, C) for C classes; got {tuple(errors.shape)}.")
         self.images, self.labels, self.network, self.errors = images, labels, network, errors
         self.size: tuple[int, int] = (size[0], size[1])
         self.device = images.device
@@ -110,6 +112,31 @@ class Batch:
         if detector not in self._maps:
             self._maps[detector] = detector(self)
         return self._maps[detector]
+
+
+def check_labels(labels: Tensor, n: int) -> None:
+    """Refuse what is neither n class indices nor n soft labels, and say what is."""
+    if not isinstance(labels, Tensor):
+        raise TypeError(f"labels should be a torch.Tensor; got {type(labels).__name__}.")
+    if labels.ndim not in (1, 2) or len(labels) != n:
+        raise ValueError(f"labels should be ({n},) or ({n}, C); got {tuple(labels.shape)}.")
+    if labels.is_floating_point() != (labels.ndim == 2):
+        raise TypeError(
+            f"labels should be class indices ({n},) of an integer type, or soft labels ({n}, C) of a float type; "
+            f"got {tuple(labels.shape)} {labels.dtype}."
+        )
+
+
+def _checked_maps(maps: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Maps as float32; refused where they cannot be saliency. An accelerator's values are not read back."""
+    if tuple(maps.shape) != shape:
+        raise ValueError(f"saliency should be {shape}, one map per image; got {tuple(maps.shape)}.")
+    if maps.dtype != torch.bool and not maps.is_floating_point():
+        raise TypeError(f"saliency should be float in [0, 1], or a bool mask; got {maps.dtype}.")
+    maps = maps.float()
+    if maps.device.type == "cpu" and not (maps.amin() >= 0 and maps.amax() <= 1):  # also true for NaN
+        raise ValueError("saliency should lie in [0, 1]: divide each map by its maximum.")
+    return maps
 
 
 def check_range(images: Tensor) -> None:

@@ -180,6 +180,9 @@ def _moved(recipe: Recipe, images: Tensor, p: int) -> Tensor:
 
 def _resize(crop: Tensor, size: tuple[int, int]) -> Tensor:
     """Antialiased bilinear resize of one crop (C, h, w), in float."""
+    if size[1] == 1:  # lying down: torch repeats the first row in an output that is one pixel wide
+        crop, size = crop.transpose(1, 2), size[::-1]
+        return F.interpolate(_float(crop)[None], size, mode="bilinear", antialias=True)[0].transpose(1, 2)
     return F.interpolate(_float(crop)[None], size, mode="bilinear", antialias=True)[0]
 
 

@@ -167,13 +167,16 @@ class Method(Parametric):
         n = len(batch)
         drawn, permutation, held = self.draw(rng, n), rng.permutation(n), None
         if lam is not None:
-            held = np.broadcast_to(np.asarray(lam, dtype=np.float64), (n,))
-            if not ((held >= 0) & (held <= 1)).all():
-                raise ValueError(f"λ should lie between 0 and 1 (it is image A's share); got {lam!r}.")
+            held = np.asarray(lam, dtype=np.float64)
+            if held.shape not in ((), (n,)) or not ((held >= 0) & (held <= 1)).all():
+                raise ValueError(f"λ should be one number or {n}, between 0 and 1 (image A's share); got {lam!r}.")
+            held = np.broadcast_to(held, (n,))
         if partner is not None:
-            permutation = np.asarray(partner, dtype=np.int64)
-            if permutation.shape != (n,) or permutation.min(initial=0) < 0 or permutation.max(initial=0) >= n:
+            permutation = np.asarray(partner)
+            fits = permutation.shape == (n,) and permutation.dtype.kind in "iu"
+            if not fits or permutation.min() < 0 or permutation.max() >= n:
                 raise ValueError(f"partner should hold {n} indices between 0 and {n - 1}; got {partner!r}.")
+            permutation = permutation.astype(np.int64)
         use = drawn if drawn is None or held is None else held
         return self.build(batch, Draw(rng, use, permutation, held, partner is not None))
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from mixviz import blend, geometry
+from mixviz.batch import check_labels
 
 
 class Truth(NamedTuple):
@@ -114,10 +115,9 @@ class Recipe:
             num_classes: C, needed with class indices.
 
         Raises:
-            ValueError: the labels do not fit the recipe, or (on the CPU) a class index is not below C.
+            TypeError, ValueError: the labels do not fit the recipe, or (on the CPU) a class index is not below C.
         """
-        if len(labels) != len(self) or labels.ndim not in (1, 2):
-            raise ValueError(f"labels should be ({len(self)},) or ({len(self)}, C); got {tuple(labels.shape)}.")
+        check_labels(labels, len(self))
         if labels.ndim == 2:
             labels = labels.float()
             return sum(share[:, None] * labels[who] for share, who in zip(self.share, self.partner, strict=True))
@@ -193,6 +193,9 @@ class Recipe:
         return Truth(visible, fair, self.share)
 
     def _check(self, images: Tensor) -> None:
+        if not isinstance(images, Tensor) or not (images.dtype == torch.uint8 or images.is_floating_point()):
+            what = images.dtype if isinstance(images, Tensor) else type(images).__name__
+            raise TypeError(f"images should be a torch.Tensor, uint8 or float in [0, 1]; got {what}.")
         if images.ndim != 4 or len(images) != len(self) or tuple(images.shape[2:]) != self.size:
             raise ValueError(
                 f"This recipe was planned for {len(self)} images of {self.size[0]}x{self.size[1]} (height x width); "

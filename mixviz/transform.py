@@ -85,7 +85,7 @@ class MixTransform:
     Args:
         method: a name from ``mixviz.METHODS``, or a method.
         num_classes: the width of the soft targets.
-        probability: the share of batches that are mixed at all, as in the papers' training loops.
+        mix_probability: the share of batches that are mixed at all, as in the papers' training loops.
         seed: calls of two transforms with one seed give the same mixtures in the same order.
         normalize: (mean, std) per channel, applied to the mixed images; also what the network's input and the
             fills are made with. None: images stay in [0, 1].
@@ -100,16 +100,16 @@ class MixTransform:
         method: str | Method,
         num_classes: int,
         *,
-        probability: float = 1.0,
+        mix_probability: float = 1.0,
         seed: int = 0,
         normalize: tuple[Sequence[float], Sequence[float]] | None = None,
         network: Callable[[Tensor], Tensor] | None = None,
         **parameters: Any,
     ) -> None:
-        if not 0 <= probability <= 1:
-            raise ValueError(f"probability should lie between 0 and 1; got {probability}.")
+        if not 0 <= mix_probability <= 1:
+            raise ValueError(f"mix_probability should lie between 0 and 1; got {mix_probability}.")
         self.method, self.num_classes = make(method, **parameters), num_classes
-        self.probability, self.seed, self.normalize, self.network = probability, seed, normalize, network
+        self.mix_probability, self.seed, self.normalize, self.network = mix_probability, seed, normalize, network
         self._rng: np.random.Generator | None = None
         self._worker: int | None = None
 
@@ -133,7 +133,7 @@ class MixTransform:
         rng = self._stream(images)
         mean, std = self.normalize or (IMAGENET_MEAN, IMAGENET_STD)
         batch = Batch(images, labels, self.network, mean=mean, std=std)
-        chosen = self.method if rng.random() < self.probability else mixviz.METHODS["baseline"]()
+        chosen = self.method if rng.random() < self.mix_probability else mixviz.METHODS["baseline"]()
         return chosen.plan(batch, rng)
 
     def _stream(self, images: Tensor) -> np.random.Generator:

@@ -171,6 +171,60 @@ def test_transform_refuses_normalised_images_and_says_what_to_do():
         mixviz.MixTransform("cutmix", 3)(torch.randn(4, 3, 8, 8), torch.arange(4) % 3)
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"labels": [0, 1, 2, 3]}, "torch.Tensor"),
+        ({"labels": torch.rand(4)}, "class indices"),
+        ({"labels": torch.zeros(4, 1, dtype=torch.int64)}, "class indices"),
+        ({"saliency": torch.zeros(4, 8, 8, dtype=torch.uint8)}, "bool mask"),
+        ({"saliency": torch.rand(4, 8, 8) * 9}, "divide each map"),
+        ({"saliency": torch.rand(4, 8, 7)}, "one map per image"),
+        ({"errors": torch.rand(3, 2)}, "square"),
+    ],
+)
+def test_a_batch_says_what_it_wants(given, says):
+    with pytest.raises((TypeError, ValueError), match=says):
+        mixviz.Batch(torch.rand(4, 3, 8, 8), **given)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"lam": [0.5, 0.5]}, "one number or 4"),
+        ({"partner": [0.9, 1.7, 2.2, 3.0]}, "indices"),
+        ({"partner": [0, 1]}, "4 indices"),
+    ],
+)
+def test_what_is_held_is_checked(given, says):
+    with pytest.raises(ValueError, match=says):
+        mixviz.METHODS["cutmix"]().plan(mixviz.Batch(torch.rand(4, 3, 8, 8)), np.random.default_rng(0), **given)
+
+
+def test_an_error_matrix_has_to_fit():
+    method = mixviz.METHODS["randsaliencymix"](partner="errors")
+    for errors in (torch.rand(2, 2), -torch.rand(4, 4)):
+        batch = mixviz.Batch(torch.rand(4, 3, 8, 8), torch.arange(4), errors=errors)
+        with pytest.raises(ValueError, match="errors is for"):
+            method.plan(batch, np.random.default_rng(0))
+
+
+def test_painted_masks_serve_as_saliency():
+    masks = torch.zeros(3, 8, 8, dtype=torch.bool)
+    masks[:, 2:5, 3:6] = True
+    _, recipe = mixviz.mix(torch.rand(3, 3, 8, 8), method="saliencymix", saliency=masks)
+    assert recipe.saliency.dtype == torch.float32
+    _, recipe = mixviz.mix(torch.rand(3, 3, 8, 8), method="randsaliencymix", saliency=masks)
+    assert recipe.share.isfinite().all()
+
+
+def test_images_that_cannot_be_mixed():
+    _, recipe = mixviz.mix(torch.rand(2, 3, 8, 8))
+    for images in (torch.zeros(2, 3, 8, 8, dtype=torch.int64), np.zeros((2, 3, 8, 8))):
+        with pytest.raises(TypeError, match="uint8 or float"):
+            recipe.apply(images)
+
+
 def test_truth_against_a_hand_computed_case():
     """Two 4x4 pictures; A's object is its left half, B's its top left quarter; the patch is B's right half."""
     batch = mixviz.Batch(torch.rand(2, 3, 4, 4))

@@ -18,9 +18,10 @@ class Cutout(Method):
 
     $$\\tilde x = M \\odot x_A + (1-M)\\, c \\qquad \\tilde y = y_A$$
 
-    M is 0 in a square of fixed side whose centre is uniform over the image; what sticks out is clipped, so
-    the hole is often smaller than its side says. Look for pictures whose object is gone while the label still names
-    it. ImageNet error of ResNet-50: 22.93 % against 23.68 % (CutMix README).
+    M is 0 in a square (where the picture is none: in the same share of both sides) of fixed size, whose centre is
+    uniform over the image; what sticks out is clipped, so the hole is often smaller than its side says. Look for
+    pictures whose object is gone while the label still names it. ImageNet error of ResNet-50: 22.93 % against 23.68 %
+    (CutMix README).
     """
 
     size: float = parameter(0.5, "side of the square as a share of the image's sides", low=0, high=1)

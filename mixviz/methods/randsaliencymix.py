@@ -86,7 +86,13 @@ def _by_errors(batch: Batch, rng: np.random.Generator) -> Tensor:
             "tensor whose entry (i, j) says how often class i was taken for class j."
         )
     classes = batch.labels if batch.labels.ndim == 1 else batch.labels.argmax(1)
-    odds = batch.errors.to(batch.device).double()[classes][:, classes]
+    errors = batch.errors.to(batch.device).double()
+    if batch.device.type == "cpu" and (int(classes.max()) >= len(errors) or not (errors >= 0).all()):
+        raise ValueError(
+            f"errors is for {len(errors)} classes and the labels go up to {int(classes.max())}; "
+            "its entries should not be negative."
+        )
+    odds = errors[classes][:, classes]
     odds = torch.where(odds.sum(1, keepdim=True) > 0, odds, 1.0)  # a class without errors takes any partner
     below = odds.cumsum(1)
     u = batch.tensor(rng.random((len(batch), 1)))

@@ -42,10 +42,11 @@ class SaliencyMix(Method):
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
-        lam = rng.beta(self.alpha, self.alpha, n)
-        return lam if self.box == "image" else np.full(n, lam[0])
+        return rng.beta(self.alpha, self.alpha, n)
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
+        if self.box == "batch":
+            draw = draw._replace(lam=np.full(len(batch), draw.lam[0]))
         maps = batch.saliency(self.detector)
         row, column = (at[batch.tensor(draw.partner)] for at in peak(maps, draw.rng, self.tie))
         height, width = (batch.tensor(side) for side in patch_sides(draw.lam, batch.size))

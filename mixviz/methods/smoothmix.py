@@ -20,7 +20,8 @@ class SmoothMix(Method):
     $$M = 1 - \\exp\\!\\left(-\\frac{d^2}{2\\sigma^2}\\right) \\qquad \\tilde x = M \\odot x_A + (1-M) \\odot x_B
     \\qquad \\tilde y = \\bar M\\, y_A + (1-\\bar M)\\, y_B$$
 
-    d is the distance to a centre that is uniform over the image, σ a share of its sides drawn from a range. Look for
+    d is the distance to a centre that is uniform over the image, in units of its sides, so that the spot has the
+    image's shape; σ is drawn from a range. Look for
     the border of the patch: there is none, so the network cannot learn from it. There is no λ to draw; holding it
     asks for the σ whose mask has that mean.
     """
