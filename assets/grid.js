@@ -69,6 +69,12 @@ function build(card) {
   return parts;
 }
 
+// A part of the bar carries its name where there is room for it (about 34 letters in the whole bar), else a letter.
+function fitting(name, letter, share) {
+  const texts = [`${name} ${percent(share)}`, `${letter} ${percent(share)}`, ""];
+  return texts.find((text) => text.length <= 34 * share);
+}
+
 function numbers(list, card, held) {
   const rows = [
     [card.drawn === null ? "λ" : held ? "λ held" : "λ drawn", card.drawn === null ? "none" : card.drawn.toFixed(2)],
@@ -111,8 +117,8 @@ function update(parts, card, value, index) {
   parts.bar.setAttribute("aria-label", `Label: ${percent(share[0])} ${a}, ${percent(share[1])} ${b}`);
   parts.barA.style.flexGrow = share[0];
   parts.barB.style.flexGrow = share[1];
-  parts.barA.textContent = share[0] < 0.12 ? "" : `${share[0] < 0.3 ? "A" : a} ${percent(share[0])}`;
-  parts.barB.textContent = share[1] < 0.12 ? "" : `${share[1] < 0.3 ? "B" : b} ${percent(share[1])}`;
+  parts.barA.textContent = fitting(a, "A", share[0]);
+  parts.barB.textContent = fitting(b, "B", share[1]);
   numbers(parts.numbers, card, value.held);
   truth(parts.truth, card, value.names, value.judge);
   parts.note.textContent = card.note;
