@@ -132,8 +132,11 @@ async function render() {
   grid.classList.toggle("mv-waiting", !value.cards);
   if (!value.cards) return;
   const [mixed, still] = await Promise.all([open(value.sheet), value.still ? open(value.still) : null]);
-  if (mine !== turn) return; // a later answer has overtaken this one
-  if (still) swap("still", still);
+  if (still) {
+    swap("still", still);
+    for (const { heat, cut } of cards) [heat, cut].forEach(({ tile }) => (tile.style.backgroundImage = `url(${still})`));
+  }
+  if (mine !== turn) return URL.revokeObjectURL(mixed); // a later answer has overtaken this one
   const before = sheets.mixed;
   sheets.mixed = mixed;
   element.querySelector(".mv-name-a").textContent = value.names[0];
