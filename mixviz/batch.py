@@ -21,9 +21,11 @@ class Batch:
     Args:
         images: (N, 3, H, W), uint8, or float in [0, 1]. Never changed.
         labels: (N,) int64 or (N, C) soft; may be None where nothing asks for them.
-        network: the classifier that network-guided methods ask. It is called with normalised float images.
+        network: the classifier that network-guided methods ask. It is called with float images, normalised by
+            ``mean`` and ``std`` where these are given, else as they are: just as it is called in training.
         saliency: maps (N, H, W) to use instead of any detector's, e.g. cached or hand-painted ones.
-        mean, std: the data set's mean and standard deviation per channel: for the network's input and for fills.
+        mean, std: the data set's mean and standard deviation per channel, for the network's input; fills are of
+            this mean, or of ImageNet's.
         errors: (C, C) non-negative; entry (i, j) weighs class j as a partner for class i
             (RandSaliencyMix's ``partner="errors"``).
 
@@ -38,8 +40,8 @@ class Batch:
         network: Callable[[Tensor], Tensor] | None = None,
         *,
         saliency: Tensor | None = None,
-        mean: Sequence[float] = IMAGENET_MEAN,
-        std: Sequence[float] = IMAGENET_STD,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
         errors: Tensor | None = None,
     ) -> None:
         if not isinstance(images, Tensor):
@@ -58,7 +60,9 @@ class Batch:
         self.images, self.labels, self.network, self.errors = images, labels, network, errors
         self.size: tuple[int, int] = (size[0], size[1])
         self.device = images.device
-        self._normal = mean, std
+        if (mean is None) != (std is None):
+            raise ValueError("mean and std belong together: give both, or neither.")
+        self._normal = None if mean is None else (mean, std)
         self._given = saliency
         self._maps: dict[Saliency, Tensor] = {}
 
@@ -67,13 +71,15 @@ class Batch:
 
     @cached_property
     def mean(self) -> Tensor:
-        """The data set's mean, (1, 3, 1, 1)."""
-        return self.tensor(np.asarray(self._normal[0], np.float32)).view(1, 3, 1, 1)
+        """The data set's mean, (1, 3, 1, 1); ImageNet's where none was given."""
+        mean, _ = self._normal or (IMAGENET_MEAN, IMAGENET_STD)
+        return self.tensor(np.asarray(mean, np.float32)).view(1, 3, 1, 1)
 
     @cached_property
     def std(self) -> Tensor:
-        """The data set's standard deviation, (1, 3, 1, 1)."""
-        return self.tensor(np.asarray(self._normal[1], np.float32)).view(1, 3, 1, 1)
+        """The data set's standard deviation, (1, 3, 1, 1); ImageNet's where none was given."""
+        _, std = self._normal or (IMAGENET_MEAN, IMAGENET_STD)
+        return self.tensor(np.asarray(std, np.float32)).view(1, 3, 1, 1)
 
     def tensor(self, array: np.ndarray) -> Tensor:
         """A host array as a tensor on the images' device, without waiting for the device."""
@@ -97,8 +103,12 @@ class Batch:
         return (images * 255).round_().clamp_(0, 255).to(torch.uint8)
 
     def inputs(self) -> Tensor:
-        """The images as a network takes them: float, normalised by ``mean`` and ``std``."""
-        images = self.images / 255 if self.images.dtype == torch.uint8 else self.images
+        """The images as the network takes them in training: float, normalised where ``mean`` and ``std`` are given."""
+        return self.normalised(self.images) if self._normal else _as_float(self.images)
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Images (N, 3, H, W), uint8 or in [0, 1], less the mean and over the standard deviation."""
+        images = _as_float(images)
         return (images - self.mean.to(images.dtype)) / self.std.to(images.dtype)
 
     def saliency(self, detector: str | Saliency = "fine_grained") -> Tensor:
@@ -112,6 +122,10 @@ class Batch:
         if detector not in self._maps:
             self._maps[detector] = detector(self)
         return self._maps[detector]
+
+
+def _as_float(images: Tensor) -> Tensor:
+    return images / 255 if images.dtype == torch.uint8 else images
 
 
 def check_labels(labels: Tensor, n: int) -> None:

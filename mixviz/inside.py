@@ -12,9 +12,20 @@ from mixviz.recipe import Recipe
 
 
 def stages(network: nn.Module) -> list[nn.Module]:
-    """The network's stages in order: its direct children that have children, or all of them where none has."""
+    """The network's stages in order: the blocks between its input and its head.
+
+    The last direct child is the head and never a stage. A single block is looked into instead: VGG's ``features``, a
+    transformer's encoder.
+    """
+    while hasattr(network, "_orig_mod") or isinstance(network, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        network = network._orig_mod if hasattr(network, "_orig_mod") else network.module
     children = list(network.children())
-    return [child for child in children if next(child.children(), None) is not None] or children
+    return _blocks(children[:-1] or children)
+
+
+def _blocks(modules: list[nn.Module]) -> list[nn.Module]:
+    blocks = [module for module in modules if next(module.children(), None) is not None]
+    return _blocks(list(blocks[0].children())) if len(blocks) == 1 else blocks or modules
 
 
 @contextmanager
@@ -41,6 +52,11 @@ def mix_inside(network: nn.Module, recipe: Recipe, at: Sequence[nn.Module] | Non
         )
 
     def mix(module: nn.Module, args: tuple, output: Tensor) -> Tensor:
+        if not isinstance(output, Tensor):
+            raise ValueError(
+                f"Stage {recipe.layer} ({type(module).__name__}) returns a {type(output).__name__}, which cannot be "
+                "mixed: name modules that return one tensor, mix_inside(network, recipe, at=[...])."
+            )
         if len(output) != len(recipe):
             raise ValueError(f"The recipe mixes {len(recipe)} images; this forward pass has {len(output)}.")
         return blend.sources(recipe, output)

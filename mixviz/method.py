@@ -203,7 +203,8 @@ class Saliency(Parametric):
         if self.needs_network and batch.network is None:
             raise ValueError(
                 f"The {self.card.name} detector asks a network where it looks, and this batch has none: pass "
-                "Batch(images, labels, network=model), give the maps (saliency=...), or choose another detector."
+                "Batch(images, labels, network=model), give the maps (saliency=...), or choose another detector, "
+                'e.g. detector="fine_grained" (on the command line: --detector fine_grained).'
             )
         with torch.no_grad():
             return self.maps(batch)

@@ -44,7 +44,7 @@ class Recipe:
         size: (H, W) that it was planned for.
         partner: (K, N) int64, whose pixels source k of image n are.
         share: (K, N) float32, each source's part of the label.
-        weight: each source's weight, broadcastable to (K, N, C, H, W); None: the image itself, unmixed.
+        weight: each source's weight, (K, N, 1 or C, 1 or H, 1 or W); None: the image itself, unmixed.
         target_boxes: (P, N, 4), where patch p lands, in pixels; None: no patch.
         source_boxes: (P, N, 4), where patch p is cut from its source; None: from the same place.
         inside: (P, N), weight of patch p's source inside it (the image itself keeps the rest); None: 1.
@@ -89,7 +89,7 @@ class Recipe:
 
     @property
     def area(self) -> Tensor:
-        """(K, N) realised share of the picture that each source holds: its mean weight."""
+        """(K, N) realised share of the picture (of the activations, where it mixes inside) of each source."""
         return self.weights().mean((2, 3, 4))
 
     def apply(self, images: Tensor, out: Tensor | None = None) -> Tensor:
@@ -129,7 +129,7 @@ class Recipe:
                 raise ValueError(
                     f"labels run from {low} to {high}; with num_classes={num_classes} that is out of range."
                 )
-            return torch.zeros(len(self), num_classes).scatter_add_(1, labels[self.partner].T, self.share.T)
+            return torch.zeros(len(self), num_classes).scatter_add_(1, labels.long()[self.partner].T, self.share.T)
         classes = torch.arange(num_classes, device=labels.device)  # scatter_add is not deterministic on CUDA
         return sum(
             torch.where(classes == labels[who][:, None], share[:, None], 0)
@@ -178,6 +178,8 @@ class Recipe:
 
         Args:
             saliency: (N, H, W) maps, or object masks, one per image of the batch, in the batch's order.
+
+        A recipe that mixes inside a network is taken as if its activations were pixels.
         """
         maps = saliency.to(self.share.dtype)
         total = maps.sum((1, 2))

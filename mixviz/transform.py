@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import mixviz
-from mixviz.batch import IMAGENET_MEAN, IMAGENET_STD, Batch, check_range
+from mixviz.batch import Batch, check_range
 from mixviz.method import Method, Saliency, lookup
 from mixviz.recipe import Recipe
 
@@ -46,12 +46,14 @@ def mix(
         labels: (N,) class indices or (N, C) soft labels; only some methods look at them.
         method: a name from ``mixviz.METHODS``, or a method.
         seed: the same seed gives the same recipe on every device.
-        parameters: the method's own; ``network=`` and ``saliency=`` go to :class:`mixviz.Batch`.
+        parameters: the method's own; ``network``, ``mean``, ``std``, ``saliency`` and ``errors`` go to
+            :class:`mixviz.Batch`.
 
     Returns:
         The mixed images, like ``images``, and the :class:`~mixviz.Recipe`, whose ``targets`` mixes the labels.
     """
-    given = {name: parameters.pop(name) for name in ("network", "saliency", "errors") if name in parameters}
+    known = ("network", "saliency", "errors", "mean", "std")
+    given = {name: parameters.pop(name) for name in known if name in parameters}
     recipe = make(method, **parameters).plan(Batch(images, labels, **given), np.random.default_rng(seed))
     return recipe.apply(images), recipe
 
@@ -76,6 +78,8 @@ def saliency(
     """
     if not isinstance(detector, Saliency):
         detector = _construct(lookup(mixviz.SALIENCY, detector), parameters)
+    elif parameters:
+        raise TypeError("Give parameters with a detector's name; a Saliency object has its own already.")
     return Batch(images, labels, network).saliency(detector)
 
 
@@ -86,10 +90,14 @@ class MixTransform:
         method: a name from ``mixviz.METHODS``, or a method.
         num_classes: the width of the soft targets.
         mix_probability: the share of batches that are mixed at all, as in the papers' training loops.
-        seed: calls of two transforms with one seed give the same mixtures in the same order.
-        normalize: (mean, std) per channel, applied to the mixed images; also what the network's input and the
-            fills are made with. None: images stay in [0, 1].
+        seed: two transforms with one seed give the same mixtures in the same order, and other ones in each process
+            of a distributed training. In DataLoader workers torch's own seed counts as well (``torch.manual_seed``,
+            or the loader's ``generator``).
+        normalize: (mean, std) per channel, applied to the mixed images, and to what the network is asked about.
+            None: images stay in [0, 1], for the network too.
         network: the classifier that network-guided methods ask.
+        inplace: mix into the given images instead of a new tensor, which saves a training loop that has no more use
+            for the clean batch most of the time.
         parameters: the method's own.
 
     A method that mixes inside a network (``recipe.layer > 0``) needs its recipe there: use ``plan``.
@@ -104,45 +112,60 @@ class MixTransform:
         seed: int = 0,
         normalize: tuple[Sequence[float], Sequence[float]] | None = None,
         network: Callable[[Tensor], Tensor] | None = None,
+        inplace: bool = False,
         **parameters: Any,
     ) -> None:
         if not 0 <= mix_probability <= 1:
             raise ValueError(f"mix_probability should lie between 0 and 1; got {mix_probability}.")
         self.method, self.num_classes = make(method, **parameters), num_classes
         self.mix_probability, self.seed, self.normalize, self.network = mix_probability, seed, normalize, network
+        self.inplace = inplace
         self._rng: np.random.Generator | None = None
         self._worker: int | None = None
 
-    def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Mixed images, float where ``normalize`` is given, and soft targets (N, num_classes) float32."""
-        recipe = self.plan(images, labels)
+    def __call__(self, images: Tensor, labels: Tensor, **given: Tensor) -> tuple[Tensor, Tensor]:
+        """Mixed images, float where ``normalize`` is given, and soft targets (N, num_classes) float32.
+
+        ``given`` may hold what :class:`mixviz.Batch` takes beside: ``saliency`` and ``errors``.
+        """
+        batch = self._batch(images, labels, **given)
+        recipe = self._plan(batch)
         if recipe.layer:
             raise ValueError(
                 f"{self.method.card.name} mixes inside the network, out of reach of a collate function: "
                 "recipe = transform.plan(images, labels), then `with mixviz.mix_inside(network, recipe):` around the "
                 "forward pass, and recipe.targets for the labels."
             )
-        mixed = recipe.apply(images)
-        if self.normalize is not None:
-            mean, std = (torch.tensor(v, device=mixed.device).view(1, 3, 1, 1) for v in self.normalize)
-            mixed = ((mixed / 255 if mixed.dtype == torch.uint8 else mixed) - mean) / std
-        return mixed, recipe.targets(labels, self.num_classes)
+        mixed = recipe.apply(images, out=images if self.inplace else None)
+        return mixed if self.normalize is None else batch.normalised(mixed), recipe.targets(labels, self.num_classes)
 
-    def plan(self, images: Tensor, labels: Tensor) -> Recipe:
+    def plan(self, images: Tensor, labels: Tensor, **given: Tensor) -> Recipe:
         """The next recipe of this transform's stream; a baseline one for the batches that stay unmixed."""
-        rng = self._stream(images)
-        mean, std = self.normalize or (IMAGENET_MEAN, IMAGENET_STD)
-        batch = Batch(images, labels, self.network, mean=mean, std=std)
+        return self._plan(self._batch(images, labels, **given))
+
+    def _batch(self, images: Tensor, labels: Tensor, **given: Tensor) -> Batch:
+        mean, std = self.normalize or (None, None)
+        return Batch(images, labels, self.network, mean=mean, std=std, **given)
+
+    def _plan(self, batch: Batch) -> Recipe:
+        rng = self._stream(batch.images)
         chosen = self.method if rng.random() < self.mix_probability else mixviz.METHODS["baseline"]()
         return chosen.plan(batch, rng)
 
     def _stream(self, images: Tensor) -> np.random.Generator:
-        """One stream per DataLoader worker and epoch (torch gives each worker its own seed), else one for all."""
+        """One stream per process of a training, and per DataLoader worker and epoch: torch seeds each worker anew."""
         info = torch.utils.data.get_worker_info()
         worker = None if info is None else info.seed
         if self._rng is None or worker != self._worker:
+            if info is not None and self.network is not None:
+                raise ValueError(
+                    "A DataLoader's worker holds a copy of the network from the epoch's start, not the one in "
+                    "training: use MixTransform in the training loop, or num_workers=0."
+                )
             check_range(images)  # once: reading a range back would stall a GPU at every step
-            self._rng = np.random.default_rng(self.seed if worker is None else (self.seed, worker))
+            there = torch.distributed.is_available() and torch.distributed.is_initialized()
+            rank = torch.distributed.get_rank() if there else 0
+            self._rng = np.random.default_rng([self.seed, rank] if worker is None else [self.seed, rank, worker])
             self._worker = worker
         return self._rng
 
@@ -155,7 +178,7 @@ class MixCollate:
     """
 
     def __init__(self, method: str | Method, num_classes: int, **options: Any) -> None:
-        self.transform = MixTransform(method, num_classes, **options)
+        self.transform = MixTransform(method, num_classes, inplace=True, **options)  # a batch of its own making
 
     def __call__(self, samples: Sequence[tuple[Tensor, int]]) -> tuple[Tensor, Tensor]:
         """Samples (image (3, H, W), label) as a mixed batch."""

@@ -238,7 +238,7 @@ def test_opencv_detectors_hand_over_bytes_in_order():
 def test_float_bytes_are_the_released_codes_misreading():
     batch = mixviz.Batch(pictures((64, 64))[3:5])
     misread = OpenCVFineGrained("bgr", float_bytes=True)(batch)
-    array = batch.inputs().permute(0, 2, 3, 1).contiguous().numpy()
+    array = batch.normalised(batch.images).permute(0, 2, 3, 1).contiguous().numpy()
     detector = cv2.saliency.StaticSaliencyFineGrained_create()
     assert torch.equal(misread, torch.from_numpy(np.stack([detector.computeSaliency(a)[1] for a in array])))
     real = OpenCVFineGrained("bgr")(batch)

@@ -305,3 +305,67 @@ def test_dependencies_are_stated_once():
     stated = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] != "#"]
     assert any(line.startswith("opencv-contrib-python-headless") for line in stated)
     assert 'dependencies = { file = ["requirements.txt"] }' in (ROOT / "pyproject.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("resnet18", 4), ("vgg11", 21), ("vit_b_16", 12), ("densenet121", 7), ("mobilenet_v3_small", 13)],
+)
+def test_stages_are_the_blocks_before_the_head(name, expected):
+    models = pytest.importorskip("torchvision.models")
+    with torch.device("meta"):
+        network = getattr(models, name)()
+    found = mixviz.inside.stages(network)
+    assert len(found) == expected
+    head = list(network.children())[-1]
+    assert all(stage is not head for stage in found)
+    assert mixviz.inside.stages(torch.nn.DataParallel(network)) == found
+
+
+def test_a_stage_that_returns_no_tensor_says_so():
+    network = torch.nn.Sequential(torch.nn.LSTM(4, 4), torch.nn.Identity())
+    recipe = mixviz.METHODS["manifold_mixup"](stages=8).plan(
+        mixviz.Batch(torch.rand(2, 3, 4, 4)), np.random.default_rng(0)
+    )
+    with pytest.raises(ValueError, match="returns a tuple"), mixviz.mix_inside(network, recipe, at=[network[0]] * 8):
+        network(torch.rand(2, 2, 4))
+
+
+def test_the_network_is_asked_about_what_it_is_trained_on():
+    seen = []
+
+    def network(x):
+        seen.append((x.min().item(), x.max().item()))
+        return x.mean((2, 3))
+
+    images, labels = torch.rand(4, 3, 8, 8), torch.arange(4) % 3
+    mixviz.MixTransform("saliencymix_plus", 3, network=network)(images, labels)
+    assert 0 <= seen[0][0] <= seen[0][1] <= 1
+    mixviz.MixTransform("saliencymix_plus", 3, network=network, normalize=((0.5,) * 3, (0.1,) * 3))(images, labels)
+    assert seen[1][0] < -3
+    assert seen[1][1] > 3
+
+
+def test_a_network_in_a_workers_copy_is_refused():
+    collate = mixviz.MixCollate("saliencymix_plus", 10, network=torch.nn.Linear(2, 2))
+    loader = torch.utils.data.DataLoader(Pictures(), 5, collate_fn=collate, num_workers=1)
+    with pytest.raises(ValueError, match="use MixTransform in the training loop"):
+        next(iter(loader))
+
+
+def test_in_place_is_the_same_mixture():
+    images, labels = torch.rand(6, 3, 8, 8), torch.arange(6)
+    mixed, targets = mixviz.MixTransform("cutmix", 6, seed=2)(images, labels)
+    given = images.clone()
+    written, same = mixviz.MixTransform("cutmix", 6, seed=2, inplace=True)(given, labels)
+    assert written is given
+    assert torch.equal(written, mixed)
+    assert torch.equal(targets, same)
+
+
+def test_transform_hands_on_maps_and_errors():
+    images, labels, maps = torch.rand(4, 3, 8, 8), torch.arange(4), torch.zeros(4, 8, 8)
+    maps[:, 1, 1] = 1
+    recipe = mixviz.MixTransform("saliencymix", 4).plan(images, labels, saliency=maps)
+    assert recipe.target_box[:, 0].max() <= 1
+    mixviz.MixTransform("randsaliencymix", 4, partner="errors")(images, labels, errors=torch.rand(4, 4))

@@ -37,7 +37,7 @@ class OpenCVFineGrained(Saliency):
     )  # fmt: skip
 
     def maps(self, batch: Batch) -> Tensor:
-        images = batch.inputs().float() if self.float_bytes else batch.pixels()
+        images = batch.normalised(batch.images).float() if self.float_bytes else batch.pixels()
         return _one_by_one("StaticSaliencyFineGrained_create", images, self.channel_order)
 
 

@@ -19,8 +19,8 @@ class Mixup(Method):
     \\qquad \\lambda \\sim \\mathrm{Beta}(\\alpha, \\alpha)$$
 
     Look at the picture: everything of both images is there, but faint, and nothing like it exists in the world.
-    It lowers ResNet-50's ImageNet error from 23.68 % to 22.58 % (300 epochs, CutMix README), and barely changes
-    where the network looks.
+    It lowers ResNet-50's ImageNet error from 23.68 % to 22.58 % (300 epochs), and does nothing for localisation:
+    49.30 % on CUB against 49.41 % plain (CutMix README).
     """
 
     alpha: float = beta_alpha(1.0)

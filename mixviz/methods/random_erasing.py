@@ -20,10 +20,11 @@ class RandomErasing(Method):
 
     $$\\tilde x = M \\odot x_A + (1-M) \\odot c \\qquad \\tilde y = y_A$$
 
-    Area and aspect ratio are drawn (the latter evenly on a log scale), then a place where the box fits, so that unlike
-    Cutout's it is never clipped. The paper draws area and ratio anew until a box fits; here only the ratio, ten times,
-    so that a held area stays. Random pixels are one field for the batch, seen through every image's own hole. Look what
-    they do that black does not: there is nothing to recognise. λ is 1 - the drawn area.
+    Area and aspect ratio are drawn, then a place where the box fits, so that unlike Cutout's it is never clipped. The
+    ratio is drawn evenly on a log scale, as torchvision does, so that flat and tall boxes are equally likely. The paper
+    draws area and ratio anew until a box fits; here only the ratio, ten times, so that a held area stays. Random pixels
+    are one field for the batch, seen through every image's own hole. Look what they do that black does not: there is
+    nothing to recognise. λ is 1 - the drawn area.
     """
 
     probability: float = parameter(0.5, "how likely an image is erased at all", low=0, high=1)

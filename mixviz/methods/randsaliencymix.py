@@ -28,8 +28,9 @@ class RandSaliencyMix(Method):
     share of B's saliency inside the patch. Move the seed and watch the patch travel.
 
     Paper and code differ: with its patch probability on, the code draws the target in proportion to saliency too
-    (``target="saliency"``), adds Gaussian noise of σ 0.4 to the patch (``noise``), and takes partners by an error
-    matrix (``partner="errors"``, from ``Batch(errors=...)``). The defaults have none of the three.
+    (``target="saliency"``), adds Gaussian noise of σ 0.4 to the patch (``noise``; here in units of pixels from 0 to 1,
+    and one field for the batch), and takes partners by an error matrix (``partner="errors"``, from
+    ``Batch(errors=...)``). The defaults have none of the three.
     """
 
     alpha: float = beta_alpha(1.0)
@@ -37,9 +38,7 @@ class RandSaliencyMix(Method):
     target: str = parameter("complement", "odds of the place in A that is covered", choices=PLACES)
     by: str = parameter("box", "weigh a place by its whole box or by its centre pixel", choices=("box", "pixel"))
     label: str = parameter("saliency", "label by visible saliency, or by area", choices=("saliency", "area"))
-    noise: float = parameter(
-        0.0, "σ of Gaussian noise added to the patch (the paper's configuration: 0.4)", low=0, high=1
-    )
+    noise: float = parameter(0.0, "σ of Gaussian noise on the patch, in pixels of 0 to 1", low=0, high=1)
     partner: str = parameter(
         "random", "partners by permutation, or by the batch's error matrix", choices=("random", "errors")
     )
@@ -82,7 +81,7 @@ def _by_errors(batch: Batch, rng: np.random.Generator) -> Tensor:
     """A partner (N,) for every image, drawn from the batch in proportion to errors[its class, the partner's]."""
     if batch.errors is None or batch.labels is None:
         raise ValueError(
-            'partner="errors" draws partners by an error matrix: pass Batch(images, labels, errors=matrix), a (C, C) '
+            'partner="errors" draws partners by an error matrix: give errors=matrix beside images and labels, a (C, C) '
             "tensor whose entry (i, j) says how often class i was taken for class j."
         )
     classes = batch.labels if batch.labels.ndim == 1 else batch.labels.argmax(1)
