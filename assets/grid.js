@@ -57,8 +57,10 @@ function build(card) {
   };
   parts.bar = make("div", "mv-bar", parts.barA, parts.barB);
   parts.bar.setAttribute("role", "img");
-  const title = make("h2", "", card.title);
-  title.title = card.citation;
+  const link = make(card.url ? "a" : "span", "", card.title);
+  link.title = card.citation;
+  if (card.url) Object.assign(link, { href: card.url, target: "_blank", rel: "noopener noreferrer" });
+  const title = make("h2", "", link);
   parts.node = make(
     "article", "mv-card", make("header", "", title, make("span", "mv-family", card.family === "none" ? "" : card.family)),
     make("p", "mv-summary", card.summary),
@@ -78,7 +80,7 @@ function fitting(name, letter, share) {
 function numbers(list, card, held) {
   const rows = [
     [card.drawn === null ? "λ" : held ? "λ held" : "λ drawn", card.drawn === null ? "none" : card.drawn.toFixed(2)],
-    ["A's area", card.area[0].toFixed(2)],
+    ["A's area", card.layer ? "none" : card.area[0].toFixed(2)],
     ["A's label", card.share[0].toFixed(2)],
   ];
   list.replaceChildren(...rows.map(([key, value]) => make("div", "", make("dt", "", key), make("dd", "", value))));
@@ -87,11 +89,15 @@ function numbers(list, card, held) {
 function truth(node, card, names, judge) {
   const seen = (i) => `${percent(card.visible[i])} of ${names[i]}`;
   const others = card.visible[1] > 0 || card.share[1] > 0 || card.pair;
-  const what = judge === "object" ? "object" : "saliency";
+  if (card.layer) {
+    node.textContent = "Mixed inside the network: nothing of it can be seen here.";
+    return;
+  }
+  const what = judge === "object" ? "object boxes" : "saliency";
   const off = Math.round(100 * card.gap);
   const verdict = off === 0 ? "the label says so" : `the label is ${off} ${off === 1 ? "point" : "points"} off`;
   node.replaceChildren(
-    make("span", "", `Visible ${what}: ${seen(0)}${others ? `, ${seen(1)}` : ""}. `),
+    make("span", "", `Visible (${what}): ${seen(0)}${others ? `, ${seen(1)}` : ""}. `),
     make("b", off > 15 ? "mv-off" : "", others ? `Fair: ${percent(card.fair[0])} A; ${verdict}.` : `The label stays ${percent(card.share[0])}.`),
   );
 }

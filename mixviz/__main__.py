@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from torch import Tensor
 
 import mixviz
 from mixviz.method import Method, lookup
@@ -25,7 +26,7 @@ def main() -> None:
     """Run the command line; a user's mistake is one line on standard error and exit status 2."""
     try:
         app()
-    except (ValueError, TypeError, ImportError) as error:
+    except (ValueError, TypeError, ImportError, OSError) as error:
         typer.echo(f"Error: {error}", err=True)
         raise SystemExit(2) from None
 
@@ -53,19 +54,22 @@ def mix_command(
     chosen = cls(**_own_options(cls, context.args))
     pair = [pictures.load_image(path, side) for path in (a, b)]
     mixed, recipe, batch = describe.mix_two(*pair, chosen, seed, lam)
+    maps = batch.saliency() if recipe.saliency is None else recipe.saliency
     report = {
         "method": method,
         "parameters": describe.parameters_of(chosen),
         "seed": seed,
         "pictures": [a.name, b.name],
-        **describe.recipe_json(recipe),
+        **describe.recipe_json(recipe, recipe.truth(maps)),
     }
     out.mkdir(parents=True, exist_ok=True)
-    for name, picture in _steps(pair, mixed, recipe, batch).items():
+    for name, picture in _steps(pair, mixed, recipe, maps).items():
         _save(picture, out / f"{name}.png")
     (out / "recipe.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     shares = ", ".join(f"{share:.3f}" for share in report["share"])
     typer.echo(f"{cls.card.title}: label shares {shares}. Pictures and recipe.json are in {out}/.")
+    if recipe.layer:
+        typer.echo(f"It mixes inside the network, after stage {recipe.layer}: the picture stays as it is.")
 
 
 def _own_options(cls: type[Method], arguments: list[str]) -> dict[str, Any]:
@@ -87,12 +91,11 @@ def _own_options(cls: type[Method], arguments: list[str]) -> dict[str, Any]:
     return values
 
 
-def _steps(pair: list[np.ndarray], mixed: np.ndarray, recipe: mixviz.Recipe, batch: mixviz.Batch) -> dict:
+def _steps(pair: list[np.ndarray], mixed: np.ndarray, recipe: mixviz.Recipe, maps: Tensor) -> dict:
     """The pictures of a card, by file name: saliency and patch of B (of A where there is no partner)."""
     from mixviz import paint
 
     source = pair[int(len(recipe.partner) > 1)]
-    maps = batch.saliency() if recipe.saliency is None else recipe.saliency
     steps = {"a": pair[0], "b": pair[1], "mixture": mixed}
     steps["saliency"] = paint.overlay(source, maps[int(source is pair[1])].numpy())
     box = recipe.target_box if recipe.source_box is None else recipe.source_box
@@ -131,6 +134,8 @@ def methods_command(
         return
     for entry in entries:
         typer.echo(f"{entry['name']:18} {entry['family']:16} label: {entry['label']:18} {entry['citation']}")
+        if name is None:
+            typer.echo(" " * 19 + " ".join(f"--{p} {about['default']}" for p, about in entry["parameters"].items()))
         if name is not None:
             typer.echo(f"\n{entry['text']}\n")
             for option, about in entry["parameters"].items():

@@ -11,7 +11,7 @@ import torch
 
 import mixviz
 from mixviz.method import Method, Saliency
-from mixviz.recipe import Recipe
+from mixviz.recipe import Recipe, Truth
 
 
 def parameters_of(method: Method) -> dict[str, Any]:
@@ -20,8 +20,9 @@ def parameters_of(method: Method) -> dict[str, Any]:
     return {name: value.card.name if isinstance(value, Saliency) else value for name, value in values.items()}
 
 
-def recipe_json(recipe: Recipe, row: int = 0) -> dict[str, Any]:
-    """What was decided for one image of the batch: plain numbers, boxes as [top, left, bottom, right]."""
+def recipe_json(recipe: Recipe, truth: Truth, row: int = 0) -> dict[str, Any]:
+    """What was decided for one image of the batch, and the label against what is seen: plain numbers, boxes as
+    [top, left, bottom, right]."""
 
     def box(boxes: torch.Tensor | None) -> list[int] | None:
         return None if boxes is None else boxes[row].tolist()
@@ -35,6 +36,9 @@ def recipe_json(recipe: Recipe, row: int = 0) -> dict[str, Any]:
         "source_box": box(recipe.source_box),
         "target_box": box(recipe.target_box),
         "layer": recipe.layer,
+        "visible": truth.visible[:, row].tolist(),
+        "fair": truth.fair[:, row].tolist(),
+        "gap": truth.gap[row].item(),
     }
 
 

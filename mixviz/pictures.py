@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF", "TIFF")
-MAX_PIXELS = 40_000_000
+MAX_PIXELS = 25_000_000
 MIN_SIDE = 16
 
 # Gradio opens an upload too, before this loader does; with this limit it refuses a bomb as well.
@@ -98,10 +98,12 @@ def _decode(image: Image.Image, side: int | None) -> np.ndarray:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith(("I", "F")):
-        values = np.asarray(image, dtype=np.float64)
-        top = 255 if values.min() >= 0 and values.max() <= 255 else 65535
-        return Image.fromarray(np.clip(values * (255 / top), 0, 255).round().astype(np.uint8)).convert("RGB")
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) // 257).astype(np.uint8)).convert("RGB")
+    if image.mode in ("I", "F"):
+        values = np.asarray(image, dtype=np.float32)
+        scale = 255 if values.max() <= 1 else 1 if values.max() <= 255 else 255 / 65535
+        return Image.fromarray(np.clip(values * scale, 0, 255).round().astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")

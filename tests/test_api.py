@@ -20,7 +20,10 @@ from mixviz.ui import grid
 
 gradio_client = pytest.importorskip("gradio_client")
 httpx = pytest.importorskip("httpx")
-MADE_UP = ["/etc/passwd", "app.py", "../app.py", "assets/photos/../photos.json", "file:///etc/passwd", "", "/"]
+MADE_UP = [
+    *("/etc/passwd", "app.py", "../app.py", "assets/photos/../photos.json", "file:///etc/passwd", "", "/"),
+    *("http://127.0.0.1:9/x.png", "https://localhost:9/x.png"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +96,7 @@ def test_made_up_paths_are_refused(address, api, path):
     assert call(address, api, [good, good, *rest])[0] == "complete"
     for pair in ([made_up, good], [good, made_up]):
         event, data = call(address, api, [*pair, *rest])
-        assert event == "error"
+        assert event == "error" or "message" in data
         assert "sheet" not in data
 
 
@@ -186,6 +189,8 @@ def test_the_server_asks_nobody_anything(tmp_path):
         assert httpx.get(url).status_code == 200
         a, b, *_ = choose_pair(1)
         assert call(url, "mix", [a, b, "mixup", 0.5, 0, 64])[0] == "complete"
+        elsewhere = {"path": "http://picture-host.invalid/x.png", "meta": {"_type": "gradio.FileData"}}
+        assert "sheet" not in call(url, "mix_grid", [elsewhere, elsewhere, "a", "b", True, 0.5, 0, "centre"])[1]
         time.sleep(2)  # what a start does in the background has had its time
         said = server.communicate("\n", timeout=30)[0]
     assert said.strip() == "[]"

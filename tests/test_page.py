@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -75,10 +76,10 @@ def test_moving_lambda_moves_pictures_and_labels(page):
 
 def test_uploaded_pictures_are_mixed_and_the_bars_say_what_the_core_says(page, two_files):
     for index, path in enumerate(two_files):
-        before = turns(page)
         page.locator("#sidebar input[type=file]").nth(index).set_input_files(path)
-        wait_for_turn(page, before)
+        page.wait_for_function(f"document.querySelector('.mv-name-{'ab'[index]}').textContent === '{'AB'[index]}'")
     assert [page.get_by_label(f"Label of {name}").input_value() for name in "AB"] == ["A", "B"]
+    page.wait_for_timeout(500)
     set_lambda(page, 0.4)
     tiles = [pictures.load_image(path, grid.SIDE) for path in two_files]
     images = torch.from_numpy(np.stack(tiles)).permute(0, 3, 1, 2)
@@ -104,6 +105,49 @@ def test_a_missing_picture_is_explained_and_the_page_goes_on(page):
     page.get_by_role("button", name="Pair: frog and orangutan").click()
     wait_for_turn(page, before)
     assert page.locator(".mv-name-a").inner_text() == "frog"
+
+
+def test_a_damaged_upload_is_explained(page, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nthis is no picture")
+    page.locator("#sidebar input[type=file]").first.set_input_files(tmp_path / "broken.png")
+    page.get_by_text("could not be read as a picture").wait_for()
+
+
+@pytest.mark.parametrize("seed", ["1.5", "-4", ""])
+def test_a_seed_that_is_none_is_explained_and_the_page_goes_on(page, seed):
+    page.get_by_label("Seed").fill(seed)
+    page.get_by_label("Seed").press("Enter")
+    page.get_by_text("The seed should be a whole number").wait_for()
+    before = turns(page)
+    page.get_by_label("Seed").fill("7")
+    page.get_by_label("Seed").press("Enter")
+    wait_for_turn(page, before)
+    page.wait_for_function("document.querySelector('.mv-message').textContent === ''")
+
+
+def test_a_slow_answer_does_not_overtake_the_slider(page, monkeypatch):
+    """A pair is chosen, and λ moved while the server still works on the pair: the cards end at the new λ."""
+    show = grid.show
+
+    def slow(request, *, still=True):
+        if still:
+            time.sleep(0.8)
+        return show(request, still=still)
+
+    monkeypatch.setattr(grid, "show", slow)
+    page.get_by_role("button", name="Pair: lion and parrot").click()
+    page.wait_for_function("document.querySelector('#sidebar input[type=text]').value === 'lion'")
+    set_lambda(page, 0.95)
+    page.wait_for_timeout(1500)
+    assert label(page, "mixup") == "Label: 95 % lion, 5 % parrot"
+
+
+def test_what_a_visitor_typed_stays_after_an_upload(page, two_files):
+    page.get_by_label("Label of A").fill("my yard")
+    before = turns(page)
+    page.locator("#sidebar input[type=file]").first.set_input_files(two_files[0])
+    wait_for_turn(page, before)
+    assert page.get_by_label("Label of A").input_value() == "my yard"
 
 
 def test_lambda_is_drawn_when_it_is_not_held(page):

@@ -40,6 +40,11 @@ def test_grey_and_16_bit_keep_their_ramp(tmp_path):
     assert deep.max() == 255
 
 
+def test_a_dark_16_bit_picture_stays_dark(tmp_path):
+    dark = np.full((40, 60), 128, np.uint16)
+    assert pictures.load_image(save(Image.fromarray(dark), tmp_path / "dark.png")).max() <= 1
+
+
 def test_transparent_is_over_white(tmp_path):
     image = Image.new("RGBA", (60, 40), (255, 0, 0, 0))
     assert (pictures.load_image(save(image, tmp_path / "t.png")) == 255).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,10 +50,14 @@ def detectors() -> dict[str, str]:
     return {name: cls.card.title for name, cls in mixviz.SALIENCY.items() if not cls.needs_network}
 
 
+_decoding = threading.BoundedSemaphore(2)  # a large picture takes memory while it is decoded
+
+
 @functools.lru_cache(maxsize=64)
-def picture(path: str) -> np.ndarray:
+def picture(path: str, side: int = SIDE) -> np.ndarray:
     """The square tile of a picture. An upload's path holds its content's hash, so a path never changes its picture."""
-    return pictures.load_image(path, SIDE)
+    with _decoding:
+        return pictures.load_image(path, side)
 
 
 @functools.lru_cache(maxsize=64)
@@ -110,10 +115,11 @@ def mix_one(request: Request, method: str, side: int) -> dict:
     if not (_is_number(side) and side == int(side) and 32 <= side <= 1024):
         raise ValueError("The side should be a whole number from 32 to 1024.")
     chosen, _ = _fit(lookup(mixviz.METHODS, method), request.detector)
-    pair = [pictures.load_image(path, int(side)) for path in (request.path_a, request.path_b)]
+    pair = [picture(path, int(side)) for path in (request.path_a, request.path_b)]
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    mixed, recipe, _ = describe.mix_two(*pair, chosen, int(request.seed), request.lam, device)
-    return {"picture": paint.data_uri(mixed, "PNG"), "recipe": describe.recipe_json(recipe)}
+    mixed, recipe, batch = describe.mix_two(*pair, chosen, int(request.seed), request.lam, device)
+    truth = recipe.truth(batch.saliency(request.detector))
+    return {"picture": paint.data_uri(mixed, "PNG"), "recipe": describe.recipe_json(recipe, truth)}
 
 
 def _fit(cls: type[Method], detector: str) -> tuple[Method, str]:

@@ -32,10 +32,12 @@ def checked_path(path: Any) -> str:
     """
     if not isinstance(path, str) or not path:
         raise pictures.PictureError(MISSING)
+    if "\0" in path:
+        raise pictures.PictureError("That is no picture's path.")
     real = Path(os.path.realpath(path))
     allowed = (Path(os.path.realpath(get_upload_folder())), Path(os.path.realpath(pictures.assets() / "photos")))
     if not any(real.is_relative_to(folder) for folder in allowed) or not real.is_file():
-        raise pictures.PictureError("This picture is not one that was uploaded here. Upload it, or choose a pair.")
+        raise pictures.PictureError("This picture is not here, or no longer: upload it once more, or choose a pair.")
     return str(real)
 
 
@@ -63,8 +65,8 @@ def answer(
             detector,
         )
         return grid.show(request, still=still)
-    except ValueError as error:  # PictureError is one
-        raise gr.Error(str(error), print_exception=False, title="That did not work") from None
+    except (ValueError, ImportError) as error:  # PictureError is a ValueError; a detector may lack its OpenCV
+        raise gr.Error(str(error), print_exception=False) from None
 
 
 def mix_grid(a: str, b: str, name_a: str, name_b: str, hold: bool, lam: float, seed: float, detector: str) -> dict:
@@ -84,8 +86,29 @@ def mix_grid(a: str, b: str, name_a: str, name_b: str, hold: bool, lam: float, s
 
 
 def remix(a: str, b: str, name_a: str, name_b: str, hold: bool, lam: float, seed: float, detector: str) -> dict:
-    """What λ and the seed change: as ``mix_grid``, without the pictures that stay as they are."""
-    return answer(a, b, name_a, name_b, hold, lam, seed, detector, still=False)
+    """What λ and the seed change: as ``mix_grid``, without the pictures that stay as they are.
+
+    A mistake comes back as {message}, for the page to say: an error of an event outside the queue is shown nowhere.
+    """
+    return _said(answer, a, b, name_a, name_b, hold, lam, seed, detector, still=False)
+
+
+def mix_quietly(*values: Any) -> dict:
+    """``mix_grid`` for the page's own chains of events; a mistake comes back as {message}."""
+    return _said(answer, *values, still=True)
+
+
+def _said(function: Any, *values: Any, **options: Any) -> dict:
+    try:
+        return function(*values, **options)
+    except gr.Error as error:
+        return {"message": error.message}
+
+
+def own_label(label: Any, letter: str) -> str:
+    """The label after an upload: a typed one stays, a bundled photograph's makes way for the letter."""
+    bundled = {entry["label"] for entry in pictures.photographs().values()}
+    return letter if label in bundled else checked_name(label, letter)
 
 
 @on_gpu
@@ -103,7 +126,7 @@ def mix_one(a: str, b: str, method: str, lam: float | None = None, seed: int = 0
     try:
         request = grid.Request(checked_path(a), checked_path(b), lam=lam, seed=seed)
         return grid.mix_one(request, method, side)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, ImportError) as error:
         raise gr.Error(str(error), print_exception=False) from None
 
 

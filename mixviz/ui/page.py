@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
+import tempfile
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -9,7 +14,7 @@ import torch
 
 from mixviz import paint, pictures
 from mixviz.ui import grid
-from mixviz.ui.handlers import MISSING, choose_pair, mix_grid, mix_one, remix
+from mixviz.ui.handlers import MISSING, choose_pair, mix_grid, mix_one, mix_quietly, own_label, remix
 
 TITLE = """# MixViz
 See what every mixed-sample augmentation does to two pictures and to their labels. Upload or paste your own in the
@@ -49,8 +54,22 @@ def _pair_strip() -> gr.HTML:
     )
 
 
-def _picture_input(label: str, path: str) -> gr.Image:
-    return gr.Image(
+class Picture(gr.Image):
+    """An image input that opens nothing itself and fetches nothing: its file goes to the one loader as it came."""
+
+    is_template = True
+
+    async def async_move_resource_to_block_cache(self, path: Any) -> Any:
+        if str(path or "").lower().startswith(("http:", "https:")):
+            raise gr.Error("Upload the picture: addresses are not fetched.", print_exception=False)
+        return await super().async_move_resource_to_block_cache(path)
+
+    def preprocess(self, payload: Any) -> str | None:
+        return payload.path if payload else None
+
+
+def _picture_input(label: str, path: str) -> Picture:
+    return Picture(
         path, label=label, type="filepath", image_mode=None, sources=["upload", "clipboard"], buttons=[], height=170,
         format="jpeg", interactive=True,
     )  # fmt: skip
@@ -66,7 +85,7 @@ def build() -> gr.Blocks:
             name_a = gr.Textbox(label_a, label="Label of A", max_lines=1, max_length=24)
             image_b = _picture_input("B, its partner", path_b)
             name_b = gr.Textbox(label_b, label="Label of B", max_lines=1, max_length=24)
-            seed = gr.Number(0, label="Seed", minimum=0, maximum=grid.MAX_SEED, info="One seed, one draw: it replays")
+            seed = gr.Number(0, label="Seed", info="One seed, one draw: it replays")
             detector = gr.Dropdown(
                 [(title, name) for name, title in grid.detectors().items()],
                 value="fine_grained",
@@ -99,24 +118,30 @@ def _wire(
     image_a, image_b, name_a, name_b, hold, lam, seed, detector = inputs
     quiet: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last"}
     hidden: dict[str, Any] = {"api_visibility": "undocumented", **quiet}
+
+    def settle(event: Any, name: str) -> None:
+        """Once more with what the controls say by then: λ may have moved while the pictures were under way."""
+        event.then(remix, inputs, cards, api_name=name, queue=False, **hidden)
+
     gr.on(
         [name_a.submit, name_a.blur, name_b.submit, name_b.blur, detector.input], mix_grid, inputs, cards,
         api_name="mix_grid", **quiet,
     )  # fmt: skip
     for image, name, label in ((image_a, name_a, "A"), (image_b, name_b, "B")):
         # An upload is not what the label before it named. A paste clears first, so clearing is no mistake yet.
-        uploaded = image.upload(lambda label=label: label, None, name, api_name=f"unname_{label}", **hidden)
-        uploaded.then(mix_grid, inputs, cards, api_name=f"mix_uploaded_{label}", **hidden)
+        renamed = image.upload(partial(own_label, letter=label), name, name, api_name=f"rename_{label}", **hidden)
+        mixed = renamed.then(mix_quietly, inputs, cards, api_name=f"mix_uploaded_{label}", **hidden)
+        settle(mixed, f"settle_{label}")
         image.clear(lambda: {"message": MISSING}, None, cards, api_name=f"cleared_{label}", **hidden)
     gr.on(
         [lam.change, hold.input, seed.change], remix, inputs, cards, api_name="remix", queue=False, **hidden,
     )  # fmt: skip
 
     def pick(event: gr.EventData) -> tuple[str, str, str, str]:
-        return choose_pair(event._data.get("index"))
+        return choose_pair(event._data.get("index") if isinstance(event._data, dict) else None)
 
     chosen = strip.select(pick, None, [image_a, image_b, name_a, name_b], api_name="choose_pair", **hidden)
-    chosen.then(mix_grid, inputs, cards, api_name="mix_pair", **hidden)
+    settle(chosen.then(mix_quietly, inputs, cards, api_name="mix_pair", **hidden), "settle_pair")
     shuffle.click(None, None, seed, js="() => Math.floor(Math.random() * 10000)", api_visibility="private")
     # The sidebar covers a phone's whole screen, and the visitor came to see pictures.
     page.load(
@@ -133,8 +158,11 @@ def launch(**options: Any) -> Any:
     # Threads that wait for one another at every small step bring a busy machine to a halt (measured: 25 ms become
     # seconds), and pictures of this size gain nothing by them. Visitors are served side by side instead.
     torch.set_num_threads(1)
+    if "GRADIO_TEMP_DIR" not in os.environ:  # Gradio's own choice is a folder that everybody on the machine shares
+        os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="mixviz-")
+        atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
     page = build()
-    page.queue(default_concurrency_limit=2, max_size=32, api_open=True)
+    page.queue(default_concurrency_limit=2, max_size=32, api_open=False)
     settings: dict[str, Any] = {
         "share": False,
         "run_history": False,
