@@ -40,7 +40,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     patch.undo()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator:
     """Headless Chromium: the machine's, else the one that `playwright install chromium` brought; else skipped."""
     playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")

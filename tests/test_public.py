@@ -348,9 +348,10 @@ def test_the_network_is_asked_about_what_it_is_trained_on():
 
 def test_a_network_in_a_workers_copy_is_refused():
     collate = mixviz.MixCollate("saliencymix_plus", 10, network=torch.nn.Linear(2, 2))
-    loader = torch.utils.data.DataLoader(Pictures(), 5, collate_fn=collate, num_workers=1)
+    batches = iter(torch.utils.data.DataLoader(Pictures(), 5, collate_fn=collate, num_workers=1))
     with pytest.raises(ValueError, match="use MixTransform in the training loop"):
-        next(iter(loader))
+        next(batches)
+    batches._shutdown_workers()  # the traceback would keep it, and the pipes that it inherited, alive
 
 
 def test_in_place_is_the_same_mixture():

@@ -15,6 +15,7 @@ import torch
 from mixviz import paint, pictures
 from mixviz.ui import grid
 from mixviz.ui.handlers import MISSING, choose_pair, mix_grid, mix_one, mix_quietly, own_label, remix
+from mixviz.ui.picture import Picture
 
 TITLE = """# MixViz
 See what every mixed-sample augmentation does to two pictures and to their labels. Upload or paste your own in the
@@ -52,20 +53,6 @@ def _pair_strip() -> gr.HTML:
         apply_default_css=False,
         elem_id="pairs",
     )
-
-
-class Picture(gr.Image):
-    """An image input that opens nothing itself and fetches nothing: its file goes to the one loader as it came."""
-
-    is_template = True
-
-    async def async_move_resource_to_block_cache(self, path: Any) -> Any:
-        if str(path or "").lower().startswith(("http:", "https:")):
-            raise gr.Error("Upload the picture: addresses are not fetched.", print_exception=False)
-        return await super().async_move_resource_to_block_cache(path)
-
-    def preprocess(self, payload: Any) -> str | None:
-        return payload.path if payload else None
 
 
 def _picture_input(label: str, path: str) -> Picture:
