@@ -28,6 +28,12 @@ def ours(name: str, images: torch.Tensor, labels: torch.Tensor, **given) -> Call
     return step
 
 
+def transform(kind: str, images: torch.Tensor, labels: torch.Tensor, **options) -> Callable[[], object]:
+    """The README's line, into a new tensor or in place."""
+    mix = mixviz.MixTransform(kind, CLASSES, **options)
+    return lambda: mix(images, labels)
+
+
 def peers(kind: str, images: torch.Tensor, labels: torch.Tensor) -> dict[str, Callable[[], object]]:
     """The same with other libraries; timm mixes in place, so it gets a batch of its own."""
     found: dict[str, Callable[[], object]] = {}
@@ -45,14 +51,14 @@ def peers(kind: str, images: torch.Tensor, labels: torch.Tensor) -> dict[str, Ca
             patched = _timm_on_cpu(timm_mix, own, labels)
             found[f"timm (per {'batch' if mode == 'batch' else 'image'}, in place)"] = patched
     except ImportError:
-        pass
+        print("timm is not installed: its rows are left out (pip install -e '.[bench]')")
     try:
         import kornia.augmentation as K
 
         kornia_mix = (K.RandomCutMixV2 if kind == "cutmix" else K.RandomMixUpV2)(p=1.0, data_keys=["input", "class"])
         found["kornia V2 (per image)"] = lambda: kornia_mix(images, labels)
     except ImportError:
-        pass
+        print("kornia is not installed: its row is left out (pip install -e '.[bench]')")
     return found
 
 
@@ -76,7 +82,12 @@ def measure(threads: int, rounds: int) -> list[dict]:
         images, labels = torch.rand(n, 3, size, size), torch.randint(0, CLASSES, (n,))
         buffer = torch.empty_like(images)
         for kind in ("cutmix", "mixup"):
-            candidates = {"copy_": partial(buffer.copy_, images), "mixviz": ours(kind, images, labels)}
+            candidates = {
+                "copy_": partial(buffer.copy_, images),
+                "mixviz (per image, reused buffer)": ours(kind, images, labels),
+                "mixviz MixTransform (per image, in place)": transform(kind, images.clone(), labels, inplace=True),
+                "mixviz MixTransform (per image)": transform(kind, images, labels),
+            }
             times = best_times(candidates | peers(kind, images, labels), rounds)
             results.append(
                 {"size": size, "kind": kind, "threads": threads, "rate": {k: n / t for k, t in times.items()}}

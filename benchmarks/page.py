@@ -20,7 +20,10 @@ def import_times(runs: int = 5) -> dict[str, float]:
         "import time, torch, gradio; a = time.perf_counter(); from mixviz.ui.page import launch; "
         "launch(prevent_thread_lock=True, quiet=True); b = time.perf_counter(); print(b - a)",
     )
-    names = ("import mixviz after torch", "page served after gradio and torch")
+    names = (
+        "import mixviz adds to import torch, s",
+        "page served, with a pair mixed, after gradio and torch are imported, s",
+    )
     best = {}
     for name, code in zip(names, script, strict=True):
         times = [float(subprocess.run([*PYTHON, code], capture_output=True, text=True, check=True).stdout.split()[-1])

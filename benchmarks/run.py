@@ -6,8 +6,14 @@ python -m benchmarks.run [mixing] [saliency] [catalogue] [page] [--rounds N] [--
 from __future__ import annotations
 
 import argparse
+import contextlib
+import datetime
+import importlib.util
 import json
+import os
+import platform
 import sys
+from importlib import metadata
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -16,6 +22,21 @@ from benchmarks import mixing, page, saliency
 from benchmarks.timing import rate, table
 
 PARTS = ("mixing", "saliency", "catalogue", "page")
+
+
+def machine() -> str:
+    """What was measured on and with what, in a sentence."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")] or [platform.machine()]
+    used = []
+    for name in ("torch", "torchvision", "timm", "kornia", "opencv-contrib-python-headless", "numba", "gradio"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            used.append(f"{name} {metadata.version(name)}")
+    return (
+        f"Measured on {datetime.date.today()}, {os.cpu_count()} cores ({names[0]}), no GPU; "
+        f"Python {platform.python_version()}, {', '.join(used)}. Batches of 128 images at 32 and 64 px, of 64 at 224 px; "
+        "candidates take turns, the best round of each counts."
+    )
 
 
 def main() -> None:
@@ -33,6 +54,7 @@ def main() -> None:
         print(text, flush=True)
         pages.append(text)
 
+    show(f"{machine()}\n")
     for part, module in (("mixing", mixing), ("saliency", saliency)):
         if part in parts:
             figures[part] = [entry for t in options.threads for entry in module.measure(t, options.rounds)]
@@ -41,7 +63,9 @@ def main() -> None:
         figures["catalogue"] = mixing.measure_catalogue(options.threads[-1], options.rounds)
         rows = [[name, rate(value)] for name, value in figures["catalogue"].items()]
         show(table("Every method (64 px, batch 128, saliency given)", ["method", "images/s"], rows))
-    if "page" in parts:
+    if "page" in parts and importlib.util.find_spec("playwright") is None:
+        print("playwright is not installed: the page is left out (pip install -e '.[dev]')")
+    elif "page" in parts:
         figures["page"] = page.measure()
         show(page.report(figures["page"]))
     if options.out:
