@@ -22,7 +22,7 @@ def import_times(runs: int = 5) -> dict[str, float]:
     )
     names = (
         "import mixviz adds to import torch, s",
-        "page served, with a pair mixed, after gradio and torch are imported, s",
+        "page served with a pair mixed, after gradio and torch, s",
     )
     best = {}
     for name, code in zip(names, script, strict=True):

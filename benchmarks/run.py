@@ -34,8 +34,8 @@ def machine() -> str:
             used.append(f"{name} {metadata.version(name)}")
     return (
         f"Measured on {datetime.date.today()}, {os.cpu_count()} cores ({names[0]}), no GPU; "
-        f"Python {platform.python_version()}, {', '.join(used)}. Batches of 128 images at 32 and 64 px, of 64 at 224 px; "
-        "candidates take turns, the best round of each counts."
+        f"Python {platform.python_version()}, {', '.join(used)}. Batches of 128 images at 32 and 64 px, of "
+        "64 at 224 px; candidates take turns, the best round of each counts."
     )
 
 
