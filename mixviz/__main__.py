@@ -13,7 +13,8 @@ import typer
 from torch import Tensor
 
 import mixviz
-from mixviz.method import Method, lookup
+from mixviz.catalogue import lookup
+from mixviz.method import Method
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz.method import Saliency, lookup
+from mixviz.catalogue import lookup
+from mixviz.method import Saliency
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

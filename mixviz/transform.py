@@ -11,7 +11,8 @@ from torch import Tensor
 
 import mixviz
 from mixviz.batch import Batch, check_range
-from mixviz.method import Method, Saliency, lookup
+from mixviz.catalogue import lookup
+from mixviz.method import Method, Saliency
 from mixviz.recipe import Recipe
 
 

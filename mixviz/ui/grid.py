@@ -13,7 +13,8 @@ from torch import Tensor
 
 import mixviz
 from mixviz import describe, paint, pictures
-from mixviz.method import Method, lookup
+from mixviz.catalogue import lookup
+from mixviz.method import Method
 
 SIDE = 192  # pixels of a tile: sharp at the size it is shown, and all methods still mix and encode within 35 ms
 COLUMNS = 4  # tiles side by side in the sheet of mixtures

@@ -1,0 +1,53 @@
+"""Discovery: a file in a catalogue's package is an entry in the catalogue."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Mapping
+from types import MappingProxyType, ModuleType
+
+from mixviz.method import FAMILIES, Card, Parametric
+
+
+def discover(package: ModuleType, base: type[Parametric]) -> Mapping[str, type]:
+    """Name -> class for every final subclass of ``base`` defined in the package's modules, by family and year.
+
+    Modules whose names start with an underscore are helpers and are not looked into.
+
+    Raises:
+        ValueError: two classes use one name.
+    """
+    found: dict[str, type] = {}
+    for info in pkgutil.iter_modules(package.__path__):
+        if info.name.startswith("_"):
+            continue
+        module = importlib.import_module(f"{package.__name__}.{info.name}")
+        for cls in vars(module).values():
+            if not inspect.isclass(cls) or not issubclass(cls, base) or cls.__module__ != module.__name__:
+                continue
+            name = cls.card.name
+            if name in found:
+                raise ValueError(
+                    f"Two classes call themselves {name!r}: {found[name].__module__} and {module.__name__}. "
+                    "Give one of them another card name."
+                )
+            found[name] = cls
+    return MappingProxyType(dict(sorted(found.items(), key=lambda item: _order(item[1].card))))
+
+
+def _order(card: Card) -> tuple:
+    family = FAMILIES.index(card.family) if card.family in FAMILIES else len(FAMILIES)
+    return family, card.year or 9999, card.name
+
+
+def lookup(catalogue: Mapping[str, type], name: str) -> type:
+    """The class called ``name``, or a ValueError that lists (and guesses) the names there are."""
+    try:
+        return catalogue[name]
+    except (KeyError, TypeError):
+        close = difflib.get_close_matches(str(name), catalogue, n=1)
+        guess = f" Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"There is no {name!r}.{guess} Known: {', '.join(catalogue)}.") from None
