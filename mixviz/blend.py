@@ -64,8 +64,9 @@ def by_slices(recipe: Recipe, images: Tensor, out: Tensor) -> Tensor:
     """The CPU road: copies of slices, and lerps of cache-sized pieces."""
     in_place = out.data_ptr() == images.data_ptr()
     plain = recipe.inside is None and recipe.noise is None and not recipe.resample
-    one_patch = recipe.target_boxes is not None and len(recipe.target_boxes) == 1
-    if in_place and not (recipe.weight is None and plain and one_patch):
+    patches = 0 if recipe.target_boxes is None else len(recipe.target_boxes)
+    reads_first = recipe.weight is None and (patches == 0 or (patches == 1 and plain))
+    if in_place and not reads_first:
         images = images.clone()
     if recipe.weight is not None:
         _sum_in_pieces(recipe, images, out)

@@ -90,17 +90,17 @@ def remix(a: str, b: str, name_a: str, name_b: str, hold: bool, lam: float, seed
 
     A mistake comes back as {message}, for the page to say: an error of an event outside the queue is shown nowhere.
     """
-    return _said(answer, a, b, name_a, name_b, hold, lam, seed, detector, still=False)
+    return _said(a, b, name_a, name_b, hold, lam, seed, detector, still=False)
 
 
 def mix_quietly(*values: Any) -> dict:
     """``mix_grid`` for the page's own chains of events; a mistake comes back as {message}."""
-    return _said(answer, *values, still=True)
+    return _said(*values, still=True)
 
 
-def _said(function: Any, *values: Any, **options: Any) -> dict:
+def _said(*values: Any, still: bool) -> dict:
     try:
-        return function(*values, **options)
+        return answer(*values, still=still)
     except gr.Error as error:
         return {"message": error.message}
 
