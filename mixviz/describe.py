@@ -42,7 +42,21 @@ def recipe_json(recipe: Recipe, truth: Truth, row: int = 0) -> dict[str, Any]:
     }
 
 
-def mix_two(a: np.ndarray, b: np.ndarray, method: Method, seed: int, lam: float | None, device: str = "cpu") -> tuple:
+def replay(name: str, method: Method, seed: int, lam: float | None, side: int) -> dict[str, Any]:
+    """What makes a mixture once more: the head of a recipe file."""
+    return {
+        "mixviz": mixviz.__version__,
+        "method": name,
+        "parameters": parameters_of(method),
+        "seed": int(seed),
+        "lam": lam,
+        "side": side,
+    }
+
+
+def mix_two(
+    a: np.ndarray, b: np.ndarray, method: Method, seed: int, lam: float | None, device: str = "cpu", network: Any = None
+) -> tuple:
     """Mix two pictures (H, W, 3) uint8 of one size: (mixture of A (H, W, 3), recipe, batch).
 
     Raises:
@@ -51,7 +65,7 @@ def mix_two(a: np.ndarray, b: np.ndarray, method: Method, seed: int, lam: float 
     if a.shape != b.shape:
         raise ValueError(f"Two pictures of one size are needed; got {a.shape[:2]} and {b.shape[:2]} (height, width).")
     images = torch.from_numpy(np.stack([a, b])).permute(0, 3, 1, 2).contiguous().to(device)
-    batch = mixviz.Batch(images, torch.tensor([0, 1], device=device))
+    batch = mixviz.Batch(images, None, network)
     recipe = method.plan(batch, np.random.default_rng(seed), lam=lam, partner=np.array([1, 0]))
     mixed = recipe.apply(images)[0].permute(1, 2, 0).cpu().numpy()
     return mixed, recipe, batch

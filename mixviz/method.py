@@ -8,7 +8,6 @@ tests find it there.
 from __future__ import annotations
 
 import dataclasses
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -97,6 +96,24 @@ class Parametric(ABC):
         """Name -> {default, text, low, high, choices} of every parameter."""
         return {f.name: {"default": f.default, **f.metadata} for f in dataclasses.fields(cls)}
 
+    @classmethod
+    def parse(cls, name: str, text: str) -> Any:
+        """A parameter's value from text, in the type of its field; its range is checked when it is used.
+
+        Raises:
+            ValueError: no such parameter, or no number where one is needed.
+        """
+        known = cls.parameters()
+        if name not in known:
+            raise ValueError(f"{cls.card.title} has no parameter {name}. It has: {', '.join(known) or 'none'}.")
+        kind = type(known[name]["default"])
+        if kind is bool:
+            return text.lower() in ("1", "true", "yes")
+        try:
+            return kind(text)
+        except ValueError:
+            raise ValueError(f"{name} should be a {'whole ' if kind is int else ''}number; got {text!r}.") from None
+
 
 def _check(owner: str, field: dataclasses.Field, value: Any) -> None:
     low, high, choices = (field.metadata[key] for key in ("low", "high", "choices"))
@@ -114,7 +131,7 @@ def _check(owner: str, field: dataclasses.Field, value: Any) -> None:
     whole = isinstance(field.default, int)
     if isinstance(value, bool) or not isinstance(value, int | np.integer if whole else int | float | np.number):
         raise TypeError(f"{what} should be {'a whole' if whole else 'a'} number.")
-    if not math.isfinite(value) or not low <= value <= high:
+    if not low <= value <= high:  # nor is NaN
         raise ValueError(f"{what} is outside its range: {low} to {high} ({field.metadata['text']})")
 
 

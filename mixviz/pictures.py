@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import json
 import os
+import threading
 import warnings
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image, ImageOps
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF", "TIFF")
@@ -108,6 +110,32 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     return image.convert("RGB")
+
+
+_decoding = threading.BoundedSemaphore(2)  # a large picture takes memory while it is decoded
+
+
+@functools.lru_cache(maxsize=128)
+def tile(path: str, side: int) -> np.ndarray:
+    """:func:`load_image` for a page that shows the same file again and again: kept, and not to be written to."""
+    with _decoding:
+        picture = load_image(path, side)
+    picture.flags.writeable = False
+    return picture
+
+
+def load_pair(a: str | os.PathLike, b: str | os.PathLike, side: int = 224) -> torch.Tensor:
+    """Two pictures (2, 3, side, side) uint8, as methods take them.
+
+    Args:
+        a, b: files, or names of bundled photographs such as ``"lion.jpg"``.
+        side: both become squares of this side.
+
+    Raises:
+        PictureError: a file that cannot be used; says what to do.
+    """
+    paths = (photograph_path(str(p)) if str(p) in photographs() and not os.path.exists(p) else p for p in (a, b))
+    return torch.from_numpy(np.stack([load_image(path, side) for path in paths])).permute(0, 3, 1, 2).contiguous()
 
 
 def square_box(entry: dict, side: int) -> tuple[int, int, int, int]:

@@ -39,7 +39,7 @@ def lam_tensor(batch: Batch, draw: Draw) -> Tensor | None:
 
 
 def blend(batch: Batch, draw: Draw, own: np.ndarray | Tensor, share: np.ndarray | None = None, **more: Any) -> Recipe:
-    """Two whole images, the first in weight ``own`` (N,); the label in the same shares, unless given."""
+    """Two whole images, the first in weight ``own`` (N,); the label in the same shares, unless it is given."""
     weight = two_shares(batch, own)
     return Recipe(
         size=batch.size,
@@ -47,6 +47,7 @@ def blend(batch: Batch, draw: Draw, own: np.ndarray | Tensor, share: np.ndarray 
         share=weight if share is None else two_shares(batch, share),
         weight=weight[:, :, None, None, None],
         drawn=lam_tensor(batch, draw),
+        label_by="lam" if share is None else "own",
         **more,
     )
 
@@ -84,6 +85,7 @@ def erase(batch: Batch, draw: Draw, fill: str, **what: Any) -> Recipe:
         share=torch.ones(1, len(batch), device=batch.device),
         fill=fill_colour(batch, draw.rng, fill),
         drawn=lam_tensor(batch, draw),
+        label_by="own",
         **what,
     )
 

@@ -5,6 +5,7 @@ x̃[n] = Σ_k weight[k, n] ⊙ source[k, n]          ỹ[n] = Σ_k share[k, n] �
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -53,6 +54,9 @@ class Recipe:
         resample: source and target boxes differ in size, so the patch is resized.
         drawn: (N,) the λ that was drawn (or held): image A's share before rounding and clipping; or None.
         saliency: (N, H, W) the maps that the method looked at, in the batch's order; None: it looked at none.
+        label_by: what the share follows: ``area`` (the weight that each source's pixels hold), ``lam`` (λ itself),
+            ``saliency`` (what stays visible of each source's saliency, scaled to sum to 1) or ``own`` (the image's
+            own label, whatever is done to it).
         layer: 0: pixels are mixed. Else the stage of the network whose output is mixed (:func:`mixviz.mix_inside`).
 
     Patch p shows source p + 1, or ``fill`` where there is only one source.
@@ -70,6 +74,7 @@ class Recipe:
     resample: bool = False
     drawn: Tensor | None = None
     saliency: Tensor | None = None
+    label_by: str = "area"
     layer: int = 0
 
     def __len__(self) -> int:
@@ -86,6 +91,16 @@ class Recipe:
         if self.target_boxes is None or len(self.partner) == 1:
             return None
         return (self.target_boxes if self.source_boxes is None else self.source_boxes)[0]
+
+    def row(self, index: int) -> Recipe:
+        """The recipe of one image alone, for its numbers: partners are still counted in the whole batch."""
+        here = slice(index, index + 1)
+        second = {
+            name: value[:, here]
+            for name in ("partner", "share", "weight", "target_boxes", "source_boxes", "inside")
+            if (value := getattr(self, name)) is not None
+        }
+        return dataclasses.replace(self, **second, drawn=None if self.drawn is None else self.drawn[here])
 
     @property
     def area(self) -> Tensor:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
+from cases import table, variants
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import mixviz
@@ -21,19 +21,6 @@ from mixviz import METHODS, Batch, Card, Recipe, Saliency, blend
 
 SIZE = (7, 12)
 CLASSES = 11
-
-
-def variants(ends: bool) -> Iterator[tuple[str, dict]]:
-    for name, cls in METHODS.items():
-        yield name, {}
-        for key, about in cls.parameters().items():
-            values = about["choices"] or ((about["low"], about["high"]) if ends and about["low"] is not None else ())
-            yield from ((name, {key: value}) for value in values if value != about["default"])
-
-
-def table(cases):
-    ids = ["-".join([name, *(f"{key}={value}" for key, value in given.items())]) for name, given in cases]
-    return pytest.mark.parametrize(("name", "given"), cases, ids=ids)
 
 
 EVERY = list(variants(ends=True))

@@ -29,4 +29,5 @@ class Baseline(Method):
         return None
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
-        return Recipe(size=batch.size, partner=alone(batch), share=torch.ones(1, len(batch), device=batch.device))
+        share = torch.ones(1, len(batch), device=batch.device)
+        return Recipe(size=batch.size, partner=alone(batch), share=share, label_by="own")

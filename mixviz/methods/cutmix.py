@@ -40,4 +40,5 @@ class CutMix(Method):
     def build(self, batch: Batch, draw: Draw) -> Recipe:
         centre = random_centre(draw.rng, len(batch), batch.size)
         box = box_around(*centre, *patch_sides(draw.lam, batch.size), batch.size)
-        return paste(batch, draw, box, own=batch.tensor(draw.lam) if self.label == "lam" else None)
+        own = batch.tensor(draw.lam) if self.label == "lam" else None
+        return paste(batch, draw, box, own=own, label_by=self.label)

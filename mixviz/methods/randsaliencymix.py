@@ -64,7 +64,7 @@ class RandSaliencyMix(Method):
         noise = draw.rng.normal(0, self.noise, (1, 3, *batch.size)).astype(np.float32) if self.noise else None
         return paste(
             batch, draw._replace(partner=partner), target, source, own,
-            noise=None if noise is None else batch.tensor(noise), saliency=maps,
+            noise=None if noise is None else batch.tensor(noise), saliency=maps, label_by=self.label,
         )  # fmt: skip
 
     def _place(self, batch: Batch, draw: Draw, sides: tuple, place: str, maps: Tensor | None) -> Tensor:

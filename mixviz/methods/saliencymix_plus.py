@@ -47,4 +47,5 @@ class SaliencyMixPlus(Method):
         row, column = (at[partner] for at in peak(maps, draw.rng, self.tie))
         height, width = (batch.tensor(side) for side in patch_sides(draw.lam, batch.size))
         box = box_around(row, column, height, width, batch.size)
-        return paste(batch, draw, box, own=visible_share(maps, partner, box, box), saliency=maps)
+        own = visible_share(maps, partner, box, box)
+        return paste(batch, draw, box, own=own, saliency=maps, label_by="saliency")

@@ -1,0 +1,97 @@
+"""Many draws of one method on one pair: what it does on average, and how widely that varies."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mixviz import geometry
+from mixviz.batch import Batch
+from mixviz.method import Method
+from mixviz.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What a number of draws came to; every array is (count,), image A's side of it.
+
+    Attributes:
+        drawn: λ, or None for a method that draws none.
+        area: A's realised share of the picture.
+        share: A's share of the label.
+        gap: label mass on the wrong picture.
+        cut: (H, W) how often each place of B is cut out (its weight, for blends), 0 to 1.
+        covered: (H, W) how often each place of A is covered (how much of it is lost, for blends), 0 to 1.
+    """
+
+    drawn: np.ndarray | None
+    area: np.ndarray
+    share: np.ndarray
+    gap: np.ndarray
+    cut: np.ndarray
+    covered: np.ndarray
+
+
+def repeat(images: Tensor, method: Method, maps: Tensor, judge: Tensor, *, count: int = 1000, seed: int = 0) -> Draws:
+    """Draw a method ``count`` times for picture A with B.
+
+    Args:
+        images: (2, 3, H, W), A and B. All draws are planned as one batch, so keep the side small: 64 pixels take a
+            tenth of a second, and shares depend on the size by rounding alone.
+        maps: (2, H, W) saliency.
+        judge: (2, H, W) what should be visible: object masks, or saliency.
+        seed: of the first draw.
+    """
+    rows = torch.arange(count + 1).eq(count).long()  # A again and again, and B at the end
+    partner = np.full(count + 1, count)
+    partner[count] = 0
+    batch = Batch(images[rows], rows, saliency=maps[rows])
+    recipe = method.plan(batch, np.random.default_rng(seed), partner=partner)
+    if _shared(recipe, count):
+        parts = [_one(images, method, maps, seed + i) for i in range(count)]
+        return _joined([_measured(part, judge, 1) for part in parts])
+    return _measured(recipe, judge[rows], count)
+
+
+def _shared(recipe: Recipe, count: int) -> bool:
+    """A draw that all rows agree on was made once for the batch, and has to be made anew, batch by batch."""
+    return count > 1 and recipe.drawn is not None and bool((recipe.drawn == recipe.drawn[0]).all())
+
+
+def _one(images: Tensor, method: Method, maps: Tensor, seed: int) -> Recipe:
+    batch = Batch(images, torch.tensor([0, 1]), saliency=maps)
+    return method.plan(batch, np.random.default_rng(seed), partner=np.array([1, 0]))
+
+
+def _measured(recipe: Recipe, judge: Tensor, count: int) -> Draws:
+    is_own = (recipe.partner[:, :count] < count).float()  # (K, count): 1 for a source that is A
+    weights = recipe.weights()[:, :count, 0]
+    truth = recipe.truth(judge)
+    share, fair = ((values[:, :count] * is_own).sum(0) for values in (recipe.share, truth.fair))
+    own = (weights * is_own[:, :, None, None]).sum(0)
+    other = (weights * (1 - is_own)[:, :, None, None]).sum(0)
+    cut = other.mean(0)
+    if recipe.source_boxes is not None:
+        inside = torch.ones(len(recipe.source_boxes), count) if recipe.inside is None else recipe.inside[:, :count]
+        held = (inside * (1 - is_own[1:]))[:, :, None, None]
+        boxes = torch.stack([geometry.box_mask(box[:count], recipe.size) for box in recipe.source_boxes])
+        cut = (boxes * held).amax(0).mean(0)  # what is cut out twice is cut out
+    return Draws(
+        drawn=None if recipe.drawn is None else recipe.drawn[:count].numpy(),
+        area=own.mean((1, 2)).numpy(),
+        share=share.numpy(),
+        gap=(share - fair).abs().numpy(),
+        cut=cut.numpy(),
+        covered=(1 - own).mean(0).numpy(),
+    )
+
+
+def _joined(parts: list[Draws]) -> Draws:
+    lists = {field.name: [getattr(part, field.name) for part in parts] for field in dataclasses.fields(Draws)}
+    joined = {name: np.concatenate(lists[name]) for name in ("area", "share", "gap")}
+    drawn = None if parts[0].drawn is None else np.concatenate(lists["drawn"])
+    return Draws(drawn=drawn, cut=np.mean(lists["cut"], 0), covered=np.mean(lists["covered"], 0), **joined)

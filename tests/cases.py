@@ -1,0 +1,47 @@
+"""What catalogue-wide tests start from: every method in every form, and two pictures with maps and objects.
+
+A method added as one file is tested without a change, whatever it is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from mixviz import METHODS, Batch, Recipe
+
+
+def variants(ends: bool) -> Iterator[tuple[str, dict]]:
+    """(name, parameters): every method as it is, with each choice, and with ``ends`` each number at both its ends."""
+    for name, cls in METHODS.items():
+        yield name, {}
+        for key, about in cls.parameters().items():
+            values = about["choices"] or ((about["low"], about["high"]) if ends and about["low"] is not None else ())
+            yield from ((name, {key: value}) for value in values if value != about["default"])
+
+
+def table(cases):
+    """A test for every (name, parameters), under their own names."""
+    ids = ["-".join([name, *(f"{key}={value}" for key, value in given.items())]) for name, given in cases]
+    return pytest.mark.parametrize(("name", "given"), cases, ids=ids)
+
+
+def pair(size=(12, 20), seed=0, dtype=torch.uint8) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Two random pictures (2, 3, H, W), random maps (2, H, W), and masks of an object in each (2, H, W)."""
+    rng, (height, width) = np.random.default_rng(seed), size
+    images = torch.from_numpy(rng.integers(0, 256, (2, 3, height, width), np.uint8))
+    maps = torch.from_numpy(rng.random((2, height, width), np.float32))
+    objects = torch.zeros(2, height, width)
+    objects[0, height // 4 : height - height // 4, width // 3 :] = 1
+    objects[1, : height // 2, : width // 2] = 1
+    return images if dtype == torch.uint8 else (images / 255).to(dtype), maps, objects
+
+
+def plan_pair(name, given, size=(12, 20), seed=0, lam=None, dtype=torch.uint8) -> tuple[torch.Tensor, Recipe]:
+    """Two pictures and the recipe that mixes each with the other."""
+    images, maps, _ = pair(size, seed, dtype)
+    batch = Batch(images, torch.tensor([0, 1]), saliency=maps)
+    return images, METHODS[name](**given).plan(batch, np.random.default_rng(seed), lam=lam, partner=np.array([1, 0]))

@@ -1,0 +1,316 @@
+"""Recipes changed by hand, and the rule by which every label follows: asked of the whole catalogue."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from cases import plan_pair, table, variants
+
+from mixviz import edit
+
+USUAL = list(variants(ends=False))
+SIZES = [(12, 20), (17, 9), (16, 16)]
+LAMS = [None, 0.35, 0.8]
+
+
+def plans(name, given, dtype=torch.float32):
+    """The same method on several sizes, a seed each, with λ drawn and held."""
+    for seed, size in enumerate(SIZES):
+        for lam in LAMS:
+            yield plan_pair(name, given, size, seed, lam, dtype)
+
+
+def cases(fits):
+    """A test for every method whose recipes fit, at least some of them."""
+    return table([case for case in USUAL if any(fits(recipe) for _, recipe in plans(*case))])
+
+
+def close(one, two, atol=1e-5):
+    torch.testing.assert_close(one.double(), two.double(), rtol=0, atol=atol)
+
+
+def tensors(recipe):
+    fields = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
+    return {key: value.clone() for key, value in fields.items() if isinstance(value, torch.Tensor)}
+
+
+def plain(recipe) -> bool:
+    """Pixels stay where they are and are nothing but weighed."""
+    return recipe.source_boxes is None and recipe.noise is None
+
+
+usual_case = table(USUAL)
+movable_case, paintable_case = cases(edit.can_move), cases(edit.can_paint)
+moved_area_case = cases(lambda recipe: edit.can_move(recipe) and recipe.label_by == "area")
+moved_saliency_case = cases(lambda recipe: edit.can_move(recipe) and recipe.label_by == "saliency")
+fixed_label_case = cases(lambda recipe: recipe.label_by in ("lam", "own"))
+
+
+# ---------------------------------------------------------------- the label's rule
+
+
+@usual_case
+def test_the_share_is_what_its_rule_says(name, given):
+    for _, recipe in plans(name, given):
+        if recipe.label_by == "area":
+            close(recipe.share, recipe.area)
+        elif recipe.label_by == "lam":
+            close(recipe.share, torch.stack([recipe.drawn, 1 - recipe.drawn]))
+        elif recipe.label_by == "saliency":
+            close(recipe.share, recipe.truth(recipe.saliency).fair)
+        else:
+            assert recipe.label_by == "own"
+            assert (recipe.share[0] == 1).all()
+            assert not recipe.share[1:].any()
+
+
+def test_every_rule_is_somebodys():
+    """Or the test above proves nothing for it."""
+    assert {plan_pair(*case)[1].label_by for case in USUAL} == {"area", "lam", "saliency", "own"}
+
+
+# ---------------------------------------------------------------- another box
+
+
+@movable_case
+def test_a_patch_moved_to_where_it_is_stays(name, given):
+    """Row 0 alone: a moved box is one box for all rows."""
+    for images, recipe in plans(name, given):
+        if not edit.can_move(recipe) or not area(box := recipe.target_box[0].tolist()):
+            continue
+        moved = edit.move_patch(recipe, tuple(box))
+        close(moved.apply(images)[0], recipe.apply(images)[0], 1e-6)
+        close(moved.share[:, 0], recipe.share[:, 0])
+        if recipe.source_boxes is not None:
+            assert moved.source_box[0].tolist() == recipe.source_box[0].tolist()
+
+
+@movable_case
+def test_a_moved_patch_shows_its_source_inside_and_a_outside(name, given):
+    for images, recipe in plans(name, given):
+        if not edit.can_move(recipe):
+            continue
+        height, width = recipe.size
+        box = top, left, bottom, right = (1, 2, height - 3, width // 2 + 1)
+        moved = edit.move_patch(recipe, box)
+        mixed = moved.apply(images)[0]
+        outside = torch.ones(height, width, dtype=torch.bool)
+        outside[top:bottom, left:right] = False
+        if recipe.weight is None:
+            assert torch.equal(mixed[:, outside], images[0][:, outside])
+        here, patch = images[0, :, top:bottom, left:right], mixed[:, top:bottom, left:right]
+        if len(recipe.partner) == 1:
+            close(patch, recipe.fill.expand(2, 3, height, width)[0, :, top:bottom, left:right])
+            continue
+        t, le, b, r = moved.source_box[0].tolist()
+        if recipe.resample:
+            assert [t, le, b, r] == recipe.source_box[0].tolist()
+            continue
+        assert (b - t, r - le) == (bottom - top, right - left)
+        if recipe.source_boxes is None:
+            assert (t, le, b, r) == box
+        shown = 1 if recipe.inside is None else recipe.inside[0, 0]
+        if recipe.noise is None:
+            close(patch, here + shown * (images[1, :, t:b, le:r] - here), 1e-6)
+
+
+@moved_area_case
+def test_an_area_label_counts_the_moved_box(name, given):
+    for _, recipe in plans(name, given):
+        if not edit.can_move(recipe) or recipe.label_by != "area":
+            continue
+        height, width = recipe.size
+        for box in ((0, 0, 3, 5), (2, 1, height, width), (0, 0, height, width)):
+            moved, part = edit.move_patch(recipe, box), area(box) / (height * width)
+            below = 1 if recipe.weight is None else recipe.weight[0, 0].item()  # a blend may lie below the box
+            above = 0 if recipe.inside is None else 1 - recipe.inside[0, 0].item()
+            own = (1 - part) * below + part * above
+            close(moved.share[:, 0], torch.tensor([own, 1 - own]))
+            assert moved.drawn is None
+
+
+@fixed_label_case
+def test_a_label_that_does_not_follow_the_pixels_stays(name, given):
+    for _, recipe in plans(name, given):
+        if recipe.label_by in ("lam", "own"):
+            if edit.can_move(recipe):
+                moved = edit.move_patch(recipe, (0, 0, 4, 4))
+                assert torch.equal(moved.share, recipe.share)
+            if edit.can_paint(recipe):
+                painted = edit.paint_mask(recipe, torch.zeros(recipe.size))
+                assert torch.equal(painted.share, recipe.share)
+
+
+@moved_saliency_case
+def test_a_saliency_label_follows_the_moved_patch(name, given):
+    """By hand, pixel by pixel: what is left of A's map, and what of B's lies in the box that is cut out."""
+    for _, recipe in plans(name, given):
+        if recipe.label_by != "saliency":
+            continue
+        box = top, left, bottom, right = (1, 2, 9, 7)
+        moved = edit.move_patch(recipe, box)
+        of_a, of_b = recipe.saliency.double()
+        t, le, b, r = moved.source_box[0].tolist()
+        a = 1 - of_a[top:bottom, left:right].sum() / of_a.sum()
+        seen_b = of_b[t:b, le:r].sum() / of_b.sum()
+        assert moved.share[0, 0].item() == pytest.approx((a / (a + seen_b)).item(), abs=1e-5)
+        assert moved.share[:, 0].sum().item() == pytest.approx(1)
+
+
+def test_what_is_cut_elsewhere_keeps_its_centre_as_the_border_allows():
+    _, recipe = plan_pair("randsaliencymix", {"source": "uniform", "label": "area"}, (40, 40), 1, 0.9)
+    centres = torch.tensor([[[18, 20, 24, 30], [0, 0, 6, 10]]])
+    recipe = dataclasses.replace(recipe, source_boxes=centres, target_boxes=torch.zeros_like(centres))
+    assert edit.move_patch(recipe, (5, 5, 9, 9)).source_boxes[0].tolist() == [[19, 23, 23, 27], [1, 3, 5, 7]]
+    # Twice as wide as the room beside the second centre: pushed inside.
+    assert edit.move_patch(recipe, (0, 0, 20, 20)).source_boxes[0].tolist() == [[11, 15, 31, 35], [0, 0, 20, 20]]
+
+
+def area(box) -> int:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+# ---------------------------------------------------------------- a painted mask
+
+
+@paintable_case
+def test_the_recipes_own_mask_painted_changes_nothing(name, given):
+    """Where pixels stay in their places: a mask cannot move them."""
+    for images, recipe in plans(name, given):
+        if not edit.can_paint(recipe) or not plain(recipe):
+            continue
+        painted = edit.paint_mask(recipe, recipe.mask()[0, 0])
+        close(painted.apply(images)[0], recipe.apply(images)[0], 1e-6)
+        close(painted.share[:, 0], recipe.share[:, 0])
+
+
+@paintable_case
+def test_bytes_under_a_hard_mask_are_copied(name, given):
+    for images, recipe in plans(name, given, torch.uint8):
+        if not edit.can_paint(recipe) or not plain(recipe):
+            continue
+        mask = (torch.arange(recipe.size[0])[:, None] + torch.arange(recipe.size[1])) % 3 > 0
+        mixed = edit.paint_mask(recipe, mask).apply(images)[0]
+        other = images[1] if len(recipe.partner) > 1 else (recipe.fill * 255).round().byte().expand(images.shape)[0]
+        assert torch.equal(mixed, torch.where(mask, images[0], other))
+
+
+@paintable_case
+def test_masks_of_one_value(name, given):
+    for images, recipe in plans(name, given, torch.uint8):
+        if not edit.can_paint(recipe):
+            continue
+        kept, hidden = (edit.paint_mask(recipe, torch.full(recipe.size, float(value))) for value in (1, 0))
+        assert torch.equal(kept.apply(images), images)
+        if len(recipe.partner) > 1:
+            assert torch.equal(hidden.apply(images), images.flip(0))
+        if recipe.label_by in ("area", "saliency"):
+            assert kept.share.tolist() == [[1, 1], [0, 0]]
+            assert hidden.share.tolist() == [[0, 0], [1, 1]]
+            assert kept.drawn is None
+
+
+# ---------------------------------------------------------------- what cannot be changed
+
+
+@usual_case
+def test_what_cannot_be_changed_says_so(name, given):
+    for _, recipe in plans(name, given):
+        sources, inside_the_network = len(recipe.partner), recipe.layer > 0
+        patches = 0 if recipe.target_boxes is None else len(recipe.target_boxes)
+        assert edit.can_move(recipe) == (patches == 1 and not inside_the_network)
+        mixes = sources == 2 or recipe.fill is not None
+        assert edit.can_paint(recipe) == (mixes and sources <= 2 and not recipe.resample and not inside_the_network)
+        if not edit.can_move(recipe):
+            with pytest.raises(ValueError, match="no single patch"):
+                edit.move_patch(recipe, (0, 0, 4, 4))
+        if not edit.can_paint(recipe):
+            with pytest.raises(ValueError, match="cannot be painted"):
+                edit.paint_mask(recipe, torch.ones(recipe.size))
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "moves", "paints"),
+    [
+        ("baseline", {}, False, False),
+        ("mixup", {}, False, True),
+        ("cutmix", {}, True, True),
+        ("resizemix", {}, True, False),
+        ("cutout", {}, True, True),
+        ("hide_and_seek", {}, False, True),
+        ("mosaic", {}, False, False),
+    ],
+)
+def test_who_can_be_changed(name, given, moves, paints):
+    _, recipe = plan_pair(name, given)
+    assert (edit.can_move(recipe), edit.can_paint(recipe)) == (moves, paints)
+
+
+def test_what_is_mixed_inside_a_network_cannot_be_changed():
+    recipes = [plan_pair("manifold_mixup", {}, seed=seed)[1] for seed in range(20)]
+    assert {edit.can_paint(recipe) for recipe in recipes if recipe.layer} == {False}
+    assert {edit.can_paint(recipe) for recipe in recipes if not recipe.layer} == {True}
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        (0, 0, 13, 4), (0, 0, 4, 21), (-1, 0, 4, 4), (0, -1, 4, 4), (4, 0, 4, 4), (0, 4, 4, 4), (5, 0, 4, 4),
+        (0, 0, 4), (0, 0, 4, 4, 4), (float("nan"), 0, 4, 4),
+    ],
+)  # fmt: skip
+def test_a_box_that_is_none_is_refused(box):
+    _, recipe = plan_pair("cutmix", {}, (12, 20))
+    with pytest.raises(ValueError):  # noqa: PT011 - Python words some of them
+        edit.move_patch(recipe, box)
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [torch.ones(20, 12), torch.ones(12), torch.ones(1, 12, 20), torch.full((12, 20), 1.01),
+     torch.full((12, 20), -0.01), torch.full((12, 20), float("nan"))],
+)  # fmt: skip
+def test_a_mask_that_does_not_fit_is_refused(mask):
+    _, recipe = plan_pair("cutmix", {}, (12, 20))
+    with pytest.raises(ValueError, match="12x20 numbers from 0 to 1"):
+        edit.paint_mask(recipe, mask)
+
+
+@usual_case
+def test_the_callers_recipe_and_mask_stay(name, given):
+    for _, recipe in plans(name, given):
+        before, mask = tensors(recipe), torch.full(recipe.size, 0.5)
+        if edit.can_move(recipe):
+            edit.move_patch(recipe, (0, 0, 5, 5))
+        if edit.can_paint(recipe):
+            edit.paint_mask(recipe, mask)
+        after = tensors(recipe)
+        assert before.keys() == after.keys()
+        assert all(torch.equal(before[key], after[key]) for key in before)
+        assert (mask == 0.5).all()
+
+
+# ---------------------------------------------------------------- masks of cells
+
+
+def test_cells_become_squares_of_pixels():
+    mask = edit.mask_from_cells(["10", "01"], 4)
+    assert mask.tolist() == [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]]
+
+
+def test_cells_that_do_not_divide_the_side_differ_by_a_pixel():
+    # Four pixels to three cells: pixels 0 and 1 lie (mostly) in the first, 2 in the second, 3 in the third.
+    assert edit.mask_from_cells(["101", "000", "010"], 4).tolist() == [
+        [1, 1, 0, 1],
+        [1, 1, 0, 1],
+        [0, 0, 0, 0],
+        [0, 0, 1, 0],
+    ]
+
+
+def test_a_mask_from_cells_can_be_painted():
+    images, recipe = plan_pair("mixup", {}, (12, 12))
+    mixed = edit.paint_mask(recipe, edit.mask_from_cells(["10"], 12)).apply(images)[0]
+    assert torch.equal(mixed, torch.cat([images[0, :, :, :6], images[1, :, :, 6:]], 2))
