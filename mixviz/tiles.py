@@ -1,0 +1,30 @@
+"""The pictures of a mixture, by name."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from mixviz import paint
+from mixviz.story import Story
+
+
+def tiles(story: Story) -> dict[str, np.ndarray]:
+    """Every picture of a mixture, uint8 (H, W, 3), by name: ``a``, ``b``, their saliency, the mask and the mixture."""
+    a, b, mixed = (picture(image) for image in (*story.images, story.mixed))
+    maps = story.maps if story.recipe.saliency is None else story.recipe.saliency
+    own = story.recipe.partner[:, 0] == 0  # A may be more than one of the sources
+    mask = np.rint(story.row.weights()[own, 0, 0].sum(0).numpy() * 255).astype(np.uint8)
+    return {
+        "a": a,
+        "b": b,
+        "heat_a": paint.overlay(a, maps[0].numpy()),
+        "heat_b": paint.overlay(b, maps[1].numpy()),
+        "mask": np.repeat(mask[..., None], 3, 2),
+        "mixed": mixed,
+    }
+
+
+def picture(image: Tensor) -> np.ndarray:
+    """An image (3, H, W) as paint and files have it: (H, W, 3)."""
+    return np.ascontiguousarray(image.permute(1, 2, 0).numpy())
