@@ -1,160 +1,182 @@
-// Draws the cards from plain data. Text reaches the page through textContent only, pictures through blob URLs:
-// a data URI in a style is decoded again for every tile.
-const grid = element.querySelector(".mv-grid");
-const sheets = { still: null, mixed: null };
-let cards = [];
-let turn = 0;
+// A card per method. Filter and pins are the visitor's own and stay in the browser.
+const sheets = { still: new mixviz.Sheet(), mixed: new mixviz.Sheet(), lenses: new mixviz.Sheet() };
+const grid = make("div", { class: "mv-grid" });
+const legend = make("p", { class: "mv-legend" });
+const empty = make("p", { class: "mv-none", hidden: true, textContent: t("none_found") });
+const pins = new Set((new URLSearchParams(location.search).get("pin") || "").split(",").filter(Boolean));
+const wanted = { text: "", family: "" };
+let cards = new Map(), turn = 0;
 
-function make(tag, name, ...children) {
-  const node = document.createElement(tag);
-  if (name) node.className = name;
-  node.append(...children);
-  return node;
+const find = make("input", { type: "search", placeholder: t("find"), aria: { label: t("find") }, on: { input: () => filter({ text: find.value }) } });
+const families = make("div", { class: "mv-chips", aria: { role: "group", label: t("family") } });
+const boxes = make("input", { type: "checkbox", on: { change: () => grid.classList.toggle("mv-show-objects", boxes.checked) } });
+const lensRow = make("div", { class: "mv-lenses" });
+// The detectors' maps are worked out when somebody wants to see them.
+const lensPanel = make("details", { class: "mv-panel", on: { toggle: () => { mixviz.strip = lensPanel.open; if (lensPanel.open) mixviz.set({}); } } }, make("summary", { textContent: t("lenses") }), make("p", { class: "mv-small", textContent: t("lenses_why") }), lensRow);
+const objectSwitch = make("label", { class: "mv-check" }, boxes, t("objects"));
+root().append(legend, make("div", { class: "mv-tools" }, find, families, objectSwitch), lensPanel, empty, grid);
+
+function filter(change = {}) {
+  Object.assign(wanted, change);
+  let shown = 0;
+  for (const [name, { node, family, title }] of cards) {
+    const hit = title.toLowerCase().includes(wanted.text.trim().toLowerCase()) && (!wanted.family || family === wanted.family);
+    node.hidden = !(hit || pins.has(name));
+    shown += !node.hidden;
+  }
+  for (const chip of families.children) chip.setAttribute("aria-pressed", String(chip.dataset.family === wanted.family));
+  empty.hidden = shown > 0;
 }
 
-const percent = (x) => `${Math.round(100 * x)} %`;
-
-async function open(dataUri) {
-  const bytes = Uint8Array.from(atob(dataUri.slice(dataUri.indexOf(",") + 1)), (c) => c.charCodeAt(0));
-  const url = URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" }));
-  const image = new Image();
-  image.src = url;
-  await image.decode();
-  return url;
+// Pinned cards stand first, side by side, whatever is filtered.
+function order() {
+  const names = [...cards.keys()];
+  const sorted = [...names.filter((name) => pins.has(name)), ...names.filter((name) => !pins.has(name))];
+  grid.append(...sorted.map((name) => cards.get(name).node));
+  for (const [name, { node, pin, title }] of cards) {
+    const on = pins.has(name);
+    node.classList.toggle("mv-pinned", on);
+    pin.setAttribute("aria-pressed", String(on));
+    pin.title = t(on ? "unpin" : "pin", { title });
+  }
+  filter();
 }
 
-function swap(kind, url) {
-  if (sheets[kind]) URL.revokeObjectURL(sheets[kind]);
-  sheets[kind] = url;
+function toggle(name) {
+  pins.has(name) ? pins.delete(name) : pins.add(name);
+  mixviz.note("pin", [...pins].join(","));
+  order();
 }
 
-function place(tile, url, index, columns, rows) {
-  const at = (i, n) => (n > 1 ? (100 * i) / (n - 1) : 0);
-  tile.style.backgroundImage = `url(${url})`;
-  tile.style.backgroundSize = `${100 * columns}% ${100 * rows}%`;
-  tile.style.backgroundPosition = `${at(index % columns, columns)}% ${at(Math.floor(index / columns), rows)}%`;
-}
-
-function outline(box, edges) {
-  box.hidden = !edges;
-  if (!edges) return;
-  const [top, left, bottom, right] = edges.map((edge) => 100 * edge);
-  Object.assign(box.style, { top: `${top}%`, left: `${left}%`, height: `${bottom - top}%`, width: `${right - left}%` });
-}
+mixviz.pin = (names) => {
+  pins.clear();
+  names.forEach((name) => pins.add(name));
+  if (cards.size) order();
+};
 
 function figure(name, caption) {
-  const tile = make("div", "mv-tile", make("div", "mv-box"));
-  tile.setAttribute("role", "img");
-  const text = make("figcaption", "", caption);
-  return { node: make("figure", name, tile, text), tile, box: tile.firstChild, text };
+  const box = make("div", { class: "mv-box" });
+  const objects = ["mv-object mv-object-a", "mv-object mv-object-b"].map((kind) => make("div", { class: kind, hidden: true }));
+  const tile = make("div", { class: "mv-tile", aria: { role: "img" } }, ...objects, box);
+  const text = make("figcaption", { textContent: caption });
+  return { node: make("figure", { class: name }, tile, text), tile, box, objects, text };
 }
 
 function build(card) {
   const parts = {
-    mixed: figure("mv-mixed", "mixture"), heat: figure("mv-heat", ""), cut: figure("mv-cut", ""),
-    barA: make("span", "mv-a"), barB: make("span", "mv-b"), numbers: make("dl", "mv-numbers"), truth: make("p", "mv-truth"),
-    note: make("p", "mv-note"),
+    mixed: figure("mv-mixed", t("mixture")), heat: figure("mv-heat", ""), cut: figure("mv-cut", ""), bar: labelBar(),
+    numbers: make("dl", { class: "mv-numbers" }), told: make("p", { class: "mv-truth" }), note: make("p", { class: "mv-note" }),
+    family: card.family, title: card.title,
   };
-  parts.bar = make("div", "mv-bar", parts.barA, parts.barB);
-  parts.bar.setAttribute("role", "img");
-  const link = make(card.url ? "a" : "span", "", card.title);
-  link.title = card.citation;
-  if (card.url) Object.assign(link, { href: card.url, target: "_blank", rel: "noopener noreferrer" });
-  const title = make("h2", "", link);
+  parts.pin = make("button", { class: "mv-pin", type: "button", aria: { label: t("pin", { title: card.title }), pressed: "false" }, on: { click: () => toggle(card.name) } });
+  const open = make("button", {
+    class: "mv-open", type: "button", textContent: t("open"), aria: { label: t("open_method", { title: card.title }) },
+    on: { click: () => mixviz.open("detail", { method: card.name }) },
+  });
   parts.node = make(
-    "article", "mv-card", make("header", "", title, make("span", "mv-family", card.family === "none" ? "" : card.family)),
-    make("p", "mv-summary", card.summary),
-    make("div", "mv-tiles", parts.mixed.node, make("div", "mv-steps", parts.heat.node, parts.cut.node)),
-    parts.bar, parts.numbers, parts.truth, parts.note,
+    "article", { class: "mv-card", data: { method: card.name } },
+    make("header", {}, make("h2", { textContent: card.title, title: card.citation }), make("span", { class: "mv-family", textContent: card.family === "none" ? "" : t(`family.${card.family}`) }), parts.pin),
+    make("p", { class: "mv-summary", textContent: mixviz.t(`summary.${card.name}`) === `summary.${card.name}` ? card.summary : t(`summary.${card.name}`) }),
+    make("div", { class: "mv-tiles" }, parts.mixed.node, make("div", { class: "mv-steps" }, parts.heat.node, parts.cut.node)),
+    parts.bar.node, parts.numbers, parts.told, make("div", { class: "mv-foot" }, parts.note, open),
   );
-  parts.node.dataset.method = card.name;
   return parts;
-}
-
-// A part of the bar carries its name where there is room for it (about 34 letters in the whole bar), else a letter.
-function fitting(name, letter, share) {
-  const texts = [`${name} ${percent(share)}`, `${letter} ${percent(share)}`, ""];
-  return texts.find((text) => text.length <= 34 * share);
 }
 
 function numbers(list, card, held) {
   const rows = [
-    [card.drawn === null ? "λ" : held ? "λ held" : "λ drawn", card.drawn === null ? "none" : card.drawn.toFixed(2)],
-    ["A's area", card.layer ? "none" : card.area[0].toFixed(2)],
-    ["A's label", card.share[0].toFixed(2)],
+    [t(card.drawn === null ? "lam_none" : held ? "lam_held" : "lam_drawn"), card.drawn === null ? t("none") : card.drawn.toFixed(2)],
+    [t("areas"), card.layer ? t("none") : card.area[0].toFixed(2)],
+    [t("labels"), card.share[0].toFixed(2)],
+    [t("fair_label"), card.layer ? t("none") : card.fair[0].toFixed(2)],
   ];
-  list.replaceChildren(...rows.map(([key, value]) => make("div", "", make("dt", "", key), make("dd", "", value))));
-}
-
-function truth(node, card, names, judge) {
-  const seen = (i) => `${percent(card.visible[i])} of ${names[i]}`;
-  const others = card.visible[1] > 0 || card.share[1] > 0 || card.pair;
-  if (card.layer) {
-    node.textContent = "Mixed inside the network: nothing of it can be seen here.";
-    return;
-  }
-  const what = judge === "object" ? "object boxes" : "saliency";
-  const off = Math.round(100 * card.gap);
-  const verdict = off === 0 ? "the label says so" : `the label is ${off} ${off === 1 ? "point" : "points"} off`;
-  node.replaceChildren(
-    make("span", "", `Visible (${what}): ${seen(0)}${others ? `, ${seen(1)}` : ""}. `),
-    make("b", off > 15 ? "mv-off" : "", others ? `Fair: ${percent(card.fair[0])} A; ${verdict}.` : `The label stays ${percent(card.share[0])}.`),
-  );
+  list.replaceChildren(...rows.map(([key, value]) => make("div", {}, make("dt", { textContent: key }), make("dd", { textContent: value }))));
+  list.lastChild.classList.toggle("mv-off", card.gap > 0.15);
 }
 
 function update(parts, card, value, index) {
-  const [a, b] = value.names;
-  const source = card.pair ? 1 : 0;
+  const { names } = value, [a] = names, source = card.pair ? 1 : 0, letter = "AB"[source];
   const patch = card.source || (card.pair ? null : card.target);
-  place(parts.mixed.tile, sheets.mixed, index, value.columns, value.rows);
-  place(parts.heat.tile, sheets.still, 2 + source, 4, 1);
-  place(parts.cut.tile, sheets.still, source, 4, 1);
-  outline(parts.mixed.box, card.target);
-  outline(parts.cut.box, patch);
-  outline(parts.heat.box, card.looks ? patch : null);
-  parts.heat.node.classList.toggle("mv-unused", !card.looks);
-  parts.heat.text.textContent = card.looks ? `saliency of ${"AB"[source]}` : "not looked at";
-  parts.cut.text.textContent = !card.pair ? (patch ? "hole in A" : "A") : patch ? "patch of B" : "all of B";
-  parts.mixed.text.textContent = card.layer ? `unchanged: mixed after stage ${card.layer} of the network` : "mixture";
-  parts.mixed.tile.setAttribute("aria-label", `${a} augmented by ${card.title}`);
-  parts.heat.tile.setAttribute("aria-label", `Saliency of ${value.names[source]}`);
-  parts.cut.tile.setAttribute("aria-label", `${patch ? "Patch in" : "Picture of"} ${value.names[source]}`);
-  const share = card.share;
-  parts.bar.setAttribute("aria-label", `Label: ${percent(share[0])} ${a}, ${percent(share[1])} ${b}`);
-  parts.barA.style.flexGrow = share[0];
-  parts.barB.style.flexGrow = share[1];
-  parts.barA.textContent = fitting(a, "A", share[0]);
-  parts.barB.textContent = fitting(b, "B", share[1]);
+  const { mixed, heat, cut } = parts;
+  place(mixed.tile, sheets.mixed.url, index, value.columns, value.rows);
+  place(heat.tile, sheets.still.url, 2 + source, 4);
+  place(cut.tile, sheets.still.url, source, 4);
+  outline(mixed.box, card.target);
+  outline(cut.box, patch);
+  outline(heat.box, card.looks ? patch : null);
+  heat.node.classList.toggle("mv-unused", !card.looks);
+  heat.text.textContent = card.looks ? t("saliency_of", { letter }) : t("not_looked");
+  cut.text.textContent = t(!card.pair ? (patch ? "hole_in" : "only_a") : patch ? "patch_of" : "all_of");
+  mixed.text.textContent = card.layer ? t("unmixed_layer", { layer: card.layer }) : t("mixture");
+  mixed.tile.setAttribute("aria-label", t("alt_mixed", { name: a, title: card.title }));
+  heat.tile.setAttribute("aria-label", t("alt_heat", { name: names[source] }));
+  cut.tile.setAttribute("aria-label", t(patch ? "alt_patch" : "alt_picture", { name: names[source] }));
+  if (value.objects) [[mixed, [0]], [cut, [source]]].forEach(([{ objects }, which]) => which.forEach((i) => outline(objects[i], value.objects[i])));
+  parts.bar.update(names, card.share);
   numbers(parts.numbers, card, value.held);
-  truth(parts.truth, card, value.names, value.judge);
-  parts.note.textContent = card.note;
+  parts.told.textContent = sentence(card.sentence);
+  parts.told.title = t(`judge.${value.judge}`);
+  parts.note.textContent = card.asks ? t("asks", { lens: value.lens }) : "";
 }
 
-async function render() {
-  const value = props.value;
-  if (!value) return;
+function describe(value) {
+  const key = (kind, text) => make("span", {}, make("i", { class: `mv-key ${kind}` }), text);
+  legend.replaceChildren(
+    key("mv-a", t("legend_a", { name: value.names[0] })), key("mv-b", t("legend_b", { name: value.names[1] })),
+    key("mv-patch", t("legend_patch")), make("span", { textContent: `${t("legend_fair")}. ${t(`judge.${value.judge}`)}` }),
+  );
+}
+
+function lensButtons(value) {
+  lensRow.replaceChildren(...value.lenses.map((lens, i) => {
+    const tiles = lens.peaks.map((peak, j) => {
+      const mark = make("i", { class: "mv-ring" });
+      const tile = make("span", { class: "mv-tile" }, mark);
+      place(tile, sheets.lenses.url, 2 * i + j, 2 * value.lenses.length);
+      ring(mark, peak);
+      return tile;
+    });
+    return make(
+      "button",
+      { type: "button", class: "mv-lens", data: { lens: lens.title }, aria: { pressed: "false" }, on: { click: () => mixviz.restore({ detector: lens.name }) } },
+      make("span", { class: "mv-lens-tiles" }, ...tiles), make("b", { textContent: lens.title }), lens.note ? make("small", { textContent: t(lens.note) }) : "",
+    );
+  }));
+}
+
+function chips(value) {
+  const known = ["", ...new Set(value.cards.map((card) => card.family))];
+  families.replaceChildren(...known.map((family) => make("button", {
+    type: "button", class: "mv-chip", data: { family }, textContent: family ? t(`family.${family}`) : t("all"), aria: { pressed: "false" }, on: { click: () => filter({ family }) },
+  })));
+}
+
+mixviz.views("grid", async (value) => {
   const mine = ++turn;
-  element.querySelector(".mv-message").textContent = value.message || "";
-  grid.classList.toggle("mv-waiting", !value.cards);
-  if (!value.cards) return;
-  const [mixed, still] = await Promise.all([open(value.sheet), value.still ? open(value.still) : null]);
+  const [mixed, still, lenses] = await Promise.all(
+    [[sheets.mixed, value.sheet], [sheets.still, value.still], [sheets.lenses, value.lens_sheet]].map(([sheet, data]) => data && sheet.open(data)),
+  );
+  const before = sheets.mixed.url;
+  if (lenses) {
+    sheets.lenses.take(lenses);
+    lensButtons(value);
+  }
+  for (const button of lensRow.children) button.setAttribute("aria-pressed", String(button.dataset.lens === value.lens));
   if (still) {
-    swap("still", still);
-    for (const { heat, cut } of cards) [heat, cut].forEach(({ tile }) => (tile.style.backgroundImage = `url(${still})`));
+    sheets.still.take(still);
+    objectSwitch.hidden = !value.objects.some(Boolean);
+    for (const { heat, cut } of cards.values()) [heat, cut].forEach(({ tile }) => (tile.style.backgroundImage = `url(${still})`));
   }
   if (mine !== turn) return URL.revokeObjectURL(mixed); // a later answer has overtaken this one
-  const before = sheets.mixed;
-  sheets.mixed = mixed;
-  element.querySelector(".mv-name-a").textContent = value.names[0];
-  element.querySelector(".mv-name-b").textContent = value.names[1];
-  if (cards.length !== value.cards.length) {
-    cards = value.cards.map(build);
-    grid.replaceChildren(...cards.map((parts) => parts.node));
+  sheets.mixed.url = mixed;
+  if (cards.size !== value.cards.length) {
+    cards = new Map(value.cards.map((card) => [card.name, build(card)]));
+    chips(value);
+    order();
   }
-  value.cards.forEach((card, index) => update(cards[index], card, value, index));
+  describe(value);
+  value.cards.forEach((card, index) => update(cards.get(card.name), card, value, index));
   if (before) URL.revokeObjectURL(before);
   grid.dataset.shown = String(mine); // how many answers have reached the eye, for tests and timing
-}
-
-watch("value", render);
-render();
+});
+if (props.value) mixviz.first(props.value);

@@ -1,28 +1,39 @@
-"""The README's picture of the page: ``python -m benchmarks.screenshot [file]``."""
+"""The README's picture of the page, 1280 × 1000 pixels, light colours: ``python -m benchmarks.screenshot [file]``."""
 
 from __future__ import annotations
 
-import shutil
 import sys
+from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import sync_playwright
+from benchmarks.page import arrive, chromium
+from benchmarks.visitors import ROOT, serve
 
-from mixviz.ui.page import launch
+SIZE = {"width": 1280, "height": 1000}
+CARD = "[data-method=cutmix]"  # the first of two rows that show a patch at random and by saliency one above the other
 
 
-def main(path: str = "assets/screenshot.jpg") -> None:
-    """Open the page in headless Chromium, scroll to the saliency methods, save what is seen."""
-    _, url, _ = launch(prevent_thread_lock=True, quiet=True)
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
-        tab = browser.new_page(viewport={"width": 1280, "height": 1000})
-        tab.goto(f"{url}?__theme=light")
-        tab.wait_for_selector(".mv-grid[data-shown]")
-        tab.evaluate("document.querySelector('[data-method=cutmix]').scrollIntoView()")
-        tab.wait_for_timeout(500)
+def main(path: str | Path = ROOT / "assets" / "screenshot.jpg") -> None:
+    """Open the page in headless Chromium, scroll to the card, save what is seen."""
+    with serve() as server, chromium() as browser:
+        tab = browser.new_page(viewport=SIZE)
+        arrive(tab, f"{server.url}?__theme=light")
+        scroll(tab)
         tab.screenshot(path=path, type="jpeg", quality=85)
-        browser.close()
+
+
+def scroll(tab: Any) -> None:
+    """Bring the card to the top, and see that it stays: while the page still settles, what is above it changes height.
+
+    Raises:
+        RuntimeError: it did not stay.
+    """
+    for _ in range(20):
+        tab.evaluate(f"document.querySelector('{CARD}').scrollIntoView({{ behavior: 'instant' }})")
+        tab.wait_for_timeout(1000)
+        if abs(tab.evaluate(f"document.querySelector('{CARD}').getBoundingClientRect().top")) < 1:
+            return
+    raise RuntimeError(f"The card {CARD} does not stay at the top of the window: the page keeps moving.")
 
 
 if __name__ == "__main__":

@@ -57,9 +57,7 @@ def mix_command(
     mixed, recipe, batch = describe.mix_two(*pair, chosen, seed, lam)
     maps = batch.saliency() if recipe.saliency is None else recipe.saliency
     report = {
-        "method": method,
-        "parameters": describe.parameters_of(chosen),
-        "seed": seed,
+        **describe.replay(method, chosen, seed, lam, side),
         "pictures": [a.name, b.name],
         **describe.recipe_json(recipe, recipe.truth(maps)),
     }
@@ -84,11 +82,7 @@ def _own_options(cls: type[Method], arguments: list[str]) -> dict[str, Any]:
             raise ValueError(f"{cls.card.title} has no option {flag}. Its own options: {options}.")
         if text is None:
             raise ValueError(f"{flag} needs a value.")
-        kind = type(known[name]["default"])
-        try:
-            values[name] = kind(text)
-        except ValueError:
-            raise ValueError(f"{flag} should be a {'whole ' if kind is int else ''}number; got {text!r}.") from None
+        values[name] = cls.parse(name, text)
     return values
 
 
@@ -151,11 +145,14 @@ def app_command(
     host: Annotated[str | None, typer.Option(help="0.0.0.0 lets others on the network in.")] = None,
     port: Annotated[int | None, typer.Option(help="Port; by default the first free one from 7860 on.")] = None,
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = False,
+    mcp: Annotated[
+        bool, typer.Option(help="Offer the endpoints as MCP tools too (pip install 'mixviz[mcp]').")
+    ] = False,
 ) -> None:
     """Start the page."""
     from mixviz.ui.page import launch
 
-    launch(server_name=host, server_port=port, inbrowser=browser)
+    launch(server_name=host, server_port=port, inbrowser=browser, mcp_server=mcp)
 
 
 @app.command("bench", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

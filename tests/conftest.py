@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -46,6 +48,7 @@ def browser() -> Iterator:
     playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+    flags += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]  # a camera that shows a pattern
     with playwright.sync_playwright() as driver:
         try:
             chromium = driver.chromium.launch(executable_path=found, args=flags)
@@ -55,3 +58,96 @@ def browser() -> Iterator:
             )
         yield chromium
         chromium.close()
+
+
+SHOWN = {"grid": ".mv-grid", "detail": "#mv-detail", "draws": "#mv-draws", "sweep": "#mv-sweep"}
+
+
+class Tab:
+    """The page in a browser's tab, as a visitor uses it."""
+
+    def __init__(self, page, view: str = "grid") -> None:
+        self.page, self.view = page, view
+
+    def turn(self) -> int:
+        """How many answers of the view have reached the eye."""
+        return int(self.page.get_attribute(f"{SHOWN[self.view]}[data-shown]", "data-shown"))
+
+    def wait(self, before: int = 0) -> None:
+        """Until a further answer has."""
+        selector = f"{SHOWN[self.view]}[data-shown]"
+        self.page.wait_for_selector(selector)
+        self.page.wait_for_function(f"Number(document.querySelector('{selector}').dataset.shown) > {before}")
+
+    def after(self, act: Callable[[], None]) -> None:
+        """Do something, and wait until all answers to it have reached the eye."""
+        before = self.turn()
+        act()
+        self.wait(before)
+        self.page.wait_for_function("mixviz.idle()")
+        self.page.wait_for_timeout(50)  # the last answer's pictures are decoded
+
+    def set_lambda(self, value: float) -> None:
+        box = self.page.get_by_label("number input for λ: share of A")
+        box.fill(str(value))
+        self.after(lambda: box.press("Enter"))
+
+    def open(self, name: str, view: str) -> None:
+        """Another view by its tab."""
+        self.page.get_by_role("tab", name=name).click()
+        self.view = view
+        self.wait()
+
+    def state(self) -> dict:
+        """What the page's script would ask the server."""
+        return self.page.evaluate("({...mixviz.state})")
+
+    def label(self, method: str) -> str:
+        return self.page.get_attribute(f"[data-method={method}] .mv-bar", "aria-label").replace("\u00a0", " ")
+
+
+@contextmanager
+def tabs(browser, address: str) -> Iterator[Callable[..., Tab]]:
+    """Opens the page, by default at 1280 px; a script error or a request to elsewhere fails the test in the end."""
+    contexts, trouble = [], []
+
+    def opened(query: str = "", view: str = "grid", width: int = 1280, **options) -> Tab:
+        options.setdefault("permissions", ["clipboard-read", "clipboard-write"])
+        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: trouble.append(f"script error: {error}"))
+        page.on("request", lambda request: _is_local(request.url) or trouble.append(f"request: {request.url}"))
+        page.goto(f"{address}{query}")
+        tab = Tab(page, view)
+        tab.wait()
+        return tab
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not trouble
+
+
+@pytest.fixture
+def open_tab(browser, address) -> Iterator[Callable[..., Tab]]:
+    """Opens the page anew."""
+    with tabs(browser, address) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def one_tab(browser, address) -> Iterator[Tab]:
+    """One page that a whole file of tests goes on using."""
+    with tabs(browser, address) as opened:
+        yield opened()
+
+
+@pytest.fixture
+def tab(open_tab) -> Tab:
+    """The page as it opens, with its first pair drawn."""
+    return open_tab()
+
+
+def _is_local(url: str) -> bool:
+    return urlsplit(url).scheme in ("data", "blob") or urlsplit(url).hostname in ("127.0.0.1", "localhost")

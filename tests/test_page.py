@@ -1,9 +1,8 @@
-"""The Mix page in a real browser, as a visitor uses it."""
+"""The Mix page's grid, and what all views share, in a real browser, as a visitor uses it."""
 
 from __future__ import annotations
 
 import time
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -11,182 +10,228 @@ import torch
 
 import mixviz
 from mixviz import pictures
-from mixviz.ui import grid
+from mixviz.ui import lenses, views
 
 pytestmark = pytest.mark.browser
-SHOWN = ".mv-grid[data-shown]"
 
 
-@pytest.fixture
-def page(browser, address):
-    """The page at 1280 px with its first pair drawn; a script error or a request to elsewhere fails the test."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    tab, trouble = context.new_page(), []
-    tab.on("pageerror", lambda error: trouble.append(f"script error: {error}"))
-    tab.on("request", lambda request: _local(request.url) or trouble.append(f"request: {request.url}"))
-    tab.goto(address)
-    tab.wait_for_selector(SHOWN)
-    yield tab
-    context.close()
-    assert not trouble
-
-
-def _local(url: str) -> bool:
-    return urlsplit(url).scheme in ("data", "blob") or urlsplit(url).hostname in ("127.0.0.1", "localhost")
-
-
-def turns(page) -> int:
-    return int(page.get_attribute(SHOWN, "data-shown"))
-
-
-def wait_for_turn(page, before: int) -> None:
-    page.wait_for_function(f"Number(document.querySelector('{SHOWN}').dataset.shown) > {before}")
-
-
-def set_lambda(page, value: float) -> None:
-    before = turns(page)
-    box = page.get_by_label("number input for λ: share of A")
-    box.fill(str(value))
-    box.press("Enter")
-    wait_for_turn(page, before)
-
-
-def label(page, method: str) -> str:
-    return page.get_attribute(f"[data-method={method}] .mv-bar", "aria-label")
-
-
-def test_first_paint_shows_every_method_with_its_pictures(page):
-    assert page.locator(".mv-card").count() == len(mixviz.METHODS)
+def test_first_paint_shows_every_method_with_its_pictures(tab):
+    assert tab.page.locator(".mv-card").count() == len(mixviz.METHODS)
     for name in mixviz.METHODS:
-        tiles = page.locator(f"[data-method={name}] .mv-tile")
+        tiles = tab.page.locator(f"[data-method={name}] .mv-tile")
         assert tiles.count() == 3
         for i in range(3):
             assert "blob:" in tiles.nth(i).evaluate("tile => tile.style.backgroundImage")
 
 
-def test_moving_lambda_moves_pictures_and_labels(page):
-    set_lambda(page, 0.25)
-    before = page.locator("[data-method=mixup] .mv-mixed .mv-tile").evaluate("tile => tile.style.backgroundImage")
-    assert label(page, "mixup") == "Label: 25 % cat, 75 % dog"
-    set_lambda(page, 0.9)
-    assert label(page, "mixup") == "Label: 90 % cat, 10 % dog"
-    after = page.locator("[data-method=mixup] .mv-mixed .mv-tile").evaluate("tile => tile.style.backgroundImage")
-    assert before != after
+def test_moving_lambda_moves_pictures_and_labels(tab):
+    tab.set_lambda(0.25)
+    mixture = tab.page.locator("[data-method=mixup] .mv-mixed .mv-tile")
+    before = mixture.evaluate("tile => tile.style.backgroundImage")
+    assert tab.label("mixup") == "Label: 25 % cat, 75 % dog"
+    tab.set_lambda(0.9)
+    assert tab.label("mixup") == "Label: 90 % cat, 10 % dog"
+    assert mixture.evaluate("tile => tile.style.backgroundImage") != before
 
 
-def test_uploaded_pictures_are_mixed_and_the_bars_say_what_the_core_says(page, two_files):
+def test_uploaded_pictures_are_mixed_and_the_bars_say_what_the_core_says(tab, two_files):
     for index, path in enumerate(two_files):
-        page.locator("#sidebar input[type=file]").nth(index).set_input_files(path)
-        page.wait_for_function(f"document.querySelector('.mv-name-{'ab'[index]}').textContent === '{'AB'[index]}'")
-    assert [page.get_by_label(f"Label of {name}").input_value() for name in "AB"] == ["A", "B"]
-    page.wait_for_timeout(500)
-    set_lambda(page, 0.4)
-    tiles = [pictures.load_image(path, grid.SIDE) for path in two_files]
+        tab.after(lambda i=index, p=path: tab.page.locator("#sidebar input[type=file]").nth(i).set_input_files(p))
+        tab.page.wait_for_function(f"mixviz.state.name_{'ab'[index]} === '{'AB'[index]}'")
+    assert [tab.page.get_by_label(f"Label of {name}").input_value() for name in "AB"] == ["A", "B"]
+    tab.set_lambda(0.4)
+    tiles = [pictures.load_image(path, views.SIDE) for path in two_files]
     images = torch.from_numpy(np.stack(tiles)).permute(0, 3, 1, 2)
     for name, cls in mixviz.METHODS.items():
         batch = mixviz.Batch(images, saliency=mixviz.saliency(images))
         recipe = cls().plan(batch, np.random.default_rng(0), lam=0.4, partner=[1, 0])
         own = recipe.share[:, 0][recipe.partner[:, 0] == 0].sum().item()
-        assert label(page, name).startswith(f"Label: {round(100 * own)} % A,"), name
+        assert tab.label(name).startswith(f"Label: {round(100 * own)} % A,"), name
 
 
-def test_a_pair_is_chosen_with_its_labels(page):
-    before = turns(page)
-    page.get_by_role("button", name="Pair: lion and parrot").click()
-    wait_for_turn(page, before)
-    assert page.get_by_label("Label of A").input_value() == "lion"
-    assert page.locator(".mv-name-b").inner_text() == "parrot"
+def test_a_pair_is_chosen_with_its_labels(tab):
+    tab.after(tab.page.get_by_role("button", name="Pair: lion and parrot").click)
+    tab.page.wait_for_function("mixviz.state.name_a === 'lion'")
+    assert tab.page.get_by_label("Label of A").input_value() == "lion"
+    assert "parrot" in tab.page.locator(".mv-legend").inner_text()
 
 
-def test_a_missing_picture_is_explained_and_the_page_goes_on(page):
-    page.locator("#sidebar").get_by_label("Remove Image").first.click()
-    page.get_by_text("Two pictures are needed").wait_for()
-    before = turns(page)
-    page.get_by_role("button", name="Pair: frog and orangutan").click()
-    wait_for_turn(page, before)
-    assert page.locator(".mv-name-a").inner_text() == "frog"
+def test_a_and_b_are_swapped(tab):
+    tab.after(tab.page.get_by_role("button", name="Swap A and B").click)
+    tab.page.wait_for_function("mixviz.state.name_a === 'dog'")
+    tab.set_lambda(0.7)
+    assert tab.label("mixup") == "Label: 70 % dog, 30 % cat"
 
 
-def test_a_damaged_upload_is_explained(page, tmp_path):
-    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nthis is no picture")
-    page.locator("#sidebar input[type=file]").first.set_input_files(tmp_path / "broken.png")
-    page.get_by_text("could not be read as a picture").wait_for()
+def test_a_missing_picture_is_explained_and_the_page_goes_on(tab):
+    tab.page.locator("#sidebar").get_by_label("Remove Image").first.click()
+    tab.page.get_by_text("Two pictures are needed").wait_for()
+    tab.after(tab.page.get_by_role("button", name="Pair: frog and orangutan").click)
+    tab.page.wait_for_function("document.querySelector('.mv-message').textContent === ''")
+    assert "frog" in tab.page.locator(".mv-legend").inner_text()
 
 
 @pytest.mark.parametrize("seed", ["1.5", "-4", ""])
-def test_a_seed_that_is_none_is_explained_and_the_page_goes_on(page, seed):
-    page.get_by_label("Seed").fill(seed)
-    page.get_by_label("Seed").press("Enter")
-    page.get_by_text("The seed should be a whole number").wait_for()
-    before = turns(page)
-    page.get_by_label("Seed").fill("7")
-    page.get_by_label("Seed").press("Enter")
-    wait_for_turn(page, before)
-    page.wait_for_function("document.querySelector('.mv-message').textContent === ''")
+def test_a_seed_that_is_none_is_explained_and_the_page_goes_on(tab, seed):
+    tab.page.get_by_label("Seed").fill(seed)
+    tab.page.get_by_label("Seed").press("Enter")
+    tab.page.get_by_text("The seed should be a whole number").wait_for()
+    tab.page.get_by_label("Seed").fill("7")
+    tab.after(lambda: tab.page.get_by_label("Seed").press("Enter"))
+    tab.page.wait_for_function("document.querySelector('.mv-message').textContent === ''")
 
 
-def test_a_slow_answer_does_not_overtake_the_slider(page, monkeypatch):
+def test_a_slow_answer_does_not_overtake_the_slider(tab, monkeypatch):
     """A pair is chosen, and λ moved while the server still works on the pair: the cards end at the new λ."""
-    show = grid.show
+    show = views.show
 
-    def slow(request, *, still=True):
-        if still:
+    def slow(request):
+        if request.still:
             time.sleep(0.8)
-        return show(request, still=still)
+        return show(request)
 
-    monkeypatch.setattr(grid, "show", slow)
-    page.get_by_role("button", name="Pair: lion and parrot").click()
-    page.wait_for_function("document.querySelector('#sidebar input[type=text]').value === 'lion'")
-    set_lambda(page, 0.95)
-    page.wait_for_timeout(1500)
-    assert label(page, "mixup") == "Label: 95 % lion, 5 % parrot"
-
-
-def test_what_a_visitor_typed_stays_after_an_upload(page, two_files):
-    page.get_by_label("Label of A").fill("my yard")
-    before = turns(page)
-    page.locator("#sidebar input[type=file]").first.set_input_files(two_files[0])
-    wait_for_turn(page, before)
-    assert page.get_by_label("Label of A").input_value() == "my yard"
+    monkeypatch.setattr(views, "show", slow)
+    tab.page.get_by_role("button", name="Pair: lion and parrot").click()
+    tab.page.wait_for_function("mixviz.state.name_a === 'lion'")
+    tab.set_lambda(0.95)
+    tab.page.wait_for_timeout(1500)
+    assert tab.label("mixup") == "Label: 95 % lion, 5 % parrot"
 
 
-def test_lambda_is_drawn_when_it_is_not_held(page):
-    before = turns(page)
-    page.get_by_label("Hold λ").uncheck()
-    wait_for_turn(page, before)
-    drawn = page.locator("[data-method=cutmix] .mv-numbers dd").first.inner_text()
-    batch = mixviz.Batch(torch.zeros(2, 3, grid.SIDE, grid.SIDE))
+def test_what_a_visitor_typed_stays_after_an_upload(tab, two_files):
+    tab.after(lambda: tab.page.get_by_label("Label of A").fill("my yard"))
+    tab.after(lambda: tab.page.locator("#sidebar input[type=file]").first.set_input_files(two_files[0]))
+    assert tab.page.get_by_label("Label of A").input_value() == "my yard"
+
+
+def test_the_camera_takes_a_picture(tab):
+    tab.page.locator("#image_a").get_by_label("Remove Image").click()
+    tab.page.locator("#image_a").get_by_label("Capture from camera").click()
+    start = tab.page.locator("#image_a").get_by_text("Click to Access Webcam")
+    start.click()
+    shutter = tab.page.locator("#image_a button[aria-label='capture photo']")
+    shutter.wait_for()
+    tab.page.wait_for_timeout(800)  # the camera opens
+    tab.after(shutter.click)
+    assert tab.state()["name_a"] == "A"
+
+
+def test_lambda_is_drawn_when_it_is_not_held(tab):
+    tab.after(tab.page.get_by_label("Hold λ").uncheck)
+    drawn = tab.page.locator("[data-method=cutmix] .mv-numbers dd").first.inner_text()
+    batch = mixviz.Batch(torch.zeros(2, 3, views.SIDE, views.SIDE))
     recipe = mixviz.METHODS["cutmix"]().plan(batch, np.random.default_rng(0))
     assert drawn == f"{recipe.drawn[0]:.2f}"
+    assert not tab.page.locator("#lam").is_visible()
+    box = tab.page.get_by_label("number input for α")
+    box.fill("0.2")
+    tab.after(lambda: box.press("Enter"))
+    narrow = mixviz.METHODS["cutmix"](alpha=0.2).plan(batch, np.random.default_rng(0))
+    assert tab.page.locator("[data-method=cutmix] .mv-numbers dd").first.inner_text() == f"{narrow.drawn[0]:.2f}"
 
 
-def test_text_of_a_visitor_is_text(page):
-    before = turns(page)
-    page.get_by_label("Label of A").fill("<img src=x>")
-    page.get_by_label("Label of A").press("Enter")
-    wait_for_turn(page, before)
-    assert page.locator(".mv-name-a").inner_text() == "<img src=x>"
+def test_shuffle_draws_anew(tab):
+    tab.after(tab.page.get_by_role("button", name="Shuffle").click)
+    assert f"seed={tab.state()['seed']}" in tab.page.url
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
-def test_no_horizontal_scrolling(browser, address, width, scheme):
-    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
-    tab = context.new_page()
-    tab.goto(f"{address}?__theme={scheme}")
-    tab.wait_for_selector(SHOWN)
-    assert tab.evaluate("document.documentElement.scrollWidth") <= width
-    background = tab.evaluate("getComputedStyle(document.querySelector('.mv-card')).backgroundColor")
-    assert (sum(map(int, background.strip("rgba()").split(",")[:3])) < 300) == (scheme == "dark")
-    if width == 390:  # the sidebar makes way, and the first card is in sight
-        tab.wait_for_function("document.querySelector('.sidebar').getBoundingClientRect().right <= 0")
-        assert tab.evaluate("document.querySelector('.mv-card').getBoundingClientRect().top < 600")
-    context.close()
+def test_text_of_a_visitor_is_text(tab):
+    tab.after(lambda: tab.page.get_by_label("Label of A").fill("<img src=x>"))
+    assert "<img src=x>" in tab.page.locator(".mv-legend").inner_text()
 
 
-def test_nothing_is_kept_in_the_browser(page):
-    set_lambda(page, 0.3)
-    stored = page.evaluate(
+def test_methods_are_found_by_name_and_family_and_pinned_first(tab):
+    tab.page.get_by_role("searchbox", name="Find a method").fill("saliencymix")
+    shown = tab.page.locator(".mv-card:visible h2").all_inner_texts()
+    assert shown
+    assert all("saliencymix" in title.lower() for title in shown)
+    tab.page.get_by_role("searchbox", name="Find a method").fill("")
+    tab.page.get_by_role("button", name="erase", exact=True).click()
+    families = {
+        mixviz.METHODS[node.get_attribute("data-method")].card.family
+        for node in tab.page.locator(".mv-card:visible").all()
+    }
+    assert families == {"erase"}
+    tab.page.get_by_role("button", name="all", exact=True).click()
+    pinned = list(mixviz.METHODS)[-2:]
+    for name in pinned:
+        tab.page.locator(f"[data-method={name}] .mv-pin").click()
+    first = [tab.page.locator(".mv-card").nth(i).get_attribute("data-method") for i in range(2)]
+    assert first == pinned
+    tab.page.wait_for_function("location.search.includes('pin=') && mixviz.idle()")
+    tab.page.reload()
+    tab.wait()
+    assert [tab.page.locator(".mv-card").nth(i).get_attribute("data-method") for i in range(2)] == pinned
+
+
+def test_every_detector_is_shown_and_chosen_by_its_picture(tab):
+    tab.after(tab.page.get_by_text("Where each detector looks").click)
+    shown = tab.page.locator(".mv-lens")
+    assert shown.locator("b").all_inner_texts() == list(lenses.titles().values())
+    names = list(lenses.titles())
+    tab.after(shown.nth(names.index("released")).click)
+    tab.page.wait_for_function("mixviz.state.detector === 'released'")
+    assert tab.page.locator("#detector input").input_value() == lenses.titles()["released"]
+    before = tab.page.locator("[data-method=saliencymix] .mv-mixed .mv-box").bounding_box()
+    tab.after(shown.nth(names.index("centre")).click)
+    tab.page.wait_for_function("mixviz.state.detector === 'centre'")
+    tab.page.wait_for_timeout(300)
+    assert tab.page.locator("[data-method=saliencymix] .mv-mixed .mv-box").bounding_box() != before
+
+
+def test_object_boxes_lie_where_they_were_drawn(tab):
+    tab.page.get_by_label("Object boxes").check()
+    tile = tab.page.locator("[data-method=baseline] .mv-mixed .mv-tile").bounding_box()
+    box = tab.page.locator("[data-method=baseline] .mv-mixed .mv-object-a").bounding_box()
+    top, left, bottom, right = pictures.square_box(pictures.photographs()["cat_egyptian_mau.jpg"], 1000)
+    assert box["y"] - tile["y"] == pytest.approx(tile["height"] * top / 1000, abs=1.5)
+    assert box["x"] - tile["x"] == pytest.approx(tile["width"] * left / 1000, abs=1.5)
+    assert box["height"] == pytest.approx(tile["height"] * (bottom - top) / 1000, abs=1.5)
+    assert box["width"] == pytest.approx(tile["width"] * (right - left) / 1000, abs=1.5)
+
+
+def test_a_link_shows_the_same_page(tab, open_tab):
+    tab.after(tab.page.get_by_role("button", name="Pair: lemur and pheasant").click)
+    tab.set_lambda(0.35)
+    tab.page.get_by_label("Seed").fill("11")
+    tab.after(lambda: tab.page.get_by_label("Seed").press("Enter"))
+    tab.page.get_by_role("button", name="Copy link").click()
+    tab.page.get_by_text("Link copied").wait_for()
+    link = tab.page.evaluate("navigator.clipboard.readText()")
+    other = open_tab(link[link.index("?") :])
+    assert [other.label(name) for name in mixviz.METHODS] == [tab.label(name) for name in mixviz.METHODS]
+    assert other.state() == tab.state()
+    assert other.page.get_by_label("Label of A").input_value() == "lemur"
+
+
+def test_a_link_says_nothing_of_a_visitors_own_pictures(tab, two_files):
+    tab.after(lambda: tab.page.locator("#sidebar input[type=file]").first.set_input_files(two_files[0]))
+    tab.page.get_by_role("button", name="Copy link").click()
+    tab.page.get_by_text("without your own pictures").wait_for()
+    assert "first" not in tab.page.url
+    assert "a=" not in tab.page.url.replace("lambda", "")
+
+
+def test_a_damaged_link_opens_the_page_all_the_same(open_tab):
+    tab = open_tab("?view=grid&lam=7&seed=-1&detector=x&method=nonsense&a=../../etc&p.alpha=99&box=1,2")
+    assert tab.page.locator(".mv-card").count() == len(mixviz.METHODS)
+    assert tab.state()["lam"] == 0.6
+
+
+def test_the_server_out_of_reach_is_explained_and_the_page_goes_on(tab):
+    tab.page.context.set_offline(True)
+    box = tab.page.get_by_label("number input for λ: share of A")
+    box.fill("0.2")
+    box.press("Enter")
+    tab.page.get_by_text("That did not work").wait_for()
+    tab.page.context.set_offline(False)
+    tab.set_lambda(0.3)
+    assert tab.label("mixup").startswith("Label: 30 %")
+
+
+def test_nothing_is_kept_in_the_browser(tab):
+    tab.set_lambda(0.3)
+    stored = tab.page.evaluate(
         "async () => [...(await indexedDB.databases()).map(d => d.name), ...Object.keys(localStorage), document.cookie]"
     )
     assert not [name for name in stored if "run" in name or "history" in name], stored

@@ -7,6 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from mixviz import pictures
@@ -137,3 +138,31 @@ def test_box_follows_the_square_crop(tmp_path):
     expected = np.zeros_like(white)
     expected[top:bottom, left:right] = True
     assert (white != expected).sum() <= 2 * (bottom - top + right - left)
+
+
+def test_a_pair_as_methods_take_it(two_files):
+    pair = pictures.load_pair(*two_files, 40)
+    assert pair.shape == (2, 3, 40, 40)
+    assert pair.dtype == torch.uint8
+    assert pair.is_contiguous()
+    for image, path in zip(pair, two_files, strict=True):
+        assert np.array_equal(image.permute(1, 2, 0).numpy(), pictures.load_image(path, 40))
+    assert pictures.load_pair(*two_files).shape == (2, 3, 224, 224)
+
+
+def test_a_photograph_goes_by_its_name_unless_a_file_here_has_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ours = pictures.load_image(pictures.photograph_path("lion.jpg"), 32)
+    assert np.array_equal(pictures.load_pair("lion.jpg", "bee.jpg", 32)[0].permute(1, 2, 0).numpy(), ours)
+    save(colour("RGB"), tmp_path / "lion.jpg")
+    assert pictures.load_pair("lion.jpg", "bee.jpg", 32)[0].float().std((1, 2)).max() < 1  # all of one colour
+    with pytest.raises(pictures.PictureError, match=r"There is no file tiger\.jpg"):
+        pictures.load_pair("tiger.jpg", "bee.jpg", 32)
+
+
+def test_a_kept_tile_is_the_loaders_and_cannot_be_spoilt(two_files):
+    tile = pictures.tile(str(two_files[0]), 48)
+    assert np.array_equal(tile, pictures.load_image(two_files[0], 48))
+    assert pictures.tile(str(two_files[0]), 48) is tile
+    with pytest.raises(ValueError, match="read-only"):
+        tile[0] = 0

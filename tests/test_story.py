@@ -308,6 +308,7 @@ def test_per_cent(share, says):
 def test_a_language_that_lacks_a_text_has_it_in_english():
     assert words.say("sentence.inside", "xx", layer=3) == words.say("sentence.inside", layer=3)
     assert "stage 3" in words.say("sentence.inside", layer=3)
+    assert "stage {layer}" in words.say("sentence.inside")  # what was not given stays a place
 
 
 def test_a_label_with_braces_stays_as_it_was_typed():

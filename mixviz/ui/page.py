@@ -1,25 +1,38 @@
-"""The Mix page: layout and wiring around :func:`mixviz.ui.grid.show`."""
+"""The Mix page: layout and wiring. Controls and views meet in the page's script; the server answers its questions."""
 
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import shutil
 import tempfile
-from functools import partial
 from typing import Any
 
 import gradio as gr
 import torch
 
+import mixviz
 from mixviz import paint, pictures
-from mixviz.ui import grid
-from mixviz.ui.handlers import MISSING, choose_pair, mix_grid, mix_one, mix_quietly, own_label, remix
-from mixviz.ui.picture import Picture
+from mixviz.ui import api, handlers, lenses, lesson, views
+from mixviz.ui.picture import Picture, fetch_nothing
+from mixviz.ui.request import VIEWS, Request
+from mixviz.words import texts
 
-TITLE = """# MixViz
-See what every mixed-sample augmentation does to two pictures and to their labels. Upload or paste your own in the
-panel on the left, or try a pair from there. Pictures are never passed on."""
+# Beside the style sheet, which Gradio confines to a part of the page.
+STILL = "@media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }"
+FORMULAS = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
+
+
+def i18n() -> gr.I18n:
+    """All texts in all languages; under the key ``texts`` all at once, for the page's script."""
+    every = {code: texts()["en"] | known for code, known in texts().items()}
+    return gr.I18n(
+        **{
+            code: {**known, "texts": json.dumps(known, ensure_ascii=False), "heading": f"# MixViz\n{known['title']}"}
+            for code, known in every.items()
+        }
+    )
 
 
 def theme() -> gr.themes.Base:
@@ -40,101 +53,136 @@ def _asset(name: str) -> str:
     return (pictures.assets() / name).read_text(encoding="utf-8")
 
 
-def _thumbnail(name: str) -> str:
-    return paint.data_uri(pictures.load_image(pictures.photograph_path(name), 72))
-
-
-def _pair_strip() -> gr.HTML:
-    value = [{"name": p["name"], "a": _thumbnail(p["a"]), "b": _thumbnail(p["b"])} for p in pictures.pairs()]
+def _part(name: str, value: Any = None, *helpers: str, **options: Any) -> gr.HTML:
+    """One of the page's own components: assets/NAME.js, which draws plain data, after what it shares with others."""
     return gr.HTML(
         value,
-        html_template=_asset("pairs.html"),
-        js_on_load=_asset("pairs.js"),
+        html_template=f'<div class="mv-part" id="mv-{name}"></div>',
+        js_on_load="".join(_asset(f"{script}.js") for script in ("common", *helpers, name)),
+        label=gr.I18n()("texts"),
         apply_default_css=False,
-        elem_id="pairs",
+        elem_id=name,
+        **options,
     )
 
 
-def _picture_input(label: str, path: str) -> Picture:
-    return Picture(
-        path, label=label, type="filepath", image_mode=None, sources=["upload", "clipboard"], buttons=[], height=170,
-        format="jpeg", interactive=True,
-    )  # fmt: skip
+def _pairs() -> list[dict[str, str]]:
+    def thumbnail(name: str) -> str:
+        return paint.data_uri(pictures.load_image(pictures.photograph_path(name), 72))
+
+    return [
+        {"name": p["name"], "a": p["a"], "b": p["b"], "picture_a": thumbnail(p["a"]), "picture_b": thumbnail(p["b"])}
+        for p in pictures.pairs()
+    ]
+
+
+def first_request() -> Request:
+    """The state of a page that nobody has touched: a good pair, and a λ at which much is to be seen."""
+    pair = pictures.pairs()[0]
+    a, b = (pictures.photographs()[pair[key]] for key in "ab")
+    return Request(*(pictures.photograph_path(e["file"]) for e in (a, b)), a["label"], b["label"])
 
 
 def build() -> gr.Blocks:
     """The page with its first pair already mixed."""
     gr.set_static_paths([pictures.assets() / "photos"])
-    path_a, path_b, label_a, label_b = choose_pair(0)
+    fetch_nothing()
+    word, start = gr.I18n(), first_request()
     with gr.Blocks(title="MixViz", analytics_enabled=False, delete_cache=(3600, 7200)) as page:
         with gr.Sidebar(width=300, elem_id="sidebar") as sidebar:
-            image_a = _picture_input("A, which is augmented", path_a)
-            name_a = gr.Textbox(label_a, label="Label of A", max_lines=1, max_length=24)
-            image_b = _picture_input("B, its partner", path_b)
-            name_b = gr.Textbox(label_b, label="Label of B", max_lines=1, max_length=24)
-            seed = gr.Number(0, label="Seed", info="One seed, one draw: it replays")
+            image_a = _picture_input("image_a", start.a)
+            name_a = gr.Textbox(start.name_a, label=word("name_a"), max_lines=1, max_length=24)
+            swap = gr.Button(word("swap"), size="sm", elem_id="swap")
+            image_b = _picture_input("image_b", start.b)
+            name_b = gr.Textbox(start.name_b, label=word("name_b"), max_lines=1, max_length=24)
+            seed = gr.Number(start.seed, label=word("seed"), info=word("seed_info"), elem_id="seed")
             detector = gr.Dropdown(
-                [(title, name) for name, title in grid.detectors().items()],
-                value="fine_grained",
-                label="Saliency detector",
-                info="What counts as important in a picture",
+                [(title, name) for name, title in lenses.titles().items()],
+                value=start.detector,
+                label=word("detector"),
+                info=word("detector_info"),
+                elem_id="detector",
             )
-            gr.Markdown("### Try a pair")
-            strip = _pair_strip()
-        gr.Markdown(TITLE, elem_id="title")
+            _part("pairs", _pairs())
+        gr.Markdown(word("heading"), elem_id="title")
+        _part("lesson", lesson.steps())
+        bundled = {
+            "labels": sorted({entry["label"] for entry in pictures.photographs().values()}),
+            "pairs": pictures.pairs(),
+            "methods": {name: [cls.card.title, cls.card.family] for name, cls in mixviz.METHODS.items()},
+        }
+        bridge = _part("bridge", bundled, server_functions=[handlers.look, handlers.take])
+        _views(start)
         with gr.Row(elem_id="dock"):
-            hold = gr.Checkbox(True, label="Hold λ", min_width=80, scale=0, container=False, elem_id="hold")
-            lam = gr.Slider(0, 1, 0.6, step=0.01, label="λ: share of A", buttons=[], elem_id="lam")
-            shuffle = gr.Button("Shuffle", min_width=90, scale=0, size="md", elem_id="shuffle")
-        inputs = [image_a, image_b, name_a, name_b, hold, lam, seed, detector]
-        cards = gr.HTML(
-            mix_grid(path_a, path_b, label_a, label_b, True, 0.6, 0, "fine_grained"),
-            html_template=_asset("grid.html"),
-            js_on_load=_asset("grid.js"),
-            apply_default_css=False,
-            elem_id="cards",
+            hold = gr.Checkbox(True, label=word("hold"), min_width=80, scale=0, container=False, elem_id="hold")
+            lam = gr.Slider(0, 1, start.lam, step=0.01, label=word("lam"), buttons=[], elem_id="lam")
+            alpha = gr.Slider(0.05, 8, 1, step=0.05, label=word("alpha"), buttons=[], elem_id="alpha")
+            shuffle = gr.Button(word("shuffle"), min_width=90, scale=0, size="md", elem_id="shuffle")
+            copy = gr.Button(word("copy"), min_width=90, scale=0, size="md", elem_id="copy")
+        for endpoint in (api.mix, api.saliency, api.detail, api.methods):
+            gr.api(endpoint, api_name=endpoint.__name__)
+        controls = [image_a, image_b, name_a, name_b, hold, lam, alpha, seed, detector]
+        _wire(page, bridge, controls, {"swap": swap, "shuffle": shuffle, "copy": copy})
+        # The sidebar covers a phone's whole screen, and the visitor came to see pictures.
+        _in_browser(
+            page.load, "() => ({__type__: 'update', ...(innerWidth < 768 ? {open: false} : {})})", None, sidebar
         )
-        gr.api(mix_one, api_name="mix")
-        _wire(page, sidebar, strip, shuffle, inputs, cards)
     return page
 
 
-def _wire(
-    page: gr.Blocks, sidebar: gr.Sidebar, strip: gr.HTML, shuffle: gr.Button, inputs: list, cards: gr.HTML
-) -> None:
-    image_a, image_b, name_a, name_b, hold, lam, seed, detector = inputs
-    quiet: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last"}
-    hidden: dict[str, Any] = {"api_visibility": "undocumented", **quiet}
-
-    def settle(event: Any, name: str) -> None:
-        """Once more with what the controls say by then: λ may have moved while the pictures were under way."""
-        event.then(remix, inputs, cards, api_name=name, queue=False, **hidden)
-
-    gr.on(
-        [name_a.submit, name_a.blur, name_b.submit, name_b.blur, detector.input], mix_grid, inputs, cards,
-        api_name="mix_grid", **quiet,
-    )  # fmt: skip
-    for image, name, label in ((image_a, name_a, "A"), (image_b, name_b, "B")):
-        # An upload is not what the label before it named. A paste clears first, so clearing is no mistake yet.
-        renamed = image.upload(partial(own_label, letter=label), name, name, api_name=f"rename_{label}", **hidden)
-        mixed = renamed.then(mix_quietly, inputs, cards, api_name=f"mix_uploaded_{label}", **hidden)
-        settle(mixed, f"settle_{label}")
-        image.clear(lambda: {"message": MISSING}, None, cards, api_name=f"cleared_{label}", **hidden)
-    gr.on(
-        [lam.change, hold.input, seed.change], remix, inputs, cards, api_name="remix", queue=False, **hidden,
+def _picture_input(name: str, path: str) -> Picture:
+    return Picture(
+        path, label=gr.I18n()(name), type="filepath", image_mode=None, sources=["upload", "webcam", "clipboard"],
+        buttons=[], height=170, format="jpeg", interactive=True, elem_id=name,
     )  # fmt: skip
 
-    def pick(event: gr.EventData) -> tuple[str, str, str, str]:
-        return choose_pair(event._data.get("index") if isinstance(event._data, dict) else None)
 
-    chosen = strip.select(pick, None, [image_a, image_b, name_a, name_b], api_name="choose_pair", **hidden)
-    settle(chosen.then(mix_quietly, inputs, cards, api_name="mix_pair", **hidden), "settle_pair")
-    shuffle.click(None, None, seed, js="() => Math.floor(Math.random() * 10000)", api_visibility="private")
-    # The sidebar covers a phone's whole screen, and the visitor came to see pictures.
-    page.load(
-        None, None, sidebar, js="() => ({__type__: 'update', ...(innerWidth < 768 ? {open: false} : {})})",
-        api_visibility="private",
+def _views(start: Request) -> None:
+    word = gr.I18n()
+    with gr.Tabs(selected="grid", elem_id="views", overflow_behavior="wrap"):
+        for name in VIEWS:
+            with gr.Tab(word(f"tab_{name}"), id=name) as tab:
+                _part(name, views.show(start) if name == "grid" else None, *(["stage"] if name == "detail" else []))
+                if name == "detail":
+                    gr.Markdown(word("explanation_heading"), elem_id="explanation")
+                    for method in mixviz.METHODS:
+                        gr.Markdown(
+                            views.explanation(method), latex_delimiters=FORMULAS, elem_id=f"about-{method}",
+                            elem_classes="mv-explanation",
+                        )  # fmt: skip
+            _in_browser(tab.select, f"() => {{ mixviz.set({{view: '{name}'}}) }}")
+
+
+def _in_browser(event: Any, script: str, inputs: Any = None, outputs: Any = None, **options: Any) -> Any:
+    """An event that the server never hears of."""
+    return event(None, inputs, outputs, js=script, api_visibility="private", **options)
+
+
+def _wire(page: gr.Blocks, bridge: gr.HTML, controls: list, buttons: dict[str, gr.Button]) -> None:
+    image_a, image_b, name_a, name_b, hold, lam, alpha, seed, detector = controls
+    restored = gr.JSON(visible=False)
+    _in_browser(alpha.input, "(alpha) => { mixviz.set({alpha}) }", alpha)
+    events = [image_a.change, image_b.change, name_a.change, name_b.change, hold.change, lam.change, seed.change]
+    _in_browser(
+        lambda *given, **options: gr.on([*events, detector.change], *given, **options),
+        "(...values) => { mixviz.controls(values) }",
+        controls,
+    )
+    for image, name, letter in ((image_a, name_a, "A"), (image_b, name_b, "B")):
+        _in_browser(image.input, f"(image, name) => mixviz.ownLabel(image, name, '{letter}')", [image, name], name)
+    _in_browser(
+        buttons["swap"].click, "(a, b, c, d) => mixviz.swapped() || [b, a, d, c]",
+        [image_a, image_b, name_a, name_b], [image_a, image_b, name_a, name_b],
     )  # fmt: skip
+    _in_browser(buttons["shuffle"].click, "() => Math.floor(Math.random() * 10000)", None, seed)
+    _in_browser(buttons["copy"].click, "() => { mixviz.copyLink() }")
+    _in_browser(page.load, "(...values) => { mixviz.loaded(values) }", controls)
+    # A state comes from the address, a pair, a step of the lesson or a recipe file: controls first, then the rest.
+    done = bridge.input(
+        handlers.restore, None, [*controls, restored], api_name="restore", api_visibility="undocumented",
+        show_progress="hidden", queue=False,
+    )  # fmt: skip
+    _in_browser(done.then, "(...values) => { mixviz.restored(values) }", [*controls, restored])
 
 
 def launch(**options: Any) -> Any:
@@ -159,5 +207,7 @@ def launch(**options: Any) -> Any:
         "enable_monitoring": False,
         "theme": theme(),
         "css": _asset("style.css"),
+        "head": f"<style>{STILL}</style>",
+        "i18n": i18n(),
     }
     return page.launch(**settings | options)

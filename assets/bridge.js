@@ -1,0 +1,10 @@
+// Where the page's script and the server meet, and the line that says what went wrong.
+root().append(make("p", { class: "mv-message", aria: { role: "status" } }));
+mixviz.labels = props.value.labels;
+mixviz.methods = props.value.methods;
+mixviz.restore = (state) => {
+  mixviz.restoring = true;
+  trigger("input", state);
+};
+if (mixviz.wanted) mixviz.restore(mixviz.wanted);
+mixviz.serve(server);

@@ -1,0 +1,228 @@
+// What all parts of the page share: the state, the texts, the question to the server, and how to draw plain data.
+// Text reaches the page through textContent only, pictures through blob URLs: a data URI in a style is decoded again
+// for every tile. Each part runs this first; the first one to do so makes `mixviz`.
+const mixviz = (window.mixviz ??= ((texts) => {
+  const t = (key, values = {}) =>
+    Object.entries(values).reduce((text, [name, value]) => text.replaceAll(`{${name}}`, value), texts[key] ?? key);
+  const percent = (x) => `${Math.round(100 * x)}\u00a0%`;
+  const state = { view: "grid", method: "cutmix", parameters: {}, alpha: null, box: null, mask: null, over: "lam", methods: ["mixup", "cutmix", "saliencymix"] };
+  const views = {};
+  let server = null, working = false, again = false, stillFor = "", stripFor = "", waiting = new URLSearchParams(location.search).has("view"), last = null, notice = "";
+
+  const drawn = () => [state.a, state.b, state.detector].join("|");
+
+  async function ask() {
+    if (!("a" in state)) return; // the controls have not spoken yet
+    again = true;
+    if (!server || working || waiting) return;
+    working = true;
+    try {
+      while (again) await once();
+    } finally {
+      working = false;
+    }
+  }
+
+  async function once() {
+    await null; // what is set together is asked together
+    again = false;
+    if (!state.a || !state.b) return deliver({ message: t("missing") });
+    const key = drawn(), pair = `${state.a}|${state.b}`;
+    const answer = await question("look", { ...state, still: stillFor !== key, strip: api.strip && stripFor !== pair });
+    if (answer.still) stillFor = key;
+    if (answer.lenses) stripFor = pair;
+    // An answer about other pictures than those now chosen would only flicker.
+    if (!again || key === drawn()) deliver(answer);
+  }
+
+  // Out of reach, the server's functions reject or answer nothing.
+  async function question(name, asked) {
+    const answer = await server[name](asked).catch(() => null);
+    return answer && typeof answer === "object" ? answer : { message: t("failed") };
+  }
+
+  function say(message) {
+    const line = document.querySelector(".mv-message");
+    if (line) line.textContent = message || "";
+  }
+
+  function deliver(answer) {
+    say(answer.message ?? notice);
+    document.querySelector("#views")?.classList.toggle("mv-waiting", !!answer.message);
+    if (!answer.view) return;
+    last = answer;
+    if (answer.link) link(answer.link);
+    views[answer.view]?.(answer);
+  }
+
+  // The address follows a little later: browsers refuse a page that rewrites it at every move of a slider.
+  let query = new URLSearchParams(location.search), writing = 0;
+  function address(change) {
+    query = change(query);
+    writing ||= setTimeout(() => {
+      writing = 0;
+      try {
+        history.replaceState(history.state, "", `${location.pathname}?${query}`);
+      } catch {
+        address((same) => same);
+      }
+    }, 200);
+  }
+  // What the visitor pinned, the lesson and the look of the page stay; the rest is the server's own words.
+  const link = (text) => address((now) => {
+    const kept = new URLSearchParams(text);
+    for (const name of ["__theme", "pin", "lesson"]) if (now.has(name)) kept.set(name, now.get(name));
+    return kept;
+  });
+  const note = (name, value) => address((now) => {
+    value ? now.set(name, value) : now.delete(name);
+    return now;
+  });
+
+  const snapshot = ([a, b, name_a, name_b, hold, lam, , seed, detector]) =>
+    ({ a: a?.path, b: b?.path, name_a, name_b, lam: hold ? lam : null, seed, detector });
+
+  const api = {
+    t, percent, state, say, note,
+    views: (name, draw) => {
+      views[name] = draw;
+      if (last?.view === name) draw(last);
+      else if (state.view === name) ask();
+    },
+    idle: () => !working && !again && !api.restoring && !writing,
+    serve: (functions) => { server = functions; if (again) ask(); },
+    first: (answer) => { if (!waiting) deliver(answer); },
+    set: (changes) => { notice = ""; Object.assign(state, changes); document.body.dataset.view = state.view; ask(); },
+    // A control was moved. What was changed by hand belongs to the mixture that it was changed in.
+    controls: (values) => {
+      const now = snapshot(values);
+      const moved = ["a", "b", "lam", "seed", "detector"].some((key) => key in state && state[key] !== now[key]);
+      if (moved && !api.restoring) Object.assign(state, { box: null, mask: null });
+      const changed = Object.keys(now).some((key) => state[key] !== now[key]);
+      Object.assign(state, now);
+      if (changed && !api.restoring) notice = "";
+      if (changed) ask();
+    },
+    restore: (wanted) => { api.wanted = wanted; }, // until the bridge stands
+    // What the controls say at first has been drawn already, unless the address asks for something else.
+    loaded: (values) => {
+      if (waiting) return api.restore(Object.fromEntries(new URLSearchParams(location.search)));
+      if ("a" in state) return;
+      Object.assign(state, snapshot(values));
+      if (last?.still) stillFor = drawn();
+      else ask();
+    },
+    restored: (values) => {
+      const { message, view, any, ...rest } = values.at(-1) ?? {};
+      api.controls(values);
+      api.restoring = waiting = false;
+      if (any) Object.assign(state, { box: null, mask: null, ...("method" in rest ? { parameters: {} } : {}) }, rest);
+      if (view) api.open(view);
+      ask();
+      notice = message ?? "";
+    },
+    open: (view, changes = {}) => {
+      const other = "method" in changes && changes.method !== state.method;
+      Object.assign(state, other ? { parameters: {}, box: null, mask: null } : {}, changes);
+      const tabs = document.querySelectorAll("#views [role=tab]");
+      const index = ["grid", "detail", "draws", "sweep"].indexOf(view);
+      if (state.view !== view) tabs[index]?.click();
+      api.set({ view });
+    },
+    ownLabel: (image, name, letter) => (api.labels?.includes(name) && image?.path && !image.path.includes("/assets/photos/") ? letter : name),
+    swapped: () => { Object.assign(state, { box: null, mask: null }); },
+    pin: () => {},
+    copyLink: async () => {
+      const address = `${location.origin}${location.pathname}?${query}`;
+      try {
+        await navigator.clipboard.writeText(address);
+        say(t(query.has("a") && query.has("b") ? "copied" : "copy_own"));
+      } catch {
+        say(address);
+      }
+    },
+    take: async (kind) => {
+      const parcel = await question("take", { ...state, take: kind, language: document.documentElement.lang.slice(0, 2) });
+      if (parcel.message) return say(parcel.message);
+      const link = document.createElement("a");
+      Object.assign(link, { href: await blobUrl(parcel.data), download: parcel.name });
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+    },
+  };
+
+  async function blobUrl(dataUri) {
+    const [head, body] = [dataUri.slice(5, dataUri.indexOf(";")), dataUri.slice(dataUri.indexOf(",") + 1)];
+    const bytes = Uint8Array.from(atob(body), (c) => c.charCodeAt(0));
+    return URL.createObjectURL(new Blob([bytes], { type: head }));
+  }
+
+  // A sheet of tiles: opened and decoded before it is shown, the one before it let go afterwards.
+  class Sheet {
+    async open(dataUri) {
+      const url = await blobUrl(dataUri);
+      const image = new Image();
+      image.src = url;
+      await image.decode();
+      return url;
+    }
+    take(url) {
+      if (this.url) URL.revokeObjectURL(this.url);
+      this.url = url;
+    }
+  }
+  return Object.assign(api, { Sheet });
+})(JSON.parse(props.label)));
+
+const { t, percent } = mixviz;
+const root = () => element.querySelector(".mv-part");
+
+function make(tag, options = {}, ...children) {
+  const { class: name, data = {}, on = {}, aria = {}, ...rest } = options;
+  const node = Object.assign(document.createElement(tag), rest);
+  if (name) node.className = name;
+  Object.assign(node.dataset, data);
+  for (const [key, value] of Object.entries(aria)) key === "role" ? node.setAttribute("role", value) : node.setAttribute(`aria-${key}`, value);
+  for (const [event, run] of Object.entries(on)) node.addEventListener(event, run);
+  node.append(...children);
+  return node;
+}
+
+function place(tile, url, index, columns, rows = 1) {
+  const at = (i, n) => (n > 1 ? (100 * i) / (n - 1) : 0);
+  tile.style.backgroundImage = `url(${url})`;
+  tile.style.backgroundSize = `${100 * columns}% ${100 * rows}%`;
+  tile.style.backgroundPosition = `${at(index % columns, columns)}% ${at(Math.floor(index / columns), rows)}%`;
+}
+
+function outline(box, edges) {
+  box.hidden = !edges;
+  if (!edges) return;
+  const [top, left, bottom, right] = edges.map((edge) => 100 * edge);
+  Object.assign(box.style, { top: `${top}%`, left: `${left}%`, height: `${bottom - top}%`, width: `${right - left}%` });
+}
+
+function ring(node, peak) {
+  node.hidden = !peak;
+  if (peak) Object.assign(node.style, { top: `${100 * peak[0]}%`, left: `${100 * peak[1]}%` });
+}
+
+// A part of the bar carries its name where there is room for it, else a letter.
+function fitting(name, letter, share, letters) {
+  return [`${name} ${percent(share)}`, `${letter} ${percent(share)}`, ""].find((text) => text.length <= letters * share);
+}
+
+function labelBar(letters = 34) {
+  const parts = [make("span", { class: "mv-a" }), make("span", { class: "mv-b" })];
+  const node = make("div", { class: "mv-bar", aria: { role: "img" } }, ...parts);
+  const update = (names, share) => {
+    node.setAttribute("aria-label", t("label_says", { a: `${percent(share[0])} ${names[0]}`, b: `${percent(share[1])} ${names[1]}` }));
+    parts.forEach((part, i) => {
+      part.style.flexGrow = share[i];
+      part.textContent = fitting(names[i], "AB"[i], share[i], letters);
+    });
+  };
+  return { node, update };
+}
+
+const sentence = (told) => t(told.key, told.values);

@@ -1,0 +1,187 @@
+// One method: what it did, step by step, with every number, and tools to change it and take it away.
+const sheet = new mixviz.Sheet();
+const section = (key, ...children) => make("section", { class: "mv-panel" }, make("h3", { textContent: t(key) }), ...children);
+const button = (key, run, name = "mv-button") => make("button", { type: "button", class: name, textContent: t(key), on: { click: run } });
+let shown = null, opened = new Set(["label_area", "label_lam", "label_saliency", "label_own"]), turn = 0;
+
+// What the method is
+const choose = make("select", { id: "mv-method", on: { change: () => mixviz.open("detail", { method: choose.value }) } });
+const title = make("h2"), paper = make("p", { class: "mv-small" }), told = make("p", { class: "mv-told" }), lead = make("p", { class: "mv-note" });
+const bar = labelBar(60);
+
+// The large picture and its tools
+const stage = stageOf((box) => mixviz.set({ box, mask: null }), (mask) => mixviz.set({ mask, box: null }));
+const hint = make("p", { class: "mv-small" });
+const tools = make("div", { class: "mv-chips", aria: { role: "group", label: t("by_hand") } });
+const toolButtons = Object.fromEntries([["look", "before_after"], ["box", "tool_box"], ["paint", "tool_paint"]].map(([name, key]) => {
+  const node = button(key, () => useTool(name), "mv-chip");
+  tools.append(node);
+  return [name, node];
+}));
+const undo = button("undo", () => mixviz.set({ box: null, mask: null }));
+const sides = make("p", { class: "mv-sides" }, make("span", { textContent: t("mixture") }), stage.cut, make("span", { textContent: "A" }));
+
+function useTool(name) {
+  for (const [tool, node] of Object.entries(toolButtons)) node.setAttribute("aria-pressed", String(tool === name));
+  sides.hidden = name !== "look";
+  hint.textContent = name === "box" ? t("move") : name === "paint" ? t(shown?.card.pair ? "paint" : "paint_hole") : "";
+  stage.show(name);
+}
+
+// The steps, at the learner's own pace
+const player = { at: 0, timer: null };
+const pictures = make("div", { class: "mv-step-pictures" }), stepText = make("p", { aria: { live: "polite" } });
+const stepNumber = make("p", { class: "mv-big" }), stepCount = make("p", { class: "mv-small" });
+const play = button("play", () => (player.timer ? halt() : start()));
+const pace = make("select", { id: "mv-pace" }, ...[["slow", 6000], ["normal", 3500], ["fast", 1500]].map(([key, value]) => make("option", { value, textContent: t(key), selected: key === "normal" })));
+function halt() {
+  clearTimeout(player.timer);
+  player.timer = null;
+  play.textContent = t("play");
+}
+function start() {
+  if (player.at >= shown.steps.length - 1) go(0, false);
+  play.textContent = t("pause");
+  const tick = () => {
+    if (player.at >= shown.steps.length - 1) return halt();
+    go(player.at + 1, false);
+    player.timer = setTimeout(tick, Number(pace.value));
+  };
+  player.timer = setTimeout(tick, Number(pace.value));
+}
+function go(at, stop = true) {
+  if (stop) halt();
+  player.at = Math.min(Math.max(at, 0), shown.steps.length - 1);
+  const step = shown.steps[player.at];
+  pictures.replaceChildren(...step.pictures.map((name) => {
+    const box = make("div", { class: "mv-box" }), mark = make("i", { class: "mv-ring" });
+    const tile = make("div", { class: "mv-tile", aria: { role: "img", label: t(`tile.${name}`) } }, box, mark);
+    place(tile, sheet.url, shown.tiles.indexOf(name), shown.tiles.length);
+    outline(box, step.box);
+    ring(mark, step.peak);
+    return make("figure", {}, tile, make("figcaption", { textContent: t(`tile.${name}`) }));
+  }));
+  stepText.textContent = t(`step.${step.key}`, { lens: shown.lens });
+  stepNumber.textContent = step.number;
+  stepCount.textContent = t("step_of", { i: player.at + 1, n: shown.steps.length });
+}
+
+// Numbers with their sums, parameters from the fields, code, and things to take
+const lines = make("div", { class: "mv-lines" }), controls = make("div", { class: "mv-controls" });
+const code = make("code"), copied = make("span", { class: "mv-small", aria: { role: "status" } });
+const copyCode = button("copy_code", async () => {
+  await navigator.clipboard.writeText(code.textContent).catch(() => {});
+  copied.textContent = t("code_copied");
+  setTimeout(() => (copied.textContent = ""), 2000);
+});
+const file = make("input", { type: "file", accept: ".json,application/json", id: "mv-recipe", on: { change: async () => {
+  if (file.files[0]) mixviz.restore({ recipe: file.files[0].size > 1e5 ? "" : await file.files[0].text() });
+  file.value = "";
+} } });
+const taking = ["png", "zip", "svg", "pdf", "gif", "json"].map((kind) => button(`take.${kind}`, () => mixviz.take(kind)));
+const strip = make("div", { class: "mv-strip" });
+
+root().append(
+  make("div", { class: "mv-head" }, make("label", { htmlFor: "mv-method", textContent: t("method") }), choose),
+  make("div", { class: "mv-two" },
+    make("div", { class: "mv-stage" }, tools, stage.tile, sides, hint, undo),
+    make("div", { class: "mv-about" }, title, paper, lead, bar.node, told, section("numbers", make("p", { class: "mv-small", textContent: t("numbers_why") }), lines)),
+  ),
+  section("steps",
+    make("div", { class: "mv-player" }, pictures, make("div", {}, stepCount, stepText, stepNumber,
+      make("div", { class: "mv-chips" }, button("previous", () => go(player.at - 1)), play, button("next", () => go(player.at + 1)), make("label", { htmlFor: "mv-pace", textContent: t("pace") }), pace))),
+  ),
+  strip,
+  make("div", { class: "mv-two" },
+    section("parameters", controls),
+    make("div", {},
+      section("code", make("pre", { tabIndex: 0 }, code), make("div", { class: "mv-chips" }, copyCode, copied)),
+      section("take", make("div", { class: "mv-chips" }, ...taking), make("p", { class: "mv-load" }, make("label", { htmlFor: "mv-recipe", textContent: t("load") }), file)),
+    ),
+  ),
+);
+
+function drawLines(value) {
+  lines.replaceChildren(...value.lines.map((line) => {
+    const text = line.sum ? `${line.sum} = ${line.value.toFixed(4)}` : t("sum.none");
+    const node = make("details", { open: opened.has(line.key), data: { line: line.key } },
+      make("summary", {}, make("span", { textContent: t(`line.${line.key}`) }), make("b", { textContent: line.value.toFixed(3) })), make("p", { textContent: text }));
+    node.addEventListener("toggle", () => (node.open ? opened.add(line.key) : opened.delete(line.key)));
+    return node;
+  }));
+}
+
+// A control that is in hand stays as it is: it is what the answer answers to.
+function drawControls(value) {
+  const key = JSON.stringify([value.card.name, value.held]);
+  if (controls.dataset.key !== key) {
+    controls.dataset.key = key;
+    controls.replaceChildren(...value.parameters.map((about) => control(about, value)));
+    if (!value.parameters.length) controls.append(make("p", { textContent: t("no_parameters") }));
+    else controls.append(button("reset", () => { controls.dataset.key = ""; mixviz.set({ parameters: {}, box: null, mask: null }); }));
+  }
+  for (const about of value.parameters) {
+    const node = controls.querySelector(`[name="${about.name}"]`);
+    if (document.activeElement !== node) about.kind === "bool" ? (node.checked = about.value) : (node.value = about.value);
+    const output = controls.querySelector(`output[for="${node.id}"]`);
+    if (output) output.textContent = Number(about.value).toLocaleString("en", { maximumFractionDigits: 3 });
+  }
+}
+
+function control(about, value) {
+  const id = `mv-p-${about.name}`, number = about.kind === "int" || about.kind === "float";
+  const read = (node) => (number ? Number(node.value) : about.kind === "bool" ? node.checked : node.value);
+  const set = (event) => mixviz.set({ parameters: { ...mixviz.state.parameters, [about.name]: read(event.target) }, box: null, mask: null });
+  const input = number
+    ? make("input", { type: "range", min: about.low, max: about.high, step: about.kind === "int" ? 1 : about.high > 2 ? 0.05 : 0.01, on: { input: set } })
+    : about.kind === "bool"
+      ? make("input", { type: "checkbox", on: { change: set } })
+      : make("select", { on: { change: set } }, ...about.choices.map((choice) => make("option", { value: choice, textContent: choice })));
+  Object.assign(input, { id, name: about.name });
+  const info = make("small", { id: `${id}-info`, textContent: about.text + (about.name === "alpha" && value.held ? `. ${t("alpha_held")}` : "") });
+  input.setAttribute("aria-describedby", info.id);
+  const output = number ? make("output", { htmlFor: id }) : "";
+  return make("div", { class: "mv-control" }, make("label", { htmlFor: id }, make("code", { textContent: about.name }), output), input, info);
+}
+
+function drawHead(value) {
+  const { card } = value;
+  if (!choose.options.length) {
+    const families = Object.groupBy ? Object.groupBy(Object.entries(mixviz.methods), ([, [, family]]) => family) : { all: Object.entries(mixviz.methods) };
+    for (const [family, entries] of Object.entries(families)) {
+      choose.append(make("optgroup", { label: t(`family.${family}`) }, ...entries.map(([name, [text]]) => make("option", { value: name, textContent: text }))));
+    }
+  }
+  choose.value = card.name;
+  title.textContent = card.title;
+  paper.replaceChildren(card.url ? make("a", { href: card.url, target: "_blank", rel: "noopener noreferrer", textContent: card.citation }) : card.citation);
+  lead.textContent = card.asks ? t("asks", { lens: value.lens }) : "";
+  bar.update(value.names, card.share);
+  told.textContent = `${sentence(card.sentence)} ${t(`judge.${value.judge}`)}`;
+  for (const node of document.querySelectorAll("[id^=about-]")) node.classList.toggle("mv-current", node.id === `about-${card.name}`);
+}
+
+mixviz.views("detail", async (value) => {
+  const mine = ++turn, url = await sheet.open(value.sheet);
+  if (mine !== turn) return URL.revokeObjectURL(url);
+  const other = shown?.card.name !== value.card.name, before = sheet.url;
+  shown = value;
+  sheet.url = url;
+  drawHead(value);
+  stage.update(value, url);
+  toolButtons.box.disabled = !value.can_move;
+  toolButtons.paint.disabled = !value.can_paint;
+  undo.hidden = !value.edited;
+  if (other) useTool("look");
+  drawLines(value);
+  drawControls(value);
+  code.textContent = value.code;
+  strip.replaceChildren(...value.tiles.map((name, i) => {
+    const tile = make("div", { class: "mv-tile", aria: { role: "img", label: t(`tile.${name}`) } });
+    place(tile, url, i, value.tiles.length);
+    return make("figure", {}, tile, make("figcaption", { textContent: t(`tile.${name}`) }));
+  }));
+  go(other ? 0 : player.at, other);
+  if (before) URL.revokeObjectURL(before);
+  root().dataset.shown = String(mine);
+});

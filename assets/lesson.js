@@ -1,0 +1,42 @@
+// The guided lesson: each step puts the real page into a state and asks one question that looking answers.
+const panel = make("section", { class: "mv-lesson", hidden: true, aria: { label: t("lesson_title") } });
+const begin = make("button", { type: "button", class: "mv-button", textContent: t("lesson"), on: { click: () => show(0) } });
+root().append(begin, panel);
+
+function leave() {
+  panel.hidden = true;
+  begin.hidden = false;
+  mixviz.note("lesson", null);
+  begin.focus();
+}
+
+function show(at, restore = true) {
+  const step = props.value[at], key = `lesson.${step.id}`, last = at === props.value.length - 1;
+  const verdict = make("p", { class: "mv-verdict", aria: { role: "status" } });
+  const answers = Array.from({ length: step.answers }, (_, i) => make("button", {
+    type: "button", class: "mv-chip mv-answer", textContent: t(`${key}.answer${i + 1}`),
+    on: { click: ({ target }) => {
+      const right = i + 1 === step.right;
+      target.dataset.right = String(right);
+      verdict.textContent = right ? `${t("lesson_right", { value: step.value })} ${last ? t("lesson_done") : ""}` : t("lesson_wrong");
+    } },
+  }));
+  const heading = make("h2", { tabIndex: -1, textContent: t(`${key}.title`) });
+  const go = (text, to, disabled) => make("button", { type: "button", class: "mv-button", textContent: t(text), disabled, on: { click: () => (to === null ? leave() : show(to)) } });
+  panel.replaceChildren(
+    make("p", { class: "mv-small", textContent: `${t("lesson_title")} · ${t("lesson_step", { i: at + 1, n: props.value.length })}` }),
+    heading, make("p", { textContent: t(`${key}.text`) }),
+    make("fieldset", {}, make("legend", { textContent: t(`${key}.question`) }), make("div", { class: "mv-chips" }, ...answers)), verdict,
+    make("div", { class: "mv-chips" }, go("lesson_back", at - 1, at === 0), go("lesson_next", at + 1, last), go("lesson_end", null, false)),
+  );
+  panel.hidden = false;
+  begin.hidden = true;
+  mixviz.note("lesson", at + 1);
+  if (!restore) return;
+  mixviz.pin(step.pin);
+  mixviz.restore(step.state);
+  heading.focus();
+}
+
+const asked = Number(new URLSearchParams(location.search).get("lesson"));
+if (asked >= 1 && asked <= props.value.length) show(asked - 1, false);

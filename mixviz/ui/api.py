@@ -1,0 +1,164 @@
+"""The named endpoints: what the page does, for programs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import gradio as gr
+import torch
+
+import mixviz
+from mixviz import arithmetic, describe, paint, pictures
+from mixviz.catalogue import lookup
+from mixviz.story import steps, tell
+from mixviz.ui import lenses
+from mixviz.ui.handlers import BusyError, checked_path, turn
+from mixviz.ui.request import Request, is_number
+from mixviz.words import say
+
+try:
+    from spaces import GPU as on_gpu  # a hosted Space lends its GPU per call
+except ImportError:
+
+    def on_gpu(function: Any) -> Any:
+        """Elsewhere the function uses the device that there is."""
+        return function
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """A caller's mistake as an error with its reason; the program's own stay inside."""
+    try:
+        with turn():
+            yield
+    except (ValueError, TypeError, ImportError, BusyError) as error:
+        raise gr.Error(str(error), print_exception=False) from None
+
+
+def _checked_side(side: Any) -> int:
+    if not (is_number(side) and side == int(side) and 32 <= side <= 1024):
+        raise ValueError("The side should be a whole number from 32 to 1024.")
+    return int(side)
+
+
+@on_gpu
+def mix(
+    a: str,
+    b: str,
+    method: str = "cutmix",
+    lam: float | None = None,
+    seed: int = 0,
+    side: int = 512,
+    detector: str = "fine_grained",
+    parameters: dict | None = None,
+) -> dict:
+    """Mix two pictures by one method: {picture: the mixture as a PNG data URI, recipe: its numbers}.
+
+    Args:
+        a: Picture A, the one that is augmented: the path that an upload returned, or a bundled photograph's name.
+        b: Picture B, its partner.
+        method: A method's name, as `python -m mixviz methods` lists them.
+        lam: λ, A's share, 0 to 1; null draws it.
+        seed: Seed of everything that is drawn.
+        side: Side of the square picture in pixels, 32 to 1024.
+        detector: Saliency detector, for methods that look.
+        parameters: The method's own parameters, by name.
+    """
+    with _said():
+        request, side = _request(a, b, method, lam, seed, detector, parameters), _checked_side(side)
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        pair = [pictures.tile(path, side) for path in (request.a, request.b)]
+        chosen, network = request.chosen(method, request.parameters), lenses.network(detector)
+        network = network and copy.deepcopy(network).to(device)
+        mixed, recipe, batch = describe.mix_two(*pair, chosen, int(seed), lam, device, network)
+        truth = recipe.truth(batch.saliency(lenses.detector(detector)))
+        return {"picture": paint.data_uri(mixed, "PNG"), "recipe": describe.recipe_json(recipe, truth)}
+
+
+def saliency(picture: str, detector: str = "fine_grained", side: int = 224) -> dict:
+    """Where a detector looks: {heat: the picture under its map as a PNG data URI, map: grey PNG, peak: [row, column]}.
+
+    Args:
+        picture: The path that an upload returned, or a bundled photograph's name.
+        detector: A detector's name, as the page offers them.
+        side: Side of the square picture in pixels, 32 to 1024.
+    """
+    with _said():
+        side = _checked_side(side)
+        path = _path(picture)
+        lookup(lenses.titles(), detector)
+        maps = lenses.maps(path, path, side, detector)[0].numpy()
+        return {
+            "heat": paint.data_uri(paint.overlay(pictures.tile(path, side), maps), "PNG"),
+            "map": paint.data_uri((maps * 255).round().astype("uint8"), "PNG"),
+            "peak": list(map(int, divmod(maps.argmax(), side))),
+            "mean": float(maps.mean()),
+        }
+
+
+def detail(
+    a: str,
+    b: str,
+    method: str = "cutmix",
+    lam: float | None = None,
+    seed: int = 0,
+    detector: str = "fine_grained",
+    parameters: dict | None = None,
+) -> dict:
+    """Everything that the page says of one method: its sentence, steps, every number with its sum, and the recipe.
+
+    Args:
+        a: Picture A, the one that is augmented: the path that an upload returned, or a bundled photograph's name.
+        b: Picture B, its partner.
+        method: A method's name, as `python -m mixviz methods` lists them.
+        lam: λ, A's share, 0 to 1; null draws it.
+        seed: Seed of everything that is drawn.
+        detector: Saliency detector, for methods that look.
+        parameters: The method's own parameters, by name.
+    """
+    from mixviz.ui.views import SIDE, code
+
+    with _said():
+        request = _request(a, b, method, lam, seed, detector, parameters)
+        paths = request.a, request.b
+        told = tell(
+            lenses.pair(*paths, SIDE),
+            request.chosen(method, request.parameters),
+            int(seed),
+            lam,
+            maps=lenses.maps(*paths, SIDE, detector),
+            names=(request.name_a, request.name_b),
+            objects=lenses.objects(*paths, SIDE),
+        )
+        words = {"lens": lenses.titles()[detector]}
+        return {
+            "sentence": told.text(),
+            "judge": told.judge,
+            "steps": [{"text": say(f"step.{step.key}", **words), "number": step.number} for step in steps(told)],
+            "numbers": [
+                {"name": say(f"line.{line.key}"), "sum": line.sum, "value": line.value}
+                for line in arithmetic.lines(told)
+            ],
+            "recipe": describe.recipe_json(told.recipe, told.truth),
+            "python": code(request, told),
+        }
+
+
+def methods() -> list:
+    """Every method: its card, parameters with their ranges, and teaching text."""
+    return describe.catalogue_json()
+
+
+def _path(name: Any) -> str:
+    bundled = isinstance(name, str) and name in pictures.photographs()
+    return checked_path(pictures.photograph_path(name) if bundled else name)
+
+
+def _request(a: str, b: str, method: str, lam: float | None, seed: int, detector: str, parameters: Any) -> Request:
+    lookup(mixviz.METHODS, method)
+    paths = {key: _path(name) for key, name in (("a", a), ("b", b))}
+    names = {f"name_{key}": entry["label"] for key, path in paths.items() if (entry := pictures.photograph_of(path))}
+    return Request(**paths, **names, lam=lam, seed=seed, detector=detector, method=method, parameters=parameters or {})

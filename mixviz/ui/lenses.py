@@ -1,0 +1,99 @@
+"""The saliency detectors that the page offers: the catalogue's, and two that teach something."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import mixviz
+from mixviz import pictures
+from mixviz.method import Saliency
+
+
+@dataclass(frozen=True)
+class Lens:
+    """A detector as the page offers it: its title, how Python makes it, and a remark."""
+
+    title: str
+    saliency: Saliency
+    code: str
+    note: str = ""
+
+
+@functools.cache
+def _lenses() -> dict[str, Lens]:
+    found = {}
+    for name, cls in mixviz.SALIENCY.items():
+        if cls.needs_network:
+            found[name] = Lens(f"{cls.card.title} of an untrained network", cls(), f'"{name}"', "lens.untrained")
+        else:
+            found[name] = Lens(cls.card.title, cls(), f'"{name}"')
+    released = mixviz.SALIENCY["opencv_fine_grained"](float_bytes=True, channel_order="bgr")
+    code = 'mixviz.SALIENCY["opencv_fine_grained"](float_bytes=True, channel_order="bgr")'
+    found["released"] = Lens("As the released SaliencyMix code saw it", released, code, "lens.released")
+    return found
+
+
+def titles() -> dict[str, str]:
+    """Name -> title of everything on offer."""
+    return {name: lens.title for name, lens in _lenses().items()}
+
+
+def lens(name: str) -> Lens:
+    """The lens of a known name."""
+    return _lenses()[name]
+
+
+def detector(name: str) -> Saliency:
+    """The detector of a known name."""
+    return _lenses()[name].saliency
+
+
+def network(name: str) -> torch.nn.Module | None:
+    """The network that a detector asks, or None."""
+    return untrained() if detector(name).needs_network else None
+
+
+@functools.cache
+def untrained() -> torch.nn.Module:
+    """A ResNet-18 as ``torch.manual_seed(0)`` makes it: no trained one comes with the project."""
+    from torchvision.models import resnet18
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return resnet18().eval()
+
+
+@functools.lru_cache(maxsize=64)
+def pair(a: str, b: str, side: int) -> Tensor:
+    """Two pictures (2, 3, side, side) uint8. An upload's path holds its content's hash, and so never changes."""
+    tiles = np.stack([pictures.tile(a, side), pictures.tile(b, side)])
+    return torch.from_numpy(tiles).permute(0, 3, 1, 2).contiguous()
+
+
+@functools.lru_cache(maxsize=96)
+def maps(a: str, b: str, side: int, name: str) -> Tensor:
+    """Their saliency (2, side, side) by a detector: neither λ nor the seed changes it."""
+    return mixviz.saliency(pair(a, b, side), detector(name), network=network(name))
+
+
+@functools.lru_cache(maxsize=64)
+def objects(a: str, b: str, side: int) -> Tensor | None:
+    """(2, side, side) masks of the two objects, or None where one of them is not known."""
+    boxes = object_boxes(a, b, side)
+    if None in boxes:
+        return None
+    masks = torch.zeros(2, side, side)
+    for mask, (top, left, bottom, right) in zip(masks, boxes, strict=True):
+        mask[top:bottom, left:right] = 1
+    return masks
+
+
+def object_boxes(a: str, b: str, side: int) -> list[tuple[int, int, int, int] | None]:
+    """The two objects' boxes (top, left, bottom, right) in pixels, None where one is not known."""
+    entries = [pictures.photograph_of(path) for path in (a, b)]
+    return [entry and pictures.square_box(entry, side) for entry in entries]

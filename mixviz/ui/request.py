@@ -1,0 +1,242 @@
+"""What a visitor asks for: checked whoever sends it, and written into the page's address and back."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from torch import Tensor
+
+import mixviz
+from mixviz import edit, pictures
+from mixviz.catalogue import lookup
+from mixviz.method import Method
+from mixviz.ui import lenses
+
+MAX_SEED = 2**32 - 1
+CELLS = 28  # cells along each side of a painted mask: 8 pixels each at 224
+VIEWS = ("grid", "detail", "draws", "sweep")
+SWEEPS = ("lam", "alpha", "seed")
+MAX_ROWS = 6  # methods of a filmstrip
+
+
+@dataclass(frozen=True)
+class Request:
+    """A state of the page. Whatever reaches it may have been made up.
+
+    ``a`` and ``b`` are paths that :func:`mixviz.ui.handlers.checked_path` has let through; ``lam`` None draws λ,
+    ``alpha`` None leaves each method its own; ``box`` (top, left, bottom, right) in shares of the sides and ``mask``
+    (CELLS strings of CELLS digits, 1 keeps A) are changes by hand.
+
+    Raises:
+        ValueError: a value that cannot be used, in words for the visitor.
+    """
+
+    a: str
+    b: str
+    name_a: str = "A"
+    name_b: str = "B"
+    lam: float | None = 0.6
+    alpha: float | None = None
+    seed: int = 0
+    detector: str = "fine_grained"
+    view: str = "grid"
+    method: str = "cutmix"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    box: tuple[float, float, float, float] | None = None
+    mask: tuple[str, ...] | None = None
+    over: str = "lam"
+    methods: tuple[str, ...] = ("mixup", "cutmix", "saliencymix")
+    still: bool = True
+    strip: bool = False
+
+    def __post_init__(self) -> None:
+        if self.lam is not None and not (is_number(self.lam) and 0 <= self.lam <= 1):
+            raise ValueError("λ is image A's share: a number between 0 and 1.")
+        if self.alpha is not None and not (is_number(self.alpha) and 0.05 <= self.alpha <= 8):
+            raise ValueError("α should be a number from 0.05 to 8.")
+        if not (is_number(self.seed) and self.seed == int(self.seed) and 0 <= self.seed <= MAX_SEED):
+            raise ValueError(f"The seed should be a whole number from 0 to {MAX_SEED}.")
+        _one_of("saliency detector", self.detector, lenses.titles())
+        _one_of("view", self.view, VIEWS)
+        _one_of("sweep", self.over, SWEEPS)
+        if not isinstance(self.methods, tuple) or not 1 <= len(self.methods) <= MAX_ROWS:
+            raise ValueError(f"Choose one to {MAX_ROWS} methods.")
+        for name in (self.method, *self.methods):
+            lookup(mixviz.METHODS, name)
+        if not isinstance(self.parameters, Mapping) or "detector" in self.parameters:
+            raise ValueError("Parameters are the method's own, by name; the detector is chosen for the whole page.")
+        self.chosen(self.method, self.parameters)
+        if self.box is not None and not _is_box(self.box):
+            raise ValueError("A box is top, left, bottom, right, each as a share of the side, from 0 to 1.")
+        if self.mask is not None and not _is_mask(self.mask):
+            raise ValueError(f"A mask is {CELLS} rows of {CELLS} digits, 1 where A is kept and 0 where it is not.")
+
+    def chosen(self, name: str, parameters: Mapping[str, Any] | None = None) -> Method:
+        """The method with its own parameters, the page's α and the page's detector.
+
+        Raises:
+            ValueError: an unknown name or parameter, or one out of range.
+        """
+        cls = lookup(mixviz.METHODS, name)
+        known, values = cls.parameters(), dict(parameters or {})
+        if self.alpha is not None and "alpha" in known:
+            values.setdefault("alpha", float(self.alpha))
+        if "detector" in known:
+            values["detector"] = lenses.detector(self.detector)
+        unknown = set(values) - set(known)
+        if unknown:
+            raise ValueError(f"{cls.card.title} has no parameter {', '.join(sorted(map(str, unknown)))}.")
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise ValueError(str(error)) from None
+
+    def pixels(self, size: int) -> tuple[int, int, int, int] | None:
+        """The box in whole pixels, at least one each way."""
+        if self.box is None:
+            return None
+        top, left, bottom, right = (round(edge * size) for edge in self.box)
+        top, left = min(top, size - 1), min(left, size - 1)
+        return top, left, max(bottom, top + 1), max(right, left + 1)
+
+    def weights(self, size: int) -> Tensor | None:
+        """The painted mask at a size (size, size), 1 where A is kept."""
+        return None if self.mask is None else edit.mask_from_cells(self.mask, size)
+
+    def query(self) -> str:
+        """What the page's address says of this state: nothing that the visitor handed in, and no picture but ours."""
+        said: dict[str, Any] = {"view": self.view, "method": self.method}
+        for key, path in (("a", self.a), ("b", self.b)):
+            if pictures.photograph_of(path):
+                said[key] = Path(path).stem
+        said["lam"] = "drawn" if self.lam is None else written(self.lam)
+        if self.alpha is not None:
+            said["alpha"] = written(self.alpha)
+        said |= {"seed": int(self.seed), "detector": self.detector}
+        said |= {f"p.{name}": value for name, value in self.parameters.items()}
+        if self.box is not None:
+            said["box"] = ",".join(f"{edge:.4g}" for edge in self.box)
+        if self.view == "sweep":
+            said |= {"over": self.over, "methods": ",".join(self.methods)}
+        return urlencode(said, safe=",.")
+
+
+def of_state(state: Any, checked_path: Any) -> Request:
+    """The request for what the page's script sent.
+
+    Args:
+        checked_path: what lets a picture's path through, or raises.
+
+    Raises:
+        ValueError: anything that is not such a state.
+    """
+    if not isinstance(state, dict):
+        raise ValueError("The page sent no state.")
+    known = {key: state[key] for key in Request.__dataclass_fields__ if state.get(key) is not None}
+    for key in ("a", "b"):
+        known[key] = checked_path(known.get(key))
+    for key, letter in (("name_a", "A"), ("name_b", "B")):
+        known[key] = checked_name(known.get(key), letter)
+    known |= {key: state.get(key) for key in ("lam", "seed") if key in state}  # an emptied field is no default
+    for key in ("box", "mask", "methods"):
+        if isinstance(known.get(key), list):
+            known[key] = tuple(known[key])
+    return Request(**known)
+
+
+def of_query(query: Mapping[str, str]) -> dict[str, Any]:
+    """The state that an address asks for, as far as it is understood: a damaged link opens the page all the same."""
+    state: dict[str, Any] = {}
+    stems = {Path(name).stem: name for name in pictures.photographs()}
+    for key in ("a", "b"):
+        if query.get(key) in stems:
+            state[key] = pictures.photograph_path(stems[query[key]])
+            state[f"name_{key}"] = pictures.photographs()[stems[query[key]]]["label"]
+    for key in ("view", "method", "detector", "over"):
+        if query.get(key):
+            state[key] = query[key]
+    if query.get("lam") == "drawn":
+        state["lam"] = None
+    for key in ("lam", "alpha", "seed"):
+        number = _number(query.get(key))
+        if number is not None:
+            state[key] = int(number) if key == "seed" and number == int(number) else number
+    if query.get("methods"):
+        state["methods"] = query["methods"].split(",")
+    if query.get("box"):
+        edges = [_number(edge) for edge in query["box"].split(",")]
+        state |= {"box": edges} if _is_box(edges) else {}
+    cls = mixviz.METHODS.get(state.get("method", "cutmix"))
+    known = cls.parameters() if cls else {}
+    if "method" in state:
+        state["parameters"] = {}
+    for name in known:
+        if name != "detector" and query.get(f"p.{name}"):
+            with suppress(ValueError):
+                state.setdefault("parameters", {})[name] = cls.parse(name, query[f"p.{name}"])
+    return state
+
+
+def usable(state: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a state can be used, key by key: one bad value does not cost the others."""
+    good: dict[str, Any] = {}
+    order = sorted(state, key=lambda key: key in ("parameters", "alpha"))  # these depend on the method
+    for key in order:
+        if key in ("a", "b", "name_a", "name_b"):
+            good[key] = state[key]
+        elif key in Request.__dataclass_fields__:
+            value = tuple(state[key]) if isinstance(state[key], list) else state[key]
+            others = {name: good[name] for name in good if name not in ("a", "b")}
+            try:
+                Request("", "", **others | {key: value})
+            except (ValueError, TypeError):
+                continue
+            good[key] = value
+    return good
+
+
+def written(number: float) -> str:
+    """The shortest text that reads as this very number."""
+    return repr(float(number)).removesuffix(".0")
+
+
+def checked_name(name: Any, default: str) -> str:
+    """A label as the page shows it: one line, at most 24 characters, never empty."""
+    return " ".join(str(name or "").split())[:24] or default
+
+
+def is_number(value: object) -> bool:
+    """A finite number that a float can hold, and no bool."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _one_of(what: str, value: Any, known: Any) -> None:
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(f"The {what} should be one of {', '.join(known)}.")
+
+
+def _is_box(box: Any) -> bool:
+    if not isinstance(box, tuple | list) or len(box) != 4 or not all(map(is_number, box)):
+        return False
+    top, left, bottom, right = box
+    return 0 <= top < bottom <= 1 and 0 <= left < right <= 1
+
+
+def _is_mask(mask: Any) -> bool:
+    rows = isinstance(mask, tuple) and len(mask) == CELLS
+    return rows and all(isinstance(row, str) and len(row) == CELLS and set(row) <= {"0", "1"} for row in mask)

@@ -1,0 +1,115 @@
+"""For everyone: axe-core on every view, keyboard, both languages, phone and desktop, light and dark."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from mixviz.words import texts
+
+pytestmark = pytest.mark.browser
+VIEWS = {
+    "grid": "?view=grid",
+    "detail": "?view=detail&method=saliencymix",
+    "draws": "?view=draws&method=cutmix",
+    "sweep": "?view=sweep&over=lam",
+}
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    """The source of axe-core, which the package brings along."""
+    package = pytest.importorskip("axe_playwright_python", reason="the package axe-playwright-python is not installed")
+    from importlib import resources
+
+    return resources.files(package).joinpath("axe.min.js").read_text(encoding="utf-8")
+
+
+def violations(page, axe: str) -> list[str]:
+    page.evaluate(axe)
+    found = page.evaluate(
+        "async () => (await axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})).violations"
+    )
+    return [f"{v['id']}: {v['nodes'][0]['html'][:120]} {v['nodes'][0]['failureSummary'][:200]}" for v in found]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_tab, axe, view, scheme):
+    tab = open_tab(f"{VIEWS[view]}&__theme={scheme}", view, color_scheme=scheme)
+    if view == "grid":
+        tab.after(tab.page.get_by_text("Where each detector looks").click)
+        tab.page.locator("[data-method=cutmix] .mv-pin").click()
+    if view == "detail":
+        tab.page.get_by_role("button", name="Move the box").click()
+        tab.page.locator("[data-line=area_a] summary").click()
+    assert violations(tab.page, axe) == []
+    ground = tab.page.evaluate("getComputedStyle(document.querySelector('.mv-card, .mv-panel, body')).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", ground)[:3])) < 300) == (scheme == "dark")
+    for width in (1280, 390):
+        tab.page.set_viewport_size({"width": width, "height": 844})
+        tab.page.wait_for_timeout(200)
+        assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_the_lesson_and_on_a_phone(open_tab, axe, scheme):
+    tab = open_tab(f"?__theme={scheme}", width=390, color_scheme=scheme)
+    tab.page.get_by_role("button", name="Take the lesson").click()
+    for answer in tab.page.locator(".mv-answer").all():
+        answer.click()
+    tab.page.wait_for_function("mixviz.idle()")
+    assert violations(tab.page, axe) == []
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_on_a_phone_the_first_card_is_in_sight(open_tab):
+    tab = open_tab(width=390)
+    tab.page.wait_for_function("document.querySelector('.sidebar').getBoundingClientRect().right <= 0")
+    assert tab.page.evaluate("document.querySelector('.mv-card').getBoundingClientRect().top") < 600
+
+
+def test_the_page_speaks_korean(open_tab):
+    korean = texts()["ko"]
+    tab = open_tab("?view=grid&lam=0.6", locale="ko-KR")
+    assert tab.page.get_by_role("tab", name=korean["tab_detail"]).is_visible()
+    assert tab.page.get_by_label(korean["seed"], exact=True).is_visible()
+    assert tab.page.get_by_role("button", name=korean["lesson"]).is_visible()
+    told = tab.page.locator("[data-method=samplepairing] .mv-truth").inner_text()
+    assert re.search("[가-힣]", told)
+    shown = tab.page.locator("#cards, #grid, #lesson, #dock").all_inner_texts()
+    english = texts()["en"]
+    for key in ("open", "mixture", "areas", "shuffle", "copy", "lesson", "objects", "lenses"):
+        assert not any(re.search(rf"(^|\n){re.escape(english[key])}($|\n)", text) for text in shown), key
+
+
+def test_the_keyboard_reaches_and_works_everything(open_tab):
+    tab = open_tab("?view=detail&method=cutmix", "detail")
+    tab.page.locator("#views [role=tab]").nth(1).focus()
+    reached = []
+    for _ in range(60):
+        tab.page.keyboard.press("Tab")
+        reached.append(tab.page.evaluate("document.activeElement.id || document.activeElement.className"))
+    for part in ("mv-method", "mv-chip", "mv-button", "mv-p-alpha", "mv-recipe", "mv-pace"):
+        assert any(part in name for name in reached), (part, reached)
+    assert tab.page.evaluate("document.activeElement !== document.body")
+
+
+def test_where_the_keyboard_is_can_be_seen(tab):
+    tab.page.get_by_role("searchbox", name="Find a method").focus()
+    tab.page.keyboard.press("Tab")
+    style = tab.page.evaluate(
+        "(({outlineStyle, outlineWidth}) => [outlineStyle, outlineWidth])(getComputedStyle(document.activeElement))"
+    )
+    assert style == ["solid", "2px"]
+
+
+def test_reduced_motion_is_respected(open_tab):
+    tab = open_tab(reduced_motion="reduce")
+    moving = tab.page.evaluate(
+        "[...document.querySelectorAll('*')].filter((node) => getComputedStyle(node).animationName !== 'none' || "
+        "getComputedStyle(node).transitionDuration.split(',').some((time) => parseFloat(time) > 0) && "
+        "getComputedStyle(node).transitionProperty !== 'none').map((node) => node.outerHTML.slice(0, 120))"
+    )
+    assert moving == []

@@ -1,0 +1,388 @@
+"""The state of the page: written into its address and back, and checked whoever sends it."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import math
+import re
+from urllib.parse import parse_qsl
+
+import numpy as np
+import pytest
+import torch
+
+import mixviz
+from mixviz import pictures, words
+from mixviz.ui import lenses
+from mixviz.ui.request import (
+    CELLS,
+    MAX_ROWS,
+    MAX_SEED,
+    SWEEPS,
+    VIEWS,
+    Request,
+    checked_name,
+    is_number,
+    of_query,
+    of_state,
+    usable,
+    written,
+)
+
+NAMES = list(pictures.photographs())
+METHODS = list(mixviz.METHODS)
+MASK = ("1" * CELLS, *["01" * (CELLS // 2)] * (CELLS - 1))
+HUGE = 10**400  # a whole number that no float holds
+
+
+def photograph(name: str, letter: str) -> dict[str, str]:
+    return {letter: pictures.photograph_path(name), f"name_{letter}": pictures.photographs()[name]["label"]}
+
+
+def value_from(about: dict, rng: np.random.Generator):
+    """Some value of a parameter that is not its default."""
+    if about["choices"]:
+        return str(rng.choice([choice for choice in about["choices"] if choice != about["default"]]))
+    if isinstance(about["default"], bool):
+        return not about["default"]
+    if isinstance(about["default"], int):
+        return int(rng.integers(about["low"], about["high"], endpoint=True))
+    return float(rng.uniform(about["low"], about["high"]))
+
+
+def parameters_of(name: str, rng: np.random.Generator) -> dict:
+    """Some of a method's own parameters, away from their defaults."""
+    known = mixviz.METHODS[name].parameters()
+    return {key: value_from(about, rng) for key, about in known.items() if key != "detector" and rng.random() < 0.8}
+
+
+def states() -> list[Request]:
+    """Every method three times, through all views, detectors and sweeps, with numbers of many digits."""
+    rng, found = np.random.default_rng(0), []
+    for i, name in enumerate(METHODS * 3):
+        top, left = rng.uniform(0, 0.6, 2)
+        a, b = (NAMES[j] for j in rng.choice(len(NAMES), 2))
+        found.append(
+            Request(
+                **photograph(a, "a"),
+                **photograph(b, "b"),
+                lam=(None, 0.6, 1 / 3, 0, 1)[i % 5],
+                alpha=(None, 0.05, 8, 1 / 3)[i % 4],
+                seed=(0, 7, MAX_SEED, int(rng.integers(MAX_SEED)))[i % 4],
+                detector=list(lenses.titles())[i % len(lenses.titles())],
+                view=VIEWS[i % len(VIEWS)],
+                method=name,
+                parameters=parameters_of(name, rng),
+                box=None if i % 3 else (top, left, top + rng.uniform(0.01, 0.4), left + rng.uniform(0.01, 0.4)),
+                over=SWEEPS[i % 3],
+                methods=tuple(rng.choice(METHODS, rng.integers(1, MAX_ROWS, endpoint=True)).tolist()),
+            )
+        )
+    return found
+
+
+def from_address(query: str) -> dict:
+    return usable(of_query(dict(parse_qsl(query, keep_blank_values=True))))
+
+
+# ---------------------------------------------------------------- the address
+
+
+@pytest.mark.parametrize("request_", states(), ids=lambda request: f"{request.method}-{request.view}")
+def test_an_address_tells_the_whole_state(request_):
+    again = Request(**from_address(request_.query()))
+    left_out = {"mask", "still", "box"} | (set() if request_.view == "sweep" else {"over", "methods"})
+    for field in dataclasses.fields(Request):
+        if field.name not in left_out:
+            assert getattr(again, field.name) == getattr(request_, field.name), field.name
+    assert again.pixels(224) == request_.pixels(224)
+    assert again.query() == request_.query()
+    chosen = [one.chosen(one.method, one.parameters) for one in (request_, again)]
+    assert chosen[0] == chosen[1]
+
+
+def test_the_states_say_something():
+    """Every method's every parameter was away from its default in some state."""
+    told = {(one.method, key) for one in states() for key in one.parameters}
+    known = {(name, key) for name, cls in mixviz.METHODS.items() for key in cls.parameters()}
+    assert told == {(name, key) for name, key in known if key != "detector"}
+
+
+def test_an_address_says_nothing_of_a_visitors_picture(two_files):
+    request = Request(*map(str, two_files), "my garden", "grandmother")
+    query = request.query()
+    assert "first" not in query
+    assert "garden" not in query
+    assert "grandmother" not in query
+    assert not {"a", "b", "name_a"} & set(from_address(query))
+
+
+def test_an_address_in_full():
+    request = Request(
+        **photograph("lion.jpg", "a"), **photograph("bee.jpg", "b"), lam=None, alpha=2.0, seed=3, view="sweep",
+        method="resizemix", parameters={"low": 0.25}, box=(0, 0.5, 1 / 3, 1), over="seed", methods=("mixup", "cutmix"),
+    )  # fmt: skip
+    assert request.query() == (
+        "view=sweep&method=resizemix&a=lion&b=bee&lam=drawn&alpha=2&seed=3&detector=fine_grained"
+        "&p.low=0.25&box=0,0.5,0.3333,1&over=seed&methods=mixup,cutmix"
+    )
+
+
+@pytest.mark.parametrize("number", [0, 1, 0.6, 1 / 3, 1e-7, 8.0, 0.1 + 0.2])
+def test_numbers_are_written_as_they_are(number):
+    assert float(written(number)) == number
+    assert "." not in written(1.0)
+
+
+GARBAGE = [
+    *("", " ", "nan", "NaN", "inf", "-inf", "1e999", "-1", "0x10", "1_0", "٣", "None", "null", "true", "[]", "{}"),
+    *("../../etc/passwd", "..", "/etc/passwd", "lion.jpg", "lion/../lion", "lion\0", "%00", "\ud800", "💥", "λ" * 5000),
+    *(str(HUGE), "9" * 5000, "1e308", "0,0,1,1", "0,0,1", "0,0,1,nan", "1,1,0,0", "a,b,c,d", ",,,", "cutmix,", ","),
+    *("mixup,cutmix", ",".join(["mixup"] * 99), "drawn", "0.5", "7", "cutmix", "detail", "mixup", "nope"),
+]
+SOUND = {
+    "view": "detail", "a": "lion", "b": "bee", "lam": "0.5", "alpha": "2", "seed": "7", "detector": "centre",
+    "box": "0,0,1,1", "over": "seed", "methods": "mixup,cutmix",
+}  # fmt: skip
+KEYS = [
+    *("view", "method", "a", "b", "lam", "alpha", "seed", "detector", "box", "over", "methods", "mask", "still"),
+    *("p.detector", "p.alpha", "p.", "p.nothing", "p.__class__", "p.card", "p", "name_a", "", "__proto__", "message"),
+    *(f"p.{key}" for cls in mixviz.METHODS.values() for key in cls.parameters()),
+]
+
+
+def some_text(key: str, rng: np.random.Generator) -> str:
+    if key in SOUND and rng.random() < 0.3:
+        return SOUND[key]
+    if rng.random() < 0.7:
+        return str(rng.choice(np.array(GARBAGE, dtype=object)))
+    return "".join(map(chr, rng.integers(1, 0x3000, rng.integers(0, 12))))
+
+
+def is_ours(state: dict) -> bool:
+    """No picture but a bundled one, by its own label."""
+    ours = {pictures.photograph_path(name): entry["label"] for name, entry in pictures.photographs().items()}
+    return all(ours[state[key]] == state[f"name_{key}"] for key in ("a", "b") if key in state)
+
+
+def test_a_damaged_address_opens_the_page_all_the_same():
+    rng = np.random.default_rng(1)
+    kept = set()
+    for i in range(600):
+        query = {key: some_text(key, rng) for key in rng.choice(KEYS, rng.integers(0, 8)).tolist()}
+        if i % 2:  # parameters are looked at where the method is known
+            query["method"] = METHODS[i % len(METHODS)]
+        state = of_query(query)
+        assert is_ours(state)
+        good = usable(state)
+        assert is_ours(good)
+        kept |= set(good)
+        request = Request(**({"a": "", "b": ""} | good))
+        assert json.dumps(good)
+        assert "detector" not in request.parameters
+        request.query()
+    assert kept >= {"method", "parameters", *SOUND}
+
+
+@pytest.mark.parametrize(
+    ("query", "state"),
+    [
+        ({"lam": "drawn"}, {"lam": None}),
+        ({"lam": "0.25", "seed": "nan"}, {"lam": 0.25}),
+        ({"lam": "1.5", "seed": "4"}, {"seed": 4}),
+        ({"seed": "1e999", "alpha": "2"}, {"alpha": 2}),
+        ({"seed": "1.5"}, {}),
+        ({"method": "cutmx", "p.alpha": "2"}, {}),
+        ({"method": "mixup", "p.alpha": "2", "p.detector": "centre"}, {"method": "mixup", "parameters": {"alpha": 2}}),
+        (
+            {"method": "saliencymix", "p.tie": "last", "p.detector": "centre"},
+            {"method": "saliencymix", "parameters": {"tie": "last"}},
+        ),
+        ({"method": "mixup", "p.alpha": "much"}, {"method": "mixup"}),
+        ({"method": "mixup", "p.alpha": "99", "seed": "2"}, {"method": "mixup", "seed": 2}),
+        ({"a": "../photos/lion", "b": "lion.jpg"}, {}),
+        ({"a": "lion"}, photograph("lion.jpg", "a")),
+        ({"box": "0,0,0.5,0.25"}, {"box": (0, 0, 0.5, 0.25)}),
+        ({"box": "0,0,0.5,2"}, {}),
+        ({"methods": "mixup,cutmx"}, {}),
+        ({"methods": "mixup", "over": "time"}, {"methods": ("mixup",)}),
+        ({"mask": "1" * CELLS**2, "name_a": "x", "still": "no"}, {}),
+    ],
+)
+def test_what_of_an_address_is_understood(query, state):
+    found = usable(of_query(query))
+    if not found.get("parameters"):
+        found.pop("parameters", None)
+    assert found == state
+
+
+WRONG = [
+    *(None, True, False, -1, 1.5, HUGE, -HUGE, math.nan, math.inf, "x", "0.5", "", b"x", [], [[]], {}, {"a": 1}, ()),
+    *([math.nan] * 4, [HUGE] * 4, ["1" * CELLS] * CELLS, [1] * CELLS, {"alpha": HUGE}, {"alpha": "1"}, {1: 2}),
+    *({"detector": "centre"}, {"alpha": math.nan}, {"alpha": True}, ["mixup"] * 7, ["mixup", ["x"]], "mixup", 0.5, 3),
+]
+
+
+def test_what_can_be_used_of_a_made_up_state_makes_a_request():
+    """What a recipe file or a program may hold under any key."""
+    rng, keys = np.random.default_rng(2), [field.name for field in dataclasses.fields(Request)]
+    keys = [key for key in keys if key not in ("a", "b", "name_a", "name_b")] + ["nothing"]
+    for _ in range(600):
+        state = {key: WRONG[rng.integers(len(WRONG))] for key in rng.choice(keys, rng.integers(1, 7), replace=False)}
+        Request("", "", **usable(state))
+    assert usable({"seed": 5, "lam": 7, "method": "mixup"}) == {"seed": 5, "method": "mixup"}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_one_bad_value_does_not_cost_the_others(name):
+    good = {"method": name, "seed": 3, "lam": 0.25, "view": "detail", "detector": "centre"}
+    for key, bad in itertools.product(good, WRONG):
+        spoilt = good | {key: bad}
+        left = {k: v for k, v in usable(spoilt).items() if k != key}
+        assert left == {k: v for k, v in good.items() if k != key}, (key, bad)
+
+
+# ---------------------------------------------------------------- what is refused
+
+REFUSED = [
+    *(("lam", bad) for bad in (math.nan, math.inf, -0.1, 1.1, "0.5", True, HUGE, [0.5])),
+    *(("alpha", bad) for bad in (math.nan, 0, 0.04, 8.1, "1", True, HUGE)),
+    *(("seed", bad) for bad in (math.nan, math.inf, -1, 1.5, MAX_SEED + 1, HUGE, 1e300, "3", True, None)),
+    *(("detector", bad) for bad in ("", "nope", "../x", None, 3, ["centre"], "opencv")),
+    *(("view", bad) for bad in ("", "all", None, 3, ["grid"])),
+    *(("over", bad) for bad in ("", "time", None, 3)),
+    *(("method", bad) for bad in ("", "cutmx", None, 3, ["cutmix"], {}, "__class__")),
+    *(("methods", bad) for bad in ((), ("mixup",) * 7, ["mixup"], ("mixup", "nope"), ("mixup", ["x"]), "mixup", None)),
+    *(("parameters", bad) for bad in (
+        {"detector": "centre"}, {"sharpness": 1}, {"alpha": 0}, {"alpha": 9}, {"alpha": math.nan}, {"alpha": "1"},
+        {"alpha": True}, {"alpha": HUGE}, {"alpha": None}, {"label": "both"}, {"label": 3}, {"label": ["area"]},
+        [], "x", {1: 2}, {"card": 1}, None,
+    )),
+    *(("box", bad) for bad in (
+        (0, 0, 1), (0, 0, 1, 1, 1), (0, 0, 1, 1.01), (-0.01, 0, 1, 1), (0.5, 0, 0.5, 1), (0, 0.5, 1, 0.5),
+        (0.6, 0, 0.5, 1), (0, 0, math.nan, 1), (0, 0, math.inf, 1), (0, 0, HUGE, 1), (0, 0, True, 1),
+        (0, 0, "1", 1), "0011", 3, {},
+    )),
+    *(("mask", bad) for bad in (
+        (), MASK[1:], (*MASK, MASK[0]), ("1" * (CELLS + 1), *MASK[1:]), ("2" * CELLS, *MASK[1:]), (1, *MASK[1:]),
+        "1" * CELLS, list(MASK), ("١" * CELLS, *MASK[1:]), 3,
+    )),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "bad"), REFUSED, ids=lambda value: repr(value)[:30])
+def test_each_bad_value_is_refused_in_words(key, bad):
+    with pytest.raises(ValueError, match=r"\w{2,} \w+"):
+        Request("a", "b", **{key: bad})
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_parameters_of_every_method_are_checked(name):
+    known = mixviz.METHODS[name].parameters()
+    for key, about in known.items():
+        if key == "detector":
+            continue
+        wrong = ["sideways", None, HUGE, [1]]
+        wrong += [] if about["low"] is None else [about["low"] - 1, about["high"] + 1, math.nan]
+        for bad in wrong:
+            with pytest.raises(ValueError, match=key):
+                Request("a", "b", method=name, parameters={key: bad})
+    with pytest.raises(ValueError, match="has no parameter sharpness"):
+        Request("a", "b", method=name, parameters={"sharpness": 1})
+
+
+def test_good_values_are_taken():
+    for key, value in [("lam", 0), ("lam", 1), ("lam", None), ("seed", MAX_SEED), ("seed", 3.0), ("alpha", 0.05),
+                       ("box", (0, 0, 1, 1)), ("mask", MASK), ("methods", tuple(METHODS[:MAX_ROWS]))]:  # fmt: skip
+        assert getattr(Request("a", "b", **{key: value}), key) == value
+
+
+@pytest.mark.parametrize("bad", [True, "1", None, math.nan, math.inf, -math.inf, HUGE, [1]])
+def test_what_is_no_number(bad):
+    assert not is_number(bad)
+    assert is_number(1)
+    assert is_number(-0.5)
+
+
+@pytest.mark.parametrize("state", [None, 3, "x", [], [["a", "b"]]])
+def test_a_state_that_is_none_is_refused(state):
+    with pytest.raises(ValueError, match="no state"):
+        of_state(state, str)
+
+
+def test_a_state_keeps_only_what_it_knows():
+    state = {"a": "x", "b": "y", "nothing": 1, "box": [0, 0, 1, 1], "mask": list(MASK), "methods": ["mixup"], "seed": 2}
+    request = of_state(state, lambda path: f"checked {path}")
+    assert (request.a, request.b) == ("checked x", "checked y")
+    assert (request.name_a, request.name_b) == ("A", "B")
+    assert (request.box, request.mask, request.methods) == ((0, 0, 1, 1), MASK, ("mixup",))
+    assert request.seed == 2
+    assert of_state(state | {"lam": None}, str).lam is None  # not held
+    with pytest.raises(ValueError, match="seed"):
+        of_state(state | {"seed": None}, str)  # an emptied field
+
+
+@pytest.mark.parametrize(
+    ("given", "label"),
+    [("cat", "cat"), ("  my \n old\tcat ", "my old cat"), ("x" * 99, "x" * 24), ("", "A"), (None, "A"), ("\n", "A"),
+     (3, "3")],
+)  # fmt: skip
+def test_labels_are_one_short_line(given, label):
+    assert checked_name(given, "A") == label
+
+
+# ---------------------------------------------------------------- α, the detector, boxes and masks
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_pages_alpha_and_detector_reach_the_methods_that_have_them(name):
+    known = mixviz.METHODS[name].parameters()
+    for detector in lenses.titles():
+        method = Request("a", "b", alpha=3, detector=detector).chosen(name)
+        if "alpha" in known:
+            assert method.alpha == 3
+            assert Request("a", "b", alpha=3).chosen(name, {"alpha": 0.5}).alpha == 0.5  # its own goes first
+            assert Request("a", "b").chosen(name).alpha == known["alpha"]["default"]
+        if "detector" in known:
+            assert method.detector is lenses.detector(detector)
+
+
+@pytest.mark.parametrize(
+    ("box", "pixels"),
+    [
+        ((0, 0, 1, 1), (0, 0, 224, 224)),
+        ((0.25, 0.5, 0.5, 1), (56, 112, 112, 224)),
+        ((0.5, 0.5, 0.501, 0.501), (112, 112, 113, 113)),  # never less than a pixel
+        ((0.9999, 0.9999, 1, 1), (223, 223, 224, 224)),
+    ],
+)
+def test_a_box_in_pixels(box, pixels):
+    assert Request("a", "b", box=box).pixels(224) == pixels
+
+
+def test_the_mask_in_pixels():
+    mask = Request("a", "b", mask=MASK).weights(224)
+    assert mask.shape == (224, 224)
+    assert mask[:8].all()
+    assert torch.equal(mask[8], torch.tensor([0.0, 1.0]).repeat_interleave(8).repeat(CELLS // 2))
+
+
+# ---------------------------------------------------------------- texts
+
+
+def places(text: str) -> set[str]:
+    return set(re.findall(r"\{(\w*)\}", text))
+
+
+@pytest.mark.parametrize("language", words.texts())
+def test_every_language_has_the_same_places_for_values(language):
+    docstrings = {f"summary.{name}": "" for name in METHODS}  # English has these from the methods themselves
+    known, english = words.texts()[language], docstrings | words.texts()["en"]
+    assert set(known) <= set(english)
+    for key, text in known.items():
+        assert isinstance(text, str)
+        assert text.strip(), key
+        assert places(text) == places(english[key]), key
+        assert len(re.findall(r"[{}]", text)) == 2 * len(re.findall(r"\{\w+\}", text)), key

@@ -1,0 +1,292 @@
+"""One method in detail, a thousand draws, the filmstrip and the lesson, in a real browser."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import re
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import mixviz
+from mixviz import pictures
+from mixviz.ui import lesson, views
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def detail(open_tab):
+    """CutMix in detail, λ held at 0.6."""
+    return open_tab("?view=detail&method=cutmix&lam=0.6", "detail")
+
+
+def number(tab, key: str) -> float:
+    return float(tab.page.locator(f"[data-line={key}] summary b").inner_text())
+
+
+def core(name: str = "cutmix", lam: float | None = 0.6, seed: int = 0, **parameters):
+    pair = pictures.pairs()[0]
+    batch = mixviz.Batch(pictures.load_pair(pair["a"], pair["b"], views.SIDE))
+    return mixviz.METHODS[name](**parameters).plan(batch, np.random.default_rng(seed), lam=lam, partner=[1, 0]), batch
+
+
+def test_a_card_leads_to_its_method(tab):
+    tab.page.locator("[data-method=saliencymix] .mv-open").click()
+    tab.view = "detail"
+    tab.wait()
+    assert tab.page.locator("#mv-detail h2").inner_text() == "SaliencyMix"
+    tab.page.wait_for_function("location.search.includes('view=detail')")
+    assert tab.page.locator("#about-saliencymix").is_visible()
+    assert tab.page.locator("#about-saliencymix .katex").count() > 0
+    assert tab.page.locator("[id^=about-]:visible").count() == 1
+
+
+def test_every_method_can_be_looked_at(detail):
+    for name, cls in mixviz.METHODS.items():
+        if name == "cutmix":
+            continue
+        detail.after(lambda n=name: detail.page.get_by_label("Method", exact=True).select_option(n))
+        assert detail.page.locator("#mv-detail h2").inner_text() == cls.card.title
+        controls = detail.page.locator(".mv-control")
+        assert controls.count() == len(set(cls.parameters()) - {"detector"})
+        assert detail.page.locator("#mv-detail .mv-strip .mv-tile").count() == 6
+
+
+def test_every_number_shows_its_sum(detail):
+    recipe, _ = core()
+    top, left, bottom, right = recipe.target_box[0].tolist()
+    line = detail.page.locator("[data-line=patch]")
+    line.locator("summary").click()
+    text = line.locator("p").inner_text()
+    assert text.startswith(f"({bottom} − {top}) × ({right} − {left}) ÷ (224 × 224) = ")
+    assert float(text.split("=")[1]) == pytest.approx((bottom - top) * (right - left) / 224**2, abs=1e-4)
+    assert number(detail, "label_area") == pytest.approx(recipe.share[0, 0].item(), abs=5e-4)
+
+
+def test_parameters_are_controls_made_from_the_fields(detail):
+    detail.after(lambda: detail.page.locator("#mv-p-label").select_option("lam"))
+    assert number(detail, "label_lam") == 0.6
+    detail.page.wait_for_function("location.search.includes('p.label=lam')")
+    detail.after(detail.page.get_by_role("button", name="Back to the defaults").click)
+    assert number(detail, "label_area") == pytest.approx(core()[0].share[0, 0].item(), abs=5e-4)
+
+
+def test_the_steps_go_on_back_and_by_themselves(detail):
+    count = detail.page.locator(".mv-player .mv-small")
+    total = int(count.inner_text().split()[-1])
+    assert count.inner_text() == f"Step 1 of {total}"
+    for i in range(2, total + 1):
+        detail.page.get_by_role("button", name="Next step").click()
+        assert count.inner_text() == f"Step {i} of {total}"
+        assert detail.page.locator(".mv-step-pictures .mv-tile").count() >= 1
+    detail.page.get_by_role("button", name="Previous step").click()
+    assert count.inner_text() == f"Step {total - 1} of {total}"
+    detail.page.get_by_label("Pace").select_option(label="fast")
+    detail.page.get_by_role("button", name="Play").click()
+    detail.page.wait_for_function(
+        f"document.querySelector('.mv-player .mv-small').textContent === 'Step {total} of {total}'"
+    )
+    detail.page.get_by_role("button", name="Play").wait_for()
+
+
+def test_before_and_after(detail):
+    detail.page.get_by_label("Show the mixture up to here").fill("30")
+    mixed = detail.page.locator(".mv-layer[role=img]")
+    assert mixed.evaluate("node => node.style.clipPath") == "inset(0px 70% 0px 0px)"
+
+
+def test_a_dragged_box_moves_the_label(detail):
+    detail.page.get_by_role("button", name="Move the box").click()
+    tile = detail.page.locator(".mv-stage-tile").bounding_box()
+    handle = detail.page.locator(".mv-handle").bounding_box()
+    grab = detail.page.locator(".mv-grab").bounding_box()
+    before = number(detail, "label_area")
+    detail.page.mouse.move(grab["x"] + 20, grab["y"] + 20)
+    detail.page.mouse.down()
+    detail.page.mouse.move(grab["x"] + 20 - tile["width"] / 4, grab["y"] + 20 - tile["height"] / 4, steps=4)
+    detail.after(detail.page.mouse.up)
+    moved = detail.state()["box"]
+    top, left = ((grab[axis] - tile[axis]) / tile["width"] for axis in "yx")
+    assert moved[:2] == pytest.approx([max(top - 0.25, 0), max(left - 0.25, 0)], abs=0.02)
+    assert number(detail, "label_area") == pytest.approx(before, abs=0.02)  # moved, not resized
+    detail.page.locator(".mv-grab").focus()
+    for _ in range(6):
+        detail.page.keyboard.press("Shift+ArrowDown")
+    detail.page.wait_for_function("mixviz.idle()")
+    detail.page.wait_for_timeout(300)
+    top, left, bottom, right = (round(224 * edge) for edge in detail.state()["box"])
+    assert number(detail, "label_area") == pytest.approx(1 - (bottom - top) * (right - left) / 224**2, abs=5e-4)
+    assert number(detail, "label_area") < before
+    assert handle["width"] >= 24
+    detail.after(detail.page.get_by_role("button", name="Undo my changes").click)
+    assert number(detail, "label_area") == before
+
+
+def test_a_painted_mask_moves_the_label(detail):
+    before = number(detail, "label_area")
+    detail.page.get_by_role("button", name="Paint the mask").click()
+    canvas = detail.page.locator(".mv-paint")
+    area = canvas.bounding_box()
+    detail.page.mouse.move(area["x"] + 40, area["y"] + 40)
+    detail.page.mouse.down()
+    detail.page.mouse.move(area["x"] + 140, area["y"] + 40, steps=5)
+    detail.after(detail.page.mouse.up)
+    cells = np.array([[int(digit) for digit in row] for row in detail.state()["mask"]])
+    assert number(detail, "label_area") == pytest.approx(cells.mean(), abs=5e-4)
+    assert number(detail, "label_area") < before
+    canvas.focus()
+    detail.after(lambda: detail.page.keyboard.press("Space"))
+    again = np.array([[int(digit) for digit in row] for row in detail.state()["mask"]])
+    assert (again != cells).any()
+
+
+def test_a_control_that_moves_on_leaves_no_change_by_hand_behind(detail):
+    detail.page.get_by_role("button", name="Move the box").click()
+    detail.page.locator(".mv-grab").focus()
+    detail.after(lambda: detail.page.keyboard.press("ArrowUp"))
+    assert detail.state()["box"]
+    detail.set_lambda(0.5)
+    assert detail.state()["box"] is None
+
+
+def test_the_code_makes_exactly_this_picture(detail):
+    text = detail.page.locator("#mv-detail pre code").inner_text()
+    room: dict = {}
+    exec(compile(ast.parse(text), "page", "exec"), room)
+    recipe, batch = core()
+    assert torch.equal(room["mixed"], recipe.apply(batch.images)[0])
+
+
+MAGIC = {"png": b"\x89PNG", "zip": b"PK", "svg": b"<?xml", "pdf": b"%PDF", "gif": b"GIF8", "json": b"{"}
+
+
+def taken(tab, kind: str) -> bytes:
+    names = {
+        "png": "Mixture",
+        "zip": "All pictures",
+        "svg": "Figure",
+        "pdf": "Figure",
+        "gif": "Animation",
+        "json": "Recipe",
+    }
+    with tab.page.expect_download() as waiting:
+        tab.page.get_by_role("button", name=f"{names[kind]} ({kind.upper()})").click()
+    assert waiting.value.suggested_filename == f"mixviz-cutmix.{kind}"
+    with open(waiting.value.path(), "rb") as file:
+        return file.read()
+
+
+def test_everything_can_be_taken_away(detail):
+    recipe, batch = core()
+    for kind, magic in MAGIC.items():
+        data = taken(detail, kind)
+        assert data.startswith(magic), kind
+        if kind == "png":
+            picture = np.array(Image.open(io.BytesIO(data)))
+            assert (picture == recipe.apply(batch.images)[0].permute(1, 2, 0).numpy()).all()
+        if kind == "zip":
+            assert len(zipfile.ZipFile(io.BytesIO(data)).namelist()) == 6
+
+
+def test_a_recipe_file_loads_again(detail, open_tab, tmp_path):
+    detail.page.get_by_role("button", name="Move the box").click()
+    detail.page.locator(".mv-grab").focus()
+    detail.after(lambda: detail.page.keyboard.press("Shift+ArrowUp"))
+    data = taken(detail, "json")
+    (tmp_path / "recipe.json").write_bytes(data)
+    assert json.loads(data)["method"] == "cutmix"
+    other = open_tab("?view=detail&method=mixup&lam=0.2&seed=5", "detail")
+    other.after(lambda: other.page.get_by_label("Load a recipe").set_input_files(tmp_path / "recipe.json"))
+    other.page.wait_for_function("mixviz.state.method === 'cutmix' && mixviz.idle()")
+    other.page.get_by_text("Recipe loaded.").wait_for()
+    assert other.state() | {"parameters": {}} == detail.state()
+    assert other.page.locator(".mv-lines").inner_text() == detail.page.locator(".mv-lines").inner_text()
+    (tmp_path / "recipe.json").write_text('{"method": "no such thing"}')
+    other.page.get_by_label("Load a recipe").set_input_files(tmp_path / "recipe.json")
+    other.page.get_by_text("This file is no MixViz recipe").wait_for()
+    other.set_lambda(0.5)
+
+
+def test_a_thousand_draws(open_tab):
+    tab = open_tab("?view=draws&method=cutmix", "draws")
+    assert tab.page.locator("#mv-draws h2").inner_text() == "1,000 draws of CutMix on this pair"
+    for name in ("drawn", "area", "share", "gap"):
+        heights = tab.page.locator(f"[data-histogram={name}] .mv-columns i")
+        counts = [int(heights.nth(i).get_attribute("title").split(": ")[1]) for i in range(heights.count())]
+        assert sum(counts) == views.DRAWS
+    means = {
+        name: float(re.search(r"mean ([\d.]+)", tab.page.locator(f"[data-histogram={name}]").inner_text())[1])
+        for name in ("drawn", "area")
+    }
+    assert means["drawn"] == pytest.approx(0.5, abs=0.03)
+    assert means["area"] == pytest.approx(1 - 0.3208, abs=0.03)  # the closed form at α = 1
+    box = tab.page.get_by_label("number input for α")
+    box.fill("0.2")
+    tab.after(lambda: box.press("Enter"))
+    assert "α = 0.2" in tab.page.locator("#mv-draws .mv-told").inner_text()
+    tab.after(lambda: tab.page.get_by_label("Method", exact=True).select_option("cutout"))
+    assert tab.page.locator("[data-histogram=drawn]").count() == 0
+
+
+def test_a_filmstrip(open_tab):
+    tab = open_tab("?view=sweep&over=lam&methods=mixup,cutmix", "sweep")
+    films = tab.page.locator(".mv-film")
+    assert [films.nth(i).get_attribute("data-film") for i in range(films.count())] == ["mixup", "cutmix"]
+    bars = films.first.locator(".mv-bar")
+    told = [bars.nth(i).get_attribute("aria-label").replace("\u00a0", " ") for i in range(views.STRIP)]
+    shares = [100 * i / 8 for i in range(views.STRIP)]
+    assert told == [f"Label: {int(share + 0.5)} % cat, {int(100.5 - share)} % dog" for share in shares]
+    tab.after(tab.page.get_by_role("button", name="seed", exact=True).click)
+    assert "seed 8" in films.first.inner_text()
+    tab.after(lambda: tab.page.get_by_label("Mosaic", exact=True).check())
+    assert films.count() == 3
+    tab.after(tab.page.get_by_role("button", name="α", exact=True).click)
+    tab.page.wait_for_function("location.search.includes('over=alpha')")
+
+
+def test_the_lesson(tab):
+    tab.page.get_by_role("button", name="Take the lesson").click()
+    for i, step in enumerate(lesson.steps(), 1):
+        tab.page.get_by_text(f"{i} of {len(lesson.steps())}").wait_for()
+        tab.page.wait_for_function(f"mixviz.idle() && mixviz.state.view === '{step['state']['view']}'")
+        asked = step["state"]
+        state = tab.state()
+        for key in ("a", "b"):
+            assert asked[key] in state[key]
+        if "lam" in asked:
+            assert state["lam"] == float(asked["lam"])
+        wrong = 1 if step["right"] != 1 else 2
+        tab.page.locator(".mv-answer").nth(wrong - 1).click()
+        assert "Look again" in tab.page.locator(".mv-verdict").inner_text()
+        tab.page.locator(".mv-answer").nth(step["right"] - 1).click()
+        assert f"Right: {step['value']}" in tab.page.locator(".mv-verdict").inner_text()
+        tab.page.wait_for_function(f"location.search.includes('lesson={i}')")
+        if i < len(lesson.steps()):
+            tab.page.get_by_role("button", name="Next", exact=True).click()
+    tab.page.reload()
+    tab.page.get_by_text(f"{len(lesson.steps())} of {len(lesson.steps())}").wait_for()
+    tab.page.get_by_role("button", name="Close the lesson").click()
+    tab.page.wait_for_function("!location.search.includes('lesson')")
+
+
+def test_a_question_that_the_page_no_longer_answers_is_noticed():
+    entry = {
+        "id": "x",
+        "measure": "share_a",
+        "of": "mixup",
+        "state": {"lam": "0.5"} | _pair(),
+        "answers": [[0, 0.4], [0.6, 1]],
+    }
+    with pytest.raises(ValueError, match="fits answers"):
+        lesson._answered(entry)
+    assert lesson._answered(entry | {"answers": [[0, 0.4], [0.4, 0.6]]})["right"] == 2
+
+
+def _pair() -> dict[str, str]:
+    return {key: name.removesuffix(".jpg") for key, name in pictures.pairs()[0].items() if key in "ab"}
