@@ -2,8 +2,7 @@
 // Text reaches the page through textContent only, pictures through blob URLs: a data URI in a style is decoded again
 // for every tile. Each part runs this first; the first one to do so makes `mixviz`.
 const mixviz = (window.mixviz ??= ((texts) => {
-  const t = (key, values = {}) =>
-    Object.entries(values).reduce((text, [name, value]) => text.replaceAll(`{${name}}`, value), texts[key] ?? key);
+  const t = (key, values = {}) => (texts[key] ?? key).replace(/{(\w+)}/g, (place, name) => values[name] ?? place);
   const percent = (x) => `${Math.round(100 * x)}\u00a0%`;
   const state = { view: "grid", method: "cutmix", parameters: {}, alpha: null, box: null, mask: null, over: "lam", methods: ["mixup", "cutmix", "saliencymix"] };
   const views = {};

@@ -228,7 +228,9 @@ def _look(story: Story, which: int) -> Step:
     row, column = divmod(int(maps.argmax()), maps.shape[1])
     height, width = story.recipe.size
     peak = ((row + 0.5) / height, (column + 0.5) / width)
-    return Step("saliency", (("heat_a", "heat_b")[which],), f"({row}, {column})", peak=peak)
+    tied = int((maps == maps.max()).sum())
+    number = f"({row}, {column})" + (f" · 1 / {tied}" if tied > 1 else "")
+    return Step("saliency", (("heat_a", "heat_b")[which],), number, peak=peak)
 
 
 def _sides(recipe: Recipe, target: bool = False) -> str:

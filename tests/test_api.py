@@ -88,6 +88,12 @@ def decoded(uri: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))))
 
 
+def assert_same(picture: np.ndarray, mixed: torch.Tensor) -> None:
+    """Byte by byte; a GPU may round a resized patch the other way."""
+    difference = np.abs(picture.astype(int) - mixed.permute(1, 2, 0).numpy())
+    assert difference.max() <= int(torch.cuda.is_available())
+
+
 def non_default(name: str) -> dict:
     """Every parameter of a method away from its default."""
     found = {}
@@ -119,7 +125,7 @@ def test_mix_answers_with_the_cores_mixture(client, uploaded, two_files):
     images = pictures.load_pair(*two_files, 96)
     method = mixviz.METHODS["cutmix"](label="lam")
     recipe = method.plan(mixviz.Batch(images), np.random.default_rng(3), lam=0.4, partner=[1, 0])
-    assert np.array_equal(decoded(answer["picture"]), recipe.apply(images)[0].permute(1, 2, 0).numpy())
+    assert_same(decoded(answer["picture"]), recipe.apply(images)[0])
     assert answer["recipe"]["share"] == pytest.approx([0.4, 0.6])
     assert answer["recipe"]["target_box"] == recipe.target_box[0].tolist()
     assert answer["recipe"]["size"] == [96, 96]
@@ -129,7 +135,7 @@ def test_mix_takes_photographs_by_name_and_what_is_left_out_by_default(client):
     answer = client.predict("lion.jpg", "bee.jpg", api_name="/mix")
     images = pictures.load_pair("lion.jpg", "bee.jpg", 512)
     recipe = mixviz.METHODS["cutmix"]().plan(mixviz.Batch(images), np.random.default_rng(0), partner=[1, 0])
-    assert np.array_equal(decoded(answer["picture"]), recipe.apply(images)[0].permute(1, 2, 0).numpy())
+    assert_same(decoded(answer["picture"]), recipe.apply(images)[0])
     assert answer["recipe"]["drawn"] == pytest.approx(recipe.drawn[0].item())
 
 
@@ -140,7 +146,7 @@ def test_mix_by_every_method(name):
     images = pictures.load_pair("lion.jpg", "bee.jpg", 64)
     method = mixviz.METHODS[name](**non_default(name), **looks)
     recipe = method.plan(mixviz.Batch(images), np.random.default_rng(4), lam=0.5, partner=[1, 0])
-    assert np.array_equal(decoded(answer["picture"]), recipe.apply(images)[0].permute(1, 2, 0).numpy())
+    assert_same(decoded(answer["picture"]), recipe.apply(images)[0])
     assert answer["recipe"]["share"] == recipe.share[:, 0].tolist()
 
 
@@ -197,7 +203,7 @@ def test_every_public_endpoint_is_named_described_and_typed(client):
             assert value["type"], value
             assert value["python_type"]["type"] != "Any"
             assert value["parameter_has_default"] == (known[value["parameter_name"]].default is not inspect._empty)
-            assert re.search(rf"^ +{value['parameter_name']}: \w", text, re.M), "what a program reads about it"
+            assert re.search(rf"^ +{value['parameter_name']}: \w", described["description"], re.M), "what it is"
 
 
 # ---------------------------------------------------------------- bare requests, made-up paths, wrong values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import inspect
 import json
 import os
 import shutil
@@ -120,7 +121,8 @@ def build() -> gr.Blocks:
             shuffle = gr.Button(word("shuffle"), min_width=90, scale=0, size="md", elem_id="shuffle")
             copy = gr.Button(word("copy"), min_width=90, scale=0, size="md", elem_id="copy")
         for endpoint in (api.mix, api.saliency, api.detail, api.methods):
-            gr.api(endpoint, api_name=endpoint.__name__)
+            # Gradio would keep the first paragraph alone, and say nothing of the arguments.
+            gr.api(endpoint, api_name=endpoint.__name__, api_description=inspect.getdoc(endpoint))
         controls = [image_a, image_b, name_a, name_b, hold, lam, alpha, seed, detector]
         _wire(page, bridge, controls, {"swap": swap, "shuffle": shuffle, "copy": copy})
         # The sidebar covers a phone's whole screen, and the visitor came to see pictures.
