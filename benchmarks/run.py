@@ -12,6 +12,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -46,7 +47,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9, help="interleaved rounds; the best of each counts")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--out", type=Path, help="write every figure as JSON as well")
-    parser.add_argument("--readme", type=Path, help="write the tables into this README as well")
+    parser.add_argument("--readme", type=Path, help="put the tables into this README as well")
     options = parser.parse_args()
     parts, figures, pages = options.parts or PARTS, {}, []
 
@@ -71,10 +72,23 @@ def main() -> None:
     if options.out:
         options.out.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     if options.readme:
-        head, _, rest = options.readme.read_text(encoding="utf-8").partition("<!-- speed -->\n")
-        body = "\n".join(pages).strip()
-        tail = rest.partition("<!-- /speed -->")[2]
-        options.readme.write_text(f"{head}<!-- speed -->\n{body}\n<!-- /speed -->{tail}", encoding="utf-8")
+        # The first page says where and when: of a part, it would say it of the other parts too.
+        rewrite(options.readme, "\n".join(pages if set(parts) == set(PARTS) else pages[1:]))
+
+
+def rewrite(readme: Path, measured: str) -> None:
+    """Put the measured tables in place of those of the same heading; what was not measured now stays as it was."""
+    head, _, rest = readme.read_text(encoding="utf-8").partition("<!-- speed -->\n")
+    body, _, tail = rest.partition("<!-- /speed -->")
+    tables = sections(body) | sections(measured)
+    text = "\n\n".join(table.strip() for table in tables.values())
+    readme.write_text(f"{head}<!-- speed -->\n{text}\n<!-- /speed -->{tail}", encoding="utf-8")
+
+
+def sections(text: str) -> dict[str, str]:
+    """Heading -> table, under an empty heading what comes before the first."""
+    parts = re.split(r"^(?=### )", text, flags=re.M)
+    return {part.split("\n")[0] if part.startswith("### ") else "": part for part in parts}
 
 
 if __name__ == "__main__":
