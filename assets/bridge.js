@@ -4,7 +4,7 @@ mixviz.labels = props.value.labels;
 mixviz.methods = props.value.methods;
 mixviz.restore = (state) => {
   mixviz.restoring = true;
-  trigger("input", state);
+  trigger("input", { ...state, language: mixviz.language() });
 };
 if (mixviz.wanted) mixviz.restore(mixviz.wanted);
 mixviz.serve(server);

@@ -6,7 +6,9 @@ const mixviz = (window.mixviz ??= ((texts) => {
   const percent = (x) => `${Math.round(100 * x)}\u00a0%`;
   const state = { view: "grid", method: "cutmix", parameters: {}, alpha: null, box: null, mask: null, over: "lam", methods: ["mixup", "cutmix", "saliencymix"] };
   const views = {};
-  let server = null, working = false, again = false, stillFor = "", stripFor = "", waiting = new URLSearchParams(location.search).has("view"), last = null, notice = "";
+  const LINKED = ["view", "a", "b", "lam", "alpha", "seed", "detector", "method", "box", "over", "methods"];
+  const language = () => document.documentElement.lang.slice(0, 2);
+  let server = null, working = false, again = false, stillFor = "", stripFor = "", waiting = LINKED.some((name) => new URLSearchParams(location.search).has(name)), last = null, notice = "";
 
   const drawn = () => [state.a, state.b, state.detector].join("|");
 
@@ -36,7 +38,7 @@ const mixviz = (window.mixviz ??= ((texts) => {
 
   // Out of reach, the server's functions reject or answer nothing.
   async function question(name, asked) {
-    const answer = await server[name](asked).catch(() => null);
+    const answer = await server[name]({ ...asked, language: language() }).catch(() => null);
     return answer && typeof answer === "object" ? answer : { message: t("failed") };
   }
 
@@ -82,7 +84,7 @@ const mixviz = (window.mixviz ??= ((texts) => {
     ({ a: a?.path, b: b?.path, name_a, name_b, lam: hold ? lam : null, seed, detector });
 
   const api = {
-    t, percent, state, say, note,
+    t, percent, state, say, note, language,
     views: (name, draw) => {
       views[name] = draw;
       if (last?.view === name) draw(last);
@@ -102,6 +104,10 @@ const mixviz = (window.mixviz ??= ((texts) => {
       if (changed && !api.restoring) notice = "";
       if (changed) ask();
     },
+    alpha: (alpha) => {
+      const { alpha: own, ...parameters } = state.parameters; // the last one moved counts
+      api.set({ alpha, parameters, box: null, mask: null });
+    },
     restore: (wanted) => { api.wanted = wanted; }, // until the bridge stands
     // What the controls say at first has been drawn already, unless the address asks for something else.
     loaded: (values) => {
@@ -115,7 +121,8 @@ const mixviz = (window.mixviz ??= ((texts) => {
       const { message, view, any, ...rest } = values.at(-1) ?? {};
       api.controls(values);
       api.restoring = waiting = false;
-      if (any) Object.assign(state, { box: null, mask: null, ...("method" in rest ? { parameters: {} } : {}) }, rest);
+      const fresh = { box: null, mask: null, ...("method" in rest ? { parameters: {} } : {}), ...(view ? { alpha: null } : {}) };
+      if (any) Object.assign(state, fresh, rest);
       if (view) api.open(view);
       ask();
       notice = message ?? "";
@@ -128,20 +135,21 @@ const mixviz = (window.mixviz ??= ((texts) => {
       if (state.view !== view) tabs[index]?.click();
       api.set({ view });
     },
-    ownLabel: (image, name, letter) => (api.labels?.includes(name) && image?.path && !image.path.includes("/assets/photos/") ? letter : name),
+    ownLabel: (image, name, letter) => (Object.values(api.labels ?? {}).includes(name) && image?.path && !image.path.includes("/assets/photos/") ? letter : name),
     swapped: () => { Object.assign(state, { box: null, mask: null }); },
     pin: () => {},
     copyLink: async () => {
       const address = `${location.origin}${location.pathname}?${query}`;
       try {
         await navigator.clipboard.writeText(address);
-        say(t(query.has("a") && query.has("b") ? "copied" : "copy_own"));
+        const whole = ["a", "b"].every((key) => query.has(key) && api.labels[query.get(key)] === state[`name_${key}`]);
+        say(t(whole && !state.mask ? "copied" : "copy_own"));
       } catch {
         say(address);
       }
     },
     take: async (kind) => {
-      const parcel = await question("take", { ...state, take: kind, language: document.documentElement.lang.slice(0, 2) });
+      const parcel = await question("take", { ...state, take: kind });
       if (parcel.message) return say(parcel.message);
       const link = document.createElement("a");
       Object.assign(link, { href: await blobUrl(parcel.data), download: parcel.name });

@@ -18,7 +18,10 @@ const toolButtons = Object.fromEntries([["look", "before_after"], ["box", "tool_
   tools.append(node);
   return [name, node];
 }));
-const undo = button("undo", () => mixviz.set({ box: null, mask: null }));
+const undo = button("undo", () => {
+  mixviz.set({ box: null, mask: null });
+  tools.querySelector("[aria-pressed=true]").focus(); // this button is about to go
+});
 const sides = make("p", { class: "mv-sides" }, make("span", { textContent: t("mixture") }), stage.cut, make("span", { textContent: "A" }));
 
 function useTool(name) {
@@ -118,7 +121,12 @@ function drawControls(value) {
     controls.dataset.key = key;
     controls.replaceChildren(...value.parameters.map((about) => control(about, value)));
     if (!value.parameters.length) controls.append(make("p", { textContent: t("no_parameters") }));
-    else controls.append(button("reset", () => { controls.dataset.key = ""; mixviz.set({ parameters: {}, box: null, mask: null }); }));
+    else controls.append(button("reset", () => {
+      controls.dataset.key = "";
+      mixviz.set({ parameters: {}, box: null, mask: null });
+      const alpha = value.parameters.find((about) => about.name === "alpha");
+      if (alpha) mixviz.restore({ alpha: alpha.default });
+    }));
   }
   for (const about of value.parameters) {
     const node = controls.querySelector(`[name="${about.name}"]`);
@@ -131,14 +139,18 @@ function drawControls(value) {
 function control(about, value) {
   const id = `mv-p-${about.name}`, number = about.kind === "int" || about.kind === "float";
   const read = (node) => (number ? Number(node.value) : about.kind === "bool" ? node.checked : node.value);
-  const set = (event) => mixviz.set({ parameters: { ...mixviz.state.parameters, [about.name]: read(event.target) }, box: null, mask: null });
+  // There is one α on the page: this control is another handle of the one at its foot, which follows when it is let go.
+  const shared = about.name === "alpha";
+  const changed = (value) => (shared ? { alpha: value } : { parameters: { ...mixviz.state.parameters, [about.name]: value } });
+  const set = (event) => mixviz.set({ ...changed(read(event.target)), box: null, mask: null });
+  const settle = (event) => shared && mixviz.restore({ alpha: read(event.target) });
   const input = number
-    ? make("input", { type: "range", min: about.low, max: about.high, step: about.kind === "int" ? 1 : about.high > 2 ? 0.05 : 0.01, on: { input: set } })
+    ? make("input", { type: "range", min: about.low, max: about.high, step: about.kind === "int" ? 1 : about.high > 2 ? 0.05 : 0.01, on: { input: set, change: settle } })
     : about.kind === "bool"
       ? make("input", { type: "checkbox", on: { change: set } })
       : make("select", { on: { change: set } }, ...about.choices.map((choice) => make("option", { value: choice, textContent: choice })));
   Object.assign(input, { id, name: about.name });
-  const info = make("small", { id: `${id}-info`, textContent: about.text + (about.name === "alpha" && value.held ? `. ${t("alpha_held")}` : "") });
+  const info = make("small", { id: `${id}-info`, textContent: about.text + (shared && value.held ? `. ${t("alpha_held")}` : "") });
   input.setAttribute("aria-describedby", info.id);
   const output = number ? make("output", { htmlFor: id }) : "";
   return make("div", { class: "mv-control" }, make("label", { htmlFor: id }, make("code", { textContent: about.name }), output), input, info);

@@ -1,5 +1,6 @@
 // A thousand draws: how λ, area and label are spread, and where patches come from and land.
 const sheet = new mixviz.Sheet();
+let turn = 0;
 const choose = make("select", { id: "mv-draws-method", on: { change: () => mixviz.open("draws", { method: choose.value }) } });
 const title = make("h2"), told = make("p", { class: "mv-told" }), panels = make("div", { class: "mv-histograms" });
 const tiles = ["cut", "covered"].map((name) => {
@@ -26,21 +27,25 @@ function histogram(name, { counts, mean, low, high }) {
 }
 
 mixviz.views("draws", async (value) => {
-  const url = await sheet.open(value.heat), { drawn, area, gap } = value.histograms;
+  const mine = ++turn, url = await sheet.open(value.heat), { drawn, area, gap } = value.histograms;
+  if (mine !== turn) return URL.revokeObjectURL(url);
   if (!choose.options.length) choose.append(...Object.entries(mixviz.methods).map(([name, [text]]) => make("option", { value: name, textContent: text })));
   choose.value = value.card.name;
   title.textContent = t("draws_title", { count: value.count.toLocaleString("en"), title: value.card.title });
   const differs = drawn && value.alpha !== null && Math.abs(drawn.mean - area.mean) > 0.02;
+  const numbers = { alpha: value.alpha, drawn: drawn?.mean.toFixed(2), area: area.mean.toFixed(2), title: value.card.title };
+  const off = gap.high < 0.005 ? "draws_fair" : gap.high - gap.mean < 0.005 ? "draws_always" : "draws_gap";
   told.textContent = [
-    t(differs ? "draws_area" : "draws_same", { alpha: value.alpha, drawn: drawn?.mean.toFixed(2), area: area.mean.toFixed(2), title: value.card.title }),
-    t("draws_gap", { gap: percent(gap.mean), high: percent(gap.high) }), t(`judge.${value.judge}`),
+    t(value.inside ? "draws_inside" : differs ? "draws_area" : "draws_same", numbers),
+    t(off, { gap: percent(gap.mean), high: percent(gap.high) }), t(`judge.${value.judge}`),
   ].join(" ");
   panels.replaceChildren(...Object.entries(value.histograms).map(([name, found]) => histogram(name, found)));
-  tiles.forEach(({ tile, scale }, i) => {
+  tiles.forEach(({ node, tile, scale }, i) => {
+    node.hidden = value.peak[i] === 0;
     place(tile, url, i, 2);
     scale.textContent = t("heat_scale", { value: percent(value.peak[i]) });
   });
   root().lastChild.textContent = t("draws_side", { side: value.side });
   sheet.take(url);
-  root().dataset.shown = String(Number(root().dataset.shown || 0) + 1);
+  root().dataset.shown = String(mine);
 });

@@ -5,7 +5,7 @@ const legend = make("p", { class: "mv-legend" });
 const empty = make("p", { class: "mv-none", hidden: true, textContent: t("none_found") });
 const pins = new Set((new URLSearchParams(location.search).get("pin") || "").split(",").filter(Boolean));
 const wanted = { text: "", family: "" };
-let cards = new Map(), turn = 0;
+let cards = new Map(), turn = 0, known = [null, null]; // where the objects are, as far as that is known
 
 const find = make("input", { type: "search", placeholder: t("find"), aria: { label: t("find") }, on: { input: () => filter({ text: find.value }) } });
 const families = make("div", { class: "mv-chips", aria: { role: "group", label: t("family") } });
@@ -111,12 +111,13 @@ function update(parts, card, value, index) {
   mixed.tile.setAttribute("aria-label", t("alt_mixed", { name: a, title: card.title }));
   heat.tile.setAttribute("aria-label", t("alt_heat", { name: names[source] }));
   cut.tile.setAttribute("aria-label", t(patch ? "alt_patch" : "alt_picture", { name: names[source] }));
-  if (value.objects) [[mixed, [0]], [cut, [source]]].forEach(([{ objects }, which]) => which.forEach((i) => outline(objects[i], value.objects[i])));
+  outline(mixed.objects[0], known[0]);
+  cut.objects.forEach((box, i) => outline(box, i === source ? known[i] : null));
   parts.bar.update(names, card.share);
   numbers(parts.numbers, card, value.held);
   parts.told.textContent = sentence(card.sentence);
   parts.told.title = t(`judge.${value.judge}`);
-  parts.note.textContent = card.asks ? t("asks", { lens: value.lens }) : "";
+  parts.note.textContent = [card.asks && t("asks", { lens: value.lens }), card.own && t("own_parameters")].filter(Boolean).join(" ");
 }
 
 function describe(value) {
@@ -164,7 +165,8 @@ mixviz.views("grid", async (value) => {
   for (const button of lensRow.children) button.setAttribute("aria-pressed", String(button.dataset.lens === value.lens));
   if (still) {
     sheets.still.take(still);
-    objectSwitch.hidden = !value.objects.some(Boolean);
+    known = value.objects;
+    objectSwitch.hidden = !known.some(Boolean);
     for (const { heat, cut } of cards.values()) [heat, cut].forEach(({ tile }) => (tile.style.backgroundImage = `url(${still})`));
   }
   if (mine !== turn) return URL.revokeObjectURL(mixed); // a later answer has overtaken this one

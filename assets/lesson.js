@@ -10,12 +10,25 @@ function leave() {
   begin.focus();
 }
 
+// Does the page still show what the question is about?
+function there(asked) {
+  const { a, b, lam, alpha, seed, view, method, detector, parameters, box, mask } = mixviz.state;
+  const stem = (path) => path?.split("/").at(-1).replace(/\.\w+$/, "");
+  const now = { a: stem(a), b: stem(b), lam: String(lam), alpha: String(alpha), seed: String(seed), view, method, detector };
+  const untouched = !Object.keys(parameters).length && !box && !mask;
+  return untouched && Object.entries(asked).every(([key, value]) => now[key] === value);
+}
+
 function show(at, restore = true) {
   const step = props.value[at], key = `lesson.${step.id}`, last = at === props.value.length - 1;
   const verdict = make("p", { class: "mv-verdict", aria: { role: "status" } });
   const answers = Array.from({ length: step.answers }, (_, i) => make("button", {
     type: "button", class: "mv-chip mv-answer", textContent: t(`${key}.answer${i + 1}`),
     on: { click: ({ target }) => {
+      if (!there(step.state)) {
+        verdict.textContent = t("lesson_moved");
+        return mixviz.restore(step.state);
+      }
       const right = i + 1 === step.right;
       target.dataset.right = String(right);
       verdict.textContent = right ? `${t("lesson_right", { value: step.value })} ${last ? t("lesson_done") : ""}` : t("lesson_wrong");

@@ -100,7 +100,6 @@ function stageOf(onBox, onMask) {
 
   return {
     tile, cut, show,
-    busy: () => [grab, canvas].some((node) => node.matches(":active")),
     update: (value, url) => {
       const count = value.tiles.length;
       place(before, url, value.tiles.indexOf("a"), count);

@@ -17,7 +17,7 @@ function choice(name, title) {
 
 function strip(value, row, r) {
   const frames = row.cells.map((cell, i) => {
-    const shown = value.over === "seed" ? String(value.values[i]) : value.values[i].toFixed(2);
+    const shown = value.over === "seed" ? String(value.values[i]) : String(+value.values[i].toFixed(3));
     const symbol = { lam: "λ", alpha: "α", seed: t("over.seed") }[value.over];
     const label = t("strip_alt", { title: row.title, over: symbol, value: shown, share: percent(cell.share[0]), name: value.names[0] });
     const tile = make("div", { class: "mv-tile", aria: { role: "img", label } }), bar = labelBar(0);

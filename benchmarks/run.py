@@ -88,7 +88,7 @@ def rewrite(readme: Path, measured: str) -> None:
 def sections(text: str) -> dict[str, str]:
     """Heading -> table, under an empty heading what comes before the first."""
     parts = re.split(r"^(?=### )", text, flags=re.M)
-    return {part.split("\n")[0] if part.startswith("### ") else "": part for part in parts}
+    return {part.split("\n")[0] if part.startswith("### ") else "": part for part in parts if part.strip()}
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def _truth(story: Story) -> list[Line]:
         found.append(Line(f"visible_b_{story.judge}", *parts[1]))
         found.append(Line("fair", _of_both(parts[0][1], parts[1][1]), story.fair[0]))
         low, high = sorted((story.share[0], story.fair[0]))
-        found.append(Line("gap", f"{high:.4f} − {low:.4f}", story.gap))
+        found.append(Line("gap", f"{high:.6f} − {low:.6f}", story.gap))
     return found
 
 

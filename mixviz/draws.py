@@ -14,6 +14,8 @@ from mixviz.batch import Batch
 from mixviz.method import Method
 from mixviz.recipe import Recipe
 
+TOGETHER = 125  # draws planned at once: more take more memory, and no less time
+
 
 @dataclass(frozen=True)
 class Draws:
@@ -40,21 +42,22 @@ def repeat(images: Tensor, method: Method, maps: Tensor, judge: Tensor, *, count
     """Draw a method ``count`` times for picture A with B.
 
     Args:
-        images: (2, 3, H, W), A and B. All draws are planned as one batch, so keep the side small: 64 pixels take a
-            tenth of a second, and shares depend on the size by rounding alone.
+        images: (2, 3, H, W), A and B. Draws are planned many at once, so keep the side small: a thousand at 64 pixels
+            take a tenth of a second for most methods, and shares depend on the size by rounding alone.
         maps: (2, H, W) saliency.
         judge: (2, H, W) what should be visible: object masks, or saliency.
-        seed: of the first draw.
+        seed: of all draws; where a method draws once for a whole batch, of the first, and the next number of each next.
     """
-    rows = torch.arange(count + 1).eq(count).long()  # A again and again, and B at the end
-    partner = np.full(count + 1, count)
-    partner[count] = 0
-    batch = Batch(images[rows], rows, saliency=maps[rows])
-    recipe = method.plan(batch, np.random.default_rng(seed), partner=partner)
-    if _shared(recipe, count):
-        parts = [_one(images, method, maps, seed + i) for i in range(count)]
-        return _joined([_measured(part, judge, 1) for part in parts])
-    return _measured(recipe, judge[rows], count)
+    rng, parts = np.random.default_rng(seed), []
+    for start in range(0, count, TOGETHER):
+        n = min(TOGETHER, count - start)
+        rows = torch.arange(n + 1).eq(n).long()  # A again and again, and B at the end
+        partner = np.append(np.full(n, n), 0)
+        recipe = method.plan(Batch(images[rows], rows, saliency=maps[rows]), rng, partner=partner)
+        if _shared(recipe, n):
+            return _joined([_measured(_one(images, method, maps, seed + i), judge, 1) for i in range(count)])
+        parts.append(_measured(recipe, judge[rows], n))
+    return _joined(parts)
 
 
 def _shared(recipe: Recipe, count: int) -> bool:
@@ -94,4 +97,6 @@ def _joined(parts: list[Draws]) -> Draws:
     lists = {field.name: [getattr(part, field.name) for part in parts] for field in dataclasses.fields(Draws)}
     joined = {name: np.concatenate(lists[name]) for name in ("area", "share", "gap")}
     drawn = None if parts[0].drawn is None else np.concatenate(lists["drawn"])
-    return Draws(drawn=drawn, cut=np.mean(lists["cut"], 0), covered=np.mean(lists["covered"], 0), **joined)
+    sizes = [len(part.area) for part in parts]
+    cut, covered = (np.average(lists[name], 0, sizes) for name in ("cut", "covered"))
+    return Draws(drawn=drawn, cut=cut, covered=covered, **joined)

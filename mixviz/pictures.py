@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
+from mixviz.words import Mistake
+
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF", "TIFF")
 MAX_PIXELS = 25_000_000
 MIN_SIDE = 16
@@ -21,7 +23,7 @@ MIN_SIDE = 16
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
 
-class PictureError(ValueError):
+class PictureError(Mistake):
     """A picture that cannot be used; the text says why and what to do."""
 
 
@@ -72,24 +74,19 @@ def load_image(path: str | os.PathLike, side: int | None = None) -> np.ndarray:
     except PictureError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise PictureError(f"This picture has more than {MAX_PIXELS // 10**6} megapixels: make it smaller.") from None
+        raise PictureError("error.too_large", limit=MAX_PIXELS // 10**6) from None
     except FileNotFoundError:
-        raise PictureError(f"There is no file {os.path.basename(path)}.") from None
+        raise PictureError("error.no_file", name=os.path.basename(path)) from None
     except Exception:  # decoders raise nearly anything on damaged files
-        raise PictureError(
-            "This file could not be read as a picture. It may be damaged or incomplete; "
-            "JPEG, PNG, WebP, GIF, BMP, AVIF and TIFF work."
-        ) from None
+        raise PictureError("error.unreadable") from None
 
 
 def _decode(image: Image.Image, side: int | None) -> np.ndarray:
     width, height = image.size
     if width * height > MAX_PIXELS:
-        raise PictureError(
-            f"This picture has {width * height // 10**6} megapixels; {MAX_PIXELS // 10**6} is the limit."
-        )
+        raise PictureError("error.too_large", limit=MAX_PIXELS // 10**6)
     if min(width, height) < MIN_SIDE:
-        raise PictureError(f"This picture is {width}x{height} pixels: each side should be at least {MIN_SIDE}.")
+        raise PictureError("error.too_small", width=width, height=height, least=MIN_SIDE)
     if side is not None:
         image.draft("RGB", (side, side))  # a JPEG is decoded at the smallest scale that is large enough
     image.seek(0)
@@ -118,10 +115,15 @@ _decoding = threading.BoundedSemaphore(2)  # a large picture takes memory while 
 @functools.lru_cache(maxsize=128)
 def tile(path: str, side: int) -> np.ndarray:
     """:func:`load_image` for a page that shows the same file again and again: kept, and not to be written to."""
-    with _decoding:
-        picture = load_image(path, side)
+    picture = load_once(path, side)
     picture.flags.writeable = False
     return picture
+
+
+def load_once(path: str, side: int) -> np.ndarray:
+    """:func:`load_image` on a server: few pictures are decoded at a time, and nothing is kept."""
+    with _decoding:
+        return load_image(path, side)
 
 
 def load_pair(a: str | os.PathLike, b: str | os.PathLike, side: int = 224) -> torch.Tensor:

@@ -5,6 +5,7 @@ Nothing here knows a method by name: all of it is read off the recipe.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -121,7 +122,7 @@ class Story:
 
 def percent(share: float) -> str:
     """A share to the nearest per cent."""
-    return f"{round(100 * share)}\u00a0%"
+    return f"{math.floor(100 * share + 0.5)}\u00a0%"  # halves go up, as they do in the page's script
 
 
 def tell(

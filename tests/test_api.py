@@ -23,7 +23,7 @@ import torch
 from PIL import Image
 
 import mixviz
-from mixviz import arithmetic, describe, edit, paint, pictures, words
+from mixviz import arithmetic, describe, draws, edit, paint, pictures, words
 from mixviz.ui import lenses
 from mixviz.ui.request import CELLS, MAX_SEED, VIEWS, Request
 
@@ -166,7 +166,7 @@ def test_detail_answers_with_what_the_core_says(client):
     answer = client.predict("lion.jpg", "bee.jpg", "saliencymix", 0.3, 5, "centre", None, api_name="/detail")
     paths = [pictures.photograph_path(name) for name in ("lion.jpg", "bee.jpg")]
     request = Request(*paths, "lion", "bee", lam=0.3, seed=5, detector="centre", method="saliencymix")
-    told = views.story(request, "saliencymix", own=True)
+    told = views.story(request, "saliencymix", by_hand=True)
     assert answer["sentence"] == told.text()
     assert "lion" in answer["sentence"]
     assert answer["judge"] == "object"
@@ -323,6 +323,50 @@ def test_a_detector_that_fails_to_load_says_so(monkeypatch):
     assert handlers.look(a_state()) == {"message": "OpenCV is missing"}
 
 
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_mistakes_are_told_in_the_visitors_language(language):
+    for wrong, key, values in (
+        ({"seed": -1}, "error.seed", {"most": MAX_SEED}),
+        ({"lam": 7}, "error.lam", {}),
+        ({"a": "/etc/passwd"}, "error.gone", {}),
+        ({"a": None}, "missing", {}),
+    ):
+        answer = handlers.look(a_state(**wrong) | {"language": language})
+        assert answer == {"message": words.say(key, language, **values)}
+
+
+def test_what_was_made_by_hand_for_another_recipe_is_left_out():
+    for state in (
+        {"method": "mixup", "box": [0.1, 0.1, 0.5, 0.5]},
+        {"method": "mosaic", "mask": ["1" * CELLS] * CELLS},
+    ):
+        answer = handlers.look(a_state(view="detail", **state))
+        assert answer["edited"] == ""
+        assert "edit" not in answer["code"]
+
+
+def test_own_parameters_hold_in_every_view():
+    own = {"method": "cutmix", "parameters": {"label": "lam"}, "lam": 0.6, "seed": 0}
+    card = next(c for c in handlers.look(a_state(view="grid", **own))["cards"] if c["name"] == "cutmix")
+    strip = handlers.look(a_state(view="sweep", over="seed", methods=["cutmix"], **own))
+    assert card["share"][0] == pytest.approx(0.6)
+    assert card["own"]
+    assert strip["rows"][0]["cells"][0]["share"][0] == pytest.approx(0.6)
+    assert handlers.look(a_state(view="draws", **own))["histograms"]["share"]["mean"] == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize("detector", ["fine_grained", "released", "opencv_spectral_residual"])
+@pytest.mark.parametrize("index", range(len(pictures.pairs())))
+def test_draws_at_the_small_size_are_those_of_the_page(index, detector):
+    """The method looks for its peak where the page shows it, so that the label's mean is that of the full size."""
+    pair = {key: pictures.photograph_path(pictures.pairs()[index][key]) for key in "ab"}
+    request = Request(**pair, method="saliencymix", detector=detector, view="draws")
+    small = views.drawn(request)[0]
+    images, maps = (make(*pair.values(), views.SIDE) for make in (lenses.pair, lambda *x: lenses.maps(*x, detector)))
+    full = draws.repeat(images, request.chosen("saliencymix"), maps, maps, count=125)
+    assert small.share[:125].mean() == pytest.approx(full.share.mean(), abs=0.02)  # the first draws are the same
+
+
 def test_the_last_seeds_have_a_filmstrip_too():
     answer = handlers.look(a_state(view="sweep", over="seed", seed=MAX_SEED - 1, methods=["mixup"]))
     assert answer["values"][:4] == [MAX_SEED - 1, MAX_SEED, 0, 1]
@@ -332,7 +376,8 @@ def test_errors_of_the_program_stay_inside(address, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("secret path")
 
-    for module, name in ((views, "show"), (describe, "mix_two"), (describe, "catalogue_json"), (lenses, "maps"),
+    for module, name in ((views, "show"), (describe, "mix_two"), (describe, "catalogue_json"), (pictures, "load_once"),
+                         (views, "story"), (lenses, "pair"),
                          (handlers, "_parcel"), (handlers, "_controls")):  # fmt: skip
         monkeypatch.setattr(module, name, broken)
     for name in ("mix", "saliency", "detail", "methods"):
@@ -419,7 +464,7 @@ CODES = [
 @pytest.mark.parametrize("given", CODES, ids=lambda given: "-".join(str(value)[:20] for value in given.values()))
 def test_the_code_makes_exactly_the_picture(tmp_path, monkeypatch, given):
     request = bundled(**given)
-    told = views.story(request, request.method, own=True)
+    told = views.story(request, request.method, by_hand=True)
     if request.alpha is None:
         names = [os.path.basename(path) for path in (CAT, DOG)]
         code = api.detail(*names, request.method, request.lam, request.seed, request.detector, request.parameters)[
@@ -445,7 +490,7 @@ def changed_by_hand() -> list[dict]:
 def test_the_code_of_what_was_changed_by_hand_makes_exactly_the_picture(tmp_path, monkeypatch):
     for given in changed_by_hand():
         request = bundled(**given)
-        told = views.story(request, request.method, own=True)
+        told = views.story(request, request.method, by_hand=True)
         (tmp_path / "recipe.json").write_text(json.dumps(handlers.recipe_of(request)))
         code = views.code(request, told)
         assert torch.equal(run_code(code, tmp_path, monkeypatch), told.mixed), code
@@ -454,8 +499,9 @@ def test_the_code_of_what_was_changed_by_hand_makes_exactly_the_picture(tmp_path
 
 def test_the_code_names_no_picture_of_a_visitors(uploaded):
     request = Request(*uploaded)
-    code = views.code(request, views.story(request, "cutmix", own=True))
-    assert code.count("your_picture.jpg") == 2
+    code = views.code(request, views.story(request, "cutmix", by_hand=True))
+    assert "your_picture_a.jpg" in code
+    assert "your_picture_b.jpg" in code
     assert "first" not in code
 
 
@@ -477,7 +523,7 @@ def test_what_is_taken_is_what_it_says(address, kind):
     assert head == f"data:{handlers.KINDS[kind]};base64"
     assert re.match(MAGIC[kind], data)
     request = bundled(method="saliencymix")
-    told = views.story(request, "saliencymix", own=True)
+    told = views.story(request, "saliencymix", by_hand=True)
     if kind == "png":
         assert np.array_equal(decoded(parcel["data"]), told.mixed.permute(1, 2, 0).numpy())
     if kind == "zip":
@@ -508,7 +554,7 @@ def recipes() -> list[Request]:
 def reloaded(text: str, **page) -> Request:
     """The state of a page with a recipe loaded; ``page`` is what its controls said before."""
     state = handlers._of_recipe(text)
-    state.pop("message")
+    state.pop("elsewhere")
     return Request(**({"a": CAT, "b": DOG} | page | state))
 
 
@@ -517,10 +563,10 @@ def test_a_recipe_makes_its_mixture_again():
     for request in recipes():
         text = json.dumps(handlers.recipe_of(request))
         again = reloaded(text, **other)
-        for key in ("a", "b", "lam", "seed", "method", "box", "mask"):
-            assert getattr(again, key) == getattr(request, key), key
-        assert (again.name_a, again.name_b, again.view) == ("cat", "dog", "detail")
-        told, same = (views.story(one, one.method, own=True) for one in (request, again))
+        for key in ("a", "b", "lam", "seed", "method", "mask", *(() if request.mask else ("box",))):
+            assert getattr(again, key) == getattr(request, key), key  # a painted mask leaves a box no say
+        assert (again.name_a, again.name_b, again.view) == (request.name_a, request.name_b, "detail")
+        told, same = (views.story(one, one.method, by_hand=True) for one in (request, again))
         assert again.chosen(again.method, again.parameters) == request.chosen(request.method, request.parameters), text
         assert torch.equal(told.mixed, same.mixed)
         assert torch.equal(told.recipe.share, same.recipe.share)
@@ -545,18 +591,25 @@ def test_a_recipe_of_other_pictures_says_so(address, uploaded):
     request = Request(*uploaded, method="mixup", seed=3)
     values = restore(address, {"recipe": json.dumps(handlers.recipe_of(request))})
     assert values[:4] == UNTOUCHED[:4]  # the page's own pictures stay
-    assert "pictures that are not here: your_picture.jpg" in values[-1]["message"]
+    assert "pictures that are not here: your_picture_a.jpg" in values[-1]["message"]
     assert (values[-1]["method"], values[7]) == ("mixup", 3)
 
 
 def test_a_recipe_reaches_the_controls(address):
     request = bundled(
-        method="resizemix", lam=None, seed=9, detector="centre", parameters={"low": 0.3}, box=(0, 0, 0.5, 0.5)
+        method="resizemix",
+        lam=None,
+        seed=9,
+        detector="centre",
+        parameters={"low": 0.3},
+        box=(0, 0, 0.5, 0.5),
+        name_a="Felix",
+        name_b="Rex",
     )
     values = restore(address, {"recipe": json.dumps(handlers.recipe_of(request))})
     assert [value["path"] for value in values[:2]] == [CAT, DOG]
     hold, _, _, seed, detector, rest = values[4:]
-    assert (values[2:4], hold, seed, detector) == (["cat", "dog"], False, 9, "centre")
+    assert (values[2:4], hold, seed, detector) == (["Felix", "Rex"], False, 9, "centre")
     assert rest | {"message": ""} == {
         "view": "detail", "method": "resizemix", "parameters": {"low": 0.3}, "box": [0, 0, 0.5, 0.5], "any": True,
         "message": "",
@@ -615,7 +668,7 @@ def test_a_file_that_is_no_recipe_says_so_and_changes_nothing(address, text):
 
 def test_a_recipe_with_anything_anywhere_is_read_or_refused():
     good = json.loads(GOOD)
-    assert handlers._of_recipe(GOOD)["message"] == words.say("recipe_loaded")
+    assert handlers._of_recipe(GOOD)["elsewhere"] == ""
     read = 0
     for key in good:
         for bad in STRANGE:
@@ -623,7 +676,7 @@ def test_a_recipe_with_anything_anywhere_is_read_or_refused():
                 state = handlers._of_recipe(text)
                 read += state is not None
                 if state:
-                    state.pop("message")
+                    state.pop("elsewhere")
                     Request(**({"a": CAT, "b": DOG} | state))
     assert read
 

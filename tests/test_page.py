@@ -207,9 +207,20 @@ def test_a_link_shows_the_same_page(tab, open_tab):
 def test_a_link_says_nothing_of_a_visitors_own_pictures(tab, two_files):
     tab.after(lambda: tab.page.locator("#sidebar input[type=file]").first.set_input_files(two_files[0]))
     tab.page.get_by_role("button", name="Copy link").click()
-    tab.page.get_by_text("without your own pictures").wait_for()
+    tab.page.get_by_text("Your own pictures and labels").wait_for()
     assert "first" not in tab.page.url
     assert "a=" not in tab.page.url.replace("lambda", "")
+
+
+def test_labels_are_no_templates(tab):
+    tab.after(lambda: tab.page.get_by_label("Label of A").fill("US$& {b} {share_a}$'"))
+    assert "US$& {b} {share_a}$'" in tab.page.locator(".mv-legend").inner_text()
+    assert "US$& {b} {share_a}$'" in tab.page.locator("[data-method=samplepairing] .mv-truth").inner_text()
+
+
+def test_a_link_without_a_view_is_one_too(open_tab):
+    tab = open_tab("?a=coffee_cup&b=scissors&lam=0.3")
+    assert tab.label("mixup") == "Label: 30 % coffee cup, 70 % scissors"
 
 
 def test_a_damaged_link_opens_the_page_all_the_same(open_tab):

@@ -123,7 +123,7 @@ def test_numbers_against_a_hand_computed_case():
     assert lines["visible_a_object"].sum == "40 ÷ 50"
     assert lines["visible_b_object"].sum == "10 ÷ 25"
     assert lines["fair"].sum == "0.8000 ÷ (0.8000 + 0.4000)"
-    assert lines["gap"].sum == "0.8000 − 0.6667"
+    assert lines["gap"].sum == "0.800000 − 0.666667"
     assert lines["label_b"].sum == "1 − 0.8000"
 
 

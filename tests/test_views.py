@@ -205,7 +205,7 @@ def test_a_recipe_file_loads_again(detail, open_tab, tmp_path):
     other.after(lambda: other.page.get_by_label("Load a recipe").set_input_files(tmp_path / "recipe.json"))
     other.page.wait_for_function("mixviz.state.method === 'cutmix' && mixviz.idle()")
     other.page.get_by_text("Recipe loaded.").wait_for()
-    assert other.state() | {"parameters": {}} == detail.state()
+    assert other.state() | {"alpha": None} == detail.state()  # the recipe says its α
     assert other.page.locator(".mv-lines").inner_text() == detail.page.locator(".mv-lines").inner_text()
     (tmp_path / "recipe.json").write_text('{"method": "no such thing"}')
     other.page.get_by_label("Load a recipe").set_input_files(tmp_path / "recipe.json")
@@ -273,6 +273,29 @@ def test_the_lesson(tab):
     tab.page.get_by_text(f"{len(lesson.steps())} of {len(lesson.steps())}").wait_for()
     tab.page.get_by_role("button", name="Close the lesson").click()
     tab.page.wait_for_function("!location.search.includes('lesson')")
+
+
+def test_a_question_is_about_its_own_state(open_tab):
+    tab = open_tab("?view=grid&lam=0.2&seed=4&detector=centre&lesson=8")
+    step = lesson.steps()[7]
+    tab.page.locator(".mv-answer").nth(step["right"] - 1).click()
+    assert "back now" in tab.page.locator(".mv-verdict").inner_text()
+    tab.page.wait_for_function(
+        "mixviz.state.detector === 'fine_grained' && mixviz.state.view === 'detail' && mixviz.idle()"
+    )
+    tab.page.locator(".mv-answer").nth(step["right"] - 1).click()
+    assert f"Right: {step['value']}" in tab.page.locator(".mv-verdict").inner_text()
+
+
+def test_there_is_one_alpha(open_tab):
+    tab = open_tab("?view=detail&method=cutmix&lam=drawn", "detail")
+    tab.after(lambda: tab.page.locator("#mv-p-alpha").fill("0.5"))
+    tab.page.wait_for_function("mixviz.idle() && document.querySelector('#alpha input[type=number]').value === '0.5'")
+    box = tab.page.get_by_label("number input for α")
+    box.fill("4")
+    tab.after(lambda: box.press("Enter"))
+    assert tab.page.locator("#mv-p-alpha").input_value() == "4"
+    assert tab.state()["parameters"] == {}
 
 
 def test_a_question_that_the_page_no_longer_answers_is_noticed():

@@ -15,7 +15,7 @@ from mixviz import arithmetic, describe, paint, pictures
 from mixviz.catalogue import lookup
 from mixviz.story import steps, tell
 from mixviz.ui import lenses
-from mixviz.ui.handlers import BusyError, checked_path, turn
+from mixviz.ui.handlers import checked_path, turn
 from mixviz.ui.request import Request, is_number
 from mixviz.words import say
 
@@ -34,7 +34,7 @@ def _said() -> Iterator[None]:
     try:
         with turn():
             yield
-    except (ValueError, TypeError, ImportError, BusyError) as error:
+    except (ValueError, TypeError, ImportError) as error:
         raise gr.Error(str(error), print_exception=False) from None
 
 
@@ -70,7 +70,7 @@ def mix(
     with _said():
         request, side = _request(a, b, method, lam, seed, detector, parameters), _checked_side(side)
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        pair = [pictures.tile(path, side) for path in (request.a, request.b)]
+        pair = [pictures.load_once(path, side) for path in (request.a, request.b)]
         chosen, network = request.chosen(method, request.parameters), lenses.network(detector)
         network = network and copy.deepcopy(network).to(device)
         mixed, recipe, batch = describe.mix_two(*pair, chosen, int(seed), lam, device, network)
@@ -90,12 +90,14 @@ def saliency(picture: str, detector: str = "fine_grained", side: int = 224) -> d
         side = _checked_side(side)
         path = _path(picture)
         lookup(lenses.titles(), detector)
-        maps = lenses.maps(path, path, side, detector)[0].numpy()
+        image = pictures.load_once(path, side)  # of any side: not kept
+        batch = torch.from_numpy(image).permute(2, 0, 1)[None].contiguous()
+        found = mixviz.saliency(batch, lenses.detector(detector), network=lenses.network(detector))[0].numpy()
         return {
-            "heat": paint.data_uri(paint.overlay(pictures.tile(path, side), maps), "PNG"),
-            "map": paint.data_uri((maps * 255).round().astype("uint8"), "PNG"),
-            "peak": list(map(int, divmod(maps.argmax(), side))),
-            "mean": float(maps.mean()),
+            "heat": paint.data_uri(paint.overlay(image, found), "PNG"),
+            "map": paint.data_uri((found * 255).round().astype("uint8"), "PNG"),
+            "peak": list(map(int, divmod(found.argmax(), side))),
+            "mean": float(found.mean()),
         }
 
 

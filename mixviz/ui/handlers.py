@@ -6,7 +6,7 @@ import base64
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ import mixviz
 from mixviz import describe, export, pictures
 from mixviz.catalogue import lookup
 from mixviz.ui import lenses, views
-from mixviz.ui.request import Request, of_query, of_state, usable
-from mixviz.words import say, texts
+from mixviz.ui.request import Request, checked_name, of_query, of_state, usable
+from mixviz.words import Mistake, say, texts
 
 KINDS = {
     "png": "image/png", "zip": "application/zip", "svg": "image/svg+xml", "pdf": "application/pdf",
@@ -40,18 +40,18 @@ def checked_path(path: Any) -> str:
         pictures.PictureError: no path, or one outside the upload folder and the bundled photographs.
     """
     if not isinstance(path, str) or not path:
-        raise pictures.PictureError(say("missing"))
+        raise pictures.PictureError("missing")
     try:
         real = Path(os.path.realpath(path))
     except ValueError:  # a null byte, or half a character
-        raise pictures.PictureError("That is no picture's path.") from None
+        raise pictures.PictureError("error.path") from None
     allowed = (Path(os.path.realpath(get_upload_folder())), Path(os.path.realpath(pictures.assets() / "photos")))
     if not any(real.is_relative_to(folder) for folder in allowed) or not os.path.isfile(real):
-        raise pictures.PictureError("This picture is not here, or no longer: upload it once more, or choose a pair.")
+        raise pictures.PictureError("error.gone")
     return str(real)
 
 
-class BusyError(RuntimeError):
+class BusyError(Mistake):
     """More questions are waiting than will be answered in time."""
 
 
@@ -59,7 +59,7 @@ class BusyError(RuntimeError):
 def turn() -> Iterator[None]:
     """As many at work as there are cores, a bounded number waiting: a rush slows the page, and does not stop it."""
     if not _places.acquire(blocking=False):
-        raise BusyError(say("busy"))
+        raise BusyError("busy")
     try:
         with _working:
             yield
@@ -67,33 +67,43 @@ def turn() -> Iterator[None]:
         _places.release()
 
 
-def look(state: Any) -> dict[str, Any]:
-    """The view that the page's script asks for; a mistake comes back as {message}, for the page to say."""
+def _language(state: Any) -> str:
+    language = state.get("language") if isinstance(state, dict) else None
+    return language if isinstance(language, str) and language in texts() else "en"
+
+
+def _answered(state: Any, answer: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The answer in its turn; a mistake comes back as {message}, for the page to say."""
     try:
         with turn():
-            return views.show(of_state(state, checked_path))
-    except (ValueError, ImportError, BusyError) as error:  # a PictureError too; a detector may lack its OpenCV
+            return answer()
+    except Mistake as mistake:
+        return {"message": mistake.told(_language(state))}
+    except (ValueError, ImportError) as error:  # a detector may lack its OpenCV
         return {"message": str(error)}
+
+
+def look(state: Any) -> dict[str, Any]:
+    """The view that the page's script asks for, or {message}."""
+    return _answered(state, lambda: views.show(of_state(state, checked_path)))
 
 
 def take(state: Any) -> dict[str, Any]:
-    """Something to take away of the one-method view: {name, data URI}; ``state["take"]`` says what."""
-    try:
-        kind = state.get("take") if isinstance(state, dict) else None
-        if not isinstance(kind, str) or kind not in KINDS:
-            raise ValueError(f"There are {', '.join(KINDS)} to take.")
-        request = of_state(state, checked_path)
-        language = next((code for code in texts() if code == state.get("language")), "en")
-        with turn():
-            data = _parcel(kind, request, language)
-        name = f"mixviz-{request.method}.{kind}"
-        return {"name": name, "data": f"data:{KINDS[kind]};base64,{base64.b64encode(data).decode()}"}
-    except (ValueError, ImportError, BusyError) as error:
-        return {"message": str(error)}
+    """Something to take away of the one-method view: {name, data URI}, or {message}; ``state["take"]`` says what."""
+    return _answered(state, lambda: _taken(state))
+
+
+def _taken(state: Any) -> dict[str, Any]:
+    kind = state.get("take") if isinstance(state, dict) else None
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise ValueError(f"There are {', '.join(KINDS)} to take.")
+    request = of_state(state, checked_path)
+    data = base64.b64encode(_parcel(kind, request, _language(state))).decode()
+    return {"name": f"mixviz-{request.method}.{kind}", "data": f"data:{KINDS[kind]};base64,{data}"}
 
 
 def _parcel(kind: str, request: Request, language: str) -> bytes:
-    told = views.story(request, request.method, own=True)
+    told = views.story(request, request.method, by_hand=True)
     if kind == "json":
         return (json.dumps(recipe_of(request), indent=1, ensure_ascii=False) + "\n").encode()
     if kind == "gif":
@@ -105,14 +115,15 @@ def _parcel(kind: str, request: Request, language: str) -> bytes:
 
 def recipe_of(request: Request) -> dict[str, Any]:
     """The recipe file of a state: what replays it, and what came out."""
-    told = views.story(request, request.method, own=True)
+    told = views.story(request, request.method, by_hand=True)
+    change = views.changed_by(request, views.story(request, request.method))
     return {
         **describe.replay(request.method, told.method, request.seed, request.lam, views.SIDE),
         "detector": request.detector,
-        "pictures": [views.picture_name(path) for path in (request.a, request.b)],
+        "pictures": views.picture_names(request),
         "names": list(told.names),
-        "box": request.box and list(request.box),
-        "mask": request.mask and list(request.mask),
+        "box": list(request.box) if change == "box" else None,
+        "mask": list(request.mask) if change == "mask" else None,
         **describe.recipe_json(told.recipe, told.truth),
     }
 
@@ -120,14 +131,21 @@ def recipe_of(request: Request) -> dict[str, Any]:
 def restore(event: gr.EventData) -> list[Any]:
     """The controls for a state: the address's, a pair's, a step of the lesson's, or a recipe file's text."""
     data = event._data if isinstance(event._data, dict) else {}
-    if "recipe" in data:
-        state = _of_recipe(data["recipe"])
-        return _controls(state) if state else _controls({}, say("recipe_bad"))
-    return _controls(of_query({key: str(value) for key, value in data.items()}))
+    language = _language(data)
+    if "recipe" not in data:
+        return _controls(of_query({key: str(value) for key, value in data.items()}))
+    state = _of_recipe(data["recipe"])
+    if state is None:
+        return _controls({}, say("recipe_bad", language))
+    names = state.pop("elsewhere")
+    return _controls(state, say("recipe_own", language, names=names) if names else say("recipe_loaded", language))
 
 
 def _of_recipe(text: Any) -> dict[str, Any] | None:
-    """The state of a recipe file, or None where it is none, or has something that cannot be used."""
+    """The state of a recipe file, or None where it is none, or has something that cannot be used.
+
+    ``elsewhere`` are the names of its pictures where they do not come with the project.
+    """
     try:
         if not isinstance(text, str) or len(text) > MAX_RECIPE:
             return None
@@ -135,24 +153,31 @@ def _of_recipe(text: Any) -> dict[str, Any] | None:
         state = {"method": data["method"], "seed": data["seed"], "lam": data.get("lam"), "view": "detail"}
         known, given = lookup(mixviz.METHODS, state["method"]).parameters(), dict(data["parameters"])
         own = given.pop("detector", None)
-        # Defaults go without saying; but where the page has another α, the recipe's has to be said.
-        parameters = {name: x for name, x in given.items() if name == "alpha" or x != known[name]["default"]}
+        state |= {"alpha": given.pop("alpha")} if "alpha" in given else {}
+        state["parameters"] = {name: x for name, x in given.items() if x != known[name]["default"]}
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    state |= {"parameters": parameters, "detector": data.get("detector", own)}
-    state |= {key: data[key] for key in ("box", "mask") if data.get(key) is not None}
-    if state["detector"] is None:
-        del state["detector"]
-    names = data.get("pictures")
-    ours = isinstance(names, list) and len(names) == 2 and all(name in list(pictures.photographs()) for name in names)
-    if ours:
-        for key, name in zip(("a", "b"), names, strict=True):
-            state |= {key: pictures.photograph_path(name), f"name_{key}": pictures.photographs()[name]["label"]}
+    known = {"detector": data.get("detector", own)} | {key: data.get(key) for key in ("box", "mask")}
+    state |= {key: value for key, value in known.items() if value is not None}
+    state |= (ours := _pictures_of(data))
     good = usable(state)
     if good.keys() != state.keys():
         return None
-    named = ", ".join(map(str, names))[:80] if isinstance(names, list) else ""
-    return good | {"message": say("recipe_loaded") if ours else say("recipe_own", names=named)}
+    names = data.get("pictures")
+    elsewhere = names if isinstance(names, list) and not ours else []
+    return good | {"elsewhere": ", ".join(map(str, elsewhere))[:80]}
+
+
+def _pictures_of(data: dict[str, Any]) -> dict[str, str]:
+    """Paths and labels of a recipe file's pictures, where they come with the project."""
+    files, labels = data.get("pictures"), data.get("names")
+    ours = list(pictures.photographs())  # a list, because what a file holds may not be hashable
+    if not isinstance(files, list) or len(files) != 2 or any(file not in ours for file in files):
+        return {}
+    if not isinstance(labels, list) or len(labels) != 2:
+        labels = [pictures.photographs()[file]["label"] for file in files]
+    paths = {key: pictures.photograph_path(file) for key, file in zip("ab", files, strict=True)}
+    return paths | {f"name_{key}": checked_name(label, key.upper()) for key, label in zip("ab", labels, strict=True)}
 
 
 def _controls(state: Mapping[str, Any], message: str = "") -> list[Any]:
@@ -161,8 +186,8 @@ def _controls(state: Mapping[str, Any], message: str = "") -> list[Any]:
     values = [good.get(key, gr.skip()) for key in ("a", "b", "name_a", "name_b")]
     lam = good.get("lam")
     held = [lam is not None, gr.skip() if lam is None else lam] if "lam" in good else [gr.skip(), gr.skip()]
-    values += [*held, *(good.get(key, gr.skip()) for key in ("alpha", "seed", "detector"))]
+    alpha = good.get("alpha", 1.0 if "view" in good else gr.skip())  # a whole state without α leaves each its own
+    values += [*held, alpha, *(good.get(key, gr.skip()) for key in ("seed", "detector"))]
     others = ("view", "method", "parameters", "box", "mask", "over", "methods", "alpha")
     rest = {key: good[key] for key in others if key in good}
-    told = message or state.get("message", "")
-    return [*values, rest | ({"message": told} if told else {}) | {"any": bool(good)}]
+    return [*values, rest | ({"message": message} if message else {}) | {"any": bool(good)}]

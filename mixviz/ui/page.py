@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import tempfile
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -108,8 +109,7 @@ def build() -> gr.Blocks:
         gr.Markdown(word("heading"), elem_id="title")
         _part("lesson", lesson.steps())
         bundled = {
-            "labels": sorted({entry["label"] for entry in pictures.photographs().values()}),
-            "pairs": pictures.pairs(),
+            "labels": {Path(name).stem: entry["label"] for name, entry in pictures.photographs().items()},
             "methods": {name: [cls.card.title, cls.card.family] for name, cls in mixviz.METHODS.items()},
         }
         bridge = _part("bridge", bundled, server_functions=[handlers.look, handlers.take])
@@ -163,7 +163,7 @@ def _in_browser(event: Any, script: str, inputs: Any = None, outputs: Any = None
 def _wire(page: gr.Blocks, bridge: gr.HTML, controls: list, buttons: dict[str, gr.Button]) -> None:
     image_a, image_b, name_a, name_b, hold, lam, alpha, seed, detector = controls
     restored = gr.JSON(visible=False)
-    _in_browser(alpha.input, "(alpha) => { mixviz.set({alpha}) }", alpha)
+    _in_browser(alpha.input, "(alpha) => { mixviz.alpha(alpha) }", alpha)
     events = [image_a.change, image_b.change, name_a.change, name_b.change, hold.change, lam.change, seed.change]
     _in_browser(
         lambda *given, **options: gr.on([*events, detector.change], *given, **options),

@@ -18,6 +18,7 @@ from mixviz import edit, pictures
 from mixviz.catalogue import lookup
 from mixviz.method import Method
 from mixviz.ui import lenses
+from mixviz.words import Mistake
 
 MAX_SEED = 2**32 - 1
 CELLS = 28  # cells along each side of a painted mask: 8 pixels each at 224
@@ -58,25 +59,25 @@ class Request:
 
     def __post_init__(self) -> None:
         if self.lam is not None and not (is_number(self.lam) and 0 <= self.lam <= 1):
-            raise ValueError("λ is image A's share: a number between 0 and 1.")
+            raise Mistake("error.lam")
         if self.alpha is not None and not (is_number(self.alpha) and 0.05 <= self.alpha <= 8):
-            raise ValueError("α should be a number from 0.05 to 8.")
+            raise Mistake("error.alpha")
         if not (is_number(self.seed) and self.seed == int(self.seed) and 0 <= self.seed <= MAX_SEED):
-            raise ValueError(f"The seed should be a whole number from 0 to {MAX_SEED}.")
+            raise Mistake("error.seed", most=MAX_SEED)
         _one_of("saliency detector", self.detector, lenses.titles())
         _one_of("view", self.view, VIEWS)
         _one_of("sweep", self.over, SWEEPS)
         if not isinstance(self.methods, tuple) or not 1 <= len(self.methods) <= MAX_ROWS:
-            raise ValueError(f"Choose one to {MAX_ROWS} methods.")
+            raise Mistake("error.methods", most=MAX_ROWS)
         for name in (self.method, *self.methods):
             lookup(mixviz.METHODS, name)
         if not isinstance(self.parameters, Mapping) or "detector" in self.parameters:
             raise ValueError("Parameters are the method's own, by name; the detector is chosen for the whole page.")
         self.chosen(self.method, self.parameters)
         if self.box is not None and not _is_box(self.box):
-            raise ValueError("A box is top, left, bottom, right, each as a share of the side, from 0 to 1.")
+            raise Mistake("error.box")
         if self.mask is not None and not _is_mask(self.mask):
-            raise ValueError(f"A mask is {CELLS} rows of {CELLS} digits, 1 where A is kept and 0 where it is not.")
+            raise Mistake("error.mask", cells=CELLS)
 
     def chosen(self, name: str, parameters: Mapping[str, Any] | None = None) -> Method:
         """The method with its own parameters, the page's α and the page's detector.

@@ -28,22 +28,36 @@ STRIP = 9  # pictures of a filmstrip
 ALPHAS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 6.0, 8.0)
 
 
-def story(request: Request, name: str, side: int = SIDE, *, own: bool = False, **changed: Any) -> Story:
-    """One method's mixture as the page's state has it; with ``own``, by its own parameters and changes by hand."""
+def story(request: Request, name: str, *, by_hand: bool = False, **changed: Any) -> Story:
+    """One method's mixture as the page's state has it; ``by_hand``: with the box or the mask that the visitor made.
+
+    The state's parameters are its method's. What was made by hand for a recipe of another kind is left out.
+    """
     request = replace(request, **changed) if changed else request
     a, b = request.a, request.b
-    method = request.chosen(name, request.parameters if own else None)
-    return tell(
-        lenses.pair(a, b, side),
-        method,
+    told = tell(
+        lenses.pair(a, b, SIDE),
+        request.chosen(name, request.parameters if name == request.method else None),
         int(request.seed),
         request.lam,
-        maps=lenses.maps(a, b, side, request.detector),
+        maps=lenses.maps(a, b, SIDE, request.detector),
         names=(request.name_a, request.name_b),
-        objects=lenses.objects(a, b, side),
-        box=request.pixels(side) if own else None,
-        mask=request.weights(side) if own else None,
+        objects=lenses.objects(a, b, SIDE),
     )
+    change = changed_by(request, told) if by_hand else ""
+    if change == "mask":
+        return replace(told, recipe=edit.paint_mask(told.recipe, request.weights(SIDE)))
+    return replace(told, recipe=edit.move_patch(told.recipe, request.pixels(SIDE))) if change == "box" else told
+
+
+def changed_by(request: Request, told: Story | None = None) -> str:
+    """What the visitor changed by hand, of what the recipe lets change: ``mask``, ``box`` or nothing."""
+    if request.mask is None and request.box is None:
+        return ""
+    recipe = (told or story(request, request.method)).recipe
+    if request.mask is not None and edit.can_paint(recipe):
+        return "mask"
+    return "box" if request.box is not None and edit.can_move(recipe) else ""
 
 
 def show(request: Request) -> dict[str, Any]:
@@ -98,6 +112,7 @@ def card(told: Story, request: Request) -> dict[str, Any]:
         "summary": (type(told.method).__doc__ or "").strip().split("\n\n")[0],
         "pair": len(recipe.partner) > 1,
         "looks": recipe.saliency is not None,
+        "own": about.name == request.method and bool(request.parameters),
         "asks": bool(own and mixviz.SALIENCY[own["default"]].needs_network),
         "drawn": None if recipe.drawn is None else recipe.drawn[0].item(),
         "area": told.area,
@@ -129,8 +144,8 @@ def _lens_strip(request: Request) -> dict[str, Any]:
 
 def detail(request: Request) -> dict[str, Any]:
     """One method: all its pictures, steps, numbers with their sums, parameters, and the code that makes it."""
-    told = story(request, request.method, own=True)
-    cls = type(told.method)
+    told = story(request, request.method, by_hand=True)
+    cls, change = type(told.method), changed_by(request)
     values = describe.parameters_of(told.method)
     return {
         "card": {"name": request.method, **card(told, request)},
@@ -144,12 +159,10 @@ def detail(request: Request) -> dict[str, Any]:
         "steps": [asdict(step) for step in steps(told)],
         "lines": [asdict(line) for line in arithmetic.lines(told)],
         "code": code(request, told),
-        "can_move": edit.can_move(told.recipe) or request.mask is not None,
+        "can_move": edit.can_move(told.recipe) or change == "mask",
         "can_paint": edit.can_paint(told.recipe),
-        "mask": list(request.mask) if request.mask else _cells(told),
-        "edited": "mask" if request.mask else "box" if request.box else "",
-        "label_by": told.recipe.label_by,
-        "alpha": values.get("alpha"),
+        "mask": list(request.mask) if change == "mask" else _cells(told),
+        "edited": change,
     }
 
 
@@ -160,8 +173,8 @@ def _cells(told: Story) -> list[str]:
 
 
 def code(request: Request, told: Story) -> str:
-    """The lines of Python that make exactly this picture."""
-    cls, lens = type(told.method), lenses.lens(request.detector)
+    """The lines of Python that make exactly this picture, with what was changed by hand."""
+    cls, lens, change = type(told.method), lenses.lens(request.detector), changed_by(request)
     known = cls.parameters()
     given = {
         name: repr(value)
@@ -172,10 +185,9 @@ def code(request: Request, told: Story) -> str:
     if "detector" in known and lens.code != repr(known["detector"]["default"]).replace("'", '"'):
         given["detector"] = lens.code
     options = ", ".join(f"{name}={value}" for name, value in given.items()).replace("'", '"')
-    names = [picture_name(path) for path in (request.a, request.b)]
+    names = picture_names(request)
     lam = "" if request.lam is None else f"lam={written(request.lam)}, "
-    changed = "edit, " if request.box or request.mask else ""
-    lines = ["import mixviz", "import numpy as np", f"from mixviz import {changed}pictures"]
+    lines = ["import mixviz", "import numpy as np", f"from mixviz import {'edit, ' if change else ''}pictures"]
     if asks:
         lines += ["import torch, torchvision", "torch.manual_seed(0)", "network = torchvision.models.resnet18()"]
     draw = f"np.random.default_rng({int(request.seed)}), {lam}partner=[1, 0]"
@@ -184,27 +196,28 @@ def code(request: Request, told: Story) -> str:
         f'batch = mixviz.Batch(pictures.load_pair("{names[0]}", "{names[1]}", {SIDE}){", network=network" * asks})',
         f'recipe = mixviz.METHODS["{request.method}"]({options}).plan(batch, {draw})',
     ]
-    if request.mask is not None:
+    if change == "mask":
         lines += ["import json", 'cells = json.load(open("recipe.json"))["mask"]  # the recipe from this page']
         lines.append(f"recipe = edit.paint_mask(recipe, edit.mask_from_cells(cells, {SIDE}))")
-    elif request.box is not None:
+    elif change == "box":
         lines.append(f"recipe = edit.move_patch(recipe, {request.pixels(SIDE)})")
     return "\n".join([*lines, "mixed = recipe.apply(batch.images)[0]  # (3, H, W) uint8"])
 
 
-def picture_name(path: str) -> str:
-    """A bundled photograph's name, or a place for the visitor's own."""
-    entry = pictures.photograph_of(path)
-    return entry["file"] if entry else "your_picture.jpg"
+def picture_names(request: Request) -> list[str]:
+    """The bundled photographs' names, or places for the visitor's own."""
+    known = {letter: pictures.photograph_of(path) for letter, path in (("a", request.a), ("b", request.b))}
+    return [entry["file"] if entry else f"your_picture_{letter}.jpg" for letter, entry in known.items()]
 
 
 def drawn(request: Request) -> tuple[draws.Draws, Method, Tensor]:
     """A thousand draws of the state's method, the method, and the small pictures that it was drawn for."""
     a, b = request.a, request.b
-    images, maps = lenses.pair(a, b, DRAWS_SIDE), _shrunk(lenses.maps(a, b, SIDE, request.detector), DRAWS_SIDE)
     known = lenses.objects(a, b, DRAWS_SIDE)
     method = request.chosen(request.method, request.parameters)
-    judge = maps if known is None else known
+    seen = lenses.maps(a, b, SIDE, request.detector)
+    images, maps = lenses.pair(a, b, DRAWS_SIDE), _with_peaks(seen, DRAWS_SIDE, getattr(method, "tie", "first"))
+    judge = _shrunk(seen, DRAWS_SIDE) if known is None else known
     return draws.repeat(images, method, maps, judge, count=DRAWS, seed=int(request.seed)), method, images
 
 
@@ -216,6 +229,7 @@ def repeated(request: Request) -> dict[str, Any]:
     heat = [paint.overlay(shown[1], found.cut), paint.overlay(shown[0], found.covered)]
     return {
         "card": {"name": request.method, "title": type(method).card.title},
+        "inside": type(method).card.family == "feature-level",
         "count": DRAWS,
         "side": DRAWS_SIDE,
         "alpha": getattr(method, "alpha", None),
@@ -227,8 +241,8 @@ def repeated(request: Request) -> dict[str, Any]:
 
 def _histogram(values: np.ndarray) -> dict[str, Any]:
     counts, _ = np.histogram(np.clip(values, 0, 1), BINS, (0, 1))
-    low, middle, high = np.quantile(values, (0.05, 0.5, 0.95)).tolist()
-    return {"counts": counts.tolist(), "mean": values.mean().item(), "low": low, "median": middle, "high": high}
+    low, high = np.quantile(values, (0.05, 0.95)).tolist()
+    return {"counts": counts.tolist(), "mean": values.mean().item(), "low": low, "high": high}
 
 
 def sweep(request: Request) -> dict[str, Any]:
@@ -236,7 +250,8 @@ def sweep(request: Request) -> dict[str, Any]:
     if request.over == "lam":
         changes = [{"lam": i / (STRIP - 1)} for i in range(STRIP)]
     elif request.over == "alpha":
-        changes = [{"alpha": alpha, "lam": None} for alpha in ALPHAS]
+        own = {name: value for name, value in request.parameters.items() if name != "alpha"}
+        changes = [{"alpha": alpha, "lam": None, "parameters": own} for alpha in ALPHAS]
     else:
         changes = [{"seed": (int(request.seed) + i) % (MAX_SEED + 1)} for i in range(STRIP)]
     rows, tiles = [], []
@@ -263,8 +278,20 @@ def explanation(name: str) -> str:
 
 
 def _shrunk(maps: Tensor, side: int) -> Tensor:
-    """Maps (N, H, W) averaged down to (N, side, side): peaks stay where they were seen."""
+    """Maps (N, H, W) averaged down to (N, side, side)."""
     return torch.nn.functional.interpolate(maps[:, None], (side, side), mode="area")[:, 0]
+
+
+def _with_peaks(maps: Tensor, side: int, tie: str) -> Tensor:
+    """Maps averaged down, but with the cells of their brightest pixels as bright as these: a method that looks for the
+    peak finds it where it was. Several cells may hold one; the first pixel need not lie in the first of them."""
+    top = maps.amax((1, 2), keepdim=True)
+    brightest = maps == top
+    if tie == "first":
+        brightest &= brightest.flatten(1).cumsum(1).view_as(maps) == 1
+    held = torch.nn.functional.adaptive_max_pool2d(brightest.float()[:, None], side)[:, 0] > 0
+    below = torch.nextafter(top, torch.zeros_like(top))
+    return torch.where(held, top, _shrunk(maps, side).minimum(below))
 
 
 def _smaller(image: Tensor, side: int) -> Tensor:
