@@ -125,21 +125,23 @@ def salient_corner(
     Returns:
         Rows (N,) and columns (N,). Where no place has any weight, all places are equally likely.
     """
-    rows, columns = maps.shape[1:]
+    n, rows, columns = maps.shape
     y, x = torch.arange(rows, device=maps.device), torch.arange(columns, device=maps.device)
     height, width = height[:, None], width[:, None]
     if by == "box":
         sums = integral(1 - maps if complement else maps)
-        low = sums.gather(1, (y + height).clamp(max=rows)[:, :, None].expand(-1, -1, columns + 1)) - sums[:, :-1]
+        bottom = (y + height).clamp(max=rows) + (rows + 1) * torch.arange(n, device=maps.device)[:, None]
+        # Whole rows are copied five times as fast as they are gathered.
+        low = sums.flatten(0, 1).index_select(0, bottom.flatten()).view(n, rows, columns + 1) - sums[:, :-1]
         weight = low.gather(2, (x + width).clamp(max=columns)[:, None, :].expand(-1, rows, -1)) - low[:, :, :-1]
     else:
         at = maps.double().gather(1, (y + height // 2).clamp(max=rows - 1)[:, :, None].expand(-1, -1, columns))
         at = at.gather(2, (x + width // 2).clamp(max=columns - 1)[:, None, :].expand(-1, rows, -1))
         weight = 1 - at if complement else at
-    fits = ((y <= rows - height)[:, :, None] & (x <= columns - width)[:, None, :]).double()
+    fits = (y <= rows - height)[:, :, None] & (x <= columns - width)[:, None, :]
     # Differences of float sums can leave 1e-16 where there is nothing, and nothing should never be drawn.
-    weight = torch.where(weight > 1e-9, weight, 0) * fits
-    weight = torch.where(weight.sum((1, 2), keepdim=True) > 0, weight, fits)
+    weight = torch.where(fits & (weight > 1e-9), weight, 0)
+    weight = torch.where(weight.sum((1, 2), keepdim=True) > 0, weight, fits.to(weight.dtype))
     below = weight.flatten(1).cumsum(1)
     total = below[:, -1:].contiguous()
     last = torch.searchsorted(below, total)

@@ -51,7 +51,13 @@ def outline(picture: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
 
 
 def data_uri(picture: np.ndarray, kind: str = "JPEG") -> str:
-    """The picture as a data URI. PIL's JPEG encodes ten times as fast as its WebP or PNG."""
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, kind, quality=85)
-    return f"data:image/{kind.lower()};base64," + base64.b64encode(buffer.getvalue()).decode()
+    """The picture as a data URI, ``JPEG`` or ``PNG``. A large JPEG takes OpenCV half the time that it takes PIL."""
+    import cv2
+
+    if kind == "JPEG":
+        _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])
+    else:
+        buffer = io.BytesIO()
+        Image.fromarray(picture).save(buffer, kind)
+        data = buffer.getvalue()
+    return f"data:image/{kind.lower()};base64," + base64.b64encode(data).decode()

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import inspect
 import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import orjson
 import torch
+from fastapi import Response
 
 import mixviz
 from mixviz import paint, pictures
@@ -78,6 +82,16 @@ def _pairs() -> list[dict[str, str]]:
     ]
 
 
+def _as_json(answer: Callable[[Any], dict]) -> Callable[[Any], Response]:
+    """The function with its answer written as JSON: the server would walk through every value first."""
+
+    @functools.wraps(answer)
+    def respond(state: Any) -> Response:
+        return Response(orjson.dumps(answer(state)), media_type="application/json")
+
+    return respond
+
+
 def first_request() -> Request:
     """The state of a page that nobody has touched: a good pair, and a λ at which much is to be seen."""
     pair = pictures.pairs()[0]
@@ -112,7 +126,8 @@ def build() -> gr.Blocks:
             "labels": {Path(name).stem: entry["label"] for name, entry in pictures.photographs().items()},
             "methods": {name: [cls.card.title, cls.card.family] for name, cls in mixviz.METHODS.items()},
         }
-        bridge = _part("bridge", bundled, server_functions=[handlers.look, handlers.take])
+        functions = [_as_json(handlers.look), _as_json(handlers.take)]
+        bridge = _part("bridge", bundled, server_functions=functions)
         _views(start)
         with gr.Row(elem_id="dock"):
             hold = gr.Checkbox(True, label=word("hold"), min_width=80, scale=0, container=False, elem_id="hold")
