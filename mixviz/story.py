@@ -5,6 +5,7 @@ Nothing here knows a method by name: all of it is read off the recipe.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,6 +46,14 @@ class Story:
     recipe: Recipe
     seed: int = 0
     lam: float | None = None
+
+    def moved(self, box: Sequence[int]) -> Story:
+        """The story with the patch at another place; see :func:`mixviz.edit.move_patch`."""
+        return dataclasses.replace(self, recipe=edit.move_patch(self.recipe, tuple(box)))
+
+    def painted(self, mask: Tensor) -> Story:
+        """The story with a painted mask; see :func:`mixviz.edit.paint_mask`."""
+        return dataclasses.replace(self, recipe=edit.paint_mask(self.recipe, mask))
 
     @cached_property
     def mixed(self) -> Tensor:
@@ -134,21 +143,14 @@ def tell(
     maps: Tensor,
     names: tuple[str, str] = ("A", "B"),
     objects: Tensor | None = None,
-    network: Any = None,
-    box: Sequence[int] | None = None,
-    mask: Tensor | None = None,
 ) -> Story:
-    """Plan the mixture of two pictures (2, 3, H, W), A with B, changed by hand where a box or a mask is given.
+    """Plan the mixture of two pictures (2, 3, H, W), A with B.
 
     Raises:
-        ValueError: the method misses something that it needs, or the change does not fit its recipe.
+        ValueError: the method misses something that it needs.
     """
-    batch = Batch(images, torch.tensor([0, 1]), network, saliency=maps)
+    batch = Batch(images, torch.tensor([0, 1]), saliency=maps)
     recipe = method.plan(batch, np.random.default_rng(seed), lam=lam, partner=np.array([1, 0]))
-    if box is not None:
-        recipe = edit.move_patch(recipe, tuple(box))
-    if mask is not None:
-        recipe = edit.paint_mask(recipe, mask)
     return Story(
         names=names, images=images, maps=maps, objects=objects, method=method, recipe=recipe, seed=seed, lam=lam
     )

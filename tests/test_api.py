@@ -31,7 +31,7 @@ gradio = pytest.importorskip("gradio")
 gradio_client = pytest.importorskip("gradio_client")
 httpx = pytest.importorskip("httpx")
 
-from mixviz.ui import api, handlers, views  # noqa: E402 - needs Gradio
+from mixviz.ui import api, handlers, many, telling, views  # noqa: E402 - needs Gradio
 
 METHODS = list(mixviz.METHODS)
 PUBLIC = {"mix": api.mix, "saliency": api.saliency, "detail": api.detail, "methods": api.methods}
@@ -166,7 +166,7 @@ def test_detail_answers_with_what_the_core_says(client):
     answer = client.predict("lion.jpg", "bee.jpg", "saliencymix", 0.3, 5, "centre", None, api_name="/detail")
     paths = [pictures.photograph_path(name) for name in ("lion.jpg", "bee.jpg")]
     request = Request(*paths, "lion", "bee", lam=0.3, seed=5, detector="centre", method="saliencymix")
-    told = views.story(request, "saliencymix", by_hand=True)
+    told = telling.story(request, "saliencymix", by_hand=True)
     assert answer["sentence"] == told.text()
     assert "lion" in answer["sentence"]
     assert answer["judge"] == "object"
@@ -174,7 +174,7 @@ def test_detail_answers_with_what_the_core_says(client):
     assert [number["sum"] for number in answer["numbers"]] == [line.sum for line in lines]
     assert [number["value"] for number in answer["numbers"]] == pytest.approx([line.value for line in lines])
     assert answer["recipe"] == json.loads(json.dumps(describe.recipe_json(told.recipe, told.truth)))
-    assert answer["python"] == views.code(request, told)
+    assert answer["python"] == telling.code(request, told)
     assert any("Centre" in step["text"] for step in answer["steps"])
 
 
@@ -228,10 +228,12 @@ def test_the_grid_shows_the_mixtures_of_the_core(address, uploaded, two_files):
     answer = ask(address, "look", {"a": uploaded[0], "b": uploaded[1], "lam": 0.4, "view": "grid"}).json()
     assert [card["name"] for card in answer["cards"]] == METHODS
     sheet = decoded(answer["sheet"]).astype(np.float32)
-    assert sheet.shape == (answer["rows"] * views.SIDE, answer["columns"] * views.SIDE, 3)
-    a, b = (pictures.load_image(path, views.SIDE).astype(np.float32) for path in two_files)
-    row, column = (at * views.SIDE for at in divmod(METHODS.index("mixup"), answer["columns"]))
-    assert np.abs(sheet[row : row + views.SIDE, column : column + views.SIDE] - (0.4 * a + 0.6 * b)).mean() < 3  # JPEG
+    assert sheet.shape == (answer["rows"] * telling.SIDE, answer["columns"] * telling.SIDE, 3)
+    a, b = (pictures.load_image(path, telling.SIDE).astype(np.float32) for path in two_files)
+    row, column = (at * telling.SIDE for at in divmod(METHODS.index("mixup"), answer["columns"]))
+    assert (
+        np.abs(sheet[row : row + telling.SIDE, column : column + telling.SIDE] - (0.4 * a + 0.6 * b)).mean() < 3
+    )  # JPEG
     assert answer["cards"][METHODS.index("mixup")]["share"] == pytest.approx([0.4, 0.6])
     assert answer["judge"] == "saliency"  # nobody knows where a visitor's objects are
 
@@ -361,8 +363,8 @@ def test_draws_at_the_small_size_are_those_of_the_page(index, detector):
     """The method looks for its peak where the page shows it, so that the label's mean is that of the full size."""
     pair = {key: pictures.photograph_path(pictures.pairs()[index][key]) for key in "ab"}
     request = Request(**pair, method="saliencymix", detector=detector, view="draws")
-    small = views.drawn(request)[0]
-    images, maps = (make(*pair.values(), views.SIDE) for make in (lenses.pair, lambda *x: lenses.maps(*x, detector)))
+    small = many.drawn(request)[0]
+    images, maps = (make(*pair.values(), telling.SIDE) for make in (lenses.pair, lambda *x: lenses.maps(*x, detector)))
     full = draws.repeat(images, request.chosen("saliencymix"), maps, maps, count=125)
     assert small.share[:125].mean() == pytest.approx(full.share.mean(), abs=0.02)  # the first draws are the same
 
@@ -377,7 +379,7 @@ def test_errors_of_the_program_stay_inside(address, monkeypatch):
         raise RuntimeError("secret path")
 
     for module, name in ((views, "show"), (describe, "mix_two"), (describe, "catalogue_json"), (pictures, "load_once"),
-                         (views, "story"), (lenses, "pair"),
+                         (telling, "story"), (lenses, "pair"),
                          (handlers, "_parcel"), (handlers, "_controls")):  # fmt: skip
         monkeypatch.setattr(module, name, broken)
     for name in ("mix", "saliency", "detail", "methods"):
@@ -464,14 +466,14 @@ CODES = [
 @pytest.mark.parametrize("given", CODES, ids=lambda given: "-".join(str(value)[:20] for value in given.values()))
 def test_the_code_makes_exactly_the_picture(tmp_path, monkeypatch, given):
     request = bundled(**given)
-    told = views.story(request, request.method, by_hand=True)
+    told = telling.story(request, request.method, by_hand=True)
     if request.alpha is None:
         names = [os.path.basename(path) for path in (CAT, DOG)]
         code = api.detail(*names, request.method, request.lam, request.seed, request.detector, request.parameters)[
             "python"
         ]
-        assert code == views.code(request, told)
-    code = views.code(request, told)
+        assert code == telling.code(request, told)
+    code = telling.code(request, told)
     assert torch.equal(run_code(code, tmp_path, monkeypatch), told.mixed)
 
 
@@ -479,7 +481,7 @@ def changed_by_hand() -> list[dict]:
     """A box and a mask for every method that can be changed so."""
     found = []
     for name in METHODS:
-        recipe = views.story(bundled(method=name, seed=1), name).recipe
+        recipe = telling.story(bundled(method=name, seed=1), name).recipe
         usual = {"method": name, "seed": 1, "view": "detail"}
         found += [usual | {"box": (0.125, 0.25, 0.75, 1.0)}] * edit.can_move(recipe)
         found += [usual | {"mask": MASK}] * edit.can_paint(recipe)
@@ -490,16 +492,16 @@ def changed_by_hand() -> list[dict]:
 def test_the_code_of_what_was_changed_by_hand_makes_exactly_the_picture(tmp_path, monkeypatch):
     for given in changed_by_hand():
         request = bundled(**given)
-        told = views.story(request, request.method, by_hand=True)
+        told = telling.story(request, request.method, by_hand=True)
         (tmp_path / "recipe.json").write_text(json.dumps(handlers.recipe_of(request)))
-        code = views.code(request, told)
+        code = telling.code(request, told)
         assert torch.equal(run_code(code, tmp_path, monkeypatch), told.mixed), code
-        assert not torch.equal(told.mixed, views.story(bundled(method=request.method, seed=1), request.method).mixed)
+        assert not torch.equal(told.mixed, telling.story(bundled(method=request.method, seed=1), request.method).mixed)
 
 
 def test_the_code_names_no_picture_of_a_visitors(uploaded):
     request = Request(*uploaded)
-    code = views.code(request, views.story(request, "cutmix", by_hand=True))
+    code = telling.code(request, telling.story(request, "cutmix", by_hand=True))
     assert "your_picture_a.jpg" in code
     assert "your_picture_b.jpg" in code
     assert "first" not in code
@@ -523,7 +525,7 @@ def test_what_is_taken_is_what_it_says(address, kind):
     assert head == f"data:{handlers.KINDS[kind]};base64"
     assert re.match(MAGIC[kind], data)
     request = bundled(method="saliencymix")
-    told = views.story(request, "saliencymix", by_hand=True)
+    told = telling.story(request, "saliencymix", by_hand=True)
     if kind == "png":
         assert np.array_equal(decoded(parcel["data"]), told.mixed.permute(1, 2, 0).numpy())
     if kind == "zip":
@@ -566,7 +568,7 @@ def test_a_recipe_makes_its_mixture_again():
         for key in ("a", "b", "lam", "seed", "method", "mask", *(() if request.mask else ("box",))):
             assert getattr(again, key) == getattr(request, key), key  # a painted mask leaves a box no say
         assert (again.name_a, again.name_b, again.view) == (request.name_a, request.name_b, "detail")
-        told, same = (views.story(one, one.method, by_hand=True) for one in (request, again))
+        told, same = (telling.story(one, one.method, by_hand=True) for one in (request, again))
         assert again.chosen(again.method, again.parameters) == request.chosen(request.method, request.parameters), text
         assert torch.equal(told.mixed, same.mixed)
         assert torch.equal(told.recipe.share, same.recipe.share)

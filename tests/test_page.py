@@ -10,7 +10,7 @@ import torch
 
 import mixviz
 from mixviz import pictures
-from mixviz.ui import lenses, views
+from mixviz.ui import lenses, telling, views
 
 pytestmark = pytest.mark.browser
 
@@ -40,7 +40,7 @@ def test_uploaded_pictures_are_mixed_and_the_bars_say_what_the_core_says(tab, tw
         tab.page.wait_for_function(f"mixviz.state.name_{'ab'[index]} === '{'AB'[index]}'")
     assert [tab.page.get_by_label(f"Label of {name}").input_value() for name in "AB"] == ["A", "B"]
     tab.set_lambda(0.4)
-    tiles = [pictures.load_image(path, views.SIDE) for path in two_files]
+    tiles = [pictures.load_image(path, telling.SIDE) for path in two_files]
     images = torch.from_numpy(np.stack(tiles)).permute(0, 3, 1, 2)
     for name, cls in mixviz.METHODS.items():
         batch = mixviz.Batch(images, saliency=mixviz.saliency(images))
@@ -119,7 +119,7 @@ def test_the_camera_takes_a_picture(tab):
 def test_lambda_is_drawn_when_it_is_not_held(tab):
     tab.after(tab.page.get_by_label("Hold λ").uncheck)
     drawn = tab.page.locator("[data-method=cutmix] .mv-numbers dd").first.inner_text()
-    batch = mixviz.Batch(torch.zeros(2, 3, views.SIDE, views.SIDE))
+    batch = mixviz.Batch(torch.zeros(2, 3, telling.SIDE, telling.SIDE))
     recipe = mixviz.METHODS["cutmix"]().plan(batch, np.random.default_rng(0))
     assert drawn == f"{recipe.drawn[0]:.2f}"
     assert not tab.page.locator("#lam").is_visible()

@@ -31,10 +31,10 @@ def stories(name, given):
         told = tell(images, method, seed, lam, **known)
         yield told
         if edit.can_move(told.recipe):
-            yield tell(images, method, seed, lam, **known, box=(2, 3, 11, 13))
+            yield tell(images, method, seed, lam, **known).moved((2, 3, 11, 13))
         if edit.can_paint(told.recipe):
             mask = torch.from_numpy((np.random.default_rng(seed).random(SIZE) < 0.7).astype(np.float32))
-            yield tell(images, method, seed, lam, **known, mask=mask)
+            yield tell(images, method, seed, lam, **known).painted(mask)
 
 
 # ---------------------------------------------------------------- the sums
@@ -395,6 +395,6 @@ def test_a_story_tells_of_the_recipe_that_the_core_plans(name, given):
 def test_a_change_that_does_not_fit_is_refused():
     images, maps, _ = pair(SIZE)
     with pytest.raises(ValueError, match="no single patch"):
-        tell(images, mixviz.METHODS["mixup"](), 0, None, maps=maps, box=(0, 0, 4, 4))
+        tell(images, mixviz.METHODS["mixup"](), 0, None, maps=maps).moved((0, 0, 4, 4))
     with pytest.raises(ValueError, match="cannot be painted"):
-        tell(images, mixviz.METHODS["mosaic"](), 0, None, maps=maps, mask=torch.ones(SIZE))
+        tell(images, mixviz.METHODS["mosaic"](), 0, None, maps=maps).painted(torch.ones(SIZE))

@@ -13,10 +13,11 @@ import torch
 import mixviz
 from mixviz import arithmetic, describe, paint, pictures
 from mixviz.catalogue import lookup
-from mixviz.story import steps, tell
+from mixviz.story import steps
 from mixviz.ui import lenses
 from mixviz.ui.handlers import checked_path, turn
 from mixviz.ui.request import Request, is_number
+from mixviz.ui.telling import code, story
 from mixviz.words import say
 
 try:
@@ -121,20 +122,9 @@ def detail(
         detector: Saliency detector, for methods that look.
         parameters: The method's own parameters, by name.
     """
-    from mixviz.ui.views import SIDE, code
-
     with _said():
         request = _request(a, b, method, lam, seed, detector, parameters)
-        paths = request.a, request.b
-        told = tell(
-            lenses.pair(*paths, SIDE),
-            request.chosen(method, request.parameters),
-            int(seed),
-            lam,
-            maps=lenses.maps(*paths, SIDE, detector),
-            names=(request.name_a, request.name_b),
-            objects=lenses.objects(*paths, SIDE),
-        )
+        told = story(request, method)
         words = {"lens": lenses.titles()[detector]}
         return {
             "sentence": told.text(),

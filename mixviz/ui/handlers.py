@@ -17,7 +17,7 @@ from gradio.utils import get_upload_folder
 import mixviz
 from mixviz import describe, export, pictures
 from mixviz.catalogue import lookup
-from mixviz.ui import lenses, views
+from mixviz.ui import lenses, telling, views
 from mixviz.ui.request import Request, checked_name, of_query, of_state, usable
 from mixviz.words import Mistake, say, texts
 
@@ -103,7 +103,7 @@ def _taken(state: Any) -> dict[str, Any]:
 
 
 def _parcel(kind: str, request: Request, language: str) -> bytes:
-    told = views.story(request, request.method, by_hand=True)
+    told = telling.story(request, request.method, by_hand=True)
     if kind == "json":
         return (json.dumps(recipe_of(request), indent=1, ensure_ascii=False) + "\n").encode()
     if kind == "gif":
@@ -115,12 +115,12 @@ def _parcel(kind: str, request: Request, language: str) -> bytes:
 
 def recipe_of(request: Request) -> dict[str, Any]:
     """The recipe file of a state: what replays it, and what came out."""
-    told = views.story(request, request.method, by_hand=True)
-    change = views.changed_by(request, views.story(request, request.method))
+    told = telling.story(request, request.method, by_hand=True)
+    change = telling.changed_by(request, telling.story(request, request.method))
     return {
-        **describe.replay(request.method, told.method, request.seed, request.lam, views.SIDE),
+        **describe.replay(request.method, told.method, request.seed, request.lam, telling.SIDE),
         "detector": request.detector,
-        "pictures": views.picture_names(request),
+        "pictures": telling.picture_names(request),
         "names": list(told.names),
         "box": list(request.box) if change == "box" else None,
         "mask": list(request.mask) if change == "mask" else None,

@@ -8,7 +8,7 @@ from typing import Any
 
 from mixviz import pictures
 from mixviz.story import percent
-from mixviz.ui import views
+from mixviz.ui import many, telling
 from mixviz.ui.request import Request, of_query, usable
 
 MEASURES = {
@@ -38,8 +38,8 @@ def measured(entry: dict[str, Any]) -> float:
     """The number that a step's question is about, from the state that it shows."""
     request = Request(**usable(of_query(entry["state"])))
     if entry["measure"] == "drawn_area_b":
-        return 1 - views.drawn(request)[0].area.mean().item()
-    return MEASURES[entry["measure"]](views.story(request, entry["of"]))
+        return 1 - many.drawn(request)[0].area.mean().item()
+    return MEASURES[entry["measure"]](telling.story(request, entry["of"]))
 
 
 def _answered(entry: dict[str, Any]) -> dict[str, Any]:

@@ -165,7 +165,6 @@ def _views(start: Request) -> None:
                     for method in mixviz.METHODS:
                         gr.Markdown(
                             views.explanation(method), latex_delimiters=FORMULAS, elem_id=f"about-{method}",
-                            elem_classes="mv-explanation",
                         )  # fmt: skip
             _in_browser(tab.select, f"() => {{ mixviz.set({{view: '{name}'}}) }}")
 

@@ -1,0 +1,112 @@
+"""A state of the page as a mixture: its story, its card, and the Python that makes it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import mixviz
+from mixviz import describe, edit, pictures
+from mixviz.story import Story, corner_fractions, tell
+from mixviz.ui import lenses
+from mixviz.ui.request import Request, written
+
+SIDE = 224  # pixels of a picture: what networks see of ImageNet, and all methods still mix and encode within 35 ms
+SMALL = SIDE // 2  # pixels of a tile in a strip: several dozen are sent at once
+
+
+def story(request: Request, name: str, *, by_hand: bool = False, **changed: Any) -> Story:
+    """One method's mixture as the page's state has it; ``by_hand``: with the box or the mask that the visitor made.
+
+    The state's parameters are its method's. What was made by hand for a recipe of another kind is left out.
+    """
+    request = replace(request, **changed) if changed else request
+    a, b = request.a, request.b
+    told = tell(
+        lenses.pair(a, b, SIDE),
+        request.chosen(name, request.parameters if name == request.method else None),
+        int(request.seed),
+        request.lam,
+        maps=lenses.maps(a, b, SIDE, request.detector),
+        names=(request.name_a, request.name_b),
+        objects=lenses.objects(a, b, SIDE),
+    )
+    change = changed_by(request, told) if by_hand else ""
+    if change == "mask":
+        return told.painted(request.weights(SIDE))
+    return told.moved(request.pixels(SIDE)) if change == "box" else told
+
+
+def changed_by(request: Request, told: Story | None = None) -> str:
+    """What the visitor changed by hand, of what the recipe lets change: ``mask``, ``box`` or nothing."""
+    if request.mask is None and request.box is None:
+        return ""
+    recipe = (told or story(request, request.method)).recipe
+    if request.mask is not None and edit.can_paint(recipe):
+        return "mask"
+    return "box" if request.box is not None and edit.can_move(recipe) else ""
+
+
+def card(told: Story, request: Request) -> dict[str, Any]:
+    """What a card says of image A's mixture; pairs of numbers are A's and B's."""
+    about, recipe = type(told.method).card, told.recipe
+    own = type(told.method).parameters().get("detector")
+    return {
+        "title": about.title,
+        "family": about.family,
+        "citation": about.citation,
+        "url": about.url,
+        "summary": (type(told.method).__doc__ or "").strip().split("\n\n")[0],
+        "pair": len(recipe.partner) > 1,
+        "looks": recipe.saliency is not None,
+        "own": about.name == request.method and bool(request.parameters),
+        "asks": bool(own and mixviz.SALIENCY[own["default"]].needs_network),
+        "drawn": None if recipe.drawn is None else recipe.drawn[0].item(),
+        "area": told.area,
+        "share": told.share,
+        "visible": told.visible,
+        "fair": told.fair,
+        "gap": told.gap,
+        "sentence": told.sentence,
+        "source": corner_fractions(recipe.source_box, recipe.size),
+        "target": corner_fractions(recipe.target_box, recipe.size),
+        "layer": recipe.layer,
+    }
+
+
+def code(request: Request, told: Story) -> str:
+    """The lines of Python that make exactly this picture, with what was changed by hand."""
+    cls, lens, change = type(told.method), lenses.lens(request.detector), changed_by(request)
+    known = cls.parameters()
+    given = {
+        name: repr(value)
+        for name, value in describe.parameters_of(told.method).items()
+        if name != "detector" and value != known[name]["default"]
+    }
+    asks = "detector" in known and lens.saliency.needs_network
+    if "detector" in known and lens.code != repr(known["detector"]["default"]).replace("'", '"'):
+        given["detector"] = lens.code
+    options = ", ".join(f"{name}={value}" for name, value in given.items()).replace("'", '"')
+    names = picture_names(request)
+    lam = "" if request.lam is None else f"lam={written(request.lam)}, "
+    lines = ["import mixviz", "import numpy as np", f"from mixviz import {'edit, ' if change else ''}pictures"]
+    if asks:
+        lines += ["import torch, torchvision", "torch.manual_seed(0)", "network = torchvision.models.resnet18()"]
+    draw = f"np.random.default_rng({int(request.seed)}), {lam}partner=[1, 0]"
+    lines += [
+        "",
+        f'batch = mixviz.Batch(pictures.load_pair("{names[0]}", "{names[1]}", {SIDE}){", network=network" * asks})',
+        f'recipe = mixviz.METHODS["{request.method}"]({options}).plan(batch, {draw})',
+    ]
+    if change == "mask":
+        lines += ["import json", 'cells = json.load(open("recipe.json"))["mask"]  # the recipe from this page']
+        lines.append(f"recipe = edit.paint_mask(recipe, edit.mask_from_cells(cells, {SIDE}))")
+    elif change == "box":
+        lines.append(f"recipe = edit.move_patch(recipe, {request.pixels(SIDE)})")
+    return "\n".join([*lines, "mixed = recipe.apply(batch.images)[0]  # (3, H, W) uint8"])
+
+
+def picture_names(request: Request) -> list[str]:
+    """The bundled photographs' names, or places for the visitor's own."""
+    known = {letter: pictures.photograph_of(path) for letter, path in (("a", request.a), ("b", request.b))}
+    return [entry["file"] if entry else f"your_picture_{letter}.jpg" for letter, entry in known.items()]

@@ -1,0 +1,42 @@
+"""Maps and pictures in other sizes, and many pictures in one."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def shrunk(maps: Tensor, side: int) -> Tensor:
+    """Maps (N, H, W) averaged down to (N, side, side)."""
+    return torch.nn.functional.interpolate(maps[:, None], (side, side), mode="area")[:, 0]
+
+
+def with_peaks(maps: Tensor, side: int, tie: str) -> Tensor:
+    """Maps averaged down, but with the cells of their brightest pixels as bright as these: a method that looks for the
+    peak finds it where it was. Several cells may hold one; the first pixel need not lie in the first of them."""
+    top = maps.amax((1, 2), keepdim=True)
+    brightest = maps == top
+    if tie == "first":
+        brightest &= brightest.flatten(1).cumsum(1).view_as(maps) == 1
+    held = torch.nn.functional.adaptive_max_pool2d(brightest.float()[:, None], side)[:, 0] > 0
+    below = torch.nextafter(top, torch.zeros_like(top))
+    return torch.where(held, top, shrunk(maps, side).minimum(below))
+
+
+def smaller(image: Tensor, side: int) -> Tensor:
+    return shrunk(image.float(), side).round().to(torch.uint8)
+
+
+def sheet(tiles: list[Tensor], columns: int) -> np.ndarray:
+    """Tiles (3, S, S) in rows: one picture to encode, send and decode."""
+    import cv2
+
+    side, rows = tiles[0].shape[-1], math.ceil(len(tiles) / columns)
+    planes = np.zeros((3, rows * side, columns * side), np.uint8)
+    for i, tile in enumerate(tiles):
+        top, left = side * (i // columns), side * (i % columns)
+        planes[:, top : top + side, left : left + side] = tile.numpy()
+    return cv2.merge(list(planes))  # numpy takes twenty times as long to interleave three planes
