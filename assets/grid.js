@@ -90,7 +90,12 @@ function numbers(list, card, held) {
     [t("labels"), card.share[0].toFixed(2)],
     [t("fair_label"), card.layer ? t("none") : card.fair[0].toFixed(2)],
   ];
-  list.replaceChildren(...rows.map(([key, value]) => make("div", {}, make("dt", { textContent: key }), make("dd", { textContent: value }))));
+  if (!list.children.length) list.append(...rows.map(() => make("div", {}, make("dt"), make("dd"))));
+  rows.forEach(([key, value], i) => {
+    const [name, number] = list.children[i].children;
+    if (name.textContent !== key) name.textContent = key;
+    if (number.textContent !== value) number.textContent = value;
+  });
   list.lastChild.classList.toggle("mv-off", card.gap > 0.15);
 }
 
@@ -99,8 +104,12 @@ function update(parts, card, value, index) {
   const patch = card.source || (card.pair ? null : card.target);
   const { mixed, heat, cut } = parts;
   place(mixed.tile, sheets.mixed.url, index, value.columns, value.rows);
-  place(heat.tile, sheets.still.url, 2 + source, 4);
-  place(cut.tile, sheets.still.url, source, 4);
+  const drawn = `${sheets.still.url} ${source}`;
+  if (parts.drawn !== drawn) {
+    place(heat.tile, sheets.still.url, 2 + source, 4);
+    place(cut.tile, sheets.still.url, source, 4);
+    parts.drawn = drawn;
+  }
   outline(mixed.box, card.target);
   outline(cut.box, patch);
   outline(heat.box, card.looks ? patch : null);

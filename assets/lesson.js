@@ -1,7 +1,14 @@
 // The guided lesson: each step puts the real page into a state and asks one question that looking answers.
 const panel = make("section", { class: "mv-lesson", hidden: true, aria: { label: t("lesson_title") } });
-const begin = make("button", { type: "button", class: "mv-button", textContent: t("lesson"), on: { click: () => show(0) } });
+const begin = make("button", { type: "button", class: "mv-button", textContent: t("lesson"), on: { click: () => open(1) } });
 root().append(begin, panel);
+let steps = null; // worked out by the server when somebody takes the lesson
+
+async function open(number, restore = true) {
+  steps ??= (await server.teach({}).catch(() => null))?.steps;
+  if (steps?.[number - 1]) show(number - 1, restore);
+  else if (!steps) mixviz.say(t("failed"));
+}
 
 function leave() {
   panel.hidden = true;
@@ -20,7 +27,7 @@ function there(asked) {
 }
 
 function show(at, restore = true) {
-  const step = props.value[at], key = `lesson.${step.id}`, last = at === props.value.length - 1;
+  const step = steps[at], key = `lesson.${step.id}`, last = at === steps.length - 1;
   const verdict = make("p", { class: "mv-verdict", aria: { role: "status" } });
   const answers = Array.from({ length: step.answers }, (_, i) => make("button", {
     type: "button", class: "mv-chip mv-answer", textContent: t(`${key}.answer${i + 1}`),
@@ -37,7 +44,7 @@ function show(at, restore = true) {
   const heading = make("h2", { tabIndex: -1, textContent: t(`${key}.title`) });
   const go = (text, to, disabled) => make("button", { type: "button", class: "mv-button", textContent: t(text), disabled, on: { click: () => (to === null ? leave() : show(to)) } });
   panel.replaceChildren(
-    make("p", { class: "mv-small", textContent: `${t("lesson_title")} · ${t("lesson_step", { i: at + 1, n: props.value.length })}` }),
+    make("p", { class: "mv-small", textContent: `${t("lesson_title")} · ${t("lesson_step", { i: at + 1, n: steps.length })}` }),
     heading, make("p", { textContent: t(`${key}.text`) }),
     make("fieldset", {}, make("legend", { textContent: t(`${key}.question`) }), make("div", { class: "mv-chips" }, ...answers)), verdict,
     make("div", { class: "mv-chips" }, go("lesson_back", at - 1, at === 0), go("lesson_next", at + 1, last), go("lesson_end", null, false)),
@@ -52,4 +59,4 @@ function show(at, restore = true) {
 }
 
 const asked = Number(new URLSearchParams(location.search).get("lesson"));
-if (asked >= 1 && asked <= props.value.length) show(asked - 1, false);
+if (asked >= 1) open(asked, false);

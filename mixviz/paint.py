@@ -55,7 +55,7 @@ def data_uri(picture: np.ndarray, kind: str = "JPEG") -> str:
     import cv2
 
     if kind == "JPEG":
-        _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])
+        _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 80])
     else:
         buffer = io.BytesIO()
         Image.fromarray(picture).save(buffer, kind)

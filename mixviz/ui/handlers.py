@@ -17,7 +17,7 @@ from gradio.utils import get_upload_folder
 import mixviz
 from mixviz import describe, export, pictures
 from mixviz.catalogue import lookup
-from mixviz.ui import lenses, telling, views
+from mixviz.ui import lenses, lesson, telling, views
 from mixviz.ui.request import Request, checked_name, of_query, of_state, usable
 from mixviz.words import Mistake, say, texts
 
@@ -86,6 +86,11 @@ def _answered(state: Any, answer: Callable[[], dict[str, Any]]) -> dict[str, Any
 def look(state: Any) -> dict[str, Any]:
     """The view that the page's script asks for, or {message}."""
     return _answered(state, lambda: views.show(of_state(state, checked_path)))
+
+
+def teach(_: Any) -> dict[str, Any]:
+    """The lesson's steps, worked out when somebody takes it."""
+    return {"steps": lesson.steps()}
 
 
 def take(state: Any) -> dict[str, Any]:

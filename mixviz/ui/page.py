@@ -20,7 +20,7 @@ from fastapi import Response
 
 import mixviz
 from mixviz import paint, pictures
-from mixviz.ui import api, handlers, lenses, lesson, views
+from mixviz.ui import api, handlers, lenses, views
 from mixviz.ui.picture import Picture, fetch_nothing
 from mixviz.ui.request import VIEWS, Request
 from mixviz.words import texts
@@ -121,7 +121,7 @@ def build() -> gr.Blocks:
             )
             _part("pairs", _pairs())
         gr.Markdown(word("heading"), elem_id="title")
-        _part("lesson", lesson.steps())
+        _part("lesson", server_functions=[_as_json(handlers.teach)])
         bundled = {
             "labels": {Path(name).stem: entry["label"] for name, entry in pictures.photographs().items()},
             "methods": {name: [cls.card.title, cls.card.family] for name, cls in mixviz.METHODS.items()},
@@ -176,7 +176,6 @@ def _in_browser(event: Any, script: str, inputs: Any = None, outputs: Any = None
 
 def _wire(page: gr.Blocks, bridge: gr.HTML, controls: list, buttons: dict[str, gr.Button]) -> None:
     image_a, image_b, name_a, name_b, hold, lam, alpha, seed, detector = controls
-    restored = gr.JSON(visible=False)
     _in_browser(alpha.input, "(alpha) => { mixviz.alpha(alpha) }", alpha)
     events = [image_a.change, image_b.change, name_a.change, name_b.change, hold.change, lam.change, seed.change]
     _in_browser(
@@ -195,10 +194,10 @@ def _wire(page: gr.Blocks, bridge: gr.HTML, controls: list, buttons: dict[str, g
     _in_browser(page.load, "(...values) => { mixviz.loaded(values) }", controls)
     # A state comes from the address, a pair, a step of the lesson or a recipe file: controls first, then the rest.
     done = bridge.input(
-        handlers.restore, None, [*controls, restored], api_name="restore", api_visibility="undocumented",
+        handlers.restore, None, [*controls, bridge], api_name="restore", api_visibility="undocumented",
         show_progress="hidden", queue=False,
     )  # fmt: skip
-    _in_browser(done.then, "(...values) => { mixviz.restored(values) }", [*controls, restored])
+    _in_browser(done.then, "(...values) => { mixviz.restored(values) }", [*controls, bridge])
 
 
 def launch(**options: Any) -> Any:
