@@ -224,8 +224,7 @@ def test_changed_by_hand():
     made = story("cutmix")
     mask = torch.ones(SIDE, SIDE)
     mask[10:20, 30:50] = 0
-    for change in ({"box": (3, 4, 5, 5)}, {"mask": mask}):
-        told = tell(made.images, made.method, 0, None, maps=made.maps, names=NAMES, **change)
+    for told in (made.moved((3, 4, 5, 5)), made.painted(mask)):
         assert len(pictures(export.figure(told, "svg"))) == len(figure.panels(told))
         assert Image.open(io.BytesIO(export.gif(told))).n_frames == len(steps(told))
 
