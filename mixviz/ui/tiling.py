@@ -27,6 +27,7 @@ def with_peaks(maps: Tensor, side: int, tie: str) -> Tensor:
 
 
 def smaller(image: Tensor, side: int) -> Tensor:
+    """A picture (3, H, W) of bytes, averaged down to (3, side, side)."""
     return shrunk(image.float(), side).round().to(torch.uint8)
 
 
