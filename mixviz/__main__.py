@@ -13,6 +13,7 @@ import typer
 from torch import Tensor
 
 import mixviz
+from mixviz import lab
 from mixviz.catalogue import lookup
 from mixviz.method import Method
 
@@ -163,6 +164,9 @@ def bench_command(context: typer.Context) -> None:
         raise ValueError("The benchmark is part of a checkout of the project, not of the installed package.")
     sys.argv = [str(script), *context.args]
     runpy.run_path(str(script), run_name="__main__")
+
+
+lab.register(app, _own_options)
 
 
 if __name__ == "__main__":

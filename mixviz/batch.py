@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz.catalogue import lookup
+from mixviz.catalogue import construct
 from mixviz.method import Saliency
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -113,13 +113,16 @@ class Batch:
         return (images - self.mean.to(images.dtype)) / self.std.to(images.dtype)
 
     def saliency(self, detector: str | Saliency = "fine_grained") -> Tensor:
-        """Maps (N, H, W), float32 in [0, 1]: the given ones, else the detector's, worked out once."""
+        """Maps (N, H, W), float32 in [0, 1]: the given ones, else the detector's, worked out once.
+
+        A name may hold the detector's parameters: ``"opencv_fine_grained:float_bytes=true,channel_order=bgr"``.
+        """
         if self._given is not None:
             return self._given
         if not isinstance(detector, Saliency):
             from mixviz import SALIENCY
 
-            detector = lookup(SALIENCY, detector)()
+            detector = construct(SALIENCY, detector)
         if detector not in self._maps:
             self._maps[detector] = detector(self)
         return self._maps[detector]

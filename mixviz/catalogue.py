@@ -51,3 +51,15 @@ def lookup(catalogue: Mapping[str, type], name: str) -> type:
         close = difflib.get_close_matches(str(name), catalogue, n=1)
         guess = f" Did you mean {close[0]!r}?" if close else ""
         raise ValueError(f"There is no {name!r}.{guess} Known: {', '.join(catalogue)}.") from None
+
+
+def construct(catalogue: Mapping[str, type], text: str) -> Parametric:
+    """An entry by name, with its parameters where they are given: ``"name"`` or ``"name:key=value,key=value"``.
+
+    Raises:
+        ValueError: an unknown name or parameter, or a value that does not fit, with what would.
+    """
+    name, _, rest = str(text).partition(":")
+    cls = lookup(catalogue, name)
+    pairs = [part.partition("=") for part in rest.split(",") if part]
+    return cls(**{key.strip(): cls.parse(key.strip(), value.strip()) for key, _, value in pairs})

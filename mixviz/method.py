@@ -89,7 +89,7 @@ class Parametric(ABC):
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            _check(self.card.name, field, getattr(self, field.name))
+            check_field(self.card.name, field, getattr(self, field.name))
 
     @classmethod
     def parameters(cls) -> dict[str, dict[str, Any]]:
@@ -115,14 +115,17 @@ class Parametric(ABC):
             raise ValueError(f"{name} should be a {'whole ' if kind is int else ''}number; got {text!r}.") from None
 
 
-def _check(owner: str, field: dataclasses.Field, value: Any) -> None:
+def check_field(owner: str, field: dataclasses.Field, value: Any) -> None:
+    """Refuse a value that is out of its field's range, of another type, or none of its choices."""
     low, high, choices = (field.metadata[key] for key in ("low", "high", "choices"))
     what = f"{owner}: {field.name}={value!r}"
     if field.name == "detector" and isinstance(value, str | Saliency):
         return  # looked up when it is used: detectors may be added
     if isinstance(field.default, str):
-        if value not in choices:
+        if choices and value not in choices:
             raise ValueError(f"{what} is not one of {', '.join(choices)}.")
+        if not isinstance(value, str):
+            raise TypeError(f"{what} should be a text.")
         return
     if isinstance(field.default, bool):
         if not isinstance(value, bool):

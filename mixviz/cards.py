@@ -1,0 +1,155 @@
+"""Cards: what a trained network is, where it comes from and how well it does, as JSON and for people."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import platform
+import statistics
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import mixviz
+from mixviz.batch import IMAGENET_MEAN, IMAGENET_STD
+from mixviz.training.checkpoint import write as write_file
+from mixviz.training.run import Run
+
+
+def summary(history: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What came of a training: the last epoch, the best one, and the median of the last ten. Never mixed up: papers
+    report one or another of the three, and the best one was chosen on the very pictures it is measured on."""
+    best = max(history, key=lambda line: line["top1"])
+    tail = history[-10:]
+    return {
+        "last": {key: history[-1][key] for key in ("epoch", "top1", "top5", "val_loss")},
+        "best": {key: best[key] for key in ("epoch", "top1", "top5", "val_loss")},
+        "median_of_last_10": {key: statistics.median(line[key] for line in tail) for key in ("top1", "top5")},
+        "train_loss": history[-1]["train_loss"],
+        "train_share_accuracy": history[-1]["train_share_accuracy"],
+    }
+
+
+def of_run(
+    run: Run, classes: Sequence[str], keys: Sequence[str], terms: str, *, side: int, stem: str, layer: str,
+    pictures: dict[str, int], device: torch.device, processes: int, seconds: float, network: nn.Module,
+    result: dict[str, Any] | None,
+) -> dict[str, Any]:  # fmt: skip
+    """The card of a run; everything but the metrics, which the evaluation adds."""
+    card = mixviz.METHODS[run.method].card
+    return {
+        "title": card.title,
+        "method": run.method,
+        "parameters": run.options,
+        "citation": card.citation,
+        "data": {"name": run.data, "terms": terms, "pictures": pictures, "classes": list(classes), "keys": list(keys)},
+        "network": {
+            "name": run.network, "stem": stem, "width": run.width, "image_size": side, "layer": layer,
+            "mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD),
+            "parameters": sum(p.numel() for p in network.parameters()),
+        },
+        "run": {**run.to_json(), "root": ""},
+        "made": {
+            "date": datetime.date.today().isoformat(), "commit": _commit(), "hardware": _hardware(device, processes),
+            "mixviz": mixviz.__version__, "torch": torch.__version__, "seconds": round(seconds, 1),
+        },
+        "result": result,
+        "metrics": None,
+    }  # fmt: skip
+
+
+def write(folder: Path, card: dict[str, Any]) -> None:
+    """``card.json``, and ``card.md`` made from it."""
+    write_file(folder / "card.json", (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode())
+    write_file(folder / "card.md", markdown(card).encode())
+
+
+def read(folder: str | Path) -> dict[str, Any]:
+    """The card of a run or of a network in the zoo.
+
+    Raises:
+        ValueError: there is none, or it is damaged.
+    """
+    path = Path(folder) / "card.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise ValueError(f"{folder} is no run of `mixviz train`: it holds no card.json.") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is damaged ({error}).") from None
+
+
+def markdown(card: dict[str, Any]) -> str:
+    """The card for people."""
+    data, network, run, made, result = (card[key] for key in ("data", "network", "run", "made", "result"))
+    parameters = ", ".join(f"{key} {value}" for key, value in card["parameters"].items()) or "its defaults"
+    lines = [
+        f"# {card['title']}: {network['name']} on {len(data['classes'])} classes of {data['name']}",
+        "",
+        f"- **Method**: `{card['method']}`, {parameters}. {card['citation']}",
+        f"- **Data**: {data['pictures']['train']} pictures to train, {data['pictures']['val']} to validate. "
+        f"Terms: {data['terms']}.",
+        f"- **Classes**: {', '.join(data['classes'])}",
+        f"- **Network**: {network['name']}, stem {network['stem']}, width {network['width']:g}, "
+        f"{network['parameters'] / 1e6:.2f} M parameters, {network['image_size']} px; heat maps at "
+        f"`{network['layer']}`",
+        f"- **Run**: {run['epochs']} epochs, batch {run['batch_size']}, {run['optimizer']}, lr {run['lr']:g}, weight "
+        f"decay {run['weight_decay']:g}, {run['schedule']}, mixed with probability {run['mix_prob']:g}, "
+        f"{run['precision']}, seed {run['seed']}",
+        f"- **Made**: {made['date']}, {made['hardware']}, {made['seconds'] / 60:.0f} min, torch {made['torch']}, "
+        f"commit {made['commit']}",
+    ]
+    if result:
+        rows = [("last epoch", result["last"]), (f"best epoch ({result['best']['epoch']})", result["best"]),
+                ("median of the last 10", result["median_of_last_10"])]  # fmt: skip
+        lines += ["", "| top-1 and top-5 accuracy, % | top-1 | top-5 |", "| --- | --- | --- |"]
+        lines += [f"| {name} | {line['top1']:.2f} | {line['top5']:.2f} |" for name, line in rows]
+    if card["metrics"]:
+        lines += ["", "## Measured on the weights as they are stored", "", *_nested(card["metrics"])]
+    return "\n".join(lines) + "\n"
+
+
+def _nested(values: dict[str, Any], depth: int = 0) -> list[str]:
+    lines = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            lines += ["  " * depth + f"- {key}", *_nested(value, depth + 1)]
+        elif isinstance(value, float):
+            lines.append("  " * depth + f"- {key}: {value:.4g}")
+        elif not isinstance(value, list):
+            lines.append("  " * depth + f"- {key}: {value}")
+    return lines
+
+
+def digest(path: Path) -> str:
+    """The file's sha256, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _commit() -> str:
+    """The checkout's commit, marked where the code was changed since; empty outside a checkout."""
+    here = Path(__file__).parent
+    if not (here.parent / ".git").exists():
+        return ""
+    try:
+        asked = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            cwd=here, capture_output=True, text=True, timeout=10, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return asked.stdout.strip()
+
+
+def _hardware(device: torch.device, processes: int) -> str:
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+    else:
+        name = f"{torch.get_num_threads()} threads of a CPU ({platform.machine()})"
+    return name if processes == 1 else f"{processes} x {name}"

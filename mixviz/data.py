@@ -1,0 +1,325 @@
+"""Data sets in their official layouts: where the pictures of a split are, what they show, and how they are read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"))
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Split:
+    """The training or validation pictures of a data set.
+
+    Attributes:
+        pictures: a path, or pixels (H, W, 3) uint8, per picture.
+        labels: (N,) int64, indices into ``classes``.
+        classes: names for people, in the order of the labels.
+        keys: what the data set itself calls the classes (WordNet ids, folder names).
+        side: the pictures' own side in pixels, where all are squares of one size; else 0.
+        boxes: where the object is, half-open (top, left, bottom, right), per picture; empty where nothing is known.
+        masks: a path per picture to its trimap (1 object, 2 background, 3 border: ignored); empty where none is known.
+        terms: licence or terms of the data, with what to cite.
+    """
+
+    pictures: Sequence[Path | np.ndarray]
+    labels: Tensor
+    classes: tuple[str, ...]
+    keys: tuple[str, ...]
+    side: int = 0
+    boxes: tuple[Box, ...] = ()
+    masks: tuple[Path, ...] = ()
+    terms: str = "unknown: ask whoever made the pictures"
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: Sequence[int]) -> Split:
+        """These pictures alone, in this order."""
+        pick = [int(i) for i in indices]
+        return replace(
+            self,
+            pictures=[self.pictures[i] for i in pick],
+            labels=self.labels[pick],
+            boxes=tuple(self.boxes[i] for i in pick) if self.boxes else (),
+            masks=tuple(self.masks[i] for i in pick) if self.masks else (),
+        )
+
+    def of_classes(self, wanted: Sequence[str]) -> Split:
+        """Only the classes named, by name or key, which become the labels 0, 1, … in the order given.
+
+        Raises:
+            ValueError: a name that no class has, or one given twice.
+        """
+        known = {name.lower(): i for names in (self.classes, self.keys) for i, name in enumerate(names)}
+        missing = [name for name in wanted if name.lower() not in known]
+        if missing:
+            raise ValueError(
+                f"No class is called {', '.join(map(repr, missing))}. There are: {', '.join(self.classes)}."
+            )
+        old = [known[name.lower()] for name in wanted]
+        if len(set(old)) < len(old):
+            raise ValueError("A class is named twice.")
+        new = torch.full((len(self.classes),), -1)
+        new[old] = torch.arange(len(old))
+        kept = self.take(torch.nonzero(new[self.labels] >= 0).flatten().tolist())
+        names, keys = (tuple(these[i] for i in old) for these in (self.classes, self.keys))
+        return replace(kept, labels=new[kept.labels], classes=names, keys=keys)
+
+    def per_class(self, limit: int) -> Split:
+        """At most this many pictures of each class: the first ones."""
+        seen, keep = [0] * len(self.classes), []
+        for index, label in enumerate(self.labels.tolist()):
+            seen[label] += 1
+            if seen[label] <= limit:
+                keep.append(index)
+        return self.take(keep)
+
+
+def read(picture: Path | np.ndarray) -> Image.Image:
+    """The picture as RGB, turned as its EXIF data say.
+
+    Raises:
+        ValueError: it is damaged or no picture, with its path.
+    """
+    if isinstance(picture, np.ndarray):
+        return Image.fromarray(picture)
+    try:
+        with Image.open(picture) as image:
+            return ImageOps.exif_transpose(image).convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(
+            f"{picture} cannot be read ({error}). Repair or remove it, or train without such pictures: --corrupt skip."
+        ) from error
+
+
+def square(image: Image.Image, side: int) -> np.ndarray:
+    """The picture's middle, (side, side, 3) uint8: its shorter side is resized to ``side``, the rest cut off."""
+    if image.size == (side, side):
+        return np.asarray(image)
+    return np.asarray(ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC))
+
+
+def decode(split: Split, side: int, corrupt: str = "refuse", tell: Callable[[str], None] = print) -> tuple:
+    """All pictures of a split as (N, 3, side, side) uint8, and the split that they are.
+
+    Args:
+        corrupt: ``refuse``: the first damaged picture ends it; ``skip``: they are named and left out.
+        tell: gets a line for every picture that is left out.
+
+    Raises:
+        ValueError: a damaged picture, or none that is not.
+    """
+    pixels = torch.empty(len(split), side, side, 3, dtype=torch.uint8)
+    bad = []
+
+    def put(index: int) -> None:
+        try:
+            pixels[index] = torch.from_numpy(square(read(split.pictures[index]), side).copy())
+        except ValueError as error:
+            if corrupt == "refuse":
+                raise
+            bad.append((index, str(error)))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(put, range(len(split))))
+    if bad:
+        for _, error in sorted(bad):
+            tell(f"Left out: {error}")
+        keep = sorted(set(range(len(split))) - {index for index, _ in bad})
+        if not keep:
+            raise ValueError("No picture of the data set can be read.")
+        split, pixels = split.take(keep), pixels[keep]
+    return pixels.permute(0, 3, 1, 2).contiguous(), split
+
+
+def load(name: str, root: str | Path, part: str, download: bool = False) -> Split:
+    """The ``train`` or ``val`` part of a data set by name.
+
+    Args:
+        name: one of :data:`SETS`.
+        root: the folder that holds it, in its official layout.
+        download: fetch it first, where torchvision can.
+
+    Raises:
+        ValueError: an unknown name; a folder that is not there, or not all of the data set, and what to do.
+    """
+    if name not in SETS:
+        raise ValueError(f"There is no data set {name!r}. Known: {', '.join(SETS)}.")
+    root = Path(root).expanduser()
+    if not download and not root.is_dir():
+        raise ValueError(f"--root {root}: there is no such folder. Give the one that holds {name}.")
+    found = SETS[name](root, part, download)
+    if not len(found):
+        raise ValueError(f"{root} holds no pictures for {part}.")
+    counts = torch.bincount(found.labels, minlength=len(found.classes))
+    if int(counts.min()) == 0:
+        empty = [found.classes[i] for i in torch.nonzero(counts == 0).flatten().tolist()]
+        raise ValueError(f"{root} is incomplete: no picture for {part} of {', '.join(empty[:5])}.")
+    return found
+
+
+def _tiny_imagenet(root: Path, part: str, download: bool) -> Split:
+    if download:
+        raise ValueError("Fetch http://cs231n.stanford.edu/tiny-imagenet-200.zip and unpack it: --root FOLDER.")
+    root = root / "tiny-imagenet-200" if (root / "tiny-imagenet-200").is_dir() else root
+    keys = tuple(_lines(root / "wnids.txt", "Tiny-ImageNet-200"))
+    words = dict(line.split("\t", 1) for line in _lines(root / "words.txt", "Tiny-ImageNet-200"))
+    where = {key: i for i, key in enumerate(keys)}
+    pictures, labels, boxes = [], [], []
+    for path, key, box in _tiny_train(root, keys) if part == "train" else _tiny_val(root):
+        pictures.append(path)
+        labels.append(where[key])
+        boxes.append(box)
+    _all_there(pictures, root)
+    return Split(
+        pictures, torch.tensor(labels), tuple(words[key].split(",")[0] for key in keys), keys, 64, tuple(boxes),
+        terms="non-commercial research; cite Le & Yang 2015 (Tiny ImageNet) and ImageNet",
+    )  # fmt: skip
+
+
+def _tiny_train(root: Path, keys: tuple[str, ...]) -> Iterator[tuple[Path, str, Box]]:
+    for key in keys:
+        for line in _lines(root / "train" / key / f"{key}_boxes.txt", "Tiny-ImageNet-200"):
+            name, *box = line.split("\t")
+            yield root / "train" / key / "images" / name, key, _half_open(box)
+
+
+def _tiny_val(root: Path) -> Iterator[tuple[Path, str, Box]]:
+    for line in _lines(root / "val" / "val_annotations.txt", "Tiny-ImageNet-200"):
+        name, key, *box = line.split("\t")
+        yield root / "val" / "images" / name, key, _half_open(box)
+
+
+def _half_open(box: list[str]) -> Box:
+    """x0 y0 x1 y1, both ends inclusive, as (top, left, bottom, right)."""
+    left, top, right, bottom = map(int, box)
+    return top, left, bottom + 1, right + 1
+
+
+def _folder(root: Path, part: str, download: bool) -> Split:
+    if download:
+        raise ValueError("A folder of your own cannot be downloaded.")
+    names = ("train",) if part == "train" else ("val", "valid", "validation", "test")
+    where = next((root / name for name in names if (root / name).is_dir()), None)
+    if where is None:
+        raise ValueError(
+            f"{root} should hold train/CLASS/picture.jpg and val/CLASS/picture.jpg; there is no {names[0]}/."
+        )
+    keys = tuple(sorted(p.name for p in (root / "train").iterdir() if p.is_dir())) if (root / "train").is_dir() else ()
+    extra = sorted(p.name for p in where.iterdir() if p.is_dir() and p.name not in keys)
+    if extra:
+        raise ValueError(f"{where} has classes that {root / 'train'} has not: {', '.join(extra[:5])}.")
+    found = [
+        (path, label)
+        for label, key in enumerate(keys)
+        for path in sorted((where / key).rglob("*"))
+        if path.suffix.lower() in SUFFIXES
+    ]
+    return Split(
+        [path for path, _ in found], torch.tensor([label for _, label in found], dtype=torch.int64), keys, keys
+    )
+
+
+def _cifar(name: str) -> Callable[[Path, str, bool], Split]:
+    def get(root: Path, part: str, download: bool) -> Split:
+        from torchvision import datasets
+
+        found = _torchvision(name, root, lambda: getattr(datasets, name)(root, part == "train", download=download))
+        terms = "no licence stated; cite Krizhevsky 2009"
+        names = tuple(found.classes)
+        return Split(list(found.data), torch.tensor(found.targets), names, names, 32, terms=terms)
+
+    return get
+
+
+def _oxford_pet(root: Path, part: str, download: bool) -> Split:
+    if download:
+        from torchvision import datasets
+
+        datasets.OxfordIIITPet(root, download=True)
+    root = root / "oxford-iiit-pet" if (root / "oxford-iiit-pet").is_dir() else root
+    names, labels, keys = [], [], {}
+    for both in ("trainval", "test"):  # a small copy may lack a breed in one of the two
+        for line in _lines(root / "annotations" / f"{both}.txt", "Oxford-IIIT Pet"):
+            name, label, *_ = line.split(" ")
+            keys[int(label) - 1] = name.rsplit("_", 1)[0]
+            if both == ("trainval" if part == "train" else "test"):
+                names.append(name)
+                labels.append(int(label) - 1)
+    if sorted(keys) != list(range(len(keys))):
+        raise ValueError(f"{root} is incomplete: the class numbers in annotations/ have gaps.")
+    pictures = [root / "images" / f"{name}.jpg" for name in names]
+    _all_there(pictures, root)
+    masks = tuple(root / "annotations" / "trimaps" / f"{name}.png" for name in names)
+    ordered = tuple(keys[i] for i in range(len(keys)))
+    return Split(
+        pictures, torch.tensor(labels), tuple(key.replace("_", " ") for key in ordered), ordered,
+        masks=masks if all(mask.is_file() for mask in masks) else (),
+        terms="CC BY-SA 4.0; cite Parkhi, Vedaldi, Zisserman, Jawahar 2012",
+    )  # fmt: skip
+
+
+def _caltech101(root: Path, part: str, download: bool) -> Split:
+    """Thirty pictures of each class to train with, the customary number; which ones is drawn once and for all."""
+    from torchvision import datasets
+
+    found = _torchvision("Caltech101", root, lambda: datasets.Caltech101(root, download=download))
+    labels, order = np.asarray(found.y), np.random.default_rng(101).permutation(len(found.y))
+    rank = np.empty(len(labels), np.int64)
+    for label in range(len(found.categories)):
+        mine = order[labels[order] == label]
+        rank[mine] = np.arange(len(mine))
+    keep = np.flatnonzero(rank < 30 if part == "train" else rank >= 30)
+    folder = Path(found.root) / "101_ObjectCategories"
+    pictures = [folder / found.categories[found.y[i]] / f"image_{found.index[i]:04d}.jpg" for i in keep]
+    _all_there(pictures, root)
+    names = tuple(found.categories)
+    return Split(
+        pictures, torch.from_numpy(labels[keep]), names, names, terms="CC BY 4.0; cite Fei-Fei, Fergus, Perona 2004"
+    )
+
+
+def _torchvision(name: str, root: Path, make: Callable) -> object:
+    try:
+        return make()
+    except RuntimeError as error:
+        raise ValueError(
+            f"{name} is not in {root}, or not whole ({error}). On a machine with internet add --download; else copy "
+            "the official archive there and unpack it."
+        ) from None
+
+
+def _lines(path: Path, name: str) -> list[str]:
+    if not path.is_file():
+        raise ValueError(f"{path} is missing: that folder is not {name} in its official layout, or not all of it.")
+    return [line for line in path.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+
+
+def _all_there(pictures: Sequence[Path], root: Path) -> None:
+    there: dict[Path, set[str]] = {}  # a look at each folder is much faster than one at each file
+    for folder in {path.parent for path in pictures}:
+        there[folder] = set(os.listdir(folder)) if folder.is_dir() else set()
+    missing = [path for path in pictures if path.name not in there[path.parent]]
+    if missing:
+        raise ValueError(f"{root} is incomplete: {len(missing)} pictures are missing, the first is {missing[0]}.")
+
+
+SETS: dict[str, Callable[[Path, str, bool], Split]] = {
+    "cifar10": _cifar("CIFAR10"),
+    "cifar100": _cifar("CIFAR100"),
+    "tiny_imagenet": _tiny_imagenet,
+    "oxford_pet": _oxford_pet,
+    "caltech101": _caltech101,
+    "folder": _folder,
+}

@@ -1,0 +1,108 @@
+"""Train, evaluate and the zoo on the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import mixviz
+from mixviz.catalogue import lookup
+from mixviz.training.run import Run
+
+OPEN = {"allow_extra_args": True, "ignore_unknown_options": True}  # the methods' own parameters
+
+
+def register(app: typer.Typer, own_options: Callable[[type, list[str]], dict[str, Any]]) -> None:
+    """Add the commands; ``own_options`` reads a method's own parameters from what is left on the line."""
+
+    def train(context: typer.Context, **flags: Any) -> None:
+        from mixviz.training.loop import train as go
+
+        known = {field.name for field in dataclasses.fields(Run)}
+        cls = lookup(mixviz.METHODS, flags["method"])
+        values = {name: value for name, value in flags.items() if name in known}
+        run = Run(**values, options=own_options(cls, context.args))
+        more = {name: flags[name] for name in ("resume", "download", "workers", "minutes", "bar")}
+        result = go(run, flags["out"], **more, tell=typer.echo)
+        typer.echo(
+            "top-1 accuracy: "
+            + ", ".join(
+                f"{what.replace('_', ' ')} {result[what]['top1']:.2f} %"
+                for what in ("last", "best", "median_of_last_10")
+            )
+            + f". Weights, log and card are in {flags['out']}/; next: mixviz evaluate {flags['out']}"
+        )
+
+    train.__doc__ = """Train a network with a method of the catalogue.
+
+    The method's own parameters are options too (see `mixviz methods NAME`). A run that was stopped, however it was
+    stopped, goes on with the same line and --resume:
+
+        mixviz train --data cifar100 --root data --download --method saliencymix --box batch --out runs/saliencymix
+    """
+    train.__signature__ = inspect.Signature([
+        inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context), *_flags(), *_more(),
+    ])  # fmt: skip
+    train.__annotations__ = {p.name: p.annotation for p in train.__signature__.parameters.values()}
+    app.command("train", context_settings=OPEN)(train)
+    app.add_typer(zoo, name="zoo")
+
+
+zoo = typer.Typer(no_args_is_help=True, help="The networks trained with each strategy.")
+
+
+@zoo.command("build")
+def zoo_build(
+    names: Annotated[list[str] | None, typer.Argument(help="Strategies; by default all.")] = None,
+    root: Annotated[Path, typer.Option(help="The folder that holds Tiny-ImageNet-200.")] = Path("data"),
+    scale: Annotated[str, typer.Option(help="small: twenty classes, on a CPU; full: all 200, on a GPU.")] = "small",
+    seed: Annotated[int, typer.Option(help="Seed; all but the first are for the spread, and stay out of the zoo.")] = 0,
+    runs: Annotated[Path, typer.Option(help="Folder of the runs, which are resumed where they stand.")] = Path("runs"),
+) -> None:
+    """Train what is missing of the zoo, one network after another, and put it into models/."""
+    from mixviz import cards
+    from mixviz import zoo as networks
+    from mixviz.training.loop import train
+
+    for name in names or networks.STRATEGIES:
+        out = runs / (name if seed == 0 else f"{name}-seed{seed}")
+        typer.echo(f"{name}:")
+        if not ((out / "card.json").is_file() and cards.read(out)["result"]):
+            train(networks.run_of(name, scale, str(root), seed), out, resume=True, tell=typer.echo)
+        if seed == 0:
+            networks.add(out, name)
+
+
+def _flags() -> list[inspect.Parameter]:
+    """A flag for every field of a run."""
+    found = []
+    for name, about in Run.described().items():
+        text = f"{about['text']} ({'|'.join(about['choices'])})" if about["choices"] else about["text"]
+        low, high = (None, None) if about["low"] is None else (about["low"], about["high"])
+        option = typer.Option(f"--{name.replace('_', '-')}", help=text[0].upper() + text[1:] + ".", min=low, max=high)
+        kind = Annotated[type(about["default"]), option]
+        found.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=about["default"], annotation=kind))
+    return found
+
+
+def _more() -> list[inspect.Parameter]:
+    """What does not change the weights."""
+    table: list[tuple[str, type, Any, str]] = [
+        ("out", Path, Path("run"), "Folder for weights, log, checkpoint and card."),
+        ("resume", bool, False, "Go on where the folder's checkpoint stands."),
+        ("download", bool, False, "Fetch the data set first."),
+        ("workers", int, 0, "Processes that read pictures, where these do not fit into memory."),
+        ("minutes", float, 5.0, "Minutes between two checkpoints inside an epoch."),
+        ("bar", bool, True, "Show a progress bar."),
+    ]
+    return [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, typer.Option(help=text)]
+        )
+        for name, kind, default, text in table
+    ]

@@ -1,0 +1,82 @@
+"""Networks by timm's names, with the stem that small pictures need."""
+
+from __future__ import annotations
+
+import difflib
+
+import torch
+from torch import nn
+
+STEMS = ("auto", "small", "strided", "standard")
+
+
+def build(name: str, num_classes: int, *, stem: str = "standard", width: float = 1.0) -> nn.Module:
+    """A network (N, 3, H, W) -> (N, num_classes), with fresh weights from torch's random state.
+
+    Args:
+        name: any of timm's networks, e.g. ``resnet18``.
+        stem: ``standard``: as timm has it. ``small``: a 3x3 convolution without stride or max-pooling, as the papers
+            use for 32 and 64 px. ``strided``: the same with stride 2, four times as fast. ResNets alone.
+        width: channels as a share of the network's own, e.g. 0.5. ResNets alone.
+
+    Raises:
+        ValueError: no such network (with the nearest names), or a stem or width that it does not have.
+    """
+    import timm
+    from timm.models.resnet import ResNet
+
+    if not timm.is_model(name):
+        near = difflib.get_close_matches(name, timm.list_models(), n=3)
+        guess = f" Did you mean {' or '.join(near)}?" if near else ""
+        raise ValueError(f"timm has no network {name!r}.{guess}")
+    options = {} if width == 1 else {"channels": tuple(max(1, round(c * width)) for c in (64, 128, 256, 512))}
+    try:
+        network = timm.create_model(name, num_classes=num_classes, **options)
+    except TypeError:
+        raise ValueError(f"--width {width}: only ResNets can be made wider or narrower, and {name} is none.") from None
+    if stem in ("small", "strided"):
+        if not isinstance(network, ResNet) or not hasattr(network, "maxpool"):
+            raise ValueError(f"--stem {stem}: only ResNets have a stem that can be replaced; take --stem standard.")
+        network.conv1 = nn.Conv2d(3, network.bn1.num_features, 3, 2 if stem == "strided" else 1, 1, bias=False)
+        nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
+        network.maxpool = nn.Identity()
+    return network
+
+
+def stem_for(name: str, stem: str, side: int) -> str:
+    """What ``auto`` means: the small stem for ResNets up to 64 px, where a standard one would leave 2x2 pixels."""
+    return stem if stem != "auto" else "small" if side <= 64 and name.startswith("resnet") else "standard"
+
+
+def last_stage(network: nn.Module, side: int, smallest: int = 7) -> str:
+    """The name of the deepest stage whose output still has ``smallest`` pixels along a side, for heat maps.
+
+    Args:
+        side: of the pictures that the network is given.
+
+    Raises:
+        ValueError: the network has no stage with a map (N, C, h, w).
+    """
+    sizes: dict[str, int] = {}
+
+    def note(name: str):
+        def hook(module: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
+            if isinstance(output, torch.Tensor) and output.ndim == 4 and output.shape[-1] > 1:
+                sizes[name] = output.shape[-1]
+
+        return hook
+
+    hooks = [module.register_forward_hook(note(name)) for name, module in network.named_children()]
+    device = next(network.parameters()).device
+    training = network.training
+    try:
+        with torch.no_grad():
+            network.eval()(torch.zeros(1, 3, side, side, device=device))
+    finally:
+        network.train(training)
+        for hook in hooks:
+            hook.remove()
+    if not sizes:
+        raise ValueError(f"{type(network).__name__} has no stage that gives a map: name one with --layer.")
+    fine = [name for name, here in sizes.items() if here >= smallest]
+    return (fine or list(sizes))[-1]

@@ -1,0 +1,1 @@
+"""Training with any method of the catalogue: a run, its loop, checkpoints and resuming."""

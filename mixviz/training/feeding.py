@@ -1,0 +1,198 @@
+"""Batches for training and validation: from pictures that live on the device, or from a stream of files.
+
+Order, crops and flips of a step are drawn for the batches of all processes at once, from (seed, epoch, step): every
+process takes its part, and two of them see what one with the double batch would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from mixviz.data import Split, decode, read
+
+ORDER, CROP, STREAM = 0, 1, 2  # streams of random numbers that must not be one another's
+
+
+@dataclass(frozen=True)
+class Feed:
+    """One split as this process sees it.
+
+    Args:
+        split: its pictures.
+        side: of the images that come out.
+        augment: ``crop``, ``resized`` or ``none``.
+        resident: (N, 3, s, s) uint8 on the device; None: read from the files, batch by batch.
+        rank, world: this process, and how many there are.
+    """
+
+    split: Split
+    side: int
+    augment: str
+    device: torch.device
+    resident: Tensor | None
+    rank: int = 0
+    world: int = 1
+    workers: int = 0
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def steps(self, batch_size: int) -> int:
+        """Whole batches in an epoch."""
+        return len(self) // (batch_size * self.world)
+
+    def training(self, batch_size: int, seed: int, epoch: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches (images (n, 3, side, side) uint8, labels (n,)) of an epoch, from step ``first`` on."""
+        order = np.random.default_rng([seed, epoch, ORDER]).permutation(len(self))
+        whole = batch_size * self.world
+        mine = slice(self.rank * batch_size, (self.rank + 1) * batch_size)
+        rows = [order[step * whole : (step + 1) * whole][mine] for step in range(first, self.steps(batch_size))]
+        if self.resident is None:
+            yield from self._stream(rows, self.augment, seed, epoch)
+            return
+        labels = self.split.labels.to(self.device)
+        for step, pick in enumerate(rows, first):
+            index = torch.from_numpy(pick).to(self.device, non_blocking=True)
+            rng = np.random.default_rng([seed, epoch, step, CROP])
+            yield self._cropped(index, rng, whole, mine), labels[index]
+
+    def validation(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """This process's part of the split, in order and unaugmented."""
+        part = np.arange(self.rank, len(self), self.world)
+        rows = [part[i : i + batch_size] for i in range(0, len(part), batch_size)]
+        if self.resident is None:
+            yield from self._stream(rows, "none", 0, 0)
+            return
+        for pick in rows:
+            yield self._middle(torch.from_numpy(pick).to(self.device)), self.split.labels[pick].to(self.device)
+
+    def _middle(self, index: Tensor) -> Tensor:
+        margin = (self.resident.shape[-1] - self.side) // 2
+        return self.resident[index][:, :, margin : margin + self.side, margin : margin + self.side]
+
+    def _cropped(self, index: Tensor, rng: np.random.Generator, whole: int, mine: slice) -> Tensor:
+        """Images at ``index``, each cropped and flipped in its own way; padding is black."""
+        n = len(index)
+        if self.augment == "none":
+            return self._middle(index)
+        stored, (pad, room) = self.resident.shape[-1], _room(self.side, self.resident.shape[-1])
+        top, left = (rng.integers(0, room + 1, whole)[mine] for _ in range(2))
+        flip = rng.random(whole)[mine] < 0.5
+        steps = np.arange(self.side)
+        rows = top[:, None] + steps - pad
+        columns = left[:, None] + np.where(flip[:, None], steps[::-1], steps) - pad
+        inside = ((rows >= 0) & (rows < stored))[:, :, None] & ((columns >= 0) & (columns < stored))[:, None]
+        rows, columns, inside = (
+            torch.from_numpy(a).to(self.device, non_blocking=True)
+            for a in (rows.clip(0, stored - 1), columns.clip(0, stored - 1), inside)
+        )
+        images = self.resident[index]
+        images = images.gather(2, rows[:, None, :, None].expand(n, 3, self.side, stored))
+        images = images.gather(3, columns[:, None, None, :].expand(n, 3, self.side, self.side))
+        return images if pad == 0 else images.mul_(inside[:, None])
+
+    def _stream(self, rows: list[np.ndarray], augment: str, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        loader = DataLoader(
+            _Files(self.split, self.side, augment, seed, epoch),
+            batch_sampler=[pick.tolist() for pick in rows],
+            num_workers=self.workers,
+            pin_memory=self.device.type == "cuda",
+        )
+        for images, labels in loader:
+            yield images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
+
+
+class _Files(Dataset):
+    """Pictures read from their files; what is done to each follows from (seed, epoch, index) alone."""
+
+    def __init__(self, split: Split, side: int, augment: str, seed: int, epoch: int) -> None:
+        from torchvision.transforms import v2
+
+        pad, room = _room(side, stored_side(side, augment))
+        shapes = {
+            "none": [v2.Resize(stored_side(side, "none"), antialias=True), v2.CenterCrop(side)],
+            "resized": [v2.RandomResizedCrop(side, antialias=True), v2.RandomHorizontalFlip()],
+            "crop": [
+                v2.Resize(side + room - 2 * pad, antialias=True), v2.CenterCrop(side + room - 2 * pad),
+                v2.RandomCrop(side, padding=pad), v2.RandomHorizontalFlip(),
+            ],
+        }  # fmt: skip
+        self.transform = v2.Compose([*shapes[augment], v2.PILToTensor()])
+        self.split, self.seed, self.epoch = split, seed, epoch
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        state = int(np.random.SeedSequence([self.seed, self.epoch, index, STREAM]).generate_state(1, np.uint64)[0] >> 1)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(state)
+            return self.transform(read(self.split.pictures[index])), int(self.split.labels[index])
+
+
+def stored_side(side: int, augment: str) -> int:
+    """The side at which pictures are kept: what is larger than 96 px is cut from 8/7 of its side, as is customary."""
+    return side if side <= 96 or augment == "resized" else round(side * 8 / 7)
+
+
+def _room(side: int, stored: int) -> tuple[int, int]:
+    """Padding around the stored picture, and how many places a crop can take along a side, less one."""
+    pad = side // 8 if stored == side else 0
+    return pad, stored + 2 * pad - side
+
+
+def fits(count: int, side: int, device: torch.device) -> bool:
+    """Whether that many images take at most a quarter of the device's free memory."""
+    if device.type == "cuda":
+        free = torch.cuda.mem_get_info(device)[0]
+    else:
+        import psutil
+
+        free = psutil.virtual_memory().available
+    return count * 3 * side * side <= free / 4
+
+
+def feed(
+    split: Split,
+    side: int,
+    augment: str,
+    device: torch.device,
+    *,
+    corrupt: str = "refuse",
+    rank: int = 0,
+    world: int = 1,
+    workers: int = 0,
+    tell: Callable[[str], None] = print,
+) -> Feed:
+    """A split, resident on the device where it fits and nothing but crops and flips is done to it, else streamed.
+
+    Raises:
+        ValueError: a damaged picture, where these are refused.
+    """
+    stored = stored_side(side, augment)
+    if augment == "resized" or not fits(len(split), stored, device):
+        split = _readable(split, tell) if corrupt == "skip" else split
+        return Feed(split, side, augment, device, None, rank, world, workers)
+    pixels, split = decode(split, stored, corrupt, tell)
+    return Feed(split, side, augment, device, pixels.to(device), rank, world)
+
+
+def _readable(split: Split, tell: Callable[[str], None]) -> Split:
+    """The split without the pictures that cannot be read: a look at each, once, before any time is spent."""
+    keep: list[int] = []
+    pictures: Sequence = split.pictures
+    for index, picture in enumerate(pictures):
+        try:
+            read(picture)
+            keep.append(index)
+        except ValueError as error:
+            tell(f"Left out: {error}")
+    if not keep:
+        raise ValueError("No picture of the data set can be read.")
+    return split.take(keep)

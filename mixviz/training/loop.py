@@ -1,0 +1,338 @@
+"""The training loop, on Accelerate: one process or many, on the CPU or on GPUs, and resumable at any step."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+import mixviz
+from mixviz import cards, data, networks
+from mixviz.batch import IMAGENET_MEAN, IMAGENET_STD, Batch
+from mixviz.recipe import Recipe
+from mixviz.training import checkpoint
+from mixviz.training.feeding import feed
+from mixviz.training.run import Run
+
+LOOK = 50  # steps between two looks at the loss on a GPU: each look waits for the device
+
+
+def train(
+    run: Run,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    download: bool = False,
+    workers: int = 0,
+    minutes: float = 5.0,
+    tell: Callable[[str], None] = print,
+    bar: bool = True,
+) -> dict[str, Any]:
+    """Train a network as the run says, and write it to a folder.
+
+    The folder then holds ``last.safetensors`` and ``best.safetensors`` (weights), ``log.jsonl`` (a line per epoch),
+    ``checkpoint.safetensors`` (everything needed to go on) and ``card.json`` with ``card.md``.
+
+    Args:
+        out: the folder; made where it is missing.
+        resume: go on where the folder's checkpoint stands; start where there is none.
+        download: fetch the data set first, where torchvision can.
+        workers: processes that read pictures, where these do not fit into memory.
+        minutes: time between two checkpoints inside an epoch; the end of each epoch has one anyway.
+        tell: gets every message.
+        bar: show a progress bar.
+
+    Returns:
+        The results as the card holds them: ``last``, ``best`` and ``median_of_last_10``.
+
+    Raises:
+        ValueError: before any time is spent, whatever of the run cannot be done, with what to do; later a loss that
+            is no number.
+    """
+    return _Training(run, Path(out), resume, download, workers, minutes, tell, bar).go()
+
+
+@dataclass
+class _Progress:
+    """Where a training stands: the next step to take, and the sums of the epoch so far."""
+
+    epoch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    history: list[dict[str, Any]] = None  # type: ignore[assignment]
+    sums: list[float] = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        self.history, self.sums = self.history or [], self.sums or [0.0, 0.0, 0.0]
+
+
+class _Training:
+    """One call of :func:`train`."""
+
+    def __init__(self, run: Run, out: Path, resume: bool, download: bool, workers: int, minutes: float,
+                 tell: Callable[[str], None], bar: bool) -> None:  # fmt: skip
+        from accelerate import Accelerator
+
+        self.run, self.out, self.minutes = run, out, minutes
+        self.method = run.augmentation()
+        self.accelerator = Accelerator(mixed_precision="no")  # precision is the run's own, see _autocast
+        self.rank, self.world = self.accelerator.process_index, self.accelerator.num_processes
+        self.device, self.main = self.accelerator.device, self.accelerator.is_main_process
+        if run.precision == "fp16" and self.device.type == "cpu":
+            raise ValueError("--precision fp16 needs a GPU; on a CPU take bf16 or fp32.")
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=run.precision == "fp16")
+        self.tell = tell if self.main else (lambda line: None)
+        self.bar = bar and self.main
+        self.path = out / "checkpoint.safetensors"
+        if self.path.exists() and not resume:
+            raise ValueError(f"{out} holds a training already: go on with --resume, or give another --out.")
+        self._open(download, workers)
+        torch.manual_seed(run.seed)
+        self.stem = networks.stem_for(run.network, run.stem, self.train.side)
+        network = networks.build(run.network, len(self.classes), stem=self.stem, width=run.width)
+        self.plain = network.to(self.device, memory_format=torch.channels_last)
+        self.optimizer = _optimizer(run, self.plain)
+        self.at = _Progress()
+        if resume and self.path.exists():
+            self._restore()
+        self.network = self.accelerator.prepare_model(self.plain)
+        if self.main:
+            out.mkdir(parents=True, exist_ok=True)
+        self.accelerator.wait_for_everyone()
+
+    def _open(self, download: bool, workers: int) -> None:
+        """The two splits, checked before any time is spent."""
+        run = self.run
+        with self.accelerator.main_process_first() if download else nullcontext():
+            splits = [data.load(run.data, run.root, part, download) for part in ("train", "val")]
+        if run.classes:
+            splits = [split.of_classes(run.wanted_classes()) for split in splits]
+        if run.limit:
+            splits[0] = splits[0].per_class(run.limit)
+        side = run.image_size or splits[0].side or 224
+        augment = run.augment if run.augment != "auto" else "crop" if side <= 96 else "resized"
+        self.train, self.val = (
+            feed(split, side, kind, self.device, corrupt=run.corrupt, rank=self.rank, world=self.world,
+                 workers=workers, tell=self.tell)
+            for split, kind in zip(splits, (augment, "none"), strict=True)
+        )  # fmt: skip
+        self.classes, self.terms = self.train.split.classes, self.train.split.terms
+        self.keys = self.train.split.keys
+        self.steps = self.train.steps(run.batch_size)
+        if self.steps == 0:
+            whole = run.batch_size * self.world
+            raise ValueError(
+                f"{len(self.train)} training pictures make no batch of {whole} "
+                f"({run.batch_size} on each of {self.world}): lower --batch-size."
+            )
+
+    def _restore(self) -> None:
+        tensors, values = checkpoint.load_tensors(self.path)
+        same = {**self.run.to_json(), "root": ""}
+        if values["run"] != same:
+            other = [k for k in same if values["run"].get(k) != same[k]]
+            raise ValueError(f"{self.out} holds another run; it differs in {', '.join(other)}. Give another --out.")
+        if values["world"] != self.world:
+            raise ValueError(f"{self.out} was trained by {values['world']} processes, not {self.world}.")
+        checkpoint.unpack(tensors, self.plain, self.optimizer)
+        self.at = _Progress(**values["at"])
+        if self.rank:
+            self.at.sums = [0.0, 0.0, 0.0]  # the saved ones are the first process's
+        self.scaler.load_state_dict(values["scaler"])
+        self.tell(f"Going on at epoch {self.at.epoch + 1}, step {self.at.step} of {self.steps}.")
+
+    def go(self) -> dict[str, Any]:
+        if self.main:
+            self._describe()
+        board = _tensorboard(self.out, len(self.at.history)) if self.main else None
+        for epoch in range(self.at.epoch, self.run.epochs):
+            line = self._epoch(epoch)
+            self.at.history.append(line)
+            if board is not None:
+                for name in line:
+                    board.add_scalar(name, line[name], epoch + 1)
+            self.at = _Progress(epoch + 1, 0, self.at.seconds, self.at.history)
+            if self.main:
+                if line["top1"] >= max(past["top1"] for past in self.at.history):
+                    checkpoint.save_tensors(self.out / "best.safetensors", self.plain.state_dict())
+                self._save()
+                checkpoint.write(
+                    self.out / "log.jsonl", "".join(json.dumps(x) + "\n" for x in self.at.history).encode()
+                )
+                self._tell_epoch(line)
+        result = cards.summary(self.at.history)
+        if self.main:
+            checkpoint.save_tensors(self.out / "last.safetensors", self.plain.state_dict())
+            self._describe(result)
+        self.accelerator.wait_for_everyone()
+        return result
+
+    def _epoch(self, epoch: int) -> dict[str, Any]:
+        """Train and validate; the epoch's line in the log."""
+        self.network.train()
+        sums = torch.tensor(self.at.sums, dtype=torch.float64, device=self.device)
+        first, begun, saved = self.at.step, time.monotonic(), time.monotonic()
+        before = self.at.seconds
+        batches = self.train.training(self.run.batch_size, self.run.seed, epoch, first)
+        with _bar(self.bar, epoch, self.run, self.steps, first) as bar:
+            for step, (images, labels) in enumerate(batches, first):
+                sums += self._step(epoch, step, images, labels)
+                look = self.device.type == "cpu" or (step + 1) % LOOK == 0 or step + 1 == self.steps
+                if look:
+                    loss = (sums[0] / sums[2]).item()
+                    self._check(loss, epoch, step)
+                    bar.set_postfix_str(f"loss {loss:.3f}, {_rate(bar, self.run.batch_size * self.world)}")
+                bar.update()
+                late = time.monotonic() - saved > self.minutes * 60
+                if look and late and step + 1 < self.steps:
+                    self.at = _Progress(
+                        epoch, step + 1, before + time.monotonic() - begun, self.at.history, sums.tolist()
+                    )
+                    if self.main:
+                        self._save()
+                    saved = time.monotonic()
+        took = time.monotonic() - begun
+        self.at.seconds = before + took
+        sums = self.accelerator.reduce(sums, "sum").tolist()
+        return {
+            "epoch": epoch + 1,
+            "lr": self.run.lr_at(epoch + (self.steps - 1) / self.steps),
+            "train_loss": sums[0] / sums[2],
+            "train_share_accuracy": 100 * sums[1] / sums[2],
+            **self._validate(),
+            "images_per_second": (self.steps - first) * self.run.batch_size * self.world / max(took, 1e-9),
+        }
+
+    def _step(self, epoch: int, step: int, images: Tensor, labels: Tensor) -> Tensor:
+        """One step; sums of loss, label share predicted right, and images, float64 (3,)."""
+        run = self.run
+        for group in self.optimizer.param_groups:
+            group["lr"] = run.lr_at(epoch + step / self.steps)
+        mixed, targets, recipe = self._mix(epoch, step, images, labels)
+        with mixviz.mix_inside(self.plain, recipe), self._autocast():
+            logits = self.network(mixed)
+        logits = logits.float()
+        loss = functional.cross_entropy(logits, targets)
+        self.optimizer.zero_grad()
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        with torch.no_grad():
+            right = (recipe.share * (labels[recipe.partner] == logits.argmax(1))).sum()
+            return torch.stack(
+                [loss.detach().double() * len(labels), right.double(), right.new_tensor(len(labels)).double()]
+            )
+
+    def _mix(self, epoch: int, step: int, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Recipe]:
+        """The mixed and normalised batch, its soft targets, and the recipe."""
+        rng = np.random.default_rng([self.run.seed, epoch, step, 1 + self.rank])
+        images = images.float().div_(255)
+        with self._autocast():  # the network is asked as it is trained
+            batch = Batch(images, labels, self.plain, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+            mixed_at_all = rng.random() < self.run.mix_prob
+            method = self.method if mixed_at_all else mixviz.METHODS["baseline"]()
+            recipe = method.plan(batch, rng)
+        mixed = batch.normalised(recipe.apply(images, out=images))
+        targets = recipe.targets(labels, len(self.classes))
+        return mixed.contiguous(memory_format=torch.channels_last), targets, recipe
+
+    def _autocast(self) -> torch.autocast:
+        kind = torch.float16 if self.run.precision == "fp16" else torch.bfloat16
+        return torch.autocast(self.device.type, kind, enabled=self.run.precision != "fp32")
+
+    @torch.no_grad()
+    def _validate(self) -> dict[str, float]:
+        """Loss, top-1 and top-5 in % on the clean validation pictures."""
+        self.network.eval()
+        sums = torch.zeros(4, dtype=torch.float64, device=self.device)
+        for images, labels in self.val.validation(2 * self.run.batch_size):
+            clean = Batch(images, mean=IMAGENET_MEAN, std=IMAGENET_STD).inputs()
+            with self._autocast():
+                logits = self.plain(clean.contiguous(memory_format=torch.channels_last))
+            sums += score(logits.float(), labels)
+        loss, top1, top5, count = self.accelerator.reduce(sums, "sum").tolist()
+        return {"val_loss": loss / count, "top1": 100 * top1 / count, "top5": 100 * top5 / count}
+
+    def _check(self, loss: float, epoch: int, step: int) -> None:
+        if not math.isfinite(loss):
+            done = "the last checkpoint is from before" if self.path.exists() else "there is no checkpoint yet"
+            raise ValueError(
+                f"The loss became {loss} at epoch {epoch + 1}, step {step + 1} ({done}): lower --lr ({self.run.lr:g}), "
+                "add --warmup 5, or take --precision fp32 or bf16 instead of fp16."
+            )
+
+    def _save(self) -> None:
+        values = {
+            "run": {**self.run.to_json(), "root": ""},  # the data may lie elsewhere when it goes on
+            "world": self.world,
+            "at": vars(self.at),
+            "scaler": self.scaler.state_dict(),
+        }
+        checkpoint.save_tensors(self.path, checkpoint.pack(self.plain, self.optimizer), values)
+
+    def _describe(self, result: dict[str, Any] | None = None) -> None:
+        """The run's card: at first what is going to be trained, in the end what came of it."""
+        side, stage = self.train.side, networks.last_stage(self.plain, self.train.side)
+        cards.write(self.out, cards.of_run(
+            self.run, self.classes, self.keys, self.terms, side=side, stem=self.stem, layer=stage,
+            pictures={"train": len(self.train), "val": len(self.val)}, device=self.device, processes=self.world,
+            seconds=self.at.seconds, network=self.plain, result=result,
+        ))  # fmt: skip
+
+    def _tell_epoch(self, line: dict[str, Any]) -> None:
+        left = self.at.seconds / line["epoch"] * (self.run.epochs - line["epoch"])
+        self.tell(
+            f"epoch {line['epoch']}/{self.run.epochs}: loss {line['train_loss']:.3f}, top-1 {line['top1']:.2f} %, "
+            f"top-5 {line['top5']:.2f} %, {line['images_per_second']:.0f} images/s, {_clock(left)} left"
+        )
+
+
+def score(logits: Tensor, labels: Tensor) -> Tensor:
+    """Sums over a batch, float64 (4,): cross-entropy, right at first guess, right within five, images."""
+    best = logits.topk(min(5, logits.shape[1]), 1).indices == labels[:, None]
+    loss = functional.cross_entropy(logits, labels, reduction="sum")
+    return torch.stack(
+        [loss.double(), best[:, 0].sum().double(), best.sum().double(), loss.new_tensor(len(labels)).double()]
+    )
+
+
+def _optimizer(run: Run, network: nn.Module) -> torch.optim.Optimizer:
+    if run.optimizer == "adamw":
+        return torch.optim.AdamW(network.parameters(), lr=run.lr, weight_decay=run.weight_decay)
+    return torch.optim.SGD(network.parameters(), lr=run.lr, momentum=0.9, weight_decay=run.weight_decay, nesterov=True)
+
+
+def _tensorboard(out: Path, epochs: int) -> Any:
+    """A writer of TensorBoard's, where that is installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(out / "tensorboard"), purge_step=epochs + 1)
+
+
+def _bar(shown: bool, epoch: int, run: Run, steps: int, first: int) -> Any:
+    from tqdm import tqdm
+
+    text = f"epoch {epoch + 1}/{run.epochs}"
+    return tqdm(total=steps, initial=first, desc=text, unit="step", disable=None if shown else True, leave=False)
+
+
+def _rate(bar: Any, images: int) -> str:
+    rate = bar.format_dict["rate"]
+    return f"{rate * images:.0f} images/s" if rate else ""
+
+
+def _clock(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours} h {rest // 60:02d} min" if hours else f"{rest // 60} min {rest % 60:02d} s"

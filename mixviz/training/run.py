@@ -1,0 +1,113 @@
+"""Run: everything that decides how a network is trained."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from mixviz import data
+from mixviz.method import Method, check_field, parameter
+from mixviz.networks import STEMS
+from mixviz.transform import make
+
+
+@dataclass(frozen=True)
+class Run:
+    """The recipe of one training run. On the CPU, the same run gives the same weights, bit for bit.
+
+    ``options`` are the method's own parameters, by name. The command line's flags are made from these fields.
+    """
+
+    data: str = parameter("folder", "the data set", choices=tuple(data.SETS))
+    root: str = parameter("data", "the folder that holds it, in its official layout")
+    classes: str = parameter("", "only these classes, by name or key, with commas between them; empty: all")
+    limit: int = parameter(0, "pictures of each class to train with; 0: all", low=0, high=10**9)
+    corrupt: str = parameter(
+        "refuse", "a damaged picture ends the run, or is named and left out", choices=("refuse", "skip")
+    )
+    network: str = parameter("resnet18", "any network of timm")
+    stem: str = parameter(
+        "auto",
+        "first layers; small: 3x3 without max-pooling; strided: 3x3 with stride 2; auto: small for ResNets up to 64 px",
+        choices=STEMS,
+    )
+    width: float = parameter(1.0, "ResNets: channels as a share of the network's own", low=0.01, high=8)
+    image_size: int = parameter(
+        0, "side of the pictures in pixels; 0: their own where they are squares, else 224", low=0, high=1024
+    )
+    augment: str = parameter(
+        "auto", "before mixing, beside a flip; crop: after padding, or from a picture 8/7 as large; resized: a crop of "
+        "random size; auto: crop up to 96 px", choices=("auto", "crop", "resized", "none"),
+    )  # fmt: skip
+    method: str = parameter(
+        "cutmix", "the augmentation: a name from `mixviz methods`; its own parameters are options too"
+    )
+    mix_prob: float = parameter(1.0, "the share of batches that are mixed at all", low=0, high=1)
+    epochs: int = parameter(200, "passes over the training pictures", low=1, high=100_000)
+    batch_size: int = parameter(128, "pictures per step and process", low=1, high=65_536)
+    optimizer: str = parameter("sgd", "SGD with Nesterov momentum 0.9, or AdamW", choices=("sgd", "adamw"))
+    lr: float = parameter(0.1, "learning rate at its highest", low=0, high=1000)
+    weight_decay: float = parameter(5e-4, "weight decay", low=0, high=10)
+    schedule: str = parameter("cosine", "how the learning rate falls", choices=("cosine", "multistep"))
+    milestones: str = parameter(
+        "", "multistep: the epochs after which it falls, e.g. 75,150,225; empty: at 1/2 and 3/4"
+    )
+    gamma: float = parameter(0.1, "multistep: what it is multiplied by", low=0, high=1)
+    warmup: float = parameter(0.0, "epochs in which it rises from 0", low=0, high=1000)
+    precision: str = parameter("fp32", "numbers in the forward pass", choices=("fp32", "bf16", "fp16"))
+    seed: int = parameter(0, "seed of weights, order, crops and mixtures", low=0, high=2**31 - 1)
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            if field.metadata:
+                check_field("run", field, getattr(self, field.name))
+        self.augmentation()
+        self.steps_down()
+        if self.warmup >= self.epochs:
+            raise ValueError(f"--warmup {self.warmup:g} leaves nothing of {self.epochs} epochs.")
+
+    def augmentation(self) -> Method:
+        """The method with its parameters.
+
+        Raises:
+            ValueError, TypeError: no such method or parameter, with the ones there are.
+        """
+        return make(self.method, **self.options)
+
+    def steps_down(self) -> list[float]:
+        """The epochs after which ``multistep`` lowers the learning rate."""
+        if not self.milestones:
+            return [self.epochs / 2, self.epochs * 3 / 4]
+        try:
+            return [float(text) for text in self.milestones.split(",")]
+        except ValueError:
+            raise ValueError(f"--milestones should be epochs with commas between; got {self.milestones!r}.") from None
+
+    def lr_at(self, epoch: float) -> float:
+        """The learning rate at a moment, counted in epochs (half of the third one: 2.5)."""
+        if epoch < self.warmup:
+            return self.lr * epoch / self.warmup
+        if self.schedule == "multistep":
+            return self.lr * self.gamma ** sum(epoch >= step for step in self.steps_down())
+        return self.lr * (1 + math.cos(math.pi * (epoch - self.warmup) / (self.epochs - self.warmup))) / 2
+
+    def wanted_classes(self) -> list[str]:
+        """The names in ``classes``."""
+        return [name.strip() for name in self.classes.split(",") if name.strip()]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values by name."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Run:
+        """The run that :meth:`to_json` wrote."""
+        return cls(**values)
+
+    @classmethod
+    def described(cls) -> dict[str, dict[str, Any]]:
+        """Name -> {default, text, low, high, choices} of every field but ``options``."""
+        return {f.name: {"default": f.default, **f.metadata} for f in dataclasses.fields(cls) if f.metadata}

@@ -1,0 +1,160 @@
+"""The zoo: networks trained with each strategy, their cards, and how they are made."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from mixviz import cards, networks
+from mixviz.training.checkpoint import load_tensors, save_tensors
+from mixviz.training.run import Run
+
+WEIGHTS = "weights.safetensors"
+
+# What is held against what: a name, the method, its parameters.
+STRATEGIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "baseline": ("baseline", {}),
+    "mixup": ("mixup", {}),
+    "cutout": ("cutout", {}),
+    "cutmix": ("cutmix", {}),
+    "saliencymix": ("saliencymix", {"box": "image"}),
+    "saliencymix_shared": ("saliencymix", {"box": "batch"}),
+    "saliencymix_plus": ("saliencymix_plus", {}),
+    "randsaliencymix": ("randsaliencymix", {}),
+    "cutmix_mixup": ("cutmix_mixup", {}),
+    "saliencymix_released": (
+        "saliencymix", {"box": "batch", "detector": "opencv_fine_grained:float_bytes=true,channel_order=bgr"},
+    ),
+    "randsaliencymix_area": ("randsaliencymix", {"label": "area"}),
+    "manifold_mixup": ("manifold_mixup", {}),
+    "resizemix": ("resizemix", {}),
+    "smoothmix": ("smoothmix", {}),
+    "hide_and_seek": ("hide_and_seek", {}),
+}  # fmt: skip
+
+# Twenty classes of Tiny-ImageNet that people recognise: what two CPU cores can train within a working day.
+TWENTY = (
+    "Egyptian cat", "tabby", "Persian cat", "lion", "Chihuahua", "Yorkshire terrier", "golden retriever",
+    "Labrador retriever", "German shepherd", "standard poodle", "king penguin", "goose", "bison", "orangutan",
+    "monarch", "bee", "school bus", "sports car", "African elephant", "lesser panda",
+)  # fmt: skip
+SCALES: dict[str, dict[str, Any]] = {
+    "small": {
+        "classes": ",".join(TWENTY), "width": 0.375, "stem": "strided", "epochs": 20, "batch_size": 64, "lr": 0.1,
+        "warmup": 1.0, "mix_prob": 0.5, "precision": "bf16",
+    },
+    "full": {
+        "width": 0.5, "stem": "small", "epochs": 100, "batch_size": 128, "lr": 0.1, "warmup": 1.0, "mix_prob": 0.5,
+        "precision": "bf16",
+    },
+}  # fmt: skip
+
+
+def run_of(strategy: str, scale: str, root: str, seed: int = 0, **changes: Any) -> Run:
+    """The run that makes one network of the zoo: the same for all but the method.
+
+    Raises:
+        ValueError: an unknown strategy or scale.
+    """
+    if strategy not in STRATEGIES or scale not in SCALES:
+        raise ValueError(
+            f"Strategies are {', '.join(STRATEGIES)}; scales {', '.join(SCALES)}; got {strategy!r}, {scale!r}."
+        )
+    method, options = STRATEGIES[strategy]
+    values = {"data": "tiny_imagenet", "network": "resnet18", **SCALES[scale], **changes}
+    return Run(root=root, method=method, options=options, seed=seed, **values)
+
+
+def folder() -> Path:
+    """Where the networks lie: ``models/`` of the checkout or of the installed package."""
+    package = Path(__file__).parent
+    return package / "models" if (package / "models").is_dir() else package.parent / "models"
+
+
+def names(where: str | Path | None = None) -> list[str]:
+    """The networks that there are, in the order of the strategies."""
+    found = [path.parent.name for path in sorted(Path(where or folder()).glob("*/card.json"))]
+    order = list(STRATEGIES)
+    return sorted(found, key=lambda name: (order.index(name) if name in order else len(order), name))
+
+
+def card(name: str, where: str | Path | None = None) -> dict[str, Any]:
+    """A network's card.
+
+    Raises:
+        ValueError: no such network, with the ones there are.
+    """
+    home = Path(where or folder())
+    if not (home / name / "card.json").is_file():
+        raise ValueError(f"The zoo has no network {name!r}. It has: {', '.join(names(home)) or 'none'}.")
+    return cards.read(home / name)
+
+
+def verify(name: str, where: str | Path | None = None) -> None:
+    """Hold the weights against the card's sha256.
+
+    Raises:
+        ValueError: the file is missing or another one.
+    """
+    path, known = Path(where or folder()) / name / WEIGHTS, card(name, where)["weights"]["sha256"]
+    if not path.is_file():
+        raise ValueError(f"{path} is missing, though it has a card.")
+    if cards.digest(path) != known:
+        raise ValueError(f"{path} is not the file that its card describes (sha256 {known[:12]}…): fetch it once more.")
+
+
+def load(name: str, where: str | Path | None = None) -> nn.Module:
+    """A network, verified, in evaluation mode and float32 on the CPU, for images normalised by its card's mean and std.
+
+    Raises:
+        ValueError: no such network, or damaged weights.
+    """
+    verify(name, where)
+    home = Path(where or folder()) / name
+    return open_network(cards.read(home), home / WEIGHTS)
+
+
+def open_network(about: dict[str, Any], path: Path) -> nn.Module:
+    """The network that a card describes, with the weights of a file.
+
+    Raises:
+        ValueError: the file is missing, damaged, or of another network.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path} is missing: has the training ended?")
+    spec = about["network"]
+    with torch.random.fork_rng(devices=[]):
+        network = networks.build(spec["name"], len(about["data"]["classes"]), stem=spec["stem"], width=spec["width"])
+    tensors, _ = load_tensors(path)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ValueError(f"{path} is of another network than its card describes: {error}") from None
+    return network.float().eval()
+
+
+def add(run: str | Path, name: str, where: str | Path | None = None) -> Path:
+    """Put a finished run's last weights into the zoo, in half precision, with its card and log.
+
+    Returns:
+        The network's folder. Its metrics are still to be measured, on the very weights that are stored.
+
+    Raises:
+        ValueError: the run has not ended.
+    """
+    about, source = cards.read(run), Path(run)
+    if about["result"] is None or not (source / "last.safetensors").is_file():
+        raise ValueError(f"The run in {run} has not ended: go on with `mixviz train … --resume`.")
+    home = Path(where or folder()) / name
+    home.mkdir(parents=True, exist_ok=True)
+    tensors, _ = load_tensors(source / "last.safetensors")
+    halved = {key: t.half() if t.is_floating_point() else t for key, t in tensors.items()}
+    save_tensors(home / WEIGHTS, halved)
+    shutil.copyfile(source / "log.jsonl", home / "log.jsonl")
+    stored = {"file": WEIGHTS, "dtype": "float16", "sha256": cards.digest(home / WEIGHTS), "of": "last epoch"}
+    cards.write(home, {**about, "weights": stored, "metrics": None})
+    return home
