@@ -28,7 +28,10 @@ def write(path: Path, content: bytes) -> None:
         os.replace(beside, path)
     except OSError as error:
         beside.unlink(missing_ok=True)
-        raise OSError(f"{path} could not be written ({error.strerror}); what was there before is untouched.") from error
+        raise OSError(
+            f"{path} could not be written ({error.strerror}); what was there before is untouched. "
+            "Mend that (is the disk full?), then go on where it stood."
+        ) from error
     if hasattr(os, "O_DIRECTORY"):  # the new name has to reach the disk too
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:

@@ -163,13 +163,15 @@ class _Training:
                     board.add_scalar(name, line[name], epoch + 1)
             self.at = _Progress(epoch + 1, 0, self.at.seconds, self.at.history)
             if self.main:
-                if line["top1"] >= max(past["top1"] for past in self.at.history):
+                if line["top1"] > max((past["top1"] for past in self.at.history[:-1]), default=-1):
                     checkpoint.save_tensors(self.out / "best.safetensors", self.plain.state_dict())
                 self._save()
                 checkpoint.write(
                     self.out / "log.jsonl", "".join(json.dumps(x) + "\n" for x in self.at.history).encode()
                 )
                 self._tell_epoch(line)
+        if board is not None:
+            board.close()
         result = cards.summary(self.at.history)
         if self.main:
             checkpoint.save_tensors(self.out / "last.safetensors", self.plain.state_dict())
@@ -180,7 +182,7 @@ class _Training:
     def _epoch(self, epoch: int) -> dict[str, Any]:
         """Train and validate; the epoch's line in the log."""
         self.network.train()
-        sums = torch.tensor(self.at.sums, dtype=torch.float64, device=self.device)
+        sums = torch.tensor(self.at.sums, device=self.device)
         first, begun, saved = self.at.step, time.monotonic(), time.monotonic()
         before = self.at.seconds
         batches = self.train.training(self.run.batch_size, self.run.seed, epoch, first)
@@ -214,7 +216,7 @@ class _Training:
         }
 
     def _step(self, epoch: int, step: int, images: Tensor, labels: Tensor) -> Tensor:
-        """One step; sums of loss, label share predicted right, and images, float64 (3,)."""
+        """One step; sums of loss, label share predicted right, and images (3,)."""
         run = self.run
         for group in self.optimizer.param_groups:
             group["lr"] = run.lr_at(epoch + step / self.steps)
@@ -229,9 +231,7 @@ class _Training:
         self.scaler.update()
         with torch.no_grad():
             right = (recipe.share * (labels[recipe.partner] == logits.argmax(1))).sum()
-            return torch.stack(
-                [loss.detach().double() * len(labels), right.double(), right.new_tensor(len(labels)).double()]
-            )
+            return torch.stack([loss.detach() * len(labels), right, right.new_tensor(len(labels))])
 
     def _mix(self, epoch: int, step: int, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Recipe]:
         """The mixed and normalised batch, its soft targets, and the recipe."""
@@ -254,7 +254,7 @@ class _Training:
     def _validate(self) -> dict[str, float]:
         """Loss, top-1 and top-5 in % on the clean validation pictures."""
         self.network.eval()
-        sums = torch.zeros(4, dtype=torch.float64, device=self.device)
+        sums = torch.zeros(4, device=self.device)
         for images, labels in self.val.validation(2 * self.run.batch_size):
             clean = Batch(images, mean=IMAGENET_MEAN, std=IMAGENET_STD).inputs()
             with self._autocast():
@@ -298,12 +298,10 @@ class _Training:
 
 
 def score(logits: Tensor, labels: Tensor) -> Tensor:
-    """Sums over a batch, float64 (4,): cross-entropy, right at first guess, right within five, images."""
+    """Sums over a batch (4,): cross-entropy, right at first guess, right within five, images."""
     best = logits.topk(min(5, logits.shape[1]), 1).indices == labels[:, None]
     loss = functional.cross_entropy(logits, labels, reduction="sum")
-    return torch.stack(
-        [loss.double(), best[:, 0].sum().double(), best.sum().double(), loss.new_tensor(len(labels)).double()]
-    )
+    return torch.stack([loss, best[:, 0].sum(), best.sum(), loss.new_tensor(len(labels))])
 
 
 def _optimizer(run: Run, network: nn.Module) -> torch.optim.Optimizer:
