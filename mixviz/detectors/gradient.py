@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
+from mixviz.asking import evaluating, float_type
 from mixviz.batch import Batch
 from mixviz.method import Card, Saliency
 
@@ -46,9 +45,9 @@ class Gradient(Saliency):
 def _input_gradient(batch: Batch) -> Tensor:
     """dL/dx (N, 3, H, W). Inference mode is left, because nothing can be differentiated inside."""
     with torch.inference_mode(False), torch.no_grad():
-        inputs = batch.inputs().to(_dtype(batch.network)).clone()
+        inputs = batch.inputs().to(float_type(batch.network)).clone()
         labels = None if batch.labels is None else batch.labels.clone()
-    with torch.inference_mode(False), torch.enable_grad(), _evaluating(batch.network):
+    with torch.inference_mode(False), torch.enable_grad(), evaluating(batch.network):
         logits = batch.network(inputs.requires_grad_()).float()
         if logits.ndim != 2:
             raise ValueError(f"The network should return class scores (N, C); it returned {tuple(logits.shape)}.")
@@ -57,23 +56,3 @@ def _input_gradient(batch: Batch) -> Tensor:
         labels = labels.float() if labels.ndim == 2 else labels.long()
         loss = functional.cross_entropy(logits, labels, reduction="sum")  # a mean would shrink with the batch
         return torch.autograd.grad(loss, inputs)[0]
-
-
-def _dtype(network: Callable[[Tensor], Tensor]) -> torch.dtype:
-    """The float type of the network's parameters."""
-    parameters = network.parameters() if isinstance(network, nn.Module) else ()
-    return next((p.dtype for p in parameters if p.is_floating_point()), torch.float32)
-
-
-@contextmanager
-def _evaluating(network: Callable[[Tensor], Tensor]) -> Iterator[None]:
-    """Evaluation mode for every module that is training, and back. One already evaluating is not touched at all, so
-    that several threads may share it."""
-    training = [module for module in network.modules() if module.training] if isinstance(network, nn.Module) else []
-    try:
-        for module in training:
-            module.training = False
-        yield
-    finally:
-        for module in training:
-            module.training = True

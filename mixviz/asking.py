@@ -1,0 +1,66 @@
+"""Asking a network something without leaving a trace in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+@contextmanager
+def evaluating(network: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """Evaluation mode for every module that is training, and back. One already evaluating is not touched at all, so
+    that several threads may share it."""
+    training = [module for module in network.modules() if module.training] if isinstance(network, nn.Module) else []
+    try:
+        for module in training:
+            module.training = False
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def float_type(network: Callable[[Tensor], Tensor]) -> torch.dtype:
+    """The float type of the network's parameters; float32 where it has none."""
+    parameters = network.parameters() if isinstance(network, nn.Module) else ()
+    return next((p.dtype for p in parameters if p.is_floating_point()), torch.float32)
+
+
+def check_logits(logits: Tensor, n: int) -> Tensor:
+    """The network's answer; refused where it is not one row of class scores per image."""
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != n:
+        what = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise ValueError(f"The network should return class scores (N, C), here ({n}, C); it returned {what}.")
+    return logits
+
+
+class Pixels(nn.Module):
+    """A network that takes pictures as they are: uint8, or float in [0, 1], *before* normalisation.
+
+    $$f(x) = \\mathrm{network}\\big((x - \\mu) / \\sigma\\big)$$
+
+    Attacks, occlusions and corruptions are defined on pixels, and a network is trained on normalised values; this
+    stands between them. Differentiable; the network itself is not copied.
+
+    Args:
+        network: from normalised images (N, 3, H, W) to logits (N, C).
+        mean, std: the data set's, per channel.
+    """
+
+    def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.network = network
+        self.training = network.training
+        self.mean, self.std = (torch.tensor(tuple(map(float, values))).view(1, 3, 1, 1) for values in (mean, std))
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """What the network sees: float images in its own precision, less the mean and over the standard deviation."""
+        images = images / 255 if images.dtype == torch.uint8 else images
+        images = (images - self.mean.to(images)) / self.std.to(images)
+        return images.to(float_type(self.network))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return check_logits(self.network(self.normalised(images)), len(images)).float()
