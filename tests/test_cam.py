@@ -1,0 +1,191 @@
+"""Class activation maps: the same as the grad-cam package's, and no trace left in the network."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mixviz import cam
+from mixviz.localization import heat
+
+timm = pytest.importorskip("timm")
+
+
+def resnet() -> nn.Module:
+    torch.manual_seed(0)
+    return timm.create_model("resnet18", num_classes=7, channels=(16, 24, 32, 48)).eval()
+
+
+def small(inplace: bool = False) -> nn.Sequential:
+    torch.manual_seed(0)
+    head = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5))
+    return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(inplace), *head)
+
+
+def inputs(n: int = 3, side: int = 64) -> Tensor:
+    return torch.randn(n, 3, side, side, generator=torch.Generator().manual_seed(1))
+
+
+def by_package(network: nn.Module, layer: str, images: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+    """The package's map at the layer's own size, after ReLU, and its final one, resized by OpenCV and scaled."""
+    package = pytest.importorskip("pytorch_grad_cam")
+    targets = [package.utils.model_targets.ClassifierOutputTarget(int(c)) for c in classes]
+    with package.GradCAM(network, [network.get_submodule(layer)]) as explainer:
+        final = explainer(images, targets)
+        kept = explainer.activations_and_grads
+        activations, slopes = kept.activations[0].numpy(), kept.gradients[0].numpy()
+        raw = explainer.get_cam_image(images, None, targets, activations, slopes)
+    return torch.from_numpy(raw).relu(), torch.from_numpy(final)
+
+
+@pytest.mark.parametrize("layer", ["layer4", "layer3", "layer2.0"])
+def test_resnet_is_as_in_the_grad_cam_package(layer):
+    network, images, classes = resnet(), inputs(), torch.tensor([0, 6, 2])
+    raw, final = by_package(network, layer, images, classes)
+    ours = cam.grad_cam(network, images, classes, layer)
+    torch.testing.assert_close(ours, raw, rtol=1e-4, atol=1e-6)
+    bilinear = nn.functional.interpolate(_scaled(ours)[:, None], (64, 64), mode="bilinear")[:, 0]
+    torch.testing.assert_close(_scaled(bilinear), final, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["mobilenetv3_small_050", "convnext_atto"])
+def test_other_networks_are_as_in_the_grad_cam_package(name):
+    torch.manual_seed(0)
+    network = timm.create_model(name, num_classes=5).eval()
+    images, classes, layer = inputs(2), torch.tensor([1, 4]), cam.last_layer(network)
+    raw, _ = by_package(network, layer, images, classes)
+    torch.testing.assert_close(cam.grad_cam(network, images, classes), raw, rtol=1e-4, atol=1e-7)
+
+
+def _scaled(maps: Tensor) -> Tensor:
+    """The package's own scaling: min-max, with 1e-7 against a division by 0."""
+    maps = maps - maps.amin((1, 2), keepdim=True)
+    return maps / (1e-7 + maps.amax((1, 2), keepdim=True))
+
+
+def test_by_hand_it_is_cam():
+    network, images = small().eval(), inputs(2, 6)
+    features = network[:3](images)
+    classes = torch.tensor([4, 1])
+    by_hand = torch.einsum("nc,nchw->nhw", network[-1].weight[classes], features).relu() / 36
+    torch.testing.assert_close(cam.grad_cam(network, images, classes, "2"), by_hand)
+
+
+@pytest.mark.parametrize("layer", ["layer4", "layer1"])
+def test_several_classes_are_one_after_another(layer):
+    network, images, classes = resnet(), inputs(), torch.tensor([[0, 1], [6, 6], [2, 3]])
+    maps = cam.grad_cam(network, images, classes, layer)
+    for k in range(2):
+        torch.testing.assert_close(maps[:, k], cam.grad_cam(network, images, classes[:, k], layer))
+
+
+def test_without_classes_it_explains_the_prediction():
+    network, images = resnet(), inputs()
+    maps, logits = cam.explain(network, images)
+    torch.testing.assert_close(logits, network(images).detach())
+    assert not logits.requires_grad
+    assert not maps.requires_grad
+    assert torch.equal(maps, cam.grad_cam(network, images, logits.argmax(1), "layer4"))
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_network_is_left_alone(fails):
+    network = small(inplace=True).train()
+    network[1].eval()  # a frozen layer stays frozen
+    network[0].weight.requires_grad_(False)
+    network[0].bias.grad = torch.ones(8)
+    if fails:
+        network.append(nn.Linear(99, 1))
+    state = {name: value.clone() for name, value in network.state_dict().items()}
+    images, before = inputs(), inputs()
+    if fails:
+        with pytest.raises(RuntimeError):
+            cam.grad_cam(network, images, layer="1")
+    else:
+        cam.grad_cam(network, images)
+        cam.grad_cam(network, images, layer="1")  # what follows works in place
+    assert torch.is_grad_enabled()
+    assert [module.training for module in network[:3]] == [True, False, True]
+    assert network.training
+    assert not network[0].weight.requires_grad
+    assert torch.equal(network[0].bias.grad, torch.ones(8))
+    assert all(p.grad is None for p in network.parameters() if p is not network[0].bias)
+    assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
+    assert not any(module._forward_hooks for module in network.modules())
+    assert torch.equal(images, before)
+
+
+def test_activations_are_those_before_a_change_in_place():
+    images, classes = inputs(), torch.tensor([0, 1, 2])
+    plain, inplace = (cam.grad_cam(small(i).eval(), images, classes, "1") for i in (False, True))
+    assert torch.equal(plain, inplace)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+def test_where_nothing_is_differentiated(context, frozen):
+    network, classes = resnet().requires_grad_(not frozen), torch.tensor([1, 2, 3])
+    expected = cam.grad_cam(network, inputs(), classes)
+    with context():
+        ours = cam.grad_cam(network, inputs() + 0, classes + 0)
+        assert not torch.is_grad_enabled()
+    assert torch.equal(ours, expected)
+
+
+def test_threads_share_a_network():
+    network, images, classes = resnet(), inputs(8), torch.arange(8) % 7
+    expected, logits = cam.grad_cam(network, images, classes, "layer3"), network(images).detach()
+    wrong: list[str] = []
+
+    def explains(index: int) -> None:
+        for _ in range(10):
+            ours = cam.grad_cam(network, images[index : index + 1], classes[index : index + 1], "layer3")
+            if not torch.allclose(ours[0], expected[index], rtol=1e-3, atol=1e-6):
+                wrong.append(f"map {index}")
+
+    def predicts() -> None:
+        for _ in range(20):
+            with torch.inference_mode():
+                answer = network(images)
+            if answer.requires_grad or not torch.allclose(answer, logits, rtol=1e-3, atol=1e-5):
+                wrong.append("logits")
+
+    threads = [threading.Thread(target=explains, args=(i,)) for i in range(3)] + [threading.Thread(target=predicts)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_layers_from_early_to_late():
+    network = resnet()
+    shapes = {"act1": (64, 32, 32), "layer1": (16, 16, 16), "layer2": (24, 8, 8), "layer3": (32, 4, 4)}
+    assert cam.feature_layers(network) == {**shapes, "layer4": (48, 2, 2)}
+    assert cam.last_layer(network) == "layer4"
+    assert cam.last_layer(network, earlier=1) == "layer3"
+    assert cam.last_layer(network, (32, 32)) == "layer3"  # layer4 has a single pixel there
+    assert not any(module._forward_hooks for module in network.modules())
+
+
+def test_it_says_what_it_needs():
+    network = resnet()
+    with pytest.raises(ValueError, match=r"no layer 'layer9'.*layer4"):
+        cam.grad_cam(network, inputs(), layer="layer9")
+    with pytest.raises(ValueError, match=r"feature maps \(N, C, h, w\).*\(3, 7\)"):
+        cam.grad_cam(network, inputs(), layer="fc")
+    with pytest.raises(ValueError, match="layer1 16x16"):
+        cam.last_layer(network, earlier=9)
+    with pytest.raises(ValueError, match=r"\(N, C\)"):
+        cam.grad_cam(network.layer4, torch.rand(1, 32, 8, 8), layer="0")
+
+
+def test_maps_become_heat():
+    maps = cam.grad_cam(resnet(), inputs(), torch.tensor([0, 1, 2]))
+    warm = heat(maps, (64, 64))
+    assert warm.shape == (3, 64, 64)
+    assert warm.amin() == 0
+    assert warm.amax() == 1
