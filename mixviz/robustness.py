@@ -1,0 +1,230 @@
+"""What a network does with pictures that it was not trained on: attacked, occluded, foreign, or half of each.
+
+A ``network`` is here anything from pictures in [0, 1], *before* normalisation, to logits (N, C):
+:class:`mixviz.asking.Pixels` makes one of a network that takes normalised images. The measurements are those of Yun et
+al., CutMix, ICCV 2019, arXiv:1905.04899.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mixviz import geometry
+from mixviz.asking import check_logits, evaluating
+from mixviz.batch import Batch, check_labels, check_range
+from mixviz.planning import alone
+from mixviz.recipe import Recipe
+
+Network = Callable[[Tensor], Tensor]
+
+# Attacks
+
+
+def loss_gradient(network: Network, images: Tensor, labels: Tensor) -> Tensor:
+    """The slope (N, 3, H, W) of the cross-entropy with each image's own label (N,) over its pixels.
+
+    Parameters, their ``.grad`` and the network's mode are left alone; inference mode is left for it.
+    """
+    with torch.inference_mode(False), torch.enable_grad(), evaluating(network):
+        images, labels = images.detach().clone().requires_grad_(), labels.clone()
+        logits = check_logits(network(images), len(images)).float()
+        return torch.autograd.grad(functional.cross_entropy(logits, labels, reduction="sum"), images)[0]
+
+
+def fgsm(network: Network, images: Tensor, labels: Tensor, eps: float) -> Tensor:
+    """The fast gradient sign method: one step up the loss, of the same size in every pixel.
+
+    $$x' = \\Pi_{[0, 1]}\\big(x + \\tfrac{\\varepsilon}{255} \\, \\mathrm{sign} \\, \\nabla_x L(f(x), y)\\big)$$
+
+    Args:
+        network: from images in [0, 1] to logits.
+        images: (N, 3, H, W) float in [0, 1].
+        labels: (N,) true classes.
+        eps: ε, in steps of 1/255.
+
+    Source: Goodfellow, Shlens, Szegedy, "Explaining and Harnessing Adversarial Examples", ICLR 2015, arXiv:1412.6572.
+    """
+    _check_attack(images, labels, eps)
+    return along(images, loss_gradient(network, images, labels), eps)
+
+
+def along(images: Tensor, slope: Tensor, eps: float) -> Tensor:
+    """The step of :func:`fgsm` for a slope that is known: one :func:`loss_gradient` serves any number of ε."""
+    return (images + eps / 255 * slope.sign()).clamp(0, 1)
+
+
+def pgd(
+    network: Network, images: Tensor, labels: Tensor, eps: float, rng: np.random.Generator, *, steps: int = 10
+) -> Tensor:
+    """Projected gradient descent: FGSM in small steps from a random start, kept within ε of the image.
+
+    $$x_{t+1} = \\Pi_{[x - \\varepsilon, x + \\varepsilon] \\cap [0, 1]}
+      \\big(x_t + a \\, \\mathrm{sign} \\, \\nabla_x L(f(x_t), y)\\big) \\qquad a = 2.5 \\, \\varepsilon / T$$
+
+    The start is uniform within ε of the image; the step allows to reach the far side of the ball and to turn there.
+
+    Args:
+        network, images, labels, eps: see :func:`fgsm`.
+        rng: draws the start.
+        steps: T, each a forward and a backward pass.
+
+    Source: Madry, Makelov, Schmidt, Tsipras, Vladu, "Towards Deep Learning Models Resistant to Adversarial Attacks",
+    ICLR 2018, arXiv:1706.06083.
+    """
+    _check_attack(images, labels, eps)
+    radius = eps / 255
+    low, high = (images - radius).clamp(0, 1), (images + radius).clamp(0, 1)
+    start = torch.from_numpy(rng.random(images.shape, dtype=np.float32)).to(images)
+    attacked = torch.lerp(low, high, start)
+    for _ in range(steps):
+        attacked = attacked + 2.5 * radius / steps * loss_gradient(network, attacked, labels).sign()
+        attacked = torch.minimum(torch.maximum(attacked, low), high)
+    return attacked
+
+
+def _check_attack(images: Tensor, labels: Tensor, eps: float) -> None:
+    if not images.is_floating_point():
+        raise TypeError(f"An attack moves pixels by less than a byte: give float images in [0, 1]; got {images.dtype}.")
+    check_range(images)
+    check_labels(labels, len(images))
+    if not 0 <= eps <= 255:
+        raise ValueError(f"eps should be 0 to 255, in steps of 1/255; got {eps}.")
+
+
+# Occlusion
+
+OCCLUSIONS = ("hole", "border_hole", "boundary")
+
+
+def occlude(
+    images: Tensor, share: float, kind: str, rng: np.random.Generator, fill: Sequence[float] = (0, 0, 0)
+) -> Tensor:
+    """Pictures of which a part is blanked.
+
+    Args:
+        images: (N, 3, H, W), uint8 or float in [0, 1]; not changed.
+        share: of the picture's area, 0 to 1; realised up to the rounding of the box to whole pixels.
+        kind: ``hole`` blanks a box in the middle, ``border_hole`` one that lies at a random place along the border,
+            ``boundary`` all but a box in the middle.
+        rng: draws the places along the border.
+        fill: the blank colour, in [0, 1]. The data set's mean is 0 after normalisation.
+    """
+    if kind not in OCCLUSIONS or not 0 <= share <= 1:
+        raise ValueError(f"Occlusions are {', '.join(OCCLUSIONS)}, of a share of 0 to 1; got {kind!r}, {share!r}.")
+    batch = Batch(images)
+    n, size = len(batch), batch.size
+    boundary = kind == "boundary"
+    height, width = geometry.patch_sides(np.full(n, share if boundary else 1 - share), size)
+    top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    if kind == "border_hole":
+        top, left = _along_border(rng, size, (height, width))
+    box = batch.tensor(geometry.stack_box(top, left, top + height, left + width))
+    keeps = geometry.box_mask(box, size)[None, :, None].float() if boundary else None
+    recipe = Recipe(
+        size=size,
+        partner=alone(batch),
+        share=torch.ones(1, n, device=batch.device),
+        weight=keeps,
+        target_boxes=None if boundary else box[None],
+        fill=batch.tensor(np.asarray(fill, np.float32)).view(1, -1, 1, 1),
+        label_by="own",
+    )
+    return recipe.apply(images)
+
+
+def _along_border(
+    rng: np.random.Generator, size: tuple[int, int], sides: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Corners of boxes that touch a side of the picture, each side as likely, anywhere along it."""
+    top, left = geometry.uniform_corner(rng, *sides, size)
+    at = rng.integers(0, 4, len(top))
+    top = np.where(at == 0, 0, np.where(at == 1, size[0] - sides[0], top))
+    return top, np.where(at == 2, 0, np.where(at == 3, size[1] - sides[1], left))
+
+
+# Out of distribution
+
+
+class Detection(NamedTuple):
+    """``auroc`` and ``tnr_at_95_tpr``, both 0 to 1; by chance 0.5 and 0.05."""
+
+    auroc: float
+    tnr_at_95_tpr: float
+
+
+def detection(known: Tensor, foreign: Tensor) -> Detection:
+    """Can a score tell pictures of the network's own world from others?
+
+    AUROC is the chance that a known picture scores higher than a foreign one (ties count half); by torchmetrics. The
+    true negative rate at 95 % is the share of foreign pictures below the highest threshold that at least 95 % of the
+    known ones reach.
+
+    Args:
+        known: (N,) scores of known pictures, e.g. the largest softmax probability.
+        foreign: (M,) scores of others.
+
+    Source: Hendrycks, Gimpel, "A Baseline for Detecting Misclassified and Out-of-Distribution Examples in Neural
+    Networks", ICLR 2017, arXiv:1610.02136.
+    """
+    from torchmetrics.functional.classification import binary_auroc
+
+    if not len(known) or not len(foreign):
+        raise ValueError(f"Both sides need scores; got {len(known)} known and {len(foreign)} foreign.")
+    scores = torch.cat([known, foreign]).double()
+    # Only the order counts, and torchmetrics would take values outside [0, 1] for logits, and round them.
+    ranks = scores.unique(return_inverse=True)[1]
+    is_known = torch.cat([torch.ones_like(known, dtype=torch.int64), torch.zeros_like(foreign, dtype=torch.int64)])
+    auroc = binary_auroc(ranks.double() / ranks.max().clamp(min=1), is_known).item()
+    reached = known.sort(descending=True).values[-(-95 * len(known) // 100) - 1]  # 95 % of them, rounded up
+    return Detection(auroc, (foreign < reached).double().mean().item())
+
+
+# Between two classes
+
+
+def pairs(labels: Tensor, rng: np.random.Generator) -> np.ndarray:
+    """Random pairs (P, 2) of image indices with different classes; every image is in one pair at most.
+
+    One is left over where their number is odd, and more only where one class has more than half of them.
+    """
+    classes, order = labels.cpu().numpy(), rng.permutation(len(labels))
+    first, second = order[: len(order) // 2].copy(), order[len(order) // 2 :][: len(order) // 2].copy()
+    for _ in range(100):
+        alike = np.flatnonzero(classes[first] == classes[second])
+        if not len(alike):
+            break
+        # Those that are alike, and as many others, exchange what they are paired with.
+        mixed = np.union1d(alike, rng.choice(len(first), min(len(first), len(alike) + 1), replace=False))
+        everyone = rng.permutation(np.concatenate([first[mixed], second[mixed]]))
+        first[mixed], second[mixed] = everyone[: len(mixed)], everyone[len(mixed) :]
+    different = classes[first] != classes[second]
+    return np.stack([first[different], second[different]], 1)
+
+
+def between(images: Tensor, lam: float, method: str, rng: np.random.Generator) -> Tensor:
+    """Mixtures of a batch's first half with its second, and of its second with its first.
+
+    Args:
+        images: (2P, 3, H, W), uint8 or float in [0, 1].
+        lam: λ, the share of each image itself, 0 to 1, held for the method's plan.
+        method: ``mixup``, or ``cutmix`` with its patch moved to the middle, where no border clips it: at λ = 0 nothing
+            is left of the image.
+        rng: for the method's plan.
+    """
+    from mixviz import METHODS
+    from mixviz.edit import move_patch
+
+    half, batch = len(images) // 2, Batch(images)
+    recipe = METHODS[method]().plan(batch, rng, lam=lam, partner=np.roll(np.arange(2 * half), half))
+    if recipe.target_boxes is not None:
+        height, width = (int(side[0]) for side in geometry.patch_sides(np.array([lam]), batch.size))
+        top, left = (batch.size[0] - height) // 2, (batch.size[1] - width) // 2
+        if height and width:
+            recipe = move_patch(recipe, (top, left, top + height, left + width))
+    return recipe.apply(images)

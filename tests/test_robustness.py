@@ -1,0 +1,253 @@
+"""Attacked, occluded, spoilt, foreign and half of each: closed forms, hand-made scores and properties."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mixviz import robustness
+from mixviz.asking import Pixels
+from mixviz.calibration import calibration
+from mixviz.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def pictures(n: int = 4, size: tuple[int, int] = (16, 12)) -> Tensor:
+    """Smooth pictures, (N, 3, H, W) float in [0, 1]."""
+    coarse = torch.rand(n, 3, 4, 4, generator=torch.Generator().manual_seed(3))
+    return functional.interpolate(coarse, size, mode="bicubic").clamp(0, 1)
+
+
+def linear(classes: int = 5, size: tuple[int, int] = (16, 12)) -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * size[0] * size[1], classes))
+
+
+def curved() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 14 * 10, 5))
+
+
+LABELS = torch.tensor([0, 1, 4, 2])
+
+# Attacks
+
+
+def test_fgsm_of_a_linear_network_is_closed():
+    network, images = linear(), pictures()
+    weight = network[1].weight.detach()
+    error = network(images).softmax(1).detach() - functional.one_hot(LABELS, 5)
+    expected = (images + 3 / 255 * (error @ weight).sign().view_as(images)).clamp(0, 1)
+    assert torch.equal(robustness.fgsm(network, images, LABELS, 3), expected)
+
+
+@pytest.mark.parametrize("attack", ["fgsm", "pgd"])
+@pytest.mark.parametrize("context", [torch.enable_grad, torch.no_grad, torch.inference_mode])
+def test_attacks_leave_no_trace_and_keep_their_bounds(attack, context):
+    network, images = curved().train(), pictures()
+    network[0].bias.grad = torch.ones(8)
+    state = {name: value.clone() for name, value in network.state_dict().items()}
+    more = (rng(),) if attack == "pgd" else ()
+    with context():
+        attacked = getattr(robustness, attack)(network, images, LABELS, 8, *more)
+    assert torch.equal(images, pictures())
+    assert torch.equal(network[0].bias.grad, torch.ones(8))
+    assert all(p.grad is None for p in network.parameters() if p is not network[0].bias)
+    assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
+    assert all(module.training for module in network.modules())
+    assert (attacked - images).abs().max() <= 8 / 255 + 1e-6
+    assert attacked.min() >= 0
+    assert attacked.max() <= 1
+    assert not attacked.requires_grad
+
+
+def test_pgd_is_worse_than_fgsm_and_both_than_nothing():
+    network, images = curved().eval(), pictures(32)
+    labels = network(images).argmax(1)
+
+    def loss(x: Tensor) -> float:
+        return functional.cross_entropy(network(x), labels).item()
+
+    for eps in (2, 8, 16):
+        fast = robustness.fgsm(network, images, labels, eps)
+        slow = robustness.pgd(network, images, labels, eps, rng(), steps=20)
+        assert loss(images) < loss(fast)
+        assert loss(fast) * 0.999 <= loss(slow)
+    assert torch.equal(robustness.fgsm(network, images, labels, 0), images)
+
+
+def test_the_same_generator_gives_the_same_attack():
+    network, images = curved().eval(), pictures()
+    first, again, other = (robustness.pgd(network, images, LABELS, 4, rng(s), steps=2) for s in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_attacks_are_in_pixels_and_not_in_normalised_values():
+    network, images, mean, std = curved().eval(), pictures(), (0.4, 0.5, 0.6), (0.1, 0.2, 0.3)
+    whole = Pixels(network, mean, std)
+    attacked = robustness.fgsm(whole, images, LABELS, 2)
+    moved = (attacked - images).abs()
+    torch.testing.assert_close(moved[(attacked > 0) & (attacked < 1) & (moved > 0)].mean(), torch.tensor(2 / 255))
+    scaled = (images - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+    torch.testing.assert_close(whole(images), network(scaled))
+    torch.testing.assert_close(whole((images * 255).round().byte()), whole((images * 255).round() / 255))
+
+
+def test_attacks_say_what_they_need():
+    with pytest.raises(TypeError, match="float"):
+        robustness.fgsm(linear(), (pictures() * 255).byte(), LABELS, 1)
+    with pytest.raises(ValueError, match=r"\[0, 1\]"):
+        robustness.fgsm(linear(), pictures() * 3, LABELS, 1)
+    with pytest.raises(ValueError, match="1/255"):
+        robustness.pgd(linear(), pictures(), LABELS, -1, rng())
+    with pytest.raises(ValueError, match=r"\(N, C\)"):
+        robustness.fgsm(nn.Flatten(0), pictures(), LABELS, 1)
+
+
+# Occlusion
+
+
+@pytest.mark.parametrize("kind", robustness.OCCLUSIONS)
+@pytest.mark.parametrize("share", [0, 0.1, 0.35, 0.5, 0.9, 1])
+@pytest.mark.parametrize("size", [(64, 64), (48, 31)])
+def test_the_share_that_was_asked_for_is_blank(kind, share, size):
+    images = torch.full((6, 3, *size), 0.9)
+    blank = robustness.occlude(images, share, kind, rng(), (0.1, 0.2, 0.3)) != 0.9
+    assert blank.float().mean((1, 2, 3)).tolist() == pytest.approx([share] * 6, abs=0.5 / size[0] + 0.5 / size[1])
+    assert torch.equal(images, torch.full((6, 3, *size), 0.9))
+
+
+def test_occlusions_by_hand():
+    images = (torch.rand(3, 3, 8, 8) * 254 + 1).byte()
+    hole, boundary = (robustness.occlude(images, s, k, rng()) for s, k in ((0.25, "hole"), (0.75, "boundary")))
+    inside = torch.zeros(8, 8, dtype=torch.bool)
+    inside[2:6, 2:6] = True
+    assert torch.equal(hole, images * ~inside)
+    assert torch.equal(boundary, images * inside)
+    assert torch.equal(robustness.occlude(images, 1, "hole", rng(), (1, 1, 1)), torch.full_like(images, 255))
+
+
+def test_holes_along_the_border_touch_it_everywhere():
+    blank = robustness.occlude(torch.ones(400, 3, 20, 30), 0.1, "border_hole", rng())[:, 0] == 0
+    edges = [blank[:, 0].any(1), blank[:, -1].any(1), blank[:, :, 0].any(1), blank[:, :, -1].any(1)]
+    assert torch.stack(edges).any(0).all()
+    assert all(edge.float().mean() > 0.2 for edge in edges)
+    assert not torch.equal(blank[0], blank[1])
+
+
+def test_occlusions_say_what_there_is():
+    with pytest.raises(ValueError, match="border_hole"):
+        robustness.occlude(pictures(), 0.5, "frame", rng())
+    with pytest.raises(ValueError, match="0 to 1"):
+        robustness.occlude(pictures(), 50, "hole", rng())
+
+
+# Corruptions
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+@pytest.mark.parametrize("size", [(64, 64), (40, 56)])
+def test_corruptions_grow(name, size):
+    images = (pictures(3, size) * 255).round().byte()
+    images[:, :, size[0] // 3 : size[0] // 2, ::3] //= 4  # some detail
+    before, distances = images.clone(), []
+    for severity in SEVERITIES:
+        spoilt = corrupt(images, name, severity, rng())
+        assert spoilt.dtype == torch.uint8
+        assert spoilt.shape == images.shape
+        assert torch.equal(spoilt, corrupt(images, name, severity, rng()))
+        distances.append((spoilt.float() - images).abs().mean().item())
+    assert torch.equal(images, before)
+    assert 0 < distances[0] < distances[1] < distances[2] < distances[3] < distances[4]
+
+
+def test_corruptions_are_described():
+    for kind in CORRUPTIONS.values():
+        assert kind.unit
+        assert len(kind.numbers) == len(SEVERITIES)
+    with pytest.raises(ValueError, match="gaussian_noise"):
+        corrupt((pictures() * 255).byte(), "fog", 1, rng())
+    with pytest.raises(ValueError, match="1 to 5"):
+        corrupt((pictures() * 255).byte(), "jpeg", 6, rng())
+    with pytest.raises(TypeError, match="uint8"):
+        corrupt(pictures(), "jpeg", 1, rng())
+
+
+# Out of distribution
+
+
+def test_detection_by_hand():
+    known, foreign = torch.tensor([0.9, 0.8, 0.4]), torch.tensor([0.7, 0.4])
+    found = robustness.detection(known, foreign)
+    assert found.auroc == pytest.approx((2 + 2 + 0.5) / 6)  # one tie
+    assert found.tnr_at_95_tpr == 0  # all three known ones have to pass, and 0.4 passes with them
+    known = torch.linspace(0.905, 1, 20)
+    known[-1] = 0.0  # one in twenty may be lost
+    assert robustness.detection(known, torch.tensor([0.5, 0.9, 0.9049, 0.99])).tnr_at_95_tpr == 3 / 4
+    same = torch.full((7,), 0.3)
+    assert robustness.detection(same, same) == (0.5, 0)
+    assert robustness.detection(known[:19], known[:19] - 0.5) == (1, 1)
+    assert robustness.detection(10 * known - 30, 10 * foreign - 30).auroc == robustness.detection(known, foreign).auroc
+    with pytest.raises(ValueError, match="Both"):
+        robustness.detection(known, known[:0])
+
+
+# Between two classes
+
+
+@pytest.mark.parametrize("labels", [[0, 1], [0] * 5 + [1] * 5, [0, 0, 1, 1, 2], list(range(10)) * 7, [3] * 4])
+def test_pairs_differ(labels):
+    for seed in range(20):
+        found = robustness.pairs(torch.tensor(labels), rng(seed))
+        classes = np.array(labels)[found]
+        assert (classes[:, 0] != classes[:, 1]).all()
+        assert len(np.unique(found)) == found.size
+        assert len(found) == (0 if len(set(labels)) == 1 else len(labels) // 2)
+
+
+@pytest.mark.parametrize("method", ["mixup", "cutmix"])
+def test_between_two_pictures(method):
+    images = (pictures(6, (16, 16)) * 255).byte()
+    swapped = images.roll(3, 0)
+    assert torch.equal(robustness.between(images, 1.0, method, rng()), images)
+    assert torch.equal(robustness.between(images, 0.0, method, rng()), swapped)
+    half = robustness.between(images, 0.75, method, rng())
+    if method == "mixup":
+        assert torch.equal(half, torch.lerp(images.float(), swapped.float(), 0.25).round().byte())
+    else:
+        expected = images.clone()
+        expected[:, :, 4:12, 4:12] = swapped[:, :, 4:12, 4:12]
+        assert torch.equal(half, expected)
+
+
+# Calibration
+
+
+def test_calibration_by_hand():
+    confidence, right = torch.tensor([0.95, 0.85, 0.65, 0.65, 0.55]), torch.tensor([1, 0, 1, 1, 0])
+    probabilities = torch.stack([confidence, 1 - confidence], 1)
+    found = calibration(probabilities, 1 - right, bins=10)
+    # one in each of four bins: |1 - 0.95|, |0 - 0.85|, 2 |1 - 0.65|, |0 - 0.55|
+    assert found.ece == pytest.approx((0.05 + 0.85 + 0.7 + 0.55) / 5)
+    assert found.count.tolist() == [0, 0, 0, 0, 0, 1, 2, 0, 1, 1]
+    assert found.confidence[[5, 6]].tolist() == pytest.approx([0.55, 0.65])
+    assert found.accuracy[[5, 6, 8, 9]].tolist() == [0, 1, 0, 1]
+    assert found.confidence[0].isnan()
+
+
+def test_the_bars_are_those_of_the_error():
+    probabilities = (2 * torch.randn(500, 7, generator=torch.Generator().manual_seed(0))).softmax(1)
+    labels = torch.randint(0, 7, (500,), generator=torch.Generator().manual_seed(1))
+    found = calibration(probabilities, labels)
+    full = found.count > 0
+    gap = (found.count[full] * (found.accuracy - found.confidence)[full].abs()).sum() / 500
+    assert gap.item() == pytest.approx(found.ece, abs=1e-6)
+    with pytest.raises(ValueError, match="softmax"):
+        calibration(probabilities * 9, labels)
