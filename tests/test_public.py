@@ -24,7 +24,18 @@ def run(*arguments: str, **options) -> subprocess.CompletedProcess:
 
 
 def test_import_takes_torch_alone():
-    others = ["gradio", "cv2", "pytorch_grad_cam", "timm", "accelerate", "torchvision", "PIL", "numba", "typer"]
+    others = [
+        "gradio",
+        "cv2",
+        "pytorch_grad_cam",
+        "timm",
+        "accelerate",
+        "torchvision",
+        "torchmetrics",
+        "PIL",
+        "numba",
+        "typer",
+    ]
     code = f"import sys, mixviz; print([m for m in {others} if m in sys.modules])"
     assert run("-c", code).stdout.strip() == "[]"
 
