@@ -117,10 +117,8 @@ def methods_command(
     from mixviz import describe
 
     if readme is not None:
-        head, _, rest = readme.read_text(encoding="utf-8").partition("<!-- methods -->\n")
-        tail = rest.partition("<!-- /methods -->")[2]
-        table = f"<!-- methods -->\n{describe.catalogue_markdown()}<!-- /methods -->"
-        readme.write_text(head + table + tail, encoding="utf-8")
+        text = describe.between(readme.read_text(encoding="utf-8"), "methods", describe.catalogue_markdown())
+        readme.write_text(text, encoding="utf-8")
         return
     entries = describe.catalogue_json()
     if name is not None:

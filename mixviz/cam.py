@@ -168,3 +168,11 @@ def last_layer(network: nn.Module, size: tuple[int, int] = (64, 64), earlier: in
             f"has: {have}. Name a layer that gives (N, C, h, w)."
         )
     return list(layers)[-1 - earlier]
+
+
+def heat_layer(network: nn.Module, size: tuple[int, int], smallest: int = 7) -> str:
+    """The deepest layer whose map still has ``smallest`` pixels along each side, else the finest of all: where heat
+    maps of small pictures are worth a look."""
+    layers = feature_layers(network, size)
+    fine = [name for name, (_, height, width) in layers.items() if min(height, width) >= smallest]
+    return fine[-1] if fine else last_layer(network, size, earlier=max(len(layers) - 1, 0))

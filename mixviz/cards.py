@@ -84,6 +84,13 @@ def read(folder: str | Path) -> dict[str, Any]:
         raise ValueError(f"{path} is damaged ({error}).") from None
 
 
+def strategy(card: dict[str, Any]) -> str:
+    """What tells a run from others of its table: the method, with the parameters that are not its own defaults."""
+    own = mixviz.METHODS[card["method"]].parameters()
+    said = [f"{k} {v}" for k, v in card["parameters"].items() if v != own[k]["default"]]
+    return card["title"] + (f" ({', '.join(said)})" if said else "")
+
+
 def markdown(card: dict[str, Any]) -> str:
     """The card for people."""
     data, network, run, made, result = (card[key] for key in ("data", "network", "run", "made", "result"))

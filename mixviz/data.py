@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"))
+TINY_IMAGENET = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
 Box = tuple[int, int, int, int]
 
 
@@ -170,8 +171,10 @@ def load(name: str, root: str | Path, part: str, download: bool = False) -> Spli
 
 
 def _tiny_imagenet(root: Path, part: str, download: bool) -> Split:
-    if download:
-        raise ValueError("Fetch http://cs231n.stanford.edu/tiny-imagenet-200.zip and unpack it: --root FOLDER.")
+    if download and not (root / "tiny-imagenet-200").is_dir():
+        from torchvision.datasets.utils import download_and_extract_archive
+
+        download_and_extract_archive(TINY_IMAGENET, root, md5="90528d7ca1a48142e341f4ef8d21d0de", remove_finished=True)
     root = root / "tiny-imagenet-200" if (root / "tiny-imagenet-200").is_dir() else root
     keys = tuple(_lines(root / "wnids.txt", "Tiny-ImageNet-200"))
     words = dict(line.split("\t", 1) for line in _lines(root / "words.txt", "Tiny-ImageNet-200"))

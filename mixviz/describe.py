@@ -94,3 +94,16 @@ def catalogue_markdown() -> str:
         paper = f"[{card.citation}]({card.url})" if card.url else card.citation
         lines.append(f"| {card.title} | `{name}` | {card.family} | {card.label} | {needs} | {paper} |")
     return "\n".join(lines) + "\n"
+
+
+def between(text: str, name: str, content: str) -> str:
+    """A Markdown text with what stands between ``<!-- name -->`` and ``<!-- /name -->`` replaced.
+
+    Raises:
+        ValueError: the text has no such place.
+    """
+    head, start, rest = text.partition(f"<!-- {name} -->\n")
+    _, end, tail = rest.partition(f"<!-- /{name} -->")
+    if not start or not end:
+        raise ValueError(f"There is no place for the table: <!-- {name} --> and <!-- /{name} --> are missing.")
+    return head + start + content + end + tail

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 import mixviz
+from mixviz import cards
 from mixviz.catalogue import lookup
 from mixviz.training.run import Run
 
@@ -50,7 +51,47 @@ def register(app: typer.Typer, own_options: Callable[[type, list[str]], dict[str
     ])  # fmt: skip
     train.__annotations__ = {p.name: p.annotation for p in train.__signature__.parameters.values()}
     app.command("train", context_settings=OPEN)(train)
+    app.command("evaluate")(evaluate)
     app.add_typer(zoo, name="zoo")
+
+
+def evaluate(
+    folders: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, or of the zoo's networks.")],
+    root: Annotated[Path, typer.Option(help="The folder that holds the data set they were trained on.")] = Path("data"),
+    parts: Annotated[
+        str, typer.Option(help="Only these, with commas between: accuracy,localisation,…; empty: all.")
+    ] = "",
+    others: Annotated[str, typer.Option(help="NAME:ROOT of a data set they should not know.")] = "",
+    weights: Annotated[str, typer.Option(help="Of the last or best epoch.")] = "last",
+    limit: Annotated[int, typer.Option(help="Pictures of each class; 0: all.", min=0)] = 0,
+    batch_size: Annotated[int, typer.Option(help="Pictures at a time.", min=1)] = 256,
+    table: Annotated[Path | None, typer.Option(help="Write the table into this file too.")] = None,
+) -> None:
+    """Measure networks: accuracy, calibration, localisation, robustness. Writes each card, prints a table of all.
+
+    Runs of one method that differ by their seed become one row, with mean and spread.
+    """
+    from mixviz import comparison
+    from mixviz.assess import assess
+
+    if weights not in ("last", "best"):
+        raise ValueError(f"--weights is last or best; got {weights!r}.")
+    entries = []
+    for folder in folders:
+        chosen = [name.strip() for name in parts.split(",") if name.strip()] or None
+        strange = tuple(others.split(":", 1)) if ":" in others else None
+        if others and strange is None:
+            raise ValueError(f"--others is NAME:ROOT, e.g. cifar100:data; got {others!r}.")
+        card = assess(
+            folder, root, parts=chosen, others=strange, weights=weights, limit=limit, batch_size=batch_size,
+            progress=lambda part, done, all_, name=folder.name: typer.echo(f"{name}: {part} ({done + 1}/{all_})")
+            if part else None,
+        )  # fmt: skip
+        entries.append((cards.strategy(card), card["metrics"]))
+    text = comparison.table(entries)
+    typer.echo(text)
+    if table is not None:
+        table.write_text(text, encoding="utf-8")
 
 
 zoo = typer.Typer(no_args_is_help=True, help="The networks trained with each strategy.")
@@ -65,7 +106,6 @@ def zoo_build(
     runs: Annotated[Path, typer.Option(help="Folder of the runs, which are resumed where they stand.")] = Path("runs"),
 ) -> None:
     """Train what is missing of the zoo, one network after another, and put it into models/."""
-    from mixviz import cards
     from mixviz import zoo as networks
     from mixviz.training.loop import train
 
@@ -106,3 +146,28 @@ def _more() -> list[inspect.Parameter]:
         )
         for name, kind, default, text in table
     ]
+
+
+@zoo.command("table")
+def zoo_table(
+    texts: Annotated[list[Path], typer.Argument(help="Markdown files with <!-- zoo --> and <!-- published -->.")],
+) -> None:
+    """Write the measured table, and the published numbers, from the cards into Markdown files."""
+    from mixviz import describe, published
+    from mixviz import zoo as networks
+
+    for path in texts:
+        text = describe.between(path.read_text(encoding="utf-8"), "zoo", networks.table())
+        methods = [method for method, _ in networks.STRATEGIES.values()]
+        path.write_text(describe.between(text, "published", published.errors(methods)), encoding="utf-8")
+
+
+@zoo.command("list")
+def zoo_list() -> None:
+    """Name the networks that there are, each held against its sha256."""
+    from mixviz import zoo as networks
+
+    for name in networks.names():
+        networks.verify(name)
+        about = networks.card(name)
+        typer.echo(f"{name:22} {networks.title(name)}: {about['result']['last']['top1']:.2f} % top-1, last epoch")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 
-import torch
 from torch import nn
 
 STEMS = ("auto", "small", "strided", "standard")
@@ -46,37 +45,3 @@ def build(name: str, num_classes: int, *, stem: str = "standard", width: float =
 def stem_for(name: str, stem: str, side: int) -> str:
     """What ``auto`` means: the small stem for ResNets up to 64 px, where a standard one would leave 2x2 pixels."""
     return stem if stem != "auto" else "small" if side <= 64 and name.startswith("resnet") else "standard"
-
-
-def last_stage(network: nn.Module, side: int, smallest: int = 7) -> str:
-    """The name of the deepest stage whose output still has ``smallest`` pixels along a side, for heat maps.
-
-    Args:
-        side: of the pictures that the network is given.
-
-    Raises:
-        ValueError: the network has no stage with a map (N, C, h, w).
-    """
-    sizes: dict[str, int] = {}
-
-    def note(name: str):
-        def hook(module: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
-            if isinstance(output, torch.Tensor) and output.ndim == 4 and output.shape[-1] > 1:
-                sizes[name] = output.shape[-1]
-
-        return hook
-
-    hooks = [module.register_forward_hook(note(name)) for name, module in network.named_children()]
-    device = next(network.parameters()).device
-    training = network.training
-    try:
-        with torch.no_grad():
-            network.eval()(torch.zeros(1, 3, side, side, device=device))
-    finally:
-        network.train(training)
-        for hook in hooks:
-            hook.remove()
-    if not sizes:
-        raise ValueError(f"{type(network).__name__} has no stage that gives a map: name one with --layer.")
-    fine = [name for name, here in sizes.items() if here >= smallest]
-    return (fine or list(sizes))[-1]

@@ -137,6 +137,19 @@ def open_network(about: dict[str, Any], path: Path) -> nn.Module:
     return network.float().eval()
 
 
+def title(name: str, where: str | Path | None = None) -> str:
+    """A network's strategy, for people."""
+    return cards.strategy(card(name, where))
+
+
+def table(where: str | Path | None = None) -> str:
+    """What the evaluation measured of every network, as Markdown."""
+    from mixviz import comparison
+
+    about = [card(name, where) for name in names(where)]
+    return comparison.table((cards.strategy(one), one["metrics"]) for one in about if one["metrics"])
+
+
 def add(run: str | Path, name: str, where: str | Path | None = None) -> Path:
     """Put a finished run's last weights into the zoo, in half precision, with its card and log.
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import mixviz
-from mixviz import cards, data, networks
+from mixviz import cam, cards, data, networks
 from mixviz.batch import IMAGENET_MEAN, IMAGENET_STD, Batch
 from mixviz.recipe import Recipe
 from mixviz.training import checkpoint
@@ -282,7 +282,8 @@ class _Training:
 
     def _describe(self, result: dict[str, Any] | None = None) -> None:
         """The run's card: at first what is going to be trained, in the end what came of it."""
-        side, stage = self.train.side, networks.last_stage(self.plain, self.train.side)
+        side = self.train.side
+        stage = cam.heat_layer(self.plain, (side, side))
         cards.write(self.out, cards.of_run(
             self.run, self.classes, self.keys, self.terms, side=side, stem=self.stem, layer=stage,
             pictures={"train": len(self.train), "val": len(self.val)}, device=self.device, processes=self.world,

@@ -1,0 +1,133 @@
+"""Measure a trained network on its data set's validation pictures, and write what comes out into its card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from mixviz import cards, data, evaluation, zoo
+from mixviz.data import Split
+from mixviz.localization import trimap
+from mixviz.training.feeding import Feed, feed, stored_side
+
+
+def assess(
+    folder: str | Path,
+    root: str | Path,
+    *,
+    parts: Iterable[str] | None = None,
+    others: tuple[str, str | Path] | None = None,
+    weights: str = "last",
+    limit: int = 0,
+    batch_size: int = 256,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Measure the network in a folder and write the metrics into its ``card.json`` and ``card.md``.
+
+    Args:
+        folder: a finished run of ``mixviz train``, or a network of the zoo.
+        root: the folder that holds the data set it was trained on.
+        parts: of :data:`mixviz.evaluation.PARTS`; None: all that the data have the truth for.
+        others: (name, root) of a data set whose validation pictures it should not know. None: the classes that its
+            own data set has beside those it was trained on, if any.
+        weights: ``last`` or ``best`` epoch of a run; the zoo has the last alone.
+        limit: pictures of each class; 0: all.
+        batch_size: pictures at a time.
+        progress: called with (part, parts done, parts there are).
+
+    Returns:
+        The card.
+
+    Raises:
+        ValueError: no card, weights or data set there.
+    """
+    folder, device = Path(folder), _device()
+    card = cards.read(folder)
+    network = zoo.open_network(card, _file(folder, card, weights)).to(device)
+    whole = data.load(card["data"]["name"], root, "val")
+    split = whole.of_classes(card["data"]["keys"])
+    seen = _seen(split.per_class(limit) if limit else split, card, device)
+    strange = _others(whole, card, others, len(seen))
+    metrics = evaluation.evaluate(
+        network,
+        _images(seen, batch_size),
+        seen.split.labels,
+        mean=card["network"]["mean"],
+        std=card["network"]["std"],
+        layer=card["network"]["layer"],
+        boxes=_boxes(seen),
+        masks=_masks(seen),
+        others=None if strange is None else _images(_seen(strange, card, device), batch_size),
+        parts=parts,
+        batch_size=batch_size,
+        progress=progress,
+    )
+    if metrics.get("ood"):
+        metrics["ood"]["others_are"] = others[0] if others else f"other classes of {card['data']['name']}"
+    metrics["weights"] = card["weights"]["of"] if card.get("weights") else f"{weights} epoch"
+    if parts is not None and card["metrics"]:  # what was measured before stays
+        metrics["seconds"] = {**card["metrics"]["seconds"], **metrics["seconds"]}
+        metrics = {**card["metrics"], **metrics}
+    card = {**card, "metrics": metrics}
+    cards.write(folder, card)
+    return card
+
+
+def _device() -> torch.device:
+    from accelerate import PartialState
+
+    return PartialState().device
+
+
+def _file(folder: Path, card: dict[str, Any], weights: str) -> Path:
+    if card.get("weights"):
+        zoo.verify(folder.name, folder.parent)
+        return folder / card["weights"]["file"]
+    return folder / f"{weights}.safetensors"
+
+
+def _seen(split: Split, card: dict[str, Any], device: torch.device) -> Feed:
+    return feed(split, card["network"]["image_size"], "none", device, corrupt=card["run"]["corrupt"])
+
+
+def _images(seen: Feed, batch_size: int) -> Tensor:
+    return torch.cat([images for images, _ in seen.validation(batch_size)])
+
+
+def _boxes(seen: Feed) -> list[Tensor] | None:
+    """The objects' boxes, where the pictures are used as they are: (1, 4) each."""
+    if not seen.split.boxes or seen.split.side != seen.side:
+        return None
+    return [torch.tensor([box]) for box in seen.split.boxes]
+
+
+def _masks(seen: Feed) -> Tensor | None:
+    """The objects' masks (N, side, side), cut like the pictures: 1 object, 0 background, 255 left out."""
+    if not seen.split.masks:
+        return None
+    stored = stored_side(seen.side, "none")
+    margin = (stored - seen.side) // 2
+    found = []
+    for path in seen.split.masks:
+        with Image.open(path) as mask:
+            square = np.asarray(ImageOps.fit(mask.convert("L"), (stored, stored), Image.Resampling.NEAREST))
+        found.append(square[margin : margin + seen.side, margin : margin + seen.side])
+    return trimap(torch.from_numpy(np.stack(found)))
+
+
+def _others(whole: Split, card: dict[str, Any], given: tuple[str, str | Path] | None, count: int) -> Split | None:
+    """As many pictures as are measured, of classes that the network was not trained on."""
+    if given is not None:
+        split = data.load(*given, "val")
+    else:
+        rest = [key for key in whole.keys if key not in card["data"]["keys"]]
+        if not rest:
+            return None
+        split = whole.of_classes(rest)
+    return split.take(np.random.default_rng(0).permutation(len(split))[:count])
