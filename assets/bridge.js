@@ -1,6 +1,6 @@
 // Where the page's script and the server meet, and the line that says what went wrong.
 root().append(make("p", { class: "mv-message", aria: { role: "status" } }));
-mixviz.labels = props.value.labels;
+mixviz.labels = Object.fromEntries(Object.entries(props.value.labels).map(([stem, label]) => [stem, t(`object.${label}`)]));
 mixviz.methods = props.value.methods;
 mixviz.restore = (state) => {
   mixviz.restoring = true;

@@ -92,7 +92,8 @@ const mixviz = (window.mixviz ??= ((texts) => {
     },
     idle: () => !working && !again && !api.restoring && !writing,
     serve: (functions) => { server = functions; if (again) ask(); },
-    first: (answer) => { if (!waiting) deliver(answer); },
+    // It was made before anybody had a language.
+    first: (answer) => { if (!waiting) deliver({ ...answer, names: answer.names.map((label) => t(`object.${label}`)) }); },
     set: (changes) => { notice = ""; Object.assign(state, changes); document.body.dataset.view = state.view; ask(); },
     // A control was moved. What was changed by hand belongs to the mixture that it was changed in.
     controls: (values) => {
@@ -232,4 +233,4 @@ function labelBar(letters = 34) {
   return { node, update };
 }
 
-const sentence = (told) => t(told.key, told.values);
+const sentence = (told, [a, b]) => t(told.key, { ...told.values, a, b });

@@ -9,6 +9,10 @@ const choose = make("select", { id: "mv-method", on: { change: () => mixviz.open
 const title = make("h2"), paper = make("p", { class: "mv-small" }), told = make("p", { class: "mv-told" }), lead = make("p", { class: "mv-note" });
 const bar = labelBar(60);
 
+// The explanations are sent once, when this view is first opened. A rule picks one out, whenever they arrive.
+const current = make("style");
+trigger("input", { language: mixviz.language() });
+
 // The large picture and its tools
 const stage = stageOf((box) => mixviz.set({ box, mask: null }), (mask) => mixviz.set({ mask, box: null }));
 const hint = make("p", { class: "mv-small" });
@@ -64,7 +68,7 @@ function go(at, stop = true) {
     ring(mark, step.peak);
     return make("figure", {}, tile, make("figcaption", { textContent: t(`tile.${name}`) }));
   }));
-  stepText.textContent = t(`step.${step.key}`, { lens: shown.lens });
+  stepText.textContent = t(`step.${step.key}`, { lens: t(`detector.${shown.lens}`) });
   stepNumber.textContent = step.number;
   stepCount.textContent = t("step_of", { i: player.at + 1, n: shown.steps.length });
 }
@@ -85,6 +89,7 @@ const taking = ["png", "zip", "svg", "pdf", "gif", "json"].map((kind) => button(
 const strip = make("div", { class: "mv-strip" });
 
 root().append(
+  current,
   make("div", { class: "mv-head" }, make("label", { htmlFor: "mv-method", textContent: t("method") }), choose),
   make("div", { class: "mv-two" },
     make("div", { class: "mv-stage" }, tools, stage.tile, sides, hint, undo),
@@ -148,7 +153,7 @@ function control(about, value) {
     ? make("input", { type: "range", min: about.low, max: about.high, step: about.kind === "int" ? 1 : about.high > 2 ? 0.05 : 0.01, on: { input: set, change: settle } })
     : about.kind === "bool"
       ? make("input", { type: "checkbox", on: { change: set } })
-      : make("select", { on: { change: set } }, ...about.choices.map((choice) => make("option", { value: choice, textContent: choice })));
+      : make("select", { on: { change: set } }, ...about.choices.map((choice, i) => make("option", { value: choice, textContent: about.labels[i] })));
   Object.assign(input, { id, name: about.name });
   const info = make("small", { id: `${id}-info`, textContent: about.text + (shared && value.held ? `. ${t("alpha_held")}` : "") });
   input.setAttribute("aria-describedby", info.id);
@@ -167,10 +172,10 @@ function drawHead(value) {
   choose.value = card.name;
   title.textContent = card.title;
   paper.replaceChildren(card.url ? make("a", { href: card.url, target: "_blank", rel: "noopener noreferrer", textContent: card.citation }) : card.citation);
-  lead.textContent = card.asks ? t("asks", { lens: value.lens }) : "";
+  lead.textContent = card.asks ? t("asks", { lens: t(`detector.${value.lens}`) }) : "";
   bar.update(value.names, card.share);
-  told.textContent = `${sentence(card.sentence)} ${t(`judge.${value.judge}`)}`;
-  for (const node of document.querySelectorAll("[id^=about-]")) node.classList.toggle("mv-current", node.id === `about-${card.name}`);
+  told.textContent = `${sentence(card.sentence, value.names)} ${t(`judge.${value.judge}`)}`;
+  current.textContent = `#about-${card.name} { display: block; }`;
 }
 
 mixviz.views("detail", async (value) => {

@@ -76,7 +76,7 @@ function build(card) {
   parts.node = make(
     "article", { class: "mv-card", data: { method: card.name } },
     make("header", {}, make("h2", { textContent: card.title, title: card.citation }), make("span", { class: "mv-family", textContent: card.family === "none" ? "" : t(`family.${card.family}`) }), parts.pin),
-    make("p", { class: "mv-summary", textContent: mixviz.t(`summary.${card.name}`) === `summary.${card.name}` ? card.summary : t(`summary.${card.name}`) }),
+    make("p", { class: "mv-summary", textContent: t(`summary.${card.name}`) }),
     make("div", { class: "mv-tiles" }, parts.mixed.node, make("div", { class: "mv-steps" }, parts.heat.node, parts.cut.node)),
     parts.bar.node, parts.numbers, parts.told, make("div", { class: "mv-foot" }, parts.note, open),
   );
@@ -124,9 +124,9 @@ function update(parts, card, value, index) {
   cut.objects.forEach((box, i) => outline(box, i === source ? known[i] : null));
   parts.bar.update(names, card.share);
   numbers(parts.numbers, card, value.held);
-  parts.told.textContent = sentence(card.sentence);
+  parts.told.textContent = sentence(card.sentence, names);
   parts.told.title = t(`judge.${value.judge}`);
-  parts.note.textContent = [card.asks && t("asks", { lens: value.lens }), card.own && t("own_parameters")].filter(Boolean).join(" ");
+  parts.note.textContent = [card.asks && t("asks", { lens: t(`detector.${value.lens}`) }), card.own && t("own_parameters")].filter(Boolean).join(" ");
 }
 
 function describe(value) {
@@ -148,8 +148,8 @@ function lensButtons(value) {
     });
     return make(
       "button",
-      { type: "button", class: "mv-lens", data: { lens: lens.title }, aria: { pressed: "false" }, on: { click: () => mixviz.restore({ detector: lens.name }) } },
-      make("span", { class: "mv-lens-tiles" }, ...tiles), make("b", { textContent: lens.title }), lens.note ? make("small", { textContent: t(lens.note) }) : "",
+      { type: "button", class: "mv-lens", data: { lens: lens.name }, aria: { pressed: "false" }, on: { click: () => mixviz.restore({ detector: lens.name }) } },
+      make("span", { class: "mv-lens-tiles" }, ...tiles), make("b", { textContent: t(`detector.${lens.name}`) }), lens.note ? make("small", { textContent: t(lens.note) }) : "",
     );
   }));
 }

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from mixviz.words import Mistake
+from mixviz.words import Mistake, in_language, texts
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF", "TIFF")
 MAX_PIXELS = 25_000_000
@@ -42,8 +42,16 @@ def photographs() -> dict[str, dict]:
 
 @functools.cache
 def pairs() -> list[dict[str, str]]:
-    """The bundled pairs: {a, b, name}, the best first."""
+    """The bundled pairs: {a, b}, the best first."""
     return json.loads((assets() / "pairs.json").read_text(encoding="utf-8"))
+
+
+def label_in(language: str, name: str) -> str:
+    """The name of what a bundled photograph shows, from whichever language it comes in; any other name as it is."""
+    for label in {entry["label"] for entry in photographs().values()}:
+        if name in {in_language(f"object.{label}", code, label) for code in texts()}:
+            return in_language(f"object.{label}", language, label)
+    return name
 
 
 def photograph_path(name: str) -> str:

@@ -1,4 +1,8 @@
-"""What is said to people, in the languages of ``assets/texts.json``: on the page, by the API and in exports."""
+"""What is said to people, in the languages of ``assets``: on the page, by the API and in exports.
+
+``texts.json`` goes to every visitor's browser as the page opens. ``catalogue.json`` holds what is said of a method or
+detector when somebody asks; its English is in the code.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,19 @@ import re
 @functools.cache
 def texts() -> dict[str, dict[str, str]]:
     """Language -> key -> text; places for values are written {name}."""
+    return _read("texts.json")
+
+
+@functools.cache
+def catalogue() -> dict[str, dict[str, str]]:
+    """Language -> NAME (a method's explanation after its summary), NAME.PARAMETER or NAME.PARAMETER.CHOICE -> text."""
+    return _read("catalogue.json")
+
+
+def _read(name: str) -> dict[str, dict[str, str]]:
     from mixviz.pictures import assets
 
-    return json.loads((assets() / "texts.json").read_text(encoding="utf-8"))
+    return json.loads((assets() / name).read_text(encoding="utf-8"))
 
 
 def say(key: str, language: str = "en", **values: object) -> str:
@@ -20,6 +34,11 @@ def say(key: str, language: str = "en", **values: object) -> str:
     known = texts()
     text = known.get(language, {}).get(key) or known["en"][key]
     return re.sub(r"\{(\w+)\}", lambda place: str(values.get(place[1], place[0])), text)
+
+
+def in_language(key: str, language: str, english: str) -> str:
+    """What the code itself says in English, in a language; in English where the language lacks it."""
+    return next(filter(None, (known.get(language, {}).get(key) for known in (texts(), catalogue()))), english)
 
 
 class Mistake(ValueError):

@@ -15,7 +15,7 @@ import torch
 
 import mixviz
 from mixviz import pictures, words
-from mixviz.ui import lenses
+from mixviz.ui import lenses, page
 from mixviz.ui.request import (
     CELLS,
     MAX_ROWS,
@@ -253,6 +253,7 @@ REFUSED = [
     *(("detector", bad) for bad in ("", "nope", "../x", None, 3, ["centre"], "opencv")),
     *(("view", bad) for bad in ("", "all", None, 3, ["grid"])),
     *(("over", bad) for bad in ("", "time", None, 3)),
+    *(("language", bad) for bad in ("", "xx", "ko-KR", None, 3, ["ko"])),
     *(("method", bad) for bad in ("", "cutmx", None, 3, ["cutmix"], {}, "__class__")),
     *(("methods", bad) for bad in ((), ("mixup",) * 7, ["mixup"], ("mixup", "nope"), ("mixup", ["x"]), "mixup", None)),
     *(("parameters", bad) for bad in (
@@ -320,6 +321,8 @@ def test_a_state_keeps_only_what_it_knows():
     assert (request.box, request.mask, request.methods) == ((0, 0, 1, 1), MASK, ("mixup",))
     assert request.seed == 2
     assert of_state(state | {"lam": None}, str).lam is None  # not held
+    told = {given: of_state(state | {"language": given}, str).language for given in ("ko", "en", "xx", None, 3)}
+    assert told == {"ko": "ko", "en": "en", "xx": "en", None: "en", 3: "en"}
     with pytest.raises(ValueError, match="seed"):
         of_state(state | {"seed": None}, str)  # an emptied field
 
@@ -378,8 +381,7 @@ def places(text: str) -> set[str]:
 
 @pytest.mark.parametrize("language", words.texts())
 def test_every_language_has_the_same_places_for_values(language):
-    docstrings = {f"summary.{name}": "" for name in METHODS}  # English has these from the methods themselves
-    known, english = words.texts()[language], docstrings | words.texts()["en"]
+    known, english = words.texts()[language], page.own_texts() | words.texts()["en"]
     assert set(known) <= set(english)
     for key, text in known.items():
         assert isinstance(text, str)

@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,11 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 import mixviz
-from mixviz import describe, export, pictures
+from mixviz import describe, export, lettering, pictures
 from mixviz.catalogue import lookup
 from mixviz.ui import lenses, lesson, telling, views
-from mixviz.ui.request import Request, checked_name, of_query, of_state, usable
-from mixviz.words import Mistake, say, texts
+from mixviz.ui.request import Request, checked_name, language_of, of_query, of_state, usable
+from mixviz.words import Mistake, say
 
 KINDS = {
     "png": "image/png", "zip": "application/zip", "svg": "image/svg+xml", "pdf": "application/pdf",
@@ -67,18 +68,13 @@ def turn() -> Iterator[None]:
         _places.release()
 
 
-def _language(state: Any) -> str:
-    language = state.get("language") if isinstance(state, dict) else None
-    return language if isinstance(language, str) and language in texts() else "en"
-
-
 def _answered(state: Any, answer: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """The answer in its turn; a mistake comes back as {message}, for the page to say."""
     try:
         with turn():
             return answer()
     except Mistake as mistake:
-        return {"message": mistake.told(_language(state))}
+        return {"message": mistake.told(language_of(state))}
     except (ValueError, ImportError) as error:  # a detector may lack its OpenCV
         return {"message": str(error)}
 
@@ -103,19 +99,26 @@ def _taken(state: Any) -> dict[str, Any]:
     if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"There are {', '.join(KINDS)} to take.")
     request = of_state(state, checked_path)
-    data = base64.b64encode(_parcel(kind, request, _language(state))).decode()
+    data = base64.b64encode(_parcel(kind, request)).decode()
     return {"name": f"mixviz-{request.method}.{kind}", "data": f"data:{KINDS[kind]};base64,{data}"}
 
 
-def _parcel(kind: str, request: Request, language: str) -> bytes:
-    told = telling.story(request, request.method, by_hand=True)
+def _parcel(kind: str, request: Request) -> bytes:
+    told, language = telling.story(request, request.method, by_hand=True), request.language
+    if kind in ("gif", "pdf"):
+        told = replace(told, names=tuple(map(_drawable, told.names)))
     if kind == "json":
         return (json.dumps(recipe_of(request), indent=1, ensure_ascii=False) + "\n").encode()
     if kind == "gif":
-        return export.gif(told, language, lens=lenses.titles()[request.detector])
+        return export.gif(told, language, lens=lenses.titles(language)[request.detector])
     if kind in ("svg", "pdf"):
         return export.figure(told, kind, language)
     return export.png(told) if kind == "png" else export.pictures_zip(told)
+
+
+def _drawable(name: str) -> str:
+    """The name of a bundled object in English where no font at hand has its letters."""
+    return name if lettering.drawable(name) == name else pictures.label_in("en", name)
 
 
 def recipe_of(request: Request) -> dict[str, Any]:
@@ -136,14 +139,26 @@ def recipe_of(request: Request) -> dict[str, Any]:
 def restore(event: gr.EventData) -> list[Any]:
     """The controls for a state: the address's, a pair's, a step of the lesson's, or a recipe file's text."""
     data = event._data if isinstance(event._data, dict) else {}
-    language = _language(data)
+    language = language_of(data)
     if "recipe" not in data:
-        return _controls(of_query({key: str(value) for key, value in data.items()}))
+        return _controls(_named(of_query({key: str(value) for key, value in data.items()}), language))
     state = _of_recipe(data["recipe"])
     if state is None:
         return _controls({}, say("recipe_bad", language))
     names = state.pop("elsewhere")
-    return _controls(state, say("recipe_own", language, names=names) if names else say("recipe_loaded", language))
+    message = say("recipe_own", language, names=names) if names else say("recipe_loaded", language)
+    return _controls(_named(state, language), message)
+
+
+def explain(event: gr.EventData) -> str:
+    """All methods' explanations in the visitor's language, sent when somebody looks at one of them."""
+    return views.explanations(language_of(event._data))
+
+
+def _named(state: dict[str, Any], language: str) -> dict[str, Any]:
+    """The state with the names of bundled objects in a language."""
+    names = {key: pictures.label_in(language, state[key]) for key in ("name_a", "name_b") if key in state}
+    return state | names
 
 
 def _of_recipe(text: Any) -> dict[str, Any] | None:

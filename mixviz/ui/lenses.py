@@ -12,6 +12,7 @@ from torch import Tensor
 import mixviz
 from mixviz import pictures
 from mixviz.method import Saliency
+from mixviz.words import in_language
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,9 @@ def _lenses() -> dict[str, Lens]:
     return found
 
 
-def titles() -> dict[str, str]:
+def titles(language: str = "en") -> dict[str, str]:
     """Name -> title of everything on offer."""
-    return {name: lens.title for name, lens in _lenses().items()}
+    return {name: in_language(f"detector.{name}", language, lens.title) for name, lens in _lenses().items()}
 
 
 def lens(name: str) -> Lens:

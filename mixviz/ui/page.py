@@ -32,13 +32,22 @@ FORMULAS = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right
 
 def i18n() -> gr.I18n:
     """All texts in all languages; under the key ``texts`` all at once, for the page's script."""
-    every = {code: texts()["en"] | known for code, known in texts().items()}
+    every = {code: own_texts() | texts()["en"] | known for code, known in texts().items()}
     return gr.I18n(
         **{
             code: {**known, "texts": json.dumps(known, ensure_ascii=False), "heading": f"# MixViz\n{known['title']}"}
             for code, known in every.items()
         }
     )
+
+
+def own_texts() -> dict[str, str]:
+    """What methods, detectors and photographs say of themselves: English, until another language says it too."""
+    return {
+        **{f"summary.{name}": views.summary(name) for name in mixviz.METHODS},
+        **{f"detector.{name}": title for name, title in lenses.titles().items()},
+        **{f"object.{entry['label']}": entry["label"] for entry in pictures.photographs().values()},
+    }
 
 
 def theme() -> gr.themes.Base:
@@ -77,8 +86,10 @@ def _pairs() -> list[dict[str, str]]:
         return paint.data_uri(pictures.load_image(pictures.photograph_path(name), 72))
 
     return [
-        {"name": p["name"], "a": p["a"], "b": p["b"], "picture_a": thumbnail(p["a"]), "picture_b": thumbnail(p["b"])}
-        for p in pictures.pairs()
+        {key: Path(pair[key]).stem for key in "ab"}
+        | {f"label_{key}": pictures.photographs()[pair[key]]["label"] for key in "ab"}
+        | {f"picture_{key}": thumbnail(pair[key]) for key in "ab"}
+        for pair in pictures.pairs()
     ]
 
 
@@ -107,13 +118,13 @@ def build() -> gr.Blocks:
     with gr.Blocks(title="MixViz", analytics_enabled=False, delete_cache=(3600, 7200)) as page:
         with gr.Sidebar(width=300, elem_id="sidebar") as sidebar:
             image_a = _picture_input("image_a", start.a)
-            name_a = gr.Textbox(start.name_a, label=word("name_a"), max_lines=1, max_length=24)
+            name_a = gr.Textbox(word(f"object.{start.name_a}"), label=word("name_a"), max_lines=1, max_length=24)
             swap = gr.Button(word("swap"), size="sm", elem_id="swap")
             image_b = _picture_input("image_b", start.b)
-            name_b = gr.Textbox(start.name_b, label=word("name_b"), max_lines=1, max_length=24)
+            name_b = gr.Textbox(word(f"object.{start.name_b}"), label=word("name_b"), max_lines=1, max_length=24)
             seed = gr.Number(start.seed, label=word("seed"), info=word("seed_info"), elem_id="seed")
             detector = gr.Dropdown(
-                [(title, name) for name, title in lenses.titles().items()],
+                [(word(f"detector.{name}"), name) for name in lenses.titles()],
                 value=start.detector,
                 label=word("detector"),
                 info=word("detector_info"),
@@ -159,18 +170,18 @@ def _views(start: Request) -> None:
     with gr.Tabs(selected="grid", elem_id="views", overflow_behavior="wrap"):
         for name in VIEWS:
             with gr.Tab(word(f"tab_{name}"), id=name) as tab:
-                _part(name, views.show(start) if name == "grid" else None, *(["stage"] if name == "detail" else []))
+                value = views.show(start) if name == "grid" else None
+                part = _part(name, value, *(["stage"] if name == "detail" else []))
                 if name == "detail":
                     gr.Markdown(word("explanation_heading"), elem_id="explanation")
-                    # One component for all: every further one costs the first paint some time.
-                    gr.Markdown(_explanations(), latex_delimiters=FORMULAS, sanitize_html=False)
+                    # One component for all: every further one costs the first paint some time. They are ours, so that
+                    # nothing has to be cleaned.
+                    told = gr.Markdown(latex_delimiters=FORMULAS, sanitize_html=False)
+                    part.input(
+                        handlers.explain, None, told, api_name="explain", api_visibility="undocumented",
+                        show_progress="hidden", queue=False,
+                    )  # fmt: skip
             _in_browser(tab.select, f"() => {{ mixviz.set({{view: '{name}'}}) }}")
-
-
-def _explanations() -> str:
-    """All docstrings as Markdown, each in a section of its own; they are ours, so that nothing has to be cleaned."""
-    sections = (f'<section id="about-{name}">\n\n{views.explanation(name)}\n\n</section>' for name in mixviz.METHODS)
-    return "\n\n".join(sections)
 
 
 def _in_browser(event: Any, script: str, inputs: Any = None, outputs: Any = None, **options: Any) -> Any:

@@ -18,7 +18,7 @@ from mixviz import edit, pictures
 from mixviz.catalogue import lookup
 from mixviz.method import Method
 from mixviz.ui import lenses
-from mixviz.words import Mistake
+from mixviz.words import Mistake, texts
 
 MAX_SEED = 2**32 - 1
 CELLS = 28  # cells along each side of a painted mask: 8 pixels each at 224
@@ -56,6 +56,7 @@ class Request:
     methods: tuple[str, ...] = ("mixup", "cutmix", "saliencymix")
     still: bool = True
     strip: bool = False
+    language: str = "en"
 
     def __post_init__(self) -> None:
         if self.lam is not None and not (is_number(self.lam) and 0 <= self.lam <= 1):
@@ -67,6 +68,7 @@ class Request:
         _one_of("saliency detector", self.detector, lenses.titles())
         _one_of("view", self.view, VIEWS)
         _one_of("sweep", self.over, SWEEPS)
+        _one_of("language", self.language, texts())
         if not isinstance(self.methods, tuple) or not 1 <= len(self.methods) <= MAX_ROWS:
             raise Mistake("error.methods", most=MAX_ROWS)
         for name in (self.method, *self.methods):
@@ -146,10 +148,17 @@ def of_state(state: Any, checked_path: Any) -> Request:
     for key, letter in (("name_a", "A"), ("name_b", "B")):
         known[key] = checked_name(known.get(key), letter)
     known |= {key: state.get(key) for key in ("lam", "seed") if key in state}  # an emptied field is no default
+    known["language"] = language_of(state)
     for key in ("box", "mask", "methods"):
         if isinstance(known.get(key), list):
             known[key] = tuple(known[key])
     return Request(**known)
+
+
+def language_of(state: Any) -> str:
+    """The language that the page's script names, where there are texts in it."""
+    language = state.get("language") if isinstance(state, dict) else None
+    return language if isinstance(language, str) and language in texts() else "en"
 
 
 def of_query(query: Mapping[str, str]) -> dict[str, Any]:

@@ -56,7 +56,6 @@ def card(told: Story, request: Request) -> dict[str, Any]:
         "family": about.family,
         "citation": about.citation,
         "url": about.url,
-        "summary": (type(told.method).__doc__ or "").strip().split("\n\n")[0],
         "pair": len(recipe.partner) > 1,
         "looks": recipe.saliency is not None,
         "own": about.name == request.method and bool(request.parameters),

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 import mixviz
-from mixviz import arithmetic, describe, edit, export, paint
+from mixviz import arithmetic, describe, edit, export, paint, words
 from mixviz.story import Story, steps
 from mixviz.ui import lenses
 from mixviz.ui.many import repeated, sweep
 from mixviz.ui.request import CELLS, Request
 from mixviz.ui.telling import SIDE, SMALL, card, changed_by, code, story
 from mixviz.ui.tiling import sheet, shrunk
+from mixviz.words import in_language
 
 COLUMNS = 4  # tiles side by side in the sheet of mixtures
 
@@ -30,7 +31,7 @@ def show(request: Request) -> dict[str, Any]:
         "names": [request.name_a, request.name_b],
         "judge": "saliency" if lenses.objects(request.a, request.b, SIDE) is None else "object",
         "held": request.lam is not None,
-        "lens": lenses.titles()[request.detector],
+        "lens": request.detector,
         **view,
     }
 
@@ -63,16 +64,16 @@ def _shown(request: Request) -> tuple[np.ndarray, np.ndarray]:
 
 def _lens_strip(request: Request) -> dict[str, Any]:
     """Every detector's view of the two pictures, small, with its peaks."""
-    titles, tiles, strip = lenses.titles(), [], []
+    tiles, strip = [], []
     a, b = request.a, request.b
     pictures = lenses.pair(a, b, SMALL).permute(0, 2, 3, 1).numpy()
-    for name in titles:
+    for name in lenses.titles():
         maps = lenses.maps(a, b, SIDE, name)
         small = shrunk(maps, SMALL).numpy()
         tiles += [paint.overlay(p, m) for p, m in zip(pictures, small, strict=True)]
         peaks = [divmod(int(m.argmax()), SIDE) for m in maps]
         peaks = [[(row + 0.5) / SIDE, (column + 0.5) / SIDE] for row, column in peaks]
-        strip.append({"name": name, "title": titles[name], "note": lenses.lens(name).note, "peaks": peaks})
+        strip.append({"name": name, "note": lenses.lens(name).note, "peaks": peaks})
     return {"lenses": strip, "lens_sheet": paint.data_uri(np.concatenate(tiles, axis=1))}
 
 
@@ -85,6 +86,7 @@ def detail(request: Request) -> dict[str, Any]:
         "card": {"name": request.method, **card(told, request)},
         "parameters": [
             {"name": name, "value": values[name], "kind": type(about["default"]).__name__, **about}
+            | _told(f"{request.method}.{name}", about, request.language)
             for name, about in cls.parameters().items()
             if name != "detector"
         ],
@@ -100,8 +102,32 @@ def detail(request: Request) -> dict[str, Any]:
     }
 
 
-def explanation(name: str) -> str:
+def _told(key: str, about: dict[str, Any], language: str) -> dict[str, Any]:
+    """What a parameter and its choices are, for people."""
+    choices = [in_language(f"{key}.{choice}", language, choice) for choice in about["choices"]]
+    return {"text": in_language(key, language, about["text"]), "labels": choices}
+
+
+def summary(name: str, language: str = "en") -> str:
+    """A method in a sentence or two: the first paragraph of its docstring."""
+    return in_language(f"summary.{name}", language, _docstring(name).partition("\n\n")[0])
+
+
+def explanation(name: str, language: str = "en") -> str:
     """A method's docstring as Markdown with formulas."""
+    further = words.catalogue().get(language, {}).get(name)
+    return f"{summary(name, language)}\n\n{further}" if further else _docstring(name)
+
+
+def explanations(language: str) -> str:
+    """All of them, each in a section of its own."""
+    sections = (
+        f'<section id="about-{name}">\n\n{explanation(name, language)}\n\n</section>' for name in mixviz.METHODS
+    )
+    return "\n\n".join(sections)
+
+
+def _docstring(name: str) -> str:
     text = inspect.cleandoc(mixviz.METHODS[name].__doc__ or "").replace("``", "`")
     return text.replace(":func:`mixviz.", "`mixviz.")
 
