@@ -1,0 +1,170 @@
+"""The page in Korean: whatever methods, detectors and photographs say of themselves in English, they say there too."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from types import SimpleNamespace
+
+import httpx
+import pytest
+
+import mixviz
+from mixviz import pictures, words
+from mixviz.ui import handlers, lenses, page, views
+
+HANGUL = re.compile("[가-힣]")
+FORMULA = re.compile(r"\$\$.+?\$\$|\$.+?\$", re.S)
+CODE = re.compile(r"`[^`]+`")
+NUMBER = re.compile(r"\d+\.\d+")
+CATALOGUE = {**mixviz.METHODS, **mixviz.SALIENCY}
+PARAMETERS = [(name, key, about) for name, cls in CATALOGUE.items() for key, about in cls.parameters().items()]
+PHRASE = re.compile(r"[A-Za-z][\w’'-]*(?:[ ,]+[A-Za-z][\w’'-]*){3,}")  # four Latin words on end are a sentence
+
+
+@pytest.mark.parametrize(("name", "key", "about"), PARAMETERS, ids=[f"{name}-{key}" for name, key, _ in PARAMETERS])
+def test_every_parameter_and_choice_is_told(name, key, about):
+    assert HANGUL.search(words.in_language(f"{name}.{key}", "ko", about["text"]))
+    for choice in about["choices"]:
+        told = words.in_language(f"{name}.{key}.{choice}", "ko", choice)
+        assert told.startswith(f"{choice}: ")
+        assert told != words.in_language(f"{name}.{key}.{choice}", "en", choice) == choice
+
+
+@pytest.mark.parametrize("name", mixviz.METHODS)
+def test_every_method_is_explained_with_the_same_formulas_and_code(name):
+    english, korean = (views.explanation(name, language) for language in ("en", "ko"))
+    assert HANGUL.search(views.summary(name, "ko"))
+    assert korean.startswith(f"{views.summary(name, 'ko')}\n\n")
+    for part in (FORMULA, CODE, NUMBER):
+        assert Counter(part.findall(korean)) == Counter(part.findall(english)), part
+    assert all(HANGUL.search(part) for part in FORMULA.sub("", korean).split("\n\n") if part.strip())
+
+
+def test_every_detector_and_object_has_a_name():
+    english, korean = lenses.titles(), lenses.titles("ko")
+    assert english.keys() == korean.keys()
+    for name, title in korean.items():
+        assert HANGUL.search(title)
+        assert title != english[name]
+    labels = {entry["label"] for entry in pictures.photographs().values()}
+    names = {label: pictures.label_in("ko", label) for label in labels}
+    assert all(HANGUL.search(name) for name in names.values())
+    assert len(set(names.values())) == len(names)  # or one could not be told from the other on the way back
+    for label, name in names.items():
+        assert pictures.label_in("en", name) == pictures.label_in("en", label) == label
+
+
+def test_there_are_no_texts_of_things_that_are_not_there():
+    known = {f"{name}.{key}" for name, key, _ in PARAMETERS} | set(mixviz.METHODS)
+    known |= {f"{name}.{key}.{choice}" for name, key, about in PARAMETERS for choice in about["choices"]}
+    assert set(words.catalogue()["ko"]) == known
+    said = {
+        key for key in words.texts()["ko"] if key.partition(".")[0] in ("summary", "detector", "object") and "." in key
+    }
+    assert said == set(page.own_texts())
+
+
+def test_what_has_no_korean_is_told_in_english(monkeypatch):
+    class New(mixviz.METHODS["cutmix"]):
+        """A new method.
+
+        $$x$$
+        """
+
+    monkeypatch.setattr(mixviz, "METHODS", {**mixviz.METHODS, "new": New})
+    assert views.explanation("new", "ko") == "A new method.\n\n$$x$$"
+    assert page.own_texts()["summary.new"] == "A new method."
+    assert views._told("new.label", New.parameters()["label"], "ko") == {
+        "text": New.parameters()["label"]["text"],
+        "labels": ["area", "lam"],
+    }
+    assert pictures.label_in("ko", "my yard") == "my yard"
+    assert words.in_language("nothing", "xx", "English") == "English"
+
+
+def test_a_restored_state_names_its_objects_in_the_visitors_language():
+    for language, names in (("ko", ["사자", "앵무새"]), ("en", ["lion", "parrot"]), ("xx", ["lion", "parrot"])):
+        wanted = {"a": "lion", "b": "bird_macaw_flying", "language": language}
+        assert handlers.restore(SimpleNamespace(_data=wanted))[2:4] == names
+        for given in (["사자", "parrot"], ["lion", "앵무새"]):
+            recipe = (
+                '{"method": "cutmix", "seed": 0, "parameters": {}, "pictures": ["lion.jpg", "bird_macaw_flying.jpg"]'
+            )
+            wanted = {"recipe": f'{recipe}, "names": ["{given[0]}", "{given[1]}"]}}', "language": language}
+            assert handlers.restore(SimpleNamespace(_data=wanted))[2:4] == names
+
+
+def test_exports_without_korean_letters_name_bundled_objects_in_english(monkeypatch):
+    told = []
+    monkeypatch.setattr(handlers.lettering, "drawable", lambda text: re.sub(HANGUL, "□", text))
+    monkeypatch.setattr(handlers.export, "figure", lambda story, *_: told.append(story.names) or b"")
+    a, b = (pictures.photograph_path(name) for name in ("lion.jpg", "bee.jpg"))
+    for kind in ("pdf", "svg"):
+        handlers.take({"take": kind, "a": a, "b": b, "name_a": "사자", "name_b": "내 벌", "language": "ko"})
+    assert told == [("lion", "내 벌"), ("사자", "내 벌")]
+
+
+def test_explanations_are_sent_in_one_language_and_only_when_asked(address):
+    config = httpx.get(f"{address}config").text
+    for language, other in (("ko", "en"), ("en", "ko")):
+        asked = {"data": [], "event_data": {"language": language}}
+        (told,) = httpx.post(f"{address}gradio_api/run/explain", json=asked).json()["data"]
+        for name in mixviz.METHODS:
+            last = views.explanation(name, language).split("\n\n")[-1]
+            assert last in told
+            assert views.explanation(name, other).split("\n\n")[-1] not in told
+            assert last[:60] not in config
+
+
+# ---------------------------------------------------------------- in a browser
+
+# What can be seen of a part but code, formulas, citations and the names of methods.
+SEEN = """(selector) => [...document.querySelectorAll(selector)].flatMap((part) => {
+  const found = [], walker = document.createTreeWalker(part, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode.parentElement;
+    const left = node.closest('code, .katex, style, .mv-about .mv-small');
+    if (node.checkVisibility() && !left) found.push(walker.currentNode.textContent);
+  }
+  return found;
+})"""
+
+
+def phrases(tab, selector: str) -> list[str]:
+    titles = sorted((cls.card.title for cls in mixviz.METHODS.values()), key=len, reverse=True)
+    names = re.compile("|".join(map(re.escape, titles)))
+    return [text for text in tab.page.evaluate(SEEN, selector) if PHRASE.search(names.sub("·", text))]
+
+
+@pytest.mark.browser
+def test_no_method_says_anything_in_english(open_tab):
+    *_, last = mixviz.METHODS
+    tab = open_tab(f"?view=detail&method={last}&lam=0.6", "detail", locale="ko-KR")
+    assert [tab.state()[f"name_{letter}"] for letter in "ab"] == ["고양이", "개"]
+    for name in mixviz.METHODS:
+        tab.after(lambda n=name: tab.page.locator("#mv-method").select_option(n))
+        tab.page.locator(f"#about-{name}").wait_for()
+        assert HANGUL.search(tab.page.locator(f"#about-{name}").inner_text())
+        assert tab.page.locator("[id^=about-]:visible").count() == 1
+        assert phrases(tab, "#mv-detail, #explanation, [id^=about-]") == []
+        assert not re.search(r"\b(cat|dog)\b", tab.page.locator(".mv-told, .mv-bar").first.inner_text())
+
+
+@pytest.mark.browser
+def test_the_first_cards_and_the_detectors_say_nothing_in_english(open_tab):
+    tab = open_tab(locale="ko-KR")
+    assert tab.label("mixup") == "라벨: 60 % 고양이, 40 % 개"
+    assert "‘고양이’" in tab.page.locator("[data-method=samplepairing] .mv-truth").inner_text()
+    tab.after(tab.page.get_by_text(words.texts()["ko"]["lenses"]).click)
+    shown = tab.page.locator(".mv-lens")
+    assert shown.locator("b").all_inner_texts() == list(lenses.titles("ko").values())
+    tab.after(shown.nth(list(lenses.titles()).index("centre")).click)
+    assert tab.page.locator("#detector input").input_value() == "중앙"
+    assert shown.nth(list(lenses.titles()).index("centre")).get_attribute("aria-pressed") == "true"
+    tab.after(tab.page.get_by_role("button", name="이미지 쌍: 사자, 앵무새").click)
+    tab.page.wait_for_function("mixviz.state.name_a === '사자'")
+    assert phrases(tab, "#mv-grid, #mv-pairs, #detector, #title") == []
+    link = tab.page.locator("#copy")
+    link.click()
+    tab.page.get_by_text(words.texts()["ko"]["copied"], exact=True).wait_for()
