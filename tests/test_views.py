@@ -42,7 +42,7 @@ def test_a_card_leads_to_its_method(tab):
     tab.wait()
     assert tab.page.locator("#mv-detail h2").inner_text() == "SaliencyMix"
     tab.page.wait_for_function("location.search.includes('view=detail')")
-    assert tab.page.locator("#about-saliencymix").is_visible()
+    tab.page.locator("#about-saliencymix").wait_for()
     assert tab.page.locator("#about-saliencymix .katex").count() > 0
     assert tab.page.locator("[id^=about-]:visible").count() == 1
 
@@ -109,8 +109,9 @@ def test_a_dragged_box_moves_the_label(detail):
     before = number(detail, "label_area")
     detail.page.mouse.move(grab["x"] + 20, grab["y"] + 20)
     detail.page.mouse.down()
-    detail.page.mouse.move(grab["x"] + 20 - tile["width"] / 4, grab["y"] + 20 - tile["height"] / 4, steps=4)
-    detail.after(detail.page.mouse.up)
+    corner = grab["x"] + 20 - tile["width"] / 4, grab["y"] + 20 - tile["height"] / 4
+    detail.after(lambda: detail.page.mouse.move(*corner, steps=4))
+    detail.page.mouse.up()
     moved = detail.state()["box"]
     top, left = ((grab[axis] - tile[axis]) / tile["width"] for axis in "yx")
     assert moved[:2] == pytest.approx([max(top - 0.25, 0), max(left - 0.25, 0)], abs=0.02)
