@@ -17,7 +17,10 @@ HANGUL = re.compile("[가-힣]")
 FORMULA = re.compile(r"\$\$.+?\$\$|\$.+?\$", re.S)
 CODE = re.compile(r"`[^`]+`")
 NUMBER = re.compile(r"\d+\.\d+")
-CATALOGUE = {**mixviz.METHODS, **mixviz.SALIENCY}
+# A method or detector is one file: its Korean may come later, and then has to be whole.
+METHODS = [name for name in mixviz.METHODS if name in words.catalogue()["ko"]]
+DETECTORS = [name for name in mixviz.SALIENCY if f"detector.{name}" in words.texts()["ko"]]
+CATALOGUE = {name: {**mixviz.METHODS, **mixviz.SALIENCY}[name] for name in (*METHODS, *DETECTORS)}
 PARAMETERS = [(name, key, about) for name, cls in CATALOGUE.items() for key, about in cls.parameters().items()]
 PHRASE = re.compile(r"[A-Za-z][\w’'-]*(?:[ ,]+[A-Za-z][\w’'-]*){3,}")  # four Latin words on end are a sentence
 
@@ -31,7 +34,7 @@ def test_every_parameter_and_choice_is_told(name, key, about):
         assert told != words.in_language(f"{name}.{key}.{choice}", "en", choice) == choice
 
 
-@pytest.mark.parametrize("name", mixviz.METHODS)
+@pytest.mark.parametrize("name", METHODS)
 def test_every_method_is_explained_with_the_same_formulas_and_code(name):
     english, korean = (views.explanation(name, language) for language in ("en", "ko"))
     assert HANGUL.search(views.summary(name, "ko"))
@@ -45,6 +48,8 @@ def test_every_detector_and_object_has_a_name():
     english, korean = lenses.titles(), lenses.titles("ko")
     assert english.keys() == korean.keys()
     for name, title in korean.items():
+        if name in mixviz.SALIENCY and name not in DETECTORS:
+            continue
         assert HANGUL.search(title)
         assert title != english[name]
     labels = {entry["label"] for entry in pictures.photographs().values()}
@@ -55,14 +60,19 @@ def test_every_detector_and_object_has_a_name():
         assert pictures.label_in("en", name) == pictures.label_in("en", label) == label
 
 
+def test_what_comes_with_the_project_is_told():
+    assert len(METHODS) >= 15
+    assert len(DETECTORS) >= 7
+
+
 def test_there_are_no_texts_of_things_that_are_not_there():
-    known = {f"{name}.{key}" for name, key, _ in PARAMETERS} | set(mixviz.METHODS)
+    known = {f"{name}.{key}" for name, key, _ in PARAMETERS} | set(METHODS)
     known |= {f"{name}.{key}.{choice}" for name, key, about in PARAMETERS for choice in about["choices"]}
     assert set(words.catalogue()["ko"]) == known
     said = {
         key for key in words.texts()["ko"] if key.partition(".")[0] in ("summary", "detector", "object") and "." in key
     }
-    assert said == set(page.own_texts())
+    assert said <= set(page.own_texts())
 
 
 def test_what_has_no_korean_is_told_in_english(monkeypatch):
