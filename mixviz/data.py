@@ -97,8 +97,11 @@ def read(picture: Path | np.ndarray) -> Image.Image:
         return Image.fromarray(picture)
     try:
         with Image.open(picture) as image:
-            return ImageOps.exif_transpose(image).convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            image = ImageOps.exif_transpose(image)
+            if image.mode.startswith("I"):  # 16 bits: Pillow would clip all but the darkest to white
+                image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
+            return image.convert("RGB")
+    except Exception as error:  # decoders raise nearly anything on damaged files
         raise ValueError(
             f"{picture} cannot be read ({error}). Repair or remove it, or train without such pictures: --corrupt skip."
         ) from error
@@ -178,9 +181,13 @@ def _tiny_imagenet(root: Path, part: str, download: bool) -> Split:
     root = root / "tiny-imagenet-200" if (root / "tiny-imagenet-200").is_dir() else root
     keys = tuple(_lines(root / "wnids.txt", "Tiny-ImageNet-200"))
     words = dict(line.split("\t", 1) for line in _lines(root / "words.txt", "Tiny-ImageNet-200"))
+    if nameless := [key for key in keys if key not in words]:
+        raise ValueError(f"{root / 'words.txt'} has no name for {', '.join(nameless[:5])}, which wnids.txt lists.")
     where = {key: i for i, key in enumerate(keys)}
     pictures, labels, boxes = [], [], []
     for path, key, box in _tiny_train(root, keys) if part == "train" else _tiny_val(root):
+        if key not in where:
+            raise ValueError(f"{root / 'wnids.txt'} lacks {key}, the class of {path.name}: it should list all classes.")
         pictures.append(path)
         labels.append(where[key])
         boxes.append(box)
@@ -296,7 +303,7 @@ def _caltech101(root: Path, part: str, download: bool) -> Split:
 def _torchvision(name: str, root: Path, make: Callable) -> object:
     try:
         return make()
-    except RuntimeError as error:
+    except (RuntimeError, OSError, ValueError) as error:
         raise ValueError(
             f"{name} is not in {root}, or not whole ({error}). On a machine with internet add --download; else copy "
             "the official archive there and unpack it."
