@@ -31,8 +31,12 @@ def build(name: str, num_classes: int, *, stem: str = "standard", width: float =
     options = {} if width == 1 else {"channels": tuple(max(1, round(c * width)) for c in (64, 128, 256, 512))}
     try:
         network = timm.create_model(name, num_classes=num_classes, **options)
-    except TypeError:
-        raise ValueError(f"--width {width}: only ResNets can be made wider or narrower, and {name} is none.") from None
+    except (TypeError, IndexError):
+        if not options:
+            raise
+        network = None
+    if options and not isinstance(network, ResNet):
+        raise ValueError(f"--width {width}: only ResNets can be made wider or narrower, and {name} is none.")
     if stem in ("small", "strided"):
         if not isinstance(network, ResNet) or not hasattr(network, "maxpool"):
             raise ValueError(f"--stem {stem}: only ResNets have a stem that can be replaced; take --stem standard.")
