@@ -100,7 +100,10 @@ def verify(name: str, where: str | Path | None = None) -> None:
     Raises:
         ValueError: the file is missing or another one.
     """
-    path, known = Path(where or folder()) / name / WEIGHTS, card(name, where)["weights"]["sha256"]
+    path, weights = Path(where or folder()) / name / WEIGHTS, card(name, where).get("weights")
+    if not weights:
+        raise ValueError(f"The card in {path.parent} knows no weights: put the run into the zoo with `zoo.add`.")
+    known = weights["sha256"]
     if not path.is_file():
         raise ValueError(f"{path} is missing, though it has a card.")
     if cards.digest(path) != known:
