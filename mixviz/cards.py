@@ -24,15 +24,19 @@ from mixviz.training.run import Run
 def summary(history: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """What came of a training: the last epoch, the best one, and the median of the last ten. Never mixed up: papers
     report one or another of the three, and the best one was chosen on the very pictures it is measured on."""
-    best = max(history, key=lambda line: line["top1"])
     tail = history[-10:]
     return {
         "last": {key: history[-1][key] for key in ("epoch", "top1", "top5", "val_loss")},
-        "best": {key: best[key] for key in ("epoch", "top1", "top5", "val_loss")},
+        "best": {key: best(history)[key] for key in ("epoch", "top1", "top5", "val_loss")},
         "median_of_last_10": {key: statistics.median(line[key] for line in tail) for key in ("top1", "top5")},
         "train_loss": history[-1]["train_loss"],
         "train_share_accuracy": history[-1]["train_share_accuracy"],
     }
+
+
+def best(history: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The line of the epoch with the highest top-1 accuracy: of equal ones the first."""
+    return max(history, key=lambda line: line["top1"])
 
 
 def of_run(
@@ -103,8 +107,8 @@ def markdown(card: dict[str, Any]) -> str:
         f"Terms: {data['terms']}.",
         f"- **Classes**: {', '.join(data['classes'])}",
         f"- **Network**: {network['name']}, stem {network['stem']}, width {network['width']:g}, "
-        f"{network['parameters'] / 1e6:.2f} M parameters, {network['image_size']} px; heat maps at "
-        f"`{network['layer']}`",
+        f"{network['parameters'] / 1e6:.2f} M parameters, {network['image_size']} px"
+        + (f"; heat maps at `{network['layer']}`" if network["layer"] else ""),
         f"- **Run**: {run['epochs']} epochs, batch {run['batch_size']}, {run['optimizer']}, lr {run['lr']:g}, weight "
         f"decay {run['weight_decay']:g}, {run['schedule']}, mixed with probability {run['mix_prob']:g}, "
         f"{run['precision']}, seed {run['seed']}",

@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,6 +138,8 @@ class _Training:
 
     def _restore(self) -> None:
         tensors, values = checkpoint.load_tensors(self.path)
+        if not {"run", "world", "at", "scaler"} <= values.keys():
+            raise ValueError(f"{self.path} is no checkpoint of a training, but weights alone. Give another --out.")
         same = {**self.run.to_json(), "root": ""}
         if values["run"] != same:
             other = [k for k in same if values["run"].get(k) != same[k]]
@@ -152,9 +154,10 @@ class _Training:
         self.tell(f"Going on at epoch {self.at.epoch + 1}, step {self.at.step} of {self.steps}.")
 
     def go(self) -> dict[str, Any]:
-        if self.main:
+        writes = self.main and not self._has_ended()
+        if writes:
             self._describe()
-        board = _tensorboard(self.out, len(self.at.history)) if self.main else None
+        board = _tensorboard(self.out, len(self.at.history)) if writes else None
         for epoch in range(self.at.epoch, self.run.epochs):
             line = self._epoch(epoch)
             self.at.history.append(line)
@@ -163,21 +166,26 @@ class _Training:
                     board.add_scalar(name, line[name], epoch + 1)
             self.at = _Progress(epoch + 1, 0, self.at.seconds, self.at.history)
             if self.main:
-                if line["top1"] > max((past["top1"] for past in self.at.history[:-1]), default=-1):
+                if cards.best(self.at.history) is line:
                     checkpoint.save_tensors(self.out / "best.safetensors", self.plain.state_dict())
-                self._save()
                 checkpoint.write(
                     self.out / "log.jsonl", "".join(json.dumps(x) + "\n" for x in self.at.history).encode()
                 )
+                self._save()  # last, so that what it says is done has been done
                 self._tell_epoch(line)
         if board is not None:
             board.close()
         result = cards.summary(self.at.history)
-        if self.main:
+        if writes:
             checkpoint.save_tensors(self.out / "last.safetensors", self.plain.state_dict())
             self._describe(result)
         self.accelerator.wait_for_everyone()
         return result
+
+    def _has_ended(self) -> bool:
+        """Whether all is trained and written: the card may hold measurements by now."""
+        there = all((self.out / name).is_file() for name in ("last.safetensors", "card.json"))
+        return self.at.epoch == self.run.epochs and there and cards.read(self.out)["result"] is not None
 
     def _epoch(self, epoch: int) -> dict[str, Any]:
         """Train and validate; the epoch's line in the log."""
@@ -192,17 +200,19 @@ class _Training:
                 look = self.device.type == "cpu" or (step + 1) % LOOK == 0 or step + 1 == self.steps
                 if look:
                     loss = (sums[0] / sums[2]).item()
-                    self._check(loss, epoch, step)
+                    self._check("loss", loss, epoch, step)
                     bar.set_postfix_str(f"loss {loss:.3f}, {_rate(bar, self.run.batch_size * self.world)}")
                 bar.update()
                 late = time.monotonic() - saved > self.minutes * 60
                 if look and late and step + 1 < self.steps:
+                    self._check("weights", self._weights(), epoch, step)
                     self.at = _Progress(
                         epoch, step + 1, before + time.monotonic() - begun, self.at.history, sums.tolist()
                     )
                     if self.main:
                         self._save()
                     saved = time.monotonic()
+        self._check("weights", self._weights(), epoch, self.steps - 1)
         took = time.monotonic() - begun
         self.at.seconds = before + took
         sums = self.accelerator.reduce(sums, "sum").tolist()
@@ -263,12 +273,17 @@ class _Training:
         loss, top1, top5, count = self.accelerator.reduce(sums, "sum").tolist()
         return {"val_loss": loss / count, "top1": 100 * top1 / count, "top5": 100 * top5 / count}
 
-    def _check(self, loss: float, epoch: int, step: int) -> None:
-        if not math.isfinite(loss):
+    def _weights(self) -> float:
+        """0, or nan where a weight is no number: a step's loss tells nothing of the weights that come of the step."""
+        sound = all(bool(value.isfinite().all()) for value in self.plain.state_dict().values())
+        return 0.0 if sound else math.nan
+
+    def _check(self, what: str, value: float, epoch: int, step: int) -> None:
+        if not math.isfinite(value):
             done = "the last checkpoint is from before" if self.path.exists() else "there is no checkpoint yet"
             raise ValueError(
-                f"The loss became {loss} at epoch {epoch + 1}, step {step + 1} ({done}): lower --lr ({self.run.lr:g}), "
-                "add --warmup 5, or take --precision fp32 or bf16 instead of fp16."
+                f"The {what} became {value} at epoch {epoch + 1}, step {step + 1} ({done}): lower --lr "
+                f"({self.run.lr:g}), add --warmup 5, or take --precision fp32 or bf16 instead of fp16."
             )
 
     def _save(self) -> None:
@@ -282,8 +297,9 @@ class _Training:
 
     def _describe(self, result: dict[str, Any] | None = None) -> None:
         """The run's card: at first what is going to be trained, in the end what came of it."""
-        side = self.train.side
-        stage = cam.heat_layer(self.plain, (side, side))
+        side, stage = self.train.side, ""
+        with suppress(ValueError):  # a transformer of tokens has no stage for heat maps
+            stage = cam.heat_layer(self.plain, (side, side))
         cards.write(self.out, cards.of_run(
             self.run, self.classes, self.keys, self.terms, side=side, stem=self.stem, layer=stage,
             pictures={"train": len(self.train), "val": len(self.val)}, device=self.device, processes=self.world,
