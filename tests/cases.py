@@ -6,10 +6,12 @@ A method added as one file is tested without a change, whatever it is called.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from mixviz import METHODS, Batch, Recipe
 
@@ -45,3 +47,19 @@ def plan_pair(name, given, size=(12, 20), seed=0, lam=None, dtype=torch.uint8) -
     images, maps, _ = pair(size, seed, dtype)
     batch = Batch(images, torch.tensor([0, 1]), saliency=maps)
     return images, METHODS[name](**given).plan(batch, np.random.default_rng(seed), lam=lam, partner=np.array([1, 0]))
+
+
+def noise(seed: int, side: int = 16) -> np.ndarray:
+    """A picture (side, side, 3) uint8 that is like no other, in whatever way it is turned or shifted."""
+    return np.random.default_rng([seed, side]).integers(0, 256, (side, side, 3), np.uint8)
+
+
+def picture_folder(root: Path, classes=("ant", "bee", "cat"), train=8, val=3, side=16) -> Path:
+    """A data set of one's own: so many pictures of each class to train and to validate."""
+    for part, count in (("train", train), ("val", val)):
+        for label, name in enumerate(classes):
+            (root / part / name).mkdir(parents=True)
+            for index in range(count):
+                picture = noise(10_000 * (part == "val") + 100 * label + index, side)
+                Image.fromarray(picture).save(root / part / name / f"{index:02d}.png")
+    return root
