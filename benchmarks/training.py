@@ -2,14 +2,15 @@
 
     python -m benchmarks.training --network resnet18 --width 0.375 --stem strided --batch-size 64 --precision bf16
 
-The data are noise that lives on the device. Methods take turns, round by round; the best round of each counts.
+The data are noise that lives on the device; methods take turns, and the best turn of each counts.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import tempfile
-import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import torch
 from PIL import Image
 
 import mixviz
+from benchmarks.timing import best_times, rate, table
 from mixviz.training.loop import Training
 from mixviz.training.run import Run
 
@@ -29,28 +31,39 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--image-size", type=int, default=64)
     parser.add_argument("--precision", default="fp32")
-    parser.add_argument("--steps", type=int, default=5, help="steps in a round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--methods", default=",".join(mixviz.METHODS))
     told = parser.parse_args()
+    given = {k: getattr(told, k) for k in ("network", "width", "stem", "batch_size", "image_size", "precision")}
     with tempfile.TemporaryDirectory() as folder:
         root = pictures(Path(folder), told.batch_size, told.image_size)
-        given = {k: getattr(told, k) for k in ("network", "width", "stem", "batch_size", "image_size", "precision")}
-        names = dict.fromkeys(["baseline", *told.methods.split(",")])
-        trainings = {
-            name: Training(Run(root=str(root), method=name, epochs=10**5, lr=0.01, **given), Path(folder) / name, bar=False)
-            for name in names
-        }  # fmt: skip
-        best = dict.fromkeys(names, float("inf"))
-        for turn in range(told.rounds + 1):  # the first is for warming up
-            for name, training in trainings.items():
-                took = seconds(training, turn, told.steps)
-                best[name] = min(best[name], took) if turn else best[name]
-    plain = best["baseline"]
-    print(f"{trainings['baseline'].device}, {torch.get_num_threads()} threads, torch {torch.__version__}, {given}\n")
-    print("| method | images/s | time of a plain step |\n| --- | ---: | ---: |")
-    for name, took in best.items():
-        print(f"| {name} | {told.batch_size * told.steps / took:.0f} | {took / plain:.2f}x |")
+        steps = {}
+        for name in dict.fromkeys(["baseline", *told.methods.split(",")]):
+            run = Run(root=str(root), method=name, epochs=10**5, lr=0.01, **given)
+            steps[name] = stepper(Training(run, Path(folder) / name, bar=False))
+        best = best_times(steps, told.rounds, slice_s=1)
+    rows = [[name, rate(told.batch_size / took), f"{took / best['baseline']:.2f}x"] for name, took in best.items()]
+    where = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} CPU threads"
+    print(f"{where}, torch {torch.__version__}, {given}\n")
+    print(table("A training step", ["method", "images/s", "against a plain step"], rows))
+
+
+def stepper(training: Training) -> Callable[[], None]:
+    """One step of the training after another, each waited for to its last kernel."""
+
+    def batches() -> Iterator[tuple]:
+        for epoch in itertools.count():
+            for step, batch in enumerate(training.train.training(training.run.batch_size, 0, epoch)):
+                yield epoch, step, *batch
+
+    endless = batches()
+
+    def step() -> None:
+        training.step(*next(endless))
+        if training.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    return step
 
 
 def pictures(folder: Path, batch: int, side: int) -> Path:
@@ -63,27 +76,6 @@ def pictures(folder: Path, batch: int, side: int) -> Path:
             for i in range(count):
                 Image.fromarray(rng.integers(0, 256, (side, side, 3), np.uint8)).save(home / f"{i}.png")
     return folder / "data"
-
-
-def seconds(training: Training, turn: int, steps: int) -> float:
-    """The time of a round, to the last kernel."""
-    done, begun = 0, 0.0
-    while done <= steps:
-        for step, (images, labels) in enumerate(training.train.training(training.run.batch_size, 0, turn)):
-            if done == 1:
-                wait(training.device)
-                begun = time.perf_counter()
-            if done > steps:
-                break
-            training.step(turn, step, images, labels)
-            done += 1
-    wait(training.device)
-    return time.perf_counter() - begun
-
-
-def wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 if __name__ == "__main__":
