@@ -1,0 +1,40 @@
+"""Gradio's own scripts and style sheets, which a page opens some eighty of, from memory.
+
+Gradio reads a file from the disk whenever one is asked for, through several threads, and lets browsers ask again.
+"""
+
+from __future__ import annotations
+
+import functools
+import mimetypes
+from pathlib import Path
+
+import gradio as gr
+from fastapi import Request, Response
+from starlette.routing import Route
+
+FOLDER = Path(gr.__file__).parent / "templates" / "frontend" / "assets"
+KEPT = {"Cache-Control": "public, max-age=31536000, immutable"}  # their names hold a hash of what they say
+
+
+@functools.cache
+def _names() -> frozenset[str]:
+    return frozenset(path.name for path in FOLDER.glob("*") if path.is_file())
+
+
+@functools.lru_cache(maxsize=256)
+def _read(name: str) -> bytes:
+    return (FOLDER / name).read_bytes()
+
+
+async def asset(request: Request) -> Response:
+    """One of Gradio's files by its name."""
+    name = request.path_params["name"]
+    if name not in _names():
+        return Response("No such file.", 404, media_type="text/plain")
+    return Response(_read(name), media_type=mimetypes.guess_type(name)[0], headers=KEPT)
+
+
+def routes() -> list[Route]:
+    """What goes before Gradio's own routes."""
+    return [Route("/assets/{name}", asset)] if FOLDER.is_dir() else []
