@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -22,6 +23,17 @@ def test_first_paint_shows_every_method_with_its_pictures(tab):
         assert tiles.count() == 3
         for i in range(3):
             assert "blob:" in tiles.nth(i).evaluate("tile => tile.style.backgroundImage")
+
+
+def test_the_page_comes_with_its_first_view_and_asks_for_nothing_else(tab):
+    seen = []
+    tab.page.on("response", lambda response: seen.append((urlsplit(response.url).path, response.status)))
+    tab.page.goto(tab.page.url.partition("?")[0])
+    tab.wait()
+    tab.page.wait_for_function("mixviz.state.a && mixviz.idle()")
+    tab.page.wait_for_timeout(300)
+    assert not [(path, status) for path, status in seen if status >= 400]
+    assert not [path for path, _ in seen if "component_server" in path]
 
 
 def test_moving_lambda_moves_pictures_and_labels(tab):

@@ -182,7 +182,7 @@ def _views(start: Request) -> None:
                         handlers.explain, None, told, api_name="explain", api_visibility="undocumented",
                         show_progress="hidden", queue=False,
                     )  # fmt: skip
-            _in_browser(tab.select, f"() => {{ mixviz.set({{view: '{name}'}}) }}")
+            _in_browser(tab.select, f"() => {{ mixviz.tab('{name}') }}")
 
 
 def _in_browser(event: Any, script: str, inputs: Any = None, outputs: Any = None, **options: Any) -> Any:
