@@ -8,13 +8,17 @@ const mixviz = (window.mixviz ??= ((texts) => {
   const views = {};
   const LINKED = ["view", "a", "b", "lam", "alpha", "seed", "detector", "method", "box", "over", "methods"];
   const language = () => document.documentElement.lang.slice(0, 2);
-  let server = null, working = false, again = false, stillFor = "", stripFor = "", waiting = LINKED.some((name) => new URLSearchParams(location.search).has(name)), last = null, notice = "";
+  const REST = 150; // ms without a change until the cards out of sight follow
+  let server = null, working = false, again = false, whole = false, resting = 0, stillFor = "", stripFor = "", waiting = LINKED.some((name) => new URLSearchParams(location.search).has(name)), last = null, notice = "";
 
   const drawn = () => [state.a, state.b, state.detector].join("|");
 
-  async function ask() {
+  async function ask(all = false) {
     if (!("a" in state)) return; // the controls have not spoken yet
     again = true;
+    whole = all;
+    clearTimeout(resting);
+    resting = 0;
     if (!server || working || waiting) return;
     working = true;
     try {
@@ -28,12 +32,14 @@ const mixviz = (window.mixviz ??= ((texts) => {
     await null; // what is set together is asked together
     again = false;
     if (!state.a || !state.b) return deliver({ message: t("missing") });
-    const key = drawn(), pair = `${state.a}|${state.b}`;
-    const answer = await question("look", { ...state, still: stillFor !== key, strip: api.strip && stripFor !== pair });
+    const key = drawn(), pair = `${state.a}|${state.b}`, still = stillFor !== key, strip = api.strip && stripFor !== pair;
+    const only = whole || still || strip || state.view !== "grid" ? null : api.inSight();
+    const answer = await question("look", { ...state, only, still, strip });
     if (answer.still) stillFor = key;
     if (answer.lenses) stripFor = pair;
     // An answer about other pictures than those now chosen would only flicker.
     if (!again || key === drawn()) deliver(answer);
+    if (only && answer.view && !again) resting = setTimeout(ask, REST, true);
   }
 
   // Out of reach, the server's functions reject or answer nothing.
@@ -90,8 +96,9 @@ const mixviz = (window.mixviz ??= ((texts) => {
       if (last?.view === name) draw(last);
       else if (state.view === name) ask();
     },
-    idle: () => !working && !again && !api.restoring && !writing,
-    serve: (functions) => { server = functions; if (again) ask(); },
+    idle: () => !working && !again && !resting && !api.restoring && !writing,
+    inSight: () => null, // the cards to redraw while a control moves, where that is not all of them
+    serve: (functions) => { server = functions; if (again) ask(whole); },
     // It was made before anybody had a language.
     first: (answer) => { if (!waiting) deliver({ ...answer, names: answer.names.map((label) => t(`object.${label}`)) }); },
     set: (changes) => { notice = ""; Object.assign(state, changes); document.body.dataset.view = state.view; ask(); },

@@ -1,5 +1,6 @@
 // A card per method. Filter and pins are the visitor's own and stay in the browser.
 const sheets = { still: new mixviz.Sheet(), mixed: new mixviz.Sheet(), lenses: new mixviz.Sheet() };
+const alive = new Set(); // sheets of mixtures in use: a card out of sight may still show an earlier one
 const grid = make("div", { class: "mv-grid" });
 const legend = make("p", { class: "mv-legend" });
 const empty = make("p", { class: "mv-none", hidden: true, textContent: t("none_found") });
@@ -47,6 +48,13 @@ function toggle(name) {
   mixviz.note("pin", [...pins].join(","));
   order();
 }
+
+// While a control moves, the cards in sight are redrawn, and the others when it rests.
+const seen = new Set();
+const sight = new IntersectionObserver((changes) => {
+  for (const { target, isIntersecting } of changes) seen[isIntersecting ? "add" : "delete"](target.dataset.method);
+}, { rootMargin: "100px" }); // with those about to come into sight
+mixviz.inSight = () => (seen.size && seen.size < cards.size ? [...seen] : null);
 
 mixviz.pin = (names) => {
   pins.clear();
@@ -99,11 +107,12 @@ function numbers(list, card, held) {
   list.lastChild.classList.toggle("mv-off", card.gap > 0.15);
 }
 
-function update(parts, card, value, index) {
+function update(parts, card, value, url, index) {
   const { names } = value, [a] = names, source = card.pair ? 1 : 0, letter = "AB"[source];
   const patch = card.source || (card.pair ? null : card.target);
   const { mixed, heat, cut } = parts;
-  place(mixed.tile, sheets.mixed.url, index, value.columns, value.rows);
+  parts.sheet = url;
+  place(mixed.tile, url, index, value.columns, value.rows);
   const drawn = `${sheets.still.url} ${source}`;
   if (parts.drawn !== drawn) {
     place(heat.tile, sheets.still.url, 2 + source, 4);
@@ -166,7 +175,6 @@ mixviz.views("grid", async (value) => {
   const [mixed, still, lenses] = await Promise.all(
     [[sheets.mixed, value.sheet], [sheets.still, value.still], [sheets.lenses, value.lens_sheet]].map(([sheet, data]) => data && sheet.open(data)),
   );
-  const before = sheets.mixed.url;
   if (lenses) {
     sheets.lenses.take(lenses);
     lensButtons(value);
@@ -179,15 +187,17 @@ mixviz.views("grid", async (value) => {
     for (const { heat, cut } of cards.values()) [heat, cut].forEach(({ tile }) => (tile.style.backgroundImage = `url(${still})`));
   }
   if (mine !== turn) return URL.revokeObjectURL(mixed); // a later answer has overtaken this one
-  sheets.mixed.url = mixed;
-  if (cards.size !== value.cards.length) {
+  if (!cards.size) {
     cards = new Map(value.cards.map((card) => [card.name, build(card)]));
+    for (const { node } of cards.values()) sight.observe(node);
     chips(value);
     order();
   }
   describe(value);
-  value.cards.forEach((card, index) => update(cards.get(card.name), card, value, index));
-  if (before) URL.revokeObjectURL(before);
+  value.cards.forEach((card, index) => update(cards.get(card.name), card, value, mixed, index));
+  alive.add(mixed);
+  const used = new Set([...cards.values()].map((parts) => parts.sheet));
+  for (const url of alive) if (!used.has(url) && alive.delete(url)) URL.revokeObjectURL(url);
   grid.dataset.shown = String(mine); // how many answers have reached the eye, for tests and timing
 });
 if (props.value) mixviz.first(props.value);

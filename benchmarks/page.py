@@ -171,9 +171,12 @@ def slider_times(browser: Any, server: Server, changes: int) -> dict[str, float]
 
 
 def crowd_times(browser: Any, server: Server, changes: int, seconds: float) -> dict[str, float]:
-    """The same while seven others drag as well: one tab and, so that the cores are left to the server, HTTP clients."""
+    """The same while seven others drag as well: one tab and, so that the cores are left to the server, HTTP clients.
+
+    While a slider moves, a tab asks for the cards in sight; the others ask for those that this tab has in sight.
+    """
     tab = Tab(browser, server)
-    crowd = Crowd(server.url, VISITORS - 1)
+    crowd = Crowd(server.url, VISITORS - 1, tab.tab.evaluate("mixviz.inSight()"))
     try:
         tab.drag(changes, seconds)
     finally:

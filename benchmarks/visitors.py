@@ -117,13 +117,17 @@ def slider_value(i: int) -> float:
     return (i * 37 % 99 + 1) / 100
 
 
-def question(url: str) -> dict[str, Any]:
-    """What the page's script posts when λ moves on an untouched page, but for λ and the visitor's own hash."""
+def question(url: str, only: list[str] | None = None) -> dict[str, Any]:
+    """What the page's script posts when λ moves on an untouched page, but for λ and the visitor's own hash.
+
+    Args:
+        only: the cards in sight, which are all that it asks for until the slider rests; None asks for all.
+    """
     from mixviz.ui.page import first_request
 
     config = httpx.get(f"{url}config", trust_env=False, timeout=PATIENCE).raise_for_status().json()
     bridge = next(part["id"] for part in config["components"] if part["props"].get("elem_id") == "bridge")
-    return {"component_id": bridge, "fn_name": "look", "data": asdict(first_request()) | {"still": False}}
+    return {"component_id": bridge, "fn_name": "look", "data": asdict(first_request()) | {"still": False, "only": only}}
 
 
 class Visitor:
@@ -158,13 +162,13 @@ class Visitor:
 
 
 class Crowd:
-    """Visitors who drag at once, in a process of their own."""
+    """Visitors who drag at once, in a process of their own; ``only`` are the cards that they have in sight."""
 
-    def __init__(self, url: str, count: int) -> None:
+    def __init__(self, url: str, count: int, only: list[str] | None) -> None:
         command = [sys.executable, "-m", "benchmarks.visitors"]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         self.process = subprocess.Popen(command, cwd=ROOT, text=True, **pipes)
-        self.process.stdin.write(json.dumps({"url": url, "count": count, "question": question(url)}) + "\n")
+        self.process.stdin.write(json.dumps({"url": url, "count": count, "question": question(url, only)}) + "\n")
         self.process.stdin.flush()
         self.process.stdout.readline()  # every one of them has had an answer, or an error
 

@@ -93,7 +93,7 @@ def from_address(query: str) -> dict:
 @pytest.mark.parametrize("request_", states(), ids=lambda request: f"{request.method}-{request.view}")
 def test_an_address_tells_the_whole_state(request_):
     again = Request(**from_address(request_.query()))
-    left_out = {"mask", "still", "box"} | (set() if request_.view == "sweep" else {"over", "methods"})
+    left_out = {"mask", "still", "box", "only"} | (set() if request_.view == "sweep" else {"over", "methods"})
     for field in dataclasses.fields(Request):
         if field.name not in left_out:
             assert getattr(again, field.name) == getattr(request_, field.name), field.name
@@ -256,6 +256,7 @@ REFUSED = [
     *(("language", bad) for bad in ("", "xx", "ko-KR", None, 3, ["ko"])),
     *(("method", bad) for bad in ("", "cutmx", None, 3, ["cutmix"], {}, "__class__")),
     *(("methods", bad) for bad in ((), ("mixup",) * 7, ["mixup"], ("mixup", "nope"), ("mixup", ["x"]), "mixup", None)),
+    *(("only", bad) for bad in ((), ("mixup",) * (len(METHODS) + 1), ["mixup"], ("nope",), (["mixup"],), "mixup", 3)),
     *(("parameters", bad) for bad in (
         {"detector": "centre"}, {"sharpness": 1}, {"alpha": 0}, {"alpha": 9}, {"alpha": math.nan}, {"alpha": "1"},
         {"alpha": True}, {"alpha": HUGE}, {"alpha": None}, {"label": "both"}, {"label": 3}, {"label": ["area"]},
@@ -296,7 +297,8 @@ def test_parameters_of_every_method_are_checked(name):
 
 def test_good_values_are_taken():
     for key, value in [("lam", 0), ("lam", 1), ("lam", None), ("seed", MAX_SEED), ("seed", 3.0), ("alpha", 0.05),
-                       ("box", (0, 0, 1, 1)), ("mask", MASK), ("methods", tuple(METHODS[:MAX_ROWS]))]:  # fmt: skip
+                       ("box", (0, 0, 1, 1)), ("mask", MASK), ("methods", tuple(METHODS[:MAX_ROWS])),
+                       ("only", tuple(METHODS)), ("only", None)]:  # fmt: skip
         assert getattr(Request("a", "b", **{key: value}), key) == value
 
 
@@ -315,6 +317,7 @@ def test_a_state_that_is_none_is_refused(state):
 
 def test_a_state_keeps_only_what_it_knows():
     state = {"a": "x", "b": "y", "nothing": 1, "box": [0, 0, 1, 1], "mask": list(MASK), "methods": ["mixup"], "seed": 2}
+    assert of_state(state | {"only": ["cutmix"]}, str).only == ("cutmix",)
     request = of_state(state, lambda path: f"checked {path}")
     assert (request.a, request.b) == ("checked x", "checked y")
     assert (request.name_a, request.name_b) == ("A", "B")

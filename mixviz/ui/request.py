@@ -33,7 +33,7 @@ class Request:
 
     ``a`` and ``b`` are paths that :func:`mixviz.ui.handlers.checked_path` has let through; ``lam`` None draws λ,
     ``alpha`` None leaves each method its own; ``box`` (top, left, bottom, right) in shares of the sides and ``mask``
-    (CELLS strings of CELLS digits, 1 keeps A) are changes by hand.
+    (CELLS strings of CELLS digits, 1 keeps A) are changes by hand; ``only`` are the cards to draw, None for all.
 
     Raises:
         ValueError: a value that cannot be used, in words for the visitor.
@@ -54,6 +54,7 @@ class Request:
     mask: tuple[str, ...] | None = None
     over: str = "lam"
     methods: tuple[str, ...] = ("mixup", "cutmix", "saliencymix")
+    only: tuple[str, ...] | None = None
     still: bool = True
     strip: bool = False
     language: str = "en"
@@ -71,7 +72,9 @@ class Request:
         _one_of("language", self.language, texts())
         if not isinstance(self.methods, tuple) or not 1 <= len(self.methods) <= MAX_ROWS:
             raise Mistake("error.methods", most=MAX_ROWS)
-        for name in (self.method, *self.methods):
+        if self.only is not None and not (isinstance(self.only, tuple) and 1 <= len(self.only) <= len(mixviz.METHODS)):
+            raise ValueError("The cards to draw should be some methods, or all.")
+        for name in (self.method, *self.methods, *(self.only or ())):
             lookup(mixviz.METHODS, name)
         if not isinstance(self.parameters, Mapping) or "detector" in self.parameters:
             raise ValueError("Parameters are the method's own, by name; the detector is chosen for the whole page.")
@@ -149,7 +152,7 @@ def of_state(state: Any, checked_path: Any) -> Request:
         known[key] = checked_name(known.get(key), letter)
     known |= {key: state.get(key) for key in ("lam", "seed") if key in state}  # an emptied field is no default
     known["language"] = language_of(state)
-    for key in ("box", "mask", "methods"):
+    for key in ("box", "mask", "methods", "only"):
         if isinstance(known.get(key), list):
             known[key] = tuple(known[key])
     return Request(**known)

@@ -37,9 +37,9 @@ def show(request: Request) -> dict[str, Any]:
 
 
 def grid(request: Request) -> dict[str, Any]:
-    """A card per method, and a sheet of mixtures; with ``still`` the pictures that λ and the seed leave alone, and with
-    ``strip`` what each detector makes of them."""
-    told = {name: story(request, name) for name in mixviz.METHODS}
+    """A card per method, or of ``only`` some, and a sheet of their mixtures; with ``still`` the pictures that λ and the
+    seed leave alone, and with ``strip`` what each detector makes of them."""
+    told = {name: story(request, name) for name in request.only or mixviz.METHODS}
     value = {
         "columns": COLUMNS,
         "rows": math.ceil(len(told) / COLUMNS),

@@ -1,0 +1,104 @@
+"""While a control moves, the cards in sight are redrawn; the others follow when it rests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("gradio")
+
+import mixviz
+from mixviz.ui import views
+from mixviz.ui.page import first_request
+
+METHODS = list(mixviz.METHODS)
+MARGIN = 100  # pixels beyond the window that count as in sight
+
+IN_SIGHT = """
+(margin) => [...document.querySelectorAll(".mv-card")].filter((card) => {
+  const { top, bottom } = card.getBoundingClientRect();
+  return bottom > -margin && top < innerHeight + margin;
+}).map((card) => card.dataset.method)
+"""
+# Moves the slider as a hand does, without a rest; the last value stays.
+DRAG = """
+async (values) => {
+  const slider = document.querySelector("#lam input[type=range]");
+  for (const value of values) {
+    slider.value = value;
+    slider.dispatchEvent(new Event("input", { bubbles: true }));
+    await new Promise((resolve) => setTimeout(resolve, 60));
+  }
+}
+"""
+SHEETS = """
+() => Promise.all([...document.querySelectorAll(".mv-mixed .mv-tile")].map(async (tile) => {
+  const url = tile.style.backgroundImage.slice(5, -2);
+  return [url, await fetch(url).then((answer) => answer.ok, () => false)];
+}))
+"""
+
+
+@pytest.mark.parametrize("only", [METHODS[:1], METHODS[3:9], METHODS[::-4]], ids=len)
+def test_some_cards_say_what_they_say_among_all(only):
+    request = replace(first_request(), lam=0.3, still=False)
+    whole, some = views.show(request), views.show(replace(request, only=tuple(only)))
+    known = {card["name"]: card for card in whole["cards"]}
+    assert some["cards"] == [known[name] for name in only]
+    assert some["columns"] * some["rows"] >= len(only)
+    assert len(some["sheet"]) < len(whole["sheet"])
+    assert {key: some[key] for key in ("link", "names", "judge", "held", "lens")}.items() <= whole.items()
+
+
+@pytest.fixture
+def asked(tab) -> list:
+    """The cards that the page asks for from now on, question by question."""
+    found: list = []
+    tab.page.on(
+        "request", lambda request: "component_server" in request.url and found.append(request.post_data_json["data"])
+    )
+    return found
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scrolled", [0, 0.5, 1])
+def test_cards_in_sight_move_with_the_slider_and_all_agree_at_rest(tab, asked, scrolled):
+    tab.page.evaluate("(share) => scrollTo(0, share * document.documentElement.scrollHeight)", scrolled)
+    tab.page.wait_for_timeout(200)
+    in_sight = tab.page.evaluate(IN_SIGHT, MARGIN)
+    assert 0 < len(in_sight) < len(METHODS)
+    tab.page.evaluate(DRAG, [i / 10 for i in range(1, 9)])
+    assert len({url for url, _ in tab.page.evaluate(SHEETS)}) > 1  # not all are drawn yet
+    tab.page.wait_for_function("mixviz.idle()")
+    tab.page.wait_for_timeout(100)
+    assert len(asked) > 1
+    assert all(sorted(question["only"]) == sorted(in_sight) for question in asked[:-1])
+    assert (asked[-1]["only"], asked[-1]["lam"]) == (None, 0.8)
+    sheets = tab.page.evaluate(SHEETS)
+    assert len({url for url, _ in sheets}) == 1
+    assert all(there for _, there in sheets)
+    told = {card["name"]: card for card in views.show(replace(first_request(), lam=0.8, still=False))["cards"]}
+    for name, card in told.items():
+        numbers = tab.page.locator(f"[data-method={name}] .mv-numbers dd").all_inner_texts()
+        assert numbers[2] == f"{card['share'][0]:.2f}", name
+
+
+@pytest.mark.browser
+def test_no_card_loses_its_picture_while_the_slider_moves(tab):
+    for share in (0, 1, 0.4):
+        tab.page.evaluate("(share) => scrollTo(0, share * document.documentElement.scrollHeight)", share)
+        tab.page.evaluate(DRAG, [0.2, 0.5, 0.9 - share / 10])
+        assert all(there for _, there in tab.page.evaluate(SHEETS))
+
+
+@pytest.mark.browser
+def test_another_view_while_the_cards_out_of_sight_wait(tab):
+    tab.page.evaluate(DRAG, [0.2, 0.7])
+    tab.open("Filmstrip", "sweep")
+    tab.page.wait_for_function("mixviz.idle()")
+    tab.view = "grid"
+    tab.after(tab.page.get_by_role("tab", name="All methods").click)
+    assert len({url for url, _ in tab.page.evaluate(SHEETS)}) == 1
+    assert tab.label(METHODS[-1])
+    assert tab.label("mixup").startswith("Label: 70 %")
