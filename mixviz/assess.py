@@ -12,8 +12,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from mixviz import cards, data, evaluation, zoo
-from mixviz.data import Split
 from mixviz.localization import trimap
+from mixviz.split import Split
 from mixviz.training.feeding import Feed, feed, stored_side
 
 
@@ -60,9 +60,9 @@ def assess(
         seen.split.labels,
         mean=card["network"]["mean"],
         std=card["network"]["std"],
-        layer=card["network"]["layer"],
-        boxes=_boxes(seen),
-        masks=_masks(seen),
+        layer=card["network"]["layer"] or None,
+        boxes=_boxes(seen) if card["network"]["layer"] else None,
+        masks=_masks(seen) if card["network"]["layer"] else None,
         others=None if strange is None else _images(_seen(strange, card, device), batch_size),
         parts=parts,
         batch_size=batch_size,

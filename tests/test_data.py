@@ -16,6 +16,7 @@ from cases import noise, picture_folder
 from PIL import Image
 
 from mixviz import data
+from mixviz.split import Split, decode, read, square
 from mixviz.training import feeding
 
 CPU = torch.device("cpu")
@@ -36,7 +37,7 @@ def plain(colour, size=(64, 64)) -> Image.Image:
 
 def colour_of(picture) -> tuple[int, ...]:
     """The middle pixel, to the nearest ten: a JPEG of one colour is off by a little."""
-    image = data.read(picture)
+    image = read(picture)
     return tuple(round(v, -1) for v in image.getpixel((image.width // 2, image.height // 2)))
 
 
@@ -137,7 +138,7 @@ def test_tiny_imagenet(tmp_path, part):
     assert split.classes == ("king penguin", "goose", "bee")
     assert len(split) == len(split.pictures) == len(split.boxes) == {"train": 9, "val": 6}[part]
     assert split.side == 64
-    assert {data.read(picture).size for picture in split.pictures} == {(64, 64)}
+    assert {read(picture).size for picture in split.pictures} == {(64, 64)}
     for picture, label in zip(split.pictures, split.labels.tolist(), strict=True):
         assert colour_of(picture) == TINY[split.keys[label]][1]
 
@@ -200,7 +201,7 @@ def test_cifar_through_torchvision(tmp_path, monkeypatch, name):
     assert train.side == 32
     for split, first in ((train, 0), (val, 4)):
         for i, picture in enumerate(split.pictures):
-            assert np.array_equal(data.read(picture), noise(first + i, 32))
+            assert np.array_equal(read(picture), noise(first + i, 32))
 
 
 def test_caltech101_has_thirty_of_each_to_train(tmp_path):
@@ -391,7 +392,7 @@ def test_nothing_left_is_an_error(tmp_path):
     for path in split.pictures:
         empty(path)
     with pytest.raises(ValueError, match="No picture"):
-        data.decode(split, 16, "skip", lambda line: None)
+        decode(split, 16, "skip", lambda line: None)
 
 
 # ---- reading
@@ -414,7 +415,7 @@ def test_pictures_stand_as_their_exif_data_say(tmp_path, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored.save(tmp_path / "held.png", exif=exif)
-    assert np.array_equal(data.read(tmp_path / "held.png"), upright)
+    assert np.array_equal(read(tmp_path / "held.png"), upright)
 
 
 def test_pictures_of_all_modes_become_rgb(tmp_path):
@@ -433,7 +434,7 @@ def test_pictures_of_all_modes_become_rgb(tmp_path):
     }
     for name, (image, pixels) in expected.items():
         image.save(tmp_path / name)
-        found = data.read(tmp_path / name)
+        found = read(tmp_path / name)
         assert found.mode == "RGB"
         assert np.array_equal(found, pixels), name
 
@@ -442,29 +443,29 @@ def test_a_square_is_the_middle_in_the_pictures_own_proportions():
     """A disc stays a disc, and what is cut off is cut off evenly."""
     rows, columns = np.mgrid[0:60, 0:90]
     disc = ((rows - 29.5) ** 2 + (columns - 44.5) ** 2 < 20**2)[..., None] * np.full(3, 255, np.uint8)
-    small = data.square(Image.fromarray(disc.astype(np.uint8)), 30)[..., 0] > 127
+    small = square(Image.fromarray(disc.astype(np.uint8)), 30)[..., 0] > 127
     assert small.shape == (30, 30)
     assert np.ptp(np.flatnonzero(small.any(0))) == np.ptp(np.flatnonzero(small.any(1))) == pytest.approx(19, abs=1)
     assert np.array_equal(small, small[:, ::-1])
     exact = noise(1, 20)
-    assert np.array_equal(data.square(Image.fromarray(exact), 20), exact)
+    assert np.array_equal(square(Image.fromarray(exact), 20), exact)
 
 
 # ---- batches
 
 
 def pixels(picture) -> torch.Tensor:
-    return torch.from_numpy(np.array(data.read(picture))).permute(2, 0, 1)
+    return torch.from_numpy(np.array(read(picture))).permute(2, 0, 1)
 
 
-def split_of(count: int, side: int = 16) -> data.Split:
+def split_of(count: int, side: int = 16) -> Split:
     """So many pictures like no other, each a class of its own."""
     names = tuple(map(str, range(count)))
-    return data.Split([noise(i, side) for i in range(count)], torch.arange(count), names, names)
+    return Split([noise(i, side) for i in range(count)], torch.arange(count), names, names)
 
 
-def a_feed(split: data.Split, side=16, augment="crop", streamed=False, **more) -> feeding.Feed:
-    resident = None if streamed else data.decode(split, feeding.stored_side(side, augment))[0]
+def a_feed(split: Split, side=16, augment="crop", streamed=False, **more) -> feeding.Feed:
+    resident = None if streamed else decode(split, feeding.stored_side(side, augment))[0]
     return feeding.Feed(split, side, augment, CPU, resident, **more)
 
 
@@ -502,19 +503,19 @@ def test_crops_are_slices_of_the_padded_picture_and_flips_their_mirror(streamed,
     assert abs(np.corrcoef(top, flip)[0, 1]) < 4.5 / np.sqrt(len(seen))
 
 
-def resized(split: data.Split, **more) -> feeding.Feed:
+def resized(split: Split, **more) -> feeding.Feed:
     return a_feed(split, 12, "resized", streamed=True, **more)
 
 
-def cropped(split: data.Split, **more) -> feeding.Feed:
+def cropped(split: Split, **more) -> feeding.Feed:
     return a_feed(split, **more)
 
 
-def streamed(split: data.Split, **more) -> feeding.Feed:
+def streamed(split: Split, **more) -> feeding.Feed:
     return a_feed(split, streamed=True, **more)
 
 
-def large(split: data.Split, **more) -> feeding.Feed:
+def large(split: Split, **more) -> feeding.Feed:
     return a_feed(dataclasses.replace(split, pictures=[noise(i, 120) for i in range(len(split))]), 105, **more)
 
 

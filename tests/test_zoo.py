@@ -17,7 +17,7 @@ from torch import nn
 from typer.testing import CliRunner
 
 import mixviz
-from mixviz import __main__, cards, networks, zoo
+from mixviz import __main__, cam, cards, networks, zoo
 from mixviz.training.run import Run
 
 
@@ -85,7 +85,7 @@ def test_the_zoos_network(scale, classes):
     run = zoo.run_of("cutmix", scale, "data")
     network = networks.build(run.network, classes, stem=run.stem, width=run.width)
     assert sum(p.numel() for p in network.parameters()) == resnet18_parameters(classes, run.width)
-    maps, stage = [], networks.last_stage(network, 64)
+    maps, stage = [], cam.heat_layer(network, (64, 64))
     network.get_submodule(stage).register_forward_hook(lambda m, i, out: maps.append(out))
     network.eval()(torch.zeros(1, 3, 64, 64))
     assert maps[0].shape[2:] == (8, 8)
@@ -96,7 +96,7 @@ def test_looking_for_a_stage_leaves_the_network_as_it_was(training):
     network = networks.build("test_resnet", 3).train(training)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     state = torch.get_rng_state()
-    networks.last_stage(network, 32)
+    cam.heat_layer(network, (32, 32))
     assert all(module.training == training for module in network.modules())
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from mixviz.data import Split, decode, read
+from mixviz.split import Split, decode, read
 
 ORDER, CROP, STREAM = 0, 1, 2  # streams of random numbers that must not be one another's
 

@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,23 +21,23 @@ from mixviz.batch import IMAGENET_MEAN, IMAGENET_STD, Batch
 from mixviz.recipe import Recipe
 from mixviz.training import checkpoint
 from mixviz.training.feeding import feed
+from mixviz.training.progress import Progress, clock, progress_bar, rate, tensorboard
 from mixviz.training.run import Run
 
 LOOK = 50  # steps between two looks at the loss on a GPU: each look waits for the device
 
 
-def train(
-    run: Run,
-    out: str | Path,
-    *,
-    resume: bool = False,
-    download: bool = False,
-    workers: int = 0,
-    minutes: float = 5.0,
-    tell: Callable[[str], None] = print,
-    bar: bool = True,
-) -> dict[str, Any]:
-    """Train a network as the run says, and write it to a folder.
+def train(run: Run, out: str | Path, **options: Any) -> dict[str, Any]:
+    """Train a network as the run says, and write it to a folder; takes what :class:`Training` takes.
+
+    Returns:
+        The results as the card holds them: ``last``, ``best`` and ``median_of_last_10``.
+    """
+    return Training(run, out, **options).go()
+
+
+class Training:
+    """One training in its folder.
 
     The folder then holds ``last.safetensors`` and ``best.safetensors`` (weights), ``log.jsonl`` (a line per epoch),
     ``checkpoint.safetensors`` (everything needed to go on) and ``card.json`` with ``card.md``.
@@ -52,38 +51,26 @@ def train(
         tell: gets every message.
         bar: show a progress bar.
 
-    Returns:
-        The results as the card holds them: ``last``, ``best`` and ``median_of_last_10``.
-
     Raises:
-        ValueError: before any time is spent, whatever of the run cannot be done, with what to do; later a loss that
-            is no number.
+        ValueError: before any time is spent, whatever of the run cannot be done, with what to do; later, by
+            :meth:`go`, a loss that is no number.
     """
-    return _Training(run, Path(out), resume, download, workers, minutes, tell, bar).go()
 
-
-@dataclass
-class _Progress:
-    """Where a training stands: the next step to take, and the sums of the epoch so far."""
-
-    epoch: int = 0
-    step: int = 0
-    seconds: float = 0.0
-    history: list[dict[str, Any]] = None  # type: ignore[assignment]
-    sums: list[float] = None  # type: ignore[assignment]
-
-    def __post_init__(self) -> None:
-        self.history, self.sums = self.history or [], self.sums or [0.0, 0.0, 0.0]
-
-
-class _Training:
-    """One call of :func:`train`."""
-
-    def __init__(self, run: Run, out: Path, resume: bool, download: bool, workers: int, minutes: float,
-                 tell: Callable[[str], None], bar: bool) -> None:  # fmt: skip
+    def __init__(
+        self,
+        run: Run,
+        out: str | Path,
+        *,
+        resume: bool = False,
+        download: bool = False,
+        workers: int = 0,
+        minutes: float = 5.0,
+        tell: Callable[[str], None] = print,
+        bar: bool = True,
+    ) -> None:
         from accelerate import Accelerator
 
-        self.run, self.out, self.minutes = run, out, minutes
+        self.run, self.out, self.minutes = run, Path(out), minutes
         self.method = run.augmentation()
         self.accelerator = Accelerator(mixed_precision="no")  # precision is the run's own, see _autocast
         self.rank, self.world = self.accelerator.process_index, self.accelerator.num_processes
@@ -93,7 +80,7 @@ class _Training:
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=run.precision == "fp16")
         self.tell = tell if self.main else (lambda line: None)
         self.bar = bar and self.main
-        self.path = out / "checkpoint.safetensors"
+        self.path = self.out / "checkpoint.safetensors"
         if self.path.exists() and not resume:
             raise ValueError(f"{out} holds a training already: go on with --resume, or give another --out.")
         self._open(download, workers)
@@ -102,12 +89,12 @@ class _Training:
         network = networks.build(run.network, len(self.classes), stem=self.stem, width=run.width)
         self.plain = network.to(self.device, memory_format=torch.channels_last)
         self.optimizer = _optimizer(run, self.plain)
-        self.at = _Progress()
+        self.at = Progress()
         if resume and self.path.exists():
             self._restore()
         self.network = self.accelerator.prepare_model(self.plain)
         if self.main:
-            out.mkdir(parents=True, exist_ok=True)
+            self.out.mkdir(parents=True, exist_ok=True)
         self.accelerator.wait_for_everyone()
 
     def _open(self, download: bool, workers: int) -> None:
@@ -147,7 +134,7 @@ class _Training:
         if values["world"] != self.world:
             raise ValueError(f"{self.out} was trained by {values['world']} processes, not {self.world}.")
         checkpoint.unpack(tensors, self.plain, self.optimizer)
-        self.at = _Progress(**values["at"])
+        self.at = Progress(**values["at"])
         if self.rank:
             self.at.sums = [0.0, 0.0, 0.0]  # the saved ones are the first process's
         self.scaler.load_state_dict(values["scaler"])
@@ -157,14 +144,14 @@ class _Training:
         writes = self.main and not self._has_ended()
         if writes:
             self._describe()
-        board = _tensorboard(self.out, len(self.at.history)) if writes else None
+        board = tensorboard(self.out, len(self.at.history)) if writes else None
         for epoch in range(self.at.epoch, self.run.epochs):
             line = self._epoch(epoch)
             self.at.history.append(line)
             if board is not None:
                 for name in line:
                     board.add_scalar(name, line[name], epoch + 1)
-            self.at = _Progress(epoch + 1, 0, self.at.seconds, self.at.history)
+            self.at = Progress(epoch + 1, 0, self.at.seconds, self.at.history)
             if self.main:
                 if cards.best(self.at.history) is line:
                     checkpoint.save_tensors(self.out / "best.safetensors", self.plain.state_dict())
@@ -194,19 +181,19 @@ class _Training:
         first, begun, saved = self.at.step, time.monotonic(), time.monotonic()
         before = self.at.seconds
         batches = self.train.training(self.run.batch_size, self.run.seed, epoch, first)
-        with _bar(self.bar, epoch, self.run, self.steps, first) as bar:
+        with progress_bar(self.bar, epoch, self.run, self.steps, first) as bar:
             for step, (images, labels) in enumerate(batches, first):
-                sums += self._step(epoch, step, images, labels)
+                sums += self.step(epoch, step, images, labels)
                 look = self.device.type == "cpu" or (step + 1) % LOOK == 0 or step + 1 == self.steps
                 if look:
                     loss = (sums[0] / sums[2]).item()
                     self._check("loss", loss, epoch, step)
-                    bar.set_postfix_str(f"loss {loss:.3f}, {_rate(bar, self.run.batch_size * self.world)}")
+                    bar.set_postfix_str(f"loss {loss:.3f}, {rate(bar, self.run.batch_size * self.world)}")
                 bar.update()
                 late = time.monotonic() - saved > self.minutes * 60
                 if look and late and step + 1 < self.steps:
                     self._check("weights", self._weights(), epoch, step)
-                    self.at = _Progress(
+                    self.at = Progress(
                         epoch, step + 1, before + time.monotonic() - begun, self.at.history, sums.tolist()
                     )
                     if self.main:
@@ -225,7 +212,7 @@ class _Training:
             "images_per_second": (self.steps - first) * self.run.batch_size * self.world / max(took, 1e-9),
         }
 
-    def _step(self, epoch: int, step: int, images: Tensor, labels: Tensor) -> Tensor:
+    def step(self, epoch: int, step: int, images: Tensor, labels: Tensor) -> Tensor:
         """One step; sums of loss, label share predicted right, and images (3,)."""
         run = self.run
         for group in self.optimizer.param_groups:
@@ -310,7 +297,7 @@ class _Training:
         left = self.at.seconds / line["epoch"] * (self.run.epochs - line["epoch"])
         self.tell(
             f"epoch {line['epoch']}/{self.run.epochs}: loss {line['train_loss']:.3f}, top-1 {line['top1']:.2f} %, "
-            f"top-5 {line['top5']:.2f} %, {line['images_per_second']:.0f} images/s, {_clock(left)} left"
+            f"top-5 {line['top5']:.2f} %, {line['images_per_second']:.0f} images/s, {clock(left)} left"
         )
 
 
@@ -325,29 +312,3 @@ def _optimizer(run: Run, network: nn.Module) -> torch.optim.Optimizer:
     if run.optimizer == "adamw":
         return torch.optim.AdamW(network.parameters(), lr=run.lr, weight_decay=run.weight_decay)
     return torch.optim.SGD(network.parameters(), lr=run.lr, momentum=0.9, weight_decay=run.weight_decay, nesterov=True)
-
-
-def _tensorboard(out: Path, epochs: int) -> Any:
-    """A writer of TensorBoard's, where that is installed."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(out / "tensorboard"), purge_step=epochs + 1)
-
-
-def _bar(shown: bool, epoch: int, run: Run, steps: int, first: int) -> Any:
-    from tqdm import tqdm
-
-    text = f"epoch {epoch + 1}/{run.epochs}"
-    return tqdm(total=steps, initial=first, desc=text, unit="step", disable=None if shown else True, leave=False)
-
-
-def _rate(bar: Any, images: int) -> str:
-    rate = bar.format_dict["rate"]
-    return f"{rate * images:.0f} images/s" if rate else ""
-
-
-def _clock(seconds: float) -> str:
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours} h {rest // 60:02d} min" if hours else f"{rest // 60} min {rest % 60:02d} s"

@@ -1,0 +1,46 @@
+"""What a training shows: where it stands, a bar, TensorBoard's curves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mixviz.training.run import Run
+
+
+@dataclass
+class Progress:
+    """Where a training stands: the next step to take, the sums of the epoch so far, the log of those before."""
+
+    epoch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
+
+
+def tensorboard(out: Path, epochs: int) -> Any:
+    """A writer of TensorBoard's, where that is installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(out / "tensorboard"), purge_step=epochs + 1)
+
+
+def progress_bar(shown: bool, epoch: int, run: Run, steps: int, first: int) -> Any:
+    from tqdm import tqdm
+
+    text = f"epoch {epoch + 1}/{run.epochs}"
+    return tqdm(total=steps, initial=first, desc=text, unit="step", disable=None if shown else True, leave=False)
+
+
+def rate(bar: Any, images: int) -> str:
+    rate = bar.format_dict["rate"]
+    return f"{rate * images:.0f} images/s" if rate else ""
+
+
+def clock(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours} h {rest // 60:02d} min" if hours else f"{rest // 60} min {rest % 60:02d} s"
