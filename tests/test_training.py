@@ -568,7 +568,6 @@ def test_the_share_of_batches_that_are_mixed(tmp_path, monkeypatch, pictures):
         assert low <= sum(k == 2 for k in layers) <= high
 
 
-@pytest.mark.xfail(strict=True, reason="the first process mixes from the stream that crops are drawn from")
 def test_crops_say_nothing_about_mixing(tmp_path, monkeypatch, pictures):
     """Whether a batch is mixed must not depend on how its pictures were cropped."""
     dull(monkeypatch)

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from mixviz.split import Split, decode, read
 
-ORDER, CROP, STREAM = 0, 1, 2  # streams of random numbers that must not be one another's
+ORDER, CROP, STREAM, MIX = range(4)  # streams of random numbers that must not be one another's; MIX + rank
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from mixviz import cam, cards, data, networks
 from mixviz.batch import IMAGENET_MEAN, IMAGENET_STD, Batch
 from mixviz.recipe import Recipe
 from mixviz.training import checkpoint
-from mixviz.training.feeding import feed
+from mixviz.training.feeding import MIX, feed
 from mixviz.training.progress import Progress, clock, progress_bar, rate, tensorboard
 from mixviz.training.run import Run
 
@@ -232,7 +232,7 @@ class Training:
 
     def _mix(self, epoch: int, step: int, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Recipe]:
         """The mixed and normalised batch, its soft targets, and the recipe."""
-        rng = np.random.default_rng([self.run.seed, epoch, step, 1 + self.rank])
+        rng = np.random.default_rng([self.run.seed, epoch, step, MIX + self.rank])
         images = images.float().div_(255)
         with self._autocast():  # the network is asked as it is trained
             batch = Batch(images, labels, self.plain, mean=IMAGENET_MEAN, std=IMAGENET_STD)
