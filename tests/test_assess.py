@@ -1,0 +1,135 @@
+"""From a run to its card: the numbers are those of the stored weights on the validation pictures."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+import torch
+from test_data import oxford_pet, tiny_imagenet
+
+from mixviz import __main__, assess, cards, data, describe, published, zoo
+from mixviz.training.loop import train
+from mixviz.training.run import Run
+
+QUICK = ["accuracy", "calibration", "localisation", "ood"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run on generated pictures in Tiny-ImageNet's layout, two of its three classes."""
+    home = tmp_path_factory.mktemp("assess")
+    root = tiny_imagenet(home / "data", train=16, val=8)
+    for seed in (0, 1):
+        run = Run(
+            data="tiny_imagenet", root=str(root), classes="goose,bee", network="test_resnet", method="cutmix",
+            epochs=2, batch_size=8, lr=0.02, seed=seed,
+        )  # fmt: skip
+        train(run, home / f"run{seed}", bar=False, tell=lambda line: None)
+    return home, root
+
+
+def test_the_numbers_are_those_of_the_weights(trained):
+    home, root = trained
+    card = assess.assess(home / "run0", root, parts=QUICK)
+    metrics = card["metrics"]
+    assert metrics["accuracy"]["top1_error_percent"] == pytest.approx(100 - card["result"]["last"]["top1"])
+    assert metrics["weights"] == "last epoch"
+    assert metrics["ood"]["others"]["images"] == 8  # all there are of the third class
+    assert metrics["ood"]["others_are"] == "other classes of tiny_imagenet"
+    assert metrics["localisation"]["centre"]["max_box_acc_percent"] > 0
+    assert cards.read(home / "run0") == json.loads(json.dumps(card))
+    assert "max_box_acc_v2_percent" in (home / "run0" / "card.md").read_text()
+
+
+def test_what_was_measured_before_stays(trained):
+    home, root = trained
+    first = assess.assess(home / "run0", root, parts=QUICK)["metrics"]
+    both = assess.assess(home / "run0", root, parts=["fgsm"], limit=4)["metrics"]
+    assert both["accuracy"] == first["accuracy"]
+    assert set(both["seconds"]) == {*QUICK, "fgsm"}
+
+
+def test_the_zoo_is_measured_in_half_precision(trained, tmp_path):
+    home, root = trained
+    zoo.add(home / "run0", "cutmix", tmp_path)
+    card = assess.assess(tmp_path / "cutmix", root, parts=["accuracy"])
+    assert card["metrics"]["weights"] == "last epoch"
+    assert card["weights"]["dtype"] == "float16"
+    assert "CutMix" in zoo.table(tmp_path)
+    with open(tmp_path / "cutmix" / zoo.WEIGHTS, "r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"!")
+    with pytest.raises(ValueError, match="not the file that its card describes"):
+        assess.assess(tmp_path / "cutmix", root, parts=["accuracy"])
+
+
+def test_masks_are_cut_like_their_pictures(tmp_path):
+    root = oxford_pet(tmp_path)
+    split = data.load("oxford_pet", root, "val")
+    card = {"network": {"image_size": 112}, "run": {"corrupt": "refuse"}}
+    seen = assess._seen(split, card, torch.device("cpu"))
+    masks, images = assess._masks(seen), assess._images(seen, 4)
+    assert masks.shape == (len(split), 112, 112)
+    assert images.shape == (len(split), 3, 112, 112)
+    assert set(masks.unique().tolist()) == {0, 1, 255}
+    # 20 x 20 of 40 x 50 pixels, of which the middle 40 x 40 are seen at 128 px, and 112 px of those
+    assert masks[0].eq(1).sum().item() == pytest.approx(19 * 20 * (128 / 40) ** 2, rel=0.3)
+
+
+def command(monkeypatch, capsys, *arguments) -> tuple[int, str, str]:
+    monkeypatch.setattr(sys, "argv", ["mixviz", *map(str, arguments)])
+    with pytest.raises(SystemExit) as caught:
+        __main__.main()
+    return caught.value.code or 0, *capsys.readouterr()
+
+
+def test_evaluating_on_the_command_line(trained, monkeypatch, capsys, tmp_path):
+    home, root = trained
+    runs = [home / "run0", home / "run1"]
+    table = tmp_path / "table.md"
+    status, said, _ = command(
+        monkeypatch, capsys, "evaluate", *runs, "--root", root, "--parts", "accuracy", "--table", table
+    )
+    assert status == 0
+    errors = [cards.read(run)["metrics"]["accuracy"]["top1_error_percent"] for run in runs]
+    assert f"| CutMix | 2 | {sum(errors) / 2:.2f} ±" in table.read_text()
+    assert table.read_text() in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--parts", "speed"], "No such part: 'speed'"),
+        (["--weights", "first"], "--weights is last or best"),
+        (["--others", "pets"], "NAME:ROOT"),
+        (["--root", "nowhere"], "no such folder"),
+    ],
+)
+def test_mistakes_are_one_line(trained, monkeypatch, capsys, arguments, says):
+    home, root = trained
+    given = arguments if "--root" in arguments else ["--root", root, *arguments]
+    status, _, err = command(monkeypatch, capsys, "evaluate", home / "run0", *given)
+    assert (status, err.count("\n")) == (2, 1)
+    assert says in err
+
+
+def test_a_folder_that_is_no_run(tmp_path, monkeypatch, capsys):
+    status, _, err = command(monkeypatch, capsys, "evaluate", tmp_path, "--root", tmp_path)
+    assert status == 2
+    assert "holds no card.json" in err
+
+
+def test_published_numbers_are_errors_of_methods_that_there_are():
+    text = published.errors(["baseline", "cutmix", "saliencymix_plus"])
+    assert "| CutMix | 25.19 | 41.32 |" in text
+    assert "20.55" in text  # 100 - 79.45, reported as an accuracy
+    assert all(row["source"] and row["selection"] for row in published.rows())
+
+
+def test_a_table_takes_the_place_of_the_one_before():
+    text = "a\n<!-- zoo -->\nold\n<!-- /zoo -->\nb\n"
+    assert describe.between(text, "zoo", "new\n") == "a\n<!-- zoo -->\nnew\n<!-- /zoo -->\nb\n"
+    with pytest.raises(ValueError, match="no place for the table"):
+        describe.between("a\n", "zoo", "new\n")
