@@ -1,4 +1,5 @@
-"""What augmentation costs a training step: every method against a plain step, on the device at hand.
+"""What augmentation costs a training step: every method against a plain step, and what planning, saliency, mixing and
+labels take of it, on the device at hand.
 
     python -m benchmarks.training --network resnet18 --width 0.375 --stem strided --batch-size 64 --precision bf16
 
@@ -37,19 +38,23 @@ def main() -> None:
     given = {k: getattr(told, k) for k in ("network", "width", "stem", "batch_size", "image_size", "precision")}
     with tempfile.TemporaryDirectory() as folder:
         root = pictures(Path(folder), told.batch_size, told.image_size)
-        steps = {}
+        steps, mixes = {}, {}
         for name in dict.fromkeys(["baseline", *told.methods.split(",")]):
             run = Run(root=str(root), method=name, epochs=10**5, lr=0.01, **given)
-            steps[name] = stepper(Training(run, Path(folder) / name, bar=False))
-        best = best_times(steps, told.rounds, slice_s=1)
-    rows = [[name, rate(told.batch_size / took), f"{took / best['baseline']:.2f}x"] for name, took in best.items()]
+            training = Training(run, Path(folder) / name, bar=False)
+            steps[name], mixes[name] = repeated(training, training.step), repeated(training, training.mix)
+        best, mixing = (best_times(calls, told.rounds, slice_s=1) for calls in (steps, mixes))
+    rows = [
+        [name, rate(told.batch_size / took), f"{took / best['baseline']:.2f}x", f"{100 * mixing[name] / took:.1f} %"]
+        for name, took in best.items()
+    ]
     where = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} CPU threads"
     print(f"{where}, torch {torch.__version__}, {given}\n")
-    print(table("A training step", ["method", "images/s", "against a plain step"], rows))
+    print(table("A training step", ["method", "images/s", "against a plain step", "of it mixing"], rows))
 
 
-def stepper(training: Training) -> Callable[[], None]:
-    """One step of the training after another, each waited for to its last kernel."""
+def repeated(training: Training, part: Callable[..., object]) -> Callable[[], None]:
+    """The step, or its mixing, of one batch after another, each waited for to its last kernel."""
 
     def batches() -> Iterator[tuple]:
         for epoch in itertools.count():
@@ -58,12 +63,12 @@ def stepper(training: Training) -> Callable[[], None]:
 
     endless = batches()
 
-    def step() -> None:
-        training.step(*next(endless))
+    def call() -> None:
+        part(*next(endless))
         if training.device.type == "cuda":
             torch.cuda.synchronize()
 
-    return step
+    return call
 
 
 def pictures(folder: Path, batch: int, side: int) -> Path:

@@ -16,6 +16,13 @@ from mixviz.localization import trimap
 from mixviz.split import Split
 from mixviz.training.feeding import Feed, feed, stored_side
 
+SAME = (
+    "images",
+    "size",
+    "seed",
+    "weights",
+)  # numbers stand in one card where they are of the same network and pictures
+
 
 def assess(
     folder: str | Path,
@@ -71,9 +78,10 @@ def assess(
     if metrics.get("ood"):
         metrics["ood"]["others_are"] = others[0] if others else f"other classes of {card['data']['name']}"
     metrics["weights"] = card["weights"]["of"] if card.get("weights") else f"{weights} epoch"
-    if parts is not None and card["metrics"]:  # what was measured before stays
-        metrics["seconds"] = {**card["metrics"]["seconds"], **metrics["seconds"]}
-        metrics = {**card["metrics"], **metrics}
+    before = card["metrics"]
+    if parts is not None and before and all(before[key] == metrics[key] for key in SAME):  # what it measured stays
+        metrics["seconds"] = {**before["seconds"], **metrics["seconds"]}
+        metrics = {**before, **metrics}
     card = {**card, "metrics": metrics}
     cards.write(folder, card)
     return card

@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import json
 import platform
+import re
 import statistics
 import subprocess
 from collections.abc import Sequence
@@ -18,7 +19,11 @@ from torch import nn
 import mixviz
 from mixviz.batch import IMAGENET_MEAN, IMAGENET_STD
 from mixviz.training.checkpoint import write as write_file
+from mixviz.training.progress import clock
 from mixviz.training.run import Run
+
+LIST = re.compile(r"\[\n[^\[\]{}]*\]")  # in JSON of one number a line, a list of numbers or words
+SHORT = 15  # numbers of a list that the card for people still shows
 
 
 def summary(history: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -69,8 +74,13 @@ def of_run(
 
 def write(folder: Path, card: dict[str, Any]) -> None:
     """``card.json``, and ``card.md`` made from it."""
-    write_file(folder / "card.json", (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode())
+    text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
+    write_file(folder / "card.json", LIST.sub(_on_a_line, text).encode())
     write_file(folder / "card.md", markdown(card).encode())
+
+
+def _on_a_line(found: re.Match) -> str:
+    return re.sub(r"\n\s*", "", re.sub(r"(?<=,)\n\s*", " ", found[0]))
 
 
 def read(folder: str | Path) -> dict[str, Any]:
@@ -112,7 +122,7 @@ def markdown(card: dict[str, Any]) -> str:
         f"- **Run**: {run['epochs']} epochs, batch {run['batch_size']}, {run['optimizer']}, lr {run['lr']:g}, weight "
         f"decay {run['weight_decay']:g}, {run['schedule']}, mixed with probability {run['mix_prob']:g}, "
         f"{run['precision']}, seed {run['seed']}",
-        f"- **Made**: {made['date']}, {made['hardware']}, {made['seconds'] / 60:.0f} min, torch {made['torch']}, "
+        f"- **Made**: {made['date']}, {made['hardware']}, {clock(made['seconds'])}, torch {made['torch']}, "
         f"commit {made['commit']}",
     ]
     if result:
@@ -129,12 +139,17 @@ def _nested(values: dict[str, Any], depth: int = 0) -> list[str]:
     lines = []
     for key, value in values.items():
         if isinstance(value, dict):
-            lines += ["  " * depth + f"- {key}", *_nested(value, depth + 1)]
-        elif isinstance(value, float):
-            lines.append("  " * depth + f"- {key}: {value:.4g}")
-        elif not isinstance(value, list):
-            lines.append("  " * depth + f"- {key}: {value}")
+            if inner := _nested(value, depth + 1):
+                lines += ["  " * depth + f"- {key}", *inner]
+        elif not isinstance(value, list) or len(value) <= SHORT:
+            lines.append("  " * depth + f"- {key}: {_said(value)}")
     return lines
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_said, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value).lower()
 
 
 def digest(path: Path) -> str:

@@ -46,9 +46,29 @@ def test_the_numbers_are_those_of_the_weights(trained):
 def test_what_was_measured_before_stays(trained):
     home, root = trained
     first = assess.assess(home / "run0", root, parts=QUICK)["metrics"]
-    both = assess.assess(home / "run0", root, parts=["fgsm"], limit=4)["metrics"]
+    both = assess.assess(home / "run0", root, parts=["fgsm"])["metrics"]
     assert both["accuracy"] == first["accuracy"]
     assert set(both["seconds"]) == {*QUICK, "fgsm"}
+
+
+@pytest.mark.parametrize("other", [{"limit": 4}, {"weights": "best"}])
+def test_numbers_of_other_pictures_or_weights_are_not_mixed_up(trained, other):
+    home, root = trained
+    assess.assess(home / "run0", root, parts=["accuracy"])
+    assert "accuracy" not in assess.assess(home / "run0", root, parts=["calibration"], **other)["metrics"]
+
+
+def test_a_card_has_a_line_for_a_list_and_reads_back_as_it_was(trained):
+    home, _ = trained
+    card = {
+        **cards.read(home / "run0"),
+        "metrics": {"odd": ["a ]  b,\n c", 'q"['], "none": [], "curve": [0.5, None, 2]},
+    }
+    folder = home / "odd"
+    folder.mkdir()
+    cards.write(folder, card)
+    assert cards.read(folder) == card
+    assert '"curve": [0.5, null, 2]' in (folder / "card.json").read_text()
 
 
 def test_the_zoo_is_measured_in_half_precision(trained, tmp_path):

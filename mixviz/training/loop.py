@@ -217,7 +217,7 @@ class Training:
         run = self.run
         for group in self.optimizer.param_groups:
             group["lr"] = run.lr_at(epoch + step / self.steps)
-        mixed, targets, recipe = self._mix(epoch, step, images, labels)
+        mixed, targets, recipe = self.mix(epoch, step, images, labels)
         with mixviz.mix_inside(self.plain, recipe), self._autocast():
             logits = self.network(mixed)
         logits = logits.float()
@@ -230,7 +230,7 @@ class Training:
             right = (recipe.share * (labels[recipe.partner] == logits.argmax(1))).sum()
             return torch.stack([loss.detach() * len(labels), right, right.new_tensor(len(labels))])
 
-    def _mix(self, epoch: int, step: int, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Recipe]:
+    def mix(self, epoch: int, step: int, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Recipe]:
         """The mixed and normalised batch, its soft targets, and the recipe."""
         rng = np.random.default_rng([self.run.seed, epoch, step, MIX + self.rank])
         images = images.float().div_(255)
