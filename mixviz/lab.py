@@ -112,8 +112,10 @@ def zoo_build(
     for name in names or networks.STRATEGIES:
         out = runs / (name if seed == 0 else f"{name}-seed{seed}")
         typer.echo(f"{name}:")
-        if not ((out / "card.json").is_file() and cards.read(out)["result"]):
-            train(networks.run_of(name, scale, str(root), seed), out, resume=True, tell=typer.echo)
+        run = networks.run_of(name, scale, str(root), seed)
+        card = cards.read(out) if (out / "card.json").is_file() else {"result": None}
+        if not card["result"] or {**card["run"], "root": str(root)} != run.to_json():  # another run there is refused
+            train(run, out, resume=True, tell=typer.echo)
         if seed == 0:
             networks.add(out, name)
 

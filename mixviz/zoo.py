@@ -157,7 +157,8 @@ def add(run: str | Path, name: str, where: str | Path | None = None) -> Path:
     """Put a finished run's last weights into the zoo, in half precision, with its card and log.
 
     Returns:
-        The network's folder. Its metrics are still to be measured, on the very weights that are stored.
+        The network's folder. Its metrics are still to be measured, on the very weights that are stored; what was
+        measured on the same weights stays.
 
     Raises:
         ValueError: the run has not ended.
@@ -172,5 +173,7 @@ def add(run: str | Path, name: str, where: str | Path | None = None) -> Path:
     save_tensors(home / WEIGHTS, halved)
     shutil.copyfile(source / "log.jsonl", home / "log.jsonl")
     stored = {"file": WEIGHTS, "dtype": "float16", "sha256": cards.digest(home / WEIGHTS), "of": "last epoch"}
-    cards.write(home, {**about, "weights": stored, "metrics": None})
+    before = cards.read(home) if (home / "card.json").is_file() else {}
+    same = (before.get("weights") or {}).get("sha256") == stored["sha256"]
+    cards.write(home, {**about, "weights": stored, "metrics": before["metrics"] if same else None})
     return home

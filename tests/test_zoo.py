@@ -393,9 +393,16 @@ def test_the_zoo_is_built_on_the_command_line(tmp_path, monkeypatch, capsys, pic
     assert command(monkeypatch, capsys, *build)[0] == 0
     assert zoo.names() == ["mixup"]
     zoo.load("mixup")
+    cards.write(tmp_path / "models" / "mixup", {**zoo.card("mixup"), "metrics": {"images": 1}})
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs" / "mixup").iterdir()}
     assert command(monkeypatch, capsys, *build)[0] == 0
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs" / "mixup").iterdir()} == times
+    assert zoo.card("mixup")["metrics"] == {"images": 1}
     assert command(monkeypatch, capsys, *build, "--seed", "1")[0] == 0
     assert cards.read(tmp_path / "runs" / "mixup-seed1")["run"]["seed"] == 1
     assert zoo.names() == ["mixup"]
+    small["epochs"] = 2  # as at another scale
+    code, _, told = command(monkeypatch, capsys, *build)
+    assert code != 0
+    assert "another run" in told
+    assert cards.read(tmp_path / "models" / "mixup")["run"]["epochs"] == 1
