@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import statistics
 from collections.abc import Iterable
 
 import mixviz
@@ -18,21 +19,29 @@ def rows() -> list[dict[str, str]]:
 def errors(methods: Iterable[str]) -> str:
     """A Markdown table of published top-1 errors in %, a row per method that the zoo has too, a column per setting.
 
-    Accuracies are turned into errors; every column says how its epoch was chosen.
+    Accuracies are turned into errors; every column says whose numbers they are and how the epoch was chosen, and
+    a number from elsewhere, or chosen in another way, says that itself.
     """
-    found: dict[tuple[str, ...], dict[str, float]] = {}
+    found: dict[str, dict[str, tuple[float, str]]] = {}
     for row in rows():
         if row["metric"] not in ("top1_error", "top1_accuracy"):
             continue
         value = float(row["value"])
         error = value if row["metric"] == "top1_error" else 100 - value
-        setting = row["dataset"], row["network"], row["epochs"], row["source"]
-        found.setdefault(setting, {})[row["method"]] = error
-    chosen = {setting: of for setting, of in found.items() if "SaliencyMix abstract" not in setting}
-    heads = [f"{data}, {network}, {epochs} epochs ({source})" for data, network, epochs, source in chosen]
+        setting = f"{row['dataset']}, {row['network']}, {row['epochs']} epochs"
+        found.setdefault(setting, {})[row["method"]] = error, f"{row['source']}; {row['selection']}"
+    usual = [statistics.mode(how for _, how in of.values()) for of in found.values()]
+    heads = [f"{setting} ({how})" for setting, how in zip(found, usual, strict=True)]
     lines = [["method", *heads], ["---", *["---:"] * len(heads)]]
     for method in dict.fromkeys(methods):
-        cells = [f"{of[method]:.2f}" if method in of else "" for of in chosen.values()]
+        cells = [_cell(of.get(method), how) for of, how in zip(found.values(), usual, strict=True)]
         if any(cells):
             lines.append([mixviz.METHODS[method].card.title, *cells])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _cell(reported: tuple[float, str] | None, usual: str) -> str:
+    if reported is None:
+        return ""
+    error, how = reported
+    return f"{error:.2f}" if how == usual else f"{error:.2f} ({how})"

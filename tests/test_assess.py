@@ -145,7 +145,12 @@ def test_published_numbers_are_errors_of_methods_that_there_are():
     text = published.errors(["baseline", "cutmix", "saliencymix_plus"])
     assert "| CutMix | 25.19 | 41.32 |" in text
     assert "20.55" in text  # 100 - 79.45, reported as an accuracy
+    assert "(CutMix README; one checkpoint" in text  # a number that was chosen in another way than its column
     assert all(row["source"] and row["selection"] for row in published.rows())
+    settings = [
+        tuple(row[key] for key in ("dataset", "network", "epochs", "method", "metric")) for row in published.rows()
+    ]
+    assert len(set(settings)) == len(settings)  # none hides another
 
 
 def test_a_table_takes_the_place_of_the_one_before():
