@@ -58,7 +58,7 @@ def assess(
     card = cards.read(folder)
     network = zoo.open_network(card, _file(folder, card, weights)).to(device)
     whole = data.load(card["data"]["name"], root, "val")
-    split = whole.of_classes(card["data"]["keys"])
+    split = whole.of_classes(card["data"]["keys"]).complete("val")
     seen = _seen(split.per_class(limit) if limit else split, card, device)
     strange = _others(whole, card, others, len(seen))
     metrics = evaluation.evaluate(
@@ -134,7 +134,8 @@ def _others(whole: Split, card: dict[str, Any], given: tuple[str, str | Path] | 
     if given is not None:
         split = data.load(*given, "val")
     else:
-        rest = [key for key in whole.keys if key not in card["data"]["keys"]]
+        there = {whole.keys[label] for label in whole.labels.tolist()}
+        rest = [key for key in whole.keys if key in there and key not in card["data"]["keys"]]
         if not rest:
             return None
         split = whole.of_classes(rest)

@@ -75,6 +75,24 @@ class Split:
         names, keys = (tuple(these[i] for i in old) for these in (self.classes, self.keys))
         return replace(kept, labels=new[kept.labels], classes=names, keys=keys)
 
+    def complete(self, part: str) -> Split:
+        """Itself, if every class has pictures.
+
+        Args:
+            part: what it is, for the message.
+
+        Raises:
+            ValueError: classes without a picture, named, and what to do.
+        """
+        counts = torch.bincount(self.labels, minlength=len(self.classes))
+        empty = [self.classes[i] for i in torch.nonzero(counts == 0).flatten().tolist()]
+        if empty:
+            raise ValueError(
+                f"The data are incomplete: no picture for {part} of {', '.join(empty[:5])}"
+                f"{', …' if len(empty) > 5 else ''}. Fetch the rest, or name the classes to take (--classes)."
+            )
+        return self
+
     def per_class(self, limit: int) -> Split:
         """At most this many pictures of each class: the first ones."""
         seen, keep = [0] * len(self.classes), []

@@ -324,8 +324,11 @@ def test_a_class_without_pictures_is_named(tmp_path):
         data.load("folder", root, "val")
     (root / "val" / "dog").rename(root / "train" / "dog")
     for part in ("train", "val"):
-        with pytest.raises(ValueError, match=f"no picture for {part} of dog"):
-            data.load("folder", root, part)
+        split = data.load("folder", root, part)
+        with pytest.raises(ValueError, match=rf"no picture for {part} of dog.*--classes"):
+            split.complete(part)
+        others = split.of_classes([name for name in split.classes if name != "dog"])
+        assert others.complete(part) is others
 
 
 def test_caltech101_without_a_picture_or_its_background(tmp_path):

@@ -104,6 +104,7 @@ class Training:
             splits = [data.load(run.data, run.root, part, download) for part in ("train", "val")]
         if run.classes:
             splits = [split.of_classes(run.wanted_classes()) for split in splits]
+        splits = [split.complete(part) for split, part in zip(splits, ("train", "val"), strict=True)]
         if run.limit:
             splits[0] = splits[0].per_class(run.limit)
         side = run.image_size or splits[0].side or 224
