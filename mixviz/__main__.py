@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import runpy
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -72,15 +74,18 @@ def mix_command(
         typer.echo(f"It mixes inside the network, after stage {recipe.layer}: the picture stays as it is.")
 
 
-def _own_options(cls: type[Method], arguments: list[str]) -> dict[str, Any]:
-    """``--name value`` pairs as the method's parameters, each in the type of its field."""
+def _own_options(cls: type[Method], arguments: list[str], others: Iterable[str] = ()) -> dict[str, Any]:
+    """``--name value`` pairs as the method's parameters, each in the type of its field; ``others`` are options that the
+    command knows itself, of which the user may have misspelt one."""
     known, values = cls.parameters(), {}
     tokens = [part for token in arguments for part in (token.split("=", 1) if token.startswith("--") else [token])]
     for flag, text in zip(tokens[::2], [*tokens[1::2], None][: len(tokens[::2])], strict=True):
         name = flag.removeprefix("--").replace("-", "_")
         if not flag.startswith("--") or name not in known:
             options = ", ".join(f"--{n}" for n in known) or "none"
-            raise ValueError(f"{cls.card.title} has no option {flag}. Its own options: {options}.")
+            near = difflib.get_close_matches(name, [*known, *others], n=1)
+            guess = f" Did you mean --{near[0].replace('_', '-')}?" if near else ""
+            raise ValueError(f"{cls.card.title} has no option {flag}.{guess} Its own options: {options}.")
         if text is None:
             raise ValueError(f"{flag} needs a value.")
         values[name] = cls.parse(name, text)

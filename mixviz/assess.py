@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,9 @@ def assess(
 ) -> dict[str, Any]:
     """Measure the network in a folder and write the metrics into its ``card.json`` and ``card.md``.
 
+    What the card holds of the same weights and pictures stays beside the new numbers. Numbers of other weights or
+    pictures take its place only where all parts were measured, on no fewer pictures: a quick look destroys nothing.
+
     Args:
         folder: a finished run of ``mixviz train``, or a network of the zoo.
         root: the folder that holds the data set it was trained on.
@@ -49,7 +53,7 @@ def assess(
         progress: called with (part, parts done, parts there are).
 
     Returns:
-        The card.
+        The card with the new numbers, written or not.
 
     Raises:
         ValueError: no card, weights or data set there.
@@ -61,30 +65,44 @@ def assess(
     split = whole.of_classes(card["data"]["keys"]).complete("val")
     seen = _seen(split.per_class(limit) if limit else split, card, device)
     strange = _others(whole, card, others, len(seen))
-    metrics = evaluation.evaluate(
-        network,
-        _images(seen, batch_size),
-        seen.split.labels,
-        mean=card["network"]["mean"],
-        std=card["network"]["std"],
-        layer=card["network"]["layer"] or None,
-        boxes=_boxes(seen) if card["network"]["layer"] else None,
-        masks=_masks(seen) if card["network"]["layer"] else None,
-        others=None if strange is None else _images(_seen(strange, card, device), batch_size),
-        parts=parts,
-        batch_size=batch_size,
-        progress=progress,
-    )
+    with _float32():
+        metrics = evaluation.evaluate(
+            network,
+            _images(seen, batch_size),
+            seen.split.labels,
+            mean=card["network"]["mean"],
+            std=card["network"]["std"],
+            layer=card["network"]["layer"] or None,
+            boxes=_boxes(seen) if card["network"]["layer"] else None,
+            masks=_masks(seen) if card["network"]["layer"] else None,
+            others=None if strange is None else _images(_seen(strange, card, device), batch_size),
+            parts=parts,
+            batch_size=batch_size,
+            progress=progress,
+        )
     if metrics.get("ood"):
         metrics["ood"]["others_are"] = others[0] if others else f"other classes of {card['data']['name']}"
     metrics["weights"] = card["weights"]["of"] if card.get("weights") else f"{weights} epoch"
     before = card["metrics"]
-    if parts is not None and before and all(before[key] == metrics[key] for key in SAME):  # what it measured stays
+    same = before and all(before[key] == metrics[key] for key in SAME)
+    if same:
         metrics["seconds"] = {**before["seconds"], **metrics["seconds"]}
         metrics = {**before, **metrics}
     card = {**card, "metrics": metrics}
-    cards.write(folder, card)
+    if same or not before or (parts is None and metrics["images"] >= before["images"]):
+        cards.write(folder, card)
     return card
+
+
+@contextmanager
+def _float32() -> Iterator[None]:
+    """Convolutions in float32 on a GPU too, where TF32 is the default: numbers should not depend on the device."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def _device() -> torch.device:

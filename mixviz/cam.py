@@ -126,16 +126,23 @@ def feature_layers(network: nn.Module, size: tuple[int, int] = (64, 64)) -> dict
 
     Returns:
         Dotted module name -> (C, h, w) of its output, for the last module at each resolution: of timm's ResNet-18
-        ``act1``, ``layer1``, … ``layer4``. Maps of a single pixel are left out, because they show no place.
+        ``act1``, ``layer1``, … ``layer4``. Maps of a single pixel are left out, because they show no place; a
+        transformer of tokens has none.
     """
     found: dict[tuple[int, int], tuple[str, tuple[int, int, int]]] = {}
     asking = threading.get_ident()
 
     def note(name: str):
         def hook(_module: nn.Module, _inputs: tuple, output: Tensor) -> None:
-            if threading.get_ident() != asking or not isinstance(output, Tensor) or output.ndim != 4:
+            if threading.get_ident() != asking or not isinstance(output, Tensor):
                 return
-            if output.shape[2] * output.shape[3] > 1:
+            if output.ndim == 3:  # tokens: what attends to all places has left the maps before it behind
+                found.clear()
+            if output.ndim != 4:
+                return
+            (height, width), (h, w) = size, output.shape[2:]
+            # A map of places is as wide to high as the picture; tokens, and channels that come last, are not.
+            if h * w > 1 and h <= height and w <= width and abs(h * width - w * height) < max(height, width):
                 found.pop(tuple(output.shape[2:]), None)  # the last one counts, and comes last
                 found[tuple(output.shape[2:])] = name, tuple(output.shape[1:])
 

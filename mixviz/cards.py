@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import hashlib
 import json
 import platform
@@ -64,7 +65,7 @@ def of_run(
         },
         "run": {**run.to_json(), "root": ""},
         "made": {
-            "date": datetime.date.today().isoformat(), "commit": _commit(), "hardware": _hardware(device, processes),
+            "date": datetime.date.today().isoformat(), "commit": commit(), "hardware": _hardware(device, processes),
             "mixviz": mixviz.__version__, "torch": torch.__version__, "seconds": round(seconds, 1),
         },
         "result": result,
@@ -103,6 +104,36 @@ def strategy(card: dict[str, Any]) -> str:
     own = mixviz.METHODS[card["method"]].parameters()
     said = [f"{k} {v}" for k, v in card["parameters"].items() if v != own[k]["default"]]
     return card["title"] + (f" ({', '.join(said)})" if said else "")
+
+
+def rows(several: Sequence[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """(row, metrics) of each card for :func:`mixviz.comparison.table`.
+
+    Runs that differ by their seed alone share a row; what else tells runs of one strategy apart stands in the row's
+    name.
+
+    Raises:
+        ValueError: the same run twice, which would count as two seeds.
+    """
+    found = [{**_told(card), "": strategy(card)} for card in several]
+    named, seen = [], set()
+    for card, told in zip(several, found, strict=True):
+        alike = [other for other in found if other[""] == told[""]]
+        apart = [f"{key} {value}" for key, value in told.items() if any(o.get(key) != value for o in alike)]
+        name = " / ".join([told[""], *apart])
+        run = name, card["run"]["seed"]
+        if run in seen:
+            raise ValueError(f"{name} with seed {run[1]} is there twice: give each run once.")
+        seen.add(run)
+        named.append((name, card["metrics"]))
+    return named
+
+
+def _told(card: dict[str, Any]) -> dict[str, Any]:
+    """What two runs of one strategy may differ in, beside their seed; and what they were measured on."""
+    run = {key: value for key, value in card["run"].items() if key not in ("seed", "root", "method", "options")}
+    metrics = card["metrics"] or {}
+    return {**run, **{key: metrics.get(key) for key in ("weights", "images", "size")}}
 
 
 def markdown(card: dict[str, Any]) -> str:
@@ -158,7 +189,8 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _commit() -> str:
+@functools.cache
+def commit() -> str:
     """The checkout's commit, marked where the code was changed since; empty outside a checkout."""
     here = Path(__file__).parent
     if not (here.parent / ".git").exists():

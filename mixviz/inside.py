@@ -24,7 +24,8 @@ def stages(network: nn.Module) -> list[nn.Module]:
 
 
 def _blocks(modules: list[nn.Module]) -> list[nn.Module]:
-    blocks = [module for module in modules if next(module.children(), None) is not None]
+    # A block has parts and weights: pooling may be made of parts, and has nothing to learn.
+    blocks = [m for m in modules if next(m.children(), None) is not None and next(m.parameters(), None) is not None]
     return _blocks(list(blocks[0].children())) if len(blocks) == 1 else blocks or modules
 
 

@@ -18,18 +18,22 @@ from mixviz.training.run import Run
 OPEN = {"allow_extra_args": True, "ignore_unknown_options": True}  # the methods' own parameters
 
 
-def register(app: typer.Typer, own_options: Callable[[type, list[str]], dict[str, Any]]) -> None:
+def register(app: typer.Typer, own_options: Callable[..., dict[str, Any]]) -> None:
     """Add the commands; ``own_options`` reads a method's own parameters from what is left on the line."""
 
     def train(context: typer.Context, **flags: Any) -> None:
+        from accelerate import PartialState
+
         from mixviz.training.loop import train as go
 
         known = {field.name for field in dataclasses.fields(Run)}
         cls = lookup(mixviz.METHODS, flags["method"])
         values = {name: value for name, value in flags.items() if name in known}
-        run = Run(**values, options=own_options(cls, context.args))
+        run = Run(**values, options=own_options(cls, context.args, known))
         more = {name: flags[name] for name in ("resume", "download", "workers", "minutes", "bar")}
         result = go(run, flags["out"], **more, tell=typer.echo)
+        if not PartialState().is_main_process:
+            return
         typer.echo(
             "top-1 accuracy: "
             + ", ".join(
@@ -69,14 +73,15 @@ def evaluate(
 ) -> None:
     """Measure networks: accuracy, calibration, localisation, robustness. Writes each card, prints a table of all.
 
-    Runs of one method that differ by their seed become one row, with mean and spread.
+    Runs that differ by their seed alone become one row, with mean and spread.
     """
     from mixviz import comparison
     from mixviz.assess import assess
 
+    cards.rows([{**cards.read(folder), "metrics": None} for folder in folders])
     if weights not in ("last", "best"):
         raise ValueError(f"--weights is last or best; got {weights!r}.")
-    entries = []
+    measured = []
     for folder in folders:
         chosen = [name.strip() for name in parts.split(",") if name.strip()] or None
         strange = tuple(others.split(":", 1)) if ":" in others else None
@@ -87,8 +92,10 @@ def evaluate(
             progress=lambda part, done, all_, name=folder.name: typer.echo(f"{name}: {part} ({done + 1}/{all_})")
             if part else None,
         )  # fmt: skip
-        entries.append((cards.strategy(card), card["metrics"]))
-    text = comparison.table(entries)
+        if cards.read(folder)["metrics"] != card["metrics"]:
+            typer.echo(f"{folder}/card.json holds a larger measurement, or one of other weights, and stays as it was.")
+        measured.append(card)
+    text = comparison.table(cards.rows(measured))
     typer.echo(text)
     if table is not None:
         table.write_text(text, encoding="utf-8")
@@ -109,15 +116,24 @@ def zoo_build(
     from mixviz import zoo as networks
     from mixviz.training.loop import train
 
+    left_out = []
     for name in names or networks.STRATEGIES:
         out = runs / (name if seed == 0 else f"{name}-seed{seed}")
         typer.echo(f"{name}:")
         run = networks.run_of(name, scale, str(root), seed)
         card = cards.read(out) if (out / "card.json").is_file() else {"result": None}
-        if not card["result"] or {**card["run"], "root": str(root)} != run.to_json():  # another run there is refused
-            train(run, out, resume=True, tell=typer.echo)
+        done = card["result"] and {**card["run"], "root": str(root)} == run.to_json()
+        try:
+            if not done:
+                train(run, out, resume=True, tell=typer.echo)  # which refuses to go on with another run
+        except ImportError as error:  # a detector may need what is not installed; the other networks do not
+            typer.echo(f"{name} is left out: {error}")
+            left_out.append(name)
+            continue
         if seed == 0:
             networks.add(out, name)
+    if left_out:
+        raise ValueError(f"Not trained: {', '.join(left_out)}; the reasons stand above.")
 
 
 def _flags() -> list[inspect.Parameter]:

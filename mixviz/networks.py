@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 
+import torch
 from torch import nn
 
 STEMS = ("auto", "small", "strided", "standard")
@@ -38,7 +39,7 @@ def build(name: str, num_classes: int, *, stem: str = "standard", width: float =
     if options and not isinstance(network, ResNet):
         raise ValueError(f"--width {width}: only ResNets can be made wider or narrower, and {name} is none.")
     if stem in ("small", "strided"):
-        if not isinstance(network, ResNet) or not hasattr(network, "maxpool"):
+        if not _can_be_small(network):
             raise ValueError(f"--stem {stem}: only ResNets have a stem that can be replaced; take --stem standard.")
         network.conv1 = nn.Conv2d(3, network.bn1.num_features, 3, 2 if stem == "strided" else 1, 1, bias=False)
         nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
@@ -48,4 +49,13 @@ def build(name: str, num_classes: int, *, stem: str = "standard", width: float =
 
 def stem_for(name: str, stem: str, side: int) -> str:
     """What ``auto`` means: the small stem for ResNets up to 64 px, where a standard one would leave 2x2 pixels."""
-    return stem if stem != "auto" else "small" if side <= 64 and name.startswith("resnet") else "standard"
+    if stem != "auto" or side > 64:
+        return "standard" if stem == "auto" else stem
+    with torch.random.fork_rng(devices=[]):
+        return "small" if _can_be_small(build(name, 1)) else "standard"
+
+
+def _can_be_small(network: nn.Module) -> bool:
+    from timm.models.resnet import ResNet
+
+    return isinstance(network, ResNet) and hasattr(network, "maxpool") and isinstance(network.bn1, nn.BatchNorm2d)

@@ -150,7 +150,7 @@ def table(where: str | Path | None = None) -> str:
     from mixviz import comparison
 
     about = [card(name, where) for name in names(where)]
-    return comparison.table((cards.strategy(one), one["metrics"]) for one in about if one["metrics"])
+    return comparison.table(cards.rows([one for one in about if one["metrics"]]))
 
 
 def add(run: str | Path, name: str, where: str | Path | None = None) -> Path:

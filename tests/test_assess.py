@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 
 import pytest
 import torch
 from test_data import oxford_pet, tiny_imagenet
 
-from mixviz import __main__, assess, cards, data, describe, published, zoo
+from mixviz import __main__, assess, cards, data, describe, evaluation, measurements, published, zoo
 from mixviz.training.loop import train
 from mixviz.training.run import Run
 
@@ -52,10 +53,41 @@ def test_what_was_measured_before_stays(trained):
 
 
 @pytest.mark.parametrize("other", [{"limit": 4}, {"weights": "best"}])
-def test_numbers_of_other_pictures_or_weights_are_not_mixed_up(trained, other):
+def test_a_quick_look_neither_mixes_with_a_measurement_nor_destroys_it(trained, other):
     home, root = trained
     assess.assess(home / "run0", root, parts=["accuracy"])
-    assert "accuracy" not in assess.assess(home / "run0", root, parts=["calibration"], **other)["metrics"]
+    before = (home / "run0" / "card.json").read_bytes()
+    seen = assess.assess(home / "run0", root, parts=["calibration"], **other)["metrics"]
+    assert "accuracy" not in seen
+    assert (home / "run0" / "card.json").read_bytes() == before
+
+
+def test_all_parts_of_other_weights_take_the_place_of_what_was_measured(trained, monkeypatch, tmp_path):
+    root, run = trained[1], shutil.copytree(trained[0] / "run1", tmp_path / "run1")
+    assess.assess(run, root, parts=["accuracy"])
+    monkeypatch.setattr(measurements, "PARTS", {"fgsm": measurements.PARTS["fgsm"]})
+    monkeypatch.setattr(evaluation, "PARTS", measurements.PARTS)
+    assess.assess(run, root, weights="best")
+    assert cards.read(run)["metrics"].keys() == {"images", "size", "seed", "seconds", "fgsm", "weights"}
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation, "PARTS", {"ood": lambda split: {}})
+        assess.assess(run, root, limit=1)  # fewer pictures than before
+    assert "fgsm" in cards.read(run)["metrics"]
+
+
+def test_only_seeds_share_a_row(trained):
+    home, _ = trained
+    one, two = (cards.read(home / f"run{seed}") for seed in (0, 1))
+    bare = [{**card, "metrics": None} for card in (one, two)]
+    assert [name for name, _ in cards.rows(bare)] == ["CutMix", "CutMix"]
+    longer = {**bare[1], "run": {**bare[1]["run"], "epochs": 9, "lr": 0.5}}
+    assert [name for name, _ in cards.rows([bare[0], longer])] == [
+        "CutMix / epochs 2 / lr 0.02", "CutMix / epochs 9 / lr 0.5"
+    ]  # fmt: skip
+    other = {**bare[0], "method": "mixup", "title": "Mixup", "parameters": {}, "run": {**bare[0]["run"], "epochs": 9}}
+    assert [name for name, _ in cards.rows([bare[0], other])] == ["CutMix", "Mixup"]
+    with pytest.raises(ValueError, match="CutMix with seed 0 is there twice"):
+        cards.rows([bare[0], bare[0]])
 
 
 def test_a_card_has_a_line_for_a_list_and_reads_back_as_it_was(trained):

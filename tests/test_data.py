@@ -522,6 +522,19 @@ def large(split: Split, **more) -> feeding.Feed:
     return a_feed(dataclasses.replace(split, pictures=[noise(i, 120) for i in range(len(split))]), 105, **more)
 
 
+@pytest.mark.parametrize("size", [(16, 16), (30, 20), (9, 40)])
+@pytest.mark.parametrize("side", [16, 98])
+@pytest.mark.parametrize("augment", ["crop", "none"])
+def test_pictures_from_files_are_those_that_live_on_the_device(size, side, augment):
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 256, (*size, 3), np.uint8) for _ in range(5)]
+    split = dataclasses.replace(split_of(5), pictures=pictures)
+    for ours, theirs in zip(*(list(a_feed(split, side, augment, s).training(5, 1, 0)) for s in (0, 1)), strict=True):
+        assert same(ours, theirs)
+    for ours, theirs in zip(*(list(a_feed(split, side, augment, s).validation(2)) for s in (0, 1)), strict=True):
+        assert same(ours, theirs)
+
+
 kinds = pytest.mark.parametrize("make", [cropped, streamed, resized, large])
 
 

@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import mixviz
-from mixviz import Batch, Recipe, cards, lab, networks
+from mixviz import Batch, Recipe, assess, cards, lab, networks
 from mixviz.training import checkpoint, feeding
 from mixviz.training.run import Run
 
@@ -413,6 +413,7 @@ GUIDED = {
     "cutmix": {"method": "cutmix", "mix_prob": 0.5},
     "saliencymix_plus": {"method": "saliencymix_plus", "mix_prob": 0.7, "optimizer": "adamw", "lr": 0.002},
     "manifold_mixup": {"method": "manifold_mixup", "mix_prob": 0.7, "warmup": 0.5},
+    "dropout": {"method": "mixup", "network": "test_vit_relpos", "image_size": 160},
 }
 STOPS = [  # each counted from where the one before left it: six steps an epoch, a checkpoint after each
     ("step", 2), ("replace checkpoint", 2), ("+replace checkpoint", 2), ("fsync", 3), ("replace best", 1),
@@ -443,14 +444,14 @@ def test_a_training_killed_anywhere_ends_as_one_that_was_not(tmp_path, fork, nam
     assert left >= {path.name for path in whole.iterdir()} - {"told.txt", "tensorboard"}
 
 
-def together(fork, jobs, watch="") -> None:
-    """The same trainings by two processes."""
+def together(fork, jobs, watch="", stop=None) -> None:
+    """The same trainings by two processes, which are killed where ``stop`` says."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo"}
-    ranks = [fork(jobs, None, watch, RANK=str(r), LOCAL_RANK=str(r), **common) for r in range(2)]
-    assert [ended(rank) for rank in ranks] == [0, 0]
+    ranks = [fork(jobs, stop, watch, RANK=str(r), LOCAL_RANK=str(r), **common) for r in range(2)]
+    assert [ended(rank) for rank in ranks] == ([-signal.SIGKILL] * 2 if stop else [0, 0])
 
 
 def test_two_processes_train_as_one_with_the_double_batch(tmp_path, fork, pictures):
@@ -483,6 +484,19 @@ def test_two_processes_train_as_one_with_the_double_batch(tmp_path, fork, pictur
 
     with pytest.raises(ValueError, match="trained by 2 processes, not 1"):
         train(small(pictures, **plain), tmp_path / "two", resume=True)
+
+
+def test_two_processes_agree_on_the_network_that_is_asked(tmp_path, fork, pictures):
+    """Each has seen other pictures: without agreeing on the running statistics, they would see other saliency, and
+    validate other networks than the one that is saved."""
+    job = {"method": "saliencymix_plus", "batch_size": 4, "epochs": 2, "lr": 0.05}
+    together(fork, [(job, str(tmp_path / "straight"))])
+    together(fork, [(job, str(tmp_path / "killed"))], stop=("step", 5))
+    together(fork, [(job, str(tmp_path / "killed"))])
+    assert same_weights(tmp_path / "straight", tmp_path / "killed")
+    metrics = assess.assess(tmp_path / "straight", pictures, parts=["accuracy"])["metrics"]
+    loss = log(tmp_path / "straight")[-1]["val_loss"]
+    assert metrics["accuracy"]["cross_entropy_nats"] == pytest.approx(loss, abs=1e-5)
 
 
 # ---- the loop
@@ -574,7 +588,7 @@ def test_crops_say_nothing_about_mixing(tmp_path, monkeypatch, pictures):
     draws, real = [], np.random.default_rng
     monkeypatch.setattr(np.random, "default_rng", lambda *a: draws.append(repr(a)) or real(*a))
     train(small(pictures, epochs=1), tmp_path / "out")
-    assert len(draws) == len(set(draws)) == 13  # the order, and crops and mixture of each of six steps
+    assert len(draws) == len(set(draws)) == 14  # the rehearsal, the order, and crops and mixture of each of six steps
 
 
 def test_the_median_of_the_last_ten_by_hand():
@@ -657,7 +671,7 @@ def test_asking_the_network_where_it_looks_leaves_no_trace(tmp_path, monkeypatch
 
     monkeypatch.setattr(Batch, "saliency", of_a_copy)
     train(run, tmp_path / "copied")
-    assert asked == ["gradient"] * 6
+    assert asked == ["gradient"] * 7  # the rehearsal and six steps
     assert same_weights(tmp_path / "asked", tmp_path / "copied")
 
 
@@ -674,6 +688,9 @@ def test_asking_the_network_where_it_looks_leaves_no_trace(tmp_path, monkeypatch
         ({"limit": 1}, "3 training pictures make no batch of 4"),
         ({"classes": "ant,wasp"}, "No class is called 'wasp'. There are: ant, bee, cat"),
         ({"data": "tiny_imagenet"}, "official layout"),
+        ({"network": "swin_tiny_patch4_window7_224"}, "swin_tiny_patch4_window7_224 cannot take pictures of 16x16 px"),
+        ({"method": "saliencymix", "options": {"detector": "nothing"}}, "There is no 'nothing'"),
+        ({"method": "manifold_mixup", "options": {"stages": 8}}, "stage 8, and this network has 4"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_before_anything_is_written(tmp_path, pictures, changes, says):
@@ -775,9 +792,10 @@ def test_a_full_disk_is_told_and_costs_nothing_that_was_saved(tmp_path, monkeypa
     assert same_weights(out, tmp_path / "straight")
 
 
-def test_pictures_are_streamed_where_they_do_not_fit(tmp_path, monkeypatch, pictures):
-    """Stopped in the middle of an epoch and resumed, with crops of random size read from the files."""
-    run = small(pictures, augment="resized", epochs=1)
+@pytest.mark.parametrize("augment", ["crop", "resized"])
+def test_pictures_are_streamed_where_they_do_not_fit(tmp_path, monkeypatch, pictures, augment):
+    """Stopped in the middle of an epoch and resumed, with pictures read from the files, which changes no bit."""
+    run = small(pictures, augment=augment, epochs=1)
     train(run, tmp_path / "whole")
     steps, real = [0], torch.optim.SGD.step
 

@@ -125,6 +125,8 @@ def test_auto_is_the_small_stem_for_small_pictures():
     assert networks.stem_for("resnet18", "auto", 65) == "standard"
     assert networks.stem_for("vit_tiny_patch16_224", "auto", 32) == "standard"
     assert networks.stem_for("resnet18", "strided", 32) == "strided"
+    assert networks.stem_for("resnext50_32x4d", "auto", 32) == "small"  # a ResNet by another name
+    assert networks.stem_for("resnetv2_50", "auto", 32) == "standard"  # one by name alone
 
 
 # ---- the zoo
@@ -329,7 +331,7 @@ def test_training_on_the_command_line(tmp_path, monkeypatch, capsys, pictures):
     ("changes", "says"),
     [
         ({"method": "cutmx"}, "Did you mean 'cutmix'"),
-        ({"alpa": 1}, "SaliencyMix has no option --alpa. Its own options: --alpha, --box, --tie, --detector"),
+        ({"alpa": 1}, "no option --alpa. Did you mean --alpha? Its own options: --alpha, --box, --tie, --detector"),
         ({"alpha": "much"}, "should be a number"),
         ({"alpha": 99}, "outside its range"),
         ({"box": "round"}, "not one of"),
@@ -406,3 +408,26 @@ def test_the_zoo_is_built_on_the_command_line(tmp_path, monkeypatch, capsys, pic
     assert code != 0
     assert "another run" in told
     assert cards.read(tmp_path / "models" / "mixup")["run"]["epochs"] == 1
+
+
+def test_what_is_not_installed_costs_its_own_network_alone(tmp_path, monkeypatch, capsys, pictures):
+    made = []
+    monkeypatch.setattr(zoo, "STRATEGIES", {"mixup": ("mixup", {}), "cutmix": ("cutmix", {})})
+    monkeypatch.setattr(zoo, "add", lambda out, name: made.append(name))
+
+    def train(run, out, **more):
+        if run.method == "mixup":
+            raise ImportError("a detector is missing")
+
+    monkeypatch.setattr("mixviz.training.loop.train", train)
+    code, out, err = command(monkeypatch, capsys, "zoo", "build", "--root", pictures, "--runs", tmp_path)
+    assert code == 2
+    assert "mixup is left out: a detector is missing" in out
+    assert "Not trained: mixup" in err
+    assert made == ["cutmix"]
+
+
+def test_a_misspelt_flag_of_training_is_guessed(monkeypatch, capsys, pictures):
+    code, _, err = command(monkeypatch, capsys, "train", "--root", pictures, "--epoch", "5")
+    assert code == 2
+    assert "Did you mean --epochs?" in err

@@ -6,7 +6,9 @@ process takes its part, and two of them see what one with the double batch would
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +16,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from mixviz.split import Split, decode, read
+from mixviz.split import Split, decode, read, square
 
-ORDER, CROP, STREAM, MIX = range(4)  # streams of random numbers that must not be one another's; MIX + rank
+# Streams of random numbers that must not be one another's; of the last two, each process has its own.
+ORDER, CROP, STREAM, MIX, DROP = 0, 1, 2, 3, 2**31
+
+Item = tuple[int, int, int]  # of a picture: its index, and its step and place in that step's batches
 
 
 @dataclass(frozen=True)
@@ -54,20 +59,23 @@ class Feed:
         mine = slice(self.rank * batch_size, (self.rank + 1) * batch_size)
         rows = [order[step * whole : (step + 1) * whole][mine] for step in range(first, self.steps(batch_size))]
         if self.resident is None:
-            yield from self._stream(rows, self.augment, seed, epoch)
+            items = [
+                [(int(index), step, place) for place, index in enumerate(pick, mine.start)]
+                for step, pick in enumerate(rows, first)
+            ]
+            yield from self._stream(items, self.augment, seed, epoch, whole)
             return
         labels = self.split.labels.to(self.device)
         for step, pick in enumerate(rows, first):
             index = torch.from_numpy(pick).to(self.device, non_blocking=True)
-            rng = np.random.default_rng([seed, epoch, step, CROP])
-            yield self._cropped(index, rng, whole, mine), labels[index]
+            yield self._cropped(index, [seed, epoch, step], whole, mine), labels[index]
 
     def validation(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """This process's part of the split, in order and unaugmented."""
         part = np.arange(self.rank, len(self), self.world)
         rows = [part[i : i + batch_size] for i in range(0, len(part), batch_size)]
         if self.resident is None:
-            yield from self._stream(rows, "none", 0, 0)
+            yield from self._stream([[(int(index), 0, 0) for index in pick] for pick in rows], "none", 0, 0, 1)
             return
         for pick in rows:
             yield self._middle(torch.from_numpy(pick).to(self.device)), self.split.labels[pick].to(self.device)
@@ -76,14 +84,13 @@ class Feed:
         margin = (self.resident.shape[-1] - self.side) // 2
         return self.resident[index][:, :, margin : margin + self.side, margin : margin + self.side]
 
-    def _cropped(self, index: Tensor, rng: np.random.Generator, whole: int, mine: slice) -> Tensor:
+    def _cropped(self, index: Tensor, moment: list[int], whole: int, mine: slice) -> Tensor:
         """Images at ``index``, each cropped and flipped in its own way; padding is black."""
         n = len(index)
         if self.augment == "none":
             return self._middle(index)
         stored, (pad, room) = self.resident.shape[-1], _room(self.side, self.resident.shape[-1])
-        top, left = (rng.integers(0, room + 1, whole)[mine] for _ in range(2))
-        flip = rng.random(whole)[mine] < 0.5
+        top, left, flip = (drawn[mine] for drawn in _places(moment, whole, room))
         steps = np.arange(self.side)
         rows = top[:, None] + steps - pad
         columns = left[:, None] + np.where(flip[:, None], steps[::-1], steps) - pad
@@ -97,10 +104,12 @@ class Feed:
         images = images.gather(3, columns[:, None, None, :].expand(n, 3, self.side, self.side))
         return images if pad == 0 else images.mul_(inside[:, None])
 
-    def _stream(self, rows: list[np.ndarray], augment: str, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def _stream(
+        self, items: list[list[Item]], augment: str, seed: int, epoch: int, whole: int
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         loader = DataLoader(
-            _Files(self.split, self.side, augment, seed, epoch),
-            batch_sampler=[pick.tolist() for pick in rows],
+            _Files(self.split, self.side, augment, seed, epoch, whole),
+            batch_sampler=items,
             num_workers=self.workers,
             pin_memory=self.device.type == "cuda",
         )
@@ -109,31 +118,47 @@ class Feed:
 
 
 class _Files(Dataset):
-    """Pictures read from their files; what is done to each follows from (seed, epoch, index) alone."""
+    """Pictures read from their files: the very pixels, crops and flips that resident ones would have."""
 
-    def __init__(self, split: Split, side: int, augment: str, seed: int, epoch: int) -> None:
-        from torchvision.transforms import v2
+    def __init__(self, split: Split, side: int, augment: str, seed: int, epoch: int, whole: int) -> None:
+        from torchvision.transforms import InterpolationMode, v2
 
-        pad, room = _room(side, stored_side(side, augment))
-        shapes = {
-            "none": [v2.Resize(stored_side(side, "none"), antialias=True), v2.CenterCrop(side)],
-            "resized": [v2.RandomResizedCrop(side, antialias=True), v2.RandomHorizontalFlip()],
-            "crop": [
-                v2.Resize(side + room - 2 * pad, antialias=True), v2.CenterCrop(side + room - 2 * pad),
-                v2.RandomCrop(side, padding=pad), v2.RandomHorizontalFlip(),
-            ],
-        }  # fmt: skip
-        self.transform = v2.Compose([*shapes[augment], v2.PILToTensor()])
-        self.split, self.seed, self.epoch = split, seed, epoch
+        self.resized = v2.Compose([
+            v2.RandomResizedCrop(side, interpolation=InterpolationMode.BICUBIC, antialias=True),
+            v2.RandomHorizontalFlip(), v2.PILToTensor(),
+        ])  # fmt: skip
+        self.split, self.side, self.augment, self.seed, self.epoch, self.whole = (
+            split, side, augment, seed, epoch, whole
+        )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.split)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        state = int(np.random.SeedSequence([self.seed, self.epoch, index, STREAM]).generate_state(1, np.uint64)[0] >> 1)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(state)
-            return self.transform(read(self.split.pictures[index])), int(self.split.labels[index])
+    def __getitem__(self, item: Item) -> tuple[Tensor, int]:
+        index, step, place = item
+        picture, label = read(self.split.pictures[index]), int(self.split.labels[index])
+        if self.augment == "resized":
+            state = np.random.SeedSequence([self.seed, self.epoch, index, STREAM]).generate_state(1, np.uint64)[0]
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(int(state >> 1))
+                return self.resized(picture), label
+        pixels = square(picture, stored_side(self.side, self.augment))
+        pad, room = _room(self.side, len(pixels))
+        top = left = (len(pixels) - self.side) // 2
+        if self.augment == "crop":
+            drawn = _places([self.seed, self.epoch, step], self.whole, room)
+            top, left, flip = (of_all[place] for of_all in drawn)
+            pixels = np.pad(pixels, ((pad, pad), (pad, pad), (0, 0)))
+            pixels, left = (pixels[:, ::-1], len(pixels) - self.side - left) if flip else (pixels, left)
+        cut = pixels[top : top + self.side, left : left + self.side]
+        return torch.from_numpy(np.ascontiguousarray(cut.transpose(2, 0, 1))), label
+
+
+def _places(moment: list[int], whole: int, room: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Top, left and flip (whole,) of the crops of a step, which is [seed, epoch, step]: for all processes at once."""
+    rng = np.random.default_rng([*moment, CROP])
+    top, left = (rng.integers(0, room + 1, whole) for _ in range(2))
+    return top, left, rng.random(whole) < 0.5
 
 
 def stored_side(side: int, augment: str) -> int:
@@ -185,14 +210,19 @@ def feed(
 
 def _readable(split: Split, tell: Callable[[str], None]) -> Split:
     """The split without the pictures that cannot be read: a look at each, once, before any time is spent."""
-    keep: list[int] = []
-    pictures: Sequence = split.pictures
-    for index, picture in enumerate(pictures):
+
+    def problem(picture: object) -> str:
         try:
             read(picture)
-            keep.append(index)
         except ValueError as error:
-            tell(f"Left out: {error}")
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        problems = list(pool.map(problem, split.pictures))
+    for text in filter(None, problems):
+        tell(f"Left out: {text}")
+    keep = [index for index, text in enumerate(problems) if not text]
     if not keep:
         raise ValueError("No picture of the data set can be read.")
     return split.take(keep)

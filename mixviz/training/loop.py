@@ -12,15 +12,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 import mixviz
-from mixviz import cam, cards, data, networks
+from mixviz import cam, cards, networks
 from mixviz.batch import IMAGENET_MEAN, IMAGENET_STD, Batch
 from mixviz.recipe import Recipe
-from mixviz.training import checkpoint
-from mixviz.training.feeding import MIX, feed
+from mixviz.split import Split
+from mixviz.training import checkpoint, setup
+from mixviz.training.feeding import DROP, MIX, feed
 from mixviz.training.progress import Progress, clock, progress_bar, rate, tensorboard
 from mixviz.training.run import Run
 
@@ -68,11 +69,14 @@ class Training:
         tell: Callable[[str], None] = print,
         bar: bool = True,
     ) -> None:
-        from accelerate import Accelerator
+        from accelerate import Accelerator, DistributedDataParallelKwargs
 
         self.run, self.out, self.minutes = run, Path(out), minutes
         self.method = run.augmentation()
-        self.accelerator = Accelerator(mixed_precision="no")  # precision is the run's own, see _autocast
+        self.accelerator = Accelerator(  # precision is the run's own, see _autocast; for buffers, _agree
+            mixed_precision="no", kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)]
+        )
+        cards.commit()  # asked now: by the end of the training, the checkout may hold other code
         self.rank, self.world = self.accelerator.process_index, self.accelerator.num_processes
         self.device, self.main = self.accelerator.device, self.accelerator.is_main_process
         if run.precision == "fp16" and self.device.type == "cpu":
@@ -83,12 +87,17 @@ class Training:
         self.path = self.out / "checkpoint.safetensors"
         if self.path.exists() and not resume:
             raise ValueError(f"{out} holds a training already: go on with --resume, or give another --out.")
-        self._open(download, workers)
+        with self.accelerator.main_process_first() if download else nullcontext():
+            splits = setup.splits(run, download)
+        side = run.image_size or splits[0].side or 224
+        self.classes, self.keys, self.terms = splits[0].classes, splits[0].keys, splits[0].terms
         torch.manual_seed(run.seed)
-        self.stem = networks.stem_for(run.network, run.stem, self.train.side)
+        self.stem = networks.stem_for(run.network, run.stem, side)
         network = networks.build(run.network, len(self.classes), stem=self.stem, width=run.width)
         self.plain = network.to(self.device, memory_format=torch.channels_last)
-        self.optimizer = _optimizer(run, self.plain)
+        setup.rehearse(run.network, self.plain, self.method, len(self.classes), side)
+        self.optimizer = setup.optimizer(run, self.plain)
+        self._open(splits, side, workers)
         self.at = Progress()
         if resume and self.path.exists():
             self._restore()
@@ -97,25 +106,15 @@ class Training:
             self.out.mkdir(parents=True, exist_ok=True)
         self.accelerator.wait_for_everyone()
 
-    def _open(self, download: bool, workers: int) -> None:
-        """The two splits, checked before any time is spent."""
+    def _open(self, splits: list[Split], side: int, workers: int) -> None:
+        """The two splits, ready to be asked for batches."""
         run = self.run
-        with self.accelerator.main_process_first() if download else nullcontext():
-            splits = [data.load(run.data, run.root, part, download) for part in ("train", "val")]
-        if run.classes:
-            splits = [split.of_classes(run.wanted_classes()) for split in splits]
-        splits = [split.complete(part) for split, part in zip(splits, ("train", "val"), strict=True)]
-        if run.limit:
-            splits[0] = splits[0].per_class(run.limit)
-        side = run.image_size or splits[0].side or 224
         augment = run.augment if run.augment != "auto" else "crop" if side <= 96 else "resized"
         self.train, self.val = (
             feed(split, side, kind, self.device, corrupt=run.corrupt, rank=self.rank, world=self.world,
                  workers=workers, tell=self.tell)
             for split, kind in zip(splits, (augment, "none"), strict=True)
         )  # fmt: skip
-        self.classes, self.terms = self.train.split.classes, self.train.split.terms
-        self.keys = self.train.split.keys
         self.steps = self.train.steps(run.batch_size)
         if self.steps == 0:
             whole = run.batch_size * self.world
@@ -202,9 +201,8 @@ class Training:
                     saved = time.monotonic()
         self._check("weights", self._weights(), epoch, self.steps - 1)
         took = time.monotonic() - begun
-        self.at.seconds = before + took
         sums = self.accelerator.reduce(sums, "sum").tolist()
-        return {
+        line = {
             "epoch": epoch + 1,
             "lr": self.run.lr_at(epoch + (self.steps - 1) / self.steps),
             "train_loss": sums[0] / sums[2],
@@ -212,12 +210,17 @@ class Training:
             **self._validate(),
             "images_per_second": (self.steps - first) * self.run.batch_size * self.world / max(took, 1e-9),
         }
+        self.at.seconds = before + time.monotonic() - begun
+        return line
 
     def step(self, epoch: int, step: int, images: Tensor, labels: Tensor) -> Tensor:
         """One step; sums of loss, label share predicted right, and images (3,)."""
         run = self.run
         for group in self.optimizer.param_groups:
             group["lr"] = run.lr_at(epoch + step / self.steps)
+        # What the network itself draws (dropout), so that a resumed run draws it again and each process its own.
+        torch.manual_seed(np.random.SeedSequence([run.seed, epoch, step, DROP + self.rank]).generate_state(1)[0].item())
+        self._agree()
         mixed, targets, recipe = self.mix(epoch, step, images, labels)
         with mixviz.mix_inside(self.plain, recipe), self._autocast():
             logits = self.network(mixed)
@@ -235,7 +238,8 @@ class Training:
         """The mixed and normalised batch, its soft targets, and the recipe."""
         rng = np.random.default_rng([self.run.seed, epoch, step, MIX + self.rank])
         images = images.float().div_(255)
-        with self._autocast():  # the network is asked as it is trained
+        # The network is asked as it is trained, but for fp16: gradients that no loss scale holds up vanish there.
+        with nullcontext() if self.run.precision == "fp16" else self._autocast():
             batch = Batch(images, labels, self.plain, mean=IMAGENET_MEAN, std=IMAGENET_STD)
             mixed_at_all = rng.random() < self.run.mix_prob
             method = self.method if mixed_at_all else mixviz.METHODS["baseline"]()
@@ -249,9 +253,22 @@ class Training:
         return torch.autocast(self.device.type, kind, enabled=self.run.precision != "fp32")
 
     @torch.no_grad()
+    def _agree(self) -> None:
+        """Every process takes the first one's running statistics: they decide what saliency and validation see."""
+        buffers = [buffer for buffer in self.plain.buffers() if buffer.is_floating_point()]
+        if self.world == 1 or not buffers:
+            return
+        from accelerate.utils import broadcast
+
+        together = broadcast(torch.cat([buffer.flatten() for buffer in buffers]))
+        for buffer, values in zip(buffers, together.split([buffer.numel() for buffer in buffers]), strict=True):
+            buffer.copy_(values.view_as(buffer))
+
+    @torch.no_grad()
     def _validate(self) -> dict[str, float]:
         """Loss, top-1 and top-5 in % on the clean validation pictures."""
         self.network.eval()
+        self._agree()
         sums = torch.zeros(4, device=self.device)
         for images, labels in self.val.validation(2 * self.run.batch_size):
             clean = Batch(images, mean=IMAGENET_MEAN, std=IMAGENET_STD).inputs()
@@ -307,9 +324,3 @@ def score(logits: Tensor, labels: Tensor) -> Tensor:
     best = logits.topk(min(5, logits.shape[1]), 1).indices == labels[:, None]
     loss = functional.cross_entropy(logits, labels, reduction="sum")
     return torch.stack([loss, best[:, 0].sum(), best.sum(), loss.new_tensor(len(labels))])
-
-
-def _optimizer(run: Run, network: nn.Module) -> torch.optim.Optimizer:
-    if run.optimizer == "adamw":
-        return torch.optim.AdamW(network.parameters(), lr=run.lr, weight_decay=run.weight_decay)
-    return torch.optim.SGD(network.parameters(), lr=run.lr, momentum=0.9, weight_decay=run.weight_decay, nesterov=True)
