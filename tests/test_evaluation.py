@@ -100,6 +100,9 @@ def test_a_part_alone_and_in_other_batches_is_the_same(everything, part):
         alone, everything = ({"corruption": dict(e["corruption"]["accuracy_percent"])} for e in (alone, everything))
         assert alone["corruption"].pop("elastic")
         assert everything["corruption"].pop("elastic")
+        for name, curve in everything[part].items():  # a grey picture has equal scores, which a rounding decides
+            assert alone[part].pop(name) == pytest.approx(curve, abs=2 * 100 / 30 + 0.01)
+        everything[part] = {}
     assert alone[part] == everything[part]
 
 

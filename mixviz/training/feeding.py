@@ -127,9 +127,8 @@ class _Files(Dataset):
             v2.RandomResizedCrop(side, interpolation=InterpolationMode.BICUBIC, antialias=True),
             v2.RandomHorizontalFlip(), v2.PILToTensor(),
         ])  # fmt: skip
-        self.split, self.side, self.augment, self.seed, self.epoch, self.whole = (
-            split, side, augment, seed, epoch, whole
-        )  # fmt: skip
+        self.split, self.side, self.augment = split, side, augment
+        self.seed, self.epoch, self.whole = seed, epoch, whole
 
     def __len__(self) -> int:
         return len(self.split)
