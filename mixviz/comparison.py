@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 # Title -> where the number stands in what :func:`mixviz.evaluation.evaluate` returns. Error and calibration: lower is
 # better; everything else: higher.
@@ -14,6 +14,7 @@ COLUMNS: dict[str, tuple[str | int, ...]] = {
     "MaxBoxAcc": ("localisation", "network", "max_box_acc_percent"),
     "MaxBoxAccV2": ("localisation", "network", "max_box_acc_v2_percent"),
     "top-1 loc.": ("localisation", "network", "top1_localisation_percent"),
+    "MaxBoxAccV2, last map": ("localisation", "last_map", "network", "max_box_acc_v2_percent"),
     "PxAP": ("localisation", "network", "px_ap_percent"),
     "FGSM 1/255": ("fgsm", "accuracy_percent", 0),
     "FGSM 8/255": ("fgsm", "accuracy_percent", 3),
@@ -29,13 +30,17 @@ COLUMNS: dict[str, tuple[str | int, ...]] = {
     "CutMix λ=½": ("in_between", "cutmix", "either_percent", 5),
 }
 
+SHORT = ("top-1 error ↓", "ECE ↓", "MaxBoxAccV2", "MaxBoxAccV2, last map", "FGSM 1/255", "hole 50 %", "corrupted",
+         "AUROC others", "CutMix λ=½")  # fmt: skip
 
-def table(entries: Iterable[tuple[str, Mapping]]) -> str:
+
+def table(entries: Iterable[tuple[str, Mapping]], titles: Collection[str] = tuple(COLUMNS)) -> str:
     """A Markdown table, all numbers in percent.
 
     Args:
         entries: (strategy, what :func:`mixviz.evaluation.evaluate` returned for one network). Entries of the same
             strategy are its seeds.
+        titles: of the columns to show, out of :data:`COLUMNS`; :data:`SHORT` is a choice.
 
     Returns:
         A row per strategy, in the order of their first entry, with the number of seeds and mean ± standard deviation
@@ -51,7 +56,11 @@ def table(entries: Iterable[tuple[str, Mapping]]) -> str:
     if not groups:
         raise ValueError("A table needs at least one entry (strategy, metrics).")
     everyone = [metrics for group in groups.values() for metrics in group]
-    columns = {title: path for title, path in COLUMNS.items() if any(_at(m, path) is not None for m in everyone)}
+    columns = {
+        title: path
+        for title, path in COLUMNS.items()
+        if title in titles and any(_at(m, path) is not None for m in everyone)
+    }
     rows = [
         [name, str(len(group)), *(_cell([_at(m, path) for m in group]) for path in columns.values())]
         for name, group in groups.items()
@@ -84,7 +93,7 @@ def _cell(values: list[float | None]) -> str:
 
 def _centre_cell(everyone: list[Mapping], path: tuple[str | int, ...]) -> str:
     """The centre's number, where localisation has one; but for top-1 localisation it depends on no network."""
-    if path[:2] != ("localisation", "network") or path[2] == "top1_localisation_percent":
+    if path[0] != "localisation" or path[-1] == "top1_localisation_percent":
         return ""
-    found = {_at(metrics, ("localisation", "centre", *path[2:])) for metrics in everyone} - {None}
+    found = {_at(metrics, ("localisation", "centre", path[-1])) for metrics in everyone} - {None}
     return " / ".join(f"{value:.2f}" for value in sorted(found))

@@ -168,16 +168,23 @@ def _more() -> list[inspect.Parameter]:
 
 @zoo.command("table")
 def zoo_table(
-    texts: Annotated[list[Path], typer.Argument(help="Markdown files with <!-- zoo --> and <!-- published -->.")],
+    texts: Annotated[
+        list[Path],
+        typer.Argument(help="Markdown files with <!-- zoo -->, <!-- zoo in short --> or <!-- published -->."),
+    ],
 ) -> None:
     """Write the measured table, and the published numbers, from the cards into Markdown files."""
-    from mixviz import describe, published
+    from mixviz import describe
     from mixviz import zoo as networks
 
     for path in texts:
-        text = describe.between(path.read_text(encoding="utf-8"), "zoo", networks.table())
-        methods = [method for method, _ in networks.STRATEGIES.values()]
-        path.write_text(describe.between(text, "published", published.errors(methods)), encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
+        places = [name for name in networks.tables() if f"<!-- {name} -->" in text]
+        if not places:
+            raise ValueError(f"{path} has no place for a table, such as <!-- zoo --> and <!-- /zoo -->.")
+        for name in places:
+            text = describe.between(text, name, networks.tables()[name])
+        path.write_text(text, encoding="utf-8")
 
 
 @zoo.command("list")

@@ -13,7 +13,7 @@ from torch import Tensor
 from mixviz import robustness
 from mixviz.asking import Pixels
 from mixviz.calibration import calibration
-from mixviz.cam import grad_cam
+from mixviz.cam import feature_layers, grad_cam
 from mixviz.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from mixviz.localization import DELTAS, BoxScores, box_scores, centre_heat, heat, pixel_scores
 
@@ -88,18 +88,23 @@ def _calibration(split: Split) -> dict:
 
 def _localisation(split: Split) -> dict:
     size = tuple(split.images.shape[2:])
+    correct = split.clean.argmax(1) == split.labels
+    centre = centre_heat(size).to(split.images.device)
+    result = {**_of_layer(split, split.layer, correct), "centre": _against_truth(split, centre, correct)}
+    last = next(reversed(feature_layers(split.network.network, size)), split.layer)
+    if last != split.layer:  # papers measure the last map, where Grad-CAM is CAM; of small pictures it is coarse
+        result["last_map"] = _of_layer(split, last, correct)
+    return result
+
+
+def _of_layer(split: Split, layer: str, correct: Tensor) -> dict:
+    """Localisation by the maps of one layer, each of its picture's true class."""
     maps = []
     for part in split.slices():
         inputs, labels = split.network.normalised(split.images[part]), split.labels[part]
-        maps.append(grad_cam(split.network.network, inputs, labels, split.layer))
-    found = heat(torch.cat(maps), size)
-    correct = split.clean.argmax(1) == split.labels
-    return {
-        "layer": split.layer,
-        "map_size": list(maps[0].shape[1:]),
-        "network": _against_truth(split, found, correct),
-        "centre": _against_truth(split, centre_heat(size).to(found.device), correct),
-    }
+        maps.append(grad_cam(split.network.network, inputs, labels, layer))
+    found = heat(torch.cat(maps), tuple(split.images.shape[2:]))
+    return {"layer": layer, "map_size": list(maps[0].shape[1:]), "network": _against_truth(split, found, correct)}
 
 
 def _against_truth(split: Split, found: Tensor, correct: Tensor) -> dict:

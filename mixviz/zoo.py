@@ -145,12 +145,21 @@ def title(name: str, where: str | Path | None = None) -> str:
     return cards.strategy(card(name, where))
 
 
-def table(where: str | Path | None = None) -> str:
-    """What the evaluation measured of every network, as Markdown."""
+def table(where: str | Path | None = None, *, short: bool = False) -> str:
+    """What the evaluation measured of every network, as Markdown; ``short``: the most telling columns alone."""
     from mixviz import comparison
 
     about = [card(name, where) for name in names(where)]
-    return comparison.table(cards.rows([one for one in about if one["metrics"]]))
+    titles = comparison.SHORT if short else comparison.COLUMNS
+    return comparison.table(cards.rows([one for one in about if one["metrics"]]), titles)
+
+
+def tables() -> dict[str, str]:
+    """What stands between ``<!-- name -->`` and ``<!-- /name -->`` in the project's texts, by name."""
+    from mixviz import published
+
+    others = published.errors([method for method, _ in STRATEGIES.values()])
+    return {"zoo": table(), "zoo in short": table(short=True), "published": others}
 
 
 def add(run: str | Path, name: str, where: str | Path | None = None) -> Path:

@@ -78,6 +78,19 @@ def test_the_numbers_of_a_network_that_is_always_right(everything):
     assert everything["ood"]["others"]["images"] == 9
 
 
+def test_the_last_map_is_measured_beside_an_earlier_one():
+    images, labels, boxes, _ = split()
+    net = nn.Sequential(network()[:2], nn.AvgPool2d(4), *network()[2:])
+    given = {"mean": MEAN, "std": STD, "boxes": boxes, "parts": ["localisation"]}
+    fine, coarse = (evaluate(net, images, labels, layer=layer, **given)["localisation"] for layer in ("0.1", "1"))
+    assert (fine["map_size"], fine["last_map"]["map_size"]) == ([16, 16], [4, 4])
+    assert fine["last_map"] == {key: coarse[key] for key in ("layer", "map_size", "network")}
+    assert "last_map" not in coarse
+    row = table([("a", {"localisation": fine})])
+    assert f"| {coarse['network']['max_box_acc_v2_percent']:.2f} |" in row
+    assert row.count(f"{fine['centre']['max_box_acc_v2_percent']:.2f}") == 2  # under both columns
+
+
 def test_between_classes_the_ends_are_plain_accuracy():
     images, labels, *_ = split()
     wrong = labels.clone()
