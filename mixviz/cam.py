@@ -57,27 +57,70 @@ def grad_cam(network: nn.Module, inputs: Tensor, classes: Tensor | None = None, 
 
 def explain(network: nn.Module, inputs: Tensor, classes: Tensor | None = None, layer: str | None = None) -> Explanation:
     """:func:`grad_cam` together with the logits of the same forward pass."""
+    with _asked(network, inputs, layer) as (logits, features, layer):
+        wanted = _wanted(logits, classes)
+        maps = [_map(_slope(logits, features, column, layer), features) for column in wanted.unbind(1)]
+    several = classes is not None and classes.ndim == 2
+    return Explanation(torch.stack(maps, 1) if several else maps[0], logits.detach())
+
+
+class Evidence(NamedTuple):
+    """What :func:`evidence` gives, for N images and K classes of each: ``features`` (N, C, h, w), ``slopes``
+    (N, K, C, h, w) or None, ``logits`` (N, number of classes) and ``classes`` (N, K)."""
+
+    features: Tensor
+    slopes: Tensor | None
+    logits: Tensor
+    classes: Tensor
+
+
+def evidence(
+    network: nn.Module, inputs: Tensor, classes: Tensor | None = None, layer: str | None = None, *, slopes: bool = True
+) -> Evidence:
+    """What heat maps are made of: a layer's feature maps, and how much each class's score wants more of each pixel.
+
+    Asked as :func:`grad_cam` asks, which see for the arguments and errors.
+
+    Args:
+        slopes: False leaves the gradients out, which some maps do without.
+    """
+    with _asked(network, inputs, layer) as (logits, features, layer):
+        wanted = _wanted(logits, classes)
+        found = [_slope(logits, features, column, layer) for column in wanted.unbind(1)] if slopes else None
+    return Evidence(features.detach(), torch.stack(found, 1) if slopes else None, logits.detach(), wanted)
+
+
+@contextmanager
+def _asked(network: nn.Module, inputs: Tensor, layer: str | None) -> Iterator[tuple[Tensor, Tensor, str]]:
+    """One forward pass: the logits, the layer's features, from which they can be differentiated, and its name."""
     layer = last_layer(network, tuple(inputs.shape[-2:])) if layer is None else layer
     with torch.inference_mode(False), torch.no_grad():  # nothing made in inference mode can be differentiated
         inputs = inputs.clone() if inputs.is_inference() else inputs.detach()
-        classes = None if classes is None else classes.to(inputs.device, torch.int64, copy=True)
         inputs = inputs.to(float_type(network))
         with evaluating(network), _features(_module(network, layer), layer) as kept:
             logits = check_logits(network(inputs), len(inputs))  # differentiable from the layer on
         if not kept:
             raise ValueError(f"The network did not use its layer {layer!r} for these inputs: name another.")
-        wanted = logits.detach().argmax(1) if classes is None else classes
-        maps = [_map(logits, kept[0], column, layer) for column in wanted.view(len(inputs), -1).unbind(1)]
-    return Explanation(torch.stack(maps, 1) if wanted.ndim == 2 else maps[0], logits.detach())
+        yield logits, kept[0], layer
 
 
-def _map(logits: Tensor, features: Tensor, classes: Tensor, layer: str) -> Tensor:
-    """The map (N, h, w) of one class per image."""
+def _wanted(logits: Tensor, classes: Tensor | None) -> Tensor:
+    """The classes to explain (N, K): the given ones, or the predicted one of each image."""
+    classes = logits.detach().argmax(1) if classes is None else classes.to(logits.device, torch.int64, copy=True)
+    return classes.view(len(logits), -1)
+
+
+def _slope(logits: Tensor, features: Tensor, classes: Tensor, layer: str) -> Tensor:
+    """How much the score of one class per image (N,) wants more of each feature (N, C, h, w)."""
     if not logits.requires_grad:
         raise ValueError(f"The class scores do not depend on layer {layer!r}: name one on the way to the head.")
     with torch.enable_grad():
         score = logits.gather(1, classes[:, None]).sum()
-        (slope,) = torch.autograd.grad(score, features, retain_graph=True)
+        return torch.autograd.grad(score, features, retain_graph=True)[0]
+
+
+def _map(slope: Tensor, features: Tensor) -> Tensor:
+    """The map (N, h, w) of one class per image."""
     return torch.einsum("nc,nchw->nhw", slope.mean((2, 3)), features.detach()).relu_()
 
 
