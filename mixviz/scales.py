@@ -64,7 +64,6 @@ def scaled(maps: Tensor | Sequence[Tensor], size: tuple[int, int], scale: str = 
         raise ValueError(f"Maps should be (networks, classes, h, w), or (classes, h, w) per network; got {shapes}.")
     useful = torch.stack([_useful(row) for row in rows])
     values = torch.stack([_resized(row, size) for row in rows])
-    there = useful[..., None, None]
     low, high = values.amin((2, 3)), values.amax((2, 3))
     if scale != "image" and useful.any():
         low = low[useful].amin().expand(useful.shape)
@@ -75,8 +74,8 @@ def scaled(maps: Tensor | Sequence[Tensor], size: tuple[int, int], scale: str = 
     if scale == "image":
         shades = torch.stack([heat(row, size) for row in rows])
     else:
-        shades = (values - low[..., None, None]) / (high - low)[..., None, None]
-        shades = shades.clamp(0, 1).where(there, 0)
+        span = (high - low)[..., None, None]
+        shades = ((values - low[..., None, None]) / span).clamp(0, 1).where(span > 0, 0)
     return Scaled(values if scale == "raw" else shades, shades, low, high)
 
 
