@@ -1,0 +1,113 @@
+"""``mixviz cam``: where trained networks look in a picture, on the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from mixviz.catalogue import lookup
+from mixviz.heatmaps import KINDS, Progress
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("cam")(command)
+
+
+def command(
+    image: Annotated[Path, typer.Argument(help="A picture.")],
+    networks: Annotated[
+        str, typer.Option(help="all of the zoo, or names and folders (card.json and weights) with commas between.")
+    ] = "all",
+    classes: Annotated[
+        list[str] | None, typer.Option("--class", help="What to look for; once per class. Default: each prediction.")
+    ] = None,
+    kind: Annotated[str, typer.Option(help="|".join(KINDS) + ".")] = "grad_cam",
+    layer: Annotated[
+        str, typer.Option(help="A module that gives feature maps, e.g. layer4; empty: as the card says.")
+    ] = "",
+    scale: Annotated[
+        str, typer.Option(help="image: each map from 0 to 1; shared: one scale for all; raw: from 0 up, all alike.")
+    ] = "image",
+    threshold: Annotated[float, typer.Option(help="τ of the box, a share of the map's maximum.", min=0, max=1)] = 0.2,
+    strength: Annotated[float, typer.Option(help="Share of the colours over the picture.", min=0, max=1)] = 0.6,
+    colours: Annotated[str, typer.Option(help="inferno|cividis|viridis|magma.")] = "inferno",
+    out: Annotated[Path, typer.Option(help="Folder for the pictures and the numbers.")] = Path("looks"),
+) -> None:
+    """Show where networks see a class: a heat map per network and class, a sheet of all, and the numbers as JSON.
+
+    mixviz cam cat.jpg --networks cutmix,mixup --class "Persian cat" --class tabby --out looks
+    """
+    from mixviz import heat_colours, heat_sheet, looking, pictures
+    from mixviz.scales import SCALES
+
+    lookup(KINDS, kind)
+    lookup(SCALES, scale)
+    heat_colours.table(colours)
+    if not image.is_file():
+        raise ValueError(f"There is no picture {image}.")
+    known = looking.open_networks(networks)
+    views = {side: pictures.load_image(image, side) for side in {one.side for one in known}}
+    looks = []
+    for one in known:
+        with _bar(one.name, KINDS[kind].slow) as progress:
+            looks.append(
+                looking.look(one, views[one.side], classes or (), kind=kind, layer=layer or None, progress=progress)
+            )
+    scales = heat_sheet.on_one_scale(looks, scale)
+    rows, reports = [], []
+    for one, shades in zip(looks, scales.shades.numpy(), strict=True):
+        boxes = one.boxes(threshold)
+        rows.append([heat_sheet.overlay(one, *pair, strength, colours) for pair in zip(shades, boxes, strict=True)])
+        reports.append(looking.report(one, threshold))
+    out.mkdir(parents=True, exist_ok=True)
+    for one, row, numbers in zip(looks, rows, reports, strict=True):
+        for index, picture, about in zip(one.classes, row, numbers["classes"], strict=True):
+            about["file"] = f"{one.known.name}-{_plain(one.known.classes[index])}-{index}.png"
+            _save(picture, out / about["file"])
+    whole = heat_sheet.sheet(looks, rows, scales, kind=kind, scale=scale, threshold=threshold, colours=colours)
+    _save(whole, out / "sheet.png")
+    told = {"picture": image.name, "kind": kind, "scale": scale, "threshold": threshold, "networks": reports}
+    for numbers, low, high in zip(reports, scales.low.tolist(), scales.high.tolist(), strict=True):
+        for about, *edges in zip(numbers["classes"], low, high, strict=True):
+            about["colours"] = edges if about["map"]["points_somewhere"] else None
+    (out / "looks.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    for numbers in reports:
+        first = numbers["top5"][0]
+        typer.echo(f"{numbers['network']:22} says {first['class']} ({100 * first['probability']:.1f} %)")
+    typer.echo(f"sheet.png, looks.json and a picture per network and class are in {out}/.")
+
+
+@contextmanager
+def _bar(name: str, slow: bool) -> Iterator[Progress | None]:
+    """A bar for what takes long."""
+    if not slow:
+        yield None
+        return
+    from tqdm import tqdm
+
+    with tqdm(desc=name, leave=False) as bar:
+
+        def progress(done: int, all_: int) -> None:
+            bar.total = all_
+            bar.update(done - bar.n)
+
+        yield progress
+
+
+def _plain(name: str) -> str:
+    """A class's name as part of a file's; its index beside it tells names apart that become the same."""
+    return re.sub(r"\W+", "_", name).strip("_")[:60]
+
+
+def _save(picture: np.ndarray, path: Path) -> None:
+    from PIL import Image
+
+    Image.fromarray(picture).save(path)

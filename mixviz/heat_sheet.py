@@ -1,0 +1,99 @@
+"""Looks as pictures: each map over what the network saw, and a sheet of all of them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from mixviz import heat_colours, lettering
+from mixviz.heatmaps import KINDS
+from mixviz.looking import Look
+from mixviz.scales import SCALES, Scaled, scaled
+
+SIDE, PAD, LINE, TEXT = 256, 14, 19, 14  # pixels: a picture's side, the white around it, a line, its letters
+INK, GREY = "#111827", "#4b5563"
+
+Box = tuple[int, int, int, int]
+
+
+def on_one_scale(looks: Sequence[Look], scale: str) -> Scaled:
+    """The maps of all looks (M, K, SIDE, SIDE), scaled."""
+    return scaled([one.maps for one in looks], (SIDE, SIDE), scale)
+
+
+def overlay(one: Look, shades: np.ndarray, box: Box | None, strength: float, colours: str) -> np.ndarray:
+    """A map (SIDE, SIDE) over what the network saw, with the box, which is in pixels of that view."""
+    picture = heat_colours.overlay(_large(one.view), shades, strength, colours)
+    if box is None:
+        return picture
+    grow = SIDE / len(one.view)
+    top, left, bottom, right = (round(edge * grow) for edge in box)
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image)  # black in white shows on every colour
+    draw.rectangle((left, top, right - 1, bottom - 1), outline="white", width=3)
+    draw.rectangle((left + 1, top + 1, right - 2, bottom - 2), outline="black", width=1)
+    return np.asarray(image)
+
+
+def sheet(
+    looks: Sequence[Look], overlays: Sequence[Sequence[np.ndarray]], scales: Scaled, *, kind: str, scale: str,
+    threshold: float, colours: str,
+) -> np.ndarray:  # fmt: skip
+    """All looks in one picture: a row per network, first what it saw, then a column per class.
+
+    Args:
+        overlays: per look and class, of :func:`overlay`.
+        scales: of :func:`on_one_scale`, with ``kind``, ``scale``, ``threshold`` and ``colours`` for the legend.
+    """
+    tall = SIDE + 2 * LINE + PAD
+    width = PAD + (len(overlays[0]) + 1) * (SIDE + PAD)
+    page = Image.new("RGB", (width, PAD + tall * len(looks) + 4 * LINE), "white")
+    draw = ImageDraw.Draw(page)
+    for row, one in enumerate(looks):
+        top = PAD + row * tall
+        page.paste(Image.fromarray(_large(one.view)), (PAD, top))
+        sure = one.probability.max().item()
+        said = f"says {one.known.classes[int(one.probability.argmax())]}, {100 * sure:.1f} %"
+        _caption(draw, PAD, top, one.known.title, said)
+        for column, picture in enumerate(overlays[row]):
+            left = PAD + (column + 1) * (SIDE + PAD)
+            page.paste(Image.fromarray(picture), (left, top))
+            index = one.classes[column]
+            chance = f"{one.known.classes[index]}, {100 * one.probability[index].item():.1f} %"
+            low, high = scales.low[row, column].item(), scales.high[row, column].item()
+            _caption(draw, left, top, chance, "points nowhere" if low != low else f"colours: {low:.3g} to {high:.3g}")
+    bottom = page.height - 3 * LINE
+    page.paste(Image.fromarray(heat_colours.ramp(LINE - 4, SIDE, colours)), (PAD, bottom - LINE))
+    layers = ", ".join(dict.fromkeys(one.layer for one in looks))
+    lines = f"{KINDS[kind].title} at {layers}; box: the largest part above {threshold:g} of the map's highest value."
+    for line in lettering.wrap(f"{lines} Colours: {SCALES[scale]}.", width - 2 * PAD, _font(TEXT).getlength, most=3):
+        bottom += LINE
+        draw.text((PAD, bottom), line, fill=GREY, font=_font(TEXT), anchor="ls")
+    return np.asarray(page)
+
+
+def _caption(draw: ImageDraw.ImageDraw, left: int, top: int, first: str, second: str) -> None:
+    """Two lines below a picture, cut off where they are longer than it is wide."""
+    for line, (text, colour) in enumerate(((first, INK), (second, GREY)), 1):
+        text = lettering.clean(text)
+        font = _font(TEXT, text)
+        shown = lettering.drawable(lettering.shorten(text, SIDE, font.getlength))
+        draw.text((left, top + SIDE + line * LINE - 3), shown, fill=colour, font=font, anchor="ls")
+
+
+def _large(view: np.ndarray) -> np.ndarray:
+    """What the network saw, with its own pixels to be seen."""
+    return np.asarray(Image.fromarray(view).resize((SIDE, SIDE), Image.Resampling.NEAREST))
+
+
+def _font(size: int, text: str = "") -> ImageFont.FreeTypeFont:
+    """A font that has the text's characters."""
+    return _opened(str(lettering.file_for(lettering.drawable(text)) or lettering.files()[-1]), size)
+
+
+@functools.cache
+def _opened(file: str, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(file, size)
