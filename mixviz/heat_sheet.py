@@ -48,31 +48,34 @@ def sheet(
         overlays: per look and class, of :func:`overlay`.
         scales: of :func:`on_one_scale`, with ``kind``, ``scale``, ``threshold`` and ``colours`` for the legend.
     """
-    tall = SIDE + 2 * LINE + PAD
-    width = PAD + (len(overlays[0]) + 1) * (SIDE + PAD)
-    page = Image.new("RGB", (width, PAD + tall * len(looks) + 4 * LINE), "white")
+    tall, width = SIDE + 2 * LINE + PAD, PAD + (len(overlays[0]) + 1) * (SIDE + PAD)
+    layers = ", ".join(dict.fromkeys(one.layer for one in looks))
+    legend = f"{KINDS[kind].title} at {layers}; box: the largest part above {threshold:g} of the map's highest value."
+    lines = lettering.wrap(f"{legend} Colours: {SCALES[scale]}.", width - 2 * PAD, _font(TEXT).getlength)
+    page = Image.new("RGB", (width, PAD + tall * len(looks) + LINE * (len(lines) + 1) + PAD), "white")
     draw = ImageDraw.Draw(page)
     for row, one in enumerate(looks):
         top = PAD + row * tall
         page.paste(Image.fromarray(_large(one.view)), (PAD, top))
-        sure = one.probability.max().item()
-        said = f"says {one.known.classes[int(one.probability.argmax())]}, {100 * sure:.1f} %"
+        said = f"says {_chance(one, int(one.probability.argmax()))}"
         _caption(draw, PAD, top, one.known.title, said)
         for column, picture in enumerate(overlays[row]):
             left = PAD + (column + 1) * (SIDE + PAD)
             page.paste(Image.fromarray(picture), (left, top))
-            index = one.classes[column]
-            chance = f"{one.known.classes[index]}, {100 * one.probability[index].item():.1f} %"
             low, high = scales.low[row, column].item(), scales.high[row, column].item()
-            _caption(draw, left, top, chance, "points nowhere" if low != low else f"colours: {low:.3g} to {high:.3g}")
-    bottom = page.height - 3 * LINE
-    page.paste(Image.fromarray(heat_colours.ramp(LINE - 4, SIDE, colours)), (PAD, bottom - LINE))
-    layers = ", ".join(dict.fromkeys(one.layer for one in looks))
-    lines = f"{KINDS[kind].title} at {layers}; box: the largest part above {threshold:g} of the map's highest value."
-    for line in lettering.wrap(f"{lines} Colours: {SCALES[scale]}.", width - 2 * PAD, _font(TEXT).getlength, most=3):
-        bottom += LINE
-        draw.text((PAD, bottom), line, fill=GREY, font=_font(TEXT), anchor="ls")
+            about = f"highest value {one.maps[column].amax().item():.3g}"
+            if scale != "image":
+                about = f"colours from {low:.3g} to {high:.3g}; {about}"
+            _caption(draw, left, top, _chance(one, one.classes[column]), "points nowhere" if low != low else about)
+    bottom = PAD + tall * len(looks)
+    page.paste(Image.fromarray(heat_colours.ramp(LINE - 6, SIDE, colours)), (PAD, bottom))
+    for index, line in enumerate(lines, 2):
+        draw.text((PAD, bottom + index * LINE - 3), line, fill=GREY, font=_font(TEXT), anchor="ls")
     return np.asarray(page)
+
+
+def _chance(one: Look, index: int) -> str:
+    return f"{one.known.classes[index]}, {100 * one.probability[index].item():.1f} %"
 
 
 def _caption(draw: ImageDraw.ImageDraw, left: int, top: int, first: str, second: str) -> None:

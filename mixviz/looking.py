@@ -94,6 +94,7 @@ def _opened(folder: Path, there: Sequence[str]) -> Known:
             f"There is no network {str(folder)!r}.{_nearest(str(folder), there)} A folder of your own needs card.json "
             "and weights."
         )
+    folder = folder.resolve()
     card = cards.read(folder)
     for part, keys in {"network": ("name", "stem", "width", "image_size", "mean", "std"), "data": ("classes",)}.items():
         if missing := [key for key in keys if key not in card.get(part, {})]:
@@ -101,7 +102,7 @@ def _opened(folder: Path, there: Sequence[str]) -> Known:
     if card.get("weights"):
         zoo.verify(folder.name, folder.parent)
     path = folder / (zoo.WEIGHTS if (folder / zoo.WEIGHTS).is_file() else RUN_WEIGHTS)
-    return Known(folder.resolve().name, card, zoo.open_network(card, path), cards.digest(path))
+    return Known(folder.name, card, zoo.open_network(card, path), cards.digest(path))
 
 
 def _nearest(name: str, there: Sequence[str]) -> str:
@@ -157,7 +158,7 @@ def look(
     Raises:
         ValueError: an unknown class or layer, or a kind that the network is not made for.
     """
-    indices = [known.index(name) for name in dict.fromkeys(classes)]
+    indices = list(dict.fromkeys(known.index(name) for name in classes))
     spec = known.card["network"]
     images = torch.from_numpy(view).permute(2, 0, 1)[None]
     inputs = Pixels(known.network, spec["mean"], spec["std"]).normalised(images)

@@ -63,7 +63,7 @@ def scaled(maps: Tensor | Sequence[Tensor], size: tuple[int, int], scale: str = 
         shapes = ", ".join(str(tuple(row.shape)) for row in rows) or "none"
         raise ValueError(f"Maps should be (networks, classes, h, w), or (classes, h, w) per network; got {shapes}.")
     useful = torch.stack([_useful(row) for row in rows])
-    values = torch.stack([_resized(row, size) for row in rows])
+    values = torch.stack([_resized(row, size, beyond=scale == "image") for row in rows])
     low, high = values.amin((2, 3)), values.amax((2, 3))
     if scale != "image" and useful.any():
         low = low[useful].amin().expand(useful.shape)
@@ -85,9 +85,13 @@ def _useful(row: Tensor) -> Tensor:
     return flat.isfinite().all(1) & (flat.amax(1) > flat.amin(1))
 
 
-def _resized(row: Tensor, size: tuple[int, int]) -> Tensor:
+def _resized(row: Tensor, size: tuple[int, int], beyond: bool) -> Tensor:
+    """Maps (K, h, w) at another size; 0 where they are not finite. Bicubic curves swing a little below the lowest value
+    and above the highest: what is told as a value, and not as a place, does not go ``beyond`` those."""
     finite = row.isfinite().flatten(1).all(1)[:, None, None]
-    return functional.interpolate(row.where(finite, 0)[None], tuple(size), mode="bicubic", align_corners=False)[0]
+    row = row.where(finite, 0)
+    large = functional.interpolate(row[None], tuple(size), mode="bicubic", align_corners=False)[0]
+    return large if beyond else large.clamp(row.amin((1, 2), keepdim=True), row.amax((1, 2), keepdim=True))
 
 
 class Difference(NamedTuple):

@@ -61,6 +61,18 @@ def test_layers_of_different_size_meet_at_the_pictures_size():
     assert found.values.shape == (2, 1, 16, 16)
 
 
+def test_no_value_is_told_that_the_map_does_not_have():
+    """A bicubic curve through a peak goes below 0 beside it."""
+    given = torch.zeros(1, 1, 8, 8)
+    given[0, 0, 4, 4] = 2
+    for scale in ("shared", "raw"):
+        found = scaled(given, (64, 64), scale)
+        assert found.low.item() == 0
+        assert found.values.amin() == 0
+        assert 1 < found.high.item() <= 2
+    assert scaled(given, (64, 64), "image").low.item() < 0
+
+
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("bad", ["constant", "zero", "nan", "infinite"])
 def test_a_map_that_points_nowhere_has_no_shade_and_does_not_count(scale, bad):

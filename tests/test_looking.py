@@ -1,0 +1,210 @@
+"""``mixviz cam``: networks by name and folder, classes by name, pictures, boxes and numbers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mixviz import __main__, cam, cards, heat_sheet, looking, networks, pictures
+from mixviz.contours import boxes_at
+from mixviz.localization import heat
+from mixviz.training.checkpoint import save_tensors
+
+pytest.importorskip("timm")
+CLASSES = ["Persian cat", "lion", "bee"]
+
+
+def add(
+    home: Path, name: str, seed: int, side: int = 64, classes=CLASSES, weights: str = "weights.safetensors"
+) -> Path:
+    """A network of one's own: card.json with what is needed and no more, and weights of no training."""
+    torch.manual_seed(seed)
+    spec = {"name": "resnet18", "stem": "strided", "width": 0.125, "image_size": side, "layer": "layer3",
+            "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.2]}  # fmt: skip
+    network = networks.build(spec["name"], len(classes), stem=spec["stem"], width=spec["width"])
+    (home / name).mkdir(parents=True)
+    save_tensors(home / name / weights, network.state_dict())
+    card = {"title": f"Network {name}", "network": spec, "data": {"classes": list(classes)}}
+    if weights == "weights.safetensors":
+        card["weights"] = {"file": weights, "sha256": cards.digest(home / name / weights)}
+    (home / name / "card.json").write_text(json.dumps(card), encoding="utf-8")
+    return home / name
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory) -> Path:
+    home = tmp_path_factory.mktemp("models")
+    add(home, "one", 0)
+    add(home, "two", 1, side=32)
+    return home
+
+
+@pytest.fixture
+def zoo_at(models, monkeypatch) -> Path:
+    monkeypatch.setattr("mixviz.zoo.folder", lambda: models)
+    return models
+
+
+def run(monkeypatch, *arguments) -> None:
+    monkeypatch.setattr(sys, "argv", ["mixviz", *map(str, arguments)])
+    with pytest.raises(SystemExit) as end:
+        __main__.main()
+    assert end.value.code in (0, 2)
+
+
+def test_the_zoo_by_all_by_name_and_by_folder(models, tmp_path):
+    assert [known.name for known in looking.open_networks("all", models)] == ["one", "two"]
+    assert [known.name for known in looking.open_networks(" two, one", models)] == ["two", "one"]
+    own = add(tmp_path, "mine", 2, weights="last.safetensors")
+    known, other = looking.open_networks(f"{own},one", models)
+    assert (known.name, known.title, known.side, known.classes) == ("mine", "Network mine", 64, CLASSES)
+    assert known.sha256 == hashlib.sha256((own / "last.safetensors").read_bytes()).hexdigest()
+    assert not known.network.training
+    assert other.sha256 == other.card["weights"]["sha256"]
+
+
+def test_networks_that_are_not_there(models, tmp_path):
+    with pytest.raises(ValueError, match=r"no network 'onee'. Did you mean 'one'\?"):
+        looking.open_networks("onee", models)
+    with pytest.raises(ValueError, match=r"no network 'xyz'. There are: one, two"):
+        looking.open_networks("xyz", models)
+    with pytest.raises(ValueError, match=r"no networks in .*card.json and weights"):
+        looking.open_networks("all", tmp_path)
+    with pytest.raises(ValueError, match="one name"):
+        looking.open_networks(f"one,{add(tmp_path, 'one', 3)}", models)
+    damaged = add(tmp_path, "damaged", 4)
+    (damaged / "weights.safetensors").write_bytes(b"0" * 99)
+    with pytest.raises(ValueError, match="not the file that its card describes"):
+        looking.open_networks(str(damaged), models)
+    (damaged / "card.json").write_text('{"network": {"name": "resnet18"}, "data": {}}', encoding="utf-8")
+    with pytest.raises(ValueError, match="lacks stem, width, image_size, mean, std in 'network'"):
+        looking.open_networks(str(damaged), models)
+
+
+def test_classes_by_name(models):
+    known = looking.open_networks("one", models)[0]
+    assert known.index("persian CAT") == 0
+    with pytest.raises(ValueError, match=r"one knows no class 'persan'. Did you mean 'Persian cat'\?"):
+        known.index("persan")
+    with pytest.raises(ValueError, match=r"There are: Persian cat, lion, bee"):
+        known.index("xyz")
+
+
+def view(known: looking.Known) -> np.ndarray:
+    return pictures.load_image(pictures.photograph_path("lion.jpg"), known.side)
+
+
+def test_a_look_is_grad_cam_of_the_normalised_view(models):
+    for known in looking.open_networks("all", models):
+        seen = view(known)
+        one = looking.look(known, seen, ["lion", "Persian cat", "LION"])
+        assert one.classes == (1, 0)
+        assert one.layer == "layer3"
+        images = torch.from_numpy(seen).permute(2, 0, 1)[None] / 255
+        mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in ([0.5, 0.4, 0.3], [0.2] * 3))
+        maps, logits = cam.explain(known.network, (images - mean) / std, torch.tensor([[1, 0]]), "layer3")
+        torch.testing.assert_close(one.maps, maps[0])
+        torch.testing.assert_close(one.probability, logits[0].softmax(0))
+        own = looking.look(known, seen)
+        assert own.classes == (int(logits.argmax()),)
+
+
+def test_the_box_is_in_pixels_of_the_view(models):
+    known = looking.open_networks("two", models)[0]
+    one = looking.look(known, view(known), ["lion"])
+    expected = boxes_at(heat(one.maps, (32, 32))[0], 0.3)[0]
+    assert one.boxes(0.3) == [tuple(expected.tolist())]
+    assert one.boxes(1.0) == [None]  # nothing is above the highest value
+    nowhere = looking.Look(known, one.view, one.layer, one.probability, one.classes, torch.zeros(1, 4, 4))
+    assert nowhere.boxes(0.2) == [None]
+    told = looking.report(nowhere, 0.2)["classes"][0]
+    assert told["box"] is None
+    assert told["map"]["hottest_pixel"] is None
+    nothing = looking.Look(known, one.view, one.layer, one.probability, one.classes, torch.full((1, 4, 4), torch.nan))
+    assert json.loads(json.dumps(looking.report(nothing, 0.2), allow_nan=False))["classes"][0]["map"]["high"] is None
+
+
+def test_the_numbers_by_hand(models):
+    known = looking.open_networks("two", models)[0]
+    maps = torch.zeros(1, 4, 4)
+    maps[0, 1, 2] = 3
+    one = looking.Look(known, view(known), "layer2", torch.tensor([0.2, 0.7, 0.1]), (2,), maps)
+    told = looking.report(one, 0.5)
+    assert [(top["class"], top["probability"]) for top in told["top5"]] == [
+        ("lion", 0.7), ("Persian cat", 0.2), ("bee", 0.1),
+    ]  # fmt: skip
+    (about,) = told["classes"]
+    assert (about["class"], about["probability"]) == ("bee", 0.1)
+    numbers = about["map"]
+    assert (numbers["size"], numbers["low"], numbers["high"], numbers["mean"]) == ([4, 4], 0, 3, 0.1875)
+    top, left, bottom, right = about["box"]  # around the middle of the pixel, which is (12, 20) of 32
+    assert (top + bottom, left + right) == (24, 40)
+    assert numbers["hottest_pixel"][0] in (11, 12)
+    assert numbers["share_above_threshold"] == pytest.approx((bottom - top) ** 2 / 1024, rel=0.4)
+
+
+def test_cam_takes_the_last_maps_whatever_the_card_says(models):
+    known = looking.open_networks("one", models)[0]
+    assert looking.look(known, view(known), ["bee"], kind="cam").layer == "layer4"
+
+
+@pytest.mark.parametrize("scale", ["image", "shared", "raw"])
+def test_the_command_writes_pictures_sheet_and_numbers(zoo_at, tmp_path, monkeypatch, capsys, scale):
+    picture, out = pictures.photograph_path("lion.jpg"), tmp_path / "looks"
+    run(monkeypatch, "cam", picture, "--class", "lion", "--class", "bee", "--scale", scale, "--out", out)
+    assert "says" in capsys.readouterr().out
+    told = json.loads((out / "looks.json").read_text(encoding="utf-8"))
+    assert (told["picture"], told["kind"], told["scale"], told["threshold"]) == ("lion.jpg", "grad_cam", scale, 0.2)
+    assert [(one["network"], one["view"]) for one in told["networks"]] == [("one", [64, 64]), ("two", [32, 32])]
+    files = [about["file"] for one in told["networks"] for about in one["classes"]]
+    assert sorted([*files, "looks.json", "sheet.png"]) == sorted(path.name for path in out.iterdir())
+    for one in told["networks"]:
+        for about in one["classes"]:
+            assert Image.open(out / about["file"]).size == (heat_sheet.SIDE,) * 2
+            top, left, bottom, right = about["box"]
+            assert 0 <= top < bottom <= one["view"][0]
+            assert 0 <= left < right <= one["view"][1]
+    colours = [tuple(about["colours"]) for one in told["networks"] for about in one["classes"]]
+    assert (len(set(colours)) == 1) == (scale != "image")
+    sheet = Image.open(out / "sheet.png")
+    assert sheet.size[0] == heat_sheet.PAD + 3 * (heat_sheet.SIDE + heat_sheet.PAD)
+
+
+def test_without_a_class_each_network_shows_its_prediction(zoo_at, tmp_path, monkeypatch):
+    run(monkeypatch, "cam", pictures.photograph_path("bee.jpg"), "--out", tmp_path, "--kind", "layer_cam")
+    for one in json.loads((tmp_path / "looks.json").read_text(encoding="utf-8"))["networks"]:
+        assert [about["class"] for about in one["classes"]] == [one["top5"][0]["class"]]
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--class", "persan"], "knows no class 'persan'. Did you mean 'Persian cat'"),
+        (["--networks", "onee"], "no network 'onee'. Did you mean 'one'"),
+        (["--kind", "gradcam"], "no 'gradcam'. Did you mean 'grad_cam'"),
+        (["--scale", "shred"], "no 'shred'. Did you mean 'shared'"),
+        (["--layer", "layer9"], "no layer 'layer9'"),
+        (["--colours", "jet"], "no colours 'jet'"),
+    ],
+)
+def test_a_mistake_is_one_line(zoo_at, tmp_path, monkeypatch, capsys, flags, says):
+    run(monkeypatch, "cam", pictures.photograph_path("bee.jpg"), "--out", tmp_path / "out", *flags)
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_picture_that_is_none(zoo_at, tmp_path, monkeypatch, capsys):
+    (tmp_path / "text.jpg").write_text("no picture")
+    for name in ("text.jpg", "missing.jpg"):
+        run(monkeypatch, "cam", tmp_path / name, "--out", tmp_path / "out")
+        assert capsys.readouterr().err.startswith("Error: ")
+    assert not (tmp_path / "out").exists()
