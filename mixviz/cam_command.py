@@ -15,6 +15,8 @@ import typer
 from mixviz.catalogue import lookup
 from mixviz.heatmaps import KINDS, Progress
 
+BOXES = "[top, left, bottom, right] in pixels of the view; bottom and right are the first row and column outside"
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -29,7 +31,7 @@ def command(
     classes: Annotated[
         list[str] | None, typer.Option("--class", help="What to look for; once per class. Default: each prediction.")
     ] = None,
-    kind: Annotated[str, typer.Option(help="|".join(KINDS) + ".")] = "grad_cam",
+    kind: Annotated[str, typer.Option(help=f"{', '.join(KINDS)}.")] = "grad_cam",
     layer: Annotated[
         str, typer.Option(help="A module that gives feature maps, e.g. layer4; empty: as the card says.")
     ] = "",
@@ -74,7 +76,8 @@ def command(
             _save(picture, out / about["file"])
     whole = heat_sheet.sheet(looks, rows, scales, kind=kind, scale=scale, threshold=threshold, colours=colours)
     _save(whole, out / "sheet.png")
-    told = {"picture": image.name, "kind": kind, "scale": scale, "threshold": threshold, "networks": reports}
+    told = {"picture": image.name, "kind": kind, "scale": scale, "threshold": threshold, "boxes": BOXES}
+    told["networks"] = reports
     for numbers, low, high in zip(reports, scales.low.tolist(), scales.high.tolist(), strict=True):
         for about, *edges in zip(numbers["classes"], low, high, strict=True):
             about["colours"] = edges if about["map"]["points_somewhere"] else None

@@ -56,7 +56,7 @@ def deletion(
     Source: Petsiuk, Das, Saenko, "RISE: Randomized Input Sampling for Explanation of Black-box Models", BMVC 2018,
     arXiv:1806.07421.
     """
-    images = _check(images, heat, classes)
+    images, heat = _check(images, heat, classes)
     return _curve(network, images, _blank(images, fill), heat, classes, steps, batch_size)
 
 
@@ -74,7 +74,7 @@ def insertion(
 
     For the others, and for the source, see :func:`deletion`.
     """
-    images = _check(images, heat, classes)
+    images, heat = _check(images, heat, classes)
     return _curve(network, _blurred(images, sigma), images, heat, classes, steps, batch_size)
 
 
@@ -134,7 +134,7 @@ def confidence(
 
     Source: Chattopadhay, Sarkar, Howlader, Balasubramanian, "Grad-CAM++", WACV 2018, arXiv:1710.11063.
     """
-    images = _check(images, heat, classes)
+    images, heat = _check(images, heat, classes)
     shown = torch.lerp(_blank(images, fill), images, heat[:, None].to(images))
     before, after = (_probability(network, seen, classes, batch_size) for seen in (images, shown))
     return Confidence(before, after)
@@ -168,7 +168,7 @@ def road(
     Source: Rong, Leemann, Borisov, Kasneci, Kasneci, "A Consistent and Efficient Evaluation Strategy for Attribution
     Methods", ICML 2022, arXiv:2202.00449.
     """
-    images = _check(images, heat, classes)
+    images, heat = _check(images, heat, classes)
     total = torch.zeros(len(images), device=images.device)
     for sign, order in ((1, -heat), (-1, heat)):  # the coldest are removed first, then the hottest
         place, pixels = _places(order), heat[0].numel()
@@ -235,8 +235,8 @@ def _blurred(images: Tensor, sigma: float) -> Tensor:
     return functional.conv2d(rows, kernel.view(1, 1, 1, -1).expand(3, -1, -1, -1), groups=3)
 
 
-def _check(images: Tensor, heat: Tensor, classes: Tensor) -> Tensor:
-    """The images as float in [0, 1]."""
+def _check(images: Tensor, heat: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+    """The images as float in [0, 1], and the heat on their device."""
     if images.ndim != 4 or images.shape[1] != 3 or not len(images):
         raise ValueError(f"Images should be (N, 3, H, W); got {tuple(images.shape)}.")
     if heat.shape != (len(images), *images.shape[2:]) or classes.shape != (len(images),):
@@ -246,4 +246,4 @@ def _check(images: Tensor, heat: Tensor, classes: Tensor) -> Tensor:
         )
     if not (heat.amin() >= 0 and heat.amax() <= 1):
         raise ValueError("Heat should be in [0, 1]: localization.heat(maps, size) brings any maps there.")
-    return images.float() / 255 if images.dtype == torch.uint8 else images
+    return (images.float() / 255 if images.dtype == torch.uint8 else images), heat.to(images.device)
