@@ -31,6 +31,7 @@ def overlay(one: Look, shades: np.ndarray, box: Box | None, strength: float, col
         return picture
     grow = SIDE / len(one.view)
     top, left, bottom, right = (round(edge * grow) for edge in box)
+    bottom, right = max(bottom, top + 4), max(right, left + 4)  # both lines have room
     image = Image.fromarray(picture)
     draw = ImageDraw.Draw(image)  # black in white shows on every colour
     draw.rectangle((left, top, right - 1, bottom - 1), outline="white", width=3)
@@ -49,9 +50,7 @@ def sheet(
         scales: of :func:`on_one_scale`, with ``kind``, ``scale``, ``threshold`` and ``colours`` for the legend.
     """
     tall, width = SIDE + 2 * LINE + PAD, PAD + (len(overlays[0]) + 1) * (SIDE + PAD)
-    layers = ", ".join(dict.fromkeys(one.layer for one in looks))
-    legend = f"{KINDS[kind].title} at {layers}; box: the largest part above {threshold:g} of the map's highest value."
-    lines = lettering.wrap(f"{legend} Colours: {SCALES[scale]}.", width - 2 * PAD, _font(TEXT).getlength)
+    lines = lettering.wrap(_legend(looks, scales, kind, scale, threshold), width - 2 * PAD, _font(TEXT).getlength)
     page = Image.new("RGB", (width, PAD + tall * len(looks) + LINE * (len(lines) + 1) + PAD), "white")
     draw = ImageDraw.Draw(page)
     for row, one in enumerate(looks):
@@ -62,16 +61,26 @@ def sheet(
         for column, picture in enumerate(overlays[row]):
             left = PAD + (column + 1) * (SIDE + PAD)
             page.paste(Image.fromarray(picture), (left, top))
-            low, high = scales.low[row, column].item(), scales.high[row, column].item()
-            about = f"highest value {one.maps[column].amax().item():.3g}"
-            if scale != "image":
-                about = f"colours from {low:.3g} to {high:.3g}; {about}"
-            _caption(draw, left, top, _chance(one, one.classes[column]), "points nowhere" if low != low else about)
+            highest = f"highest value {one.maps[column].amax().item():.3g}"
+            somewhere = not scales.low[row, column].isnan()
+            _caption(draw, left, top, _chance(one, one.classes[column]), highest if somewhere else "points nowhere")
     bottom = PAD + tall * len(looks)
     page.paste(Image.fromarray(heat_colours.ramp(LINE - 6, SIDE, colours)), (PAD, bottom))
     for index, line in enumerate(lines, 2):
         draw.text((PAD, bottom + index * LINE - 3), line, fill=GREY, font=_font(TEXT), anchor="ls")
     return np.asarray(page)
+
+
+def _legend(looks: Sequence[Look], scales: Scaled, kind: str, scale: str, threshold: float) -> str:
+    layers = ", ".join(dict.fromkeys(one.layer for one in looks))
+    text = (
+        f"{KINDS[kind].title} at {layers}. Box: the largest part above {threshold:g} on the map's own scale of 0 to 1."
+    )
+    text += f" Colours: {SCALES[scale]}"
+    useful = ~scales.low.isnan()
+    if scale == "image" or not useful.any():
+        return f"{text}."
+    return f"{text} ({scales.low[useful][0].item():.3g} to {scales.high[useful][0].item():.3g})."
 
 
 def _chance(one: Look, index: int) -> str:
@@ -88,8 +97,9 @@ def _caption(draw: ImageDraw.ImageDraw, left: int, top: int, first: str, second:
 
 
 def _large(view: np.ndarray) -> np.ndarray:
-    """What the network saw, with its own pixels to be seen."""
-    return np.asarray(Image.fromarray(view).resize((SIDE, SIDE), Image.Resampling.NEAREST))
+    """What the network saw; where that is small, with its own pixels to be seen."""
+    kind = Image.Resampling.NEAREST if len(view) < SIDE else Image.Resampling.LANCZOS
+    return np.asarray(Image.fromarray(view).resize((SIDE, SIDE), kind))
 
 
 def _font(size: int, text: str = "") -> ImageFont.FreeTypeFont:

@@ -14,7 +14,7 @@ from mixviz.localization import heat
 SCALES = {
     "image": "each map from its own lowest to its own highest value: shows where, never how much",
     "shared": "one scale, from the lowest to the highest value of all maps of the picture: a pale map is a weak one",
-    "raw": "the values as they are; colours go from 0 to the highest value of all maps of the picture",
+    "raw": "the values as they are, from 0 (or the lowest, if that is below) to the highest of all maps of the picture",
 }
 
 

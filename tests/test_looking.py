@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -153,6 +154,32 @@ def test_the_numbers_by_hand(models):
 def test_cam_takes_the_last_maps_whatever_the_card_says(models):
     known = looking.open_networks("one", models)[0]
     assert looking.look(known, view(known), ["bee"], kind="cam").layer == "layer4"
+
+
+@pytest.mark.parametrize("side", [16, 256, 512])
+def test_the_box_is_drawn_where_it_is(side):
+    seen = np.full((side, side, 3), 128, np.uint8)
+    one = looking.Look(None, seen, "", torch.ones(1), (0,), torch.zeros(1, 2, 2))
+    cold = np.zeros((heat_sheet.SIDE,) * 2, np.float32)
+    plain = heat_sheet.overlay(one, cold, None, 0.5, "inferno")
+    half = heat_sheet.overlay(one, cold, (side // 4, side // 2, side // 2, side), 0.5, "inferno")
+    rows, columns = np.nonzero((plain != half).any(2))
+    assert (rows.min(), columns.min(), rows.max() + 1, columns.max() + 1) == (64, 128, 128, 256)
+    assert (plain == plain[0, 0]).all()
+    heat_sheet.overlay(one, cold, (side - 1, side - 1, side, side), 0.5, "inferno")  # a single pixel
+
+
+def test_the_legend_says_what_colours_stand_for(models):
+    known = looking.open_networks("two", models)[0]
+    maps = torch.linspace(0, 3, 16).view(1, 4, 4)
+    one = looking.Look(known, view(known), "layer3", torch.tensor([0.2, 0.7, 0.1]), (1,), maps)
+    for scale, says in (("raw", r"\(0 to 3\)\.$"), ("shared", r"\(0 to 3\)\.$"), ("image", r"never how much\.$")):
+        legend = heat_sheet._legend([one], heat_sheet.on_one_scale([one], scale), "grad_cam", scale, 0.2)
+        assert re.search(says, legend)
+        assert "Grad-CAM at layer3" in legend
+    nowhere = looking.Look(known, one.view, "layer3", one.probability, (1,), maps * 0)
+    scales = heat_sheet.on_one_scale([nowhere], "raw")
+    assert "nan" not in heat_sheet._legend([nowhere], scales, "grad_cam", "raw", 0.2)
 
 
 @pytest.mark.parametrize("scale", ["image", "shared", "raw"])
