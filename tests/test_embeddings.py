@@ -1,0 +1,234 @@
+"""Embeddings, what is measured of them, and what is stored."""
+
+from __future__ import annotations
+
+import math
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from test_evaluation import network
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mixviz import embeddings, networks
+from mixviz.robustness import detection
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def blobs(classes: int = 3, each: int = 20, wide: int = 5) -> tuple[Tensor, Tensor]:
+    """Classes that stand far apart, each along an axis of its own; embedding and labels."""
+    labels = torch.arange(classes).repeat(each)
+    return 10 * functional.one_hot(labels, wide) + 0.1 * noise(len(labels), wide), labels
+
+
+class Aside(nn.Module):
+    """A head in the middle of a network that ends in a convolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate, self.last = nn.Linear(3, 3), nn.Conv2d(3, 2, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.last(images * self.gate(images.mean((2, 3)))[:, :, None, None]).mean((2, 3))
+
+
+# ---- what stands before the head
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit", "test_efficientnet"])
+def test_the_head_makes_the_scores_of_it(name):
+    net, inputs = networks.build(name, 4).eval(), noise(3, 3, 32, 32)
+    found = embeddings.embed(net, inputs)
+    assert found.dtype == torch.float32
+    with torch.no_grad():
+        assert torch.allclose(net.get_classifier()(found), net(inputs), atol=1e-5)
+
+
+def test_of_other_networks_it_goes_into_the_last_linear_layer():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(12, 5), nn.ReLU(), nn.Linear(5, 2))
+    inputs = noise(7, 3, 2, 2)
+    found = embeddings.embed(net, inputs, batch_size=3)
+    with torch.no_grad():
+        assert torch.equal(found, torch.cat([net[:3](part) for part in inputs.split(3)]))
+
+
+@pytest.mark.parametrize("name", ["timm's", "another"])
+def test_nothing_is_left_in_the_network(name):
+    net = networks.build("test_resnet", 4) if name == "timm's" else network()
+    net.train()
+    state = {key: value.clone() for key, value in net.state_dict().items()}
+    found = embeddings.embed(net, noise(4, 3, 32, 32).requires_grad_())
+    assert not found.requires_grad
+    assert all(module.training and not module._forward_hooks for module in net.modules())
+    assert all(torch.equal(value, state[key]) for key, value in net.state_dict().items())
+    assert all(p.grad is None and p.requires_grad for p in net.parameters())
+
+
+def test_threads_may_share_a_network():
+    net = network().eval()
+    inputs = [noise(2, 3, 4, 4, seed=i) for i in range(40)]
+    alone = [embeddings.embed(net, one) for one in inputs]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda one: embeddings.embed(net, one), inputs))
+    assert all(torch.equal(one, two) for one, two in zip(alone, together, strict=True))
+    assert not any(module._forward_hooks for module in net.modules())
+
+
+@pytest.mark.parametrize("net", [Aside(), nn.Sequential(nn.Conv2d(3, 2, 4), nn.Flatten())], ids=["aside", "none"])
+def test_a_network_needs_a_linear_end(net):
+    with pytest.raises(ValueError, match="does not end in a linear layer"):
+        embeddings.embed(net, noise(2, 3, 4, 4))
+    assert not any(module._forward_hooks for module in net.modules())
+
+
+def test_what_cannot_be_embedded():
+    with pytest.raises(ValueError, match="has diverged"):
+        embeddings.embed(network(), noise(2, 3, 4, 4) * math.inf)
+    tokens = nn.Sequential(nn.Flatten(2), nn.Linear(16, 2))
+    with pytest.raises(ValueError, match="class scores"):
+        embeddings.embed(tokens, noise(2, 3, 4, 4))
+
+
+# ---- clusters
+
+
+def test_purity_and_mutual_information_by_hand():
+    labels = torch.tensor([0, 0, 0, 1, 1, 1])
+    mixed = torch.tensor([5, 5, 2, 2, 2, 2])  # {0 0} {0 1 1 1}
+    assert embeddings.purity(mixed, labels) == pytest.approx(5 / 6)
+    clusters = -(1 / 3 * math.log(1 / 3) + 2 / 3 * math.log(2 / 3))
+    shared = math.log(2) - 2 / 3 * -(1 / 4 * math.log(1 / 4) + 3 / 4 * math.log(3 / 4))  # H(C) - H(C | K)
+    assert embeddings.nmi(mixed, labels) == pytest.approx(2 * shared / (clusters + math.log(2)))
+    other_names = 7 - 3 * labels
+    assert embeddings.purity(other_names, labels) == embeddings.nmi(other_names, labels) == 1
+    across = torch.tensor([0, 1, 0, 1])
+    assert embeddings.purity(across, across.sort().values) == 0.5
+    assert embeddings.nmi(across, across.sort().values) == pytest.approx(0, abs=1e-12)
+
+
+def test_clusters_are_found_and_follow_the_seed():
+    found, labels = blobs()
+    assigned = embeddings.clusters(found, 3)
+    assert embeddings.purity(assigned, labels) == 1
+    assert torch.equal(assigned, embeddings.clusters(found, 3))
+    unclear = noise(60, 4)
+    assert torch.equal(embeddings.clusters(unclear, 5, seed=3), embeddings.clusters(unclear, 5, seed=3))
+    with pytest.raises(ValueError, match="60 pictures make 1 to 60 clusters; 61"):
+        embeddings.clusters(found, 61)
+
+
+# ---- distances to the classes
+
+
+def test_distances_by_hand():
+    known = embeddings.Gaussians(
+        torch.tensor([[0.0, 0], [4, 0]]).double(), torch.tensor([[4.0, 0], [0, 1]]).double(), 0
+    )
+    points = torch.tensor([[2.0, 1], [4, 3], [-2, 0], [4, 0]])  # 4/4 + 1, 9, 4/4, and a centre
+    assert embeddings.mahalanobis(points, known).tolist() == pytest.approx([2, 9, 1, 0])
+    with pytest.raises(ValueError, match="2 dimensions, the pictures 3"):
+        embeddings.mahalanobis(noise(4, 3), known)
+
+
+def test_all_classes_share_the_spread_around_their_centres():
+    cross = torch.tensor([[2.0, 1], [-2, 1], [2, -1], [-2, -1]])
+    points, labels = torch.cat([cross, cross + 100]).repeat(500, 1), torch.tensor([3, 7]).repeat_interleave(4)
+    known = embeddings.gaussians(points, labels.repeat(500))
+    assert known.centres.tolist() == [[0, 0], [100, 100]]
+    s = known.shrinkage
+    assert 0 < s < 1e-3
+    assert torch.allclose(known.covariance, torch.tensor([[4 - 1.5 * s, 0], [0, 1 + 1.5 * s]]).double())
+    assert embeddings.gaussians(points[:8], labels).shrinkage > 10 * s
+    line = embeddings.gaussians(torch.tensor([[1.0, 0], [-1, 0]]), torch.tensor([0, 0]))  # nothing to tell s by
+    assert torch.allclose(line.covariance, torch.tensor([[1, 0], [0, embeddings.LEAST / 2]]).double(), rtol=1e-5)
+
+
+def test_more_dimensions_than_pictures():
+    found, labels = blobs(each=4, wide=40)
+    found[:, 7] = 0  # as a unit that never fires
+    known = embeddings.gaussians(found, labels)
+    assert torch.linalg.eigvalsh(known.covariance).amin() > 0
+    near, far = (embeddings.mahalanobis(v, known) for v in (found, noise(5, 40)))
+    assert detection(-near, -far).auroc == pytest.approx(1)
+    with pytest.raises(ValueError, match="a single point"):
+        embeddings.gaussians(found[:3], labels[:3])
+
+
+# ---- retrieval
+
+
+def test_retrieval_by_hand():
+    angles = torch.tensor([0, 10, 25, 90]).deg2rad()
+    found = torch.stack([angles.cos(), angles.sin()], 1) * torch.tensor([[1], [5], [0.1], [3]])  # lengths count nothing
+    labels = torch.tensor([0, 1, 0, 1])
+    # 0 finds 10° 25° 90°: a hit at 2. 10° finds 0° 25° 90°: at 3. 25° finds 10° 0° 90°: at 2. 90° finds 25° 10°: at 2.
+    seen = embeddings.retrieval(found, labels)
+    assert seen.mean_average_precision == pytest.approx((1 / 2 + 1 / 3 + 1 / 2 + 1 / 2) / 4)
+    assert seen.precision_at_1 == 0
+    # 0° and 10° find one another first, and 25° at the end or in the middle: (1 + 2/3) / 2 and 1. 25° finds both: 1.
+    alone = embeddings.retrieval(found[[0, 1, 2, 3]], torch.tensor([0, 0, 0, 1]))  # the last one cannot ask
+    assert alone == (1, 1)
+    mixed = embeddings.retrieval(found, torch.tensor([0, 0, 1, 0]))  # 0°: hits at 1, 3; 10°: at 1, 3; 90°: at 2, 3
+    assert mixed.mean_average_precision == pytest.approx(((1 + 2 / 3) / 2 * 2 + (1 / 2 + 2 / 3) / 2) / 3)
+    assert mixed.precision_at_1 == pytest.approx(2 / 3)
+    with pytest.raises(ValueError, match="nothing to find"):
+        embeddings.retrieval(found, torch.arange(4))
+
+
+def test_how_many_ask_at_a_time_changes_nothing(monkeypatch):
+    found, labels = noise(50, 4), torch.arange(50) % 7
+    whole = embeddings.retrieval(found, labels)
+    monkeypatch.setattr(embeddings, "QUERIES", 7)
+    assert embeddings.retrieval(found, labels) == pytest.approx(whole)
+
+
+# ---- two dimensions
+
+
+def test_principal_axes_by_hand():
+    found = torch.tensor([[0.0, 5, 1], [0, 5, -1], [3, 5, 0], [-3.5, 5, 0]])
+    centred = found[:, [0, 2]] - found[:, [0, 2]].mean(0)
+    expected = torch.stack([-centred[:, 0], centred[:, 1]], 1)  # -3.375 lies farthest out; of 1 and -1, the first
+    assert torch.allclose(embeddings.pca(found).float(), expected, atol=1e-6)
+    assert torch.allclose(embeddings.pca(-found).float()[:, 0], expected[:, 0], atol=1e-6)
+    assert torch.allclose(embeddings.pca(found[:, [2, 0, 1]]).float(), expected, atol=1e-6)
+    line = embeddings.pca(torch.tensor([[1.0], [2], [6]]))
+    assert torch.allclose(line, torch.tensor([[-2.0, 0], [-1, 0], [3, 0]]).double())
+    assert not embeddings.pca(torch.ones(3, 4)).any()
+
+
+@pytest.mark.parametrize("exact", [0, 500])
+def test_neighbours_stay_neighbours_on_a_map(exact, monkeypatch):
+    monkeypatch.setattr(embeddings, "EXACT", exact)
+    found, labels = blobs()
+    places = embeddings.tsne(found)
+    assert places.shape == (60, 2)
+    nearest = torch.cdist(places, places).fill_diagonal_(torch.inf).argmin(1)
+    assert torch.equal(labels[nearest], labels)
+    assert torch.equal(places, embeddings.tsne(found))
+    with pytest.raises(ValueError, match="three pictures"):
+        embeddings.tsne(found[:2])
+
+
+# ---- mistakes
+
+
+def test_what_is_no_embedding_is_refused():
+    labels = torch.arange(4)
+    with pytest.raises(TypeError, match=r"float tensor \(N, D\).*got torch.float32 \(4, 3, 2\)"):
+        embeddings.pca(noise(4, 3, 2))
+    with pytest.raises(ValueError, match="finite"):
+        embeddings.retrieval(noise(4, 2) / 0, labels)
+    with pytest.raises(ValueError, match=r"4 pictures have \(3,\)"):
+        embeddings.gaussians(noise(4, 2), labels[:3])
+
+
+def test_without_scikit_learn_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
+    with pytest.raises(ImportError, match="pip install scikit-learn"):
+        embeddings.clusters(noise(4, 2), 2)
