@@ -26,6 +26,9 @@ COLUMNS: dict[str, tuple[str | int, ...]] = {
     "AUROC others": ("ood", "others", "auroc_percent"),
     "TNR@95 others": ("ood", "others", "tnr_at_95_tpr_percent"),
     "AUROC noise": ("ood", "uniform_noise", "auroc_percent"),
+    "AUROC others, Mahalanobis": ("embedding", "mahalanobis", "others", "auroc_percent"),
+    "NMI": ("embedding", "nmi_percent"),
+    "retrieval mAP": ("embedding", "retrieval_map_percent"),
     "Mixup λ=½": ("in_between", "mixup", "either_percent", 5),
     "CutMix λ=½": ("in_between", "cutmix", "either_percent", 5),
 }

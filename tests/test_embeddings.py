@@ -6,13 +6,16 @@ import math
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import torch
-from test_evaluation import network
+from test_evaluation import MEAN, STD, measured, network, split
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mixviz import embeddings, networks
+from mixviz import embeddings, measurements, networks
+from mixviz.comparison import table
+from mixviz.evaluation import evaluate
 from mixviz.robustness import detection
 
 
@@ -232,3 +235,51 @@ def test_without_scikit_learn_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
     with pytest.raises(ImportError, match="pip install scikit-learn"):
         embeddings.clusters(noise(4, 2), 2)
+
+
+# ---- as a part of the evaluation
+
+
+def test_a_network_that_is_always_right_has_classes_that_stand_apart():
+    found = measured(parts=["embedding"])["embedding"]
+    assert found["dimensions"] == found["clusters"] == 3
+    for number in ("purity_percent", "nmi_percent", "retrieval_map_percent", "precision_at_1_percent"):
+        assert found[number] == 100
+    assert found["mahalanobis"]["fitted_images"] == found["mahalanobis"]["known_images"] == 15
+    assert found["mahalanobis"]["others"]["images"] == 9
+    assert found["mahalanobis"]["others"]["auroc_percent"] == 100
+    row = table([("red", {"embedding": found})])
+    assert row.splitlines()[0].split(" | ")[2:] == ["AUROC others, Mahalanobis", "NMI", "retrieval mAP |"]
+
+
+def test_the_part_is_the_seeds_alone():
+    images, labels, *_ = split(40)
+    given = {"mean": MEAN, "std": STD, "others": images.flip(1), "parts": ["embedding"], "layer": "1"}
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3))
+    one, two, other = (evaluate(net, images, labels, seed=seed, **given)["embedding"] for seed in (0, 0, 1))
+    assert one == two
+    assert one["mahalanobis"]["others"] != other["mahalanobis"]["others"]
+    assert one["retrieval_map_percent"] == other["retrieval_map_percent"]
+
+
+def test_classes_are_fitted_to_a_half_of_each():
+    labels = torch.tensor([0] * 4 + [2] * 7 + [1])
+    chosen = measurements._half(labels, np.random.default_rng(0))
+    assert [int(chosen[labels == label].sum()) for label in range(3)] == [2, 1, 4]
+
+
+def test_what_cannot_be_measured_says_why():
+    images, labels, *_ = split(10)  # 4, 3 and 3
+    few = evaluate(network(), images, labels, mean=MEAN, std=STD, parts=["embedding"])
+    assert few["embedding"] == {"not_measured": "it needs 4 pictures of every class, and one has 3"}
+    alike = images[:1].expand(12, -1, -1, -1)
+    same = evaluate(network(), alike, torch.arange(12) % 3, mean=MEAN, std=STD, parts=["embedding"])
+    assert same["embedding"] == {"not_measured": "it is the same for all pictures"}
+    three = images[:3].repeat(4, 1, 1, 1)
+    given = {"mean": MEAN, "std": STD, "others": images, "parts": ["embedding"]}
+    points = evaluate(network(), three, torch.arange(12) % 3, **given)["embedding"]
+    assert points["nmi_percent"] == 100
+    assert "a single point" in points["mahalanobis"]["others"]["not_measured"]
+    bare = evaluate(network(), split()[0], split()[1], mean=MEAN, std=STD, parts=["embedding"])
+    assert "mahalanobis" not in bare["embedding"]

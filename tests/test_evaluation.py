@@ -188,13 +188,14 @@ def test_a_table_of_seeds():
 
 def test_the_table_finds_all_numbers(everything):
     head, _, row, centre = (line.split(" | ") for line in table([("red", everything)]).splitlines())
-    assert len(head) == len(row) == 21
+    assert len(head) == len(row) == 24
     assert all(cell.strip(" |") for cell in row)
     assert sum(bool(cell.strip(" |")) for cell in centre) == 4
 
 
 def test_measuring_needs_neither_gradio_nor_grad_cam_nor_opencv_until_boxes():
     others = ["gradio", "cv2", "pytorch_grad_cam", "timm", "accelerate", "torchvision", "torchmetrics", "PIL"]
+    others.append("sklearn")
     code = f"import sys, mixviz.evaluation; print([m for m in {others} if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1])
     assert run.stdout.strip() == "[]", run.stderr
