@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
-from torch import Tensor
+from torch import Tensor, nn
 
-from mixviz import cards, data, evaluation, zoo
+from mixviz import cards, data, embeddings, evaluation, zoo
+from mixviz.asking import Pixels
 from mixviz.localization import trimap
 from mixviz.split import Split
+from mixviz.training.checkpoint import save_tensors
 from mixviz.training.feeding import Feed, feed, stored_side
 
 SAME = (
@@ -23,6 +26,8 @@ SAME = (
     "seed",
     "weights",
 )  # numbers stand in one card where they are of the same network and pictures
+KEPT = 300  # pictures whose embedding is stored: more would hide one another in a plot
+WIDEST = 512  # dimensions that are stored as they are
 
 
 def assess(
@@ -40,6 +45,9 @@ def assess(
 
     What the card holds of the same weights and pictures stays beside the new numbers. Numbers of other weights or
     pictures take its place only where all parts were measured, on no fewer pictures: a quick look destroys nothing.
+
+    With the part ``embedding``, the embedding of some pictures is written beside the card (:func:`mixviz.zoo.embedding`
+    reads it).
 
     Args:
         folder: a finished run of ``mixviz train``, or a network of the zoo.
@@ -60,7 +68,8 @@ def assess(
     """
     folder, device = Path(folder), _device()
     card = cards.read(folder)
-    network = zoo.open_network(card, _file(folder, card, weights)).to(device)
+    file = _file(folder, card, weights)
+    network = zoo.open_network(card, file).to(device)
     whole = data.load(card["data"]["name"], root, "val")
     split = whole.of_classes(card["data"]["keys"]).complete("val")
     seen = _seen(split.per_class(limit) if limit else split, card, device)
@@ -80,16 +89,20 @@ def assess(
             batch_size=batch_size,
             progress=progress,
         )
-    if metrics.get("ood"):
-        metrics["ood"]["others_are"] = others[0] if others else f"other classes of {card['data']['name']}"
+    for part in (metrics.get("ood"), metrics.get("embedding", {}).get("mahalanobis")):
+        if part:
+            part["others_are"] = others[0] if others else f"other classes of {card['data']['name']}"
     metrics["weights"] = card["weights"]["of"] if card.get("weights") else f"{weights} epoch"
-    before = card["metrics"]
+    before, shown = card["metrics"], "nmi_percent" in metrics.get("embedding", {})
     same = before and all(before[key] == metrics[key] for key in SAME)
     if same:
         metrics["seconds"] = {**before["seconds"], **metrics["seconds"]}
         metrics = {**before, **metrics}
     card = {**card, "metrics": metrics}
     if same or not before or (parts is None and metrics["images"] >= before["images"]):
+        if shown:
+            tensors = _embedding(network, split, card, device, batch_size)
+            save_tensors(folder / zoo.EMBEDDING, tensors, {"weights": cards.digest(file)})
         cards.write(folder, card)
     return card
 
@@ -124,6 +137,39 @@ def _seen(split: Split, card: dict[str, Any], device: torch.device) -> Feed:
 
 def _images(seen: Feed, batch_size: int) -> Tensor:
     return torch.cat([images for images, _ in seen.validation(batch_size)])
+
+
+def _embedding(
+    network: nn.Module, split: Split, card: dict[str, Any], device: torch.device, batch_size: int
+) -> dict[str, Tensor]:
+    """What is stored of a network's embedding: see :func:`mixviz.zoo.embedding`.
+
+    The two plots are of the vectors at length 1, as clusters and neighbours are measured. Vectors of more dimensions
+    than :data:`WIDEST` are turned into the space that the pictures span, which leaves all their lengths and angles.
+    """
+    index = torch.tensor(_spread(split))
+    seen = _seen(replace(split.take(index), labels=index), card, device)  # a damaged picture may be left out
+    index, pixels = seen.split.labels, Pixels(network, card["network"]["mean"], card["network"]["std"])
+    with _float32():
+        inputs = pixels.normalised(_images(seen, batch_size))
+        found = embeddings.embed(network, inputs, batch_size=batch_size).cpu()
+    unit = embeddings.directions(found)
+    if found.shape[1] > WIDEST:
+        u, s, _ = torch.linalg.svd(found.double(), full_matrices=False)
+        found = u * s
+    plots = {"embedding": found, "pca": embeddings.pca(unit), "tsne": embeddings.tsne(unit)}
+    largest = torch.finfo(torch.float16).max
+    halved = {name: value.clamp(-largest, largest).half() for name, value in plots.items()}
+    return {**halved, "index": index, "label": split.labels[index]}
+
+
+def _spread(split: Split) -> list[int]:
+    """At most :data:`KEPT` places of pictures, class after class, the first ones of each and as many of each; where
+    there are more classes than that, one picture of so many of them, evenly."""
+    classes = len(split.classes)
+    chosen = range(classes) if classes <= KEPT else [i * classes // KEPT for i in range(KEPT)]
+    of_class = [torch.nonzero(split.labels == label).flatten().tolist() for label in chosen]
+    return [index for members in of_class for index in members[: max(1, KEPT // classes)]]
 
 
 def _boxes(seen: Feed) -> list[Tensor] | None:

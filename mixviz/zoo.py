@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mixviz import cards, networks
 from mixviz.training.checkpoint import load_tensors, save_tensors
 from mixviz.training.run import Run
 
 WEIGHTS = "weights.safetensors"
+EMBEDDING = "embedding.safetensors"
 
 # What is held against what: a name, the method, its parameters.
 STRATEGIES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -140,6 +141,33 @@ def open_network(about: dict[str, Any], path: Path) -> nn.Module:
     return network.float().eval()
 
 
+def embedding(name: str, where: str | Path | None = None) -> dict[str, Tensor]:
+    """What a network makes of some validation pictures, as :func:`mixviz.assess.assess` stored it.
+
+    Returns:
+        ``embedding`` (n, D), ``pca`` and ``tsne`` (n, 2), all float32 with the precision of float16, and ``index`` and
+        ``label`` (n,) int64: the place among the validation pictures of the network's classes, and the class. The
+        pictures are the same ones for all networks of the same data, class after class.
+
+    Raises:
+        ValueError: no such network, or none stored, or one that is damaged or of other weights.
+    """
+    weights, path = card(name, where).get("weights") or {}, Path(where or folder()) / name / EMBEDDING
+    again = f"`mixviz evaluate {path.parent} --parts embedding --root …` writes it"
+    if not path.is_file():
+        raise ValueError(f"{path} is missing: {again}.")
+    tensors, about = load_tensors(path)
+    n = len(tensors["label"]) if "label" in tensors else 0
+    shapes = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
+    wide = shapes.get("embedding", (0,))[-1]
+    expected = {"embedding": (n, wide), "pca": (n, 2), "tsne": (n, 2), "index": (n,), "label": (n,)}
+    if shapes != expected or not n * wide:
+        raise ValueError(f"{path} is damaged, with {shapes} in place of {expected}: {again} anew.")
+    if about.get("weights") != weights.get("sha256"):
+        raise ValueError(f"{path} was made by other weights than its card describes: {again} anew.")
+    return {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
+
+
 def title(name: str, where: str | Path | None = None) -> str:
     """A network's strategy, for people."""
     return cards.strategy(card(name, where))
@@ -167,7 +195,7 @@ def add(run: str | Path, name: str, where: str | Path | None = None) -> Path:
 
     Returns:
         The network's folder. Its metrics are still to be measured, on the very weights that are stored; what was
-        measured on the same weights stays.
+        measured on the same weights stays, the embedding included.
 
     Raises:
         ValueError: the run has not ended.
@@ -184,5 +212,7 @@ def add(run: str | Path, name: str, where: str | Path | None = None) -> Path:
     stored = {"file": WEIGHTS, "dtype": "float16", "sha256": cards.digest(home / WEIGHTS), "of": "last epoch"}
     before = cards.read(home) if (home / "card.json").is_file() else {}
     same = (before.get("weights") or {}).get("sha256") == stored["sha256"]
+    if not same:
+        (home / EMBEDDING).unlink(missing_ok=True)
     cards.write(home, {**about, "weights": stored, "metrics": before["metrics"] if same else None})
     return home

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import math
+import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from test_data import tiny_imagenet
 from test_evaluation import MEAN, STD, measured, network, split
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mixviz import embeddings, measurements, networks
+from mixviz import assess, cards, data, embeddings, measurements, networks, zoo
 from mixviz.comparison import table
 from mixviz.evaluation import evaluate
 from mixviz.robustness import detection
+from mixviz.training.checkpoint import load_tensors, save_tensors
+from mixviz.training.loop import train
+from mixviz.training.run import Run
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -283,3 +290,115 @@ def test_what_cannot_be_measured_says_why():
     assert "a single point" in points["mahalanobis"]["others"]["not_measured"]
     bare = evaluate(network(), split()[0], split()[1], mean=MEAN, std=STD, parts=["embedding"])
     assert "mahalanobis" not in bare["embedding"]
+
+
+# ---- what is stored
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run on two of three generated classes of eight validation pictures each, and where the pictures are."""
+    home = tmp_path_factory.mktemp("embeddings")
+    root = tiny_imagenet(home / "data", train=8, val=8)
+    rng = np.random.default_rng(0)
+    for path in sorted((root / "tiny-imagenet-200" / "val" / "images").iterdir()):  # no two pictures are the same
+        shades = np.asarray(Image.open(path)) * rng.uniform(0.2, 1, (64, 64, 1))
+        Image.fromarray(shades.astype(np.uint8)).save(path)
+    run = Run(data="tiny_imagenet", root=str(root), classes="goose,bee", network="test_resnet", method="cutmix",
+              epochs=1, batch_size=8, lr=0.02)  # fmt: skip
+    train(run, home / "run", bar=False, tell=lambda line: None)
+    return home / "run", root
+
+
+@pytest.fixture
+def models(trained, tmp_path):
+    zoo.add(trained[0], "cutmix", tmp_path)
+    assess.assess(tmp_path / "cutmix", trained[1], parts=["embedding"])
+    return tmp_path
+
+
+def test_an_embedding_lies_beside_the_card(models, trained):
+    stored = zoo.embedding("cutmix", models)
+    card = zoo.card("cutmix", models)
+    assert card["metrics"]["embedding"]["mahalanobis"]["others_are"] == "other classes of tiny_imagenet"
+    seen = data.load("tiny_imagenet", trained[1], "val").of_classes(card["data"]["keys"])
+    assert torch.equal(stored["label"], torch.tensor([0, 1]).repeat_interleave(8))
+    assert torch.equal(seen.labels[stored["index"]], stored["label"])
+    inputs = assess._images(assess._seen(seen.take(stored["index"]), card, torch.device("cpu")), 4) / 255
+    mean, std = (torch.tensor(card["network"][key]).view(3, 1, 1) for key in ("mean", "std"))
+    found = embeddings.embed(zoo.load("cutmix", models), (inputs - mean) / std)
+    assert torch.allclose(stored["embedding"], found, rtol=2e-3, atol=1e-4)
+    unit = embeddings.directions(found)
+    for plot, expected in (("pca", embeddings.pca(unit)), ("tsne", embeddings.tsne(unit))):
+        assert stored[plot].shape == (16, 2)
+        assert torch.allclose(stored[plot].double(), expected, rtol=5e-3, atol=0.05 * expected.abs().amax().item())
+
+
+def test_a_quick_look_stores_none(trained, tmp_path):
+    zoo.add(trained[0], "cutmix", tmp_path)
+    assess.assess(tmp_path / "cutmix", trained[1], parts=["accuracy"])
+    assess.assess(tmp_path / "cutmix", trained[1], parts=["embedding"], limit=4)  # of fewer pictures than the card's
+    with pytest.raises(ValueError, match=r"embedding.safetensors is missing: `mixviz evaluate .*cutmix --parts embed"):
+        zoo.embedding("cutmix", tmp_path)
+    with pytest.raises(ValueError, match="no network 'mixup'"):
+        zoo.embedding("mixup", tmp_path)
+
+
+def test_an_embedding_of_other_weights_is_refused_and_goes_when_these_come(models, trained, tmp_path):
+    path = models / "cutmix" / zoo.EMBEDDING
+    zoo.add(trained[0], "cutmix", models)  # the same once more
+    tensors = zoo.embedding("cutmix", models)
+    save_tensors(path, tensors, {"weights": "of another network"})
+    with pytest.raises(ValueError, match="made by other weights"):
+        zoo.embedding("cutmix", models)
+    save_tensors(path, {**tensors, "pca": tensors["pca"][:3]}, load_tensors(path)[1])
+    with pytest.raises(ValueError, match=r"is damaged.*'pca': \(3, 2\).*--parts embedding"):
+        zoo.embedding("cutmix", models)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ValueError, match="damaged"):
+        zoo.embedding("cutmix", models)
+    other = shutil.copytree(trained[0], tmp_path / "other")
+    weights, about = load_tensors(other / "last.safetensors")
+    save_tensors(other / "last.safetensors", {key: value + 1 for key, value in weights.items()}, about)
+    zoo.add(other, "cutmix", models)
+    assert not path.exists()
+
+
+def test_the_pictures_are_spread_evenly_over_the_classes(trained):
+    def labels(classes: int, each: int) -> Tensor:
+        names = tuple(f"{i}" for i in range(classes))
+        alike = data.Split([None] * classes * each, torch.arange(classes).repeat(each), names, names)
+        return alike.labels[assess._spread(alike)]
+
+    assert torch.equal(labels(20, 50), torch.arange(20).repeat_interleave(15))
+    assert torch.equal(labels(200, 3), torch.arange(200))
+    assert torch.equal(labels(2, 5), torch.tensor([0, 1]).repeat_interleave(5))
+    assert torch.equal(labels(600, 2), torch.arange(0, 600, 2))
+
+
+def test_wide_embeddings_are_turned_and_stay_small(models, trained, monkeypatch):
+    card = cards.read(models / "cutmix")
+    seen = data.load("tiny_imagenet", trained[1], "val").of_classes(card["data"]["keys"])
+    net, device = zoo.load("cutmix", models), torch.device("cpu")
+    plain = assess._embedding(net, seen, card, device, 8)["embedding"].float()
+    monkeypatch.setattr(assess, "WIDEST", plain.shape[1] - 1)
+    turned = assess._embedding(net, seen, card, device, 8)["embedding"].float()
+    assert turned.shape == (16, 16)
+    assert torch.allclose(turned @ turned.T, plain @ plain.T, rtol=5e-3)
+    monkeypatch.undo()
+    assert 2 * assess.KEPT * (assess.WIDEST + 2 + 2 + 4 + 4) < 350_000  # bytes of the largest there can be
+
+
+def test_a_damaged_picture_is_left_out(models, trained):
+    card = cards.read(models / "cutmix")
+    card["run"]["corrupt"] = "skip"
+    seen = data.load("tiny_imagenet", trained[1], "val").of_classes(card["data"]["keys"])
+    pictures = list(seen.pictures)
+    bad = torch.nonzero(seen.labels == 0)[2].item()
+    pictures[bad] = trained[0] / "card.json"
+    stored = assess._embedding(
+        zoo.load("cutmix", models), replace(seen, pictures=pictures), card, torch.device("cpu"), 8
+    )
+    assert len(stored["embedding"]) == len(stored["index"]) == 15
+    assert bad not in stored["index"].tolist()
+    assert torch.equal(seen.labels[stored["index"]], stored["label"])
