@@ -71,7 +71,7 @@ def evaluate(
     batch_size: Annotated[int, typer.Option(help="Pictures at a time.", min=1)] = 256,
     table: Annotated[Path | None, typer.Option(help="Write the table into this file too.")] = None,
 ) -> None:
-    """Measure networks: accuracy, calibration, localisation, robustness. Writes each card, prints a table of all.
+    """Measure networks: accuracy, calibration, localisation, robustness, embedding. Writes cards, prints a table.
 
     Runs that differ by their seed alone become one row, with mean and spread.
     """
