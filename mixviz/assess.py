@@ -20,12 +20,7 @@ from mixviz.split import Split
 from mixviz.training.checkpoint import save_tensors
 from mixviz.training.feeding import Feed, feed, stored_side
 
-SAME = (
-    "images",
-    "size",
-    "seed",
-    "weights",
-)  # numbers stand in one card where they are of the same network and pictures
+SAME = ("images", "size", "seed", "weights")  # numbers of one card are of one network and the same pictures
 KEPT = 300  # pictures whose embedding is stored: more would hide one another in a plot
 WIDEST = 512  # dimensions that are stored as they are
 
