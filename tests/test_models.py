@@ -1,0 +1,63 @@
+"""The networks that come with the project: there, alike but for the augmentation, sound, and told of as measured."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mixviz import cards, describe, zoo
+from mixviz.training.run import Run
+
+NINE = {
+    "baseline", "mixup", "cutout", "cutmix", "saliencymix", "saliencymix_shared", "saliencymix_plus", "randsaliencymix",
+    "cutmix_mixup",
+}  # fmt: skip
+MEASURED = {"accuracy", "calibration", "localisation", "fgsm", "occlusion", "ood", "in_between"}
+every = pytest.mark.parametrize("name", zoo.names())
+
+
+def test_all_nine_are_there_and_fit():
+    assert set(zoo.names()) >= NINE
+    assert sum(path.stat().st_size for path in zoo.folder().rglob("*") if path.is_file()) < 64e6
+
+
+@every
+def test_it_loads_and_answers(name):
+    network, about = zoo.load(name), zoo.card(name)
+    assert (zoo.folder() / name / zoo.WEIGHTS).stat().st_size < 6e6
+    assert sum(p.numel() for p in network.parameters()) == about["network"]["parameters"]
+    side = about["network"]["image_size"]
+    with torch.inference_mode():
+        logits = network(torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0)))
+    assert logits.shape == (2, len(about["data"]["classes"]))
+    assert logits.isfinite().all()
+
+
+@every
+def test_only_the_augmentation_differs(name):
+    told = zoo.card(name)["run"]
+    assert Run(**told) == zoo.run_of(name, "small", "", told["seed"])
+    assert told["seed"] == zoo.card("baseline")["run"]["seed"]
+
+
+@every
+def test_its_card_is_what_was_measured(name):
+    about = zoo.card(name)
+    assert (zoo.folder() / name / "card.md").read_text(encoding="utf-8") == cards.markdown(about)
+    assert about["metrics"].keys() >= MEASURED
+    assert about["metrics"]["images"] == about["data"]["pictures"]["val"]
+    # Training validated in bf16, the stored weights are halved ones: a few pictures may fall on the other side.
+    assert about["metrics"]["accuracy"]["top1_error_percent"] == pytest.approx(
+        100 - about["result"]["last"]["top1"], abs=1
+    )
+    assert about["made"]["commit"]
+    assert not about["made"]["commit"].endswith("-dirty")
+
+
+@pytest.mark.parametrize("text", ["README.md", "models/README.md"])
+def test_the_tables_are_the_cards(text):
+    told = (zoo.folder().parent / text).read_text(encoding="utf-8")
+    places = [name for name in zoo.tables() if f"<!-- {name} -->" in told]
+    assert places
+    for name in places:
+        assert describe.between(told, name, zoo.tables()[name]) == told
