@@ -209,5 +209,6 @@ def _hardware(device: torch.device, processes: int) -> str:
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
     else:
-        name = f"{torch.get_num_threads()} threads of a CPU ({platform.machine()})"
+        threads = torch.get_num_threads()
+        name = f"{threads} thread{'s' if threads > 1 else ''} of a CPU ({platform.machine()})"
     return name if processes == 1 else f"{processes} x {name}"
