@@ -75,6 +75,7 @@ class Split:
 
 
 def percent(hits: Tensor) -> float:
+    """The share of hits (N,) bool, in %."""
     return round(100 * hits.double().mean().item(), 4)
 
 

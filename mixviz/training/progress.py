@@ -30,6 +30,7 @@ def tensorboard(out: Path, epochs: int) -> Any:
 
 
 def progress_bar(shown: bool, epoch: int, run: Run, steps: int, first: int) -> Any:
+    """A bar for the steps of an epoch; silent where it is not shown."""
     from tqdm import tqdm
 
     text = f"epoch {epoch + 1}/{run.epochs}"
@@ -37,10 +38,12 @@ def progress_bar(shown: bool, epoch: int, run: Run, steps: int, first: int) -> A
 
 
 def rate(bar: Any, images: int) -> str:
+    """Images a second by the bar\'s own average; nothing before it has one."""
     rate = bar.format_dict["rate"]
     return f"{rate * images:.0f} images/s" if rate else ""
 
 
 def clock(seconds: float) -> str:
+    """Seconds in words: ``1 h 02 min`` or ``3 min 04 s``."""
     hours, rest = divmod(round(seconds), 3600)
     return f"{hours} h {rest // 60:02d} min" if hours else f"{rest // 60} min {rest % 60:02d} s"

@@ -30,6 +30,7 @@ def splits(run: Run, download: bool = False) -> list[Split]:
 
 
 def optimizer(run: Run, network: nn.Module) -> torch.optim.Optimizer:
+    """The run's optimizer, which decays all parameters, those of batch norm too, as the papers' code does."""
     if run.optimizer == "adamw":
         return torch.optim.AdamW(network.parameters(), lr=run.lr, weight_decay=run.weight_decay)
     return torch.optim.SGD(network.parameters(), lr=run.lr, momentum=0.9, weight_decay=run.weight_decay, nesterov=True)
