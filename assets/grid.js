@@ -70,6 +70,11 @@ function figure(name, caption) {
   return { node: make("figure", { class: name }, tile, text), tile, box, objects, text };
 }
 
+// A name that is too long for its line breaks between its words, as in Rand-Saliency-Mix, not inside one.
+function byHumps(title) {
+  return title.split(/(?<=[a-z])(?=[A-Z])/).flatMap((word, i) => (i ? [make("wbr"), word] : [word]));
+}
+
 function build(card) {
   const parts = {
     mixed: figure("mv-mixed", t("mixture")), heat: figure("mv-heat", ""), cut: figure("mv-cut", ""), bar: labelBar(),
@@ -83,7 +88,7 @@ function build(card) {
   });
   parts.node = make(
     "article", { class: "mv-card", data: { method: card.name } },
-    make("header", {}, make("h2", { textContent: card.title, title: card.citation }), make("span", { class: "mv-family", textContent: card.family === "none" ? "" : t(`family.${card.family}`) }), parts.pin),
+    make("header", {}, make("h2", { title: card.citation }, ...byHumps(card.title)), make("span", { class: "mv-family", textContent: card.family === "none" ? "" : t(`family.${card.family}`) }), parts.pin),
     make("p", { class: "mv-summary", textContent: t(`summary.${card.name}`) }),
     make("div", { class: "mv-tiles" }, parts.mixed.node, make("div", { class: "mv-steps" }, parts.heat.node, parts.cut.node)),
     parts.bar.node, parts.numbers, parts.told, make("div", { class: "mv-foot" }, parts.note, open),
