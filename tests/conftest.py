@@ -151,3 +151,16 @@ def tab(open_tab) -> Tab:
 
 def _is_local(url: str) -> bool:
     return urlsplit(url).scheme in ("data", "blob") or urlsplit(url).hostname in ("127.0.0.1", "localhost")
+
+
+@pytest.fixture(scope="module")
+def one_thread_of_a_cpu() -> Iterator[None]:
+    """Threads that take turns at pictures this small only wait for one another; and some tests are about bits."""
+    import torch
+
+    threads, patch = torch.get_num_threads(), pytest.MonkeyPatch()
+    patch.setenv("ACCELERATE_USE_CPU", "true")
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+    patch.undo()

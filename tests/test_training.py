@@ -31,15 +31,7 @@ ROOT = Path(__file__).parent.parent
 FIELDS = Run.described()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread_of_a_cpu():
-    """Threads that take turns at pictures this small only wait for one another; and the tests are about bits."""
-    threads, patch = torch.get_num_threads(), pytest.MonkeyPatch()
-    patch.setenv("ACCELERATE_USE_CPU", "true")
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-    patch.undo()
+pytestmark = pytest.mark.usefixtures("one_thread_of_a_cpu")
 
 
 @pytest.fixture(scope="module")

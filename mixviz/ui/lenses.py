@@ -61,7 +61,7 @@ def network(name: str) -> torch.nn.Module | None:
 
 @functools.cache
 def untrained() -> torch.nn.Module:
-    """A ResNet-18 as ``torch.manual_seed(0)`` makes it: no trained one comes with the project."""
+    """A ResNet-18 as ``torch.manual_seed(0)`` makes it: the zoo's networks know twenty classes alone, at 64 px."""
     from torchvision.models import resnet18
 
     with torch.random.fork_rng(devices=[]):
