@@ -141,7 +141,7 @@ const mixviz = (window.mixviz ??= ((texts) => {
       const other = "method" in changes && changes.method !== state.method;
       Object.assign(state, other ? { parameters: {}, box: null, mask: null } : {}, changes);
       const tabs = document.querySelectorAll("#views [role=tab]");
-      const index = ["grid", "detail", "draws", "sweep"].indexOf(view);
+      const index = ["grid", "detail", "draws", "sweep", "localize", "compare", "embeddings"].indexOf(view);
       if (state.view !== view) tabs[index]?.click();
       api.set({ view });
     },

@@ -28,6 +28,7 @@ from mixviz.words import texts
 
 # Beside the style sheet, which Gradio confines to a part of the page.
 STILL = "@media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }"
+HELPERS = {"detail": ["stage"], "localize": ["plot"], "compare": ["plot"], "embeddings": ["plot"]}  # scripts before a view's own
 FORMULAS = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
 
 
@@ -172,7 +173,7 @@ def _views(start: Request) -> None:
         for name in VIEWS:
             with gr.Tab(word(f"tab_{name}"), id=name) as tab:
                 value = views.show(start) if name == "grid" else None
-                part = _part(name, value, *(["stage"] if name == "detail" else []))
+                part = _part(name, value, *HELPERS.get(name, ()))
                 if name == "detail":
                     gr.Markdown(word("explanation_heading"), elem_id="explanation")
                     # One component for all: every further one costs the first paint some time. They are ours, so that

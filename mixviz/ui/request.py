@@ -22,7 +22,8 @@ from mixviz.words import Mistake, texts
 
 MAX_SEED = 2**32 - 1
 CELLS = 28  # cells along each side of a painted mask: 8 pixels each at 224
-VIEWS = ("grid", "detail", "draws", "sweep")
+VIEWS = ("grid", "detail", "draws", "sweep", "localize", "compare", "embeddings")
+SUBJECTS = ("mix", "a", "b")
 SWEEPS = ("lam", "alpha", "seed")
 MAX_ROWS = 6  # methods of a filmstrip
 
@@ -55,6 +56,11 @@ class Request:
     over: str = "lam"
     methods: tuple[str, ...] = ("mixup", "cutmix", "saliencymix")
     only: tuple[str, ...] | None = None
+    subject: str = "mix"
+    classes: tuple[str, str] = ("", "")
+    networks: tuple[str, ...] | None = None
+    kind: str = "grad_cam"
+    layer: str = ""
     still: bool = True
     strip: bool = False
     language: str = "en"

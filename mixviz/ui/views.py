@@ -13,6 +13,9 @@ import mixviz
 from mixviz import arithmetic, describe, edit, export, paint, words
 from mixviz.story import Story, steps
 from mixviz.ui import lenses
+from mixviz.ui.compare import compare
+from mixviz.ui.embed import embeddings
+from mixviz.ui.localize import localize
 from mixviz.ui.many import repeated, sweep
 from mixviz.ui.request import CELLS, Request
 from mixviz.ui.telling import SIDE, SMALL, card, changed_by, code, story
@@ -24,7 +27,11 @@ COLUMNS = 4  # tiles side by side in the sheet of mixtures
 
 def show(request: Request) -> dict[str, Any]:
     """What the state's view shows, and what all views have in common."""
-    view = {"grid": grid, "detail": detail, "draws": repeated, "sweep": sweep}[request.view](request)
+    shows = {
+        "grid": grid, "detail": detail, "draws": repeated, "sweep": sweep,
+        "localize": localize, "compare": compare, "embeddings": embeddings,
+    }  # fmt: skip
+    view = shows[request.view](request)
     return {
         "view": request.view,
         "link": request.query(),

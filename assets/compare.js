@@ -1,0 +1,5 @@
+// compare
+let turn = 0;
+mixviz.views("compare", async (value) => {
+  root().dataset.shown = String(++turn);
+});
