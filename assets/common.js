@@ -4,11 +4,13 @@
 const mixviz = (window.mixviz ??= ((texts) => {
   const t = (key, values = {}) => (texts[key] ?? key).replace(/{(\w+)}/g, (place, name) => values[name] ?? place);
   const percent = (x) => `${Math.round(100 * x)}\u00a0%`;
-  const state = { view: "grid", method: "cutmix", parameters: {}, alpha: null, box: null, mask: null, over: "lam", methods: ["mixup", "cutmix", "saliencymix"] };
+  const state = { view: "grid", method: "cutmix", parameters: {}, alpha: null, box: null, mask: null, over: "lam", methods: ["mixup", "cutmix", "saliencymix"], subject: "mix", classes: ["", ""], kind: "grad_cam", layer: "" };
   const views = {};
-  const LINKED = ["view", "a", "b", "lam", "alpha", "seed", "detector", "method", "box", "over", "methods"];
+  const LINKED = ["view", "a", "b", "lam", "alpha", "seed", "detector", "method", "box", "over", "methods", "subject", "class_a", "class_b", "kind", "layer"];
+  const KEPT = ["__theme", "pin", "lesson", "scale", "colours", "strength", "threshold", "to", "layout"]; // the browser's own
   const language = () => document.documentElement.lang.slice(0, 2);
   const REST = 150; // ms without a change until the cards out of sight follow
+  let pending = null, stopped = false; // networks still to be asked: what is ready is shown first
   let server = null, working = false, again = false, whole = false, resting = 0, stillFor = "", stripFor = "", waiting = LINKED.some((name) => new URLSearchParams(location.search).has(name)), last = null, notice = "";
 
   const drawn = () => [state.a, state.b, state.detector].join("|");
@@ -17,6 +19,8 @@ const mixviz = (window.mixviz ??= ((texts) => {
     if (!("a" in state)) return; // the controls have not spoken yet
     again = true;
     whole = all;
+    pending = null;
+    stopped = false;
     clearTimeout(resting);
     resting = 0;
     if (!server || working || waiting) return;
@@ -33,13 +37,19 @@ const mixviz = (window.mixviz ??= ((texts) => {
     again = false;
     if (!state.a || !state.b) return deliver({ message: t("missing") });
     const key = drawn(), pair = `${state.a}|${state.b}`, still = stillFor !== key, strip = api.strip && stripFor !== pair;
-    const only = whole || still || strip || state.view !== "grid" ? null : api.inSight();
+    const more = pending;
+    pending = null;
+    const only = more ?? (whole || still || strip || state.view !== "grid" ? null : api.inSight());
     const answer = await question("look", { ...state, only, still, strip });
     if (answer.still) stillFor = key;
     if (answer.lenses) stripFor = pair;
     // An answer about other pictures than those now chosen would only flicker.
     if (!again || key === drawn()) deliver(answer);
-    if (only && answer.view && !again) resting = setTimeout(ask, REST, true);
+    if (again) return;
+    if (answer.pending?.length && !stopped) {
+      pending = answer.pending;
+      again = true;
+    } else if (only && answer.view === "grid") resting = setTimeout(ask, REST, true);
   }
 
   // Out of reach, the server's functions reject or answer nothing.
@@ -78,7 +88,7 @@ const mixviz = (window.mixviz ??= ((texts) => {
   // What the visitor pinned, the lesson and the look of the page stay; the rest is the server's own words.
   const link = (text) => address((now) => {
     const kept = new URLSearchParams(text);
-    for (const name of ["__theme", "pin", "lesson"]) if (now.has(name)) kept.set(name, now.get(name));
+    for (const name of KEPT) if (now.has(name)) kept.set(name, now.get(name));
     return kept;
   });
   const note = (name, value) => address((now) => {
@@ -90,7 +100,9 @@ const mixviz = (window.mixviz ??= ((texts) => {
     ({ a: a?.path, b: b?.path, name_a, name_b, lam: hold ? lam : null, seed, detector });
 
   const api = {
-    t, percent, state, say, note, language,
+    t, percent, state, say, note, language, question,
+    stop: () => (stopped = true),
+    stopped: () => stopped,
     views: (name, draw) => {
       views[name] = draw;
       if (last?.view === name) draw(last);
@@ -158,8 +170,8 @@ const mixviz = (window.mixviz ??= ((texts) => {
         say(address);
       }
     },
-    take: async (kind) => {
-      const parcel = await question("take", { ...state, take: kind });
+    take: async (kind, more = {}) => {
+      const parcel = await question("take", { ...state, take: kind, ...more });
       if (parcel.message) return say(parcel.message);
       const link = document.createElement("a");
       Object.assign(link, { href: await blobUrl(parcel.data), download: parcel.name });
@@ -244,3 +256,8 @@ function labelBar(letters = 34) {
 }
 
 const sentence = (told, [a, b]) => t(told.key, { ...told.values, a, b });
+
+// A name that is too long for its line breaks between its words, as in Rand-Saliency-Mix, not inside one.
+function byHumps(title) {
+  return title.split(/(?<=[a-z])(?=[A-Z])/).flatMap((word, i) => (i ? [make("wbr"), word] : [word]));
+}

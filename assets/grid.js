@@ -70,11 +70,6 @@ function figure(name, caption) {
   return { node: make("figure", { class: name }, tile, text), tile, box, objects, text };
 }
 
-// A name that is too long for its line breaks between its words, as in Rand-Saliency-Mix, not inside one.
-function byHumps(title) {
-  return title.split(/(?<=[a-z])(?=[A-Z])/).flatMap((word, i) => (i ? [make("wbr"), word] : [word]));
-}
-
 function build(card) {
   const parts = {
     mixed: figure("mv-mixed", t("mixture")), heat: figure("mv-heat", ""), cut: figure("mv-cut", ""), bar: labelBar(),
@@ -82,16 +77,17 @@ function build(card) {
     family: card.family, title: card.title,
   };
   parts.pin = make("button", { class: "mv-pin", type: "button", aria: { label: t("pin", { title: card.title }), pressed: "false" }, on: { click: () => toggle(card.name) } });
-  const open = make("button", {
-    class: "mv-open", type: "button", textContent: t("open"), aria: { label: t("open_method", { title: card.title }) },
-    on: { click: () => mixviz.open("detail", { method: card.name }) },
+  const leads = (key, view, changes) => make("button", {
+    class: "mv-open", type: "button", textContent: t(key), aria: { label: t(`${key}_method`, { title: card.title }) },
+    on: { click: () => mixviz.open(view, { method: card.name, ...changes }) },
   });
   parts.node = make(
     "article", { class: "mv-card", data: { method: card.name } },
     make("header", {}, make("h2", { title: card.citation }, ...byHumps(card.title)), make("span", { class: "mv-family", textContent: card.family === "none" ? "" : t(`family.${card.family}`) }), parts.pin),
     make("p", { class: "mv-summary", textContent: t(`summary.${card.name}`) }),
     make("div", { class: "mv-tiles" }, parts.mixed.node, make("div", { class: "mv-steps" }, parts.heat.node, parts.cut.node)),
-    parts.bar.node, parts.numbers, parts.told, make("div", { class: "mv-foot" }, parts.note, open),
+    parts.bar.node, parts.numbers, parts.told, parts.note,
+    make("div", { class: "mv-foot" }, leads("look.open", "localize", { subject: "mix" }), leads("open", "detail")),
   );
   return parts;
 }

@@ -3,11 +3,11 @@ const CELLS = 28;
 
 function stageOf(onBox, onMask) {
   const before = make("div", { class: "mv-layer" }), mixed = make("div", { class: "mv-layer" });
-  const handle = make("i", { class: "mv-handle" });
-  const grab = make("button", { type: "button", class: "mv-grab", hidden: true, aria: { label: t("move") } }, handle);
   const canvas = make("canvas", { class: "mv-paint", width: CELLS, height: CELLS, hidden: true, tabIndex: 0, aria: { role: "application", label: t("paint") } });
   const shown = make("div", { class: "mv-box" });
-  const tile = make("div", { class: "mv-tile mv-stage-tile" }, before, mixed, shown, grab, canvas);
+  const tile = make("div", { class: "mv-tile mv-stage-tile" }, before, mixed, shown);
+  const grab = grabOf(tile, t("move"), (edges) => { box = edges; onBox(edges); });
+  tile.append(grab.node, canvas);
   mixed.setAttribute("role", "img");
   const cut = make("input", { type: "range", min: 0, max: 100, value: 100, aria: { label: t("slide") }, on: { input: () => slide() } });
   const slide = () => (mixed.style.clipPath = `inset(0 ${100 - cut.value}% 0 0)`);
@@ -15,7 +15,7 @@ function stageOf(onBox, onMask) {
 
   function show(next) {
     tool = next;
-    grab.hidden = tool !== "box";
+    grab.node.hidden = tool !== "box";
     canvas.hidden = tool !== "paint";
     shown.hidden = tool !== "look" || !box;
     cut.disabled = tool !== "look";
@@ -24,39 +24,6 @@ function stageOf(onBox, onMask) {
       slide();
     }
   }
-
-  const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
-  function setBox([top, left, bottom, right]) {
-    box = [top, left, bottom, right];
-    outline(grab, box);
-    onBox(box);
-  }
-  function shift(down, across, resize) {
-    const [top, left, bottom, right] = box, small = 1 / 56;
-    if (resize) return setBox([top, left, clamp(bottom + down, top + small, 1), clamp(right + across, left + small, 1)]);
-    const [y, x] = [clamp(down, -top, 1 - bottom), clamp(across, -left, 1 - right)];
-    setBox([top + y, left + x, bottom + y, right + x]);
-  }
-  const arrows = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
-  grab.addEventListener("keydown", (event) => {
-    if (!arrows[event.key]) return;
-    event.preventDefault();
-    shift(...arrows[event.key].map((step) => step / 56), event.shiftKey);
-  });
-  grab.addEventListener("pointerdown", (event) => {
-    event.preventDefault();
-    grab.focus();
-    grab.setPointerCapture(event.pointerId);
-    let at = [event.clientY, event.clientX];
-    const resize = event.target === handle;
-    const move = (next) => {
-      const side = tile.clientWidth;
-      shift((next.clientY - at[0]) / side, (next.clientX - at[1]) / side, resize);
-      at = [next.clientY, next.clientX];
-    };
-    grab.addEventListener("pointermove", move);
-    grab.addEventListener("lostpointercapture", () => grab.removeEventListener("pointermove", move), { once: true });
-  });
 
   function drawCells(all) {
     const pen = canvas.getContext("2d");
@@ -90,9 +57,9 @@ function stageOf(onBox, onMask) {
     if (event.key === " ") {
       event.preventDefault();
       paint(...cursor, !cells[cursor[0]][cursor[1]]);
-    } else if (arrows[event.key]) {
+    } else if (ARROWS[event.key]) {
       event.preventDefault();
-      cursor = cursor.map((at, i) => clamp(at + arrows[event.key][i], 0, CELLS - 1));
+      cursor = cursor.map((at, i) => clamp(at + ARROWS[event.key][i], 0, CELLS - 1));
       drawCells(false);
     }
   });
@@ -105,10 +72,9 @@ function stageOf(onBox, onMask) {
       place(before, url, value.tiles.indexOf("a"), count);
       place(mixed, url, value.tiles.indexOf("mixed"), count);
       mixed.setAttribute("aria-label", t("alt_mixed", { name: value.names[0], title: value.card.title }));
-      if (!grab.matches(":active")) {
-        box = value.card.target && [...value.card.target];
-        outline(grab, box || [0.25, 0.25, 0.75, 0.75]);
-        if (!box) box = [0.25, 0.25, 0.75, 0.75];
+      if (!grab.held()) {
+        box = value.card.target ? [...value.card.target] : [0.25, 0.25, 0.75, 0.75];
+        grab.set(box);
       }
       outline(shown, value.card.target);
       if (!canvas.matches(":active")) cells = value.mask.map((row) => [...row].map(Number).map(Boolean));

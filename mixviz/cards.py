@@ -24,6 +24,12 @@ from mixviz.training.progress import clock
 from mixviz.training.run import Run
 
 LIST = re.compile(r"\[\n[^\[\]{}]*\]")  # in JSON of one number a line, a list of numbers or words
+# Of a strategy whose parameters say little to people.
+CALLED = {
+    "SaliencyMix (box batch)": "SaliencyMix, one box per batch",
+    "SaliencyMix (box batch, detector opencv_fine_grained:float_bytes=true,channel_order=bgr)": "SaliencyMix as released",
+    "RandSaliencyMix (label area)": "RandSaliencyMix, label by area",
+}
 SHORT = 15  # numbers of a list that the card for people still shows
 
 
@@ -103,7 +109,8 @@ def strategy(card: dict[str, Any]) -> str:
     """What tells a run from others of its table: the method, with the parameters that are not its own defaults."""
     own = mixviz.METHODS[card["method"]].parameters()
     said = [f"{k} {v}" for k, v in card["parameters"].items() if v != own[k]["default"]]
-    return card["title"] + (f" ({', '.join(said)})" if said else "")
+    plain = card["title"] + (f" ({', '.join(said)})" if said else "")
+    return CALLED.get(plain, plain)
 
 
 def rows(several: Sequence[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:

@@ -14,6 +14,9 @@ VIEWS = {
     "detail": "?view=detail&method=saliencymix",
     "draws": "?view=draws&method=cutmix",
     "sweep": "?view=sweep&over=lam",
+    "localize": "?view=localize&method=cutmix",
+    "compare": "?view=compare",
+    "embeddings": "?view=embeddings",
 }
 
 

@@ -18,7 +18,7 @@ from gradio.utils import get_upload_folder
 import mixviz
 from mixviz import describe, export, lettering, pictures
 from mixviz.catalogue import lookup
-from mixviz.ui import lenses, lesson, telling, views
+from mixviz.ui import figures, lenses, lesson, localize, telling, views
 from mixviz.ui.request import Request, checked_name, language_of, of_query, of_state, usable
 from mixviz.words import Mistake, say
 
@@ -89,6 +89,11 @@ def teach(_: Any) -> dict[str, Any]:
     return {"steps": lesson.steps()}
 
 
+def about(_: Any) -> dict[str, Any]:
+    """What the page's script has to know of the networks, once."""
+    return _answered(_, localize.context)
+
+
 def take(state: Any) -> dict[str, Any]:
     """Something to take away of the one-method view: {name, data URI}, or {message}; ``state["take"]`` says what."""
     return _answered(state, lambda: _taken(state))
@@ -99,6 +104,9 @@ def _taken(state: Any) -> dict[str, Any]:
     if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"There are {', '.join(KINDS)} to take.")
     request = of_state(state, checked_path)
+    if request.view == "localize":
+        data = base64.b64encode(figures.parcel(kind, request, state.get("display"))).decode()
+        return {"name": f"mixviz-looks.{kind}", "data": f"data:{KINDS[kind]};base64,{data}"}
     data = base64.b64encode(_parcel(kind, request)).decode()
     return {"name": f"mixviz-{request.method}.{kind}", "data": f"data:{KINDS[kind]};base64,{data}"}
 
@@ -208,6 +216,7 @@ def _controls(state: Mapping[str, Any], message: str = "") -> list[Any]:
     held = [lam is not None, gr.skip() if lam is None else lam] if "lam" in good else [gr.skip(), gr.skip()]
     alpha = good.get("alpha", 1.0 if "view" in good else gr.skip())  # a whole state without α leaves each its own
     values += [*held, alpha, *(good.get(key, gr.skip()) for key in ("seed", "detector"))]
-    others = ("view", "method", "parameters", "box", "mask", "over", "methods", "alpha")
+    others = ("view", "method", "parameters", "box", "mask", "over", "methods", "alpha", "subject", "classes", "kind",
+              "layer")  # fmt: skip
     rest = {key: good[key] for key in others if key in good}
     return [*values, rest | ({"message": message} if message else {}) | {"any": bool(good)}]

@@ -28,7 +28,10 @@ from mixviz.words import texts
 
 # Beside the style sheet, which Gradio confines to a part of the page.
 STILL = "@media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }"
-HELPERS = {"detail": ["stage"], "localize": ["plot"], "compare": ["plot"], "embeddings": ["plot"]}  # scripts before a view's own
+# Scripts before a view's own.
+HELPERS = {
+    "detail": ("grab", "stage"), "localize": ("grab", "plot", "heat"), "compare": ("plot",), "embeddings": ("plot",),
+}  # fmt: skip
 FORMULAS = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
 
 
@@ -139,7 +142,7 @@ def build() -> gr.Blocks:
             "labels": {Path(name).stem: entry["label"] for name, entry in pictures.photographs().items()},
             "methods": {name: [cls.card.title, cls.card.family] for name, cls in mixviz.METHODS.items()},
         }
-        functions = [_as_json(handlers.look), _as_json(handlers.take)]
+        functions = [_as_json(one) for one in (handlers.look, handlers.take, handlers.about)]
         bridge = _part("bridge", bundled, server_functions=functions)
         _views(start)
         with gr.Row(elem_id="dock"):

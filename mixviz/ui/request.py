@@ -16,6 +16,7 @@ from torch import Tensor
 import mixviz
 from mixviz import edit, pictures
 from mixviz.catalogue import lookup
+from mixviz.heatmaps import KINDS
 from mixviz.method import Method
 from mixviz.ui import lenses
 from mixviz.words import Mistake, texts
@@ -24,6 +25,8 @@ MAX_SEED = 2**32 - 1
 CELLS = 28  # cells along each side of a painted mask: 8 pixels each at 224
 VIEWS = ("grid", "detail", "draws", "sweep", "localize", "compare", "embeddings")
 SUBJECTS = ("mix", "a", "b")
+LAYERS = ("", *"01234567")
+MAX_NAME = 80  # letters of a class's name
 SWEEPS = ("lam", "alpha", "seed")
 MAX_ROWS = 6  # methods of a filmstrip
 
@@ -34,7 +37,9 @@ class Request:
 
     ``a`` and ``b`` are paths that :func:`mixviz.ui.handlers.checked_path` has let through; ``lam`` None draws λ,
     ``alpha`` None leaves each method its own; ``box`` (top, left, bottom, right) in shares of the sides and ``mask``
-    (CELLS strings of CELLS digits, 1 keeps A) are changes by hand; ``only`` are the cards to draw, None for all.
+    (CELLS strings of CELLS digits, 1 keeps A) are changes by hand; ``only`` are the cards to draw, methods' or
+    networks', None for all. Networks look at ``subject`` for two ``classes``, each a name, "*" for what a network
+    predicts, or "" for what A and B show; ``layer`` is "" for the card's, or how many resolutions before the last.
 
     Raises:
         ValueError: a value that cannot be used, in words for the visitor.
@@ -58,7 +63,6 @@ class Request:
     only: tuple[str, ...] | None = None
     subject: str = "mix"
     classes: tuple[str, str] = ("", "")
-    networks: tuple[str, ...] | None = None
     kind: str = "grad_cam"
     layer: str = ""
     still: bool = True
@@ -78,9 +82,15 @@ class Request:
         _one_of("language", self.language, texts())
         if not isinstance(self.methods, tuple) or not 1 <= len(self.methods) <= MAX_ROWS:
             raise Mistake("error.methods", most=MAX_ROWS)
-        if self.only is not None and not (isinstance(self.only, tuple) and 1 <= len(self.only) <= len(mixviz.METHODS)):
-            raise ValueError("The cards to draw should be some methods, or all.")
-        for name in (self.method, *self.methods, *(self.only or ())):
+        _one_of("picture to look at", self.subject, SUBJECTS)
+        _one_of("kind of heat map", self.kind, KINDS)
+        _one_of("layer", self.layer, LAYERS)
+        if not _is_names(self.classes, 2, 2):
+            raise ValueError("There are two classes to look for.")
+        if self.only is not None and not _is_names(self.only, 1, 100):
+            raise ValueError("The cards to draw should be some, or all.")
+        drawn = self.only if self.only and self.view == "grid" else ()
+        for name in (self.method, *self.methods, *drawn):
             lookup(mixviz.METHODS, name)
         if not isinstance(self.parameters, Mapping) or "detector" in self.parameters:
             raise ValueError("Parameters are the method's own, by name; the detector is chosen for the whole page.")
@@ -137,6 +147,9 @@ class Request:
             said["box"] = ",".join(f"{edge:.4g}" for edge in self.box)
         if self.view == "sweep":
             said |= {"over": self.over, "methods": ",".join(self.methods)}
+        if self.view == "localize":
+            said |= {"subject": self.subject, "kind": self.kind, "layer": self.layer}
+            said |= {f"class_{key}": name for key, name in zip("ab", self.classes, strict=True) if name}
         return urlencode(said, safe=",.")
 
 
@@ -158,7 +171,7 @@ def of_state(state: Any, checked_path: Any) -> Request:
         known[key] = checked_name(known.get(key), letter)
     known |= {key: state.get(key) for key in ("lam", "seed") if key in state}  # an emptied field is no default
     known["language"] = language_of(state)
-    for key in ("box", "mask", "methods", "only"):
+    for key in ("box", "mask", "methods", "only", "classes"):
         if isinstance(known.get(key), list):
             known[key] = tuple(known[key])
     return Request(**known)
@@ -178,9 +191,11 @@ def of_query(query: Mapping[str, str]) -> dict[str, Any]:
         if query.get(key) in stems:
             state[key] = pictures.photograph_path(stems[query[key]])
             state[f"name_{key}"] = pictures.photographs()[stems[query[key]]]["label"]
-    for key in ("view", "method", "detector", "over"):
+    for key in ("view", "method", "detector", "over", "subject", "kind", "layer"):
         if query.get(key):
             state[key] = query[key]
+    if query.get("class_a") or query.get("class_b"):
+        state["classes"] = [query.get(f"class_{key}", "") for key in "ab"]
     if query.get("lam") == "drawn":
         state["lam"] = None
     for key in ("lam", "alpha", "seed"):
@@ -254,6 +269,11 @@ def _is_box(box: Any) -> bool:
         return False
     top, left, bottom, right = box
     return 0 <= top < bottom <= 1 and 0 <= left < right <= 1
+
+
+def _is_names(names: Any, least: int, most: int) -> bool:
+    several = isinstance(names, tuple) and least <= len(names) <= most
+    return several and all(isinstance(name, str) and len(name) <= MAX_NAME for name in names)
 
 
 def _is_mask(mask: Any) -> bool:

@@ -1,0 +1,103 @@
+"""What is taken away from the view of heat maps: the figure, the numbers, and the command that makes both."""
+
+from __future__ import annotations
+
+import io
+import json
+import shlex
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from mixviz import describe, heat_colours, heat_sheet, looking, pictures
+from mixviz.looking import Look
+from mixviz.scales import SCALES
+from mixviz.ui import localize, networks
+from mixviz.ui.request import Request, is_number, written
+from mixviz.ui.telling import SIDE, changed_by, picture_names
+
+
+def parcel(kind: str, request: Request, shown: Any) -> bytes:
+    """The figure (``png``) or the numbers (``json``) of a state, shown as the visitor sees it.
+
+    Raises:
+        ValueError: another kind, a way of showing that there is not, or no network that knows the classes.
+    """
+    if kind not in ("png", "json"):
+        raise ValueError("Of heat maps there are the figure (png) and the numbers (json) to take.")
+    scale, colours, threshold, strength = _shown(shown)
+    looks = looks_of(request)
+    if kind == "json":
+        told = {"kind": request.kind, "threshold": threshold, "command": command(request)}
+        told["networks"] = [looking.report(one, threshold) for one in looks]
+        return (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode()
+    scales = heat_sheet.on_one_scale(looks, scale)
+    rows = [
+        [heat_sheet.overlay(one, shade, box, strength, colours) for shade, box in zip(shades, one.boxes(threshold), strict=True)]
+        for one, shades in zip(looks, scales.shades.numpy(), strict=True)
+    ]  # fmt: skip
+    whole = heat_sheet.sheet(looks, rows, scales, kind=request.kind, scale=scale, threshold=threshold, colours=colours)
+    return _png(whole)
+
+
+def looks_of(request: Request) -> list[Look]:
+    """Every network's look for the state's classes, those alone that know them and are made for the kind of map."""
+    picture, names = localize.subject(request).picture, [name for name, _ in localize.wanted_classes(request)]
+    found, reasons = [], []
+    for one in networks.known_networks().values():
+        view, layer = localize.view_of(one, request, picture).copy(), localize.layer_of(one, request.layer)
+        wanted = [name for name in names if name != "*"] if "*" not in names else []
+        try:
+            found.append(looking.look(one, view, wanted, kind=request.kind, layer=layer))
+        except ValueError as error:
+            reasons.append(str(error))
+    if not found:
+        raise ValueError(reasons[0])
+    return found
+
+
+def command(request: Request) -> str:
+    """The lines that draw the same maps on the command line, from the project's folder."""
+    lines, names = [], [_file(name) for name in picture_names(request)]
+    picture = "mixture/mixture.png" if request.subject == "mix" else names["ab".index(request.subject)]
+    if request.subject == "mix" and changed_by(request):
+        picture = f"mixviz-{request.method}.png"  # as it is taken from the view of one method
+    elif request.subject == "mix":
+        lam = "" if request.lam is None else f" --lam {written(request.lam)}"
+        chosen = request.chosen(request.method, request.parameters)
+        known = chosen.parameters()
+        given = "".join(
+            f" --{key} {shlex.quote(str(value))}"
+            for key, value in describe.parameters_of(chosen).items()
+            if value != known[key]["default"] and isinstance(value, str | int | float)
+        )
+        mix = f"python -m mixviz mix {names[0]} {names[1]} --method {request.method}{lam}{given}"
+        lines.append(f"{mix} --seed {int(request.seed)} --side {SIDE} --out mixture")
+    asked = [name for name, _ in localize.wanted_classes(request) if name != "*"]
+    more = "".join(f" --class {shlex.quote(name)}" for name in asked)
+    more += f" --kind {request.kind}" if request.kind != "grad_cam" else ""
+    layer = localize.layer_of(next(iter(networks.known_networks().values())), request.layer)
+    more += f" --layer {layer}" if layer else ""
+    return "\n".join([*lines, f"python -m mixviz cam {picture} --networks all{more}"])
+
+
+def _file(name: str) -> str:
+    return f"assets/photos/{name}" if name in pictures.photographs() else name
+
+
+def _shown(shown: Any) -> tuple[str, str, float, float]:
+    shown = shown if isinstance(shown, dict) else {}
+    scale, colours = shown.get("scale", "image"), shown.get("colours", "inferno")
+    if scale not in SCALES or colours not in heat_colours.COLOURS:
+        raise ValueError(f"Scales are {', '.join(SCALES)}; colours {', '.join(heat_colours.COLOURS)}.")
+    numbers = shown.get("threshold", 0.2), shown.get("strength", 0.6)
+    if not all(is_number(number) and 0 <= number <= 1 for number in numbers):
+        raise ValueError("τ and the strength of the colours are numbers from 0 to 1.")
+    return scale, colours, *numbers
+
+
+def _png(picture: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,56 @@
+"""The trained networks that the page asks: opened once, shared by all visitors."""
+
+from __future__ import annotations
+
+import functools
+import threading
+
+import torch
+
+from mixviz import looking, pictures
+from mixviz.looking import Known
+
+_opening = threading.Lock()
+
+
+def known_networks() -> dict[str, Known]:
+    """The zoo by name, in the order of its strategies; opened when somebody first asks."""
+    with _opening:
+        return _opened()
+
+
+@functools.cache
+def _opened() -> dict[str, Known]:
+    return {one.name: one for one in looking.open_networks("all")}
+
+
+def classes() -> list[str]:
+    """What the zoo's networks know, in the order of the first that does."""
+    return list(dict.fromkeys(name for one in known_networks().values() for name in one.classes))
+
+
+@functools.lru_cache(maxsize=256)
+def likely(path: str) -> tuple[str, ...]:
+    """What the networks take a picture for, all of them together, the most probable class first."""
+    sums: dict[str, float] = {}
+    for one in known_networks().values():
+        chances = looking.look(one, pictures.tile(path, one.side).copy()).probability
+        for name, chance in zip(one.classes, chances.tolist(), strict=True):
+            sums[name] = sums.get(name, 0.0) + chance
+    return tuple(sorted(sums, key=lambda name: -sums[name]))
+
+
+def class_of(path: str) -> tuple[str, bool]:
+    """(class, known): what a picture shows, if that is among the classes; else what the networks take it for."""
+    named = (pictures.photograph_of(path) or {}).get("class")
+    return (named, True) if named in classes() else (likely(path)[0], False)
+
+
+def classes_of(a: str, b: str) -> list[tuple[str, bool]]:
+    """:func:`class_of` A and B; two classes, if the pictures' own are one, as long as nobody knows that they are."""
+    first, second = class_of(a), class_of(b)
+    if first[0] != second[0] or (first[1] and second[1]):
+        return [first, second]
+    if second[1]:  # what is known stays
+        return [(next(name for name in likely(a) if name != second[0]), False), second]
+    return [first, (next(name for name in likely(b) if name != first[0]), False)]

@@ -1,0 +1,369 @@
+"""Where networks look, on the page: the maps, boxes and numbers are the library's own, whoever asks and how often."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shlex
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from io import BytesIO
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+import mixviz
+from mixviz import heat_colours, looking, pictures, scales
+from mixviz.__main__ import app
+from mixviz.contours import boxes_at, iou
+from mixviz.localization import heat
+from mixviz.ui import figures, localize, networks, views
+from mixviz.ui.page import first_request
+from mixviz.ui.telling import SIDE, story
+from mixviz.words import Mistake
+
+START = replace(first_request(), view="localize")
+LION = pictures.photograph_path("lion.jpg")
+
+
+def answer(**changes) -> dict:
+    """All of a state's rows, however many questions they take."""
+    request = replace(START, **changes)
+    value = views.show(request)
+    while value["pending"]:
+        more = views.show(replace(request, only=tuple(value["pending"])))
+        value = {**more, "rows": value["rows"] + more["rows"]}
+    return value
+
+
+def bytes_of(look: dict, side: int) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(look["map"]), np.uint8).reshape(side, side)
+
+
+@pytest.mark.parametrize("subject", ["a", "b", "mix"])
+def test_maps_boxes_and_probabilities_are_the_librarys(subject):
+    value = answer(subject=subject, classes=("Egyptian cat", "golden retriever"))
+    assert [row["name"] for row in value["rows"]] == list(networks.known_networks())
+    for row in value["rows"][::4]:
+        known = looking.open_networks(row["name"])[0]
+        if subject == "mix":
+            mixed = story(replace(START, subject=subject), START.method).mixed.permute(1, 2, 0).numpy()
+            view = np.array(Image.fromarray(mixed).resize((known.side, known.side), Image.Resampling.LANCZOS))
+        else:
+            view = pictures.load_image({"a": START.a, "b": START.b}[subject], known.side)
+        look = looking.look(known, view, ("Egyptian cat", "golden retriever"))
+        for i, told in enumerate(row["looks"]):
+            warm = look.heat()[i]
+            assert told["class"] == ("Egyptian cat", "golden retriever")[i]
+            assert told["probability"] == pytest.approx(look.probability[look.classes[i]].item(), abs=1e-5)
+            assert abs(bytes_of(told, known.side) / 255 - warm.numpy()).max() <= 1 / 255 + 1e-4
+            for step in range(0, 100, 7):
+                assert told["boxes"][step] == boxes_at(warm, step / 100)[0].tolist()
+
+
+def test_each_networks_own_prediction_is_one_of_the_classes():
+    for row in answer(classes=("*", "bee"))["rows"]:
+        assert [look["class"] for look in row["looks"]] == [row["top"][0][0], "bee"]
+        assert row["looks"][0]["probability"] == row["top"][0][1]
+
+
+def test_what_a_picture_shows_is_known_or_said_by_the_networks():
+    assert networks.class_of(LION) == ("lion", True)
+    rocket = pictures.photograph_path("rocket.jpg")
+    name, known = networks.class_of(rocket)
+    chances = sum(
+        looking.look(one, pictures.load_image(rocket, one.side)).probability for one in looking.open_networks("all")
+    )
+    assert (name, known) == (networks.classes()[int(chances.argmax())], False)
+    both = networks.classes_of(rocket, rocket)
+    assert both[0][0] != both[1][0] == networks.likely(rocket)[1]
+    assert networks.classes_of(LION, LION) == [("lion", True)] * 2
+
+
+def test_a_class_that_nobody_knows_is_refused_in_words():
+    with pytest.raises(Mistake, match="knows a class “rocket”"):
+        views.show(replace(START, classes=("rocket", "")))
+
+
+def test_what_takes_long_comes_in_parts_that_make_the_whole(monkeypatch):
+    whole = answer(lam=0.37)
+    monkeypatch.setattr(localize, "PATIENCE", 0)
+    localize._looked.cache_clear()
+    first = views.show(replace(START, lam=0.37))
+    assert len(first["rows"]) == 1
+    assert first["pending"] == first["all"][1:]
+    assert answer(lam=0.37)["rows"] == whole["rows"]
+
+
+def test_ten_visitors_at_once_get_the_maps_that_one_gets():
+    """Each with a picture and a kind of its own, and none of it from memory."""
+    names, kinds = sorted(pictures.photographs())[:10], ["grad_cam", "hires_cam", "layer_cam", "xgrad_cam", "cam"]
+    wishes = [
+        {"subject": "a", "a": pictures.photograph_path(name), "kind": kinds[i % 5], "classes": ("lion", "bee")}
+        for i, name in enumerate(names)
+    ]
+    alone = [answer(**wish)["rows"] for wish in wishes]
+    localize._looked.cache_clear()
+    with ThreadPoolExecutor(10) as visitors:
+        together = list(visitors.map(lambda wish: answer(**wish)["rows"], wishes))
+    for one, other in zip(alone, together, strict=True):
+        for row, same in zip(one, other, strict=True):
+            for look, again in zip(row["looks"], same["looks"], strict=True):
+                # Another division of the work among threads may round otherwise: a byte, and never a place.
+                assert abs(bytes_of(look, 64).astype(int) - bytes_of(again, 64)).max() <= 1
+                assert look["probability"] == pytest.approx(again["probability"], abs=1e-5)
+
+
+def test_asking_leaves_no_hooks_and_no_gradients():
+    answer(lam=0.11, kind="score_cam", only=("baseline",))
+    answer(lam=0.12)
+    assert torch.is_grad_enabled()
+    for one in networks.known_networks().values():
+        assert not any(p.grad is not None for p in one.network.parameters())
+        for module in one.network.modules():
+            assert not module.training
+            assert not module._forward_hooks
+            assert not module._backward_hooks
+            assert not module._forward_pre_hooks
+
+
+def test_the_middle_of_the_picture_is_a_row_of_its_own():
+    centre = views.show(START)["centre"]
+    warm = localize.centre_heat((64, 64))[0]
+    assert np.array_equal(bytes_of(centre, 64), (warm.numpy() * 255).astype(np.uint8))
+    assert centre["boxes"][20] == boxes_at(warm, 0.2)[0].tolist()
+
+
+@pytest.mark.parametrize("method", ["cutmix", "mixup", "resizemix", "cutout", "manifold_mixup", "saliencymix"])
+def test_true_boxes_go_where_the_objects_go(method):
+    """Worked out again from the recipe's boxes alone."""
+    request = replace(START, method=method, seed=3)
+    recipe, boxes = story(request, method).recipe, localize.subject(request).boxes
+    a, b = (pictures.square_box(pictures.photograph_of(path), SIDE) for path in (START.a, START.b))
+    mine = torch.zeros(SIDE, SIDE, dtype=torch.bool)
+    mine[a[0] : a[2], a[1] : a[3]] = True
+    theirs = torch.zeros_like(mine)
+    if recipe.target_boxes is not None:
+        top, left, bottom, right = recipe.target_box[0].tolist()
+        mine[top:bottom, left:right] = False
+    if recipe.source_box is not None:
+        source = recipe.source_box[0].tolist()
+        scale = [(bottom - top) / max(source[i + 2] - source[i], 1) for i, (top, bottom) in enumerate(((top, bottom), (left, right)))]
+        edges = [max(b[0], source[0]), max(b[1], source[1]), min(b[2], source[2]), min(b[3], source[3])]
+        if edges[2] > edges[0] and edges[3] > edges[1]:
+            y0, y1 = (top + (edge - source[0]) * scale[0] for edge in (edges[0], edges[2]))
+            x0, x1 = (left + (edge - source[1]) * scale[1] for edge in (edges[1], edges[3]))
+            theirs[int(y0) : round(y1 + 0.49), int(x0) : round(x1 + 0.49)] = True
+    elif method == "mixup":
+        theirs[b[0] : b[2], b[1] : b[3]] = True
+    for found, mask in zip(boxes, (mine, theirs), strict=True):
+        if not mask.any():
+            assert found is None
+            continue
+        rows, columns = mask.any(1).nonzero()[:, 0], mask.any(0).nonzero()[:, 0]
+        expected = [int(edge) / SIDE for edge in (rows[0], columns[0], rows[-1] + 1, columns[-1] + 1)]
+        assert found == pytest.approx(expected, abs=(2 if recipe.resample else 0) / SIDE)
+
+
+def test_a_kind_that_a_layer_is_not_made_for_is_told_per_network_and_nothing_else_is_lost():
+    value = answer(kind="cam", layer="2")
+    assert len(value["rows"]) == len(value["all"])
+    assert all("CAM needs a network" in row["error"] for row in value["rows"])
+    assert not any("error" in row for row in answer(kind="cam", layer="")["rows"])
+
+
+def test_figure_and_numbers_are_those_of_the_page():
+    request = replace(START, method="mixup")
+    data = figures.parcel("png", request, {"scale": "shared", "threshold": 0.4, "colours": "cividis", "strength": 1})
+    assert Image.open(BytesIO(data)).width > 700
+    told = json.loads(figures.parcel("json", request, {"threshold": 0.4}))
+    rows = answer(method="mixup")["rows"]
+    for numbers, row in zip(told["networks"], rows, strict=True):
+        for about, look in zip(numbers["classes"], row["looks"], strict=True):
+            assert about["probability"] == pytest.approx(look["probability"], abs=1e-5)
+            assert about["box"] == look["boxes"][40]
+
+
+@pytest.mark.parametrize("shown", [{"scale": "none"}, {"colours": "jet"}, {"threshold": 2}, {"strength": "much"}])
+def test_made_up_ways_of_showing_are_refused(shown):
+    with pytest.raises(ValueError, match="Scales are|numbers from 0 to 1"):
+        figures.parcel("png", START, shown)
+
+
+def test_the_shown_commands_give_the_pages_numbers(tmp_path, monkeypatch):
+    request = replace(START, method="mixup", lam=0.7)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "assets").symlink_to(pictures.assets())
+    for line in figures.command(request).splitlines():
+        arguments = line.removeprefix("python -m mixviz ").replace("--networks all", "--networks cutmix,mixup")
+        assert CliRunner().invoke(app, shlex.split(arguments), catch_exceptions=False).exit_code == 0
+    told = json.loads((tmp_path / "looks" / "looks.json").read_text())
+    rows = {row["name"]: row for row in answer(method="mixup", lam=0.7)["rows"]}
+    for numbers in told["networks"]:
+        for about, look in zip(numbers["classes"], rows[numbers["network"]]["looks"], strict=True):
+            assert about["probability"] == pytest.approx(look["probability"], abs=1e-3)
+
+
+# In a browser
+
+
+@pytest.fixture
+def looking_tab(open_tab):
+    return open_tab("?view=localize&method=cutmix&lam=0.6", "localize")
+
+
+def canvas(tab, network: str, slot: int) -> np.ndarray:
+    pixels = tab.page.evaluate(
+        """([network, slot]) => {
+          const canvas = document.querySelectorAll(`[data-network=${network}] canvas`)[slot];
+          return [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data];
+        }""",
+        [network, slot],
+    )
+    return np.array(pixels, np.uint8).reshape(64, 64, 4)
+
+
+def nearest(pixels: np.ndarray, colours: str) -> np.ndarray:
+    """Which of the 256 colours each pixel is."""
+    distance = abs(pixels[:, :, None, :3].astype(int) - heat_colours.table(colours)[None, None]).sum(3)
+    assert distance.min(2).max() == 0
+    return distance.argmin(2)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scale", ["image", "shared", "raw"])
+def test_the_colours_in_the_browser_are_those_of_the_library(looking_tab, scale):
+    tab = looking_tab
+    tab.page.locator(f"#mv-localize [data-choice={scale}]").click()
+    looks = figures.looks_of(replace(START, method="cutmix", lam=0.6))
+    expected = scales.scaled([look.maps for look in looks], (64, 64), scale).shades
+    for name, slot in (("baseline", 0), ("cutmix", 1)):
+        row = [look.known.name for look in looks].index(name)
+        found = nearest(canvas(tab, name, slot), "inferno")
+        # Maps travel as whole bytes of their own scale: one step of that, and one of rounding.
+        assert abs(found - 255 * expected[row, slot].numpy()).max() <= 2
+
+
+@pytest.mark.browser
+def test_the_difference_of_two_networks_is_that_of_the_library(looking_tab):
+    tab = looking_tab
+    tab.page.get_by_text("Difference, order, colours").click()
+    tab.page.get_by_label("Difference from").select_option("mixup")
+    looks = figures.looks_of(replace(START, method="cutmix", lam=0.6))
+    values = scales.scaled([look.maps for look in looks], (64, 64), "image").values
+    names = [look.known.name for look in looks]
+    found = scales.difference(values, values[names.index("mixup")].expand_as(values))
+    shades = found.shades[names.index("cutmix"), 0].numpy()
+    pixels = canvas(tab, "cutmix", 0)
+    assert abs(pixels[..., 3] / 255 - abs(shades)).max() < 0.02
+    assert not canvas(tab, "mixup", 0)[..., 3].any()
+
+
+@pytest.mark.browser
+def test_changing_how_maps_are_shown_asks_the_server_nothing(looking_tab):
+    tab, asked = looking_tab, []
+    tab.page.on("request", lambda request: request.url.startswith("blob:") or asked.append(request.url))
+    before = tab.page.locator("[data-network=cutmix] .mv-box").first.get_attribute("style")
+    tab.page.get_by_label("Threshold τ of the box").fill("0.6")
+    tab.page.locator("#mv-localize [data-choice=shared]").click()
+    tab.page.get_by_text("Difference, order, colours").click()
+    tab.page.get_by_label("Strength of the colours").fill("0.9")
+    tab.page.get_by_label("Colours", exact=True).select_option("viridis")
+    tab.page.get_by_label("Difference from").select_option("baseline")
+    tab.page.locator("#mv-localize [data-choice=grid]").click()
+    assert tab.page.locator("[data-network=cutmix] .mv-box").first.get_attribute("style") != before
+    tab.page.wait_for_timeout(300)
+    assert asked == []
+    assert "threshold=0.6" in tab.page.url
+    assert "scale=shared" in tab.page.url
+    tab.page.reload()
+    tab.wait()
+    assert tab.page.get_by_label("Threshold τ of the box").input_value() == "0.6"
+
+
+@pytest.mark.browser
+def test_box_and_iou_follow_the_threshold_and_a_box_drawn_by_hand(looking_tab):
+    tab = looking_tab
+    tab.page.get_by_label("Threshold τ of the box").fill("0.3")
+    request = replace(START, method="cutmix", lam=0.6)
+    look = {one.known.name: one for one in figures.looks_of(request)}["saliencymix"]
+    side = look.known.side
+
+    def expected(box) -> str:
+        found = torch.tensor([look.boxes(0.3)[0]], dtype=torch.float64) / side
+        return f"IoU {iou(found, torch.tensor([box], dtype=torch.float64)).item():.2f}"
+
+    caption = tab.page.locator("[data-network=saliencymix] figcaption").first
+    true = localize.subject(request).boxes[0]
+    assert expected(true) in caption.inner_text()
+    tab.page.get_by_role("button", name="Move the true box of “Egyptian cat”").click()
+    for _ in range(4):
+        tab.page.keyboard.press("Shift+ArrowUp")
+    moved = [true[0], true[1], true[2] - 4 / 56, true[3]]
+    assert expected(moved) in caption.inner_text()
+
+
+@pytest.mark.browser
+def test_a_card_of_the_mix_page_leads_to_its_mixture(open_tab):
+    tab = open_tab()
+    tab.page.get_by_role("button", name="Where networks look in the mixture of ResizeMix").click()
+    tab.view = "localize"
+    tab.wait()
+    assert tab.page.get_by_label("Mixed by").input_value() == "resizemix"
+    assert "mixture/mixture.png" in tab.page.locator("#mv-localize pre").inner_text()
+    assert tab.page.locator("#mv-localize .mv-look[data-network]").count() == len(networks.known_networks()) + 1
+
+
+@pytest.mark.browser
+def test_classes_are_chosen_and_a_wrong_one_is_explained(looking_tab):
+    tab = looking_tab
+    box = tab.page.get_by_label("Class 1", exact=True)
+    box.fill("BEE")
+    tab.after(lambda: box.press("Enter"))
+    assert tab.page.locator("[data-network=cutmix] figcaption b").first.inner_text() == "bee"
+    box.fill("rocket")
+    box.press("Enter")
+    tab.page.get_by_text("None of the networks knows a class “rocket”").wait_for()
+    box.fill("each network’s own prediction")
+    tab.after(lambda: box.press("Enter"))
+    tab.page.wait_for_function("document.querySelector('.mv-message').textContent === ''")
+    assert tab.state()["classes"] == ["*", ""]
+
+
+@pytest.mark.browser
+def test_slow_maps_come_one_by_one_and_can_be_stopped(looking_tab, monkeypatch):
+    tab = looking_tab
+    monkeypatch.setattr(localize, "PATIENCE", 0)
+    localize._looked.cache_clear()
+    tab.page.get_by_label("Kind of map").select_option("score_cam")
+    tab.page.get_by_role("button", name="Stop").click()
+    tab.page.wait_for_function("mixviz.idle()")
+    assert tab.page.get_by_role("button", name="Stop").is_hidden()
+    tab.page.get_by_label("Kind of map").select_option("hires_cam")
+    tab.page.wait_for_function("mixviz.idle()")
+    assert not tab.page.locator("#mv-localize progress").is_visible()
+
+
+@pytest.mark.browser
+def test_the_mixture_follows_the_dock_and_the_figure_is_taken(looking_tab):
+    tab = looking_tab
+    before = canvas(tab, "baseline", 0)
+    tab.set_lambda(0.2)
+    assert (canvas(tab, "baseline", 0) != before).any()
+    with tab.page.expect_download() as download:
+        tab.page.get_by_role("button", name="Figure (PNG)").click()
+    with Image.open(download.value.path()) as figure:
+        assert figure.height > 11 * 256
+    with tab.page.expect_download() as download:
+        tab.page.get_by_role("button", name="Boxes and IoU (CSV)").click()
+    lines = download.value.path().read_text().splitlines()
+    assert len(lines) == 1 + 2 * (len(networks.known_networks()) + 1)
+
+
+def test_heat_of_the_page_is_the_heat_that_localisation_measures():
+    look = figures.looks_of(replace(START, subject="a"))[0]
+    assert torch.equal(look.heat(), heat(look.maps, (64, 64)))
+    assert set(mixviz.METHODS) >= {START.method}
