@@ -87,7 +87,7 @@ root().append(
     make("section", { class: "mv-panel" }, make("h3", { textContent: t("take") }), takes, make("pre", { tabIndex: 0, aria: { label: t("look.command") } }, command))), curve.node),
 );
 
-const boxKey = (slot) => [value.key, slot].join("|");
+const boxKey = (slot) => `${value.place}|${slot}`;
 const truth = (slot) => drawnBoxes[boxKey(slot)] ?? value.subject.boxes[slot];
 function draw(slot) {
   const on = drawButtons[slot].getAttribute("aria-pressed") !== "true";
@@ -266,7 +266,7 @@ function controls() {
   kind.value = state.kind;
   layer.value = state.layer;
   const told = about.kinds.find((one) => one.name === kind.value);
-  kindText.textContent = `${t(`kind.${told.name}`) === `kind.${told.name}` ? told.text : t(`kind.${told.name}`)} ${told.slow ? t("look.slow_kind") : ""}`;
+  kindText.textContent = `${t(`kind.${told.name}`)} ${told.slow ? t("look.slow_kind") : ""}`;
   outside.textContent = [value.subject.inside && t("look.inside"), t("look.sees", { side: about.networks[value.all[0]].side, count: about.classes.length })].filter(Boolean).join(" ");
   command.textContent = value.command;
   document.body.dataset.subject = value.subject.of;

@@ -1,6 +1,6 @@
 """``make bench``: speed side by side with the libraries a user would take instead, as ratios of one run.
 
-python -m benchmarks.run [mixing] [saliency] [catalogue] [page] [--rounds N] [--out results.json]
+python -m benchmarks.run [mixing] [saliency] [catalogue] [page] [looks] [--rounds N] [--out results.json]
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks import mixing, page, saliency
+from benchmarks import looks, mixing, page, saliency
 from benchmarks.timing import rate, table
 
-PARTS = ("mixing", "saliency", "catalogue", "page")
+PARTS = ("mixing", "saliency", "catalogue", "page", "looks")
 
 
 def machine() -> str:
@@ -64,11 +64,13 @@ def main() -> None:
         figures["catalogue"] = mixing.measure_catalogue(options.threads[-1], options.rounds)
         rows = [[name, rate(value)] for name, value in figures["catalogue"].items()]
         show(table("Every method (64 px, batch 128, saliency given)", ["method", "images/s"], rows))
-    if "page" in parts and importlib.util.find_spec("playwright") is None:
+    in_browser = [(part, module) for part, module in (("page", page), ("looks", looks)) if part in parts]
+    if in_browser and importlib.util.find_spec("playwright") is None:
         print("playwright is not installed: the page is left out (pip install -e '.[dev]')")
-    elif "page" in parts:
-        figures["page"] = page.measure()
-        show(page.report(figures["page"]))
+        in_browser = []
+    for part, module in in_browser:
+        figures[part] = module.measure()
+        show(module.report(figures[part]))
     if options.out:
         options.out.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     if options.readme:

@@ -39,6 +39,25 @@ def overlay(one: Look, shades: np.ndarray, box: Box | None, strength: float, col
     return np.asarray(image)
 
 
+def figure(
+    looks: Sequence[Look], *, kind: str, scale: str = "image", threshold: float = 0.2, strength: float = 0.6,
+    colours: str = "inferno",
+) -> np.ndarray:  # fmt: skip
+    """All looks over their pictures, with boxes and a legend: :func:`sheet` of :func:`overlay`.
+
+    Raises:
+        ValueError: no such scale or colours, or a threshold or strength that is not from 0 to 1.
+    """
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"τ should be 0 to 1; got {threshold}.")
+    scales = on_one_scale(looks, scale)
+    rows = [
+        [overlay(one, *pair, strength, colours) for pair in zip(shades, one.boxes(threshold), strict=True)]
+        for one, shades in zip(looks, scales.shades.numpy(), strict=True)
+    ]
+    return sheet(looks, rows, scales, kind=kind, scale=scale, threshold=threshold, colours=colours)
+
+
 def sheet(
     looks: Sequence[Look], overlays: Sequence[Sequence[np.ndarray]], scales: Scaled, *, kind: str, scale: str,
     threshold: float, colours: str,

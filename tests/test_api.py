@@ -34,7 +34,7 @@ httpx = pytest.importorskip("httpx")
 from mixviz.ui import api, handlers, many, telling, views  # noqa: E402 - needs Gradio
 
 METHODS = list(mixviz.METHODS)
-PUBLIC = {"mix": api.mix, "saliency": api.saliency, "detail": api.detail, "methods": api.methods}
+PUBLIC = {"mix": api.mix, "saliency": api.saliency, "detail": api.detail, "look": api.look, "methods": api.methods}
 CAT, DOG = (pictures.photograph_path(pictures.pairs()[0][key]) for key in "ab")
 HUGE = 10**400
 UNTOUCHED = [{"__type__": "update"}] * 9  # controls that stay as they are
@@ -213,7 +213,7 @@ def test_every_public_endpoint_is_named_described_and_typed(client):
 def test_a_bare_request_works(address, name):
     event, data = call(address, name, arguments(name))
     assert event == "complete"
-    assert ("data:image/png" in data) == (name in ("mix", "saliency"))
+    assert ("data:image/png" in data) == (name in ("mix", "saliency", "look"))
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -382,7 +382,7 @@ def test_errors_of_the_program_stay_inside(address, monkeypatch):
                          (telling, "story"), (lenses, "pair"),
                          (handlers, "_parcel"), (handlers, "_controls")):  # fmt: skip
         monkeypatch.setattr(module, name, broken)
-    for name in ("mix", "saliency", "detail", "methods"):
+    for name in ("mix", "saliency", "detail", "look", "methods"):
         event, data = call(address, name, arguments(name))
         assert event == "error"
         assert "secret" not in data

@@ -151,7 +151,8 @@ def test_true_boxes_go_where_the_objects_go(method):
         mine[top:bottom, left:right] = False
     if recipe.source_box is not None:
         source = recipe.source_box[0].tolist()
-        scale = [(bottom - top) / max(source[i + 2] - source[i], 1) for i, (top, bottom) in enumerate(((top, bottom), (left, right)))]
+        lengths = bottom - top, right - left
+        scale = [length / max(source[i + 2] - source[i], 1) for i, length in enumerate(lengths)]
         edges = [max(b[0], source[0]), max(b[1], source[1]), min(b[2], source[2]), min(b[3], source[3])]
         if edges[2] > edges[0] and edges[3] > edges[1]:
             y0, y1 = (top + (edge - source[0]) * scale[0] for edge in (edges[0], edges[2]))
@@ -189,7 +190,7 @@ def test_figure_and_numbers_are_those_of_the_page():
 
 @pytest.mark.parametrize("shown", [{"scale": "none"}, {"colours": "jet"}, {"threshold": 2}, {"strength": "much"}])
 def test_made_up_ways_of_showing_are_refused(shown):
-    with pytest.raises(ValueError, match="Scales are|numbers from 0 to 1"):
+    with pytest.raises(ValueError, match=r"Scales are|numbers from 0 to 1"):
         figures.parcel("png", START, shown)
 
 

@@ -11,11 +11,13 @@ import gradio as gr
 import torch
 
 import mixviz
-from mixviz import arithmetic, describe, paint, pictures
+from mixviz import arithmetic, describe, heat_sheet, looking, paint, pictures
 from mixviz.catalogue import lookup
+from mixviz.heatmaps import KINDS
 from mixviz.story import steps
 from mixviz.ui import lenses
 from mixviz.ui.handlers import checked_path, turn
+from mixviz.ui.networks import known_networks
 from mixviz.ui.request import Request, is_number
 from mixviz.ui.telling import code, story
 from mixviz.words import say
@@ -99,6 +101,38 @@ def saliency(picture: str, detector: str = "fine_grained", side: int = 224) -> d
             "map": paint.data_uri((found * 255).round().astype("uint8"), "PNG"),
             "peak": list(map(int, divmod(found.argmax(), side))),
             "mean": float(found.mean()),
+        }
+
+
+def look(
+    picture: str,
+    classes: list[str] | None = None,
+    networks: list[str] | None = None,
+    kind: str = "grad_cam",
+    threshold: float = 0.2,
+    scale: str = "image",
+) -> dict:
+    """Where trained networks look in a picture: {figure: PNG data URI, networks: predictions, maps, boxes of each}.
+
+    Args:
+        picture: The path that an upload returned, or a bundled photograph's name.
+        classes: What to look for, by name; none: what each network predicts.
+        networks: Names of trained networks; none: all of them.
+        kind: grad_cam, cam, grad_cam_plus_plus, hires_cam, layer_cam, xgrad_cam, eigen_cam, score_cam or ablation_cam.
+        threshold: τ of the box, a share of the map's maximum, 0 to 1.
+        scale: image: each map from 0 to 1; shared: one scale for all; raw: from 0 up.
+    """
+    with _said():
+        path, known = _path(picture), known_networks()
+        asked = [lookup(known, name) for name in networks or known]
+        looks = [
+            looking.look(one, pictures.tile(path, one.side).copy(), classes or (), kind=lookup(KINDS, kind).name)
+            for one in asked
+        ]
+        figure = heat_sheet.figure(looks, kind=kind, scale=scale, threshold=threshold)
+        return {
+            "figure": paint.data_uri(figure, "PNG"),
+            "networks": [looking.report(one, threshold) for one in looks],
         }
 
 

@@ -32,12 +32,9 @@ def parcel(kind: str, request: Request, shown: Any) -> bytes:
         told = {"kind": request.kind, "threshold": threshold, "command": command(request)}
         told["networks"] = [looking.report(one, threshold) for one in looks]
         return (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode()
-    scales = heat_sheet.on_one_scale(looks, scale)
-    rows = [
-        [heat_sheet.overlay(one, shade, box, strength, colours) for shade, box in zip(shades, one.boxes(threshold), strict=True)]
-        for one, shades in zip(looks, scales.shades.numpy(), strict=True)
-    ]  # fmt: skip
-    whole = heat_sheet.sheet(looks, rows, scales, kind=request.kind, scale=scale, threshold=threshold, colours=colours)
+    whole = heat_sheet.figure(
+        looks, kind=request.kind, scale=scale, threshold=threshold, strength=strength, colours=colours
+    )
     return _png(whole)
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import base64
 import functools
+import hashlib
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from mixviz import cam, heat_colours, looking, paint, pictures
-from mixviz.contours import STEPS, Found, integers
+from mixviz.contours import Found, integers
 from mixviz.heatmaps import KINDS
 from mixviz.localization import centre_heat
 from mixviz.looking import Known, Look
@@ -50,8 +51,10 @@ def localize(request: Request) -> dict[str, Any]:
     rows, start = [], time.monotonic()
     while left and (not rows or time.monotonic() - start < PATIENCE):
         rows.append(row(known[left.pop(0)], request, seen.picture, names))
+    shown = hashlib.sha1(np.ascontiguousarray(seen.picture)).hexdigest()
     return {
-        "key": "|".join([request.a, request.b, request.subject, request.kind, request.layer, *names]),
+        "key": "|".join([shown, request.kind, request.layer, *names]),
+        "place": "|".join([request.a, request.b, request.subject, request.method]),
         "subject": {
             "picture": paint.data_uri(seen.picture), "boxes": seen.boxes, "of": request.subject,
             "method": request.method, "inside": request.subject == "mix" and _inside(request),
@@ -73,8 +76,10 @@ def context() -> dict[str, Any]:
     first = next(iter(known.values()))
     layers = cam.feature_layers(first.network, (first.side, first.side))
     return {
-        "networks": {name: {"title": one.title, "side": one.side, "measured": _measured(one)} for name, one in known.items()},
-        "kinds": [{"name": kind.name, "title": kind.title, "text": kind.text, "slow": kind.slow, "citation": kind.citation} for kind in KINDS.values()],
+        "networks": {
+            name: {"title": one.title, "side": one.side, "measured": _measured(one)} for name, one in known.items()
+        },
+        "kinds": [asdict(kind) for kind in KINDS.values()],
         "layers": [{"earlier": str(i), "size": list(size[1:])} for i, (_, size) in enumerate(reversed(layers.items()))],
         "classes": networks.classes(),
         "colours": {name: _text(heat_colours.table(name)) for name in (*heat_colours.COLOURS, heat_colours.DIFFERENCE)},

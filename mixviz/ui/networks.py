@@ -5,8 +5,6 @@ from __future__ import annotations
 import functools
 import threading
 
-import torch
-
 from mixviz import looking, pictures
 from mixviz.looking import Known
 

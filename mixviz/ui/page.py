@@ -21,6 +21,7 @@ from fastapi import Response
 
 import mixviz
 from mixviz import paint, pictures
+from mixviz.heatmaps import KINDS
 from mixviz.ui import api, files, handlers, lenses, views
 from mixviz.ui.picture import Picture, fetch_nothing
 from mixviz.ui.request import VIEWS, Request
@@ -47,9 +48,10 @@ def i18n() -> gr.I18n:
 
 
 def own_texts() -> dict[str, str]:
-    """What methods, detectors and photographs say of themselves: English, until another language says it too."""
+    """What methods, detectors, kinds of maps and photographs say of themselves: English, unless a language says it."""
     return {
         **{f"summary.{name}": views.summary(name) for name in mixviz.METHODS},
+        **{f"kind.{name}": kind.text for name, kind in KINDS.items()},
         **{f"detector.{name}": title for name, title in lenses.titles().items()},
         **{f"object.{entry['label']}": entry["label"] for entry in pictures.photographs().values()},
     }
@@ -151,7 +153,7 @@ def build() -> gr.Blocks:
             alpha = gr.Slider(0.05, 8, 1, step=0.05, label=word("alpha"), buttons=[], elem_id="alpha")
             shuffle = gr.Button(word("shuffle"), min_width=90, scale=0, size="md", elem_id="shuffle")
             copy = gr.Button(word("copy"), min_width=90, scale=0, size="md", elem_id="copy")
-        for endpoint in (api.mix, api.saliency, api.detail, api.methods):
+        for endpoint in (api.mix, api.saliency, api.detail, api.look, api.methods):
             # Gradio would keep the first paragraph alone, and say nothing of the arguments.
             gr.api(endpoint, api_name=endpoint.__name__, api_description=inspect.getdoc(endpoint))
         controls = [image_a, image_b, name_a, name_b, hold, lam, alpha, seed, detector]
