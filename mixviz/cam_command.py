@@ -53,6 +53,8 @@ def command(
     lookup(KINDS, kind)
     lookup(SCALES, scale)
     heat_colours.table(colours)
+    if image.is_dir() or image.suffix.lower() == ".zip":
+        raise ValueError(f"{image} is no single picture: `mixviz survey {image}` goes through a folder or zip.")
     if not image.is_file():
         raise ValueError(f"There is no picture {image}.")
     known = looking.open_networks(networks)

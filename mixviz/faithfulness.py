@@ -85,13 +85,17 @@ def _curve(
     if steps < 1:
         raise ValueError(f"steps should be at least 1; got {steps}.")
     place, pixels = _places(heat), heat[0].numel()
-    found = [
-        _probability(network, torch.where((place < pixels * step // steps)[:, None], end, start), classes, batch_size)
-        for step in range(steps + 1)
-    ]
     # The steps are whole pixels, so that the shares may differ a little.
-    share = torch.tensor([pixels * step // steps / pixels for step in range(steps + 1)], device=heat.device)
-    return Curve(share, torch.stack(found, 1))
+    counts = [pixels * step // steps for step in range(steps + 1)]
+    together = max(batch_size // len(start), 1)  # steps of few pictures share a pass through the network
+    found = []
+    for first in range(0, len(counts), together):
+        part = counts[first : first + together]
+        seen = torch.cat([torch.where((place < count)[:, None], end, start) for count in part])
+        chances = _probability(network, seen, classes.repeat(len(part)), batch_size)
+        found.append(chances.view(len(part), len(start)))
+    share = torch.tensor([count / pixels for count in counts], device=heat.device)
+    return Curve(share, torch.cat(found).T.contiguous())
 
 
 class Confidence(NamedTuple):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 import mixviz
-from mixviz import cam, cards, zoo
+from mixviz import cam, cards, own_network, zoo
 from mixviz.asking import Pixels
 from mixviz.contours import boxes_at
 from mixviz.heatmaps import Progress, heat_maps
@@ -105,6 +105,17 @@ def _opened(folder: Path, there: Sequence[str]) -> Known:
     return Known(folder.name, card, zoo.open_network(card, path), cards.digest(path))
 
 
+def open_own(card_path: str | Path, weights_path: str | Path) -> Known:
+    """A network that somebody hands in as two files, within limits: see :func:`mixviz.own_network.read`. Its name is
+    made of the card's title, or else of the weights' file, with ``own_`` before it.
+
+    Raises:
+        ValueError: what is wrong with the files, in one line.
+    """
+    name, card, network = own_network.read(card_path, weights_path)
+    return Known(name, card, network, cards.digest(Path(weights_path)))
+
+
 def _nearest(name: str, there: Sequence[str]) -> str:
     """What might have been meant, or all there is."""
     near = difflib.get_close_matches(name.casefold(), [known.casefold() for known in there], n=3, cutoff=0.5)
@@ -158,15 +169,27 @@ def look(
     Raises:
         ValueError: an unknown class or layer, or a kind that the network is not made for.
     """
+    return looks(known, [view], classes, kind=kind, layer=layer, progress=progress)[0]
+
+
+def looks(
+    known: Known, views: Sequence[np.ndarray], classes: Sequence[str] = (), *, kind: str = "grad_cam",
+    layer: str | None = None, progress: Progress | None = None,
+) -> list[Look]:  # fmt: skip
+    """:func:`look` at several pictures in one pass; without classes each has the one that is predicted for it. The
+    numbers are those of one picture at a time, but for rounding."""
     indices = list(dict.fromkeys(known.index(name) for name in classes))
     spec = known.card["network"]
-    images = torch.from_numpy(view).permute(2, 0, 1)[None]
+    images = torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2)
     inputs = Pixels(known.network, spec["mean"], spec["std"]).normalised(images)
-    layer = layer or (spec.get("layer") if kind != "cam" else None) or cam.last_layer(known.network, view.shape[:2])
-    wanted = torch.tensor([indices]) if indices else None
+    layer = layer or (spec.get("layer") if kind != "cam" else None) or cam.last_layer(known.network, views[0].shape[:2])
+    wanted = torch.tensor([indices]).expand(len(views), -1) if indices else None
     maps, logits = heat_maps(known.network, inputs, wanted, kind=kind, layer=layer, progress=progress)
-    chances = logits[0].float().softmax(0)
-    return Look(known, view, layer, chances, tuple(indices) or (int(chances.argmax()),), maps[0])
+    chances = logits.float().softmax(1)
+    return [
+        Look(known, view, layer, chance, tuple(indices) or (int(chance.argmax()),), found)
+        for view, chance, found in zip(views, chances, maps, strict=True)
+    ]
 
 
 def report(one: Look, threshold: float) -> dict[str, Any]:

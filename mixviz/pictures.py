@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import os
 import threading
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from mixviz.words import Mistake, in_language, texts
 
@@ -65,10 +68,11 @@ def photograph_of(path: str) -> dict | None:
     return entry if entry and os.path.samefile(path, photograph_path(entry["file"])) else None
 
 
-def load_image(path: str | os.PathLike, side: int | None = None) -> np.ndarray:
+def load_image(path: str | os.PathLike | BinaryIO, side: int | None = None) -> np.ndarray:
     """A picture as uint8 (H, W, 3) RGB: upright, over white where transparent, its first frame.
 
     Args:
+        path: of a file, or an open one.
         side: scale the shorter side to this and crop the middle square, as a training pipeline does.
 
     Raises:
@@ -87,6 +91,22 @@ def load_image(path: str | os.PathLike, side: int | None = None) -> np.ndarray:
         raise PictureError("error.no_file", name=os.path.basename(path)) from None
     except Exception:  # decoders raise nearly anything on damaged files
         raise PictureError("error.unreadable") from None
+
+
+def upright_size(path: str | os.PathLike | BinaryIO) -> tuple[int, int]:
+    """(height, width) of what :func:`load_image` gives without a side, read from the picture's head alone.
+
+    Raises:
+        PictureError: not a picture, or one whose head is damaged.
+    """
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            width, height = image.size
+            # The size of a TIFF is already that of the upright picture.
+            turned = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
+    except Exception:  # as above
+        raise PictureError("error.unreadable") from None
+    return (width, height) if turned else (height, width)
 
 
 def _decode(image: Image.Image, side: int | None) -> np.ndarray:
@@ -155,3 +175,35 @@ def square_box(entry: dict, side: int) -> tuple[int, int, int, int]:
     top, left = (height * scale - side) / 2, (width * scale - side) / 2
     edges = (np.array(entry["box"]) * scale - (top, left, top, left)).round().clip(0, side)
     return tuple(int(edge) for edge in edges)
+
+
+def middle_square(size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """The square (top, left, bottom, right) of a picture (height, width) that :func:`load_image` crops; its edges lie
+    between two pixels where the longer side is by an odd number longer."""
+    height, width = size
+    least = min(size)
+    top, left = (height - least) / 2, (width - least) / 2
+    return top, left, top + least, left + least
+
+
+def whole_box(box: Sequence[int], side: int, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The inverse of :func:`square_box`: a box in the square of ``side``, in pixels of the upright picture.
+
+    $$y = t + y' \\, s \\qquad s = \\min(H, W) / \\text{side} \\qquad t = (H - \\min(H, W)) / 2$$
+
+    and likewise for x. Edges are rounded to whole pixels; a pixel of a small square is several of the picture, so that
+    the box is no finer than that. Where it is the other way round, all pixels that the box touches are in.
+
+    Args:
+        box: (top, left, bottom, right), half-open, in the square.
+        side: of the square.
+        size: (height, width) of the upright picture, see :func:`upright_size`.
+    """
+    top, left, *_ = middle_square(size)
+    scale = min(size) / side
+    edges = [edge * scale + offset for edge, offset in zip(box, (top, left, top, left), strict=True)]
+    if scale < 1:
+        edges = [math.floor(edge) for edge in edges[:2]] + [math.ceil(edge) for edge in edges[2:]]
+    else:  # halves go up at every edge, so that a box does not vanish
+        edges = [math.floor(edge + 0.5) for edge in edges]
+    return tuple(min(max(edge, 0), limit) for edge, limit in zip(edges, (*size, *size), strict=True))

@@ -1,0 +1,137 @@
+"""The pictures of a folder, a zip or a list, one after the other, and the true boxes that lie beside them."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import unicodedata
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, NamedTuple
+
+from torch import Tensor
+
+from mixviz import zips
+from mixviz.true_boxes import FILE as BOXES
+from mixviz.true_boxes import read_boxes
+from mixviz.zips import Limits, hidden
+
+SUFFIXES = (
+    ".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".avif", ".tif", ".tiff",
+    ".heic", ".heif", ".jp2", ".svg",  # cannot be read, and are told of as such
+)  # fmt: skip
+RESULT = "survey.csv"  # a folder that holds one is the result of an earlier survey
+
+
+class Picture(NamedTuple):
+    """``name``: below the folder or in the zip, with ``/`` between its parts; ``open`` gives its bytes.
+
+    ``open`` raises ValueError or OSError where it cannot be read, with why.
+    """
+
+    name: str
+    open: Callable[[], BinaryIO]
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Pictures in the order of their names.
+
+    Attributes:
+        pictures: not opened yet.
+        boxes: name -> (M, 4) float64 true boxes (top, left, bottom, right) in pixels of the upright picture.
+        others: names of files that are not taken for pictures.
+    """
+
+    pictures: tuple[Picture, ...]
+    boxes: Mapping[str, Tensor] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
+
+
+@contextmanager
+def gather(
+    where: str | Path | Sequence[str | Path], boxes: str | Path | None = None, limits: Limits | None = None
+) -> Iterator[Gathered]:
+    """Pictures to go through, open within this context.
+
+    Which files are pictures is told by their names' endings. Hidden files, and the folders of earlier surveys, are
+    passed over; links to folders are not followed. Nothing of a zip is ever written to the disk.
+
+    Args:
+        where: a folder, looked through with all that are in it; a zip; a picture; or a list of pictures.
+        boxes: a CSV file of true boxes, see :func:`mixviz.true_boxes.read_boxes`; None: the ``boxes.csv`` of the
+            folder or zip, where it has one. File names in it are meant from where it lies, or from ``where`` when it
+            is given.
+        limits: of a zip; None: :class:`Limits` as they are.
+
+    Raises:
+        ValueError: nothing there, no picture, a zip that is damaged, encrypted or beyond the limits, or boxes of other
+            pictures; with what to do.
+    """
+    if not isinstance(where, (str, os.PathLike)):
+        yield _found("the list", _in_list(where), boxes)
+        return
+    path = Path(where)
+    if path.is_dir():
+        yield _found(str(path), _in_folder(path), boxes)
+    elif path.is_file() and path.name.lower().endswith(SUFFIXES):
+        yield _found(str(path), {path.name: _file(path)}, boxes)
+    elif zipfile.is_zipfile(path):
+        with zips.opened(path, limits or Limits()) as archive:
+            yield _found(str(path), zips.members(archive), boxes)
+    elif path.suffix.lower() == ".zip" and path.is_file():
+        raise ValueError(f"{path} is no zip, or it is damaged: make it anew.")
+    else:
+        raise ValueError(f"There is no folder, zip or picture {str(path)!r}.")
+
+
+def _file(path: Path) -> Callable[[], BinaryIO]:
+    return lambda: open(path, "rb")
+
+
+def _in_list(paths: Sequence[str | Path]) -> dict[str, Callable[[], BinaryIO]]:
+    """Files by their names alone; those of one name from several folders are numbered."""
+    found: dict[str, Callable[[], BinaryIO]] = {}
+    for path in map(Path, paths):
+        names = itertools.chain([path.name], (f"{path.stem} ({i}){path.suffix}" for i in itertools.count(2)))
+        found[next(name for name in names if name not in found)] = _file(path)
+    return found
+
+
+def _in_folder(folder: Path) -> dict[str, Callable[[], BinaryIO]]:
+    """All files below a folder, but for hidden ones and earlier surveys."""
+    found = {}
+    for here, folders, files in os.walk(folder):
+        folders[:] = [
+            name for name in folders if not hidden(name) and not Path(here, name, RESULT).is_file()
+        ]  # in place: os.walk goes on with what is left
+        for name in files:
+            path = Path(here, name)
+            if not hidden(name) and path.is_file():  # a pipe would keep its reader waiting for ever
+                found[path.relative_to(folder).as_posix()] = _file(path)
+    return found
+
+
+def _found(where: str, files: Mapping[str, Callable[[], BinaryIO]], boxes: str | Path | None) -> Gathered:
+    names = sorted(name for name in files if name.lower().endswith(SUFFIXES))
+    if not names:
+        raise ValueError(f"There is no picture in {where}; their names end in {', '.join(SUFFIXES[:10])}.")
+    beside = sorted((name for name in files if PurePosixPath(name).name == BOXES), key=lambda name: name.count("/"))
+    if boxes is not None:
+        true = read_boxes(_file(Path(boxes)), str(boxes))
+    elif beside:
+        home = PurePosixPath(beside[0]).parent
+        true = read_boxes(files[beside[0]], beside[0])
+        true = {unicodedata.normalize("NFC", str(home / name)): rows for name, rows in true.items()}
+    else:
+        true = {}
+    spelt = {unicodedata.normalize("NFC", name): name for name in names}  # a Mac tells é in two signs
+    known = {spelt[name]: rows for name, rows in true.items() if name in spelt}
+    if true and not known:
+        raise ValueError(f"None of the pictures in {where} is in {boxes or beside[0]}: it names {next(iter(true))!r} "
+                         f"and the like, the pictures are {names[0]!r} and the like.")  # fmt: skip
+    others = sorted(set(files) - set(names) - set(beside))
+    return Gathered(tuple(Picture(name, files[name]) for name in names), known, tuple(others))

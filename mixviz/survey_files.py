@@ -1,0 +1,131 @@
+"""A survey as files: a table of answers, a summary, and a sheet of heat maps per picture; in a folder or a zip."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import os
+import re
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from PIL import Image
+
+from mixviz import heat_sheet
+from mixviz.gathering import RESULT, Gathered, Limits, gather
+from mixviz.survey import COLUMNS, Row, Seen, Survey
+from mixviz.tally import SUMMARY, Tally
+
+SHEETS = "pictures"
+STRENGTH, COLOURS, SCALE = 0.6, "inferno", "image"  # of the sheets, as `mixviz cam` has them
+
+
+def record(survey: Survey, gathered: Gathered, folder: str | Path, *, pictures: bool = False) -> Iterator[Seen]:
+    """Walk a survey, and write down every picture before it is yielded.
+
+    ``survey.csv`` has the rows of :meth:`mixviz.survey.Survey.walk`, ``summary.csv`` those of
+    :class:`mixviz.tally.Tally`, ``pictures/`` a sheet of all networks per picture, whose name is in the row. However
+    it ends, closed by the caller too, the files hold what was done. They are in UTF-8 with a byte order mark, without
+    which spreadsheets do not know Korean; a text that a spreadsheet would take for a formula stands behind an
+    apostrophe.
+
+    Args:
+        folder: made where it is missing, once the first picture is done.
+        pictures: draw the sheets, which takes longer than a quick kind of map.
+
+    Raises:
+        ValueError: as the walk does.
+        OSError: a file cannot be written.
+    """
+    folder, tally = Path(folder), Tally(survey)
+    with closing(survey.walk(gathered)) as walk:
+        first = list(itertools.islice(walk, 1))  # a mistake shows here, and leaves nothing behind
+        (folder / SHEETS if pictures else folder).mkdir(parents=True, exist_ok=True)
+        with _table(folder / RESULT) as file:
+            file.write(_lines([dict(zip(COLUMNS, COLUMNS, strict=True))], COLUMNS))
+            try:
+                for seen in itertools.chain(first, walk):
+                    if pictures and seen.looks:
+                        _draw(survey, seen, folder)
+                    file.write(_lines(seen.rows, COLUMNS))  # at once, so that no line is ever half there
+                    file.flush()
+                    tally.add(seen.rows)
+                    yield seen
+            finally:
+                with _table(folder / "summary.csv") as other:
+                    other.write(_lines([dict(zip(SUMMARY, SUMMARY, strict=True)), *tally.rows()], SUMMARY))
+
+
+def bundle(
+    survey: Survey, where: str | Path | Sequence[str | Path], path: str | Path, *, boxes: str | Path | None = None,
+    limits: Limits | None = None, pictures: bool = False,
+) -> Iterator[Seen]:  # fmt: skip
+    """:func:`record` into one zip, for a page: yields after every picture.
+
+    The zip is there when the generator has ended. Where the caller closes it before, the zip holds what was done;
+    with a mistake at the beginning there is none.
+
+    Args:
+        where, boxes, limits: see :func:`mixviz.gathering.gather`.
+        path: of the zip.
+    """
+    with tempfile.TemporaryDirectory() as room, gather(where, boxes, limits) as gathered:
+        try:
+            with closing(record(survey, gathered, room, pictures=pictures)) as walk:
+                yield from walk
+        finally:
+            if (Path(room) / RESULT).is_file():
+                _pack(Path(room), Path(path))
+
+
+def _pack(folder: Path, path: Path) -> None:
+    """All files of a folder in a zip that is whole or not there."""
+    beside = path.with_name(path.name + ".part")
+    with zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                kind = zipfile.ZIP_STORED if file.suffix == ".png" else zipfile.ZIP_DEFLATED
+                archive.write(file, file.relative_to(folder), kind)
+    os.replace(beside, path)
+
+
+def _draw(survey: Survey, seen: Seen, folder: Path) -> None:
+    """A sheet of a picture's looks; of its name only letters and digits are taken, so that it stays in the folder."""
+    plain = re.sub(r"\W+", "_", PurePosixPath(seen.name).stem).strip("_")[:60]
+    name = f"{SHEETS}/{seen.done:05d}-{plain}.png"
+    scales = heat_sheet.on_one_scale(seen.looks, SCALE)
+    overlays = [
+        [
+            heat_sheet.overlay(look, *pair, STRENGTH, COLOURS)
+            for pair in zip(shades, look.boxes(survey.threshold), strict=True)
+        ]
+        for look, shades in zip(seen.looks, scales.shades.numpy(), strict=True)
+    ]
+    sheet = heat_sheet.sheet(
+        seen.looks, overlays, scales, kind=survey.kind, scale=SCALE, threshold=survey.threshold, colours=COLOURS
+    )
+    Image.fromarray(sheet).save(folder / name, compress_level=1)  # a third larger, in a fraction of the time
+    for row in seen.rows:
+        row["sheet"] = name
+
+
+def _table(path: Path) -> io.TextIOWrapper:
+    # Names of files may hold bytes that are no text; they are told as \udc80.
+    return open(path, "w", encoding="utf-8-sig", errors="backslashreplace", newline="")
+
+
+def _lines(rows: Iterable[Row], columns: Sequence[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows([_cell(row[column]) for column in columns] for row in rows)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """A text that would be a formula behind an apostrophe, as spreadsheets have it; all else as it is."""
+    formula = isinstance(value, str) and value.lstrip().startswith(tuple("=+-@＝＋－＠"))
+    return f"'{value}" if formula else value
