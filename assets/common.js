@@ -4,7 +4,7 @@
 const mixviz = (window.mixviz ??= ((texts) => {
   const t = (key, values = {}) => (texts[key] ?? key).replace(/{(\w+)}/g, (place, name) => values[name] ?? place);
   const percent = (x) => `${Math.round(100 * x)}\u00a0%`;
-  const state = { view: "grid", method: "cutmix", parameters: {}, alpha: null, box: null, mask: null, over: "lam", methods: ["mixup", "cutmix", "saliencymix"], subject: "mix", classes: ["", ""], kind: "grad_cam", layer: "" };
+  const state = { view: "grid", method: "cutmix", parameters: {}, alpha: null, box: null, mask: null, over: "lam", methods: ["mixup", "cutmix", "saliencymix"], subject: "mix", classes: ["", ""], kind: "grad_cam", layer: "", own: [] };
   const views = {};
   const LINKED = ["view", "a", "b", "lam", "alpha", "seed", "detector", "method", "box", "over", "methods", "subject", "class_a", "class_b", "kind", "layer"];
   const KEPT = ["__theme", "pin", "lesson", "scale", "colours", "strength", "threshold", "to", "layout"]; // the browser's own
@@ -100,7 +100,7 @@ const mixviz = (window.mixviz ??= ((texts) => {
     ({ a: a?.path, b: b?.path, name_a, name_b, lam: hold ? lam : null, seed, detector });
 
   const api = {
-    t, percent, state, say, note, language, question,
+    t, percent, state, say, note, language, question, upload,
     stop: () => (stopped = true),
     stopped: () => stopped,
     views: (name, draw) => {
@@ -179,6 +179,14 @@ const mixviz = (window.mixviz ??= ((texts) => {
       setTimeout(() => URL.revokeObjectURL(link.href), 10000);
     },
   };
+
+  // Files go to Gradio's own upload, which names each by its content; what uses them checks their paths again.
+  async function upload(files) {
+    const form = new FormData(), { root = "", api_prefix = "/gradio_api" } = window.gradio_config ?? {};
+    for (const file of files) form.append("files", file);
+    const answer = await fetch(`${root}${api_prefix}/upload`, { method: "POST", body: form }).catch(() => null);
+    return answer?.ok ? answer.json() : null;
+  }
 
   async function blobUrl(dataUri) {
     const [head, body] = [dataUri.slice(5, dataUri.indexOf(";")), atob(dataUri.slice(dataUri.indexOf(",") + 1))];

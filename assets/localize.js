@@ -7,6 +7,8 @@ for (const key of ["threshold", "strength"]) if (query.has(key) && query.get(key
 if (!["image", "shared", "raw"].includes(show.scale)) show.scale = "image";
 if (!["rows", "grid"].includes(show.layout)) show.layout = "rows";
 const sheet = new mixviz.Sheet(), rows = new Map(), drawnBoxes = {}; // the visitor's own boxes, by picture and class
+const found = new Map(); // what was measured of a network's maps
+let halted = false;
 let about = null, value = null, turn = 0, tables = {}, ends = [0, 1], order = "given";
 
 const chips = (name, choices, run) => {
@@ -62,6 +64,11 @@ const ramp = make("canvas", { class: "mv-ramp", width: 256, height: 1, aria: { r
 const list = make("div", { class: "mv-looks" });
 const takes = make("div", { class: "mv-chips" }, ...["png", "json"].map((kind) => make("button", { type: "button", class: "mv-button", textContent: t(`look.take.${kind}`), on: { click: () => mixviz.take(kind, { display: { ...show } }) } })), make("button", { type: "button", class: "mv-button", textContent: t("look.take.csv"), on: { click: table } }));
 const command = make("code");
+const faithNote = make("span", { class: "mv-small", aria: { role: "status" } });
+const faithButton = make("button", { type: "button", class: "mv-button", textContent: t("look.measure"), on: { click: measure } });
+const faithStop = make("button", { type: "button", class: "mv-button", textContent: t("look.stop"), on: { click: () => (halted = true) } });
+const ownNote = make("p", { class: "mv-small", aria: { role: "status" } });
+const ownFiles = make("input", { type: "file", multiple: true, accept: ".json,.safetensors", aria: { label: t("look.own_network") }, on: { change: async () => { await open([...ownFiles.files]); ownFiles.value = ""; } } });
 
 const stageCard = make("section", { class: "mv-look mv-look-input" }, make("h3", { textContent: t("look.input") }), stage, make("div", { class: "mv-look-numbers" }, outside, ...drawButtons));
 list.append(stageCard);
@@ -84,7 +91,9 @@ root().append(
     make("div", { class: "mv-ramp-row" }, rampLow, ramp, rampHigh), scaleText),
   verdict, make("div", { class: "mv-head mv-waits" }, progress, stop, slow), list,
   make("div", { class: "mv-two mv-look-head" }, make("div", {}, make("div", { class: "mv-head mv-slots" }, make("span", { textContent: t("look.slot") }), slots.node), measured,
-    make("section", { class: "mv-panel" }, make("h3", { textContent: t("take") }), takes, make("pre", { tabIndex: 0, aria: { label: t("look.command") } }, command))), curve.node),
+    make("section", { class: "mv-panel" }, make("h3", { textContent: t("take") }), takes, make("pre", { tabIndex: 0, aria: { label: t("look.command") } }, command)),
+    make("section", { class: "mv-panel" }, make("h3", { textContent: t("look.faith") }), make("p", { class: "mv-small", textContent: t("look.faith_why") }), make("div", { class: "mv-chips" }, faithButton, faithStop, faithNote)),
+    make("section", { class: "mv-panel" }, make("h3", { textContent: t("look.own_network") }), make("p", { class: "mv-small", textContent: t("look.own_why") }), make("div", { class: "mv-load" }, ownFiles), ownNote)), curve.node),
 );
 
 const boxKey = (slot) => `${value.place}|${slot}`;
@@ -272,17 +281,62 @@ function controls() {
   document.body.dataset.subject = value.subject.of;
 }
 
+// Faithfulness takes about a second per network: it is measured when somebody wants it, network by network.
+async function measure() {
+  const key = value.key, { state } = mixviz;
+  faithButton.disabled = true;
+  halted = false;
+  for (const row of fresh().filter((one) => one.name !== "centre")) {
+    if (halted || value.key !== key) break;
+    const answer = await mixviz.question("trust", { ...state, only: [row.name] });
+    if (answer.message) { faithNote.textContent = answer.message; break; }
+    found.set(`${key}|${row.name}`, answer.faith);
+    faithNote.textContent = t("look.waits", { done: fresh().filter((one) => found.has(`${key}|${one.name}`)).length, all: value.all.length });
+    faith();
+  }
+  faithButton.disabled = false;
+}
+
+function faith() {
+  for (const row of rows.values()) {
+    const numbers = found.get(`${value.key}|${row.name}`);
+    row.parts.faith.hidden = !numbers;
+    if (!numbers) continue;
+    const line = (name) => make("tr", {}, make("th", { scope: "row", textContent: t(`look.faith.${name}`) }), ...numbers.map((one) => make("td", { textContent: one[name] === null ? "" : one[name].toFixed(name === "average_drop" ? 0 : 2) })));
+    row.parts.faith.replaceChildren(make("table", { class: "mv-faithful" }, make("tbody", {}, ...["deletion", "insertion", "average_drop", "road"].map(line))));
+  }
+}
+
+// A visitor's own network: two files, which the server reads with care.
+async function open(files) {
+  const card = files.find((file) => file.name.endsWith(".json")), weights = files.find((file) => file.name.endsWith(".safetensors"));
+  if (!card || !weights || files.length !== 2) return (ownNote.textContent = t("look.own_two"));
+  ownNote.textContent = t("look.own_reading");
+  const paths = await mixviz.upload([card, weights]);
+  if (!paths) return (ownNote.textContent = t("failed"));
+  const own = [...mixviz.state.own, paths], answer = await mixviz.question("about", { own });
+  if (answer.message) return (ownNote.textContent = answer.message);
+  ownNote.textContent = t("look.own_there", { name: Object.values(answer.networks).at(-1).title });
+  learn(answer);
+  mixviz.set({ own });
+}
+
 async function prepare() {
-  const answer = await mixviz.question("about", {});
+  const answer = await mixviz.question("about", { own: mixviz.state.own });
   if (answer.message) return mixviz.say(answer.message);
+  learn(answer);
+  for (const [name, [title]] of Object.entries(mixviz.methods)) method.append(option(name, title));
+}
+
+function learn(answer) {
   about = answer;
+  for (const node of [known, kind, layer, colours, to]) node.replaceChildren();
   tables = Object.fromEntries(Object.entries(about.colours).map(([name, text]) => [name, bytesOf(text)]));
   known.append(option(own(), ""), ...about.classes.map((name) => option(name, "")));
   kind.append(...about.kinds.map((one) => option(one.name, one.title)));
   layer.append(option("", t("look.layer.card")), ...about.layers.map((one) => option(one.earlier, t(one.earlier === "0" ? "look.layer.last" : "look.layer.earlier", { size: one.size.join("×"), earlier: one.earlier }))));
   colours.append(...Object.keys(about.colours).filter((name) => name !== "PuOr_r").map((name) => option(name, name)));
   to.append(option("", t("look.to.none")), ...Object.entries(about.networks).map(([name, one]) => option(name, one.title)));
-  for (const [name, [title]] of Object.entries(mixviz.methods)) method.append(option(name, title));
 }
 
 mixviz.views("localize", async (answer) => {
@@ -299,6 +353,7 @@ mixviz.views("localize", async (answer) => {
   for (const row of answer.rows) take(row);
   take({ ...answer.centre, looks: [answer.centre, answer.centre].map((one) => ({ ...one })) });
   controls();
+  faith();
   waiting(mixviz.stopped() ? [] : answer.pending);
   display();
   arrange();

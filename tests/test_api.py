@@ -23,7 +23,7 @@ import torch
 from PIL import Image
 
 import mixviz
-from mixviz import arithmetic, describe, draws, edit, paint, pictures, words
+from mixviz import arithmetic, describe, draws, edit, looking, paint, pictures, words
 from mixviz.ui import lenses
 from mixviz.ui.request import CELLS, MAX_SEED, VIEWS, Request
 
@@ -380,7 +380,7 @@ def test_errors_of_the_program_stay_inside(address, monkeypatch):
 
     for module, name in ((views, "show"), (describe, "mix_two"), (describe, "catalogue_json"), (pictures, "load_once"),
                          (telling, "story"), (lenses, "pair"),
-                         (handlers, "_parcel"), (handlers, "_controls")):  # fmt: skip
+                         (looking, "look"), (handlers, "_parcel"), (handlers, "_controls")):  # fmt: skip
         monkeypatch.setattr(module, name, broken)
     for name in ("mix", "saliency", "detail", "look", "methods"):
         event, data = call(address, name, arguments(name))

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import base64
+import csv
+import io
 import json
 import shlex
+import shutil
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import BytesIO
@@ -16,7 +20,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import mixviz
-from mixviz import heat_colours, looking, pictures, scales
+from mixviz import heat_colours, looking, pictures, scales, trust, zoo
 from mixviz.__main__ import app
 from mixviz.contours import boxes_at, iou
 from mixviz.localization import heat
@@ -368,3 +372,97 @@ def test_heat_of_the_page_is_the_heat_that_localisation_measures():
     look = figures.looks_of(replace(START, subject="a"))[0]
     assert torch.equal(look.heat(), heat(look.maps, (64, 64)))
     assert set(mixviz.METHODS) >= {START.method}
+
+
+# How faithful, one's own network, many pictures
+
+
+def test_faithfulness_is_that_of_the_library():
+    told = localize.trusted(replace(START, subject="a", only=("cutmix",), classes=("Egyptian cat", "*")))
+    known = networks.known_networks()["cutmix"]
+    view = pictures.load_image(START.a, known.side)
+    for index, names in enumerate((("Egyptian cat",), ())):
+        expected = trust.faithful(looking.look(known, view, names), np.random.default_rng(0))[0]
+        assert told["faith"][index] == pytest.approx(expected._asdict(), abs=1e-6)
+
+
+@pytest.fixture
+def own_files(tmp_path) -> list:
+    """The CutMix network's files as a visitor might bring them, under a title of his own."""
+    card = json.loads((zoo.folder() / "cutmix" / "card.json").read_text())
+    (tmp_path / "card.json").write_text(json.dumps({**card, "title": "Mine", "parameters": {}, "method": ""}))
+    shutil.copy(zoo.folder() / "cutmix" / zoo.WEIGHTS, tmp_path / "weights.safetensors")
+    return [tmp_path / "card.json", tmp_path / "weights.safetensors"]
+
+
+@pytest.mark.browser
+def test_ones_own_network_joins_and_says_what_it_says(looking_tab, own_files):
+    tab = looking_tab
+    chooser = tab.page.get_by_label("A network of your own")
+    chooser.set_input_files(own_files[0])
+    tab.page.get_by_text("Choose two files together").wait_for()
+    tab.after(lambda: chooser.set_input_files(own_files))
+    tab.page.get_by_text("Mine has joined the networks").wait_for()
+    mine, zoos = (tab.page.locator(f"[data-network={name}]") for name in ("own_Mine", "cutmix"))
+    assert mine.locator(".mv-says").inner_text() == zoos.locator(".mv-says").inner_text()
+    assert mine.locator("figcaption").first.inner_text() == zoos.locator("figcaption").first.inner_text()
+
+
+@pytest.mark.browser
+def test_a_network_that_is_none_is_explained_and_the_page_goes_on(looking_tab, own_files):
+    own_files[1].write_bytes(b"pickled" * 100)
+    looking_tab.page.get_by_label("A network of your own").set_input_files(own_files)
+    looking_tab.page.get_by_text("safetensors", exact=False).last.wait_for()
+    note = looking_tab.page.locator("#mv-localize .mv-load + p")
+    looking_tab.page.wait_for_function("!document.querySelector('#mv-localize .mv-load + p').textContent.includes('…')")
+    assert "safetensors" in note.inner_text()
+    assert not looking_tab.state()["own"]
+
+
+@pytest.mark.browser
+def test_faithfulness_is_measured_network_by_network(looking_tab, monkeypatch):
+    looking_tab.page.get_by_role("button", name="Measure").click()
+    looking_tab.page.locator("[data-network=baseline] .mv-faithful").wait_for()
+    looking_tab.page.get_by_role("button", name="Stop").last.click()
+    table = looking_tab.page.locator("[data-network=baseline] .mv-faithful").inner_text()
+    told = localize.trusted(replace(START, method="cutmix", lam=0.6, only=("baseline",)))["faith"]
+    assert f"{told[0]['deletion']:.2f}" in table
+    assert f"{told[1]['insertion']:.2f}" in table
+
+
+@pytest.mark.browser
+def test_many_pictures_become_a_zip_of_tables_and_maps(looking_tab, tmp_path):
+    tab = looking_tab
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for name in ("lion.jpg", "bee.jpg"):
+        shutil.copy(pictures.photograph_path(name), folder)
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    top, left, bottom, right = pictures.photographs()["lion.jpg"]["box"]
+    (folder / "boxes.csv").write_text(f"file,top,left,bottom,right\nlion.jpg,{top},{left},{bottom},{right}\n")
+    tab.page.get_by_role("button", name="Many pictures at once, to a table").click()
+    room = tab.page.locator("#survey")
+    room.locator("input[type=file]").set_input_files(sorted(folder.iterdir()))
+    room.get_by_text("lion", exact=False).first.wait_for(state="attached")
+    room.get_by_label("Classes").fill("lion, bee")
+    room.get_by_role("button", name="Start").click()
+    room.get_by_text("3 pictures. Everything is in the zip").wait_for(timeout=60000)
+    with tab.page.expect_download() as download:
+        room.locator("a.download-link").last.click()
+    with zipfile.ZipFile(download.value.path()) as parcel:
+        rows = list(csv.DictReader(io.TextIOWrapper(parcel.open("survey.csv"), "utf-8-sig")))
+        assert len([name for name in parcel.namelist() if name.endswith(".png")]) == 2
+    count = len(networks.known_networks())
+    assert sum(row["network"] in networks.known_networks() for row in rows) == 2 * 2 * count
+    assert [row["note"] != "" for row in rows if row["file"] == "broken.jpg"] == [True]
+    lion = next(row for row in rows if (row["file"], row["network"], row["class"]) == ("lion.jpg", "cutmix", "lion"))
+    look = looking.look(networks.known_networks()["cutmix"], pictures.load_image(LION, 64), ("lion",))
+    assert float(lion["probability"]) == pytest.approx(look.probability[look.classes[0]].item(), abs=1e-4)
+    assert float(lion["iou"]) > 0
+
+
+@pytest.mark.browser
+def test_a_survey_of_nothing_is_explained(looking_tab):
+    looking_tab.page.get_by_role("button", name="Many pictures at once, to a table").click()
+    looking_tab.page.locator("#survey").get_by_role("button", name="Start").click()
+    looking_tab.page.get_by_text("Hand in pictures or a zip first").wait_for()

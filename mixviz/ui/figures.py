@@ -42,7 +42,7 @@ def looks_of(request: Request) -> list[Look]:
     """Every network's look for the state's classes, those alone that know them and are made for the kind of map."""
     picture, names = localize.subject(request).picture, [name for name, _ in localize.wanted_classes(request)]
     found, reasons = [], []
-    for one in networks.known_networks().values():
+    for one in networks.with_own(request.own).values():
         view, layer = localize.view_of(one, request, picture).copy(), localize.layer_of(one, request.layer)
         wanted = [name for name in names if name != "*"] if "*" not in names else []
         try:

@@ -19,7 +19,7 @@ import mixviz
 from mixviz import describe, export, lettering, pictures
 from mixviz.catalogue import lookup
 from mixviz.ui import figures, lenses, lesson, localize, telling, views
-from mixviz.ui.request import Request, checked_name, language_of, of_query, of_state, usable
+from mixviz.ui.request import Request, checked_name, language_of, networks_of, of_query, of_state, usable
 from mixviz.words import Mistake, say
 
 KINDS = {
@@ -89,9 +89,14 @@ def teach(_: Any) -> dict[str, Any]:
     return {"steps": lesson.steps()}
 
 
-def about(_: Any) -> dict[str, Any]:
+def about(state: Any) -> dict[str, Any]:
     """What the page's script has to know of the networks, once."""
-    return _answered(_, localize.context)
+    return _answered(state, lambda: localize.context(networks_of(state, checked_path)))
+
+
+def trust(state: Any) -> dict[str, Any]:
+    """How faithful one network's maps of a state are: {name, faith}, a dictionary per class, or {message}."""
+    return _answered(state, lambda: localize.trusted(of_state(state, checked_path)))
 
 
 def take(state: Any) -> dict[str, Any]:

@@ -17,7 +17,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mixviz import cam, heat_colours, looking, paint, pictures
+from mixviz import cam, heat_colours, looking, paint, pictures, trust
+from mixviz.catalogue import lookup
 from mixviz.contours import Found, integers
 from mixviz.heatmaps import KINDS
 from mixviz.localization import centre_heat
@@ -46,7 +47,7 @@ def localize(request: Request) -> dict[str, Any]:
     seen = subject(request)
     wanted = wanted_classes(request)
     names = tuple(name for name, _ in wanted)
-    known = networks.known_networks()
+    known = networks.with_own(request.own)
     left = [name for name in request.only or known if name in known]
     rows, start = [], time.monotonic()
     while left and (not rows or time.monotonic() - start < PATIENCE):
@@ -69,10 +70,10 @@ def localize(request: Request) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@functools.cache
-def context() -> dict[str, Any]:
+@functools.lru_cache(maxsize=8)
+def context(own: tuple[tuple[str, str], ...] = ()) -> dict[str, Any]:
     """What stays as it is: the networks with what was measured of them, kinds, layers, classes and colours."""
-    known = networks.known_networks()
+    known = networks.with_own(own)
     first = next(iter(known.values()))
     layers = cam.feature_layers(first.network, (first.side, first.side))
     return {
@@ -81,7 +82,7 @@ def context() -> dict[str, Any]:
         },
         "kinds": [asdict(kind) for kind in KINDS.values()],
         "layers": [{"earlier": str(i), "size": list(size[1:])} for i, (_, size) in enumerate(reversed(layers.items()))],
-        "classes": networks.classes(),
+        "classes": list(dict.fromkeys(name for one in known.values() for name in one.classes)),
         "colours": {name: _text(heat_colours.table(name)) for name in (*heat_colours.COLOURS, heat_colours.DIFFERENCE)},
     }  # fmt: skip
 
@@ -105,7 +106,8 @@ def wanted_classes(request: Request) -> list[tuple[str, bool]]:
     Raises:
         Mistake: a class that no network knows.
     """
-    there = {name.casefold(): name for name in networks.classes()}
+    all_ = networks.with_own(request.own).values()
+    there = {name.casefold(): name for one in all_ for name in one.classes}
     found = networks.classes_of(request.a, request.b) if "" in request.classes else [("", False)] * 2
     for i, name in enumerate(request.classes):
         if name and name != "*" and name.casefold() not in there:
@@ -155,9 +157,8 @@ def row(known: Known, request: Request, picture: np.ndarray, names: tuple[str, .
 
 def looked(known: Known, request: Request, picture: np.ndarray, names: tuple[str, ...]) -> dict[str, Any]:
     """One network's look at a picture, from memory where it was asked before."""
-    view = view_of(known, request, picture)
-    layer = layer_of(known, request.layer)
-    return _looked(known.name, known.sha256, view.tobytes(), request.kind, layer, names)
+    view, layer = view_of(known, request, picture), layer_of(known, request.layer)
+    return _looked(known, view.tobytes(), request.kind, layer, names)
 
 
 def view_of(known: Known, request: Request, picture: np.ndarray) -> np.ndarray:
@@ -174,10 +175,7 @@ def layer_of(known: Known, earlier: str) -> str | None:
 
 
 @functools.lru_cache(maxsize=1024)
-def _looked(
-    name: str, _sha256: str, pixels: bytes, kind: str, layer: str | None, names: tuple[str, ...]
-) -> dict[str, Any]:
-    known = networks.known_networks()[name]
+def _looked(known: Known, pixels: bytes, kind: str, layer: str | None, names: tuple[str, ...]) -> dict[str, Any]:
     view = np.frombuffer(pixels, np.uint8).reshape(known.side, known.side, 3).copy()
     named = [one for one in names if one != "*"]
     looks = [looking.look(known, view, part, kind=kind, layer=layer) for part in ([named] if named else [])]
@@ -193,6 +191,28 @@ def _looked(
         "top": [[known.classes[i], p] for p, i in zip(top.values.tolist(), top.indices.tolist(), strict=True)],
         "looks": [_told(*by_class[own if one == "*" else one]) for one in names],
     }
+
+
+def trusted(request: Request) -> dict[str, Any]:
+    """How faithful a network's maps are: {name, faith}, the five numbers per class; of the first of ``only``.
+
+    Raises:
+        ValueError: no such network, or one that does not know the classes.
+    """
+    known = networks.with_own(request.own)
+    one = lookup(known, (request.only or tuple(known))[0])
+    names, layer = [name for name, _ in wanted_classes(request)], layer_of(one, request.layer)
+    view = view_of(one, request, subject(request).picture)
+    return {"name": one.name, "faith": _trusted(one, view.tobytes(), request.kind, layer, tuple(names))}
+
+
+@functools.lru_cache(maxsize=512)
+def _trusted(known: Known, pixels: bytes, kind: str, layer: str | None, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    view, found = np.frombuffer(pixels, np.uint8).reshape(known.side, known.side, 3).copy(), []
+    for name in names:
+        one = looking.look(known, view, () if name == "*" else (name,), kind=kind, layer=layer)
+        found.append(trust.faithful(one, np.random.default_rng(0))[0]._asdict())
+    return found
 
 
 def _told(look: Look, i: int) -> dict[str, Any]:

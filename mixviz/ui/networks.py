@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import threading
+from dataclasses import replace
 
-from mixviz import looking, pictures
+from mixviz import looking, pictures, zoo
 from mixviz.looking import Known
 
 _opening = threading.Lock()
@@ -15,6 +16,32 @@ def known_networks() -> dict[str, Known]:
     """The zoo by name, in the order of its strategies; opened when somebody first asks."""
     with _opening:
         return _opened()
+
+
+def with_own(own: tuple[tuple[str, str], ...]) -> dict[str, Known]:
+    """The zoo, and a visitor's own networks after it, by name; equal names are numbered.
+
+    Raises:
+        ValueError: a card or weights that cannot be used, with why.
+    """
+    found = dict(known_networks())
+    for card, weights in own:
+        one = own_network(card, weights)
+        names = (one.name, *(f"{one.name}_{i}" for i in range(2, len(own) + 2)))
+        name = next(name for name in names if name not in found)
+        found[name] = one if name == one.name else replace(one, name=name)
+    return found
+
+
+@functools.lru_cache(maxsize=8)
+def own_network(card: str, weights: str) -> Known:
+    """A visitor's network; the paths hold the contents' hashes, and so never change what they mean."""
+    return looking.open_own(card, weights)
+
+
+def titles() -> list[tuple[str, str]]:
+    """(title, name) of every network, from the cards alone."""
+    return [(zoo.title(name), name) for name in zoo.names()]
 
 
 @functools.cache

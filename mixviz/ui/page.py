@@ -22,7 +22,7 @@ from fastapi import Response
 import mixviz
 from mixviz import paint, pictures
 from mixviz.heatmaps import KINDS
-from mixviz.ui import api, files, handlers, lenses, views
+from mixviz.ui import api, files, handlers, lenses, surveying, views
 from mixviz.ui.picture import Picture, fetch_nothing
 from mixviz.ui.request import VIEWS, Request
 from mixviz.words import texts
@@ -68,6 +68,8 @@ def theme() -> gr.themes.Base:
         color_accent="*primary_700",
         link_text_color="*primary_700",
         slider_color="*primary_600",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
     )
 
 
@@ -144,7 +146,7 @@ def build() -> gr.Blocks:
             "labels": {Path(name).stem: entry["label"] for name, entry in pictures.photographs().items()},
             "methods": {name: [cls.card.title, cls.card.family] for name, cls in mixviz.METHODS.items()},
         }
-        functions = [_as_json(one) for one in (handlers.look, handlers.take, handlers.about)]
+        functions = [_as_json(one) for one in (handlers.look, handlers.take, handlers.about, handlers.trust)]
         bridge = _part("bridge", bundled, server_functions=functions)
         _views(start)
         with gr.Row(elem_id="dock"):
@@ -179,6 +181,8 @@ def _views(start: Request) -> None:
             with gr.Tab(word(f"tab_{name}"), id=name) as tab:
                 value = views.show(start) if name == "grid" else None
                 part = _part(name, value, *HELPERS.get(name, ()))
+                if name == "localize":
+                    surveying.panel()
                 if name == "detail":
                     gr.Markdown(word("explanation_heading"), elem_id="explanation")
                     # One component for all: every further one costs the first paint some time. They are ours, so that

@@ -26,6 +26,7 @@ CELLS = 28  # cells along each side of a painted mask: 8 pixels each at 224
 VIEWS = ("grid", "detail", "draws", "sweep", "localize", "compare", "embeddings")
 SUBJECTS = ("mix", "a", "b")
 LAYERS = ("", *"01234567")
+MAX_OWN = 4  # networks of a visitor's own
 MAX_NAME = 80  # letters of a class's name
 SWEEPS = ("lam", "alpha", "seed")
 MAX_ROWS = 6  # methods of a filmstrip
@@ -40,6 +41,7 @@ class Request:
     (CELLS strings of CELLS digits, 1 keeps A) are changes by hand; ``only`` are the cards to draw, methods' or
     networks', None for all. Networks look at ``subject`` for two ``classes``, each a name, "*" for what a network
     predicts, or "" for what A and B show; ``layer`` is "" for the card's, or how many resolutions before the last.
+    ``own`` are the paths of card and weights of the visitor's own networks.
 
     Raises:
         ValueError: a value that cannot be used, in words for the visitor.
@@ -65,6 +67,7 @@ class Request:
     classes: tuple[str, str] = ("", "")
     kind: str = "grad_cam"
     layer: str = ""
+    own: tuple[tuple[str, str], ...] = ()
     still: bool = True
     strip: bool = False
     language: str = "en"
@@ -169,12 +172,26 @@ def of_state(state: Any, checked_path: Any) -> Request:
         known[key] = checked_path(known.get(key))
     for key, letter in (("name_a", "A"), ("name_b", "B")):
         known[key] = checked_name(known.get(key), letter)
+    known["own"] = networks_of(state, checked_path)
     known |= {key: state.get(key) for key in ("lam", "seed") if key in state}  # an emptied field is no default
     known["language"] = language_of(state)
     for key in ("box", "mask", "methods", "only", "classes"):
         if isinstance(known.get(key), list):
             known[key] = tuple(known[key])
     return Request(**known)
+
+
+def networks_of(state: Any, checked_path: Any) -> tuple[tuple[str, str], ...]:
+    """The paths of the visitor's own networks, card and weights, let through one by one.
+
+    Raises:
+        ValueError: no such pairs, or too many.
+    """
+    own = state.get("own") if isinstance(state, dict) else None
+    pairs = own if isinstance(own, list) else []
+    if len(pairs) > MAX_OWN or any(not isinstance(pair, list) or len(pair) != 2 for pair in pairs):
+        raise Mistake("error.own", most=MAX_OWN)
+    return tuple((checked_path(card), checked_path(weights)) for card, weights in pairs)
 
 
 def language_of(state: Any) -> str:

@@ -1,0 +1,152 @@
+"""Many pictures at once: a folder or a zip through the networks, with a bar, to a zip of tables and heat maps."""
+
+from __future__ import annotations
+
+import html
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from mixviz.catalogue import lookup
+from mixviz.gathering import Limits
+from mixviz.heatmaps import KINDS
+from mixviz.survey import CENTRE, Survey
+from mixviz.survey_files import bundle
+from mixviz.tally import Tally
+from mixviz.ui import networks
+from mixviz.ui.handlers import checked_path
+from mixviz.ui.request import is_number, language_of
+from mixviz.words import Mistake, say
+
+MOST = 300  # pictures of one visit: others wait for the same two cores
+LIMITS = Limits(files=1000, each=25_000_000, all=500_000_000)
+ENDINGS = ["image", ".zip", ".csv"]
+QUICK = {name: kind for name, kind in KINDS.items() if not kind.slow}
+
+
+def panel() -> None:
+    """The controls, and what they do."""
+    word = gr.I18n()
+    with gr.Accordion(word("survey.title"), open=False, elem_id="survey"):
+        gr.Markdown(word("survey.why"))
+        files = gr.File(label=word("survey.files"), file_count="multiple", file_types=ENDINGS, height=140)
+        with gr.Row():
+            with gr.Column():
+                # Their choices are the zoo's folders: nothing is loaded for them.
+                which = gr.Dropdown(
+                    [(word("survey.all"), "all"), *networks.titles()], value="all", label=word("survey.networks")
+                )
+                classes = gr.Textbox(label=word("survey.classes"), info=word("survey.classes_why"), max_lines=1)
+                kind = gr.Dropdown(
+                    [(one.title, name) for name, one in QUICK.items()], value="grad_cam", label=word("look.kind")
+                )
+                threshold = gr.Slider(0, 1, 0.2, step=0.01, label=word("look.threshold"), buttons=[])
+            with gr.Column():
+                pictures = gr.Checkbox(True, label=word("survey.pictures"))
+                faithful = gr.Checkbox(False, label=word("survey.faithful"))
+                start = gr.Button(word("survey.start"), variant="primary")
+                stop = gr.Button(word("survey.stop"))
+                language = gr.Textbox("en", visible=False)
+        told = gr.HTML(elem_id="survey-told", apply_default_css=False)
+        parcel = gr.File(label=word("survey.parcel"), interactive=False, visible=False)
+        given = [files, which, classes, kind, threshold, pictures, faithful, language]
+        start.click(
+            survey, given, [told, parcel], api_name="survey", api_visibility="undocumented", concurrency_limit=1,
+            concurrency_id="heavy", show_progress="hidden",
+            js=f"(...given) => [...given.slice(0, {len(given) - 1}), mixviz.language()]",
+        )  # fmt: skip
+        stop.click(halt, None, None, api_name="halt", api_visibility="undocumented", queue=False)
+
+
+_stopped: set[str] = (
+    set()
+)  # sessions whose visitor wants no more: what is done is kept, which Gradio's own cancel loses
+
+
+def halt(request: gr.Request) -> None:
+    """The visitor's survey ends after the picture that it is at."""
+    _stopped.add(str(request.session_hash))
+
+
+def survey(
+    files: Any, which: Any, classes: Any, kind: Any, threshold: Any, pictures: Any, faithful: Any, language: Any,
+    request: gr.Request,
+) -> Iterator[tuple[str, Any]]:  # fmt: skip
+    """Go through the pictures; yields (HTML that says how far it is, the zip when it is done)."""
+    language, session = language_of({"language": language}), str(request.session_hash)
+    _stopped.discard(session)
+    yield _bar(0, 0, ""), gr.update(visible=False)
+    try:
+        where = _where(files)
+        known = networks.known_networks()
+        asked = list(known.values()) if which == "all" else [lookup(known, which)]
+        wanted = [name.strip() for name in str(classes or "").split(",") if name.strip()]
+        plan = Survey(asked, wanted, lookup(QUICK, kind).name, threshold=_share(threshold), faithful=bool(faithful))
+        with tempfile.TemporaryDirectory() as room:
+            path = Path(room) / "mixviz-survey.zip"
+            tally, done, total = Tally(plan), 0, 0
+            with closing(bundle(plan, where, path, limits=LIMITS, pictures=bool(pictures))) as walk:
+                for seen in walk:
+                    tally.add(seen.rows)
+                    done, total = seen.done, seen.total
+                    yield _bar(done, total, seen.name), gr.skip()
+                    if session in _stopped or done >= MOST:
+                        break
+            yield _summary(tally, done, total, language), gr.update(value=str(path), visible=True)
+    except Mistake as mistake:
+        raise gr.Error(mistake.told(language), print_exception=False) from None
+    except (ValueError, OSError) as error:
+        raise gr.Error(str(error), print_exception=False) from None
+
+
+def _where(files: Any) -> Any:
+    """One zip, or a list of pictures with the table of their true boxes among them.
+
+    Raises:
+        Mistake: nothing was handed in.
+    """
+    paths = [checked_path(path) for path in files or ()]
+    if not paths:
+        raise Mistake("survey.none")
+    return paths[0] if len(paths) == 1 else paths
+
+
+def _share(number: Any) -> float:
+    if not (is_number(number) and 0 <= number <= 1):
+        raise ValueError("τ is a number from 0 to 1.")
+    return float(number)
+
+
+def _bar(done: int, total: int, name: str) -> str:
+    bar = f'<progress value="{done}" max="{total}"></progress>' if total else "<progress></progress>"
+    return f'<p class="mv-small">{bar} {f"{done} / {total}" if total else ""} {html.escape(name)}</p>'
+
+
+def _summary(tally: Tally, done: int, total: int, language: str) -> str:
+    """How far it came, and a line per network."""
+    titles = {one.name: one.title for one in tally.survey.known} | {CENTRE: say("look.centre", language)}
+    rows = tally.rows()
+    columns = {
+        "network": lambda row: titles[row["network"]], "class": lambda row: row["class"],
+        "pictures": lambda row: str(row["pictures"]), "sure": lambda row: _told(row["mean_predicted_probability"]),
+        "iou": lambda row: _told(row["mean_iou"]), "hits": lambda row: _told(row["hits"]),
+    }  # fmt: skip
+    told = {name: [read(row) for row in rows] for name, read in columns.items()}
+    told = {name: cells for name, cells in told.items() if any(cells)}  # nothing is said of what nobody asked
+    heads = [say(f"survey.column.{name}", language) for name in told]
+    lines = zip(*told.values(), strict=True)
+    how = say("survey.done" if done == total else "survey.part", language, done=done, total=total)
+    cells = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in line)}</tr>" for line in lines)
+    head = "".join(f'<th scope="col">{html.escape(one)}</th>' for one in heads)
+    return (
+        f'<div class="mv-part"><p class="mv-told">{html.escape(how)}</p>'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table></div>"
+    )
+
+
+def _told(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
