@@ -37,7 +37,7 @@ def core(name: str = "cutmix", lam: float | None = 0.6, seed: int = 0, **paramet
 
 
 def test_a_card_leads_to_its_method(tab):
-    tab.page.locator("[data-method=saliencymix] .mv-open").click()
+    tab.page.get_by_role("button", name="See how SaliencyMix does it").click()
     tab.view = "detail"
     tab.wait()
     assert tab.page.locator("#mv-detail h2").inner_text() == "SaliencyMix"

@@ -90,7 +90,7 @@ class Request:
         _one_of("layer", self.layer, LAYERS)
         if not _is_names(self.classes, 2, 2):
             raise ValueError("There are two classes to look for.")
-        if self.only is not None and not _is_names(self.only, 1, 100):
+        if self.only is not None and not _is_names(self.only, 1, len(mixviz.METHODS) if self.view == "grid" else 100):
             raise ValueError("The cards to draw should be some, or all.")
         drawn = self.only if self.only and self.view == "grid" else ()
         for name in (self.method, *self.methods, *drawn):
