@@ -34,6 +34,7 @@ def panel() -> None:
     with gr.Accordion(word("survey.title"), open=False, elem_id="survey"):
         gr.Markdown(word("survey.why"))
         files = gr.File(label=word("survey.files"), file_count="multiple", file_types=ENDINGS, height=140)
+        folder = gr.UploadButton(word("survey.folder"), file_count="directory", size="sm")
         with gr.Row():
             with gr.Column():
                 # Their choices are the zoo's folders: nothing is loaded for them.
@@ -54,6 +55,10 @@ def panel() -> None:
         told = gr.HTML(elem_id="survey-told", apply_default_css=False)
         parcel = gr.File(label=word("survey.parcel"), interactive=False, visible=False)
         given = [files, which, classes, kind, threshold, pictures, faithful, language]
+        folder.upload(
+            lambda paths: paths, folder, files, api_name="survey_folder", api_visibility="undocumented",
+            show_progress="hidden", queue=False,
+        )  # fmt: skip
         start.click(
             survey, given, [told, parcel], api_name="survey", api_visibility="undocumented", concurrency_limit=1,
             concurrency_id="heavy", show_progress="hidden",
