@@ -6,7 +6,7 @@ const mixviz = (window.mixviz ??= ((texts) => {
   const percent = (x) => `${Math.round(100 * x)}\u00a0%`;
   const state = { view: "grid", method: "cutmix", parameters: {}, alpha: null, box: null, mask: null, over: "lam", methods: ["mixup", "cutmix", "saliencymix"] };
   const views = {};
-  const LINKED = ["view", "a", "b", "lam", "alpha", "seed", "detector", "method", "box", "over", "methods"];
+  const LINKED = ["view", "a", "b", "lam", "alpha", "seed", "detector", "method", "box", "over", "methods", "network", "plane"];
   const language = () => document.documentElement.lang.slice(0, 2);
   const REST = 150; // ms without a change until the cards out of sight follow
   let server = null, working = false, again = false, whole = false, resting = 0, stillFor = "", stripFor = "", waiting = LINKED.some((name) => new URLSearchParams(location.search).has(name)), last = null, notice = "";

@@ -28,7 +28,16 @@ from mixviz.words import texts
 
 # Beside the style sheet, which Gradio confines to a part of the page.
 STILL = "@media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }"
-HELPERS = {"detail": ["stage"], "localize": ["plot"], "compare": ["plot"], "embeddings": ["plot"]}  # scripts before a view's own
+# Scripts before a view's own.
+HELPERS = {
+    "detail": ["stage"], "localize": ["plot"], "compare": ["plot"], "embeddings": ["plot", "scatter", "folder"],
+}  # fmt: skip
+# What a view asks of the server beside the state's own question.
+ASKED = {
+    "embeddings": [
+        handlers.overview, handlers.thumbnails, handlers.photographs, handlers.look_in, handlers.lay_out,
+    ],
+}  # fmt: skip
 FORMULAS = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
 
 
@@ -173,7 +182,8 @@ def _views(start: Request) -> None:
         for name in VIEWS:
             with gr.Tab(word(f"tab_{name}"), id=name) as tab:
                 value = views.show(start) if name == "grid" else None
-                part = _part(name, value, *HELPERS.get(name, ()))
+                asked = {"server_functions": list(map(_as_json, ASKED[name]))} if name in ASKED else {}
+                part = _part(name, value, *HELPERS.get(name, ()), **asked)
                 if name == "detail":
                     gr.Markdown(word("explanation_heading"), elem_id="explanation")
                     # One component for all: every further one costs the first paint some time. They are ours, so that

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from torch import Tensor
 
 import mixviz
-from mixviz import edit, pictures
+from mixviz import edit, pictures, zoo
 from mixviz.catalogue import lookup
 from mixviz.method import Method
 from mixviz.ui import lenses
@@ -25,6 +25,7 @@ CELLS = 28  # cells along each side of a painted mask: 8 pixels each at 224
 VIEWS = ("grid", "detail", "draws", "sweep", "localize", "compare", "embeddings")
 SUBJECTS = ("mix", "a", "b")
 SWEEPS = ("lam", "alpha", "seed")
+PLANES = ("pca", "tsne")
 MAX_ROWS = 6  # methods of a filmstrip
 
 
@@ -61,6 +62,8 @@ class Request:
     networks: tuple[str, ...] | None = None
     kind: str = "grad_cam"
     layer: str = ""
+    network: str = ""
+    plane: str = "pca"
     still: bool = True
     strip: bool = False
     language: str = "en"
@@ -75,6 +78,9 @@ class Request:
         _one_of("saliency detector", self.detector, lenses.titles())
         _one_of("view", self.view, VIEWS)
         _one_of("sweep", self.over, SWEEPS)
+        _one_of("plane", self.plane, PLANES)
+        if self.network != "":
+            _one_of("network", self.network, zoo.names())
         _one_of("language", self.language, texts())
         if not isinstance(self.methods, tuple) or not 1 <= len(self.methods) <= MAX_ROWS:
             raise Mistake("error.methods", most=MAX_ROWS)
@@ -137,6 +143,8 @@ class Request:
             said["box"] = ",".join(f"{edge:.4g}" for edge in self.box)
         if self.view == "sweep":
             said |= {"over": self.over, "methods": ",".join(self.methods)}
+        if self.view == "embeddings":
+            said |= ({"network": self.network} if self.network else {}) | {"plane": self.plane}
         return urlencode(said, safe=",.")
 
 
@@ -178,7 +186,7 @@ def of_query(query: Mapping[str, str]) -> dict[str, Any]:
         if query.get(key) in stems:
             state[key] = pictures.photograph_path(stems[query[key]])
             state[f"name_{key}"] = pictures.photographs()[stems[query[key]]]["label"]
-    for key in ("view", "method", "detector", "over"):
+    for key in ("view", "method", "detector", "over", "network", "plane"):
         if query.get(key):
             state[key] = query[key]
     if query.get("lam") == "drawn":
