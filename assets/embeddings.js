@@ -1,5 +1,5 @@
 // What each network makes of the same pictures: a plane to look at, its neighbours, distances and numbers.
-let fixed = null, coming = null, value = null, thumbs = null, photos = null, own = null, colour = "class", hovered = null, pinned = null, subject = "a", sorted = ["", 1], turn = 0, folders = 0;
+let fixed = null, coming = null, value = null, thumbs = null, photos = null, own = null, colour = "class", hovered = null, pinned = null, subject = "a", sorted = [-1, 1], turn = 0, folders = 0;
 const withOwn = { ab: true, photographs: false }, scatter = scatterOf();
 const said = (name) => (t(`embed.class.${name}`) === `embed.class.${name}` ? name : t(`embed.class.${name}`));
 const one = (x) => (x === null || x === undefined ? "–" : `${x.toFixed(1)}\u00a0%`);
@@ -17,12 +17,12 @@ const colours = chips(t("embed.colour"), ...["class", "cluster"].map((name) => c
 const sources = chips(t("embed.source"), ...["stored", "own"].map((name) => chip({ source: name }, t(`embed.source_${name}`), () => { own.shown = name === "own"; pinned = null; drawAll(); })));
 const switches = ["ab", "photographs"].map((name) => make("input", { type: "checkbox", name, on: { change: (event) => show(name, event.target.checked) } }));
 const toggles = make("div", { class: "mv-chips" }, ...switches.map((box) => make("label", { class: "mv-check" }, box, t(`embed.show_${box.name}`))));
-const title = make("h2"), legend = make("div", { class: "mv-kinds" }), note = make("p", { class: "mv-small" });
+const title = make("h2"), legend = make("div", { class: "mv-kinds" }), groupsTitle = make("h3"), groupsWhy = make("p", { class: "mv-small" }), note = make("p", { class: "mv-small" });
 const parcels = make("div", { class: "mv-chips" }, ...["png", "csv"].map((kind) => make("button", { type: "button", class: "mv-chip", textContent: kind.toUpperCase(), aria: { label: t("plot.take", { kind: kind.toUpperCase() }) }, on: { click: () => take(kind) } })));
 const many = make("div", { class: "mv-many" }), near = make("div", { class: "mv-nears" }), about = [0, 1].map(() => chips(t("embed.subject"), ...["a", "b"].map((name) => chip({ subject: name }, "", () => { subject = name; drawNear(); drawFar(); }))));
 const far = make("div", { class: "mv-wide", tabIndex: 0, aria: { role: "region", label: t("embed.far") } }), farTold = make("p", { class: "mv-told" });
 const table = make("div", { class: "mv-wide", tabIndex: 0, aria: { role: "region", label: t("embed.numbers") } }), tableNote = make("p", { class: "mv-small" });
-const progress = make("p", { class: "mv-told", aria: { role: "status" } }), missing = make("ul", { class: "mv-small" }), ownTable = make("div", { class: "mv-wide", tabIndex: 0, hidden: true, aria: { role: "region", label: t("embed.folder") } });
+const progress = make("p", { class: "mv-told", aria: { role: "status" } }), missing = make("ul", { class: "mv-small mv-left-out" }), ownTable = make("div", { class: "mv-wide", tabIndex: 0, hidden: true, aria: { role: "region", label: t("embed.folder") } });
 const inputs = [["folder", { webkitdirectory: true }], ["pictures", {}]].map(([name, more]) => make("input", { type: "file", multiple: true, name, ...more, on: { change: (event) => send(event.target) } }));
 const all = make("button", { type: "button", class: "mv-button", textContent: t("embed.all"), hidden: true, on: { click: () => measureAll() } });
 const panel = (key, ...children) => make("section", { class: "mv-panel", data: { part: key } }, make("h3", { textContent: t(`embed.${key}`) }), ...children);
@@ -31,7 +31,7 @@ const whole = make("div", { hidden: true },
   make("div", { class: "mv-head" }, make("label", { htmlFor: choose.id, textContent: t("embed.network") }), choose, planes, colours, sources, toggles),
   make("div", { class: "mv-embed" },
     make("section", { class: "mv-panel" }, make("div", { class: "mv-plot-head" }, title, parcels), ...scatter.nodes, note),
-    make("section", { class: "mv-panel" }, make("h3", { textContent: t("embed.groups") }), make("p", { class: "mv-small", textContent: t("embed.groups_why") }), legend)),
+    make("section", { class: "mv-panel" }, groupsTitle, groupsWhy, legend)),
   panel("side_by_side", make("p", { class: "mv-small", textContent: t("embed.side_why") }), many),
   panel("neighbours", about[0], make("p", { class: "mv-small", textContent: t("embed.neighbours_why") }), near),
   panel("far", farTold, about[1], far, make("p", { class: "mv-small", textContent: t("embed.far_why") })),
@@ -156,7 +156,9 @@ function groupButton(group, text, style) {
 }
 
 function drawLegend() {
-  const styles = stylesNow();
+  const styles = stylesNow(), kinded = !inFolder() && !byCluster() && set().kinds.some(Boolean);
+  groupsTitle.textContent = t(byCluster() ? "embed.clusters" : "embed.groups");
+  groupsWhy.textContent = [t("embed.groups_why"), kinded ? t("embed.groups_kinds") : ""].join(" ");
   if (byCluster()) {
     const clusters = clusterOf(), labels = inFolder() ? laid().label : set().label;
     return legend.replaceChildren(make("div", { class: "mv-kind" }, ...styles.map((style, k) => {
@@ -196,34 +198,27 @@ function drawFar() {
   farTold.textContent = t("embed.far_told", { direction: span("auroc_direction"), paper: span("auroc_paper"), softmax: span("auroc_softmax") });
   const rows = fixed.networks.map((its) => {
     const found = value.placed[subject][its.name], card = its.card ?? {};
-    return [its, found ? `${said(fixed.sets[its.set].classes[found.class])} (${percent(found.probability)})` : "–", found?.distance ?? "–", found?.farther === null || found?.farther === undefined ? "–" : percent(found.farther), one(card.auroc_direction), one(card.auroc_paper), one(card.auroc_softmax)];
+    const says = found ? `${said(fixed.sets[its.set].classes[found.class])} (${percent(found.probability)})` : "–";
+    return { name: its.name, cells: [nameButton(its), says, found?.distance ?? "–", found?.farther === null || found?.farther === undefined ? "–" : percent(found.farther), one(card.auroc_direction), one(card.auroc_paper), one(card.auroc_softmax)] };
   });
-  far.replaceChildren(tableOf(["network", "says", "distance", "farther", "auroc_direction", "auroc_paper", "auroc_softmax"].map((key) => make("span", { textContent: t(`embed.col_${key}`) })), rows));
-}
-
-function tableOf(heads, rows) {
-  const first = (its) => make("th", { scope: "row" }, make("button", { type: "button", class: "mv-link", textContent: its.title, title: its.strategy, aria: { pressed: String(its.name === network().name) }, on: { click: () => pick(its.name) } }));
-  const head = heads.map((node) => {
-    const cell = make("th", { scope: "col" }, node);
-    if (node.dataset.sort) cell.setAttribute("aria-sort", node.dataset.sort);
-    return cell;
-  });
-  return make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows.map(([its, ...cells]) => make("tr", { data: { row: its.name } }, first(its), ...cells.map((cell) => (cell instanceof Node ? make("td", {}, cell) : make("td", { textContent: cell })))))));
+  far.replaceChildren(tableOf(["network", "says", "distance", "farther", "auroc_direction", "auroc_paper", "auroc_softmax"].map((key) => t(`embed.col_${key}`)), rows));
 }
 
 const COLUMNS = [["purity_percent", "purity"], ["nmi_percent", "nmi"], ["retrieval_map_percent", "map"], ["precision_at_1_percent", "p1"], ["auroc_direction", "auroc"]];
 
-// The best of a column stands out; a click on its head sorts by it.
-function sortable(columns, numbersOf, redraw, here) {
-  const [key, sign] = sorted, best = Object.fromEntries(columns.map(([name]) => [name, Math.max(...here.map((its) => numbersOf(its)?.[name] ?? -1))]));
-  const order = key ? [...here].sort((x, y) => sign * ((numbersOf(y)?.[key] ?? -1) - (numbersOf(x)?.[key] ?? -1))) : here;
-  const heads = [make("span", { textContent: t("embed.col_network") }), ...columns.map(([name, text]) => make("button", { type: "button", class: "mv-link", textContent: `${t(`embed.${text}`)} ${name === key ? (sign > 0 ? "▼" : "▲") : "↕"}`, data: { column: name, ...(name === key ? { sort: sign > 0 ? "descending" : "ascending" } : {}) }, on: { click: () => { sorted = [name, name === key ? -sign : 1]; redraw(); root().querySelector(`[data-column=${name}]`)?.focus(); } } }))];
-  return tableOf(heads, order.map((its) => [its, ...columns.map(([name]) => make(numbersOf(its)?.[name] === best[name] ? "strong" : "span", { textContent: one(numbersOf(its)?.[name]) }))]));
+const nameButton = (its) => make("button", { type: "button", class: "mv-link", textContent: its.title, title: its.strategy, aria: { pressed: String(its.name === network().name) }, on: { click: () => pick(its.name) } });
+
+function rank(where, columns, networks, numbersOf, redraw) {
+  where.replaceChildren(sortable([t("embed.col_network"), ...columns.map(([, text]) => t(`embed.${text}`))], networks.map((its) => ({ name: its.name, head: nameButton(its), values: columns.map(([key]) => numbersOf(its)?.[key]) })), one, sorted, (at) => {
+    sorted = [at, at === sorted[0] ? -sorted[1] : 1];
+    redraw();
+    where.querySelectorAll("thead button")[at]?.focus();
+  }));
 }
 
 function drawTable() {
   const cards = fixed.networks.map(({ card }) => card).filter(Boolean);
-  table.replaceChildren(sortable(COLUMNS, ({ card }) => card, drawTable, fixed.networks));
+  rank(table, COLUMNS, fixed.networks, ({ card }) => card, drawTable);
   const seeds = new Set(cards.map(({ seed }) => seed)).size;
   tableNote.textContent = cards.length ? t(seeds > 1 ? "embed.of_all" : "embed.of_one", { images: [...new Set(cards.map(({ images }) => images))].join(", "), others: cards[0].others ?? "–" }) : "";
 }
@@ -272,6 +267,7 @@ async function send(input) {
     inputs.forEach((each) => { each.disabled = false; });
     if (own && Object.keys(own.laid).length) [own.shown, pinned] = [true, null];
     drawAll();
+    if (own?.shown) scatter.nodes[0].scrollIntoView({ block: "center" });
     root().dataset.folder = String(++folders);
   }
 }
@@ -306,7 +302,7 @@ function drawOwn() {
   const measured = fixed.networks.filter(({ name }) => own?.laid[name]);
   all.hidden = !measured.length || measured.length === fixed.networks.length;
   ownTable.hidden = !measured.some(({ name }) => own.laid[name].here);
-  if (!ownTable.hidden) ownTable.replaceChildren(sortable(COLUMNS.slice(0, 4), ({ name }) => own.laid[name]?.here, drawOwn, measured));
+  if (!ownTable.hidden) rank(ownTable, COLUMNS.slice(0, 4), measured, ({ name }) => own.laid[name]?.here, drawOwn);
 }
 
 // ---- what the server says

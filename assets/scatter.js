@@ -1,7 +1,8 @@
 // Hundreds of points on a canvas, which answer to the pointer and the keyboard; and the same ones small.
 // A point: {x, y, group, title, lines, tile, own}; `own` are pictures that are no part of the plot, drawn as themselves.
 // A style, one per group: {hue, mark}.
-const HUES = [3, 1, 2, 4, 5, 6]; // of six at most: more cannot be told apart by everybody
+const HUES = [3, 1, 2, 4, 5, 6, 0, 7, 8, 9, 10, 11];
+const KINDS = 6; // hues for kinds: more cannot be told apart by everybody
 const NEAR = 24; // pixels within which the pointer finds a point
 const shapes = new Map();
 
@@ -10,9 +11,9 @@ function stylesOf(count, kinds = []) {
   const order = [...new Set(kinds.filter(Boolean))], seen = {};
   return Array.from({ length: count }, (_, i) => {
     const kind = kinds[i];
-    if (!kind) return { hue: i % 12, mark: MARKS[(i + Math.floor(i / 12)) % MARKS.length] };
+    if (!kind) return { hue: HUES[i % 12], mark: MARKS[(i + Math.floor(i / 12)) % MARKS.length] };
     seen[kind] = (seen[kind] ?? -1) + 1;
-    return { hue: HUES[order.indexOf(kind) % HUES.length], mark: MARKS[seen[kind] % MARKS.length] };
+    return { hue: HUES[order.indexOf(kind) % KINDS], mark: MARKS[seen[kind] % MARKS.length] };
   });
 }
 

@@ -61,6 +61,7 @@ def browser() -> Iterator:
 
 
 SHOWN = {"grid": ".mv-grid", "detail": "#mv-detail", "draws": "#mv-draws", "sweep": "#mv-sweep"}
+SHOWN["embeddings"] = "#mv-embeddings"
 
 
 class Tab:

@@ -53,10 +53,16 @@ def laid_out(state: Any, checked_path: Callable[[Any], str]) -> dict[str, Any]:
     wanted = state.get("network")
     name = chosen(wanted if isinstance(wanted, str) else "").known.name
     vectors, (classes, labels) = _embedded(name, paths), classes_of(names)
-    laid = {"network": name, "classes": classes, "label": labels, "pca": flat(pca(directions(vectors)))}
-    laid["explained"] = round(placing.explained(vectors, pca(directions(vectors))), 4)
-    laid["tsne"] = flat(_tsne(name, paths)) if state.get("tsne") else None
-    return laid | _numbers(vectors, torch.tensor(labels))
+    plot = pca(directions(vectors))
+    return {
+        "network": name,
+        "classes": classes,
+        "label": labels,
+        "pca": flat(plot),
+        "tsne": flat(_tsne(name, paths)) if state.get("tsne") else None,
+        "explained": round(placing.explained(vectors, plot), 4),
+        **_numbers(vectors, torch.tensor(labels)),
+    }
 
 
 def classes_of(names: list[Any]) -> tuple[list[str], list[int]]:

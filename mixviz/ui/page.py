@@ -30,8 +30,11 @@ from mixviz.words import texts
 STILL = "@media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }"
 # Scripts before a view's own.
 HELPERS = {
-    "detail": ["stage"], "localize": ["plot"], "compare": ["plot"], "embeddings": ["plot", "scatter", "folder"],
-}  # fmt: skip
+    "detail": ["stage"],
+    "localize": ["plot"],
+    "compare": ["plot"],
+    "embeddings": ["plot", "scatter", "tables", "folder"],
+}
 # What a view asks of the server beside the state's own question.
 ASKED = {
     "embeddings": [
