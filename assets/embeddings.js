@@ -172,57 +172,6 @@ function drawLegend() {
   legend.replaceChildren(...order.map((kind) => make("div", { class: "mv-kind", aria: { role: "group", label: kind ? t(`embed.kind.${kind}`) : t("embed.groups") } }, ...(kind ? [make("b", { textContent: t(`embed.kind.${kind}`) })] : []), ...groups().map((_, i) => (kinds[i] ?? "") === kind && groupButton(i, nameOf(i), styles[i])).filter(Boolean))));
 }
 
-const heading = () => about.forEach((group) => { press(group, "subject", subject); [...group.children].forEach((button, i) => { button.textContent = `${"AB"[i]}: ${value.names[i]}`; }); });
-
-function drawNear() {
-  heading();
-  near.replaceChildren(...fixed.networks.map((its) => {
-    const found = value.placed[subject][its.name], known = fixed.sets[its.set], styles = stylesOf(known.classes.length, known.kinds);
-    if (!found?.near) return make("article", {}, make("h4", { textContent: its.title }), make("p", { class: "mv-small", textContent: found?.not_placed ?? "" }));
-    const [most, times] = found.most;
-    const figures = found.near.map((index, i) => {
-      const label = known.label[index], tile = thumbs?.url && thumbs.set === its.set ? tileOf({ ...thumbs, index }, 56) : make("span", { class: "mv-thumb mv-blank" }, markOf(styles[label], 30));
-      return make("figure", {}, tile, make("figcaption", {}, said(known.classes[label]), make("br"), found.similarity[i].toFixed(3)));
-    });
-    return make("article", { data: { near: its.name } }, make("h4", { textContent: its.title, title: its.strategy }), make("p", { class: "mv-small", textContent: times > 1 ? t("embed.of_five", { count: times, n: found.near.length, name: said(known.classes[most]) }) : t("embed.all_differ", { n: found.near.length }) }), make("div", { class: "mv-five" }, ...figures));
-  }));
-}
-
-const span = (key) => {
-  const values = fixed.networks.map(({ card }) => card?.[key]).filter(Number.isFinite);
-  return values.length ? `${Math.min(...values).toFixed(0)}–${Math.max(...values).toFixed(0)}\u00a0%` : "–";
-};
-
-function drawFar() {
-  heading();
-  farTold.textContent = t("embed.far_told", { direction: span("auroc_direction"), paper: span("auroc_paper"), softmax: span("auroc_softmax") });
-  const rows = fixed.networks.map((its) => {
-    const found = value.placed[subject][its.name], card = its.card ?? {};
-    const says = found ? `${said(fixed.sets[its.set].classes[found.class])} (${percent(found.probability)})` : "–";
-    return { name: its.name, cells: [nameButton(its), says, found?.distance ?? "–", found?.farther === null || found?.farther === undefined ? "–" : percent(found.farther), one(card.auroc_direction), one(card.auroc_paper), one(card.auroc_softmax)] };
-  });
-  far.replaceChildren(tableOf(["network", "says", "distance", "farther", "auroc_direction", "auroc_paper", "auroc_softmax"].map((key) => t(`embed.col_${key}`)), rows));
-}
-
-const COLUMNS = [["purity_percent", "purity"], ["nmi_percent", "nmi"], ["retrieval_map_percent", "map"], ["precision_at_1_percent", "p1"], ["auroc_direction", "auroc"]];
-
-const nameButton = (its) => make("button", { type: "button", class: "mv-link", textContent: its.title, title: its.strategy, aria: { pressed: String(its.name === network().name) }, on: { click: () => pick(its.name) } });
-
-function rank(where, columns, networks, numbersOf, redraw) {
-  where.replaceChildren(sortable([t("embed.col_network"), ...columns.map(([, text]) => t(`embed.${text}`))], networks.map((its) => ({ name: its.name, head: nameButton(its), values: columns.map(([key]) => numbersOf(its)?.[key]) })), one, sorted, (at) => {
-    sorted = [at, at === sorted[0] ? -sorted[1] : 1];
-    redraw();
-    where.querySelectorAll("thead button")[at]?.focus();
-  }));
-}
-
-function drawTable() {
-  const cards = fixed.networks.map(({ card }) => card).filter(Boolean);
-  rank(table, COLUMNS, fixed.networks, ({ card }) => card, drawTable);
-  const seeds = new Set(cards.map(({ seed }) => seed)).size;
-  tableNote.textContent = cards.length ? t(seeds > 1 ? "embed.of_all" : "embed.of_one", { images: [...new Set(cards.map(({ images }) => images))].join(", "), others: cards[0].others ?? "–" }) : "";
-}
-
 // ---- changes
 function change(changes) {
   Object.assign(mixviz.state, { network: network().name }, changes);
@@ -247,62 +196,6 @@ async function take(kind) {
   if (kind === "png") return hand(await scatter.png(), name);
   const rows = pointsOf(network().name).map((point) => [point.title, point.cluster >= 0 ? point.cluster + 1 : "", point.x, point.y]);
   hand(new Blob([[[t("embed.by_class"), t("embed.by_cluster"), "x", "y"], ...rows].map((row) => row.map(quoted).join(",")).join("\r\n") + "\r\n"], { type: "text/csv" }), name);
-}
-
-// ---- a folder of one's own
-async function send(input) {
-  const files = [...input.files];
-  input.value = "";
-  if (!files.length) return;
-  inputs.forEach((each) => { each.disabled = true; });
-  try {
-    const sent = await sendFolder(files, (text) => { progress.textContent = text; });
-    missing.replaceChildren(...sent.left.map(([name, reason]) => make("li", { textContent: `${name}: ${reason}` })));
-    own?.sheets.forEach(({ url }) => URL.revokeObjectURL(url));
-    own = { ...sent, laid: {}, shown: false };
-    await layOut(network().name);
-  } catch (error) {
-    progress.textContent = error.message;
-  } finally {
-    inputs.forEach((each) => { each.disabled = false; });
-    if (own && Object.keys(own.laid).length) [own.shown, pinned] = [true, null];
-    drawAll();
-    if (own?.shown) scatter.nodes[0].scrollIntoView({ block: "center" });
-    root().dataset.folder = String(++folders);
-  }
-}
-
-async function layOut(name, plot = plane() === "tsne") {
-  const mine = own, before = mine.laid[name];
-  if (before && (before.tsne || !plot)) return;
-  progress.textContent = t(plot ? "embed.laying_tsne" : "embed.laying", { network: fixed.networks.find((its) => its.name === name).title });
-  const answer = await asked("lay_out", { files: mine.paths, names: mine.names, network: name, tsne: plot });
-  if (mine !== own) return;
-  if (answer.message) throw new Error(answer.message);
-  mine.laid[name] = answer;
-  const { known, others, paths } = mine;
-  progress.textContent = [
-    t("embed.done", { count: paths.length, classes: answer.classes.length }), known > MOST ? t("embed.some", { n: known, most: MOST }) : "", others ? t("embed.others", { count: others }) : "",
-    answer.here ? "" : t(answer.classes.length ? "embed.few_classes" : "embed.no_classes"),
-  ].filter(Boolean).join(" ");
-  drawAll();
-}
-
-async function measureAll() {
-  all.disabled = true;
-  try {
-    for (const its of fixed.networks) await layOut(its.name);
-  } catch (error) {
-    progress.textContent = error.message;
-  }
-  all.disabled = false;
-}
-
-function drawOwn() {
-  const measured = fixed.networks.filter(({ name }) => own?.laid[name]);
-  all.hidden = !measured.length || measured.length === fixed.networks.length;
-  ownTable.hidden = !measured.some(({ name }) => own.laid[name].here);
-  if (!ownTable.hidden) rank(ownTable, COLUMNS.slice(0, 4), measured, ({ name }) => own.laid[name]?.here, drawOwn);
 }
 
 // ---- what the server says

@@ -33,7 +33,7 @@ HELPERS = {
     "detail": ["stage"],
     "localize": ["plot"],
     "compare": ["plot"],
-    "embeddings": ["plot", "scatter", "tables", "folder"],
+    "embeddings": ["plot", "scatter", "tables", "answers", "folder"],
 }
 # What a view asks of the server beside the state's own question.
 ASKED = {
