@@ -27,7 +27,7 @@ function drawFar() {
   const rows = fixed.networks.map((its) => {
     const found = value.placed[subject][its.name], card = its.card ?? {};
     const says = found ? `${said(fixed.sets[its.set].classes[found.class])} (${percent(found.probability)})` : "–";
-    return { name: its.name, cells: [nameButton(its), says, found?.distance ?? "–", found?.farther === null || found?.farther === undefined ? "–" : percent(found.farther), one(card.auroc_direction), one(card.auroc_paper), one(card.auroc_softmax)] };
+    return { name: its.name, cells: [nameButton(its), says, found?.distance?.toFixed(2) ?? "–", found?.farther === null || found?.farther === undefined ? "–" : percent(found.farther), one(card.auroc_direction), one(card.auroc_paper), one(card.auroc_softmax)] };
   });
   far.replaceChildren(tableOf(["network", "says", "distance", "farther", "auroc_direction", "auroc_paper", "auroc_softmax"].map((key) => t(`embed.col_${key}`)), rows));
 }

@@ -489,7 +489,7 @@ def test_a_and_b_and_the_photographs_stand_among_them(tab):
     lion = embed.placed(pictures.photograph_path("lion.jpg"))["mixup"]
     tab.after(tab.page.get_by_role("button", name="Pair: lion and parrot").click)
     assert f"{lion['similarity'][0]:.3f}" in near.inner_text()
-    assert f"{lion['distance']}" in tab.page.locator("[data-part=far] [data-row=mixup]").inner_text()
+    assert f"{lion['distance']:.2f}" in tab.page.locator("[data-part=far] [data-row=mixup]").inner_text()
     before = near.inner_text()
     tab.page.locator("[data-part=neighbours] [data-subject=b]").click()
     assert near.inner_text() != before
