@@ -1,4 +1,4 @@
-"""The zoo's networks, opened once for all visitors."""
+"""The trained networks that the page asks: opened once, shared by all visitors."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ import functools
 import threading
 
 from mixviz import looking
+from mixviz.looking import Known
 
 _opening = threading.Lock()
 
 
-def known_networks() -> list[looking.Known]:
-    """All networks of the zoo: the first visitor who needs them waits until they are opened, and nobody else.
-
-    Raises:
-        ValueError: there are none, or one is damaged.
-    """
+def known_networks() -> dict[str, Known]:
+    """The zoo by name, in the order of its strategies; opened when somebody first asks."""
     with _opening:
         return _opened()
 
 
 @functools.cache
-def _opened() -> list[looking.Known]:
-    return looking.open_networks("all")
+def _opened() -> dict[str, Known]:
+    return {one.name: one for one in looking.open_networks("all")}

@@ -72,7 +72,7 @@ def everything() -> tuple[dict[str, Stored], dict[str, str]]:
         ValueError: there are no networks.
     """
     found, left_out = {}, {}
-    for known in known_networks():
+    for known in known_networks().values():
         try:
             tensors = zoo.embedding(known.name)
             stand = placing.standing(tensors["embedding"], tensors["label"])
