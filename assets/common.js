@@ -6,7 +6,7 @@ const mixviz = (window.mixviz ??= ((texts) => {
   const percent = (x) => `${Math.round(100 * x)}\u00a0%`;
   const state = { view: "grid", method: "cutmix", parameters: {}, alpha: null, box: null, mask: null, over: "lam", methods: ["mixup", "cutmix", "saliencymix"], subject: "mix", classes: ["", ""], kind: "grad_cam", layer: "", own: [] };
   const views = {};
-  const LINKED = ["view", "a", "b", "lam", "alpha", "seed", "detector", "method", "box", "over", "methods", "subject", "class_a", "class_b", "kind", "layer"];
+  const LINKED = ["view", "a", "b", "lam", "alpha", "seed", "detector", "method", "box", "over", "methods", "subject", "class_a", "class_b", "kind", "layer", "network", "plane"];
   const KEPT = ["__theme", "pin", "lesson", "scale", "colours", "strength", "threshold", "to", "layout"]; // the browser's own
   const language = () => document.documentElement.lang.slice(0, 2);
   const REST = 150; // ms without a change until the cards out of sight follow

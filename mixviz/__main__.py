@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import runpy
 import sys
 from collections.abc import Iterable
@@ -152,8 +153,19 @@ def app_command(
     mcp: Annotated[
         bool, typer.Option(help="Offer the endpoints as MCP tools too (pip install 'mixviz[mcp]').")
     ] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that holds the data set of the networks (tiny-imagenet-200), for thumbnails.",
+            envvar="MIXVIZ_DATA",
+        ),
+    ] = None,
 ) -> None:
     """Start the page."""
+    if data is not None:
+        if not data.expanduser().is_dir():
+            raise ValueError(f"--data {data}: there is no such folder. Give the one that holds the data set.")
+        os.environ["MIXVIZ_DATA"] = str(data)
     from mixviz.ui.page import launch
 
     launch(server_name=host, server_port=port, inbrowser=browser, mcp_server=mcp)

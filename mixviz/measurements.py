@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz import embeddings, robustness
+from mixviz import embeddings, placing, robustness
 from mixviz.asking import Pixels
 from mixviz.calibration import calibration
 from mixviz.cam import feature_layers, grad_cam
@@ -252,15 +252,14 @@ def _embedding(split: Split) -> dict:
     found = split.embedding()
     if (found == found[0]).all():
         return {"not_measured": "it is the same for all pictures"}
-    assigned = embeddings.clusters(embeddings.directions(found), len(classes), split.seed)
-    near = embeddings.retrieval(found, labels)
+    stand = placing.standing(found, labels, split.seed)
     result: dict = {
         "dimensions": found.shape[1],
         "clusters": len(classes),
-        "purity_percent": round(100 * embeddings.purity(assigned, labels), 4),
-        "nmi_percent": round(100 * embeddings.nmi(assigned, labels), 4),
-        "retrieval_map_percent": round(100 * near.mean_average_precision, 4),
-        "precision_at_1_percent": round(100 * near.precision_at_1, 4),
+        "purity_percent": round(100 * stand.purity, 4),
+        "nmi_percent": round(100 * stand.nmi, 4),
+        "retrieval_map_percent": round(100 * stand.near.mean_average_precision, 4),
+        "precision_at_1_percent": round(100 * stand.near.precision_at_1, 4),
     }
     if split.others is not None:
         result["mahalanobis"] = _mahalanobis(split, found, labels)

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mixviz import cards, networks
+from mixviz import cards, data, networks
+from mixviz.split import Split
 from mixviz.training.checkpoint import load_tensors, save_tensors
 from mixviz.training.run import Run
 
@@ -166,6 +167,22 @@ def embedding(name: str, where: str | Path | None = None) -> dict[str, Tensor]:
     if about.get("weights") != weights.get("sha256"):
         raise ValueError(f"{path} was made by other weights than its card describes: {again} anew.")
     return {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
+
+
+def pictures(name: str, root: str | Path, where: str | Path | None = None) -> Split:
+    """The validation pictures whose embedding is stored, in its order, where their data set lies on this machine.
+
+    Args:
+        root: the folder that holds the data set, in its official layout.
+
+    Raises:
+        ValueError: the data set is not there, or not the one that the network was measured on.
+    """
+    stored, data_of = embedding(name, where), card(name, where)["data"]
+    found = data.load(data_of["name"], root, "val").of_classes(data_of["keys"])
+    if int(stored["index"].max()) >= len(found) or not found.labels[stored["index"]].equal(stored["label"]):
+        raise ValueError(f"{root} holds other pictures of {data_of['name']} than {name} was measured on.")
+    return found.take(stored["index"].tolist())
 
 
 def title(name: str, where: str | Path | None = None) -> str:

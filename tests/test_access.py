@@ -16,7 +16,7 @@ VIEWS = {
     "sweep": "?view=sweep&over=lam",
     "localize": "?view=localize&method=cutmix",
     "compare": "?view=compare",
-    "embeddings": "?view=embeddings",
+    "embeddings": "?view=embeddings&plane=tsne",
 }
 
 
@@ -47,6 +47,10 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_tab, axe, v
     if view == "detail":
         tab.page.get_by_role("button", name="Move the box").click()
         tab.page.locator("[data-line=area_a] summary").click()
+    if view == "embeddings":
+        tab.page.locator("input[name=photographs]").check()
+        tab.page.locator("[data-colour=cluster]").click()
+        tab.page.wait_for_function("document.querySelectorAll('.mv-own').length === 18")
     assert violations(tab.page, axe) == []
     ground = tab.page.evaluate("getComputedStyle(document.querySelector('.mv-card, .mv-panel, body')).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", ground)[:3])) < 300) == (scheme == "dark")

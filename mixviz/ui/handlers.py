@@ -18,7 +18,7 @@ from gradio.utils import get_upload_folder
 import mixviz
 from mixviz import describe, export, lettering, pictures
 from mixviz.catalogue import lookup
-from mixviz.ui import figures, lenses, lesson, localize, telling, views
+from mixviz.ui import embed, figures, folders, lenses, lesson, localize, stored, telling, views
 from mixviz.ui.request import Request, checked_name, language_of, networks_of, of_query, of_state, usable
 from mixviz.words import Mistake, say
 
@@ -82,6 +82,31 @@ def _answered(state: Any, answer: Callable[[], dict[str, Any]]) -> dict[str, Any
 def look(state: Any) -> dict[str, Any]:
     """The view that the page's script asks for, or {message}."""
     return _answered(state, lambda: views.show(of_state(state, checked_path)))
+
+
+def overview(state: Any) -> dict[str, Any]:
+    """What is stored of the networks' embeddings, or {message}."""
+    return _answered(state, stored.overview)
+
+
+def thumbnails(state: Any) -> dict[str, Any]:
+    """Thumbnails of the stored pictures, where there are any, or {message}."""
+    return _answered(state, lambda: stored.thumbnails(state))
+
+
+def photographs(state: Any) -> dict[str, Any]:
+    """The bundled photographs among the stored pictures, or {message}."""
+    return _answered(state, lambda: embed.photographs(state))
+
+
+def look_in(state: Any) -> dict[str, Any]:
+    """Thumbnails of some pictures of the visitor's folder, or {message}."""
+    return _answered(state, lambda: folders.look_in(state, checked_path))
+
+
+def lay_out(state: Any) -> dict[str, Any]:
+    """The visitor's folder as a network sees it, or {message}."""
+    return _answered(state, lambda: folders.laid_out(state, checked_path))
 
 
 def teach(_: Any) -> dict[str, Any]:
@@ -222,6 +247,6 @@ def _controls(state: Mapping[str, Any], message: str = "") -> list[Any]:
     alpha = good.get("alpha", 1.0 if "view" in good else gr.skip())  # a whole state without α leaves each its own
     values += [*held, alpha, *(good.get(key, gr.skip()) for key in ("seed", "detector"))]
     others = ("view", "method", "parameters", "box", "mask", "over", "methods", "alpha", "subject", "classes", "kind",
-              "layer")  # fmt: skip
+              "layer", "network", "plane")  # fmt: skip
     rest = {key: good[key] for key in others if key in good}
     return [*values, rest | ({"message": message} if message else {}) | {"any": bool(good)}]

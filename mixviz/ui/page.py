@@ -31,7 +31,16 @@ from mixviz.words import texts
 STILL = "@media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }"
 # Scripts before a view's own.
 HELPERS = {
-    "detail": ("grab", "stage"), "localize": ("grab", "plot", "heat"), "compare": ("plot",), "embeddings": ("plot",),
+    "detail": ("grab", "stage"),
+    "localize": ("grab", "plot", "heat"),
+    "compare": ("plot",),
+    "embeddings": ("plot", "scatter", "tables", "answers", "folder"),
+}
+# What a view asks of the server beside the state's own question.
+ASKED = {
+    "embeddings": (
+        handlers.overview, handlers.thumbnails, handlers.photographs, handlers.look_in, handlers.lay_out,
+    ),
 }  # fmt: skip
 FORMULAS = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
 
@@ -180,7 +189,8 @@ def _views(start: Request) -> None:
         for name in VIEWS:
             with gr.Tab(word(f"tab_{name}"), id=name) as tab:
                 value = views.show(start) if name == "grid" else None
-                part = _part(name, value, *HELPERS.get(name, ()))
+                asked = {"server_functions": list(map(_as_json, ASKED[name]))} if name in ASKED else {}
+                part = _part(name, value, *HELPERS.get(name, ()), **asked)
                 if name == "localize":
                     surveying.panel()
                 if name == "detail":

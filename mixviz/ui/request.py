@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from torch import Tensor
 
 import mixviz
-from mixviz import edit, pictures
+from mixviz import edit, pictures, zoo
 from mixviz.catalogue import lookup
 from mixviz.heatmaps import KINDS
 from mixviz.method import Method
@@ -29,6 +29,7 @@ LAYERS = ("", *"01234567")
 MAX_OWN = 4  # networks of a visitor's own
 MAX_NAME = 80  # letters of a class's name
 SWEEPS = ("lam", "alpha", "seed")
+PLANES = ("pca", "tsne")
 MAX_ROWS = 6  # methods of a filmstrip
 
 
@@ -68,6 +69,8 @@ class Request:
     kind: str = "grad_cam"
     layer: str = ""
     own: tuple[tuple[str, str], ...] = ()
+    network: str = ""
+    plane: str = "pca"
     still: bool = True
     strip: bool = False
     language: str = "en"
@@ -82,6 +85,9 @@ class Request:
         _one_of("saliency detector", self.detector, lenses.titles())
         _one_of("view", self.view, VIEWS)
         _one_of("sweep", self.over, SWEEPS)
+        _one_of("plane", self.plane, PLANES)
+        if self.network != "":
+            _one_of("network", self.network, zoo.names())
         _one_of("language", self.language, texts())
         if not isinstance(self.methods, tuple) or not 1 <= len(self.methods) <= MAX_ROWS:
             raise Mistake("error.methods", most=MAX_ROWS)
@@ -153,6 +159,8 @@ class Request:
         if self.view == "localize":
             said |= {"subject": self.subject, "kind": self.kind, "layer": self.layer}
             said |= {f"class_{key}": name for key, name in zip("ab", self.classes, strict=True) if name}
+        if self.view == "embeddings":
+            said |= ({"network": self.network} if self.network else {}) | {"plane": self.plane}
         return urlencode(said, safe=",.")
 
 
@@ -208,7 +216,7 @@ def of_query(query: Mapping[str, str]) -> dict[str, Any]:
         if query.get(key) in stems:
             state[key] = pictures.photograph_path(stems[query[key]])
             state[f"name_{key}"] = pictures.photographs()[stems[query[key]]]["label"]
-    for key in ("view", "method", "detector", "over", "subject", "kind", "layer"):
+    for key in ("view", "method", "detector", "over", "subject", "kind", "layer", "network", "plane"):
         if query.get(key):
             state[key] = query[key]
     if query.get("class_a") or query.get("class_b"):

@@ -1,0 +1,213 @@
+"""What is stored of the networks' embeddings, as the page's script draws it: planes, clusters, numbers, thumbnails."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mixviz import paint, placing, zoo
+from mixviz.asking import Pixels
+from mixviz.embeddings import embed
+from mixviz.looking import Known
+from mixviz.split import decode
+from mixviz.ui.networks import known_networks
+from mixviz.ui.tiling import sheet
+from mixviz.words import Mistake
+
+DATA = "MIXVIZ_DATA"  # the environment variable that names the folder of the data sets
+THUMBNAIL = 64  # pixels
+COLUMNS = 20  # thumbnails side by side in a sheet
+
+# Classes that look alike share a hue; of six hues at most, for more cannot be told apart by everybody.
+KINDS = {
+    "cats": ("Egyptian cat", "tabby", "Persian cat", "lion"),
+    "dogs": (
+        "Chihuahua", "Yorkshire terrier", "golden retriever", "Labrador retriever", "German shepherd",
+        "standard poodle",
+    ),
+    "birds": ("king penguin", "goose"),
+    "beasts": ("bison", "orangutan", "African elephant", "lesser panda"),
+    "insects": ("monarch", "bee"),
+    "cars": ("school bus", "sports car"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A network with what is stored of its embedding (``tensors``: see :func:`mixviz.zoo.embedding`), and what follows
+    from that; ``held`` is None where the classes have too few pictures."""
+
+    known: Known
+    tensors: dict[str, Tensor]
+    plane: placing.Plane
+    standing: placing.Standing
+    held: placing.Yardstick | None
+
+    def embed(self, images: Tensor) -> Tensor:
+        """The embedding (N, D) of pictures (N, 3, side, side) uint8."""
+        return embed(self.known.network, self._seen(images))
+
+    def probability(self, images: Tensor) -> Tensor:
+        """What the network says (N, classes) of pictures (N, 3, side, side) uint8."""
+        with torch.inference_mode():
+            return self.known.network(self._seen(images)).float().softmax(1)
+
+    def _seen(self, images: Tensor) -> Tensor:
+        spec = self.known.card["network"]
+        return Pixels(self.known.network, spec["mean"], spec["std"]).normalised(images)
+
+
+@functools.cache
+def everything() -> tuple[dict[str, Stored], dict[str, str]]:
+    """The networks of which an embedding is stored, by name; and of the others, why there is none.
+
+    Raises:
+        ValueError: there are no networks.
+    """
+    found, left_out = {}, {}
+    for known in known_networks().values():
+        try:
+            tensors = zoo.embedding(known.name)
+            stand = placing.standing(tensors["embedding"], tensors["label"])
+        except ValueError as error:
+            left_out[known.name] = str(error)
+            continue
+        try:
+            held = placing.yardstick(tensors["embedding"], tensors["label"])
+        except ValueError:
+            held = None
+        plane = placing.plane(tensors["embedding"], tensors["pca"])
+        found[known.name] = Stored(known, tensors, plane, stand, held)
+    return found, left_out
+
+
+def chosen(name: str) -> Stored:
+    """A network by its name; by none, or one whose embedding is not stored, CutMix's, or the first there is.
+
+    Raises:
+        Mistake: there is none.
+    """
+    there, left_out = everything()
+    if not there:
+        raise Mistake("embed.none", reason=next(iter(left_out.values()), ""))
+    return there.get(name) or there.get("cutmix") or next(iter(there.values()))
+
+
+def overview() -> dict[str, Any]:
+    """All planes at once: the script changes between them without asking again."""
+    there, left_out = everything()
+    chosen("")
+    sets: list[dict[str, Any]] = []
+    networks = []
+    for name, one in there.items():
+        own = {
+            "classes": one.known.classes,
+            "label": one.tensors["label"].tolist(),
+            "data": one.known.card["data"]["name"],
+        }
+        own["index"] = one.tensors["index"].tolist()
+        if own not in sets:
+            sets.append(own)
+        networks.append({"name": name, "set": sets.index(own), **_told(one)})
+    return {
+        "sets": [
+            {key: each[key] for key in ("classes", "label", "data")} | {"kinds": list(map(_kind, each["classes"]))}
+            for each in sets
+        ],
+        "networks": networks,
+        "left_out": left_out,
+    }
+
+
+def _kind(name: str) -> str:
+    return next((kind for kind, names in KINDS.items() if name in names), "")
+
+
+def _told(one: Stored) -> dict[str, Any]:
+    card, tensors = one.known.card, one.tensors
+    return {
+        "title": _title(one.known),
+        "strategy": one.known.title,
+        "dimensions": tensors["embedding"].shape[1],
+        "pca": flat(tensors["pca"]),
+        "tsne": flat(tensors["tsne"]),
+        "clusters": one.standing.assigned.tolist(),
+        "explained": round(placing.explained(tensors["embedding"], tensors["pca"]), 4),
+        "here": numbers(one.standing),
+        "card": of_card(card),
+    }
+
+
+def _title(known: Known) -> str:
+    """A name that fits a column: the method's, with what the network's own name has beside it."""
+    method, title = known.card.get("method", ""), known.card.get("title", known.name)
+    rest = known.name.removeprefix(method).strip("_").replace("_", " ") if known.name.startswith(method) else known.name
+    return f"{title} · {rest}" if rest else title
+
+
+def flat(plot: Tensor) -> list[float]:
+    """x and y by turns, to three digits: a thousandth of a plot is less than a pixel."""
+    return [round(value, 3) for value in plot.double().flatten().tolist()]
+
+
+def numbers(stand: placing.Standing) -> dict[str, float]:
+    """Of pictures that are shown, by the names that cards have for them."""
+    return {
+        "images": len(stand.assigned),
+        "purity_percent": round(100 * stand.purity, 4),
+        "nmi_percent": round(100 * stand.nmi, 4),
+        "retrieval_map_percent": round(100 * stand.near.mean_average_precision, 4),
+        "precision_at_1_percent": round(100 * stand.near.precision_at_1, 4),
+    }
+
+
+def of_card(card: dict[str, Any]) -> dict[str, Any] | None:
+    """What the evaluation measured of the embedding and of pictures of other classes; None where it did not."""
+    metrics = card.get("metrics") or {}
+    own = metrics.get("embedding") or {}
+    if "nmi_percent" not in own:
+        return None
+    far, softmax = own.get("mahalanobis") or {}, metrics.get("ood") or {}
+    return {key: value for key, value in own.items() if key != "mahalanobis"} | {
+        "images": metrics["images"],
+        "seed": card["run"]["seed"],
+        "auroc_direction": (far.get("others_by_direction") or {}).get("auroc_percent"),
+        "auroc_paper": (far.get("others") or {}).get("auroc_percent"),
+        "auroc_softmax": (softmax.get("others") or {}).get("auroc_percent"),
+        "others": (far.get("others_by_direction") or {}).get("images"),
+        "others_are": far.get("others_are"),
+    }
+
+
+@functools.lru_cache(maxsize=4)
+def _thumbnails(name: str, root: str) -> str:
+    pixels, _ = decode(zoo.pictures(name, root), THUMBNAIL)
+    return sheet_of(list(pixels))
+
+
+def thumbnails(state: Any) -> dict[str, Any]:
+    """The stored pictures of a network in a sheet, where their data set lies on this machine.
+
+    What is wrong with a folder is for whoever started the page to know, and not for visitors.
+    """
+    root, wanted = os.environ.get(DATA, ""), state.get("network") if isinstance(state, dict) else None
+    one = chosen(wanted if isinstance(wanted, str) else "")
+    if not root:
+        return {"sheet": None, "reason": "embed.data_none"}
+    try:
+        return {"sheet": _thumbnails(one.known.name, str(Path(root).expanduser())), "columns": COLUMNS}
+    except ValueError as error:
+        print(f"No thumbnails of the stored pictures: {error}", file=sys.stderr)
+        return {"sheet": None, "reason": "embed.data_other"}
+
+
+def sheet_of(tiles: list[Tensor]) -> str:
+    """Thumbnails in rows of :data:`COLUMNS`."""
+    return paint.data_uri(sheet(tiles, COLUMNS))

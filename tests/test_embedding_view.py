@@ -1,0 +1,557 @@
+"""Where pictures stand in the networks' embeddings: facts worked out by hand, the stored networks, and the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from cases import noise
+from PIL import Image
+from test_data import tiny_imagenet
+
+from mixviz import assess, cards, embeddings, pictures, placing, words, zoo
+from mixviz.split import decode, read
+from mixviz.training.loop import train
+from mixviz.training.run import Run
+
+pytest.importorskip("gradio")
+
+from mixviz.ui import embed, folders, handlers, networks, stored
+
+pytestmark = pytest.mark.usefixtures("one_thread_of_a_cpu")
+ROOM = torch.Generator().manual_seed(0)
+
+
+def clumps(classes=4, each=10, wide=8, apart=3.0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pictures of some classes, each around a centre of its own."""
+    labels = torch.arange(classes).repeat_interleave(each)
+    centres = apart * torch.randn(classes, wide, generator=ROOM)
+    return centres[labels] + torch.randn(len(labels), wide, generator=ROOM), labels
+
+
+# ---------------------------------------------------------------- the core
+
+
+def test_the_nearest_by_hand():
+    near = placing.nearest(torch.tensor([[2.0, 1.0]]), torch.tensor([[1.0, 0.0], [0.0, 7.0], [3.0, 3.0]]), 3)
+    assert near.index.tolist() == [[2, 0, 1]]  # 3/√10, 2/√5, 1/√5: lengths do not count
+    assert near.similarity[0].tolist() == pytest.approx([3 / 10**0.5, 2 / 5**0.5, 1 / 5**0.5])
+    plot = torch.tensor([[0.0, 0.0], [4.0, 100.0], [2.0, 2.0]])
+    assert placing.beside(near, plot).tolist() == [[2.0, 2.0]]  # of each coordinate by itself
+
+
+def test_of_equally_near_ones_the_first_comes_first():
+    same = torch.tensor([[1.0, 1.0]]).expand(40, 2)
+    assert placing.nearest(same[:1], same, 5).index.tolist() == [[0, 1, 2, 3, 4]]
+
+
+def test_further_pictures_stand_where_pca_itself_would_put_them():
+    decomposition = pytest.importorskip("sklearn.decomposition")
+    vectors, _ = clumps()
+    unit, more = embeddings.directions(vectors), torch.randn(5, 8, generator=ROOM)
+    plot = embeddings.pca(unit)
+    found = placing.project(more, placing.plane(vectors, plot.half().float()))
+    fitted = decomposition.PCA(2, svd_solver="full").fit(unit.numpy())
+    expected = torch.from_numpy(fitted.transform(embeddings.directions(more).numpy()))
+    own = torch.from_numpy(fitted.transform(unit.numpy()))
+    torch.testing.assert_close(found, expected * (own * plot).sum(0).sign(), atol=1e-3, rtol=0)
+    assert placing.explained(vectors, plot) == pytest.approx(fitted.explained_variance_ratio_.sum())
+
+
+def test_a_plot_of_flat_pictures_shows_everything():
+    angles = torch.tensor([0.1, 0.7, 1.9, 3.0, 4.4])
+    flat = torch.stack([angles.cos(), angles.sin(), torch.zeros(5)], 1)
+    assert placing.explained(flat, embeddings.pca(flat)) == pytest.approx(1)
+    same = torch.ones(4, 3)
+    assert placing.explained(same, embeddings.pca(same)) == 0
+    assert placing.project(same[:1], placing.plane(same, embeddings.pca(same))).tolist() == [[0, 0]]
+
+
+def test_a_vector_of_another_length_has_no_place():
+    vectors, labels = clumps()
+    narrow = torch.ones(1, 5)
+    with pytest.raises(ValueError, match="8 dimensions and the network's 5"):
+        placing.nearest(narrow, vectors)
+    with pytest.raises(ValueError, match="8 dimensions"):
+        placing.project(narrow, placing.plane(vectors, embeddings.pca(vectors)))
+    with pytest.raises(ValueError, match="dimensions"):
+        placing.outlying(narrow, placing.yardstick(vectors, labels))
+
+
+def test_what_a_distance_is_held_against_was_not_fitted_to():
+    vectors, labels = clumps(each=7)
+    unit, held = embeddings.directions(vectors), placing.yardstick(vectors, labels)
+    asking = torch.randn(3, 8, generator=ROOM)
+    nearer = torch.zeros(3)
+    for fold in range(5):  # by hand: pictures 0 and 5 of each class are in the first fold, 1 and 6 in the next
+        out = torch.tensor([i % 7 % 5 == fold for i in range(len(labels))])
+        known = embeddings.gaussians(unit[~out], labels[~out])
+        own = embeddings.mahalanobis(unit[out], known)
+        nearer += torch.stack([(own < d).sum() for d in embeddings.mahalanobis(embeddings.directions(asking), known)])
+    far = placing.outlying(asking, held)
+    assert far.farther.tolist() == pytest.approx((nearer / len(labels)).tolist())
+    known = embeddings.gaussians(unit, labels)
+    torch.testing.assert_close(far.distance, embeddings.mahalanobis(embeddings.directions(asking), known))
+    left_out = torch.cat([own for _, own in held.parts])
+    assert len(left_out) == len(labels)
+    assert left_out.median() > 1.2 * embeddings.mahalanobis(unit, known).median()  # in-sample ones are too near
+
+
+def test_a_known_picture_lies_near_and_a_strange_one_far():
+    vectors, labels = clumps(apart=10)
+    held = placing.yardstick(vectors, labels)
+    centre = embeddings.directions(vectors)[labels == 0].mean(0, keepdim=True)
+    far = placing.outlying(torch.cat([centre, -centre]), held)
+    assert far.farther[0] < 0.1
+    assert far.farther[1] == 1
+    with pytest.raises(ValueError, match="two pictures of every class"):
+        placing.yardstick(vectors[:11], labels[:11])
+
+
+def test_standing_is_what_its_parts_are():
+    vectors, labels = clumps(apart=1)
+    stand = placing.standing(vectors, labels, seed=3)
+    assigned = embeddings.clusters(embeddings.directions(vectors), 4, 3)
+    assert stand.assigned.equal(assigned)
+    assert stand.purity == embeddings.purity(assigned, labels)
+    assert stand.nmi == embeddings.nmi(assigned, labels)
+    assert stand.near == embeddings.retrieval(vectors, labels)
+
+
+# ---------------------------------------------------------------- a small zoo of one's own
+
+
+@pytest.fixture(scope="module")
+def small_zoo(tmp_path_factory):
+    """A network measured on pictures in Tiny-ImageNet's layout, no two alike: (the zoo's folder, the data's)."""
+    home = tmp_path_factory.mktemp("embedding_zoo")
+    root = tiny_imagenet(home / "data", train=6, val=8)
+    for i, path in enumerate(sorted((root / "tiny-imagenet-200" / "val" / "images").iterdir())):
+        Image.fromarray(noise(i, 64)).save(path, "PNG")
+    run = Run(
+        data="tiny_imagenet", root=str(root), classes="goose,bee", network="test_resnet", method="cutmix", epochs=1,
+        batch_size=6, lr=0.02,
+    )  # fmt: skip
+    train(run, home / "run", bar=False, tell=lambda line: None)
+    zoo.add(home / "run", "cutmix_small", home / "models")
+    assess.assess(home / "models" / "cutmix_small", root, parts=["accuracy", "ood", "embedding"])
+    return home / "models", root
+
+
+@pytest.fixture
+def in_small_zoo(small_zoo, monkeypatch):
+    """The page's functions with that zoo for theirs."""
+    forget = (networks._opened, stored.everything, stored._thumbnails, embed.placed, folders._embedded, folders._tsne)
+    for one in forget:
+        one.cache_clear()
+    monkeypatch.setattr(zoo, "folder", lambda: small_zoo[0])
+    yield small_zoo
+    for one in forget:
+        one.cache_clear()
+
+
+def test_the_page_shows_what_the_evaluation_wrote(in_small_zoo):
+    card = cards.read(in_small_zoo[0] / "cutmix_small")
+    (told,) = stored.overview()["networks"]
+    assert told["title"] == "CutMix · small"
+    shown, written = told["card"], card["metrics"]["embedding"]
+    assert {key: shown[key] for key in written if key != "mahalanobis"} == {
+        key: value for key, value in written.items() if key != "mahalanobis"
+    }
+    assert shown["auroc_direction"] == written["mahalanobis"]["others_by_direction"]["auroc_percent"]
+    assert shown["auroc_paper"] == written["mahalanobis"]["others"]["auroc_percent"]
+    assert shown["auroc_softmax"] == card["metrics"]["ood"]["others"]["auroc_percent"]
+    # All pictures are stored here: the page's own numbers are the card's, but for the rounding to half precision.
+    assert told["here"]["images"] == shown["images"] == 16
+    for key in told["here"]:
+        assert told["here"][key] == pytest.approx(shown[key], abs=0.5), key
+
+
+def test_a_thumbnail_is_the_picture_that_was_embedded(in_small_zoo, monkeypatch):
+    _, root = in_small_zoo
+    found, tensors = zoo.pictures("cutmix_small", root), zoo.embedding("cutmix_small")
+    assert found.labels.equal(tensors["label"])
+    assert list(found.classes) == ["goose", "bee"]
+    images, _ = decode(found, 64)
+    again = stored.chosen("").embed(images)
+    torch.testing.assert_close(again, tensors["embedding"], atol=2e-3, rtol=2e-3)
+    monkeypatch.setenv(stored.DATA, str(root))
+    answer = stored.thumbnails({"network": "cutmix_small"})
+    sheet = decoded(answer["sheet"])
+    for index in (0, 9, 15):
+        tile = sheet[:64, 64 * index : 64 * (index + 1)].astype(int)
+        apart = [np.abs(tile - np.asarray(read(picture)).astype(int)).mean() for picture in found.pictures]
+        assert int(np.argmin(apart)) == index
+
+
+def decoded(uri: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))))
+
+
+def test_without_the_data_set_there_are_none(in_small_zoo, monkeypatch, tmp_path, capsys):
+    monkeypatch.delenv(stored.DATA, raising=False)
+    assert stored.thumbnails({}) == {"sheet": None, "reason": "embed.data_none"}
+    monkeypatch.setenv(stored.DATA, str(tmp_path))
+    assert stored.thumbnails({}) == {"sheet": None, "reason": "embed.data_other"}
+    other = tiny_imagenet(tmp_path / "other", val=3)
+    with pytest.raises(ValueError, match="other pictures"):
+        zoo.pictures("cutmix_small", other)
+    monkeypatch.setenv(stored.DATA, str(other))
+    answer = stored.thumbnails({"network": ["no name"]})
+    assert answer == {"sheet": None, "reason": "embed.data_other"}
+    assert str(other) in capsys.readouterr().err  # for whoever started the page
+
+
+def test_a_stored_picture_finds_itself(in_small_zoo):
+    _, root = in_small_zoo
+    found, tensors = zoo.pictures("cutmix_small", root), zoo.embedding("cutmix_small")
+    path = str(found.pictures[11])
+    placed = embed.placed(path)["cutmix_small"]
+    assert placed["near"][0] == 11
+    assert placed["similarity"][0] == pytest.approx(1, abs=1e-3)
+    assert placed["pca"] == pytest.approx(tensors["pca"][11].tolist(), abs=2e-3)
+    assert placed["most"][1] == [tensors["label"][i].item() for i in placed["near"]].count(placed["most"][0])
+    assert placed["probability"] >= 0.5  # of two classes
+    assert embed._most([4, 2, 2, 4, 1]) == [4, 2]  # of equally frequent ones the nearest
+
+
+def test_networks_without_a_stored_embedding_are_named(in_small_zoo, monkeypatch):
+    def none(name, where=None):
+        raise ValueError("none stored")
+
+    monkeypatch.setattr(zoo, "embedding", none)
+    with pytest.raises(words.Mistake, match="none stored"):
+        stored.overview()
+    assert "none stored" in handlers.overview({})["message"]
+
+
+def test_a_network_that_was_not_measured_is_still_drawn(in_small_zoo):
+    assert stored.of_card({"metrics": None}) is None
+    assert stored.of_card({"metrics": {"embedding": {"not_measured": "it is the same for all pictures"}}}) is None
+
+
+# ---------------------------------------------------------------- the stored networks
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_the_stored_pictures_stand_where_they_are_stored(name):
+    tensors = zoo.embedding(name)
+    plane = placing.plane(tensors["embedding"], tensors["pca"])
+    again = placing.project(tensors["embedding"], plane)
+    assert (again - tensors["pca"]).abs().max() < 2**-11  # of float16 between 0.5 and 1
+    torch.testing.assert_close(plane.axes.T @ plane.axes, torch.eye(2).double(), atol=2e-4, rtol=0)
+
+
+def test_everything_at_once_is_small():
+    answer = stored.overview()
+    (pictures_,) = answer["sets"]  # the same for all networks
+    assert len(pictures_["label"]) == 300
+    assert all(pictures_["kinds"])
+    assert [one["name"] for one in answer["networks"]] == zoo.names()
+    for one in answer["networks"]:
+        assert len(one["pca"]) == len(one["tsne"]) == 2 * len(one["clusters"]) == 600
+        assert 0 < one["explained"] < 1
+    assert not answer["left_out"]
+    known = words.texts()
+    for language in ("en", "ko"):
+        assert all(f"embed.class.{name}" in known[language] for name in pictures_["classes"])
+        assert all(f"embed.kind.{kind}" in known[language] for kind in pictures_["kinds"])
+
+
+# ---------------------------------------------------------------- a folder of one's own
+
+
+@pytest.fixture
+def uploads(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    return tmp_path
+
+
+def some(folder: Path, count: int, colour=None) -> list[str]:
+    paths = []
+    for i in range(count):
+        path = folder / f"{colour or 'noise'}_{i}.png"
+        picture = noise(i, 64) if colour is None else (noise(i, 64) // 8 + np.array(colour, np.uint8))
+        Image.fromarray(picture.astype(np.uint8)).save(path)
+        paths.append(str(path))
+    return paths
+
+
+def test_sub_folders_are_classes():
+    names = ["pets/cats/1.jpg", "pets/dogs/2.jpg", "pets/cats/more/3.jpg", "pets/4.jpg", "5.jpg"]
+    assert folders.classes_of(names) == (["cats", "dogs"], [0, 1, 0, -1, -1])
+    assert folders.classes_of(["a.jpg", "b.jpg"]) == ([], [-1, -1])
+    (long,), _ = folders.classes_of([f"x/{'y' * 500}/1.jpg"])
+    assert len(long) == 60
+
+
+def test_a_folder_is_laid_out_by_the_library(uploads):
+    paths = some(uploads, 4, (200, 30, 30)) + some(uploads, 4, (30, 30, 200))
+    names = [f"mine/{'red' if i < 4 else 'blue'}/{i}.png" for i in range(8)]
+    state = {"files": paths, "names": names, "network": "mixup", "tsne": True}
+    answer = handlers.lay_out(state)
+    assert answer["network"] == "mixup"
+    assert answer["classes"] == ["blue", "red"]
+    assert answer["label"] == [1] * 4 + [0] * 4
+    tiles = [torch.from_numpy(pictures.load_image(path, 64)).permute(2, 0, 1) for path in paths]
+    vectors = stored.chosen("mixup").embed(torch.stack(tiles))
+    unit = embeddings.directions(vectors)
+    assert answer["pca"] == pytest.approx(embeddings.pca(unit).flatten().tolist(), abs=6e-4)
+    assert answer["tsne"] == pytest.approx(embeddings.tsne(unit).flatten().tolist(), abs=6e-4)
+    stand = placing.standing(vectors, torch.tensor(answer["label"]))
+    assert answer["here"] == stored.numbers(stand)
+    assert answer["here"]["purity_percent"] == 100  # red and blue can be told apart
+    assert answer["clusters"] == stand.assigned.tolist()
+    assert handlers.lay_out(state | {"tsne": False})["tsne"] is None
+
+
+@pytest.mark.parametrize(
+    "names", [["1.png"] * 4, ["x/a/1.png"] * 4, ["x/a/1", "x/b/2", "x/c/3", "x/d/4"], ["x/a/1", "y.png", "z", "w"]]
+)
+def test_without_two_classes_there_is_a_map_and_no_measure(uploads, names):
+    answer = handlers.lay_out({"files": some(uploads, 4), "names": names})
+    assert len(answer["pca"]) == 8
+    assert answer["here"] is answer["clusters"] is None
+
+
+def test_pictures_without_a_class_are_shown_and_not_counted(uploads):
+    names = ["x/a/1", "x/a/2", "x/b/3", "x/b/4", "x/5"]
+    answer = handlers.lay_out({"files": some(uploads, 5), "names": names})
+    assert answer["label"][4] == answer["clusters"][4] == -1
+    assert answer["here"]["images"] == 4
+
+
+def test_a_bad_picture_is_left_out_with_its_reason(uploads):
+    good, bad = some(uploads, 2), uploads / "letter.jpg"
+    bad.write_text("not a picture")
+    answer = handlers.look_in({"files": [good[0], str(bad), good[1]], "language": "ko"})
+    assert answer["reasons"][::2] == [None, None]
+    assert answer["reasons"][1] == words.say("error.unreadable", "ko")
+    second = decoded(answer["sheet"])[:, 64:128].astype(int)
+    apart = [np.abs(second - noise(i, 64)).mean() for i in range(2)]  # as JPEG
+    assert apart[1] < apart[0]
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "app.py", "", "a\0b", None, 3, {"path": "/etc/passwd"}, "\ud800"])
+def test_made_up_paths_are_refused(uploads, path):
+    good = some(uploads, 3)
+    answer = handlers.look_in({"files": [path]})
+    assert answer["sheet"] is None
+    assert answer["reasons"][0]
+    assert "root:" not in answer["reasons"][0]
+    assert set(handlers.lay_out({"files": [*good, path], "names": ["1", "2", "3", "4"]})) == {"message"}
+
+
+def test_what_cannot_be_laid_out_is_said(uploads):
+    paths = some(uploads, 3)
+    assert "3 pictures or more; 2" in handlers.lay_out({"files": paths[:2], "names": ["a", "b"]})["message"]
+    assert "300" in handlers.lay_out({"files": paths * 101, "names": ["a"] * 303})["message"]
+    for state in (None, [], {}, {"files": "x"}, {"files": paths}, {"files": paths, "names": ["a"]}):
+        assert set(handlers.lay_out(state)) == {"message"}
+    assert set(handlers.look_in({"files": paths * 7})) == {"message"}  # 21
+    three = handlers.lay_out({"files": paths, "names": ["a", "b", "c"], "tsne": True, "network": {"no": "name"}})
+    assert len(three["tsne"]) == 6
+    same = handlers.lay_out({"files": paths[:1] * 3, "names": ["a", "b", "c"], "tsne": True})
+    assert np.isfinite(same["pca"] + same["tsne"]).all()
+
+
+# ---------------------------------------------------------------- in a browser
+
+
+@pytest.fixture
+def tab(open_tab, monkeypatch):
+    monkeypatch.delenv(stored.DATA, raising=False)
+    return open_tab("?view=embeddings", "embeddings")
+
+
+def tip(tab) -> str:
+    shown = tab.page.locator(".mv-point")
+    return shown.inner_text() if shown.is_visible() else ""
+
+
+def pointed_at(tab, index: int, network: str = "cutmix", plane: str = "pca") -> None:
+    """Move the pointer onto a stored picture, by the places that the core knows."""
+    placed = [embed.placed(pictures.photograph_path(pictures.pairs()[0][key]))[network][plane] for key in "ab"]
+    plot = np.concatenate([zoo.embedding(network)[plane].numpy().round(3), np.array(placed)])
+    box = tab.page.locator(".mv-scatter canvas").bounding_box()
+    low, high = plot.min(0), plot.max(0)
+    scale = (box["width"] - 52) / (high - low).max()
+    x, y = (plot[index] - (low + high) / 2) * scale
+    tab.page.locator(".mv-scatter").scroll_into_view_if_needed()
+    box = tab.page.locator(".mv-scatter canvas").bounding_box()
+    tab.page.mouse.move(box["x"] + box["width"] / 2 + x, box["y"] + box["width"] / 2 - y)
+
+
+def corner_of(network: str, plane: str) -> int:
+    """A stored picture that no other one hides: the lowest."""
+    return int(zoo.embedding(network)[plane][:, 1].argmin())
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("plane", ["pca", "tsne"])
+def test_the_pointer_finds_a_picture(tab, plane):
+    if plane == "tsne":
+        tab.after(tab.page.get_by_role("button", name="t-SNE", exact=True).click)
+    index = corner_of("cutmix", plane)
+    pointed_at(tab, index, plane=plane)
+    name = stored.overview()["sets"][0]["classes"][zoo.embedding("cutmix")["label"][index]]
+    x, y = zoo.embedding("cutmix")[plane][index].tolist()
+    assert tip(tab).startswith(name)
+    assert f"({x:.3f}, {y:.3f})" in tip(tab)
+    tab.page.mouse.move(5, 5)
+    assert tip(tab) == ""
+
+
+@pytest.mark.browser
+def test_thumbnails_come_where_the_data_set_lies(open_tab, monkeypatch):
+    tiles = [torch.full((3, 64, 64), 200 * (i % 2), dtype=torch.uint8) for i in range(300)]
+    monkeypatch.setenv(stored.DATA, "somewhere")
+    monkeypatch.setattr(stored, "_thumbnails", lambda name, root: stored.sheet_of(tiles))
+    tab = open_tab("?view=embeddings", "embeddings")
+    tab.page.wait_for_selector("#mv-embeddings[data-thumbnails=true]")
+    index = corner_of("cutmix", "pca")
+    pointed_at(tab, index)
+    at = tab.page.locator(".mv-point .mv-thumb").evaluate("node => node.style.backgroundPosition")
+    column, row = index % 20, index // 20
+    assert [float(part.rstrip("%")) for part in at.split()] == pytest.approx(
+        [100 * column / 19, 100 * row / 14], abs=0.01
+    )
+    assert tab.page.locator("[data-near=cutmix] .mv-thumb:not(.mv-blank)").count() == 5
+
+
+@pytest.mark.browser
+def test_without_thumbnails_the_page_says_how_to_get_them(tab):
+    tab.page.wait_for_selector("#mv-embeddings[data-thumbnails=false]")
+    assert "mixviz app --data FOLDER" in tab.page.locator(".mv-embed").inner_text()
+    assert tab.page.locator("[data-near=cutmix] .mv-blank").count() == 5
+
+
+@pytest.mark.browser
+def test_the_keyboard_goes_through_classes_and_pictures(tab):
+    tab.page.locator(".mv-scatter").focus()
+    tab.page.keyboard.press("ArrowRight")
+    classes, seen = stored.overview()["sets"][0]["classes"], []
+    for key in ("ArrowRight", "ArrowDown", "ArrowUp"):
+        tab.page.keyboard.press(key)
+        seen.append(tip(tab).splitlines()[0])
+    assert seen == [classes[0], classes[1], classes[0]]
+    assert tab.page.locator(".mv-unseen").text_content().startswith(classes[0])
+    tab.page.keyboard.press("Escape")
+    assert tip(tab) == ""
+
+
+@pytest.mark.browser
+def test_a_class_dims_the_others(tab):
+    def strong() -> int:
+        return tab.page.evaluate(
+            "(canvas => [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data]"
+            ".filter((value, i) => i % 4 === 3 && value > 150).length)(document.querySelector('.mv-scatter canvas'))"
+        )
+
+    before, bee = strong(), tab.page.get_by_role("button", name="bee", exact=True)
+    bee.click()
+    assert bee.get_attribute("aria-pressed") == "true"
+    tab.page.mouse.move(5, 5)
+    assert 0 < strong() < before / 8  # one of twenty classes
+    bee.click()
+    tab.page.mouse.move(5, 5)
+    tab.page.evaluate("document.activeElement.blur()")
+    assert strong() == before
+
+
+@pytest.mark.browser
+def test_network_plane_and_colour_are_one_click_each_and_in_the_address(tab):
+    tab.after(lambda: tab.page.locator("[data-part=side_by_side] [data-network=saliencymix_plus]").click())
+    assert tab.page.locator("#mv-embed-network").input_value() == "saliencymix_plus"
+    tab.after(lambda: tab.page.locator("[data-plane=tsne]").click())
+    tab.page.wait_for_function("location.search.includes('network=saliencymix_plus&plane=tsne')")
+    tab.page.reload()
+    tab.wait()
+    assert tab.page.locator(".mv-embed h2").first.inner_text() == "SaliencyMix+ · t-SNE"
+    tab.page.locator("[data-colour=cluster]").click()
+    clusters = tab.page.locator(".mv-group")
+    assert clusters.count() == 20
+    assert sum(int(text.split()[-1]) for text in clusters.all_inner_texts()) == 300
+
+
+@pytest.mark.browser
+def test_a_and_b_and_the_photographs_stand_among_them(tab):
+    assert tab.page.locator(".mv-own").count() == 2
+    tab.page.locator("input[name=photographs]").check()
+    tab.page.wait_for_function("document.querySelectorAll('.mv-own').length === 18")
+    tab.page.locator("input[name=ab]").uncheck()
+    assert tab.page.locator(".mv-own").count() == 16
+    near = tab.page.locator("[data-near=mixup]")
+    lion = embed.placed(pictures.photograph_path("lion.jpg"))["mixup"]
+    tab.after(tab.page.get_by_role("button", name="Pair: lion and parrot").click)
+    assert f"{lion['similarity'][0]:.3f}" in near.inner_text()
+    assert f"{lion['distance']:.2f}" in tab.page.locator("[data-part=far] [data-row=mixup]").inner_text()
+    before = near.inner_text()
+    tab.page.locator("[data-part=neighbours] [data-subject=b]").click()
+    assert near.inner_text() != before
+
+
+@pytest.mark.browser
+def test_the_table_sorts(tab):
+    first = tab.page.locator("[data-part=numbers] tbody tr").first
+    tab.page.locator("[data-part=numbers] thead button").first.click()
+    purity = {name: zoo.card(name)["metrics"]["embedding"]["purity_percent"] for name in zoo.names()}
+    best, worst = max(purity, key=purity.get), min(purity, key=purity.get)
+    assert first.get_attribute("data-row") == best
+    assert f"{purity[best]:.1f}" in first.inner_text()
+    tab.page.keyboard.press("Enter")  # the column's head keeps the focus
+    assert first.get_attribute("data-row") == worst
+    assert tab.page.locator("[data-part=numbers] th[aria-sort=ascending]").count() == 1
+
+
+@pytest.mark.browser
+def test_a_folder_with_sub_folders_is_measured(tab, tmp_path):
+    for name, colour in (("red <b>things", (200, 30, 30)), ("blue", (30, 30, 200))):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        some(tmp_path / "mine" / name, 4, colour)
+    (tmp_path / "mine" / "blue" / "broken.jpg").write_text("no picture")
+    (tmp_path / "mine" / "notes.txt").write_text("no picture")
+    tab.page.locator("input[name=folder]").set_input_files(tmp_path / "mine")
+    tab.page.wait_for_selector("#mv-embeddings[data-folder]")
+    told = tab.page.locator("[data-part=folder]").inner_text()
+    assert "8 pictures in 2 classes" in told
+    assert "Files that are no pictures: 1." in told
+    assert "broken.jpg: This file could not be read" in told
+    assert "100.0" in tab.page.locator("[data-part=folder] [data-row=cutmix]").inner_text()
+    assert tab.page.locator(".mv-group").all_inner_texts() == ["blue", "red <b>things"]
+    tab.page.locator(".mv-scatter").focus()
+    tab.page.keyboard.press("ArrowRight")
+    assert tip(tab).startswith("blue · ")
+    assert "blob:" in tab.page.locator(".mv-point .mv-thumb").evaluate("node => node.style.backgroundImage")
+    tab.page.locator("[data-network=mixup]").click()
+    tab.page.locator("[data-part=folder] [data-row=mixup]").wait_for()
+    tab.page.locator("[data-source=stored]").click()
+    assert tab.page.locator(".mv-group").count() == 20
+
+
+@pytest.mark.browser
+def test_two_pictures_are_too_few(tab, tmp_path):
+    tab.page.locator("input[name=pictures]").set_input_files(some(tmp_path, 2))
+    tab.page.wait_for_selector("#mv-embeddings[data-folder]")
+    assert "3 pictures or more" in tab.page.locator("[data-part=folder]").inner_text()
+    assert tab.page.locator(".mv-group").count() == 20  # what was shown is still shown
+
+
+@pytest.mark.browser
+def test_it_speaks_korean(open_tab):
+    tab = open_tab("?view=embeddings", "embeddings", locale="ko-KR")
+    text = tab.page.locator("#mv-embeddings").inner_text()
+    assert "embed." not in text
+    assert all(word in text for word in ("임베딩", "요크셔테리어", "순도", "내 폴더"))
+    assert "Labrador" not in text
+
+
+@pytest.mark.browser
+def test_a_phone_shows_it_without_scrolling_sideways(open_tab):
+    tab = open_tab("?view=embeddings&network=mixup", "embeddings", width=390)
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert tab.page.locator(".mv-scatter canvas").bounding_box()["width"] > 250
