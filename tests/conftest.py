@@ -60,7 +60,10 @@ def browser() -> Iterator:
         chromium.close()
 
 
-SHOWN = {"grid": ".mv-grid", "detail": "#mv-detail", "draws": "#mv-draws", "sweep": "#mv-sweep"}
+SHOWN = {
+    "grid": ".mv-grid", "detail": "#mv-detail", "draws": "#mv-draws", "sweep": "#mv-sweep",
+    "compare": "#mv-compare",
+}  # fmt: skip
 
 
 class Tab:

@@ -14,6 +14,7 @@ VIEWS = {
     "detail": "?view=detail&method=saliencymix",
     "draws": "?view=draws&method=cutmix",
     "sweep": "?view=sweep&over=lam",
+    "compare": "?view=compare",
 }
 
 

@@ -19,6 +19,7 @@ import mixviz
 from mixviz import describe, export, lettering, pictures
 from mixviz.catalogue import lookup
 from mixviz.ui import lenses, lesson, telling, views
+from mixviz.ui.between import between as steps_between
 from mixviz.ui.request import Request, checked_name, language_of, of_query, of_state, usable
 from mixviz.words import Mistake, say
 
@@ -82,6 +83,11 @@ def _answered(state: Any, answer: Callable[[], dict[str, Any]]) -> dict[str, Any
 def look(state: Any) -> dict[str, Any]:
     """The view that the page's script asks for, or {message}."""
     return _answered(state, lambda: views.show(of_state(state, checked_path)))
+
+
+def between(state: Any) -> dict[str, Any]:
+    """What lies between the state's two pictures, for the view that compares the networks, or {message}."""
+    return _answered(state, lambda: steps_between(of_state(state, checked_path)))
 
 
 def teach(_: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ import torch
 from fastapi import Response
 
 import mixviz
-from mixviz import paint, pictures
+from mixviz import paint, pictures, zoo
 from mixviz.ui import api, files, handlers, lenses, views
 from mixviz.ui.picture import Picture, fetch_nothing
 from mixviz.ui.request import VIEWS, Request
@@ -28,7 +28,10 @@ from mixviz.words import texts
 
 # Beside the style sheet, which Gradio confines to a part of the page.
 STILL = "@media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }"
-HELPERS = {"detail": ["stage"], "localize": ["plot"], "compare": ["plot"], "embeddings": ["plot"]}  # scripts before a view's own
+PLOT = ["marks", "plot"]
+HELPERS = {  # scripts before a view's own
+    "detail": ["stage"], "localize": PLOT, "compare": [*PLOT, "zoo_table", "zoo_plots", "between"], "embeddings": PLOT,
+}  # fmt: skip
 FORMULAS = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
 
 
@@ -44,11 +47,12 @@ def i18n() -> gr.I18n:
 
 
 def own_texts() -> dict[str, str]:
-    """What methods, detectors and photographs say of themselves: English, until another language says it too."""
+    """What methods, detectors, photographs and classes are called: English, until another language says it too."""
     return {
         **{f"summary.{name}": views.summary(name) for name in mixviz.METHODS},
         **{f"detector.{name}": title for name, title in lenses.titles().items()},
         **{f"object.{entry['label']}": entry["label"] for entry in pictures.photographs().values()},
+        **{f"compare.class.{name}": name for name in zoo.TWENTY},
     }
 
 
@@ -168,12 +172,12 @@ def _picture_input(name: str, path: str) -> Picture:
 
 
 def _views(start: Request) -> None:
-    word = gr.I18n()
+    word, asks = gr.I18n(), {"compare": [_as_json(handlers.between)]}
     with gr.Tabs(selected="grid", elem_id="views", overflow_behavior="wrap"):
         for name in VIEWS:
             with gr.Tab(word(f"tab_{name}"), id=name) as tab:
                 value = views.show(start) if name == "grid" else None
-                part = _part(name, value, *HELPERS.get(name, ()))
+                part = _part(name, value, *HELPERS.get(name, ()), server_functions=asks.get(name))
                 if name == "detail":
                     gr.Markdown(word("explanation_heading"), elem_id="explanation")
                     # One component for all: every further one costs the first paint some time. They are ours, so that
