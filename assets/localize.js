@@ -120,7 +120,7 @@ function build(row) {
     const caption = make("figcaption");
     return { tile, canvas, box, object, caption, node: make("figure", {}, tile, caption) };
   });
-  const parts = { tiles, says: make("div", { class: "mv-says" }), fits: make("dl", { class: "mv-fits" }), error: make("p", { class: "mv-note" }), faith: make("div", { class: "mv-faith" }) };
+  const parts = { tiles, says: make("div", { class: "mv-guesses" }), fits: make("dl", { class: "mv-fits" }), error: make("p", { class: "mv-note" }), faith: make("div", { class: "mv-faith" }) };
   parts.node = make("article", { class: "mv-look", data: { network: row.name }, on: { pointerenter: () => curve.light(row.name), pointerleave: () => curve.light(null) } },
     make("h3", {}, ...byHumps(row.title ?? t("look.centre"))), make("div", { class: "mv-look-tiles" }, ...tiles.map(({ node }) => node)), make("div", { class: "mv-look-numbers" }, parts.says, parts.fits, parts.faith), parts.error);
   return parts;

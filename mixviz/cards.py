@@ -8,6 +8,7 @@ import hashlib
 import json
 import platform
 import re
+import shlex
 import statistics
 import subprocess
 from collections.abc import Sequence
@@ -143,6 +144,17 @@ def _told(card: dict[str, Any]) -> dict[str, Any]:
     run = {key: value for key, value in card["run"].items() if key not in ("seed", "root", "method", "options")}
     metrics = card["metrics"] or {}
     return {**run, **{key: metrics.get(key) for key in ("weights", "images", "size")}}
+
+
+def command(card: dict[str, Any]) -> str:
+    """The line that trains such a network again: what differs from the defaults, and the method's own parameters."""
+    known, run = Run.described(), card["run"]
+    said = {key: run[key] for key, about in known.items() if key in run and run[key] != about["default"]}
+    flags = {"method": run["method"], **said, **run["options"]}
+    if not flags.get("root"):  # a card tells no folders
+        flags.pop("root", None)
+    words = [f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in flags.items()]
+    return " ".join(["python -m mixviz train", *words])
 
 
 def markdown(card: dict[str, Any]) -> str:

@@ -62,19 +62,19 @@ def table(entries: Iterable[tuple[str, Mapping]], titles: Collection[str] = tupl
     columns = {
         title: path
         for title, path in COLUMNS.items()
-        if title in titles and any(_at(m, path) is not None for m in everyone)
+        if title in titles and any(at(m, path) is not None for m in everyone)
     }
     rows = [
-        [name, str(len(group)), *(_cell([_at(m, path) for m in group]) for path in columns.values())]
+        [name, str(len(group)), *(_cell([at(m, path) for m in group]) for path in columns.values())]
         for name, group in groups.items()
     ]
-    if any(_at(m, ("localisation", "centre")) for m in everyone):
+    if any(at(m, ("localisation", "centre")) for m in everyone):
         rows.append(["*centre, without a network*", "", *(_centre_cell(everyone, path) for path in columns.values())])
     lines = [["strategy", "seeds", *columns], ["---", *["---:"] * (len(columns) + 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-def _at(metrics: Mapping, path: tuple[str | int, ...]) -> float | None:
+def at(metrics: Mapping, path: tuple[str | int, ...]) -> float | None:
     """The number at a path, or None where it was not measured."""
     value = metrics
     for key in path:
@@ -98,5 +98,5 @@ def _centre_cell(everyone: list[Mapping], path: tuple[str | int, ...]) -> str:
     """The centre's number, where localisation has one; but for top-1 localisation it depends on no network."""
     if path[0] != "localisation" or path[-1] == "top1_localisation_percent":
         return ""
-    found = {_at(metrics, ("localisation", "centre", path[-1])) for metrics in everyone} - {None}
+    found = {at(metrics, ("localisation", "centre", path[-1])) for metrics in everyone} - {None}
     return " / ".join(f"{value:.2f}" for value in sorted(found))

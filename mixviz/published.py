@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import statistics
 from collections.abc import Iterable
+from typing import Any
 
 import mixviz
 from mixviz import zoo
@@ -14,6 +15,37 @@ def rows() -> list[dict[str, str]]:
     """Every published number: dataset, network, epochs, method, metric, value, selection (of the epoch), source."""
     with open(zoo.folder() / "published.csv", newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def changes() -> list[dict[str, Any]]:
+    """Published changes of the top-1 error against the same setting's baseline, in points: below 0 is better.
+
+    Returns:
+        Per setting with a baseline ``dataset``, ``network``, ``epochs``, the ``baseline``'s error in %, ``source`` and
+        ``selection`` of the baseline, and ``methods``: each other number's ``method``, ``error``, ``change``,
+        ``source``, ``selection`` and whether it is of the ``same`` table as the baseline.
+    """
+    found: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows():
+        if row["metric"] in ("top1_error", "top1_accuracy"):
+            number = float(row["value"])
+            error = number if row["metric"] == "top1_error" else round(100 - number, 6)
+            told = {key: row[key] for key in ("method", "source", "selection")}
+            found.setdefault((row["dataset"], row["network"], row["epochs"]), []).append(told | {"error": error})
+    settings = []
+    for (dataset, network, epochs), numbers in found.items():
+        base = next((one for one in numbers if one["method"] == "baseline"), None)
+        if base is None:
+            continue
+        settings.append({
+            "dataset": dataset, "network": network, "epochs": int(epochs), "baseline": base["error"],
+            "source": base["source"], "selection": base["selection"],
+            "methods": [
+                {**one, "change": round(one["error"] - base["error"], 6), "same": one["source"] == base["source"]}
+                for one in numbers if one is not base
+            ],
+        })  # fmt: skip
+    return settings
 
 
 def errors(methods: Iterable[str]) -> str:

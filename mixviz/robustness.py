@@ -209,7 +209,12 @@ def pairs(labels: Tensor, rng: np.random.Generator) -> np.ndarray:
 
 
 def between(images: Tensor, lam: float, method: str, rng: np.random.Generator) -> Tensor:
-    """Mixtures of a batch's first half with its second, and of its second with its first.
+    """Mixtures of a batch's first half with its second, and of its second with its first; see :func:`meeting`."""
+    return meeting(images, lam, method, rng).apply(images)
+
+
+def meeting(images: Tensor, lam: float, method: str, rng: np.random.Generator) -> Recipe:
+    """The recipe of :func:`between`; its ``share`` is the label that training with the method would ask for.
 
     Args:
         images: (2P, 3, H, W), uint8 or float in [0, 1].
@@ -228,4 +233,4 @@ def between(images: Tensor, lam: float, method: str, rng: np.random.Generator) -
         top, left = (batch.size[0] - height) // 2, (batch.size[1] - width) // 2
         if height and width:
             recipe = move_patch(recipe, (top, left, top + height, left + width))
-    return recipe.apply(images)
+    return recipe

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,21 @@ def card(name: str, where: str | Path | None = None) -> dict[str, Any]:
     if not (home / name / "card.json").is_file():
         raise ValueError(f"The zoo has no network {name!r}. It has: {', '.join(names(home)) or 'none'}.")
     return cards.read(home / name)
+
+
+def history(name: str, where: str | Path | None = None) -> list[dict[str, Any]]:
+    """A line per epoch of a network's training; empty where no log was kept.
+
+    Raises:
+        ValueError: the log is damaged.
+    """
+    path = Path(where or folder()) / name / "log.jsonl"
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    except FileNotFoundError:
+        return []
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is damaged ({error}).") from None
 
 
 def verify(name: str, where: str | Path | None = None) -> None:

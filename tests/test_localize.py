@@ -404,7 +404,7 @@ def test_ones_own_network_joins_and_says_what_it_says(looking_tab, own_files):
     tab.after(lambda: chooser.set_input_files(own_files))
     tab.page.get_by_text("Mine has joined the networks").wait_for()
     mine, zoos = (tab.page.locator(f"[data-network={name}]") for name in ("own_Mine", "cutmix"))
-    assert mine.locator(".mv-says").inner_text() == zoos.locator(".mv-says").inner_text()
+    assert mine.locator(".mv-guesses").inner_text() == zoos.locator(".mv-guesses").inner_text()
     assert mine.locator("figcaption").first.inner_text() == zoos.locator("figcaption").first.inner_text()
 
 

@@ -1,11 +1,93 @@
-"""The page's view of compare."""
+"""The page's view of all networks side by side: rows, curves, published numbers and cards, as plain data."""
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
+import mixviz
+from mixviz import cards, published, standings, zoo
+from mixviz.comparison import COLUMNS, SHORT
+from mixviz.training.progress import clock
 from mixviz.ui.request import Request
+
+RUN = ("epochs", "batch_size", "optimizer", "lr", "weight_decay", "schedule", "warmup", "mix_prob", "precision", "seed")
+TOLD = ("top-1 error ↓", "ECE ↓", "MaxBoxAccV2", "hole 50 %")  # what the view begins with
 
 
 def compare(request: Request) -> dict[str, Any]:
-    return {}
+    """What the cards say, whatever the pictures are: worked out once."""
+    return _standings()
+
+
+@functools.cache
+def _standings() -> dict[str, Any]:
+    about = {name: card for name in zoo.names() if (card := zoo.card(name))["metrics"]}
+    rows = standings.rows(about, {name: zoo.history(name) for name in about})
+    measured = [title for title in COLUMNS if any(title in row["values"] for row in rows)]
+    middle = standings.centre(about.values())
+    return {
+        "columns": [
+            {"title": title, "lower": standings.lower_is_better(title), "short": title in SHORT} for title in measured
+        ],
+        "rows": [{**row, "name": _strategy(about[row["networks"][0]])} for row in rows],
+        "centre": middle,
+        "centre_curve": _centre_curve(about),
+        "findings": [_finding(title, rows, middle) for title in TOLD if title in measured],
+        "published": published.changes(),
+        "titles": {name: cls.card.title for name, cls in mixviz.METHODS.items()},
+        "cards": {name: _card(card) for name, card in about.items()},
+        "pictures": sorted({card["metrics"]["images"] for card in about.values()}),
+    }
+
+
+def _strategy(card: dict[str, Any]) -> str:
+    """The zoo's name for how a network was trained; empty where it has none."""
+    told = card["method"], card["parameters"]
+    return next((name for name, strategy in zoo.STRATEGIES.items() if strategy == told), "")
+
+
+def _centre_curve(about: dict[str, dict[str, Any]]) -> dict[str, list] | None:
+    curves = [card["metrics"].get("localisation", {}).get("centre", {}).get("curves") for card in about.values()]
+    if not curves or not curves[0] or any(curve != curves[0] for curve in curves):
+        return None
+    return {"x": curves[0]["threshold"], "y": curves[0]["box_acc_percent"]}
+
+
+def _finding(title: str, rows: list[dict[str, Any]], middle: dict[str, float]) -> dict[str, Any]:
+    """A column in short: its ends, the baseline, the centre, and whether the networks differ by more than chance."""
+    told = {row["title"]: row["values"][title] for row in rows if title in row["values"]}
+    means = {name: value["mean"] for name, value in told.items()}
+    base = next((row["title"] for row in rows if row["method"] == "baseline" and row["title"] in means), None)
+    others = [mean for name, mean in means.items() if name != base]
+    return {
+        "title": title,
+        "low": min(means, key=means.get),
+        "high": max(means, key=means.get),
+        "means": means,
+        "error": max((value["error"] or 0 for value in told.values()), default=0),
+        "kind": next(iter(told.values()))["kind"],
+        "beyond": standings.beyond_chance(list(told.values())),
+        "base": base and means[base],
+        "others": [min(others), max(others)] if others else None,
+        "centre": middle.get(title),
+        "above": sum(mean > middle[title] for mean in means.values()) if title in middle else None,
+    }
+
+
+def _card(card: dict[str, Any]) -> dict[str, Any]:
+    """What the panel of one network says of it."""
+    data, network, made = card["data"], card["network"], card["made"]
+    return {
+        "title": cards.strategy(card),
+        "citation": card["citation"],
+        "url": mixviz.METHODS[card["method"]].card.url,
+        "data": {"name": data["name"], "terms": data["terms"], **data["pictures"], "classes": data["classes"]},
+        "network": {key: network[key] for key in ("name", "stem", "width", "image_size", "layer", "parameters")},
+        "run": {key: card["run"][key] for key in RUN},
+        "made": {**made, "time": clock(made["seconds"])},
+        "last": (card["result"] or {}).get("last"),
+        "best": (card["result"] or {}).get("best"),
+        "sha256": (card.get("weights") or {}).get("sha256", ""),
+        "command": cards.command(card),
+    }

@@ -19,6 +19,7 @@ import mixviz
 from mixviz import describe, export, lettering, pictures
 from mixviz.catalogue import lookup
 from mixviz.ui import embed, figures, folders, lenses, lesson, localize, stored, telling, views
+from mixviz.ui.between import between as steps_between
 from mixviz.ui.request import Request, checked_name, language_of, networks_of, of_query, of_state, usable
 from mixviz.words import Mistake, say
 
@@ -107,6 +108,11 @@ def look_in(state: Any) -> dict[str, Any]:
 def lay_out(state: Any) -> dict[str, Any]:
     """The visitor's folder as a network sees it, or {message}."""
     return _answered(state, lambda: folders.laid_out(state, checked_path))
+
+
+def between(state: Any) -> dict[str, Any]:
+    """What lies between the state's two pictures, for the view that compares the networks, or {message}."""
+    return _answered(state, lambda: steps_between(of_state(state, checked_path)))
 
 
 def teach(_: Any) -> dict[str, Any]:

@@ -6,7 +6,11 @@ import functools
 import threading
 from dataclasses import replace
 
+import torch
+from torch import Tensor
+
 from mixviz import looking, pictures, zoo
+from mixviz.asking import Pixels
 from mixviz.looking import Known
 
 _opening = threading.Lock()
@@ -54,15 +58,36 @@ def classes() -> list[str]:
     return list(dict.fromkeys(name for one in known_networks().values() for name in one.classes))
 
 
-@functools.lru_cache(maxsize=256)
-def likely(path: str) -> tuple[str, ...]:
-    """What the networks take a picture for, all of them together, the most probable class first."""
-    sums: dict[str, float] = {}
-    for one in known_networks().values():
-        chances = looking.look(one, pictures.tile(path, one.side).copy()).probability
-        for name, chance in zip(one.classes, chances.tolist(), strict=True):
-            sums[name] = sums.get(name, 0.0) + chance
-    return tuple(sorted(sums, key=lambda name: -sums[name]))
+def alike() -> list[Known]:
+    """Those that know the first one's classes and take pictures of its size, so that one question is put to all."""
+    first, *others = known_networks().values()
+    return [first, *(one for one in others if one.classes == first.classes and one.side == first.side)]
+
+
+def answers(images: Tensor) -> Tensor:
+    """Probabilities (networks, N, classes) of :func:`alike` for pictures (N, 3, side, side) uint8."""
+    images = images.contiguous(memory_format=torch.channels_last)  # a sixth less time on a CPU
+    with torch.inference_mode():
+        return torch.stack([_pixels(i)(images).softmax(1) for i in range(len(alike()))])
+
+
+@functools.lru_cache(maxsize=64)
+def _pixels(index: int) -> Pixels:
+    known = alike()[index]
+    return Pixels(known.network, known.card["network"]["mean"], known.card["network"]["std"])
+
+
+@functools.lru_cache(maxsize=128)
+def clean(path: str) -> Tensor:
+    """What all networks say (networks, classes) of a picture that nobody has mixed. A path's content never changes."""
+    side = alike()[0].side
+    return answers(torch.from_numpy(pictures.tile(path, side).copy()).permute(2, 0, 1)[None])[:, 0]
+
+
+def likely(path: str) -> list[str]:
+    """What :func:`alike` take a picture for by their mean probability, the most probable class first."""
+    names = alike()[0].classes
+    return [names[i] for i in clean(path).mean(0).argsort(descending=True).tolist()]
 
 
 def class_of(path: str) -> tuple[str, bool]:

@@ -20,7 +20,7 @@ import torch
 from fastapi import Response
 
 import mixviz
-from mixviz import paint, pictures
+from mixviz import paint, pictures, zoo
 from mixviz.heatmaps import KINDS
 from mixviz.ui import api, files, handlers, lenses, surveying, views
 from mixviz.ui.picture import Picture, fetch_nothing
@@ -32,12 +32,13 @@ STILL = "@media (prefers-reduced-motion: reduce) { * { animation: none !importan
 # Scripts before a view's own.
 HELPERS = {
     "detail": ("grab", "stage"),
-    "localize": ("grab", "plot", "heat"),
-    "compare": ("plot",),
-    "embeddings": ("plot", "scatter", "tables", "answers", "folder"),
+    "localize": ("grab", "marks", "plot", "heat"),
+    "compare": ("marks", "plot", "zoo_table", "zoo_plots", "between"),
+    "embeddings": ("marks", "plot", "scatter", "tables", "answers", "folder"),
 }
 # What a view asks of the server beside the state's own question.
 ASKED = {
+    "compare": (handlers.between,),
     "embeddings": (
         handlers.overview, handlers.thumbnails, handlers.photographs, handlers.look_in, handlers.lay_out,
     ),
@@ -63,6 +64,7 @@ def own_texts() -> dict[str, str]:
         **{f"kind.{name}": kind.text for name, kind in KINDS.items()},
         **{f"detector.{name}": title for name, title in lenses.titles().items()},
         **{f"object.{entry['label']}": entry["label"] for entry in pictures.photographs().values()},
+        **{f"compare.class.{name}": name for name in zoo.TWENTY},
     }
 
 

@@ -1,0 +1,126 @@
+// What the cards say as a table that sorts, and the card of one network as a panel.
+const named = (key, otherwise) => (t(key) === key ? otherwise : t(key));
+const columnName = (title) => named(`compare.column.${title}`, title);
+const rowName = (row) => named(`compare.name.${row.name}`, row.title);
+const className = (name) => named(`compare.class.${name}`, name);
+const tenth = (number) => number.toFixed(1);
+const whole = (number) => number.toLocaleString("en");
+
+// What the bars around some numbers are, in words: of pictures, of pairs, of seeds, or of several.
+function barsNote(values) {
+  const said = new Set(values.filter((value) => value?.error).map(({ kind, each, count }) => t(`compare.bars_${kind}`, { count: kind === "seeds" ? each.length : whole(count) })));
+  return [...said].join(" ");
+}
+
+function zooTable(value, open) {
+  let sorted = null, best = true, short = true;
+  const scope = make("div", { class: "mv-chips", aria: { role: "group", label: t("compare.columns") } });
+  const body = make("tbody"), head = make("tr"), foot = make("tfoot");
+  const scroller = make("div", { class: "mv-wide", tabIndex: 0, aria: { role: "region", label: t("compare.table") } }, make("table", { class: "mv-standings" }, make("thead", {}, head), body, foot));
+  const csv = make("button", { type: "button", class: "mv-chip", textContent: "CSV", data: { take: "csv" }, aria: { label: `${t("compare.table")}: ${t("plot.take", { kind: "CSV" })}` }, on: { click: () => hand(csvOf(lines()), "mixviz-networks.csv") } });
+  const note = make("p", { class: "mv-small" }), about = make("p", { class: "mv-small", aria: { role: "status" } });
+  const node = make("section", { class: "mv-panel", data: { part: "table" } }, make("div", { class: "mv-plot-head" }, scope, csv), scroller, about, note);
+
+  const columns = () => value.columns.filter((column) => !short || column.short);
+  const meanOf = (row, title) => row.values[title]?.mean;
+  function order() {
+    const rows = [...value.rows];
+    if (sorted === null) return rows;
+    if (sorted === "") return rows.sort((a, b) => (best ? 1 : -1) * rowName(a).localeCompare(rowName(b)));
+    const sign = value.columns.find(({ title }) => title === sorted).lower === best ? 1 : -1;
+    const rank = (row) => (meanOf(row, sorted) === undefined ? Infinity : sign * meanOf(row, sorted));
+    return rows.sort((a, b) => rank(a) - rank(b));
+  }
+  function sortBy(title) {
+    [best, sorted] = [sorted === title ? !best : true, title];
+    draw();
+    about.textContent = title ? `${columnName(title)}: ${named(`compare.about.${title}`, "")}` : "";
+  }
+  function header(title, lower) {
+    const here = sorted === title, up = title === "" ? best : lower === best;
+    const cell = make("th", { scope: "col" }, make("button", { type: "button", class: "mv-sort", data: { sort: title }, title: named(`compare.about.${title}`, ""), on: { click: () => { sortBy(title); head.querySelector(`[data-sort="${CSS.escape(title)}"]`).focus(); } } },
+      title === "" ? t("compare.strategy") : columnName(title), make("small", { textContent: here ? (up ? "▲" : "▼") : title === "" ? "" : t(lower ? "compare.lower" : "compare.higher") })));
+    if (here) cell.setAttribute("aria-sort", up ? "ascending" : "descending");
+    return cell;
+  }
+  function number(row, { title, lower }) {
+    const found = row.values[title];
+    if (!found) return make("td", { textContent: "–" });
+    const all = value.rows.map((other) => meanOf(other, title)).filter((mean) => mean !== undefined);
+    const top = found.mean === (lower ? Math.min(...all) : Math.max(...all));
+    return make("td", { class: top ? "mv-best" : "" }, tenth(found.mean), found.error ? make("small", { textContent: ` ± ${tenth(found.error)}` }) : "", top ? make("span", { class: "mv-hear", textContent: ` (${t("compare.best")})` }) : "");
+  }
+  function draw() {
+    const shown = columns(), seeds = value.rows.some((row) => row.seeds.length > 1);
+    head.replaceChildren(header("", true), ...(seeds ? [make("th", { scope: "col", textContent: t("compare.seeds") })] : []), ...shown.map(({ title, lower }) => header(title, lower)));
+    body.replaceChildren(...order().map((row) => make("tr", {}, make("th", { scope: "row" }, make("button", { type: "button", class: "mv-link", data: { row: row.title }, textContent: rowName(row), title: row.title, aria: { label: t("compare.open_card", { name: rowName(row) }) }, on: { click: ({ currentTarget }) => open(row, node, () => body.querySelector(`[data-row="${CSS.escape(row.title)}"]`) ?? currentTarget) } })), ...(seeds ? [make("td", { textContent: row.seeds.length })] : []), ...shown.map((column) => number(row, column)))));
+    const middle = shown.some(({ title }) => title in value.centre);
+    foot.replaceChildren(...(middle ? [make("tr", {}, make("th", { scope: "row", textContent: t("compare.centre") }), ...(seeds ? [make("td")] : []), ...shown.map(({ title }) => make("td", { textContent: title in value.centre ? tenth(value.centre[title]) : "" })))] : []));
+    for (const chip of scope.children) chip.setAttribute("aria-pressed", String((chip.dataset.short === "true") === short));
+    note.textContent = `${t("compare.table_note")} ${barsNote(value.rows.flatMap((row) => shown.map(({ title }) => row.values[title])))}`;
+  }
+  for (const few of [true, false]) scope.append(make("button", { type: "button", class: "mv-chip", data: { short: few }, textContent: t(few ? "compare.few" : "compare.all"), on: { click: () => { short = few; draw(); } } }));
+
+  // All columns, each with its error and what that is, whatever is shown.
+  function lines() {
+    const heads = value.columns.flatMap(({ title }) => [title, `${title}: ±`, `${title}: ± of`]);
+    const kind = (found) => (!found?.error ? "" : found.kind === "seeds" ? `standard deviation of ${found.each.length} seeds` : `standard error of ${found.count} ${found.kind}`);
+    const rows = order().map((row) => [row.title, row.networks.join(" "), row.seeds.join(" "), ...value.columns.flatMap(({ title }) => [row.values[title]?.mean ?? "", row.values[title]?.error ?? "", kind(row.values[title])])]);
+    return [["strategy", "networks", "seeds", ...heads], ...rows, ["centre, without a network", "", "", ...value.columns.flatMap(({ title }) => [value.centre[title] ?? "", "", ""])]];
+  }
+  draw();
+  return { node, draw };
+}
+
+// The card of a row: of its first network, with a choice where there are several seeds.
+function cardPanel(value) {
+  const node = make("section", { class: "mv-panel mv-network", hidden: true, data: { part: "card" }, aria: { label: t("compare.card") } });
+  let back = null;
+  function close() {
+    node.hidden = true;
+    back?.()?.focus();
+  }
+  node.addEventListener("keydown", (event) => { if (event.key === "Escape") { event.stopPropagation(); close(); } });
+  const fact = (name, ...content) => make("div", {}, make("dt", { textContent: t(`compare.fact.${name}`) }), make("dd", {}, ...content));
+
+  function draw(row, name) {
+    const card = value.cards[name], { network, run, made, data } = card, said = make("span", { class: "mv-small", aria: { role: "status" } });
+    const heading = make("h3", { tabIndex: -1, textContent: card.title });
+    const code = make("code", { textContent: card.command });
+    const copy = make("button", { type: "button", class: "mv-button", textContent: t("copy_code"), on: { click: async () => { try { await navigator.clipboard.writeText(card.command); said.textContent = t("code_copied"); } catch { getSelection().selectAllChildren(code); } } } });
+    const metrics = value.columns.filter((column) => column.short && row.values[column.title]).map(({ title }) => {
+      const found = row.values[title], own = found.each[row.networks.indexOf(name)] ?? found.mean;
+      return make("div", {}, make("dt", { textContent: columnName(title) }), make("dd", { textContent: `${tenth(own)} %${found.error ? ` ± ${tenth(found.error)}` : ""}` }));
+    });
+    const seeds = row.networks.length > 1 ? [make("div", { class: "mv-chips", aria: { role: "group", label: t("compare.seeds") } }, ...row.networks.map((other, i) => make("button", { type: "button", class: "mv-chip", textContent: `${t("seed")} ${row.seeds[i]}`, aria: { pressed: String(other === name) }, on: { click: () => draw(row, other) } })))] : [];
+    const source = card.url ? make("a", { href: card.url, target: "_blank", rel: "noopener", textContent: card.citation }) : card.citation;
+    node.replaceChildren(
+      make("div", { class: "mv-plot-head" }, heading, make("button", { type: "button", class: "mv-button", textContent: t("compare.close"), on: { click: close } })), ...seeds,
+      make("dl", { class: "mv-facts mv-figures" }, ...metrics), make("p", { class: "mv-small", textContent: barsNote(Object.values(row.values)) }),
+      make("dl", { class: "mv-facts" },
+        fact("method", source),
+        fact("data", t("compare.told.data", { name: data.name, classes: data.classes.length, train: whole(data.train), val: whole(data.val) })),
+        fact("network", t("compare.told.network", { ...network, parameters: (network.parameters / 1e6).toFixed(2) })),
+        fact("run", t("compare.told.run", run)), fact("seed", String(run.seed)),
+        fact("last", card.last ? t("compare.told.last", { last: tenth(card.last.top1), best: tenth(card.best.top1), epoch: card.best.epoch }) : "–"),
+        fact("made", t("compare.told.made", made)), fact("weights", make("code", { textContent: card.sha256.slice(0, 16) })), fact("terms", data.terms),
+      ),
+      make("h4", { textContent: t("compare.again") }), make("pre", { tabIndex: 0 }, code), make("div", { class: "mv-chips" }, copy, said),
+      make("div", { class: "mv-chips mv-doors" },
+        make("button", { type: "button", class: "mv-button", data: { door: "localize" }, textContent: t("compare.to_localize"), on: { click: () => mixviz.open("localize", { first: name }) } }),
+        make("button", { type: "button", class: "mv-button", data: { door: "embeddings" }, textContent: t("compare.to_embeddings"), on: { click: () => mixviz.open("embeddings", { network: name }) } }),
+      ),
+    );
+    return heading;
+  }
+  // It opens below what was chosen, and gives the focus back to it.
+  const open = (row, after, giveBack) => {
+    back = giveBack;
+    const heading = draw(row, row.networks[0]);
+    after.after(node);
+    node.hidden = false;
+    heading.focus();
+    node.scrollIntoView({ block: "nearest" });
+  };
+  return { node, open };
+}

@@ -1,0 +1,479 @@
+"""The networks side by side: rows, errors and curves by hand, published changes, and the view in a real browser."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import shlex
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from mixviz import __main__, cards, pictures, published, standings, zoo
+from mixviz.training.run import Run
+from mixviz.ui import between, compare, networks
+from mixviz.ui.page import first_request
+
+ERROR, MIXED = "top-1 error ↓", "Mixup λ=½"
+
+
+def made(method: str = "cutmix", seed: int = 0, error: float = 36.0, images: int = 400, **more) -> dict:
+    """A card as far as the numbers ask for it."""
+    return {
+        "title": method, "method": method, "parameters": {}, "run": {"seed": seed},
+        "metrics": {"images": images, "accuracy": {"top1_error_percent": error}, **more},
+    }  # fmt: skip
+
+
+def row_of(*several: dict, logs: list | None = None) -> dict:
+    (row,) = standings.rows({str(i): c for i, c in enumerate(several)}, {str(i): x for i, x in enumerate(logs or [])})
+    return row
+
+
+def test_one_seed_has_the_standard_error_of_its_pictures():
+    found = row_of(made(error=36.0, images=400))["values"][ERROR]
+    assert found == {"mean": 36, "each": [36], "error": pytest.approx(2.4), "kind": "pictures", "count": 400}
+
+
+def test_several_seeds_have_a_mean_and_a_standard_deviation():
+    two = row_of(made(seed=0, error=30), made(seed=1, error=34))
+    assert (two["seeds"], two["networks"]) == ([0, 1], ["0", "1"])
+    assert two["values"][ERROR] == {"mean": 32, "each": [30, 34], "error": pytest.approx(math.sqrt(8)), "kind": "seeds"}
+    three = row_of(*(made(seed=s, error=10 * (s + 1)) for s in range(3)))["values"][ERROR]
+    assert (three["mean"], three["error"], three["kind"]) == (20, pytest.approx(10), "seeds")
+
+
+def test_a_pair_of_pictures_counts_once():
+    halves = {"images": 200, "mixup": {"either_percent": [0, 0, 0, 0, 0, 50.0]}}
+    found = row_of(made(in_between=halves))["values"][MIXED]
+    assert (found["error"], found["kind"], found["count"]) == (pytest.approx(5.0), "pairs", 100)
+
+
+def test_what_is_no_mean_of_pictures_has_no_error():
+    found = row_of(made(calibration={"ece_percent": 4.0, "count": [], "confidence": [], "accuracy": []}))
+    assert (found["values"]["ECE ↓"]["error"], found["values"]["ECE ↓"]["kind"]) == (None, "")
+
+
+def test_another_method_is_another_row_and_the_same_run_twice_is_refused():
+    rows = standings.rows({"a": made(), "b": made("mixup"), "c": made(seed=3)}, {})
+    assert [row["networks"] for row in rows] == [["a", "c"], ["b"]]
+    with pytest.raises(ValueError, match="twice"):
+        standings.rows({"a": made(), "b": made()}, {})
+
+
+def test_curves_begin_with_the_pictures_untouched():
+    attacks = [{"eps_of_255": [1, 2], "accuracy_percent": values} for values in ([50, 20], [54, 30])]
+    row = row_of(*(made(seed=i, error=40 - 10 * i, fgsm=one) for i, one in enumerate(attacks)))
+    curve = row["curves"]["fgsm"]
+    assert (curve["x"], curve["y"]) == ([0, 1, 2], [65, 52, 25])
+    assert curve["error"] == pytest.approx([math.sqrt(50), math.sqrt(8), math.sqrt(50)])
+    assert "hole" not in row["curves"]
+    assert row_of(made(fgsm=attacks[0]))["curves"]["fgsm"]["error"] is None
+
+
+def test_training_goes_as_far_as_all_seeds_went():
+    logs = [[{"epoch": e, "top1": 10 * e + s, "val_loss": 1, "train_loss": 2} for e in range(1, 4 - s)] for s in (0, 1)]
+    curve = row_of(made(), made(seed=1), logs=logs)["curves"]["top1"]
+    assert (curve["x"], curve["y"], curve["error"]) == ([1, 2], [10.5, 20.5], pytest.approx([math.sqrt(0.5)] * 2))
+
+
+def test_reliability_of_several_seeds_is_that_of_all_their_pictures():
+    one = {"count": [0, 1, 3], "confidence": [None, 0.5, 0.9], "accuracy": [None, 0.0, 1.0]}
+    two = {"count": [0, 3, 0], "confidence": [None, 0.7, None], "accuracy": [None, 1.0, None]}
+    found = standings.reliability([one, two])
+    assert found["count"] == [4, 3]
+    assert found["confidence"] == pytest.approx([65, 90])
+    assert found["accuracy"] == pytest.approx([75, 100])
+
+
+def values_of(*means: float, error: float = 1.0, seeds: int = 1) -> list[dict]:
+    return [{"mean": mean, "error": error, "each": [mean] * seeds} for mean in means]
+
+
+def test_more_than_chance_is_told_from_chance():
+    assert standings.beyond_chance(values_of(40, 42.6)) is False  # (2.6)² / 2 = 3.4 against 3.8
+    assert standings.beyond_chance(values_of(40, 42.9)) is True  # 4.2
+    assert standings.beyond_chance(values_of(40, 42.6, seeds=4)) is True  # the mean of four is known twice as well
+    assert standings.beyond_chance(values_of(40, 44, error=None)) is None
+    assert standings.beyond_chance(values_of(40)) is None
+
+
+def test_how_often_equal_networks_are_told_apart():
+    rng = np.random.default_rng(0)
+    told = [standings.beyond_chance(values_of(*rng.normal(40, 1, 11))) for _ in range(4000)]
+    assert np.mean(told) == pytest.approx(0.05, abs=0.01)
+
+
+def test_the_centre_is_said_only_where_all_cards_agree():
+    def card(v2: float) -> dict:
+        return made(localisation={"centre": {"max_box_acc_v2_percent": v2, "top1_localisation_percent": 40}})
+
+    assert standings.centre([card(68), card(68)]) == {"MaxBoxAccV2": 68, "MaxBoxAccV2, last map": 68}
+    assert standings.centre([card(68), card(69)]) == {}
+
+
+# ---- the zoo's own
+
+
+def test_the_view_shows_the_numbers_of_the_table():
+    value = compare.compare(first_request())
+    head, _, *lines = ([cell.strip() for cell in line.strip("| ").split(" | ")] for line in zoo.table().splitlines())
+    for row, cells in zip(value["rows"], lines, strict=False):
+        told = dict(zip(head, cells, strict=False))
+        assert told["strategy"] == row["title"]
+        for title, found in row["values"].items():
+            assert told[title].split()[0] == f"{found['mean']:.2f}"
+    assert (
+        value["centre"]["MaxBoxAccV2"]
+        == zoo.card("cutmix")["metrics"]["localisation"]["centre"]["max_box_acc_v2_percent"]
+    )
+    assert {name for row in value["rows"] for name in row["networks"]} == set(zoo.names()) == set(value["cards"])
+    assert [row["name"] for row in value["rows"]] == [row["networks"][0] for row in value["rows"]]
+    json.dumps(value, allow_nan=False)
+
+
+def test_what_the_view_begins_with_is_what_the_cards_say():
+    found = {one["title"]: one for one in compare.compare(first_request())["findings"]}[ERROR]
+    measured = {zoo.title(name): zoo.card(name)["metrics"]["accuracy"]["top1_error_percent"] for name in zoo.names()}
+    assert found["means"] == measured
+    assert measured[found["low"]] == min(measured.values())
+    assert measured[found["high"]] == max(measured.values())
+    assert found["base"] == measured["Baseline"]
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_the_line_on_a_card_starts_the_very_run(name, monkeypatch, tmp_path):
+    runs, card = [], zoo.card(name)
+    result = {key: {"top1": 0.0} for key in ("last", "best", "median_of_last_10")}
+    monkeypatch.setattr("mixviz.training.loop.train", lambda run, *_, **__: runs.append(run) or result)
+    python, m, mixviz, *words = shlex.split(cards.command(card))
+    assert (python, m, mixviz) == ("python", "-m", "mixviz")
+    asked = CliRunner().invoke(__main__.app, [*words, "--out", str(tmp_path)])
+    assert asked.exit_code == 0, asked.output
+    assert runs == [Run(**{**card["run"], "root": "data"})]
+
+
+def test_published_changes_are_those_of_the_file():
+    with open(zoo.folder() / "published.csv", newline="", encoding="utf-8") as file:
+        lines = [line for line in csv.DictReader(file) if line["metric"].startswith("top1_")]
+    wanted = {}
+    for line in lines:
+        worse = -1 if line["metric"] == "top1_accuracy" else 1
+        place = line["dataset"], line["network"], int(line["epochs"])
+        base = next(
+            x for x in lines if x["method"] == "baseline" and (x["dataset"], x["network"], int(x["epochs"])) == place
+        )
+        if line is not base:
+            change = round(worse * (float(line["value"]) - float(base["value"])), 2)
+            wanted[*place, line["method"]] = change, line["source"] == base["source"]
+    found = {
+        (one["dataset"], one["network"], one["epochs"], point["method"]): (round(point["change"], 2), point["same"])
+        for one in published.changes()
+        for point in one["methods"]
+    }
+    assert found == wanted
+    assert found["imagenet", "resnet50", 300, "saliencymix"] == (-2.42, False)  # by another paper than its baseline
+
+
+# ---- in between
+
+
+@pytest.fixture(scope="module")
+def lion_and_bee() -> tuple[str, str]:
+    return pictures.photograph_path("lion.jpg"), pictures.photograph_path("bee.jpg")
+
+
+def test_a_known_photograph_has_its_class_and_two_pictures_have_two(lion_and_bee):
+    told = {name: entry["class"] for name, entry in pictures.photographs().items() if "class" in entry}
+    assert set(told.values()) <= set(networks.classes())
+    for name, wanted in told.items():
+        assert networks.class_of(pictures.photograph_path(name)) == (wanted, True)
+    lion = lion_and_bee[0]
+    other, known = networks.class_of(lion, other_than="lion")
+    assert (other != "lion", known) == (True, False)
+    answer = between._between(lion, lion)
+    assert answer["classes"] == ["lion", other]
+
+
+def test_what_nobody_knows_is_what_the_networks_say():
+    path = pictures.photograph_path("rocket.jpg")
+    image = torch.from_numpy(pictures.load_image(path, 64)).permute(2, 0, 1)[None] / 255
+    total = sum(asked(name, image)[0] for name in zoo.names())
+    assert networks.class_of(path) == (networks.classes()[int(total.argmax())], False)
+
+
+def asked(name: str, images: torch.Tensor) -> torch.Tensor:
+    """A network's probabilities, by hand, for images in [0, 1]."""
+    told = zoo.card(name)["network"]
+    mean, std = (torch.tensor(told[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
+    with torch.inference_mode():
+        return zoo.load(name)((images - mean) / std).softmax(1)
+
+
+def test_the_curves_are_what_the_networks_say(lion_and_bee):
+    a, b = (torch.from_numpy(pictures.load_image(path, 64)).permute(2, 0, 1) for path in lion_and_bee)
+    answer, names = between._between(*lion_and_bee), networks.classes()
+    assert answer["classes"] == ["lion", "bee"]
+    assert answer["known"] == [True, True]
+    assert answer["lams"] == pytest.approx(np.linspace(0, 1, 21))
+    for at in (0, 4, 10, 17, 20):
+        lam = at / 20
+        side = round(64 * math.sqrt(1 - lam))
+        start, patch = (64 - side) // 2, a.clone()
+        patch[:, start : start + side, start : start + side] = b[:, start : start + side, start : start + side]
+        blend = (lam * a.float() + (1 - lam) * b.float()).round()
+        assert answer["ways"]["mixup"]["share"][at] == pytest.approx(lam, abs=1e-4)
+        assert answer["ways"]["cutmix"]["share"][at] == pytest.approx(1 - side**2 / 64**2, abs=1e-4)
+        for n, name in enumerate(answer["networks"]):
+            for way, picture, slack in (("mixup", blend, 1.0), ("cutmix", patch, 0.02)):
+                (wanted,) = asked(name, picture[None].float() / 255)
+                told = answer["ways"][way]
+                found = [told["a"][n][at], told["b"][n][at]]
+                assert found == pytest.approx([100 * wanted[names.index(c)].item() for c in ("lion", "bee")], abs=slack)
+                if way == "cutmix":
+                    assert told["top"][n][at] == int(wanted.argmax())
+
+
+def test_networks_are_loaded_once(monkeypatch):
+    networks.known_networks()
+    monkeypatch.setattr(networks.looking, "open_networks", lambda *_: pytest.fail("loaded again"))
+    assert networks.known_networks() is networks.known_networks()
+
+
+# ---- in a browser
+
+
+@pytest.fixture
+def room(open_tab):
+    tab = open_tab("?view=compare&a=lion&b=bee", "compare")
+    tab.page.wait_for_selector("[data-part=between][data-pair]")
+    return tab
+
+
+def names_of(tab) -> list[str]:
+    return tab.page.locator(".mv-standings tbody [data-row]").evaluate_all("rows => rows.map(row => row.dataset.row)")
+
+
+def taken(tab, place: str, kind: str) -> bytes:
+    with tab.page.expect_download() as waiting:
+        tab.page.locator(f"{place} [data-take={kind}]").click()
+    assert waiting.value.suggested_filename.endswith(f".{kind}")
+    with open(waiting.value.path(), "rb") as file:
+        return file.read()
+
+
+def lines_of(data: bytes) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(data.decode("utf-8-sig"))))
+
+
+@pytest.mark.browser
+def test_the_table_sorts_by_each_column(room):
+    value = compare.compare(first_request())
+    assert names_of(room) == [row["title"] for row in value["rows"]]
+    for column in value["columns"]:
+        if not column["short"]:
+            continue
+        mean = {row["title"]: row["values"][column["title"]]["mean"] for row in value["rows"]}
+        button = room.page.locator(f"[data-sort='{column['title']}']")
+        for best in (True, False):
+            button.click()
+            found = [mean[name] for name in names_of(room)]
+            up = column["lower"] == best
+            assert found == sorted(found, reverse=not up), column
+            told = room.page.locator(f"th:has([data-sort='{column['title']}'])").get_attribute("aria-sort")
+            assert told == ("ascending" if up else "descending")
+    assert room.page.locator("th[aria-sort]").count() == 1
+
+
+@pytest.mark.browser
+def test_all_columns_can_be_shown_and_the_file_has_them_anyway(room):
+    value = compare.compare(first_request())
+    room.page.get_by_role("group", name="Columns").get_by_role("button", name="all", exact=True).click()
+    assert room.page.locator(".mv-standings thead th").count() == len(value["columns"]) + 1
+    head, *rows = lines_of(taken(room, "[data-part=table]", "csv"))
+    assert [title for title in head[3:] if "±" not in title] == [column["title"] for column in value["columns"]]
+    for row, cells in zip(value["rows"], rows, strict=False):
+        told = dict(zip(head, cells, strict=True))
+        assert told["strategy"] == row["title"]
+        for title, found in row["values"].items():
+            assert float(told[title]) == found["mean"]
+            assert told[f"{title}: ±"] == "" if found["error"] is None else float(told[f"{title}: ±"]) == found["error"]
+    assert dict(zip(head, rows[-1], strict=True))["MaxBoxAccV2"] == str(value["centre"]["MaxBoxAccV2"])
+
+
+@pytest.mark.browser
+def test_a_file_holds_no_formulas(open_tab, monkeypatch):
+    value = json.loads(json.dumps(compare._standings()))
+    value["rows"][0] |= {"title": '=HYPERLINK("x")', "name": ""}
+    value["findings"] = []
+    monkeypatch.setattr(compare, "_standings", lambda: value)
+    tab = open_tab("?view=compare", "compare")
+    for place in ("[data-part=table]", "[data-plot=scatter]"):
+        assert '\'=HYPERLINK("x")' in [cells[0] for cells in lines_of(taken(tab, place, "csv"))]
+
+
+@pytest.mark.browser
+def test_a_name_opens_the_card_and_gives_the_focus_back(room):
+    button, card = room.page.locator("[data-row='CutMix']"), room.page.locator("[data-part=card]")
+    assert not card.is_visible()
+    button.press("Enter")
+    assert room.page.evaluate("document.activeElement.textContent") == "CutMix"
+    told, about = card.inner_text(), zoo.card("cutmix")
+    for word in (about["made"]["commit"], about["made"]["date"], about["data"]["terms"], cards.command(about)):
+        assert word in told
+    assert f"{about['metrics']['accuracy']['top1_error_percent']:.1f}" in told
+    room.page.keyboard.press("Escape")
+    assert not card.is_visible()
+    assert room.page.evaluate("document.activeElement.dataset.row") == "CutMix"
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("door", "view", "key"), [("localize", "localize", "first"), ("embeddings", "embeddings", "network")]
+)
+def test_a_card_leads_to_the_network_elsewhere(room, door, view, key):
+    room.page.locator("[data-row='Mixup']").click()
+    room.page.locator(f"[data-door={door}]").click()
+    room.page.wait_for_function(f"mixviz.state.view === '{view}'")
+    assert room.state()[key] == "mixup"
+
+
+@pytest.mark.browser
+def test_a_point_tells_its_numbers_and_opens_its_card(room):
+    plot, error = (
+        room.page.locator("[data-plot=scatter]"),
+        zoo.card("mixup")["metrics"]["accuracy"]["top1_error_percent"],
+    )
+    drawing = plot.locator("svg[role=application]")
+    drawing.scroll_into_view_if_needed()
+    mark = plot.locator("[data-series=Mixup] .mv-mark").bounding_box()
+    room.page.mouse.move(mark["x"] + mark["width"] / 2, mark["y"] + mark["height"] / 2)
+    tip = plot.locator(".mv-tip").inner_text()
+    assert tip.startswith("Mixup: ")
+    assert f"{error:.1f}" in tip
+    room.page.mouse.down()
+    room.page.mouse.up()
+    assert room.page.locator("[data-part=card] h3").inner_text() == "Mixup"
+    room.page.get_by_role("button", name="Close", exact=True).click()
+    drawing.focus()
+    for _ in range(2):
+        room.page.keyboard.press("ArrowRight")
+    assert plot.locator(".mv-tip").inner_text() == tip  # the second network
+    room.page.keyboard.press("Enter")
+    assert room.page.locator("[data-part=card] h3").inner_text() == "Mixup"
+    assert plot.locator("[data-series] .mv-error").count() == 2 * len(zoo.names())
+
+
+@pytest.mark.browser
+def test_axes_can_be_chosen_and_the_centre_stands_where_it_belongs(room):
+    plot = room.page.locator("[data-plot=scatter]")
+    assert "centre, without a network" in plot.locator("svg[role=application]").inner_html()
+    room.page.locator("#mv-axis-y").select_option("ECE ↓")
+    assert "centre, without a network" not in plot.locator("svg[role=application]").inner_html()
+    head, *rows = lines_of(taken(room, "[data-plot=scatter]", "csv"))
+    assert len(rows) == len(zoo.names())
+    assert {float(cells[head.index("Calibration error (ECE), %")]) for cells in rows} == {
+        zoo.card(name)["metrics"]["calibration"]["ece_percent"] for name in zoo.names()
+    }
+
+
+@pytest.mark.browser
+def test_plots_can_be_taken_away(room):
+    for plot in room.page.locator("[data-plot]").evaluate_all("plots => plots.map(plot => plot.dataset.plot)"):
+        place = f"[data-plot='{plot}']"
+        root = ElementTree.fromstring(taken(room, place, "svg"))
+        words = " ".join(root.itertext())
+        assert room.page.locator(f"{place} h3").inner_text() in words
+        assert "var(" not in ElementTree.tostring(root, encoding="unicode")
+        if plot == "reliability":
+            assert f"Baseline: ECE {zoo.card('baseline')['metrics']['calibration']['ece_percent']:.1f}" in words
+    picture = Image.open(io.BytesIO(taken(room, "[data-plot=reliability]", "png")))
+    width = room.page.locator("[data-plot=reliability] svg[role=application]").get_attribute("width")
+    assert picture.width == 2 * int(width)
+    _, *rows = lines_of(taken(room, "[data-plot=reliability]", "csv"))
+    told = zoo.card("cutmix")["metrics"]["calibration"]
+    filled = [i for i, count in enumerate(told["count"]) if count]
+    found = [list(map(float, cells[1:])) for cells in rows if cells[0].startswith("CutMix, ")]
+    assert found == [pytest.approx([100 * told["confidence"][i], 100 * told["accuracy"][i]]) for i in filled]
+    assert len(set(picture.convert("RGB").resize((60, 60), Image.Resampling.NEAREST).getdata())) > 5
+
+
+@pytest.mark.browser
+def test_a_network_is_hidden_in_all_plots(room):
+    room.page.locator("[data-plot=scatter] [data-key=Mixup]").click()
+    for plot in ("scatter", "reliability", "robustness-fgsm", "localisation-box_acc", "training-top1"):
+        assert room.page.locator(f"[data-plot={plot}] [data-series=Mixup]").count() == 0
+        assert room.page.locator(f"[data-plot={plot}] [data-series=CutMix]").count() == 1
+        assert room.page.locator(f"[data-plot={plot}] [data-key=Mixup]").get_attribute("aria-pressed") == "false"
+
+
+@pytest.mark.browser
+def test_published_marks_say_where_they_are_from(room):
+    head, *rows = lines_of(taken(room, "[data-plot=published]", "csv"))
+    assert head[-1] == "±"
+    told = next(cells for cells in rows if "imagenet, resnet50" in cells[0] and "SaliencyMix abstract" in cells[0])
+    assert "21.26 %" in told[0]
+    assert "23.68 % (CutMix README)" in told[0]
+    assert (told[1], told[2], told[3]) == ("SaliencyMix", "-2.42", "")
+    here = next(cells for cells in rows if cells[0] == "this page’s networks, CutMix")
+    errors = [zoo.card(name)["metrics"]["accuracy"]["top1_error_percent"] for name in ("cutmix", "baseline")]
+    assert float(here[2]) == pytest.approx(errors[0] - errors[1])
+    assert float(here[3]) == pytest.approx(
+        math.hypot(*(100 * math.sqrt(e / 100 * (1 - e / 100) / 1000) for e in errors))
+    )
+
+
+@pytest.mark.browser
+def test_the_slider_asks_nobody(room, lion_and_bee):
+    answer, seen = between._between(*lion_and_bee), []
+    room.page.on("request", lambda request: request.url.startswith("blob:") or seen.append(request.url))
+    slider = room.page.locator("#mv-step")
+    for way in ("mixup", "cutmix"):
+        room.page.locator(f"[data-way={way}]").click()
+        for at in (0, 7, 20):
+            slider.fill(str(at))
+            assert room.page.locator("[for=mv-step] b").inner_text() == f"{at / 20:.2f}"
+            listed = room.page.locator(".mv-chances li")
+            shares = [
+                answer["ways"][way]["a"][answer["networks"].index(li.get_attribute("data-network"))][at]
+                for li in listed.all()
+            ]
+            assert shares == sorted(shares, reverse=True)
+            assert f"A {shares[0]:.1f}" in listed.first.inner_text()
+            says = [answer["all"][top[at]] for top in answer["ways"][way]["top"]]
+            assert (
+                f"{says.count('lion')} say “lion”, {says.count('bee')} say “bee”"
+                in room.page.locator(".mv-counted").inner_text()
+            )
+    marks = [room.page.locator(f"[data-plot=between-{x}] .mv-at").get_attribute("x1") for x in "ab"]
+    assert float(marks[0]) > 300
+    assert marks[0] == marks[1]
+    assert room.page.locator("[data-plot=between-a] [data-series]").count() == len(answer["networks"]) + 1
+    assert not seen
+
+
+@pytest.mark.browser
+def test_another_pair_is_asked_about_anew(room):
+    before = room.page.get_attribute("[data-part=between]", "data-pair")
+    room.after(room.page.get_by_role("button", name="Pair: duck and bison").click)
+    room.page.wait_for_function(
+        "before => document.querySelector('[data-part=between]').dataset.pair !== before", arg=before
+    )
+    assert "B: “bison”, a class they know" in room.page.locator("[data-part=between]").inner_text()
+
+
+@pytest.mark.browser
+def test_the_room_speaks_korean(open_tab):
+    tab = open_tab("?view=compare", "compare", locale="ko-KR")
+    tab.page.wait_for_selector("[data-part=between][data-pair]")
+    told = tab.page.locator("#mv-compare").inner_text()
+    assert "compare." not in told
+    assert "이집트고양이" in told
+    for english in ("Baseline:", "The table", "Trained with", "better", "probability", "networks"):
+        assert english not in told.replace("Baseline: ECE", "")
