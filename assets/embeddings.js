@@ -100,7 +100,6 @@ function drawAll() {
   toggles.hidden = inFolder();
   switches.forEach((box) => { box.checked = withOwn[box.name]; });
   title.textContent = `${network().title} · ${t(`embed.${plane()}`)}`;
-  title.title = network().strategy;
   drawLegend();
   drawPlot();
   drawNear();
@@ -126,7 +125,7 @@ function drawPlot() {
 
 function drawMany() {
   const lit = litNow();
-  if (many.children.length !== fixed.networks.length) many.replaceChildren(...fixed.networks.map((its) => make("button", { type: "button", class: "mv-mini", data: { network: its.name }, title: its.strategy, on: { click: () => pick(its.name) } }, make("canvas", { aria: { hidden: "true" } }), make("b", { textContent: its.title }), make("small"))));
+  if (many.children.length !== fixed.networks.length) many.replaceChildren(...fixed.networks.map((its) => make("button", { type: "button", class: "mv-mini", data: { network: its.name }, on: { click: () => pick(its.name) } }, make("canvas", { aria: { hidden: "true" } }), make("b", { textContent: its.title }), make("small"))));
   const kinds = set().kinds;
   fixed.networks.forEach((its, i) => {
     const button = many.children[i], [canvas, , small] = button.children, points = pointsOf(its.name).filter((point) => !point.own), side = Math.round(button.clientWidth - 14);

@@ -66,7 +66,7 @@ const takes = make("div", { class: "mv-chips" }, ...["png", "json"].map((kind) =
 const command = make("code");
 const faithNote = make("span", { class: "mv-small", aria: { role: "status" } });
 const faithButton = make("button", { type: "button", class: "mv-button", textContent: t("look.measure"), on: { click: measure } });
-const faithStop = make("button", { type: "button", class: "mv-button", textContent: t("look.stop"), on: { click: () => (halted = true) } });
+const faithStop = make("button", { type: "button", class: "mv-button", hidden: true, textContent: t("look.stop"), on: { click: () => (halted = true) } });
 const ownNote = make("p", { class: "mv-small", aria: { role: "status" } });
 const ownFiles = make("input", { type: "file", multiple: true, accept: ".json,.safetensors", aria: { label: t("look.own_network") }, on: { change: async () => { await open([...ownFiles.files]); ownFiles.value = ""; } } });
 
@@ -285,6 +285,7 @@ function controls() {
 async function measure() {
   const key = value.key, { state } = mixviz;
   faithButton.disabled = true;
+  faithStop.hidden = false;
   halted = false;
   for (const row of fresh().filter((one) => one.name !== "centre")) {
     if (halted || value.key !== key) break;
@@ -295,6 +296,7 @@ async function measure() {
     faith();
   }
   faithButton.disabled = false;
+  faithStop.hidden = true;
 }
 
 function faith() {

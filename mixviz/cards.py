@@ -27,11 +27,11 @@ from mixviz.training.run import Run
 LIST = re.compile(r"\[\n[^\[\]{}]*\]")  # in JSON of one number a line, a list of numbers or words
 # Of a strategy whose parameters say little to people.
 CALLED = {
-    "SaliencyMix (box batch)": "SaliencyMix, one box per batch",
+    "SaliencyMix (box batch)": "SaliencyMix (one box per batch)",
     "SaliencyMix (box batch, detector opencv_fine_grained:float_bytes=true,channel_order=bgr)": (
-        "SaliencyMix as released"
+        "SaliencyMix (as released)"
     ),
-    "RandSaliencyMix (label area)": "RandSaliencyMix, label by area",
+    "RandSaliencyMix (label area)": "RandSaliencyMix (area label)",
 }
 SHORT = 15  # numbers of a list that the card for people still shows
 

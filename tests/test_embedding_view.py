@@ -157,7 +157,7 @@ def in_small_zoo(small_zoo, monkeypatch):
 def test_the_page_shows_what_the_evaluation_wrote(in_small_zoo):
     card = cards.read(in_small_zoo[0] / "cutmix_small")
     (told,) = stored.overview()["networks"]
-    assert told["title"] == "CutMix · small"
+    assert told["title"] == "CutMix"
     shown, written = told["card"], card["metrics"]["embedding"]
     assert {key: shown[key] for key in written if key != "mahalanobis"} == {
         key: value for key, value in written.items() if key != "mahalanobis"

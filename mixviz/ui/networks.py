@@ -97,10 +97,10 @@ def class_of(path: str) -> tuple[str, bool]:
 
 
 def classes_of(a: str, b: str) -> list[tuple[str, bool]]:
-    """:func:`class_of` A and B; two classes, if the pictures' own are one, as long as nobody knows that they are."""
+    """:func:`class_of` A and B; where that is one class, what the networks take one of them for instead."""
     first, second = class_of(a), class_of(b)
-    if first[0] != second[0] or (first[1] and second[1]):
+    if first[0] != second[0]:
         return [first, second]
-    if second[1]:  # what is known stays
+    if second[1] and not first[1]:  # what is known stays
         return [(next(name for name in likely(a) if name != second[0]), False), second]
     return [first, (next(name for name in likely(b) if name != first[0]), False)]

@@ -133,8 +133,7 @@ def _kind(name: str) -> str:
 def _told(one: Stored) -> dict[str, Any]:
     card, tensors = one.known.card, one.tensors
     return {
-        "title": _title(one.known),
-        "strategy": one.known.title,
+        "title": one.known.title,
         "dimensions": tensors["embedding"].shape[1],
         "pca": flat(tensors["pca"]),
         "tsne": flat(tensors["tsne"]),
@@ -143,13 +142,6 @@ def _told(one: Stored) -> dict[str, Any]:
         "here": numbers(one.standing),
         "card": of_card(card),
     }
-
-
-def _title(known: Known) -> str:
-    """A name that fits a column: the method's, with what the network's own name has beside it."""
-    method, title = known.card.get("method", ""), known.card.get("title", known.name)
-    rest = known.name.removeprefix(method).strip("_").replace("_", " ") if known.name.startswith(method) else known.name
-    return f"{title} · {rest}" if rest else title
 
 
 def flat(plot: Tensor) -> list[float]:
