@@ -7,22 +7,25 @@ const mixviz = (window.mixviz ??= ((texts) => {
   const state = { view: "grid", method: "cutmix", parameters: {}, alpha: null, box: null, mask: null, over: "lam", methods: ["mixup", "cutmix", "saliencymix"], subject: "mix", classes: ["", ""], kind: "grad_cam", layer: "", own: [] };
   const views = {};
   const LINKED = ["view", "a", "b", "lam", "alpha", "seed", "detector", "method", "box", "over", "methods", "subject", "class_a", "class_b", "kind", "layer", "network", "plane"];
-  const KEPT = ["__theme", "pin", "lesson", "scale", "colours", "strength", "threshold", "to", "layout"]; // the browser's own
+  const KEPT = ["__theme", "pin", "lesson", "scale", "colours", "strength", "threshold", "to", "layout", "find", "family"]; // the browser's own
   const language = () => document.documentElement.lang.slice(0, 2);
-  const REST = 150; // ms without a change until the cards out of sight follow
   let pending = null, stopped = false; // networks still to be asked: what is ready is shown first
-  let server = null, working = false, again = false, whole = false, resting = 0, stillFor = "", stripFor = "", waiting = LINKED.some((name) => new URLSearchParams(location.search).has(name)), last = null, notice = "";
+  let server = null, working = false, again = false, version = 0, stillFor = "", stripFor = "", waiting = LINKED.some((name) => new URLSearchParams(location.search).has(name)), last = null, notice = "";
 
   const drawn = () => [state.a, state.b, state.detector].join("|");
 
-  async function ask(all = false) {
-    if (!("a" in state)) return; // the controls have not spoken yet
-    again = true;
-    whole = all;
+  // Something has changed: what was drawn before is of an earlier version.
+  function ask() {
+    version++;
     pending = null;
     stopped = false;
-    clearTimeout(resting);
-    resting = 0;
+    return fill();
+  }
+
+  // Questions are asked one after the other until everything in sight is up to date.
+  async function fill() {
+    if (!("a" in state)) return; // the controls have not spoken yet
+    again = true;
     if (!server || working || waiting) return;
     working = true;
     try {
@@ -37,10 +40,12 @@ const mixviz = (window.mixviz ??= ((texts) => {
     again = false;
     if (!state.a || !state.b) return deliver({ message: t("missing") });
     const key = drawn(), pair = `${state.a}|${state.b}`, still = stillFor !== key, strip = api.strip && stripFor !== pair;
-    const more = pending;
+    const more = pending, mine = version;
     pending = null;
-    const only = more ?? (whole || still || strip || state.view !== "grid" ? null : api.inSight());
-    const answer = await question("look", { ...state, only, still, strip });
+    const only = more ?? (state.view === "grid" ? api.inSight(mine) : null);
+    if (only && !only.length && !still && !strip) return;
+    const answer = await question("look", { ...state, only: only?.length ? only : null, still, strip });
+    answer.version = mine;
     if (answer.still) stillFor = key;
     if (answer.lenses) stripFor = pair;
     // An answer about other pictures than those now chosen would only flicker.
@@ -49,7 +54,7 @@ const mixviz = (window.mixviz ??= ((texts) => {
     if (answer.pending?.length && !stopped) {
       pending = answer.pending;
       again = true;
-    } else if (only && answer.view === "grid") resting = setTimeout(ask, REST, true);
+    }
   }
 
   // Out of reach, the server's functions reject or answer nothing.
@@ -108,11 +113,12 @@ const mixviz = (window.mixviz ??= ((texts) => {
       if (last?.view === name) draw(last);
       else if (state.view === name) ask();
     },
-    idle: () => !working && !again && !resting && !api.restoring && !writing,
-    inSight: () => null, // the cards to redraw while a control moves, where that is not all of them
-    serve: (functions) => { server = functions; if (again) ask(whole); },
+    idle: () => !working && !again && !api.restoring && !writing,
+    inSight: () => null, // the cards in sight that are not of a version, where that is not all of them
+    fill, version: () => version,
+    serve: (functions) => { server = functions; if (again) fill(); },
     // It was made before anybody had a language.
-    first: (answer) => { if (!waiting) deliver({ ...answer, names: answer.names.map((label) => t(`object.${label}`)) }); },
+    first: (answer) => { if (!waiting) deliver({ ...answer, version, names: answer.names.map((label) => t(`object.${label}`)) }); },
     set: (changes) => { notice = ""; Object.assign(state, changes); document.body.dataset.view = state.view; ask(); },
     // A tab was chosen. Gradio says so of the first one as well, whose view has come with the page.
     tab: (view) => { if (view !== state.view) api.set({ view }); },

@@ -4,11 +4,13 @@ const alive = new Set(); // sheets of mixtures in use: a card out of sight may s
 const grid = make("div", { class: "mv-grid" });
 const legend = make("p", { class: "mv-legend" });
 const empty = make("p", { class: "mv-none", hidden: true, textContent: t("none_found") });
+const FIRST = 9; // cards to draw before anybody knows which ones are in sight
 const pins = new Set((new URLSearchParams(location.search).get("pin") || "").split(",").filter(Boolean));
-const wanted = { text: "", family: "" };
+const address = new URLSearchParams(location.search), wanted = { text: address.get("find") ?? "", family: address.get("family") ?? "" };
+const heads = new Map(); // a heading per family, before its cards
 let cards = new Map(), turn = 0, known = [null, null]; // where the objects are, as far as that is known
 
-const find = make("input", { type: "search", placeholder: t("find"), aria: { label: t("find") }, on: { input: () => filter({ text: find.value }) } });
+const find = make("input", { type: "search", placeholder: t("find"), aria: { label: t("find") }, value: new URLSearchParams(location.search).get("find") ?? "", on: { input: () => filter({ text: find.value }) } });
 const families = make("div", { class: "mv-chips", aria: { role: "group", label: t("family") } });
 const boxes = make("input", { type: "checkbox", on: { change: () => grid.classList.toggle("mv-show-objects", boxes.checked) } });
 const lensRow = make("div", { class: "mv-lenses" });
@@ -19,21 +21,28 @@ root().append(legend, make("div", { class: "mv-tools" }, find, families, objectS
 
 function filter(change = {}) {
   Object.assign(wanted, change);
+  if ("text" in change) mixviz.note("find", wanted.text.trim());
+  if ("family" in change) mixviz.note("family", wanted.family);
   let shown = 0;
-  for (const [name, { node, family, title }] of cards) {
+  const there = new Set();
+  for (const [name, { node, family, title, group }] of cards) {
     const hit = title.toLowerCase().includes(wanted.text.trim().toLowerCase()) && (!wanted.family || family === wanted.family);
     node.hidden = !(hit || pins.has(name));
     shown += !node.hidden;
+    if (!node.hidden) there.add(pins.has(name) ? "pinned" : group);
   }
+  for (const [family, head] of heads) head.hidden = !there.has(family) || heads.size < 3;
   for (const chip of families.children) chip.setAttribute("aria-pressed", String(chip.dataset.family === wanted.family));
   empty.hidden = shown > 0;
 }
 
 // Pinned cards stand first, side by side, whatever is filtered.
 function order() {
-  const names = [...cards.keys()];
-  const sorted = [...names.filter((name) => pins.has(name)), ...names.filter((name) => !pins.has(name))];
-  grid.append(...sorted.map((name) => cards.get(name).node));
+  const all = [...cards], groups = ["pinned", ...new Set(all.map(([, { group }]) => group))];
+  for (const group of groups) {
+    if (!heads.has(group)) heads.set(group, make("h2", { class: "mv-group-head", textContent: t(group === "pinned" ? group : `family.${group}`) }));
+    grid.append(heads.get(group), ...all.filter(([name, parts]) => (pins.has(name) ? "pinned" : parts.group) === group).map(([, { node }]) => node));
+  }
   for (const [name, { node, pin, title }] of cards) {
     const on = pins.has(name);
     node.classList.toggle("mv-pinned", on);
@@ -49,12 +58,22 @@ function toggle(name) {
   order();
 }
 
-// While a control moves, the cards in sight are redrawn, and the others when it rests.
+// Cards are drawn as they come into sight, and drawn again when they are of an earlier state.
 const seen = new Set();
+const stale = (name, version) => cards.get(name).asked !== version;
 const sight = new IntersectionObserver((changes) => {
   for (const { target, isIntersecting } of changes) seen[isIntersecting ? "add" : "delete"](target.dataset.method);
-}, { rootMargin: "100px" }); // with those about to come into sight
-mixviz.inSight = () => (seen.size && seen.size < cards.size ? [...seen] : null);
+  if (mixviz.state.view === "grid" && [...seen].some((name) => stale(name, mixviz.version()))) mixviz.fill();
+}, { rootMargin: "200px" }); // with those about to come into sight
+mixviz.inSight = (version) => {
+  if (cards.size) {
+    const names = [...seen].filter((name) => stale(name, version));
+    for (const name of names) cards.get(name).asked = version;
+    return names;
+  }
+  return [...new Set([...pins, ...Object.keys(mixviz.methods ?? {})])].slice(0, FIRST);
+};
+mixviz.fresh = (name) => cards.get(name)?.version === mixviz.version();
 
 mixviz.pin = (names) => {
   pins.clear();
@@ -74,7 +93,7 @@ function build(card) {
   const parts = {
     mixed: figure("mv-mixed", t("mixture")), heat: figure("mv-heat", ""), cut: figure("mv-cut", ""), bar: labelBar(),
     numbers: make("dl", { class: "mv-numbers" }), told: make("p", { class: "mv-truth" }), note: make("p", { class: "mv-note" }),
-    family: card.family, title: card.title,
+    family: card.family, title: card.title, group: card.family === "none" ? "blend" : card.family, // plain pictures begin the row
   };
   parts.pin = make("button", { class: "mv-pin", type: "button", aria: { label: t("pin", { title: card.title }), pressed: "false" }, on: { click: () => toggle(card.name) } });
   const leads = (key, view, changes) => make("button", {
@@ -83,7 +102,7 @@ function build(card) {
   });
   parts.node = make(
     "article", { class: "mv-card", data: { method: card.name } },
-    make("header", {}, make("h2", { title: card.citation }, ...byHumps(card.title)), make("span", { class: "mv-family", textContent: card.family === "none" ? "" : t(`family.${card.family}`) }), parts.pin),
+    make("header", {}, make("h3", { title: card.citation }, ...byHumps(card.title)), make("span", { class: "mv-family", textContent: card.family === "none" ? "" : t(`family.${card.family}`) }), parts.pin),
     make("p", { class: "mv-summary", textContent: t(`summary.${card.name}`) }),
     make("div", { class: "mv-tiles" }, parts.mixed.node, make("div", { class: "mv-steps" }, parts.heat.node, parts.cut.node)),
     parts.bar.node, parts.numbers, parts.told, parts.note,
@@ -109,6 +128,9 @@ function numbers(list, card, held) {
 }
 
 function update(parts, card, value, url, index) {
+  if (parts.version > value.version) return; // a later answer has overtaken this one
+  parts.version = value.version;
+  parts.asked = Math.max(parts.asked ?? 0, value.version);
   const { names } = value, [a] = names, source = card.pair ? 1 : 0, letter = "AB"[source];
   const patch = card.source || (card.pair ? null : card.target);
   const { mixed, heat, cut } = parts;
@@ -165,7 +187,7 @@ function lensButtons(value) {
 }
 
 function chips(value) {
-  const known = ["", ...new Set(value.cards.map((card) => card.family))];
+  const known = ["", ...new Set(value.all.map((card) => card.family))];
   families.replaceChildren(...known.map((family) => make("button", {
     type: "button", class: "mv-chip", data: { family }, textContent: family ? t(`family.${family}`) : t("all"), aria: { pressed: "false" }, on: { click: () => filter({ family }) },
   })));
@@ -187,14 +209,13 @@ mixviz.views("grid", async (value) => {
     objectSwitch.hidden = !known.some(Boolean);
     for (const { heat, cut } of cards.values()) [heat, cut].forEach(({ tile }) => (tile.style.backgroundImage = `url(${still})`));
   }
-  if (mine !== turn) return URL.revokeObjectURL(mixed); // a later answer has overtaken this one
   if (!cards.size) {
-    cards = new Map(value.cards.map((card) => [card.name, build(card)]));
+    cards = new Map(value.all.map((card) => [card.name, build(card)]));
     for (const { node } of cards.values()) sight.observe(node);
     chips(value);
     order();
   }
-  describe(value);
+  if (mine === turn) describe(value);
   value.cards.forEach((card, index) => update(cards.get(card.name), card, value, mixed, index));
   alive.add(mixed);
   const used = new Set([...cards.values()].map((parts) => parts.sheet));

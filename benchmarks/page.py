@@ -27,7 +27,7 @@ SHOWN = ".mv-grid[data-shown]"
 SERVED = "page served with a pair mixed, after gradio and torch, s"
 PAINTED = "first paint: the above and, in a browser that runs, from the address to decoded mixtures, s"
 ALONE, ALONE_90 = "λ slider to decoded pixels, median ms", "λ slider to decoded pixels, 90th percentile ms"
-CORE, WHOLE = "of it in our core, median ms", "all cards, when it rests, in our core, median ms"
+CORE, WHOLE = "of it in our core, median ms", "all cards at once in our core, median ms"
 SIGHT = "cards in sight at 1280 × 900, which a moving slider redraws"
 AMONG, OTHERS = (f"{VISITORS} drag at once: {who}, median ms" for who in ("slider to pixels", "the others' answers"))
 GROWTH = "server memory: growth over"
@@ -155,7 +155,7 @@ class Tab:
             self.seen.problems.append(f"{response.url}: status {response.status}")
 
     def in_sight(self) -> list[str]:
-        """The cards that it redraws while a slider moves: it asks for the others when the slider rests."""
+        """The cards that it redraws while a slider moves: the others follow as they come into sight."""
         return self.tab.evaluate("mixviz.inSight()")
 
     def drag(self, changes: int, seconds: float = 0) -> None:

@@ -121,7 +121,7 @@ def question(url: str, only: list[str] | None = None) -> dict[str, Any]:
     """What the page's script posts when λ moves on an untouched page, but for λ and the visitor's own hash.
 
     Args:
-        only: the cards in sight, which are all that it asks for until the slider rests; None asks for all.
+        only: the cards in sight, which are all that it asks for; None asks for all.
     """
     from mixviz.ui.page import first_request
 

@@ -99,11 +99,18 @@ class Tab:
         self.view = view
         self.wait()
 
+    def see(self, method: str) -> None:
+        """Scroll to a card and wait until it is of the present state."""
+        self.page.locator(f"[data-method={method}]").scroll_into_view_if_needed()
+        self.page.wait_for_function("(name) => mixviz.fresh(name)", arg=method)
+
     def state(self) -> dict:
         """What the page's script would ask the server."""
         return self.page.evaluate("({...mixviz.state})")
 
     def label(self, method: str) -> str:
+        """What a card's label says, once it has come into sight and is drawn as things are now."""
+        self.see(method)
         return self.page.get_attribute(f"[data-method={method}] .mv-bar", "aria-label").replace("\u00a0", " ")
 
 

@@ -1,4 +1,4 @@
-"""While a control moves, the cards in sight are redrawn; the others follow when it rests."""
+"""The cards in sight are drawn, and those alone: the others follow as they come into sight."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mixviz.ui import views
 from mixviz.ui.page import first_request
 
 METHODS = list(mixviz.METHODS)
-MARGIN = 100  # pixels beyond the window that count as in sight
+MARGIN = 200  # pixels beyond the window that count as in sight
 
 IN_SIGHT = """
 (margin) => [...document.querySelectorAll(".mv-card")].filter((card) => {
@@ -35,6 +35,7 @@ async (values) => {
 SHEETS = """
 () => Promise.all([...document.querySelectorAll(".mv-mixed .mv-tile")].map(async (tile) => {
   const url = tile.style.backgroundImage.slice(5, -2);
+  if (!url) return ["", false];
   return [url, await fetch(url).then((answer) => answer.ok, () => false)];
 }))
 """
@@ -63,25 +64,42 @@ def asked(tab) -> list:
 
 @pytest.mark.browser
 @pytest.mark.parametrize("scrolled", [0, 0.5, 1])
-def test_cards_in_sight_move_with_the_slider_and_all_agree_at_rest(tab, asked, scrolled):
+def test_cards_in_sight_move_with_the_slider_and_the_others_when_they_are_seen(tab, asked, scrolled):
     tab.page.evaluate("(share) => scrollTo(0, share * document.documentElement.scrollHeight)", scrolled)
-    tab.page.wait_for_timeout(200)
+    tab.page.wait_for_timeout(300)
+    tab.page.wait_for_function("mixviz.idle()")
     in_sight = tab.page.evaluate(IN_SIGHT, MARGIN)
     assert 0 < len(in_sight) < len(METHODS)
+    asked.clear()
     tab.page.evaluate(DRAG, [i / 10 for i in range(1, 9)])
-    assert len({url for url, _ in tab.page.evaluate(SHEETS)}) > 1  # not all are drawn yet
     tab.page.wait_for_function("mixviz.idle()")
-    tab.page.wait_for_timeout(100)
     assert len(asked) > 1
-    assert all(sorted(question["only"]) == sorted(in_sight) for question in asked[:-1])
-    assert (asked[-1]["only"], asked[-1]["lam"]) == (None, 0.8)
-    sheets = tab.page.evaluate(SHEETS)
-    assert len({url for url, _ in sheets}) == 1
-    assert all(there for _, there in sheets)
+    # Cards may grow by a line and push a neighbour over the edge, never more.
+    assert all(set(question["only"]) <= set(tab.page.evaluate(IN_SIGHT, 3 * MARGIN)) for question in asked)
+    assert set(in_sight) <= {name for question in asked for name in question["only"] if question["lam"] == 0.8}
+    assert {url for url, there in tab.page.evaluate(SHEETS) if url and not there} == set()
     told = {card["name"]: card for card in views.show(replace(first_request(), lam=0.8, still=False))["cards"]}
     for name, card in told.items():
+        tab.see(name)
         numbers = tab.page.locator(f"[data-method={name}] .mv-numbers dd").all_inner_texts()
         assert numbers[2] == f"{card['share'][0]:.2f}", name
+
+
+@pytest.mark.browser
+def test_nothing_is_asked_of_cards_that_are_filtered_away(tab, asked):
+    tab.page.get_by_placeholder("Find a method").fill("mixup")
+    shown = set(
+        tab.page.evaluate(
+            "[...document.querySelectorAll('.mv-card')].filter((c) => !c.hidden).map((c) => c.dataset.method)"
+        )
+    )
+    asked.clear()
+    tab.set_lambda(0.35)
+    assert {name for question in asked for name in question["only"]} <= shown
+    assert "find=mixup" in tab.page.url
+    tab.page.reload()
+    tab.wait()
+    assert tab.page.locator(".mv-card:visible").count() == len(shown)
 
 
 @pytest.mark.browser
@@ -89,16 +107,15 @@ def test_no_card_loses_its_picture_while_the_slider_moves(tab):
     for share in (0, 1, 0.4):
         tab.page.evaluate("(share) => scrollTo(0, share * document.documentElement.scrollHeight)", share)
         tab.page.evaluate(DRAG, [0.2, 0.5, 0.9 - share / 10])
-        assert all(there for _, there in tab.page.evaluate(SHEETS))
+        assert all(there for url, there in tab.page.evaluate(SHEETS) if url)
 
 
 @pytest.mark.browser
-def test_another_view_while_the_cards_out_of_sight_wait(tab):
+def test_another_view_and_back_shows_what_the_controls_say(tab):
     tab.page.evaluate(DRAG, [0.2, 0.7])
     tab.open("Filmstrip", "sweep")
     tab.page.wait_for_function("mixviz.idle()")
     tab.view = "grid"
     tab.after(tab.page.get_by_role("tab", name="All methods").click)
-    assert len({url for url, _ in tab.page.evaluate(SHEETS)}) == 1
     assert tab.label(METHODS[-1])
     assert tab.label("mixup").startswith("Label: 70 %")

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.browser
 def test_first_paint_shows_every_method_with_its_pictures(tab):
     assert tab.page.locator(".mv-card").count() == len(mixviz.METHODS)
     for name in mixviz.METHODS:
+        tab.see(name)
         tiles = tab.page.locator(f"[data-method={name}] .mv-tile")
         assert tiles.count() == 3
         for i in range(3):
@@ -154,7 +155,7 @@ def test_text_of_a_visitor_is_text(tab):
 
 def test_methods_are_found_by_name_and_family_and_pinned_first(tab):
     tab.page.get_by_role("searchbox", name="Find a method").fill("saliencymix")
-    shown = tab.page.locator(".mv-card:visible h2").all_inner_texts()
+    shown = tab.page.locator(".mv-card:visible h3").all_inner_texts()
     assert shown
     assert all("saliencymix" in title.lower() for title in shown)
     tab.page.get_by_role("searchbox", name="Find a method").fill("")
@@ -184,11 +185,13 @@ def test_every_detector_is_shown_and_chosen_by_its_picture(tab):
     tab.after(shown.nth(names.index("released")).click)
     tab.page.wait_for_function("mixviz.state.detector === 'released'")
     assert tab.page.locator("#detector input").input_value() == lenses.titles()["released"]
-    before = tab.page.locator("[data-method=saliencymix] .mv-mixed .mv-box").bounding_box()
+    tab.see("saliencymix")
+    box = tab.page.locator("[data-method=saliencymix] .mv-mixed .mv-box")
+    before = box.get_attribute("style")
     tab.after(shown.nth(names.index("centre")).click)
     tab.page.wait_for_function("mixviz.state.detector === 'centre'")
-    tab.page.wait_for_timeout(300)
-    assert tab.page.locator("[data-method=saliencymix] .mv-mixed .mv-box").bounding_box() != before
+    tab.see("saliencymix")
+    assert box.get_attribute("style") != before
 
 
 def test_object_boxes_lie_where_they_were_drawn(tab):

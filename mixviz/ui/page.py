@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ ASKED = {
         handlers.overview, handlers.thumbnails, handlers.photographs, handlers.look_in, handlers.lay_out,
     ),
 }  # fmt: skip
+FIRST = tuple(mixviz.METHODS)[:9]  # the cards that come with the page; the others as they come into sight
 FORMULAS = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
 
 
@@ -190,7 +192,7 @@ def _views(start: Request) -> None:
     with gr.Tabs(selected="grid", elem_id="views", overflow_behavior="wrap"):
         for name in VIEWS:
             with gr.Tab(word(f"tab_{name}"), id=name) as tab:
-                value = views.show(start) if name == "grid" else None
+                value = views.show(replace(start, only=FIRST)) if name == "grid" else None
                 asked = {"server_functions": list(map(_as_json, ASKED[name]))} if name in ASKED else {}
                 part = _part(name, value, *HELPERS.get(name, ()), **asked)
                 if name == "localize":

@@ -55,6 +55,10 @@ def grid(request: Request) -> dict[str, Any]:
         "still": None,
     }
     if request.still:
+        value["all"] = [
+            {"name": name, "title": cls.card.title, "family": cls.card.family, "citation": cls.card.citation}
+            for name, cls in mixviz.METHODS.items()
+        ]
         images, maps = _shown(request)
         heat = [paint.overlay(p, m) for p, m in zip(images, maps, strict=True)]
         value["still"] = paint.data_uri(np.concatenate([*images, *heat], axis=1))
