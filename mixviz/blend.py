@@ -33,8 +33,23 @@ def apply(recipe: Recipe, images: Tensor, out: Tensor | None = None) -> Tensor:
 
 
 def sources(recipe: Recipe, hidden: Tensor) -> Tensor:
-    """Mix hidden activations (N, ...) of any shape by the recipe's scalar weights; differentiable."""
-    return _sum(recipe, hidden, recipe.weight.view(*recipe.partner.shape, *[1] * (hidden.ndim - 1)))
+    """Mix hidden activations by the recipe's weights; differentiable.
+
+    Scalar weights mix activations (N, ...) of any shape. A patch or a mask needs feature maps (N, C, h, w), and is
+    shrunk to them: a place that lies half under the patch is half of each, so that the label stays right.
+
+    Raises:
+        ValueError: there are no such maps.
+    """
+    if recipe.target_boxes is None and recipe.weight[0, 0].numel() == 1:
+        return _sum(recipe, hidden, recipe.weight.view(*recipe.partner.shape, *[1] * (hidden.ndim - 1)))
+    if hidden.ndim != 4:
+        raise ValueError(
+            f"A patch has its place in feature maps (N, C, h, w); this stage gives {tuple(hidden.shape)}. Name stages "
+            "that give maps: mix_inside(network, recipe, at=[...])."
+        )
+    weight = F.adaptive_avg_pool2d(recipe.weights().flatten(0, 1), hidden.shape[2:])
+    return _sum(recipe, hidden, weight.unflatten(0, recipe.partner.shape))
 
 
 def take(images: Tensor, index: Tensor) -> Tensor:
@@ -130,16 +145,23 @@ def _sum(recipe: Recipe, images: Tensor, weight: Tensor) -> Tensor:
     if len(weight) == 1:
         return _cast(torch.lerp(_float(_fill(recipe, images)), values, weight[0]), images)
     if len(weight) == 2 and recipe.fill is None:
-        return _cast(torch.lerp(values, take(values, recipe.partner[1]), weight[1]), images)
-    total = sum(w * take(values, who) for w, who in zip(weight, recipe.partner, strict=True))
+        own = values if recipe.moves is None else _source(recipe, values, 0)
+        return _cast(torch.lerp(own, _source(recipe, values, 1), weight[1]), images)
+    total = sum(w * _source(recipe, values, k) for k, w in enumerate(weight))
     if recipe.fill is not None:
         total = total + (1 - weight.sum(0)) * _float(_fill(recipe, images))
     return _cast(total, images)
 
 
+def _source(recipe: Recipe, values: Tensor, k: int) -> Tensor:
+    """Source k of every image, its cells where the recipe moves them."""
+    source = take(values, recipe.partner[k])
+    return source if recipe.moves is None else geometry.move_cells(source, recipe.moves[k])
+
+
 def _sum_in_pieces(recipe: Recipe, images: Tensor, out: Tensor) -> None:
     """:func:`_sum` for pairs, a few images at a time; each step is the same arithmetic."""
-    if len(recipe.weight) != 2 or recipe.fill is not None:
+    if len(recipe.weight) != 2 or recipe.fill is not None or recipe.moves is not None:
         out.copy_(_sum(recipe, images, recipe.weight))
         return
     weight = recipe.weight[1].to(torch.float64 if images.dtype == torch.float64 else torch.float32)

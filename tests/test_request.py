@@ -45,6 +45,8 @@ def value_from(about: dict, rng: np.random.Generator):
     """Some value of a parameter that is not its default."""
     if about["choices"]:
         return str(rng.choice([choice for choice in about["choices"] if choice != about["default"]]))
+    if about["example"]:
+        return about["example"]
     if isinstance(about["default"], bool):
         return not about["default"]
     if isinstance(about["default"], int):
