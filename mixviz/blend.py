@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mixviz.recipe import Recipe
 
 PIECE = 2**18  # numbers gathered at a time: a megabyte of float32, which lerp then still finds in the cache
+SINKHORN = 20  # iterations of a matching; rows end exact, and columns close to it
 LARGE = 2**15  # numbers per image from which one lerp per image, without gathering, is faster
 
 
@@ -41,15 +42,36 @@ def sources(recipe: Recipe, hidden: Tensor) -> Tensor:
     Raises:
         ValueError: there are no such maps.
     """
-    if recipe.target_boxes is None and recipe.weight[0, 0].numel() == 1:
+    if recipe.align and hidden.ndim == 4:
+        other = aligned(hidden, take(hidden, recipe.partner[1]), recipe.align)
+        return torch.lerp(hidden, other, recipe.weight[1].to(hidden.dtype))
+    if recipe.target_boxes is None and recipe.weight[0, 0].numel() == 1 and not recipe.align:
         return _sum(recipe, hidden, recipe.weight.view(*recipe.partner.shape, *[1] * (hidden.ndim - 1)))
     if hidden.ndim != 4:
         raise ValueError(
-            f"A patch has its place in feature maps (N, C, h, w); this stage gives {tuple(hidden.shape)}. Name stages "
-            "that give maps: mix_inside(network, recipe, at=[...])."
+            f"Patches and alignment need feature maps (N, C, h, w); this stage gives {tuple(hidden.shape)}. Name "
+            "stages that give maps: mix_inside(network, recipe, at=[...])."
         )
     weight = F.adaptive_avg_pool2d(recipe.weights().flatten(0, 1), hidden.shape[2:])
     return _sum(recipe, hidden, weight.unflatten(0, recipe.partner.shape))
+
+
+def aligned(own: Tensor, other: Tensor, epsilon: float) -> Tensor:
+    """Feature maps ``other`` (N, C, h, w) with their places sent to the places of ``own`` that look like them.
+
+    Sinkhorn's iterations on the squared distances of unit vectors, in the log domain; the matching has no gradient.
+    """
+    with torch.no_grad(), torch.autocast(own.device.type, enabled=False):
+        a, b = (F.normalize(_float(maps.detach()).flatten(2), dim=1) for maps in (own, other))
+        score = (2 * a.mT @ b - 2) / epsilon  # (N, r, r): minus the distance, 2 - 2 a·b
+        rows, columns = score.new_zeros(2, *score.shape[:2])
+        for _ in range(SINKHORN):
+            rows = -torch.logsumexp(score + columns[:, None, :], 2)
+            columns = -torch.logsumexp(score + rows[:, :, None], 1)
+        rows = -torch.logsumexp(score + columns[:, None, :], 2)  # each place of ``own`` gets a mean, exactly
+        match = (score + rows[:, :, None] + columns[:, None, :]).exp().to(other.dtype)
+        match = match.mT
+    return (other.flatten(2) @ match).view_as(other)
 
 
 def take(images: Tensor, index: Tensor) -> Tensor:

@@ -62,6 +62,8 @@ class Recipe:
         moves: (K, N, rows, columns) int64, where ``weight`` shows cells of its sources elsewhere: entry (i, j) is the
             cell of the source, counted row by row, that is shown at cell (i, j). The image's sides are whole numbers
             of cells. None: every pixel stays where it is.
+        align: ε of the Sinkhorn matching by which a partner's feature maps are rearranged before they are blended
+            inside the network; 0: they stay as they are. It says nothing of pixels.
         layer: 0: pixels are mixed. Else the stage of the network whose output is mixed (:func:`mixviz.mix_inside`).
 
     Patch p shows source p + 1, or ``fill`` where there is only one source.
@@ -83,6 +85,7 @@ class Recipe:
     layer: int = 0
     attention: Tensor | None = None
     moves: Tensor | None = None
+    align: float = 0.0
 
     def __len__(self) -> int:
         return self.partner.shape[1]

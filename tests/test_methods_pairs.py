@@ -619,9 +619,61 @@ def test_a_patch_in_tokens_is_refused():
     model = nn.Sequential(nn.Flatten(2), nn.Identity())
     images, recipe = in_layer(1)
     with (
-        pytest.raises(ValueError, match=r"feature maps \(N, C, h, w\)"),
+        pytest.raises(ValueError, match="need feature maps"),
         mixviz.mix_inside(model, recipe, at=[model[0]]),
     ):
+        model(images)
+
+
+def matched(a, b, epsilon, steps=blend.SINKHORN):
+    """One image's places of b (C, r) as seen from a's: rows and columns of the plan scaled in turn, in loops."""
+    a_hat, b_hat = a / np.linalg.norm(a, axis=0), b / np.linalg.norm(b, axis=0)
+    r = a.shape[1]
+    plan = np.array(
+        [[math.exp(-((a_hat[:, i] - b_hat[:, j]) ** 2).sum() / epsilon) for j in range(r)] for i in range(r)]
+    )
+    for _ in range(steps):
+        plan /= plan.sum(1, keepdims=True)
+        plan /= plan.sum(0, keepdims=True)
+    plan /= plan.sum(1, keepdims=True)
+    return b @ plan.T
+
+
+@pytest.mark.parametrize("epsilon", [0.05, 0.5])
+def test_alignmix_blends_matched_places(epsilon):
+    model, images = network().double(), torch.from_numpy(np.random.default_rng(0).random((5, 3, *SIZE)))
+    for seed in range(20):
+        method = METHODS["alignmix"](stages=2, epsilon=epsilon)
+        recipe = method.plan(Batch(images), np.random.default_rng(seed))
+        if recipe.layer:
+            break
+    assert recipe.layer == 2
+    with mixviz.mix_inside(model, recipe):
+        output = model(recipe.apply(images))
+    hidden = model[:2](images).detach().numpy()
+    expected = []
+    for n, (who, lam) in enumerate(zip(recipe.partner[1].tolist(), recipe.drawn.tolist(), strict=True)):
+        other = matched(hidden[n].reshape(5, -1), hidden[who].reshape(5, -1), epsilon).reshape(hidden[n].shape)
+        expected.append(lam * hidden[n] + (1 - lam) * other)
+    expected = model[2:](torch.from_numpy(np.stack(expected)))
+    torch.testing.assert_close(output, expected, atol=1e-5, rtol=1e-5)
+    images.requires_grad_()
+    with mixviz.mix_inside(model, recipe):
+        model(images).sum().backward()
+    assert (images.grad.abs().sum((1, 2, 3)) > 0).all()
+
+
+def test_alignment_undoes_a_permutation():
+    own = torch.randn(3, 8, 4, 5)
+    shuffled = own.flatten(2)[:, :, torch.randperm(20)].view_as(own)
+    torch.testing.assert_close(blend.aligned(own, shuffled, 0.01), own, atol=1e-3, rtol=0)
+
+
+def test_alignment_needs_maps():
+    images = torch.rand(4, 3, 8, 8)
+    recipe = dataclasses.replace(METHODS["alignmix"]().plan(Batch(images), np.random.default_rng(0)), layer=1)
+    model = nn.Sequential(nn.Flatten(2), nn.Identity())
+    with pytest.raises(ValueError, match="feature maps"), mixviz.mix_inside(model, recipe, at=[model[0]]):
         model(images)
 
 
