@@ -153,6 +153,8 @@ function control(about, value) {
     ? make("input", { type: "range", min: about.low, max: about.high, step: about.kind === "int" ? 1 : about.high > 2 ? 0.05 : 0.01, on: { input: set, change: settle } })
     : about.kind === "bool"
       ? make("input", { type: "checkbox", on: { change: set } })
+      : !about.choices.length
+      ? make("input", { type: "text", placeholder: about.example, on: { change: set } })
       : make("select", { on: { change: set } }, ...about.choices.map((choice, i) => make("option", { value: choice, textContent: about.labels[i] })));
   Object.assign(input, { id, name: about.name });
   const info = make("small", { id: `${id}-info`, textContent: about.text + (shared && value.held ? `. ${t("alpha_held")}` : "") });

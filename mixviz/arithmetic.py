@@ -66,11 +66,17 @@ def _area(story: Story, picture: int) -> tuple[str, float]:
 
 def _label(story: Story) -> list[Line]:
     recipe, (own, other) = story.recipe, story.share
-    found = []
-    if recipe.label_by == "saliency":
+    found, rest = [], f"1 − {own:.4f}"
+    if recipe.label_by in ("saliency", "visible"):
         parts = [_seen(story, recipe.saliency, i) for i in (0, 1)]
         found = [Line(key, *part) for key, part in zip(("a", "b"), parts, strict=True)]
         made = _of_both(parts[0][1], parts[1][1])
+        if recipe.label_by == "visible":
+            made, rest = parts[0][0], parts[1][0]
+    elif recipe.label_by == "attention":
+        made = _attended(story)
+    elif recipe.label_by == "planned":
+        made = f"{own:.4f}"
     elif recipe.label_by == "area":
         made = _area(story, 0)[0]
     elif recipe.label_by == "lam":
@@ -79,8 +85,17 @@ def _label(story: Story) -> list[Line]:
         made = "1"
     found.append(Line(f"label_{recipe.label_by}", made, own))
     if len(recipe.partner) > 1:
-        found.append(Line("label_b", f"1 − {own:.4f}", other))
+        found.append(Line("label_b", rest, other))
     return found
+
+
+def _attended(story: Story) -> str:
+    """The attention that lies on A's pixels, over all of it."""
+    total = story.row.attention.double().sum().item()
+    if total == 0:
+        return _area(story, 0)[0]
+    parts = [story.row.attended()[k, 0].item() * total for k in _sources(story, 0)]
+    return f"{_added(parts)} ÷ {_number(total)}"
 
 
 def _truth(story: Story) -> list[Line]:
@@ -89,7 +104,10 @@ def _truth(story: Story) -> list[Line]:
     found = [Line(f"visible_a_{story.judge}", *parts[0])]
     if len(story.recipe.partner) > 1:
         found.append(Line(f"visible_b_{story.judge}", *parts[1]))
-        found.append(Line("fair", _of_both(parts[0][1], parts[1][1]), story.fair[0]))
+        fair = _of_both(parts[0][1], parts[1][1])
+        if not story.recipe.whole:
+            fair = f"{sum(story.share):.4f} × ({fair})"
+        found.append(Line("fair", fair, story.fair[0]))
         low, high = sorted((story.share[0], story.fair[0]))
         found.append(Line("gap", f"{high:.6f} − {low:.6f}", story.gap))
     return found

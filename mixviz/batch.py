@@ -82,6 +82,11 @@ class Batch:
         _, std = self._normal or (IMAGENET_MEAN, IMAGENET_STD)
         return self.tensor(np.asarray(std, np.float32)).view(1, 3, 1, 1)
 
+    def of(self, images: Tensor) -> Batch:
+        """Other images, e.g. mixtures of these, with the same network, mean and std; their saliency is not known."""
+        mean, std = self._normal or (None, None)
+        return Batch(images, None, self.network, mean=mean, std=std)
+
     def tensor(self, array: np.ndarray) -> Tensor:
         """A host array as a tensor on the images' device, without waiting for the device."""
         tensor = torch.from_numpy(np.require(array, requirements="CW"))  # copies broadcast arrays alone

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mixviz.recipe import Recipe
 
 PIECE = 2**18  # numbers gathered at a time: a megabyte of float32, which lerp then still finds in the cache
+SINKHORN = 20  # iterations of a matching; rows end exact, and columns close to it
 LARGE = 2**15  # numbers per image from which one lerp per image, without gathering, is faster
 
 
@@ -33,8 +34,44 @@ def apply(recipe: Recipe, images: Tensor, out: Tensor | None = None) -> Tensor:
 
 
 def sources(recipe: Recipe, hidden: Tensor) -> Tensor:
-    """Mix hidden activations (N, ...) of any shape by the recipe's scalar weights; differentiable."""
-    return _sum(recipe, hidden, recipe.weight.view(*recipe.partner.shape, *[1] * (hidden.ndim - 1)))
+    """Mix hidden activations by the recipe's weights; differentiable.
+
+    Scalar weights mix activations (N, ...) of any shape. A patch or a mask needs feature maps (N, C, h, w), and is
+    shrunk to them: a place that lies half under the patch is half of each, so that the label stays right.
+
+    Raises:
+        ValueError: there are no such maps.
+    """
+    if recipe.align and hidden.ndim == 4:
+        other = aligned(hidden, take(hidden, recipe.partner[1]), recipe.align)
+        return torch.lerp(hidden, other, recipe.weight[1].to(hidden.dtype))
+    if recipe.target_boxes is None and recipe.weight[0, 0].numel() == 1 and not recipe.align:
+        return _sum(recipe, hidden, recipe.weight.view(*recipe.partner.shape, *[1] * (hidden.ndim - 1)))
+    if hidden.ndim != 4:
+        raise ValueError(
+            f"Patches and alignment need feature maps (N, C, h, w); this stage gives {tuple(hidden.shape)}. Name "
+            "stages that give maps: mix_inside(network, recipe, at=[...])."
+        )
+    weight = F.adaptive_avg_pool2d(recipe.weights().flatten(0, 1), hidden.shape[2:])
+    return _sum(recipe, hidden, weight.unflatten(0, recipe.partner.shape))
+
+
+def aligned(own: Tensor, other: Tensor, epsilon: float) -> Tensor:
+    """Feature maps ``other`` (N, C, h, w) with their places sent to the places of ``own`` that look like them.
+
+    Sinkhorn's iterations on the squared distances of unit vectors, in the log domain; the matching has no gradient.
+    """
+    with torch.no_grad(), torch.autocast(own.device.type, enabled=False):
+        a, b = (F.normalize(_float(maps.detach()).flatten(2), dim=1) for maps in (own, other))
+        score = (2 * a.mT @ b - 2) / epsilon  # (N, r, r): minus the distance, 2 - 2 a·b
+        rows, columns = score.new_zeros(2, *score.shape[:2])
+        for _ in range(SINKHORN):
+            rows = -torch.logsumexp(score + columns[:, None, :], 2)
+            columns = -torch.logsumexp(score + rows[:, :, None], 1)
+        rows = -torch.logsumexp(score + columns[:, None, :], 2)  # each place of ``own`` gets a mean, exactly
+        match = (score + rows[:, :, None] + columns[:, None, :]).exp().to(other.dtype)
+        match = match.mT
+    return (other.flatten(2) @ match).view_as(other)
 
 
 def take(images: Tensor, index: Tensor) -> Tensor:
@@ -130,16 +167,23 @@ def _sum(recipe: Recipe, images: Tensor, weight: Tensor) -> Tensor:
     if len(weight) == 1:
         return _cast(torch.lerp(_float(_fill(recipe, images)), values, weight[0]), images)
     if len(weight) == 2 and recipe.fill is None:
-        return _cast(torch.lerp(values, take(values, recipe.partner[1]), weight[1]), images)
-    total = sum(w * take(values, who) for w, who in zip(weight, recipe.partner, strict=True))
+        own = values if recipe.moves is None else _source(recipe, values, 0)
+        return _cast(torch.lerp(own, _source(recipe, values, 1), weight[1]), images)
+    total = sum(w * _source(recipe, values, k) for k, w in enumerate(weight))
     if recipe.fill is not None:
         total = total + (1 - weight.sum(0)) * _float(_fill(recipe, images))
     return _cast(total, images)
 
 
+def _source(recipe: Recipe, values: Tensor, k: int) -> Tensor:
+    """Source k of every image, its cells where the recipe moves them."""
+    source = take(values, recipe.partner[k])
+    return source if recipe.moves is None else geometry.move_cells(source, recipe.moves[k])
+
+
 def _sum_in_pieces(recipe: Recipe, images: Tensor, out: Tensor) -> None:
     """:func:`_sum` for pairs, a few images at a time; each step is the same arithmetic."""
-    if len(recipe.weight) != 2 or recipe.fill is not None:
+    if len(recipe.weight) != 2 or recipe.fill is not None or recipe.moves is not None:
         out.copy_(_sum(recipe, images, recipe.weight))
         return
     weight = recipe.weight[1].to(torch.float64 if images.dtype == torch.float64 else torch.float32)

@@ -36,6 +36,7 @@ def recipe_json(recipe: Recipe, truth: Truth, row: int = 0) -> dict[str, Any]:
         "source_box": box(recipe.source_box),
         "target_box": box(recipe.target_box),
         "layer": recipe.layer,
+        "moves": None if recipe.moves is None else recipe.moves[:, row].tolist(),
         "visible": truth.visible[:, row].tolist(),
         "fair": truth.fair[:, row].tolist(),
         "gap": truth.gap[row].item(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +39,16 @@ class Draws:
     covered: np.ndarray
 
 
-def repeat(images: Tensor, method: Method, maps: Tensor, judge: Tensor, *, count: int = 1000, seed: int = 0) -> Draws:
+def repeat(
+    images: Tensor,
+    method: Method,
+    maps: Tensor,
+    judge: Tensor,
+    *,
+    count: int = 1000,
+    seed: int = 0,
+    network: Callable[[Tensor], Tensor] | None = None,
+) -> Draws:
     """Draw a method ``count`` times for picture A with B.
 
     Args:
@@ -47,15 +57,16 @@ def repeat(images: Tensor, method: Method, maps: Tensor, judge: Tensor, *, count
         maps: (2, H, W) saliency.
         judge: (2, H, W) what should be visible: object masks, or saliency.
         seed: of all draws; where a method draws once for a whole batch, of the first, and the next number of each next.
+        network: for methods that ask one about the mixture.
     """
     rng, parts = np.random.default_rng(seed), []
     for start in range(0, count, TOGETHER):
         n = min(TOGETHER, count - start)
         rows = torch.arange(n + 1).eq(n).long()  # A again and again, and B at the end
         partner = np.append(np.full(n, n), 0)
-        recipe = method.plan(Batch(images[rows], rows, saliency=maps[rows]), rng, partner=partner)
-        if _shared(recipe, n):
-            return _joined([_measured(_one(images, method, maps, seed + i), judge, 1) for i in range(count)])
+        recipe = method.plan(Batch(images[rows], rows, network, saliency=maps[rows]), rng, partner=partner)
+        if method.together or _shared(recipe, n):
+            return _joined([_measured(_one(images, method, maps, seed + i, network), judge, 1) for i in range(count)])
         parts.append(_measured(recipe, judge[rows], n))
     return _joined(parts)
 
@@ -65,8 +76,8 @@ def _shared(recipe: Recipe, count: int) -> bool:
     return count > 1 and recipe.drawn is not None and bool((recipe.drawn == recipe.drawn[0]).all())
 
 
-def _one(images: Tensor, method: Method, maps: Tensor, seed: int) -> Recipe:
-    batch = Batch(images, torch.tensor([0, 1]), saliency=maps)
+def _one(images: Tensor, method: Method, maps: Tensor, seed: int, network: Callable[[Tensor], Tensor] | None) -> Recipe:
+    batch = Batch(images, torch.tensor([0, 1]), network, saliency=maps)
     return method.plan(batch, np.random.default_rng(seed), partner=np.array([1, 0]))
 
 
@@ -78,6 +89,10 @@ def _measured(recipe: Recipe, judge: Tensor, count: int) -> Draws:
     own = (weights * is_own[:, :, None, None]).sum(0)
     other = (weights * (1 - is_own)[:, :, None, None]).sum(0)
     cut = other.mean(0)
+    if recipe.moves is not None:
+        there = recipe.moves[1:, :count].flatten(2).argsort(-1).view_as(recipe.moves[1:, :count])
+        held = weights[1:] * (1 - is_own[1:])[:, :, None, None]
+        cut = geometry.move_cells(held.flatten(0, 1)[:, None], there.flatten(0, 1)).view_as(held).sum(0).mean(0)
     if recipe.source_boxes is not None:
         inside = torch.ones(len(recipe.source_boxes), count) if recipe.inside is None else recipe.inside[:, :count]
         held = (inside * (1 - is_own[1:]))[:, :, None, None]
@@ -96,7 +111,7 @@ def _measured(recipe: Recipe, judge: Tensor, count: int) -> Draws:
 def _joined(parts: list[Draws]) -> Draws:
     lists = {field.name: [getattr(part, field.name) for part in parts] for field in dataclasses.fields(Draws)}
     joined = {name: np.concatenate(lists[name]) for name in ("area", "share", "gap")}
-    drawn = None if parts[0].drawn is None else np.concatenate(lists["drawn"])
+    drawn = None if any(part.drawn is None for part in parts) else np.concatenate(lists["drawn"])
     sizes = [len(part.area) for part in parts]
     cut, covered = (np.average(lists[name], 0, sizes) for name in ("cut", "covered"))
     return Draws(drawn=drawn, cut=cut, covered=covered, **joined)

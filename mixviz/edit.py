@@ -62,7 +62,9 @@ def paint_mask(recipe: Recipe, mask: Tensor) -> Recipe:
     own = mask.to(recipe.share)[None, None, None].expand(1, len(recipe), 1, *recipe.size)
     weight = own if len(recipe.partner) == 1 else torch.cat([own, 1 - own])
     return _relabelled(
-        dataclasses.replace(recipe, weight=weight, target_boxes=None, source_boxes=None, inside=None, noise=None)
+        dataclasses.replace(
+            recipe, weight=weight, target_boxes=None, source_boxes=None, inside=None, noise=None, moves=None
+        )
     )
 
 
@@ -84,4 +86,8 @@ def _relabelled(recipe: Recipe) -> Recipe:
         return dataclasses.replace(recipe, share=recipe.area.to(recipe.share), drawn=None)
     if recipe.label_by == "saliency":
         return dataclasses.replace(recipe, share=recipe.truth(recipe.saliency).fair, drawn=None)
+    if recipe.label_by == "visible":
+        return dataclasses.replace(recipe, share=recipe.truth(recipe.saliency).visible, drawn=None)
+    if recipe.label_by == "attention":  # where it lay before: nobody is asked again
+        return dataclasses.replace(recipe, share=recipe.attended(), drawn=None)
     return recipe

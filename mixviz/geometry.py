@@ -102,6 +102,42 @@ def sum_in_box(maps: Tensor, box: Tensor) -> Tensor:
     return (maps * box_mask(box, tuple(maps.shape[1:]))).sum((1, 2))
 
 
+def spread_cells(cells: Tensor, size: tuple[int, int]) -> Tensor:
+    """Values (..., rows, columns) of a grid at every pixel (..., H, W): pixel y lies in row ⌊y · rows / H⌋."""
+    for axis, side in ((-1, size[1]), (-2, size[0])):  # the last one, which is slow, while there is little to copy
+        index = torch.arange(side, device=cells.device) * cells.shape[axis] // side
+        cells = cells.index_select(axis, index)
+    return cells
+
+
+def cell_means(maps: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Mean (N, rows, columns), float64, of maps (N, H, W) over each cell of :func:`spread_cells`; 0 where none is."""
+    result = maps.double()  # which autocast leaves alone
+    for axis, (cells, side) in enumerate(zip(grid, maps.shape[1:], strict=True), 1):
+        cell = torch.arange(side, device=maps.device) * cells // side
+        member = (torch.arange(cells, device=maps.device)[:, None] == cell).double()
+        member = member / member.sum(1, keepdim=True).clamp(min=1)
+        result = member @ result if axis == 1 else result @ member.T
+    return result
+
+
+def equal_grid(size: tuple[int, int], most: int) -> tuple[int, int]:
+    """The finest grid of equal cells (rows, columns) with at most so many along each side."""
+    rows, columns = (max(n for n in range(1, most + 1) if side % n == 0) for side in size)
+    return rows, columns
+
+
+def move_cells(images: Tensor, moves: Tensor) -> Tensor:
+    """Images (N, C, H, W) whose cells are rearranged: entry (i, j) of moves (N, rows, columns) is the cell to show."""
+    n, channels, height, width = images.shape
+    rows, columns = moves.shape[1:]
+    high, wide = height // rows, width // columns
+    cells = images.reshape(n, channels, rows, high, columns, wide).permute(0, 2, 4, 1, 3, 5)
+    first = torch.arange(0, n * rows * columns, rows * columns, device=images.device)
+    moved = cells.flatten(0, 2).index_select(0, (moves.flatten(1) + first[:, None]).flatten())
+    return moved.view(n, rows, columns, channels, high, wide).permute(0, 3, 1, 4, 2, 5).reshape(images.shape)
+
+
 def uniform_corner(
     rng: np.random.Generator, height: np.ndarray, width: np.ndarray, size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -61,9 +62,16 @@ def parameter(
     low: float | None = None,
     high: float | None = None,
     choices: tuple[str, ...] = (),
+    example: str = "",
+    check: Callable[[Any], object] | None = None,
 ) -> Any:
-    """A dataclass field that carries what a slider, a command-line flag, a table and a range test need."""
-    return dataclasses.field(default=default, metadata={"text": text, "low": low, "high": high, "choices": choices})
+    """A dataclass field that carries what a slider, a command-line flag, a table and a range test need.
+
+    A text without ``choices`` has an ``example`` other than its default, and a ``check`` that raises a ValueError for
+    what cannot be used.
+    """
+    about = {"text": text, "low": low, "high": high, "choices": choices, "example": example, "check": check}
+    return dataclasses.field(default=default, metadata=about)
 
 
 def beta_alpha(default: float) -> Any:
@@ -93,8 +101,11 @@ class Parametric(ABC):
 
     @classmethod
     def parameters(cls) -> dict[str, dict[str, Any]]:
-        """Name -> {default, text, low, high, choices} of every parameter."""
-        return {f.name: {"default": f.default, **f.metadata} for f in dataclasses.fields(cls)}
+        """Name -> {default, text, low, high, choices, example} of every parameter."""
+        return {
+            f.name: {"default": f.default} | {key: told for key, told in f.metadata.items() if key != "check"}
+            for f in dataclasses.fields(cls)
+        }
 
     @classmethod
     def parse(cls, name: str, text: str) -> Any:
@@ -126,6 +137,11 @@ def check_field(owner: str, field: dataclasses.Field, value: Any) -> None:
             raise ValueError(f"{what} is not one of {', '.join(choices)}.")
         if not isinstance(value, str):
             raise TypeError(f"{what} should be a text.")
+        if check := field.metadata.get("check"):
+            try:
+                check(value)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{what} cannot be used: {error}") from None
         return
     if isinstance(field.default, bool):
         if not isinstance(value, bool):
@@ -154,7 +170,12 @@ class Draw(NamedTuple):
 
 
 class Method(Parametric):
-    """A mixed-sample augmentation: it plans who is mixed, where and how much, and never touches a pixel."""
+    """A mixed-sample augmentation: it plans who is mixed, where and how much, and never touches a pixel.
+
+    ``together``: something that decides how all images of a batch are mixed is drawn once for it.
+    """
+
+    together: ClassVar[bool] = False
 
     def plan(
         self,
@@ -205,9 +226,13 @@ class Method(Parametric):
 
 
 class Saliency(Parametric):
-    """A saliency detector: how much every pixel matters."""
+    """A saliency detector: how much every pixel matters.
+
+    ``needs_network``: it asks the batch's network; ``needs_tokens``: which has to be a vision transformer.
+    """
 
     needs_network: ClassVar[bool] = False
+    needs_tokens: ClassVar[bool] = False
 
     def __call__(self, batch: Batch) -> Tensor:
         """Maps (N, H, W), float32 in [0, 1], of a :class:`~mixviz.Batch`.

@@ -76,6 +76,20 @@ def paste(
     )
 
 
+def masked(batch: Batch, draw: Draw, own: Tensor, share: Tensor | None = None, **more: Any) -> Recipe:
+    """Two whole images, the first in weight ``own`` (N, 1 or C, 1 or H, 1 or W); the label by these weights' means,
+    unless ``share`` (2, N) is given."""
+    weight = torch.stack([own, 1 - own])
+    return Recipe(
+        size=batch.size,
+        partner=pair(batch, draw.partner),
+        share=weight.mean((2, 3, 4)) if share is None else share,
+        weight=weight,
+        drawn=lam_tensor(batch, draw),
+        **more,
+    )
+
+
 def erase(batch: Batch, draw: Draw, fill: str, **what: Any) -> Recipe:
     """One image with a part replaced by a fill; the label stays whole."""
     who = alone(batch)
@@ -100,6 +114,11 @@ def fill_colour(batch: Batch, rng: np.random.Generator, name: str) -> Tensor:
     if noise is not None:
         return batch.tensor(noise) / 255
     return batch.mean if name == "mean" else torch.full_like(batch.mean, float(name == "white"))
+
+
+def lit(maps: Tensor) -> Tensor:
+    """Maps (N, H, W) of which none is dark: where a detector found nothing, all places count alike."""
+    return torch.where(maps.amax((1, 2), keepdim=True) > 0, maps, 1)
 
 
 def visible_share(maps: Tensor, partner: Tensor, source: Tensor, target: Tensor) -> Tensor:

@@ -55,8 +55,15 @@ class Recipe:
         drawn: (N,) the λ that was drawn (or held): image A's share before rounding and clipping; or None.
         saliency: (N, H, W) the maps that the method looked at, in the batch's order; None: it looked at none.
         label_by: what the share follows: ``area`` (the weight that each source's pixels hold), ``lam`` (λ itself),
-            ``saliency`` (what stays visible of each source's saliency, scaled to sum to 1) or ``own`` (the image's
-            own label, whatever is done to it).
+            ``saliency`` (what stays visible of each source's saliency, scaled to sum to 1), ``visible`` (the same,
+            not scaled), ``attention`` (where ``attention`` lies), ``planned`` (a rule of the method's own) or ``own``
+            (the image's own label, whatever is done to it).
+        attention: (N, H, W) a map of each *mixture*, not of the pictures that it is made of; None: nobody looked.
+        moves: (K, N, rows, columns) int64, where ``weight`` shows cells of its sources elsewhere: entry (i, j) is the
+            cell of the source, counted row by row, that is shown at cell (i, j). The image's sides are whole numbers
+            of cells. None: every pixel stays where it is.
+        align: ε of the Sinkhorn matching by which a partner's feature maps are rearranged before they are blended
+            inside the network; 0: they stay as they are. It says nothing of pixels.
         layer: 0: pixels are mixed. Else the stage of the network whose output is mixed (:func:`mixviz.mix_inside`).
 
     Patch p shows source p + 1, or ``fill`` where there is only one source.
@@ -76,6 +83,9 @@ class Recipe:
     saliency: Tensor | None = None
     label_by: str = "area"
     layer: int = 0
+    attention: Tensor | None = None
+    moves: Tensor | None = None
+    align: float = 0.0
 
     def __len__(self) -> int:
         return self.partner.shape[1]
@@ -92,15 +102,21 @@ class Recipe:
             return None
         return (self.target_boxes if self.source_boxes is None else self.source_boxes)[0]
 
+    @property
+    def whole(self) -> bool:
+        """Whether every label sums to 1, as all do but those that say what is visible and leave it at that."""
+        return self.label_by != "visible"
+
     def row(self, index: int) -> Recipe:
         """The recipe of one image alone, for its numbers: partners are still counted in the whole batch."""
         here = slice(index, index + 1)
         second = {
             name: value[:, here]
-            for name in ("partner", "share", "weight", "target_boxes", "source_boxes", "inside")
+            for name in ("partner", "share", "weight", "target_boxes", "source_boxes", "inside", "moves")
             if (value := getattr(self, name)) is not None
         }
-        return dataclasses.replace(self, **second, drawn=None if self.drawn is None else self.drawn[here])
+        first = {name: value[here] for name in ("drawn", "attention") if (value := getattr(self, name)) is not None}
+        return dataclasses.replace(self, **second, **first)
 
     @property
     def area(self) -> Tensor:
@@ -197,17 +213,26 @@ class Recipe:
         A recipe that mixes inside a network is taken as if its activations were pixels.
         """
         maps = saliency.to(self.share.dtype)
-        total = maps.sum((1, 2))
-        seen = (self.weights() * maps[self.partner][:, :, None]).sum((2, 3, 4))
+        total, shown = maps.sum((1, 2)), maps[self.partner]
+        if self.moves is not None:
+            shown = geometry.move_cells(shown.flatten(0, 1)[:, None], self.moves.flatten(0, 1)).view_as(shown)
+        seen = (self.weights() * shown[:, :, None]).sum((2, 3, 4))
         if self.source_boxes is not None:
             for p, (source, target) in enumerate(zip(self.source_boxes, self.target_boxes, strict=True)):
                 own = maps[self.partner[p + 1]]
-                moved = geometry.sum_in_box(own, source) - geometry.sum_in_box(own, target)
+                cut = torch.where(geometry.box_area(target, self.size) > 0, geometry.sum_in_box(own, source), 0)
+                moved = cut - geometry.sum_in_box(own, target)
                 seen[p + 1] += moved * (1 if self.inside is None else self.inside[p])
         visible = torch.where(total[self.partner] > 0, seen / total[self.partner], 0).clamp(0, 1)
         mass, all_seen = self.share.sum(0), visible.sum(0)
         fair = torch.where(all_seen > 0, visible / all_seen, 1 / len(visible)) * mass
         return Truth(visible, fair, self.share)
+
+    def attended(self) -> Tensor:
+        """(K, N) the share of ``attention`` that lies on each source's pixels; by area where it lies nowhere."""
+        total = self.attention.sum((1, 2))
+        on = (self.weights()[:, :, 0] * self.attention).sum((2, 3))
+        return torch.where(total > 0, on / total, self.area)
 
     def _check(self, images: Tensor) -> None:
         if not isinstance(images, Tensor) or not (images.dtype == torch.uint8 or images.is_floating_point()):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -143,13 +143,14 @@ def tell(
     maps: Tensor,
     names: tuple[str, str] = ("A", "B"),
     objects: Tensor | None = None,
+    network: Callable[[Tensor], Tensor] | None = None,
 ) -> Story:
-    """Plan the mixture of two pictures (2, 3, H, W), A with B.
+    """Plan the mixture of two pictures (2, 3, H, W), A with B; ``network`` is for methods that ask about the mixture.
 
     Raises:
         ValueError: the method misses something that it needs.
     """
-    batch = Batch(images, torch.tensor([0, 1]), saliency=maps)
+    batch = Batch(images, torch.tensor([0, 1]), network, saliency=maps)
     recipe = method.plan(batch, np.random.default_rng(seed), lam=lam, partner=np.array([1, 0]))
     return Story(
         names=names, images=images, maps=maps, objects=objects, method=method, recipe=recipe, seed=seed, lam=lam
@@ -202,7 +203,8 @@ def steps(story: Story) -> list[Step]:
         key = "lam_held" if story.lam is not None else "lam_drawn"
         told.append(Step(key, ("a", "b") if pair else ("a",), f"λ = {recipe.drawn[0]:.3f}"))
     if recipe.layer:
-        told.append(Step("inside", ("a", "b"), f"ℓ = {recipe.layer}"))
+        inside = Step("inside", ("a", "b")) if target is None else Step("inside_cut", ("a", "b"), box=target)
+        told.append(dataclasses.replace(inside, number=f"ℓ = {recipe.layer}"))
     elif target is not None:
         told.append(Step(_cut(recipe), ("b",) if pair else ("a",), _sides(recipe), source or target))
         if source is not None and source != target:

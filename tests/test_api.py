@@ -100,6 +100,8 @@ def non_default(name: str) -> dict:
     for key, about in mixviz.METHODS[name].parameters().items():
         if about["choices"]:
             found[key] = next(choice for choice in about["choices"] if choice != about["default"])
+        elif about["example"]:
+            found[key] = about["example"]
         elif key != "detector":
             found[key] = type(about["default"])(about["low"] + (about["high"] - about["low"]) / 3)
     return found

@@ -334,11 +334,55 @@ def test_gradient_says_what_it_needs():
         Gradient()(mixviz.Batch(images, None, lambda x: x))
 
 
+# Class attention
+
+
+def transformer(**more) -> nn.Module:
+    import timm
+
+    torch.manual_seed(0)
+    sizes = {"embed_dim": 24, "depth": 2, "num_heads": 3, "patch_size": 4, "img_size": (16, 24), "num_classes": 5}
+    return timm.models.vision_transformer.VisionTransformer(**sizes | more)
+
+
+@pytest.mark.parametrize("more", [{}, {"qk_norm": True}, {"reg_tokens": 2}], ids=str)
+def test_class_attention_is_the_last_blocks(more):
+    """Against timm's own attention matrix, which it makes where its fused kernel is switched off."""
+    vit, images = transformer(**more).eval(), torch.rand(3, 3, 16, 24)
+    last = vit.blocks[-1].attn
+    last.fused_attn, seen = False, []
+    handle = last.attn_drop.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
+    maps = mixviz.saliency(images, "attention", network=vit)
+    handle.remove()
+    looks = seen[0].mean(1)[:, 0, vit.num_prefix_tokens :].detach()
+    for n, look in enumerate(looks):
+        for y in range(16):
+            for x in range(24):
+                assert maps[n, y, x] == pytest.approx((look[y // 4 * 6 + x // 4] / look.max()).item(), abs=1e-5)
+
+
+def test_class_attention_leaves_no_trace():
+    vit, images = transformer(proj_drop_rate=0.5).train(), torch.rand(2, 3, 16, 24)
+    state = torch.get_rng_state()
+    one, two = (mixviz.saliency(images, "attention", network=vit) for _ in range(2))
+    assert torch.equal(one, two)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(module.training and not module._forward_pre_hooks for module in vit.modules())
+    mixed, recipe = mixviz.mix(images, method="transmix", detector="attention", network=vit)
+    assert torch.equal(recipe.attention, mixviz.saliency(mixed, "attention", network=vit))
+
+
+def test_class_attention_says_what_it_needs():
+    for net in (network(), transformer(class_token=False, global_pool="avg"), lambda x: x.mean((2, 3))):
+        with pytest.raises(ValueError, match="vision transformer"):
+            mixviz.saliency(torch.rand(2, 3, 16, 24), "attention", network=net)
+
+
 # All of them
 
 
 def detectors() -> list[mixviz.Saliency]:
-    return [cls() for cls in mixviz.SALIENCY.values()]
+    return [cls() for cls in mixviz.SALIENCY.values() if not cls.needs_tokens]
 
 
 @pytest.mark.parametrize("detector", detectors(), ids=lambda d: d.card.name)

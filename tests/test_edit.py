@@ -38,7 +38,8 @@ def tensors(recipe):
 
 def plain(recipe) -> bool:
     """Pixels stay where they are and are nothing but weighed."""
-    return recipe.source_boxes is None and recipe.noise is None
+    by_channel = recipe.weight is not None and recipe.weight.shape[2] > 1
+    return recipe.source_boxes is None and recipe.noise is None and recipe.moves is None and not by_channel
 
 
 usual_case = table(USUAL)
@@ -60,15 +61,33 @@ def test_the_share_is_what_its_rule_says(name, given):
             close(recipe.share, torch.stack([recipe.drawn, 1 - recipe.drawn]))
         elif recipe.label_by == "saliency":
             close(recipe.share, recipe.truth(recipe.saliency).fair)
+        elif recipe.label_by == "visible":
+            close(recipe.share, recipe.truth(recipe.saliency).visible)
+        elif recipe.label_by == "attention":
+            close(recipe.share, attended(recipe))
+        elif recipe.label_by == "planned":
+            close(recipe.share.sum(0), torch.ones(2))
+            assert recipe.share.min() >= 0
         else:
             assert recipe.label_by == "own"
             assert (recipe.share[0] == 1).all()
             assert not recipe.share[1:].any()
 
 
+def attended(recipe) -> torch.Tensor:
+    """Each source's part of the attention, pixel by pixel."""
+    weights, found = recipe.weights(), torch.zeros_like(recipe.share)
+    for k in range(len(recipe.partner)):
+        for n, look in enumerate(recipe.attention):
+            found[k, n] = sum((weights[k, n, 0, y, x] * look[y, x]).item() for y, x in look.nonzero().tolist())
+            found[k, n] /= look.sum()
+    return found
+
+
 def test_every_rule_is_somebodys():
     """Or the test above proves nothing for it."""
-    assert {plan_pair(*case)[1].label_by for case in USUAL} == {"area", "lam", "saliency", "own"}
+    rules = {"area", "lam", "saliency", "visible", "attention", "planned", "own"}
+    assert {plan_pair(*case)[1].label_by for case in USUAL} == rules
 
 
 # ---------------------------------------------------------------- another box

@@ -45,6 +45,8 @@ def value_from(about: dict, rng: np.random.Generator):
     """Some value of a parameter that is not its default."""
     if about["choices"]:
         return str(rng.choice([choice for choice in about["choices"] if choice != about["default"]]))
+    if about["example"]:
+        return about["example"]
     if isinstance(about["default"], bool):
         return not about["default"]
     if isinstance(about["default"], int):
@@ -52,17 +54,19 @@ def value_from(about: dict, rng: np.random.Generator):
     return float(rng.uniform(about["low"], about["high"]))
 
 
-def parameters_of(name: str, rng: np.random.Generator) -> dict:
-    """Some of a method's own parameters, away from their defaults."""
+def parameters_of(name: str, rng: np.random.Generator, share: float) -> dict:
+    """Some of a method's own parameters, away from their defaults; with a share of 1 all."""
     known = mixviz.METHODS[name].parameters()
-    return {key: value_from(about, rng) for key, about in known.items() if key != "detector" and rng.random() < 0.8}
+    return {key: value_from(about, rng) for key, about in known.items() if key != "detector" and rng.random() < share}
 
 
 def states() -> list[Request]:
     """Every method three times, through all views, detectors and sweeps, with numbers of many digits."""
     rng, found = np.random.default_rng(0), []
     for i, name in enumerate(METHODS * 3):
-        top, left = rng.uniform(0, 0.6, 2)
+        # In whole pixels: an address has four digits of an edge, which may round half a pixel the other way.
+        top, left = rng.integers(0, 134, 2) / 224
+        high, wide = rng.integers(2, 90, 2) / 224
         a, b = (NAMES[j] for j in rng.choice(len(NAMES), 2))
         found.append(
             Request(
@@ -74,8 +78,8 @@ def states() -> list[Request]:
                 detector=list(lenses.titles())[i % len(lenses.titles())],
                 view=VIEWS[i % len(VIEWS)],
                 method=name,
-                parameters=parameters_of(name, rng),
-                box=None if i % 3 else (top, left, top + rng.uniform(0.01, 0.4), left + rng.uniform(0.01, 0.4)),
+                parameters=parameters_of(name, rng, 1 if i < len(METHODS) else 0.7),
+                box=None if i % 3 else (top, left, top + high, left + wide),
                 over=SWEEPS[i % 3],
                 methods=tuple(rng.choice(METHODS, rng.integers(1, MAX_ROWS, endpoint=True)).tolist()),
             )

@@ -329,7 +329,8 @@ def test_steps_are_known_and_in_their_order(name, given):
         assert keys[0] == "pictures"
         assert len(set(keys)) == len(keys)
         label, paired = f"label_{told.recipe.label_by}", len(told.recipe.partner) > 1
-        assert keys[-2:] == (["inside", label] if told.recipe.layer else [label, "truth" if paired else "truth_alone"])
+        inside = "inside" if told.recipe.target_boxes is None else "inside_cut"
+        assert keys[-2:] == ([inside, label] if told.recipe.layer else [label, "truth" if paired else "truth_alone"])
         assert keys.index("mask") < keys.index("mix") if "mask" in keys else told.recipe.layer
         assert ("saliency" in keys) == (told.recipe.saliency is not None)
         assert bool({"lam_drawn", "lam_held"} & set(keys)) == (told.recipe.drawn is not None)

@@ -29,6 +29,8 @@ class Lens:
 def _lenses() -> dict[str, Lens]:
     found = {}
     for name, cls in mixviz.SALIENCY.items():
+        if cls.needs_tokens:
+            continue  # no transformer comes with the page
         if cls.needs_network:
             found[name] = Lens(f"{cls.card.title} of an untrained network", cls(), f'"{name}"', "lens.untrained")
         else:

@@ -30,7 +30,8 @@ def drawn(request: Request) -> tuple[draws.Draws, Method, Tensor]:
     seen = lenses.maps(a, b, SIDE, request.detector)
     images, maps = lenses.pair(a, b, DRAWS_SIDE), with_peaks(seen, DRAWS_SIDE, getattr(method, "tie", "first"))
     judge = shrunk(seen, DRAWS_SIDE) if known is None else known
-    return draws.repeat(images, method, maps, judge, count=DRAWS, seed=int(request.seed)), method, images
+    asked = {"count": DRAWS, "seed": int(request.seed), "network": lenses.network(request.detector)}
+    return draws.repeat(images, method, maps, judge, **asked), method, images
 
 
 def repeated(request: Request) -> dict[str, Any]:

@@ -30,6 +30,7 @@ def story(request: Request, name: str, *, by_hand: bool = False, **changed: Any)
         maps=lenses.maps(a, b, SIDE, request.detector),
         names=(request.name_a, request.name_b),
         objects=lenses.objects(a, b, SIDE),
+        network=lenses.network(request.detector),
     )
     change = changed_by(request, told) if by_hand else ""
     if change == "mask":

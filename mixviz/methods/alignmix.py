@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mixviz.batch import Batch
+from mixviz.method import Card, Draw, Method, beta_alpha, parameter
+from mixviz.planning import blend
+from mixviz.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class AlignMix(Method):
+    """Mixup of feature maps whose places have first been matched: beak with beak, sky with sky.
+
+    $$P = \\mathrm{Sinkhorn}_\\varepsilon\\big(\\lVert \\hat a_i - \\hat b_j \\rVert^2\\big) \\qquad
+    \\tilde h_i = \\lambda\\, a_i + (1-\\lambda)\\, r \\sum_{j=1}^{r} P_{ij}\\, b_j \\qquad
+    \\tilde y = \\lambda y_A + (1-\\lambda) y_B$$
+
+    a and b are what the network makes of A and B at each of r places after stage ``stages``; every place of B is sent
+    to the places of A that look most like it, so that the blend keeps A's layout and takes on B's texture. ε says how
+    sharply: near 0 one to one, large everywhere alike. For half of the batches the pictures themselves are blended, as
+    Mixup does; for the others they enter the network unchanged and :func:`mixviz.mix_inside` aligns and blends. What is
+    matched is known to the network alone, so that the page shows the weights and no more.
+
+    The matching compares directions ($\\hat a = a / \\lVert a \\rVert$), so that ε means the same at every stage, takes
+    a fixed number of iterations, and gets no gradient; the paper also aligns A to B by turns, and trains an autoencoder
+    beside, which is left out.
+    """
+
+    alpha: float = beta_alpha(1.0)
+    stages: int = parameter(
+        4, "the stage whose output is aligned: the last before the head, of few places", low=1, high=8
+    )
+    epsilon: float = parameter(0.1, "ε: the smaller, the more one place is matched to one", low=0.01, high=1)
+
+    together: ClassVar[bool] = True
+    card: ClassVar[Card] = Card(
+        "alignmix", "AlignMix", "AlignMixup: Improving Representations By Interpolating Aligned Features",
+        "Venkataramanan, Kijak, Amsaleg, Avrithis", "CVPR", 2022, "2103.15375", "feature-level", "λ",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        return rng.beta(self.alpha, self.alpha, n)
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        inside = bool(draw.rng.integers(2))
+        return blend(batch, draw, draw.lam, layer=self.stages * inside, align=self.epsilon)

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from mixviz.batch import Batch
+from mixviz.geometry import cell_means, spread_cells
+from mixviz.method import Card, Draw, Method, detector, parameter
+from mixviz.planning import masked
+from mixviz.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class AttentiveCutMix(Method):
+    """Of a grid over image B, the few cells that matter most are pasted onto image A, each in its place.
+
+    $$C = \\text{the } k \\text{ cells of } B \\text{ with the largest mean of } S_B \\qquad
+    \\tilde x = (1-C) \\odot x_A + C \\odot x_B \\qquad \\tilde y = (1-\\bar C)\\, y_A + \\bar C\\, y_B$$
+
+    SaliencyMix centres one box on one pixel; this takes whole cells, which need not touch. Look whether they show the
+    object or only what glitters. Nothing but the partner is drawn: the same two pictures always make the same mixture,
+    which costs the variety that CutMix has. Holding λ asks for the number of cells that leaves A this share.
+
+    In the paper S is what a pretrained ResNet-50's last feature maps (7×7) respond to. Here S is a detector's: by
+    default one that needs no network, so that it can be tried anywhere; ``detector="gradient"`` asks the network in
+    training. CIFAR-100 accuracy of ResNet-18: 79.62 % against 79.45 % for CutMix and 76.42 % plain (OpenMixup, 200
+    epochs, with a pretrained network's attention).
+    """
+
+    count: int = parameter(6, "cells of B that are pasted", low=0, high=1024)
+    cells: int = parameter(7, "cells along each side of the grid", low=1, high=32)
+    detector: str = detector("fine_grained")
+
+    card: ClassVar[Card] = Card(
+        "attentive_cutmix", "Attentive CutMix",
+        "Attentive CutMix: An Enhanced Data Augmentation Approach for Deep Learning Based Image Classification",
+        "Walawalkar, Shen, Liu, Savvides", "ICASSP", 2020, "2003.13048", "saliency-guided", "1 - area",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> None:
+        return None
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        maps, n, grid = batch.saliency(self.detector), len(batch), (self.cells, self.cells)
+        count = np.full(n, min(self.count, self.cells**2))
+        if draw.held is not None:
+            count = np.rint((1 - draw.held) * self.cells**2)
+        # Where cells are equal, chance decides: what it adds is smaller than any difference that can be seen.
+        chance = batch.tensor(draw.rng.random((n, self.cells**2)) * 1e-9)
+        weight = (cell_means(maps, grid).flatten(1) + chance)[batch.tensor(draw.partner)]
+        ordered = torch.nn.functional.pad(weight.sort(1, descending=True).values, (0, 1), value=-torch.inf)
+        own = (weight <= ordered.gather(1, batch.tensor(count.astype(np.int64))[:, None])).float()
+        own = spread_cells(own.view(n, 1, *grid), batch.size)
+        return masked(batch, draw._replace(lam=draw.held), own, saliency=maps)

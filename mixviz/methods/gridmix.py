@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mixviz.batch import Batch
+from mixviz.geometry import spread_cells
+from mixviz.method import Card, Draw, Method, beta_alpha, parameter
+from mixviz.planning import masked
+from mixviz.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class GridMix(Method):
+    """A chessboard that fell to the floor: some cells of a grid, anywhere, show image B; the label follows the area.
+
+    $$M = \\text{constant on each of } n \\times n \\text{ cells} \\qquad \\tilde x = M \\odot x_A + (1-M) \\odot x_B
+    \\qquad \\tilde y = \\bar M\\, y_A + (1-\\bar M)\\, y_B$$
+
+    $\\lambda \\sim \\mathrm{Beta}(\\alpha, \\alpha)$ says how many cells A keeps (the nearest whole number), chance
+    says which. Compare with CutMix: one box may miss B's object or hide all of A's, while of scattered cells some
+    nearly always meet both. But a cell shows parts, never a whole object: with many cells only texture is left.
+
+    The paper trains a second head that names each cell's picture beside it (local context mapping); that is a loss, not
+    an augmentation, and is not part of this. CIFAR-100 accuracy of ResNet-18: 78.23 % against 79.45 % for CutMix and
+    76.42 % plain (OpenMixup, 200 epochs, with a regular grid of holes).
+    """
+
+    alpha: float = beta_alpha(1.0)
+    cells: int = parameter(4, "cells along each side", low=1, high=32)
+
+    card: ClassVar[Card] = Card(
+        "gridmix", "GridMix", "GridMix: Strong regularization through local context mapping", "Baek, Bang, Shim",
+        "Pattern Recognition", 2021, "", "cut", "1 - area",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        return rng.beta(self.alpha, self.alpha, n)
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        n, grid = len(batch), (self.cells, self.cells)
+        order = draw.rng.random((n, self.cells**2)).argsort(1)
+        kept = np.rint(draw.lam * self.cells**2)
+        own = np.empty(order.shape, np.float32)
+        np.put_along_axis(own, order, (np.arange(self.cells**2) < kept[:, None]).astype(np.float32), 1)
+        return masked(batch, draw, spread_cells(batch.tensor(own.reshape(n, 1, *grid)), batch.size))

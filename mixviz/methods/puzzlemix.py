@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import lgamma
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mixviz.batch import Batch
+from mixviz.geometry import cell_means, equal_grid, spread_cells
+from mixviz.method import Card, Draw, Method, beta_alpha, detector, parameter
+from mixviz.planning import lit, masked
+from mixviz.recipe import Recipe
+
+SWEEPS = 8  # over the mask's cells; it has settled before
+
+
+@dataclass(frozen=True)
+class PuzzleMix(Method):
+    """A jigsaw: which cells come from which picture, and where each cell is moved, so that both pictures' best parts
+    are on show.
+
+    $$\\max_{z, \\Pi} \\sum_i (1-z_i) (\\Pi_A S_A)_i + z_i (\\Pi_B S_B)_i - \\beta \\sum_{i \\sim j} (z_i - z_j)^2 +
+    \\eta \\sum_i \\log p(z_i) - \\xi \\sum_i \\lVert i - \\Pi^{-1} i \\rVert^2 \\qquad \\tilde y = (1-\\bar z)\\, y_A +
+    \\bar z\\, y_B$$
+
+    z says how much of B each cell shows, in ``levels`` steps from 0 to 1; Π puts a picture's cells into another order.
+    What is worth seeing gets shown, neighbours (i ~ j) should agree, λ ($\\mathrm{Beta}(\\alpha, \\alpha)$) is how much
+    of A is expected (p is binomial), and moving a cell costs the square of its way in sides of the picture. S is scaled
+    to a mean of 1. Look for cells that have moved: an object that would have been hidden steps aside. λ is a wish; the
+    mask's mean is the label.
+
+    The mask is found by iterated conditional modes (a cell at a time takes the best level given its neighbours, even
+    and odd cells in turn), the order by the best swap of two cells again and again: on any device, for all images
+    at once, but not always to the optimum; the paper cuts graphs on the host. Its term for pixels that fit their
+    neighbours is left out, and the weights β, η and ξ are in units of a mean S of 1. Cells are equal: where the sides
+    do not divide, there are fewer. CIFAR-100 accuracy of ResNet-18: 79.96 % against 79.45 % for CutMix and 76.42 %
+    plain (OpenMixup, 200 epochs).
+    """
+
+    alpha: float = beta_alpha(1.0)
+    cells: int = parameter(4, "cells along each side, at most", low=1, high=8)
+    levels: int = parameter(3, "how many values a cell's z may take; 2: one picture or the other", low=2, high=5)
+    smooth: float = parameter(0.3, "β: how much neighbouring cells should agree", low=0, high=4)
+    prior: float = parameter(0.2, "η: how much λ has to say", low=0, high=4)
+    cost: float = parameter(0.8, "ξ: what moving a cell costs; the largest all but forbids it", low=0, high=64)
+    detector: str = detector("gradient")
+
+    card: ClassVar[Card] = Card(
+        "puzzlemix", "Puzzle Mix", "Puzzle Mix: Exploiting Saliency and Local Statistics for Optimal Mixup",
+        "Kim, Choo, Song", "ICML", 2020, "2009.06962", "saliency-guided", "mean of the mask",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> None:
+        return None
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        maps, grid = batch.saliency(self.detector), equal_grid(batch.size, self.cells)
+        lam = draw.rng.beta(self.alpha, self.alpha, len(batch))
+        lam = lam if draw.held is None else draw.held
+        means = cell_means(lit(maps), grid)
+        means = means / means.mean((1, 2), keepdim=True)
+        pair = torch.stack([means, means[batch.tensor(draw.partner)]])
+        mask = self._mask(pair, batch.tensor(np.ascontiguousarray(lam)))
+        shown = torch.stack([1 - mask, mask]).flatten(0, 1)
+        moves = _swapped(shown, pair.flatten(0, 1), self.cost).unflatten(0, (2, len(batch)))
+        own = spread_cells((1 - mask).float()[:, None], batch.size)
+        return masked(batch, draw._replace(lam=lam), own, saliency=maps, moves=moves)
+
+    def _mask(self, pair: Tensor, lam: Tensor) -> Tensor:
+        """z (N, rows, columns): B's weight in each cell."""
+        top = self.levels - 1
+        k = torch.arange(self.levels, dtype=torch.float64, device=lam.device)
+        ways = [lgamma(top + 1) - lgamma(i + 1) - lgamma(top - i + 1) for i in range(self.levels)]
+        likely = torch.special.xlogy(k, 1 - lam[:, None]) + torch.special.xlogy(top - k, lam[:, None])
+        likely = likely + torch.stack([torch.full_like(lam, way) for way in ways], 1)
+        likely = self.prior * likely if self.prior else torch.zeros_like(likely)  # 0 times -inf would be NaN
+        gains = [pair[0].lerp(pair[1], i / top) + likely[:, i, None, None] for i in range(self.levels)]
+        mask, even = _best(gains), _even(pair.shape[2:], lam.device)
+        count = _neighbours(torch.ones_like(mask))
+        for sweep in range(2 * SWEEPS):
+            around = _neighbours(mask)
+            agree = [self.smooth * (i / top) * (2 * around - i / top * count) for i in range(self.levels)]
+            better = _best([gain + more for gain, more in zip(gains, agree, strict=True)])
+            mask = torch.where(even == sweep % 2, better, mask)
+        return mask
+
+
+def _best(gains: list[Tensor]) -> Tensor:
+    """The level, 0 to 1, with the largest gain; the first of equal ones."""
+    most, best = gains[0], torch.zeros_like(gains[0])
+    for i, gain in enumerate(gains[1:], 1):
+        best = torch.where(gain > most, i / (len(gains) - 1), best)
+        most = torch.maximum(gain, most)
+    return best
+
+
+def _even(grid: tuple[int, int], device: torch.device) -> Tensor:
+    """(rows, columns) 1 and 0 like a chessboard: cells of one colour are no neighbours, and may be set together."""
+    return (torch.arange(grid[0], device=device)[:, None] + torch.arange(grid[1], device=device) + 1) % 2
+
+
+def _neighbours(cells: Tensor) -> Tensor:
+    """Sum over the cells above, below, left and right of each."""
+    wide = torch.nn.functional.pad(cells, (1, 1, 1, 1))
+    return wide[:, :-2, 1:-1] + wide[:, 2:, 1:-1] + wide[:, 1:-1, :-2] + wide[:, 1:-1, 2:]
+
+
+def _swapped(shown: Tensor, worth: Tensor, cost: float) -> Tensor:
+    """Which cell of the picture to show at each cell, (N, rows, columns): from where all stay, the best swap of two,
+    as often as there are cells."""
+    n, rows, columns = shown.shape
+    cells, index = rows * columns, torch.arange(rows * columns, device=shown.device)
+    y, x = index // columns / rows, index % columns / columns
+    way = (y[:, None] - y) ** 2 + (x[:, None] - x) ** 2
+    value = (shown.flatten(1)[:, :, None] * worth.flatten(1)[:, None, :] - cost * way).float()
+    order = index.expand(n, cells).contiguous()
+    for _ in range(cells):
+        there = value.gather(2, order[:, None, :].expand(-1, cells, -1))  # (i, k): what k shows, shown at i
+        here = there.diagonal(dim1=1, dim2=2)
+        gain, best = (there + there.mT - here[:, :, None] - here[:, None, :]).flatten(1).max(1)
+        both = torch.stack([best // cells, best % cells], 1)
+        two = order.gather(1, both)
+        order = order.scatter(1, both, torch.where(gain[:, None] > 1e-5, two.flip(1), two))
+    return order.view(n, rows, columns)

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mixviz.batch import Batch
+from mixviz.geometry import box_around, patch_sides, random_centre
+from mixviz.method import Card, Draw, Method, beta_alpha, detector
+from mixviz.planning import lit, paste
+from mixviz.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class SnapMix(Method):
+    """A box of image B, resized to fit another box of image A; each label weighs what is left of its evidence.
+
+    $$\\rho_A = 1 - \\frac{\\sum_{\\text{target}} S_A}{\\sum S_A} \\qquad
+    \\rho_B = \\frac{\\sum_{\\text{source}} S_B}{\\sum S_B} \\qquad \\tilde y = \\rho_A\\, y_A + \\rho_B\\, y_B$$
+
+    Both boxes have the side ratio $\\sqrt{1-\\lambda}$ of a λ of their own ($\\mathrm{Beta}(\\alpha, \\alpha)$), a
+    centre uniform over the image, and are clipped. Add the two shares up: they need not make 1. Where the patch hides a
+    bird's beak and shows another bird's tail, both labels are weak, and the picture counts for little in the loss; that
+    is meant for classes that differ in details, and is what a label made of area cannot say.
+
+    In the paper S is the class activation map of the true label, its minimum taken away; here it is a detector's, by
+    default the input gradient of the network in training. The resized patch is antialiased (the authors' is not), boxes
+    and λ are drawn for every image (theirs are shared by the batch), and a map that is 0 everywhere counts as flat.
+    """
+
+    alpha: float = beta_alpha(5.0)
+    detector: str = detector("gradient")
+
+    card: ClassVar[Card] = Card(
+        "snapmix", "SnapMix", "SnapMix: Semantically Proportional Mixing for Augmenting Fine-grained Data",
+        "Huang, Wang, Tao", "AAAI", 2021, "2012.04846", "saliency-guided", "visible saliency",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        return rng.beta(self.alpha, self.alpha, n)
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        n, size, maps = len(batch), batch.size, lit(batch.saliency(self.detector))
+        other = draw.rng.beta(self.alpha, self.alpha, n)
+        target = box_around(*random_centre(draw.rng, n, size), *patch_sides(draw.lam, size), size)
+        sides = (side.clip(1) for side in patch_sides(other, size))  # of nothing, nothing could be resized
+        source = box_around(*random_centre(draw.rng, n, size), *sides, size)
+        recipe = paste(batch, draw, target, source, resample=True, saliency=maps, label_by="visible")
+        return dataclasses.replace(recipe, share=recipe.truth(maps).visible)

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mixviz.batch import Batch
+from mixviz.catalogue import construct
+from mixviz.method import Card, Draw, Method, parameter
+from mixviz.recipe import Recipe
+
+ODDS = re.compile(r"\s*(\d+\.?\d*|\.\d+)?\s*(\S.*?)\s*")
+
+
+def chosen_from(text: str) -> list[tuple[float, Method]]:
+    """Probabilities, which sum to 1, and methods of a text like ``0.7 cutmix:alpha=0.5 + 0.3 mixup``.
+
+    Commas do for plus signs where no method has parameters.
+
+    Raises:
+        ValueError: no method, an unknown one, or odds that are none.
+    """
+    from mixviz import METHODS
+
+    found = []
+    for part in text.split("+" if ":" in text else ",") if "+" not in text else text.split("+"):
+        odds, name = (ODDS.fullmatch(part) or [None, None, ""]).groups() if part.strip() else (None, "")
+        found.append((1.0 if odds is None else float(odds), construct(METHODS, name)))
+    total = sum(odds for odds, _ in found)
+    if total <= 0:
+        raise ValueError("at least one method should have odds above 0.")
+    return [(odds / total, method) for odds, method in found]
+
+
+@dataclass(frozen=True)
+class Switch(Method):
+    """For every batch a coin decides which method it gets, as in the recipes of vision transformers.
+
+    $$\\text{method} = m_i \\text{ with probability } p_i \\qquad (\\tilde x, \\tilde y) = m_i(x, y)$$
+
+    ``methods`` names them, with odds before each and parameters behind: ``0.7 cutmix + 0.3 mixup:alpha=0.2``. Odds are
+    scaled to sum to 1; without any, all are equal. Change the seed and see the card change its method. What one method
+    teaches, another need not undo: a network that gets all of them has to cope with each.
+
+    Known from timm, whose default is Mixup (α = 0.8) or CutMix (α = 1) at even odds for a whole batch; within a batch,
+    image by image, ``cutmix_mixup`` does it with ``mode="switch"``. A method here may use all that a batch has, but a
+    method that mixes inside the network needs :func:`mixviz.mix_inside` as ever.
+    """
+
+    methods: str = parameter(
+        "cutmix + mixup", "the methods, joined by +, each with its odds before and its parameters behind it",
+        example="0.7 cutmix:alpha=0.5 + 0.3 mixup", check=chosen_from,
+    )  # fmt: skip
+
+    together: ClassVar[bool] = True
+    card: ClassVar[Card] = Card(
+        "switch", "Switch", family="blend", label="that of the method drawn"
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> None:
+        return None
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        odds, methods = zip(*chosen_from(self.methods), strict=True)
+        method = methods[draw.rng.choice(len(odds), p=odds)]
+        lam = method.draw(draw.rng, len(batch))
+        return method.build(batch, draw._replace(lam=lam if lam is None or draw.held is None else draw.held))

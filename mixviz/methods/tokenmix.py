@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from mixviz.batch import Batch
+from mixviz.geometry import spread_cells
+from mixviz.method import Card, Draw, Method, beta_alpha, detector, parameter
+from mixviz.planning import lit, masked, pair
+from mixviz.recipe import Recipe
+
+BLOCKS = 12  # rectangles that are tried; each takes what it can of the tokens that are left to take
+SMALLEST = 14  # tokens of a rectangle, of 14 x 14, where so many are left
+FLATTEST = 0.3  # ratio of a rectangle's sides; the tallest is 1 / FLATTEST
+
+
+@dataclass(frozen=True)
+class TokenMix(Method):
+    """CutMix for transformers: several separate blocks of whole tokens, labels by how much of each object they show.
+
+    $$\\tilde x = M \\odot x_A + (1-M) \\odot x_B \\qquad \\tilde y = \\frac{\\sum M \\odot S_A}{\\sum S_A}\\, y_A +
+    \\frac{\\sum (1-M) \\odot S_B}{\\sum S_B}\\, y_B$$
+
+    M is constant on every token of a grid, so that no token of the transformer is half one picture and half the other;
+    the share 1 - λ of the tokens, $\\lambda \\sim \\mathrm{Beta}(\\alpha, \\alpha)$, comes from B, in rectangles of
+    random size and shape. A transformer sees all of a picture at once, so one box is no challenge to it; scattered
+    blocks hide something everywhere (in the middle most often, where most blocks fit). As in SnapMix the two shares
+    need not make 1.
+
+    In the paper S is the activation map of a pretrained teacher for the true label, on the clean pictures; here it is a
+    detector's, by default one that needs no network. Tokens that no rectangle took are taken one by one, so that λ is
+    kept, and a map that is 0 everywhere counts as flat.
+    """
+
+    alpha: float = beta_alpha(1.0)
+    tokens: int = parameter(14, "tokens along each side: 14 of 16 pixels each in a picture of 224", low=1, high=32)
+    detector: str = detector("fine_grained")
+
+    card: ClassVar[Card] = Card(
+        "tokenmix", "TokenMix", "TokenMix: Rethinking Image Mixing for Data Augmentation in Vision Transformers",
+        "Liu, Liu, Zhou, Li, Liu", "ECCV", 2022, "2207.08409", "saliency-guided", "visible saliency",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        return rng.beta(self.alpha, self.alpha, n)
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        maps = lit(batch.saliency(self.detector))
+        taken = _blocks(draw.rng, np.rint((1 - draw.lam) * self.tokens**2), self.tokens)
+        own = spread_cells(batch.tensor((~taken).astype(np.float32)[:, None]), batch.size)
+        who, kept = pair(batch, draw.partner), own[:, 0]
+        seen = torch.stack([(kept * maps).sum((1, 2)), ((1 - kept) * maps[who[1]]).sum((1, 2))])
+        share = (seen / maps.sum((1, 2))[who]).clamp(0, 1)
+        return masked(batch, draw, own, share, saliency=maps, label_by="visible")
+
+
+def _blocks(rng: np.random.Generator, count: np.ndarray, side: int) -> np.ndarray:
+    """(N, side, side) bool, True for exactly ``count`` (N,) tokens, mostly in rectangles; all images at once."""
+    n, at = len(count), np.arange(side)
+    taken = np.zeros((n, side, side), bool)
+    for size, shape, down, across in rng.random((BLOCKS, 4, n)):
+        left = count - taken.sum((1, 2))
+        area = np.minimum(SMALLEST, left) + size * np.maximum(left - SMALLEST, 0)
+        aspect = FLATTEST ** (2 * shape - 1)
+        height, width = (np.rint(np.sqrt(a)).clip(1, side) for a in (area * aspect, area / aspect))
+        top, start = (down * (side - height + 1)).astype(int), (across * (side - width + 1)).astype(int)
+        rows = (at >= top[:, None]) & (at < (top + height)[:, None])
+        columns = (at >= start[:, None]) & (at < (start + width)[:, None])
+        block = rows[:, :, None] & columns[:, None, :] & ~taken
+        taken |= block & (block.sum((1, 2)) <= left)[:, None, None]
+    left = count - taken.sum((1, 2))
+    rank = np.where(taken.reshape(n, -1), 2, rng.random((n, side * side))).argsort(1).argsort(1)
+    return taken | (rank < left[:, None]).reshape(taken.shape)

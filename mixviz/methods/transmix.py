@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mixviz.batch import Batch
+from mixviz.geometry import box_around, patch_sides, random_centre
+from mixviz.method import Card, Draw, Method, beta_alpha, detector
+from mixviz.planning import paste
+from mixviz.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class TransMix(Method):
+    """CutMix whose label asks where the finished mixture is looked at, not how large the patch is.
+
+    $$\\tilde x = M \\odot x_A + (1-M) \\odot x_B \\qquad
+    \\tilde y = a\\, y_A + (1-a)\\, y_B \\qquad a = \\frac{\\sum M \\odot S(\\tilde x)}{\\sum S(\\tilde x)}$$
+
+    The picture is CutMix's to the pixel; compare the labels. A patch of sky is large and gets little, a face is small
+    and gets much. SaliencyMix+ looks at the two pictures before they are mixed; here the *mixture* is looked at, so
+    that A's object loses weight when B's stands beside it.
+
+    In the paper S is the attention of the vision transformer in training: of its class token, in the last block,
+    averaged over the heads. Here it is any detector's map of the mixture: ``detector="attention"`` is the paper's, at
+    the cost of one more forward pass, and the default needs no network. Where S is 0
+    everywhere, the label follows the area.
+    """
+
+    alpha: float = beta_alpha(1.0)
+    detector: str = detector("fine_grained")
+
+    card: ClassVar[Card] = Card(
+        "transmix", "TransMix", "TransMix: Attend to Mix for Vision Transformers", "Chen, Sun, He, Torr, Yuille, Bai",
+        "CVPR", 2022, "2111.09833", "saliency-guided", "attention on A's pixels",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        return rng.beta(self.alpha, self.alpha, n)
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        centre = random_centre(draw.rng, len(batch), batch.size)
+        recipe = paste(batch, draw, box_around(*centre, *patch_sides(draw.lam, batch.size), batch.size))
+        attention = batch.of(recipe.apply(batch.images)).saliency(self.detector)
+        recipe = dataclasses.replace(recipe, attention=attention, label_by="attention")
+        return dataclasses.replace(recipe, share=recipe.attended())
