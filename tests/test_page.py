@@ -131,6 +131,7 @@ def test_the_camera_takes_a_picture(tab):
 
 def test_lambda_is_drawn_when_it_is_not_held(tab):
     tab.after(tab.page.get_by_label("Hold λ").uncheck)
+    tab.see("cutmix")
     drawn = tab.page.locator("[data-method=cutmix] .mv-numbers dd").first.inner_text()
     batch = mixviz.Batch(torch.zeros(2, 3, telling.SIDE, telling.SIDE))
     recipe = mixviz.METHODS["cutmix"]().plan(batch, np.random.default_rng(0))
@@ -139,6 +140,7 @@ def test_lambda_is_drawn_when_it_is_not_held(tab):
     box = tab.page.get_by_label("number input for α")
     box.fill("0.2")
     tab.after(lambda: box.press("Enter"))
+    tab.see("cutmix")
     narrow = mixviz.METHODS["cutmix"](alpha=0.2).plan(batch, np.random.default_rng(0))
     assert tab.page.locator("[data-method=cutmix] .mv-numbers dd").first.inner_text() == f"{narrow.drawn[0]:.2f}"
 
