@@ -69,6 +69,7 @@ const mixviz = (window.mixviz ??= ((texts) => {
   }
 
   function deliver(answer) {
+    if (answer.forget) state[answer.forget] = []; // files that are gone: the next question goes without them
     say(answer.message ?? notice);
     document.querySelector("#views")?.classList.toggle("mv-waiting", !!answer.message);
     if (!answer.view) return;
@@ -164,7 +165,7 @@ const mixviz = (window.mixviz ??= ((texts) => {
       api.set({ view });
     },
     ownLabel: (image, name, letter) => (Object.values(api.labels ?? {}).includes(name) && image?.path && !image.path.includes("/assets/photos/") ? letter : name),
-    swapped: () => { Object.assign(state, { box: null, mask: null }); },
+    swapped: () => { Object.assign(state, { box: null, mask: null, classes: [...state.classes].reverse() }); },
     pin: () => {},
     copyLink: async () => {
       const address = `${location.origin}${location.pathname}?${query}`;

@@ -3,7 +3,7 @@
 const show = { scale: "image", colours: "inferno", strength: 0.6, threshold: 0.2, to: "", layout: "rows", slot: 0 };
 const query = new URLSearchParams(location.search);
 for (const key of ["scale", "colours", "to", "layout"]) if (query.has(key)) show[key] = query.get(key);
-for (const key of ["threshold", "strength"]) if (query.has(key) && query.get(key) >= 0 && query.get(key) <= 1) show[key] = Number(query.get(key));
+for (const key of ["threshold", "strength"]) if (query.has(key) && query.get(key) >= 0 && query.get(key) <= 1) show[key] = Math.min(Number(query.get(key)), 0.99);
 if (!["image", "shared", "raw"].includes(show.scale)) show.scale = "image";
 if (!["rows", "grid"].includes(show.layout)) show.layout = "rows";
 const sheet = new mixviz.Sheet(), rows = new Map(), drawnBoxes = {}; // the visitor's own boxes, by picture and class
@@ -58,6 +58,7 @@ const curve = plotOf({ name: "iou-over-threshold", dims: true, legend: false });
 const slots = chips("slot", ["0", "1"], (choice) => { show.slot = Number(choice); numbers(); });
 const progress = make("progress", { hidden: true, aria: { label: t("look.working") } });
 const stop = make("button", { type: "button", class: "mv-button", hidden: true, textContent: t("look.stop"), on: { click: () => mixviz.stop() && waiting([]) } });
+const onward = make("button", { type: "button", class: "mv-button", hidden: true, textContent: t("look.onward"), on: { click: () => mixviz.set({}) } });
 const slow = make("p", { class: "mv-note", aria: { role: "status" } });
 const sort = make("select", { on: { change: () => { order = sort.value; arrange(); } } }, ...["given", "iou", "probability"].map((name) => option(name, t(`look.order.${name}`))));
 const ramp = make("canvas", { class: "mv-ramp", width: 256, height: 1, aria: { role: "img", label: t("look.ramp") } }), rampLow = make("span"), rampHigh = make("span");
@@ -89,7 +90,7 @@ root().append(
       make("div", { class: "mv-fields" }, field("mv-look-to", t("look.to"), to), field("mv-look-order", t("look.order"), sort),
         field("mv-look-strength", t("look.strength"), strength, strengthOut), field("mv-look-colours", t("look.colours"), colours))),
     make("div", { class: "mv-ramp-row" }, rampLow, ramp, rampHigh), scaleText),
-  verdict, make("div", { class: "mv-head mv-waits" }, progress, stop, slow), list,
+  verdict, make("div", { class: "mv-head mv-waits" }, progress, stop, onward, slow), list,
   make("div", { class: "mv-two mv-look-head" }, make("div", {}, make("div", { class: "mv-head mv-slots" }, make("span", { textContent: t("look.slot") }), slots.node), measured,
     make("section", { class: "mv-panel" }, make("h3", { textContent: t("take") }), takes, make("pre", { tabIndex: 0, aria: { label: t("look.command") } }, command)),
     make("section", { class: "mv-panel" }, make("h3", { textContent: t("look.faith") }), make("p", { class: "mv-small", textContent: t("look.faith_why") }), make("div", { class: "mv-chips" }, faithButton, faithStop, faithNote)),
@@ -97,6 +98,12 @@ root().append(
 );
 
 const boxKey = (slot) => `${value.place}|${slot}`;
+function undraw() {
+  grabs.forEach(({ node }, i) => {
+    node.hidden = true;
+    drawButtons[i].setAttribute("aria-pressed", "false");
+  });
+}
 const truth = (slot) => drawnBoxes[boxKey(slot)] ?? value.subject.boxes[slot];
 function draw(slot) {
   const on = drawButtons[slot].getAttribute("aria-pressed") !== "true";
@@ -253,7 +260,9 @@ function waiting(pending) {
   for (const row of rows.values()) row.parts.node.classList.toggle("mv-stale", row.key !== value.key);
   progress.hidden = stop.hidden = !pending.length;
   Object.assign(progress, { max: done + pending.length, value: done });
-  slow.textContent = pending.length ? t("look.waits", { done, all: done + pending.length }) : value?.slow ? t("look.slow") : "";
+  const left = value.all.length - done;
+  slow.textContent = pending.length ? t("look.waits", { done, all: done + pending.length }) : left > 0 ? t("look.stopped", { done, all: value.all.length }) : value.slow ? t("look.slow") : "";
+  onward.hidden = pending.length > 0 || left <= 0;
 }
 
 function table() {
@@ -313,6 +322,7 @@ function faith() {
 async function open(files) {
   const card = files.find((file) => file.name.endsWith(".json")), weights = files.find((file) => file.name.endsWith(".safetensors"));
   if (!card || !weights || files.length !== 2) return (ownNote.textContent = t("look.own_two"));
+  if (files.some((file) => file.size > 64e6)) return (ownNote.textContent = t("look.own_large"));
   ownNote.textContent = t("look.own_reading");
   const paths = await mixviz.upload([card, weights]);
   if (!paths) return (ownNote.textContent = t("failed"));
@@ -332,8 +342,10 @@ async function prepare() {
 
 function learn(answer) {
   about = answer;
-  for (const node of [known, kind, layer, colours, to]) node.replaceChildren();
   tables = Object.fromEntries(Object.entries(about.colours).map(([name, text]) => [name, bytesOf(text)]));
+  if (!(show.colours in tables) || show.colours === "PuOr_r") show.colours = "inferno";
+  if (!(show.to in about.networks)) show.to = "";
+  for (const node of [known, kind, layer, colours, to]) node.replaceChildren();
   known.append(option(own(), ""), ...about.classes.map((name) => option(name, "")));
   kind.append(...about.kinds.map((one) => option(one.name, one.title)));
   layer.append(option("", t("look.layer.card")), ...about.layers.map((one) => option(one.earlier, t(one.earlier === "0" ? "look.layer.last" : "look.layer.earlier", { size: one.size.join("×"), earlier: one.earlier }))));
@@ -347,6 +359,7 @@ mixviz.views("localize", async (answer) => {
   if (!about) return;
   const url = await sheet.open(answer.subject.picture);
   for (const [name, { parts }] of rows) if (!answer.all.includes(name) && name !== "centre" && rows.delete(name)) parts.node.remove();
+  if (value && value.place !== answer.place) undraw();
   value = answer;
   list.style.setProperty("--mv-picture", `url("${url}")`);
   stage.style.backgroundImage = `url("${url}")`;

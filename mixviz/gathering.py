@@ -72,18 +72,18 @@ def gather(
             pictures; with what to do.
     """
     if not isinstance(where, (str, os.PathLike)):
-        yield _found("the list", _in_list(where), boxes)
+        yield _found("the list", _in_list(where), boxes, flat=True)
         return
     path = Path(where)
     if path.is_dir():
         yield _found(str(path), _in_folder(path), boxes)
     elif path.is_file() and path.name.lower().endswith(SUFFIXES):
-        yield _found(str(path), {path.name: _file(path)}, boxes)
+        yield _found(path.name, {path.name: _file(path)}, boxes)
     elif zipfile.is_zipfile(path):
         with zips.opened(path, limits or Limits()) as archive:
-            yield _found(str(path), zips.members(archive), boxes)
+            yield _found(path.name, zips.members(archive), boxes)
     elif path.suffix.lower() == ".zip" and path.is_file():
-        raise ValueError(f"{path} is no zip, or it is damaged: make it anew.")
+        raise ValueError(f"{path.name} is no zip, or it is damaged: make it anew.")
     else:
         raise ValueError(f"There is no folder, zip or picture {str(path)!r}.")
 
@@ -115,7 +115,10 @@ def _in_folder(folder: Path) -> dict[str, Callable[[], BinaryIO]]:
     return found
 
 
-def _found(where: str, files: Mapping[str, Callable[[], BinaryIO]], boxes: str | Path | None) -> Gathered:
+def _found(
+    where: str, files: Mapping[str, Callable[[], BinaryIO]], boxes: str | Path | None, flat: bool = False
+) -> Gathered:
+    """``flat``: the files have lost their folders, and so have the names in the table of boxes."""
     names = sorted(name for name in files if name.lower().endswith(SUFFIXES))
     if not names:
         raise ValueError(f"There is no picture in {where}; their names end in {', '.join(SUFFIXES[:10])}.")
@@ -128,6 +131,8 @@ def _found(where: str, files: Mapping[str, Callable[[], BinaryIO]], boxes: str |
         true = {unicodedata.normalize("NFC", str(home / name)): rows for name, rows in true.items()}
     else:
         true = {}
+    if flat:
+        true = {PurePosixPath(name).name: rows for name, rows in true.items()}
     spelt = {unicodedata.normalize("NFC", name): name for name in names}  # a Mac tells é in two signs
     known = {spelt[name]: rows for name, rows in true.items() if name in spelt}
     if true and not known:

@@ -51,6 +51,8 @@ class Known:
     @property
     def title(self) -> str:
         """How it was trained, for people."""
+        if "called" in self.card:
+            return self.card["called"]
         known = self.card.get("method") in mixviz.METHODS and "parameters" in self.card
         return cards.strategy(self.card) if known else self.card.get("title", self.name)
 

@@ -36,7 +36,7 @@ def opened(path: Path, limits: Limits) -> Iterator[zipfile.ZipFile]:
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is damaged ({error}): make it anew.") from None
+        raise ValueError(f"{path.name} is damaged ({error}): make it anew.") from None
     with archive:
         infos = archive.infolist()
         smaller = "make several zips of it, or unpack it and name the folder"

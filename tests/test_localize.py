@@ -6,6 +6,8 @@ import base64
 import csv
 import io
 import json
+import math
+import os
 import shlex
 import shutil
 import zipfile
@@ -13,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import BytesIO
 
+import gradio
 import numpy as np
 import pytest
 import torch
@@ -24,7 +27,7 @@ from mixviz import heat_colours, looking, pictures, scales, trust, zoo
 from mixviz.__main__ import app
 from mixviz.contours import boxes_at, iou
 from mixviz.localization import heat
-from mixviz.ui import figures, localize, networks, views
+from mixviz.ui import api, figures, gazes, kept, localize, networks, views
 from mixviz.ui.page import first_request
 from mixviz.ui.telling import SIDE, story
 from mixviz.words import Mistake
@@ -96,7 +99,7 @@ def test_a_class_that_nobody_knows_is_refused_in_words():
 def test_what_takes_long_comes_in_parts_that_make_the_whole(monkeypatch):
     whole = answer(lam=0.37)
     monkeypatch.setattr(localize, "PATIENCE", 0)
-    localize._looked.cache_clear()
+    gazes.looks_kept.clear()
     first = views.show(replace(START, lam=0.37))
     assert len(first["rows"]) == 1
     assert first["pending"] == first["all"][1:]
@@ -111,7 +114,7 @@ def test_ten_visitors_at_once_get_the_maps_that_one_gets():
         for i, name in enumerate(names)
     ]
     alone = [answer(**wish)["rows"] for wish in wishes]
-    localize._looked.cache_clear()
+    gazes.looks_kept.clear()
     with ThreadPoolExecutor(10) as visitors:
         together = list(visitors.map(lambda wish: answer(**wish)["rows"], wishes))
     for one, other in zip(alone, together, strict=True):
@@ -211,6 +214,75 @@ def test_the_shown_commands_give_the_pages_numbers(tmp_path, monkeypatch):
     for numbers in told["networks"]:
         for about, look in zip(numbers["classes"], rows[numbers["network"]]["looks"], strict=True):
             assert about["probability"] == pytest.approx(look["probability"], abs=1e-3)
+
+
+def test_a_true_box_belongs_to_the_class_that_is_asked_for():
+    """Whoever types the other picture's class is held against that picture's object, and a third one against none."""
+    bee = pictures.photograph_path("bee.jpg")
+    pair = {"a": LION, "b": bee, "subject": "mix", "method": "mixup"}
+    boxes = {
+        name: localize.subject(replace(START, **pair, classes=name)).boxes
+        for name in (("", ""), ("lion", "bee"), ("bee", "LION"), ("tabby", "lion"), ("*", "*"))
+    }
+    lion, other = boxes["", ""]
+    assert boxes["lion", "bee"] == boxes["*", "*"] == [lion, other]
+    assert boxes["bee", "LION"] == [other, lion]
+    assert boxes["tabby", "lion"] == [None, lion]
+    rocket = pictures.photograph_path("rocket.jpg")  # of which nobody knows the class: the visitor says what it shows
+    alone = replace(START, a=rocket, b=bee, subject="a", classes=("school bus", ""))
+    assert localize.subject(alone).boxes[0] is not None
+    assert localize.subject(alone).boxes[1] is None
+
+
+def test_a_class_that_was_named_is_not_asked_for_twice():
+    found = localize.wanted_classes(replace(START, a=LION, classes=("golden retriever", "")))
+    assert found[0] == ("golden retriever", True)
+    assert found[1][0] != "golden retriever"
+
+
+def test_slow_maps_have_their_bounds(monkeypatch):
+    monkeypatch.setattr(gazes, "LONGEST", -1)
+    gazes.looks_kept.clear()
+    row = views.show(replace(START, kind="score_cam", lam=0.313, only=("cutmix",)))["rows"][0]
+    assert "longer than -1 seconds" in row["error"]
+    monkeypatch.setattr(gazes, "WIDEST", 32)
+    row = views.show(replace(START, kind="ablation_cam", lam=0.313, only=("cutmix",)))["rows"][0]
+    assert "up to 32 pixels" in row["error"]
+    with gazes._slow:  # somebody else's
+        monkeypatch.setattr(gazes, "WIDEST", 64)
+        row = views.show(replace(START, kind="ablation_cam", lam=0.313, only=("cutmix",)))["rows"][0]
+    assert "busy" in row["error"]
+
+
+def test_what_is_kept_is_bounded_and_keeps_nobody_alive():
+    box = kept.Kept(most=100)
+    for number in range(50):
+        assert box.of(number, lambda n=number: "x" * n, len) == "x" * number
+    assert box.held <= 100
+    assert box.of(49, lambda: "again", len) == "x" * 49
+    assert box.of(0, lambda: "again", len) == "again"
+    answer(lam=0.272)
+    assert all(isinstance(part, str | bytes | int | tuple | None) for key in gazes.looks_kept._answers for part in key)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"networks": [1]}, "lists of names"), ({"classes": "lion"}, "lists of names"),
+        ({"threshold": None}, "from 0 to 1"), ({"threshold": math.nan}, "from 0 to 1"),
+        ({"scale": ["a"]}, "There is no"), ({"networks": ["nobody"]}, "There is no"),
+        ({"classes": ["x" * 1000]}, "lists of names"), ({"kind": "none"}, "There is no"),
+    ],
+)  # fmt: skip
+def test_the_endpoint_explains_what_it_cannot_use(changes, says):
+    with pytest.raises(gradio.Error, match=says):
+        api.look("lion.jpg", **changes)
+
+
+def test_the_endpoint_asks_each_network_once():
+    told = api.look("lion.jpg", ["lion"], ["cutmix"] * 50)
+    assert [one["network"] for one in told["networks"]] == ["cutmix"]
+    assert told["figure"].startswith("data:image/png")
 
 
 # In a browser
@@ -343,7 +415,7 @@ def test_classes_are_chosen_and_a_wrong_one_is_explained(looking_tab):
 def test_slow_maps_come_one_by_one_and_can_be_stopped(looking_tab, monkeypatch):
     tab = looking_tab
     monkeypatch.setattr(localize, "PATIENCE", 0)
-    localize._looked.cache_clear()
+    gazes.looks_kept.clear()
     tab.page.get_by_label("Kind of map").select_option("score_cam")
     tab.page.get_by_role("button", name="Stop").click()
     tab.page.wait_for_function("mixviz.idle()")
@@ -379,12 +451,11 @@ def test_heat_of_the_page_is_the_heat_that_localisation_measures():
 
 
 def test_faithfulness_is_that_of_the_library():
-    told = localize.trusted(replace(START, subject="a", only=("cutmix",), classes=("Egyptian cat", "*")))
+    told = localize.trusted(replace(START, subject="a", only=("cutmix",), classes=("Egyptian cat", "tabby")))
     known = networks.known_networks()["cutmix"]
-    view = pictures.load_image(START.a, known.side)
-    for index, names in enumerate((("Egyptian cat",), ())):
-        expected = trust.faithful(looking.look(known, view, names), np.random.default_rng(0))[0]
-        assert told["faith"][index] == pytest.approx(expected._asdict(), abs=1e-6)
+    look = looking.look(known, pictures.load_image(START.a, known.side), ("Egyptian cat", "tabby"))
+    for found, expected in zip(told["faith"], trust.faithful(look, np.random.default_rng(0)), strict=True):
+        assert found == pytest.approx(expected._asdict(), abs=1e-3)
 
 
 @pytest.fixture
@@ -403,8 +474,8 @@ def test_ones_own_network_joins_and_says_what_it_says(looking_tab, own_files):
     chooser.set_input_files(own_files[0])
     tab.page.get_by_text("Choose two files together").wait_for()
     tab.after(lambda: chooser.set_input_files(own_files))
-    tab.page.get_by_text("Mine has joined the networks").wait_for()
-    mine, zoos = (tab.page.locator(f"[data-network={name}]") for name in ("own_Mine", "cutmix"))
+    tab.page.get_by_text("Mine (1) has joined the networks").wait_for()
+    mine, zoos = (tab.page.locator(f"[data-network={name}]") for name in ("own_1", "cutmix"))
     assert mine.locator(".mv-guesses").inner_text() == zoos.locator(".mv-guesses").inner_text()
     assert mine.locator("figcaption").first.inner_text() == zoos.locator("figcaption").first.inner_text()
 
@@ -418,6 +489,27 @@ def test_a_network_that_is_none_is_explained_and_the_page_goes_on(looking_tab, o
     looking_tab.page.wait_for_function("!document.querySelector('#mv-localize .mv-load + p').textContent.includes('…')")
     assert "safetensors" in note.inner_text()
     assert not looking_tab.state()["own"]
+
+
+@pytest.mark.browser
+def test_an_own_network_that_is_gone_costs_the_page_nothing_else(looking_tab, own_files):
+    tab = looking_tab
+    tab.after(lambda: tab.page.get_by_label("A network of your own").set_input_files(own_files))
+    for path in (path for pair in tab.state()["own"] for path in pair):
+        os.remove(path)
+    tab.page.get_by_label("Class 1", exact=True).fill("bee")
+    tab.page.get_by_label("Class 1", exact=True).press("Enter")
+    tab.page.get_by_text("Your own network is no longer here").wait_for()
+    tab.after(lambda: tab.set_lambda(0.3))
+    assert tab.page.locator("[data-network=own_1]").count() == 0
+    assert tab.page.locator("[data-network=cutmix] figcaption b").first.inner_text() == "bee"
+
+
+@pytest.mark.browser
+def test_a_damaged_link_opens_the_view_all_the_same(open_tab):
+    tab = open_tab("?view=localize&colours=foo&to=zzz&threshold=1&scale=x&layout=y&class_a=rocket", "localize")
+    assert tab.page.get_by_label("Threshold τ of the box").input_value() == "0.99"
+    assert canvas(tab, "baseline", 0)[..., 3].all()
 
 
 @pytest.mark.browser

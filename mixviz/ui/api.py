@@ -14,11 +14,12 @@ import mixviz
 from mixviz import arithmetic, describe, heat_sheet, looking, paint, pictures
 from mixviz.catalogue import lookup
 from mixviz.heatmaps import KINDS
+from mixviz.scales import SCALES
 from mixviz.story import steps
 from mixviz.ui import lenses
 from mixviz.ui.handlers import checked_path, turn
 from mixviz.ui.networks import known_networks
-from mixviz.ui.request import Request, is_number
+from mixviz.ui.request import MAX_NAME, Request, is_number
 from mixviz.ui.telling import code, story
 from mixviz.words import say
 
@@ -124,11 +125,16 @@ def look(
     """
     with _said():
         path, known = _path(picture), known_networks()
-        asked = [lookup(known, name) for name in networks or known]
-        looks = [
-            looking.look(one, pictures.tile(path, one.side).copy(), classes or (), kind=lookup(KINDS, kind).name)
-            for one in asked
-        ]
+        kind, scale = lookup(KINDS, kind).name, lookup(SCALES, scale) and scale
+        for names in (classes or [], networks or []):
+            if not isinstance(names, list) or not all(
+                isinstance(name, str) and len(name) <= MAX_NAME for name in names
+            ):
+                raise ValueError("Classes and networks are lists of names.")
+        if not (is_number(threshold) and 0 <= threshold <= 1):
+            raise ValueError("The threshold τ should be a number from 0 to 1.")
+        asked = [lookup(known, name) for name in dict.fromkeys(networks or known)]
+        looks = [looking.look(one, pictures.tile(path, one.side).copy(), classes or (), kind=kind) for one in asked]
         figure = heat_sheet.figure(looks, kind=kind, scale=scale, threshold=threshold)
         return {
             "figure": paint.data_uri(figure, "PNG"),

@@ -13,7 +13,7 @@ from PIL import Image
 from mixviz import describe, heat_colours, heat_sheet, looking, pictures
 from mixviz.looking import Look
 from mixviz.scales import SCALES
-from mixviz.ui import localize, networks
+from mixviz.ui import gazes, localize, networks
 from mixviz.ui.request import Request, is_number, written
 from mixviz.ui.telling import SIDE, changed_by, picture_names
 
@@ -40,17 +40,15 @@ def parcel(kind: str, request: Request, shown: Any) -> bytes:
 
 def looks_of(request: Request) -> list[Look]:
     """Every network's look for the state's classes, those alone that know them and are made for the kind of map."""
-    picture, names = localize.subject(request).picture, [name for name, _ in localize.wanted_classes(request)]
+    picture, names = localize.subject(request).picture, tuple(name for name, _ in localize.wanted_classes(request))
     found, reasons = [], []
     for one in networks.with_own(request.own).values():
-        view, layer = localize.view_of(one, request, picture).copy(), localize.layer_of(one, request.layer)
-        wanted = [name for name in names if name != "*"] if "*" not in names else []
         try:
-            found.append(looking.look(one, view, wanted, kind=request.kind, layer=layer))
+            found.append(gazes.look(one, request, picture, names))
         except ValueError as error:
-            reasons.append(str(error))
+            reasons.append(error)
     if not found:
-        raise ValueError(reasons[0])
+        raise reasons[0]
     return found
 
 
@@ -74,7 +72,7 @@ def command(request: Request) -> str:
     asked = [name for name, _ in localize.wanted_classes(request) if name != "*"]
     more = "".join(f" --class {shlex.quote(name)}" for name in asked)
     more += f" --kind {request.kind}" if request.kind != "grad_cam" else ""
-    layer = localize.layer_of(next(iter(networks.known_networks().values())), request.layer)
+    layer = gazes.layer_of(next(iter(networks.known_networks().values())), request.layer)
     more += f" --layer {layer}" if layer else ""
     return "\n".join([*lines, f"python -m mixviz cam {picture} --networks all{more}"])
 
@@ -86,7 +84,7 @@ def _file(name: str) -> str:
 def _shown(shown: Any) -> tuple[str, str, float, float]:
     shown = shown if isinstance(shown, dict) else {}
     scale, colours = shown.get("scale", "image"), shown.get("colours", "inferno")
-    if scale not in SCALES or colours not in heat_colours.COLOURS:
+    if not isinstance(scale, str) or scale not in SCALES or colours not in heat_colours.COLOURS:
         raise ValueError(f"Scales are {', '.join(SCALES)}; colours {', '.join(heat_colours.COLOURS)}.")
     numbers = shown.get("threshold", 0.2), shown.get("strength", 0.6)
     if not all(is_number(number) and 0 <= number <= 1 for number in numbers):

@@ -75,7 +75,8 @@ def _answered(state: Any, answer: Callable[[], dict[str, Any]]) -> dict[str, Any
         with turn():
             return answer()
     except Mistake as mistake:
-        return {"message": mistake.told(language_of(state))}
+        told = {"message": mistake.told(language_of(state))}
+        return told | ({"forget": "own"} if mistake.key == "error.own_gone" else {})
     except (ValueError, ImportError) as error:  # a detector may lack its OpenCV
         return {"message": str(error)}
 

@@ -14,16 +14,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from mixviz import cam, heat_colours, looking, paint, pictures, trust
+from mixviz import cam, heat_colours, paint, pictures
 from mixviz.catalogue import lookup
 from mixviz.contours import Found, integers
 from mixviz.heatmaps import KINDS
 from mixviz.localization import centre_heat
 from mixviz.looking import Known, Look
-from mixviz.ui import figures, lenses, networks
+from mixviz.ui import figures, gazes, lenses, networks
 from mixviz.ui.request import Request
 from mixviz.ui.telling import SIDE, story
 from mixviz.words import Mistake
@@ -53,9 +52,10 @@ def localize(request: Request) -> dict[str, Any]:
     while left and (not rows or time.monotonic() - start < PATIENCE):
         rows.append(row(known[left.pop(0)], request, seen.picture, names))
     shown = hashlib.sha1(np.ascontiguousarray(seen.picture)).hexdigest()
+    place = shown if request.subject == "mix" else request.a if request.subject == "a" else request.b
     return {
         "key": "|".join([shown, request.kind, request.layer, *names]),
-        "place": "|".join([request.a, request.b, request.subject, request.method]),
+        "place": place,
         "subject": {
             "picture": paint.data_uri(seen.picture), "boxes": seen.boxes, "of": request.subject,
             "method": request.method, "inside": request.subject == "mix" and _inside(request),
@@ -114,19 +114,36 @@ def wanted_classes(request: Request) -> list[tuple[str, bool]]:
             raise Mistake("error.class", name=name)
         if name:
             found[i] = there.get(name.casefold(), name), True
+    if found[0][0] == found[1][0] and "" in request.classes:  # the one that was named stays
+        i = request.classes.index("")
+        found[i] = next(name for name in networks.likely((request.a, request.b)[i]) if name != found[i][0]), False
     return found
 
 
 def subject(request: Request) -> Subject:
     """The picture that the networks are shown, with the true boxes as far as they are known."""
-    boxes = lenses.object_boxes(request.a, request.b, SIDE)
+    whose = [_whose(request, i) for i in range(2)]
     if request.subject != "mix":
         index = "ab".index(request.subject)
-        known = [box and [edge / SIDE for edge in box] if i == index else None for i, box in enumerate(boxes)]
+        box = lenses.object_boxes(request.a, request.b, SIDE)[index]
+        known = [[edge / SIDE for edge in box] if box and who == index else None for who in whose]
         return Subject(pictures.tile((request.a, request.b)[index], SIDE), known)
     told = story(request, request.method, by_hand=True)
     bare = replace(told.recipe, noise=None, fill=None if told.recipe.fill is None else torch.zeros(1, 3, 1, 1))
-    return Subject(told.mixed.permute(1, 2, 0).numpy(), [_left_of(bare, i, box) for i, box in enumerate(boxes)])
+    left = [_left_of(bare, i, box) for i, box in enumerate(lenses.object_boxes(request.a, request.b, SIDE))]
+    return Subject(told.mixed.permute(1, 2, 0).numpy(), [None if who is None else left[who] for who in whose])
+
+
+def _whose(request: Request, slot: int) -> int | None:
+    """Whose object a slot's class is, A's (0) or B's (1): a class that was typed need not be that of its slot."""
+    named = [(pictures.photograph_of(path) or {}).get("class") for path in (request.a, request.b)]
+    asked = request.classes[slot].casefold()
+    if asked in ("", "*"):
+        return slot
+    known = [name is not None and name.casefold() == asked for name in named]
+    if any(known):
+        return slot if known[slot] else 1 - slot
+    return slot if named[slot] is None else None  # of a picture that nobody knows, the visitor says what it shows
 
 
 def _left_of(recipe: Any, index: int, box: tuple[int, int, int, int] | None) -> list[float] | None:
@@ -149,47 +166,19 @@ def _inside(request: Request) -> bool:
 def row(known: Known, request: Request, picture: np.ndarray, names: tuple[str, ...]) -> dict[str, Any]:
     """One network's look, or why there is none."""
     try:
-        looks = looked(known, request, picture, names)
+        look = gazes.look(known, request, picture, names)
     except ValueError as error:
-        return {"name": known.name, "title": known.title, "error": str(error)}
-    return {"name": known.name, "title": known.title, **looks}
-
-
-def looked(known: Known, request: Request, picture: np.ndarray, names: tuple[str, ...]) -> dict[str, Any]:
-    """One network's look at a picture, from memory where it was asked before."""
-    view, layer = view_of(known, request, picture), layer_of(known, request.layer)
-    return _looked(known, view.tobytes(), request.kind, layer, names)
-
-
-def view_of(known: Known, request: Request, picture: np.ndarray) -> np.ndarray:
-    """The picture (side, side, 3) as the network takes it; A and B from their files, as ``mixviz cam`` does."""
-    if request.subject == "mix":
-        return np.asarray(Image.fromarray(picture).resize((known.side, known.side), Image.Resampling.LANCZOS))
-    return pictures.tile(request.a if request.subject == "a" else request.b, known.side)
-
-
-@functools.lru_cache(maxsize=512)
-def layer_of(known: Known, earlier: str) -> str | None:
-    """The name of a layer that is so many resolutions before the last; None for the card's."""
-    return cam.last_layer(known.network, (known.side, known.side), int(earlier)) if earlier else None
-
-
-@functools.lru_cache(maxsize=1024)
-def _looked(known: Known, pixels: bytes, kind: str, layer: str | None, names: tuple[str, ...]) -> dict[str, Any]:
-    view = np.frombuffer(pixels, np.uint8).reshape(known.side, known.side, 3).copy()
-    named = [one for one in names if one != "*"]
-    looks = [looking.look(known, view, part, kind=kind, layer=layer) for part in ([named] if named else [])]
-    if "*" in names:
-        looks.append(looking.look(known, view, kind=kind, layer=layer))
-    by_class = {known.classes[index]: (look, i) for look in looks for i, index in enumerate(look.classes)}
-    own = known.classes[int(looks[0].probability.argmax())]
-    top = looks[0].probability.topk(min(3, len(known.classes)))
+        said = error.told(request.language) if isinstance(error, Mistake) else str(error)
+        return {"name": known.name, "title": known.title, "error": said}
+    top = look.probability.topk(min(3, len(known.classes)))
     return {
-        "layer": looks[0].layer,
+        "name": known.name,
+        "title": known.title,
+        "layer": look.layer,
         "side": known.side,
-        "size": list(looks[0].maps.shape[1:]),
+        "size": list(look.maps.shape[1:]),
         "top": [[known.classes[i], p] for p, i in zip(top.values.tolist(), top.indices.tolist(), strict=True)],
-        "looks": [_told(*by_class[own if one == "*" else one]) for one in names],
+        "looks": [_told(look, i) for i in range(len(names))],
     }
 
 
@@ -201,18 +190,9 @@ def trusted(request: Request) -> dict[str, Any]:
     """
     known = networks.with_own(request.own)
     one = lookup(known, (request.only or tuple(known))[0])
-    names, layer = [name for name, _ in wanted_classes(request)], layer_of(one, request.layer)
-    view = view_of(one, request, subject(request).picture)
-    return {"name": one.name, "faith": _trusted(one, view.tobytes(), request.kind, layer, tuple(names))}
-
-
-@functools.lru_cache(maxsize=512)
-def _trusted(known: Known, pixels: bytes, kind: str, layer: str | None, names: tuple[str, ...]) -> list[dict[str, Any]]:
-    view, found = np.frombuffer(pixels, np.uint8).reshape(known.side, known.side, 3).copy(), []
-    for name in names:
-        one = looking.look(known, view, () if name == "*" else (name,), kind=kind, layer=layer)
-        found.append(trust.faithful(one, np.random.default_rng(0))[0]._asdict())
-    return found
+    names = tuple(name for name, _ in wanted_classes(request))
+    found = gazes.faithful(one, request, subject(request).picture, names)
+    return {"name": one.name, "faith": [numbers._asdict() for numbers in found]}
 
 
 def _told(look: Look, i: int) -> dict[str, Any]:

@@ -29,15 +29,15 @@ def with_own(own: tuple[tuple[str, str], ...]) -> dict[str, Known]:
         ValueError: a card or weights that cannot be used, with why.
     """
     found = dict(known_networks())
-    for card, weights in own:
+    for number, (card, weights) in enumerate(own, 1):
         one = own_network(card, weights)
-        names = (one.name, *(f"{one.name}_{i}" for i in range(2, len(own) + 2)))
-        name = next(name for name in names if name not in found)
-        found[name] = one if name == one.name else replace(one, name=name)
+        found[f"own_{number}"] = replace(
+            one, name=f"own_{number}", card=one.card | {"called": f"{one.title} ({number})"}
+        )
     return found
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=4)
 def own_network(card: str, weights: str) -> Known:
     """A visitor's network; the paths hold the contents' hashes, and so never change what they mean."""
     return looking.open_own(card, weights)

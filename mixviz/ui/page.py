@@ -120,7 +120,12 @@ def _as_json(answer: Callable[[Any], dict]) -> Callable[[Any], Response]:
 
     @functools.wraps(answer)
     def respond(state: Any) -> Response:
-        return Response(orjson.dumps(answer(state)), media_type="application/json")
+        told = answer(state)
+        try:
+            content = orjson.dumps(told)
+        except TypeError:  # a name with half a character
+            content = json.dumps(told).encode()
+        return Response(content, media_type="application/json")
 
     return respond
 
@@ -258,7 +263,7 @@ def launch(**options: Any) -> Any:
         "share": False,
         "run_history": False,
         "footer_links": ["api", "settings"],
-        "max_file_size": "20mb",
+        "max_file_size": "64mb",
         "ssr_mode": False,
         "enable_monitoring": False,
         "theme": theme(),

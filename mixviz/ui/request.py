@@ -26,7 +26,7 @@ CELLS = 28  # cells along each side of a painted mask: 8 pixels each at 224
 VIEWS = ("grid", "detail", "draws", "sweep", "localize", "compare", "embeddings")
 SUBJECTS = ("mix", "a", "b")
 LAYERS = ("", *"01234567")
-MAX_OWN = 4  # networks of a visitor's own
+MAX_OWN = 2  # networks of a visitor's own
 MAX_NAME = 80  # letters of a class's name
 SWEEPS = ("lam", "alpha", "seed")
 PLANES = ("pca", "tsne")
@@ -180,7 +180,7 @@ def of_state(state: Any, checked_path: Any) -> Request:
         known[key] = checked_path(known.get(key))
     for key, letter in (("name_a", "A"), ("name_b", "B")):
         known[key] = checked_name(known.get(key), letter)
-    known["own"] = networks_of(state, checked_path)
+    known["own"] = networks_of(state, checked_path) if known.get("view") == "localize" else ()
     known |= {key: state.get(key) for key in ("lam", "seed") if key in state}  # an emptied field is no default
     known["language"] = language_of(state)
     for key in ("box", "mask", "methods", "only", "classes"):
@@ -199,7 +199,10 @@ def networks_of(state: Any, checked_path: Any) -> tuple[tuple[str, str], ...]:
     pairs = own if isinstance(own, list) else []
     if len(pairs) > MAX_OWN or any(not isinstance(pair, list) or len(pair) != 2 for pair in pairs):
         raise Mistake("error.own", most=MAX_OWN)
-    return tuple((checked_path(card), checked_path(weights)) for card, weights in pairs)
+    try:
+        return tuple((checked_path(card), checked_path(weights)) for card, weights in pairs)
+    except Mistake:
+        raise Mistake("error.own_gone") from None
 
 
 def language_of(state: Any) -> str:
@@ -220,7 +223,9 @@ def of_query(query: Mapping[str, str]) -> dict[str, Any]:
         if query.get(key):
             state[key] = query[key]
     if query.get("class_a") or query.get("class_b"):
-        state["classes"] = [query.get(f"class_{key}", "") for key in "ab"]
+        known = {name.casefold() for one in zoo.names() for name in zoo.card(one)["data"]["classes"]} | {"*"}
+        asked = [query.get(f"class_{key}", "") for key in "ab"]
+        state["classes"] = [name if name.casefold() in known else "" for name in asked]
     if query.get("lam") == "drawn":
         state["lam"] = None
     for key in ("lam", "alpha", "seed"):
@@ -268,7 +273,8 @@ def written(number: float) -> str:
 
 def checked_name(name: Any, default: str) -> str:
     """A label as the page shows it: one line, at most 24 characters, never empty."""
-    return " ".join(str(name or "").split())[:24] or default
+    whole = str(name or "").encode("utf-8", "replace").decode()  # half a character cannot be sent
+    return " ".join(whole.split())[:24] or default
 
 
 def is_number(value: object) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from mixviz.catalogue import lookup
-from mixviz.gathering import Limits
+from mixviz.gathering import SUFFIXES, Limits
 from mixviz.heatmaps import KINDS
 from mixviz.survey import CENTRE, Survey
 from mixviz.survey_files import bundle
@@ -56,15 +56,24 @@ def panel() -> None:
         parcel = gr.File(label=word("survey.parcel"), interactive=False, visible=False)
         given = [files, which, classes, kind, threshold, pictures, faithful, language]
         folder.upload(
-            lambda paths: paths, folder, files, api_name="survey_folder", api_visibility="undocumented",
+            _usable, folder, files, api_name="survey_folder", api_visibility="undocumented",
             show_progress="hidden", queue=False,
         )  # fmt: skip
+        # The queue may take a while: what was said before is taken back, and the visitor told to wait, at once.
         start.click(
+            begin, language, [told, parcel], api_name="survey_begin", api_visibility="undocumented", queue=False,
+            js="() => [mixviz.language()]", show_progress="hidden",
+        ).then(
             survey, given, [told, parcel], api_name="survey", api_visibility="undocumented", concurrency_limit=1,
             concurrency_id="heavy", show_progress="hidden",
             js=f"(...given) => [...given.slice(0, {len(given) - 1}), mixviz.language()]",
         )  # fmt: skip
         stop.click(halt, None, None, api_name="halt", api_visibility="undocumented", queue=False)
+
+
+def _usable(paths: list[str]) -> list[str]:
+    """What of a folder a survey can use: all else stays unread."""
+    return [path for path in paths if path.lower().endswith((*SUFFIXES, ".zip", ".csv"))]
 
 
 _stopped: set[str] = (
@@ -77,14 +86,19 @@ def halt(request: gr.Request) -> None:
     _stopped.add(str(request.session_hash))
 
 
+def begin(language: Any, request: gr.Request) -> tuple[str, Any]:
+    """A survey is to begin as soon as it is its turn."""
+    _stopped.discard(str(request.session_hash))
+    waits = html.escape(say("survey.waits", language_of({"language": language})))
+    return f'<p class="mv-small"><progress></progress> {waits}</p>', gr.update(visible=False)
+
+
 def survey(
     files: Any, which: Any, classes: Any, kind: Any, threshold: Any, pictures: Any, faithful: Any, language: Any,
     request: gr.Request,
 ) -> Iterator[tuple[str, Any]]:  # fmt: skip
     """Go through the pictures; yields (HTML that says how far it is, the zip when it is done)."""
     language, session = language_of({"language": language}), str(request.session_hash)
-    _stopped.discard(session)
-    yield _bar(0, 0, ""), gr.update(visible=False)
     try:
         where = _where(files)
         known = networks.known_networks()
@@ -106,6 +120,8 @@ def survey(
         raise gr.Error(mistake.told(language), print_exception=False) from None
     except (ValueError, OSError) as error:
         raise gr.Error(str(error), print_exception=False) from None
+    finally:
+        _stopped.discard(session)
 
 
 def _where(files: Any) -> Any:
