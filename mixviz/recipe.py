@@ -13,8 +13,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mixviz import blend, geometry
+from mixviz import blend, geometry, operations
 from mixviz.batch import check_labels
+from mixviz.operations import Chain
 
 
 class Truth(NamedTuple):
@@ -22,17 +23,24 @@ class Truth(NamedTuple):
 
     ``visible`` is the share of each source's saliency (or object) that can be seen in the mixture, ``fair`` the
     label that this would earn (``visible`` scaled to sum to the label's own mass; equal parts where nothing is
-    visible), ``share`` the label that the method gives. ``gap`` (N,) is the label mass on the wrong source.
+    visible), ``share`` the label that the method gives, ``partner`` whose pixels they are. ``gap`` (N,) is the label
+    mass on the wrong picture.
     """
 
     visible: Tensor
     fair: Tensor
     share: Tensor
+    partner: Tensor
 
     @property
     def gap(self) -> Tensor:
-        """(N,) half the sum of \\|share - fair\\|: 0 is a fair label, 1 a label for the wrong image."""
-        return (self.share - self.fair).abs().sum(0) / 2
+        """(N,) half the sum of \\|share - fair\\|: 0 is a fair label, 1 a label for the wrong image.
+
+        Sources that are one picture are one here: between them no label is wrong.
+        """
+        same = (self.partner[:, None] == self.partner).to(self.share.dtype)
+        of_picture = (same * (self.share - self.fair)).sum(1).abs()  # each picture's, as often as it is a source
+        return (of_picture / same.sum(1)).sum(0) / 2
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -58,6 +66,9 @@ class Recipe:
             ``saliency`` (what stays visible of each source's saliency, scaled to sum to 1) or ``own`` (the image's
             own label, whatever is done to it).
         layer: 0: pixels are mixed. Else the stage of the network whose output is mixed (:func:`mixviz.mix_inside`).
+        chains: for each source k and image n what is done to the source before it is weighed, a tuple of
+            :class:`mixviz.operations.Link`; where nothing of it is left, ``fill`` shows. None: nothing is done. There
+            are no chains with patches.
 
     Patch p shows source p + 1, or ``fill`` where there is only one source.
     """
@@ -76,6 +87,11 @@ class Recipe:
     saliency: Tensor | None = None
     label_by: str = "area"
     layer: int = 0
+    chains: tuple[tuple[Chain, ...], ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.chains is not None and self.target_boxes is not None:
+            raise ValueError("A recipe has patches or chains, not both: plan one after the other, and apply them so.")
 
     def __len__(self) -> int:
         return self.partner.shape[1]
@@ -92,6 +108,11 @@ class Recipe:
             return None
         return (self.target_boxes if self.source_boxes is None else self.source_boxes)[0]
 
+    @property
+    def paired(self) -> bool:
+        """Whether another picture than the image itself is among its sources (read back from the device)."""
+        return bool((self.partner[1:] != self.partner[0]).any())
+
     def row(self, index: int) -> Recipe:
         """The recipe of one image alone, for its numbers: partners are still counted in the whole batch."""
         here = slice(index, index + 1)
@@ -100,7 +121,10 @@ class Recipe:
             for name in ("partner", "share", "weight", "target_boxes", "source_boxes", "inside")
             if (value := getattr(self, name)) is not None
         }
-        return dataclasses.replace(self, **second, drawn=None if self.drawn is None else self.drawn[here])
+        chains = None if self.chains is None else tuple(chains[here] for chains in self.chains)
+        return dataclasses.replace(
+            self, **second, drawn=None if self.drawn is None else self.drawn[here], chains=chains
+        )
 
     @property
     def area(self) -> Tensor:
@@ -162,6 +186,17 @@ class Recipe:
         return self._weights_at(self.size)
 
     def _weights_at(self, size: tuple[int, int]) -> Tensor:
+        """As planned, less what the chains leave empty."""
+        planned = self._planned_at(size)
+        if self.chains is None:
+            return planned
+        whole = planned.new_ones(len(self), *self.size)
+        left = torch.stack([operations.carry(chains, whole) for chains in self.chains]).clamp(0, 1)
+        if size != self.size:
+            left = torch.nn.functional.interpolate(left, size, mode="area")
+        return planned * left[:, :, None]
+
+    def _planned_at(self, size: tuple[int, int]) -> Tensor:
         height, width = size
         k, n = self.partner.shape
         if self.weight is None:
@@ -185,8 +220,11 @@ class Recipe:
         return result
 
     def mask(self, size: tuple[int, int] | None = None) -> Tensor:
-        """(N, 1, H, W) the weight of the image itself at every pixel: 1 kept, 0 replaced."""
-        return self.weights(size)[0]
+        """(N, 1, H, W) the weight of the image itself at every pixel, in all its versions: 1 kept, 0 replaced."""
+        weights = self.weights(size)
+        if self.chains is None:
+            return weights[0]
+        return (weights * (self.partner == self.partner[0])[:, :, None, None, None]).sum(0)
 
     def truth(self, saliency: Tensor) -> Truth:
         """Hold the label against what can be seen.
@@ -198,7 +236,11 @@ class Recipe:
         """
         maps = saliency.to(self.share.dtype)
         total = maps.sum((1, 2))
-        seen = (self.weights() * maps[self.partner][:, :, None]).sum((2, 3, 4))
+        shown = maps[self.partner]
+        if self.chains is not None:  # carried along, which takes away what leaves the picture
+            moved = zip(self.chains, shown, strict=True)
+            shown = torch.stack([operations.carry(chains, of_source, mass=True) for chains, of_source in moved])
+        seen = (self._planned_at(self.size) * shown[:, :, None]).sum((2, 3, 4))
         if self.source_boxes is not None:
             for p, (source, target) in enumerate(zip(self.source_boxes, self.target_boxes, strict=True)):
                 own = maps[self.partner[p + 1]]
@@ -207,7 +249,7 @@ class Recipe:
         visible = torch.where(total[self.partner] > 0, seen / total[self.partner], 0).clamp(0, 1)
         mass, all_seen = self.share.sum(0), visible.sum(0)
         fair = torch.where(all_seen > 0, visible / all_seen, 1 / len(visible)) * mass
-        return Truth(visible, fair, self.share)
+        return Truth(visible, fair, self.share, self.partner)
 
     def _check(self, images: Tensor) -> None:
         if not isinstance(images, Tensor) or not (images.dtype == torch.uint8 or images.is_floating_point()):
