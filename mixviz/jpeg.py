@@ -50,7 +50,7 @@ def through(images: Tensor, quality: np.ndarray) -> Tensor:
     seen = _recoloured((whole * 255).round(), FROM_RGB)
     light = _rounded(seen[:, :1] - 128, table[:, :1]) + 128
     colour = _rounded(F.avg_pool2d(seen[:, 1:], 2), table[:, 1:])
-    colour = F.interpolate(colour, scale_factor=2, mode="bilinear", align_corners=False)
+    colour = F.interpolate(colour, scale_factor=2, mode="bilinear", align_corners=False).round()
     mixed = _recoloured(torch.cat([light, colour], 1), TO_RGB)[..., :height, :width]
     return mixed.round().clamp(0, 255) / 255
 
@@ -69,4 +69,4 @@ def _rounded(channels: Tensor, table: Tensor) -> Tensor:
     amounts = waves @ blocks @ waves.T
     table = table[:, :, None, None]
     blocks = waves.T @ ((amounts / table).round() * table) @ waves
-    return blocks.transpose(3, 4).reshape(m, c, height, width).round()
+    return blocks.transpose(3, 4).reshape(m, c, height, width).round().clamp(-128, 127)
