@@ -473,7 +473,7 @@ def test_chains_in_words():
     assert operations.in_words(chain) == "rotate 12°, solarize 128, equalize"
     assert operations.in_words(chain, "ko") == "회전 12°, 128부터 솔라리제이션, 평활화"
     assert operations.in_words(()) == ""
-    known = mixviz.words.texts()["ko"]
+    known = mixviz.words.catalogue()["ko"]
     for name, operation in operations.OPERATIONS.items():
         assert sorted(set(operation.text) & set("01234")) == sorted(set(known[f"operation.{name}"]) & set("01234"))
 
