@@ -97,7 +97,7 @@ def _steps(pair: list[np.ndarray], mixed: np.ndarray, recipe: mixviz.Recipe, map
     """The pictures of a card, by file name: saliency and patch of B (of A where there is no partner)."""
     from mixviz import paint
 
-    source = pair[int(len(recipe.partner) > 1)]
+    source = pair[int(recipe.paired)]
     steps = {"a": pair[0], "b": pair[1], "mixture": mixed}
     steps["saliency"] = paint.overlay(source, maps[int(source is pair[1])].numpy())
     box = recipe.target_box if recipe.source_box is None else recipe.source_box

@@ -30,7 +30,7 @@ def gif(story: Story, language: str = "en", lens: str = "") -> bytes:
         lens: the title of the detector that made the maps, for the step that shows them.
     """
     names = tuple(lettering.shorten(lettering.clean(name), NAMES, _width) for name in story.names)
-    told, pictures = steps(dataclasses.replace(story, names=names)), tiles(story)
+    told, pictures = steps(dataclasses.replace(story, names=names), language), tiles(story)
     if any(lettering.file_for(text) is None for step in told for text in _texts(step, language, lens)):
         language = "en"
     texts = [_texts(step, language, lens) for step in told]
@@ -45,7 +45,10 @@ def gif(story: Story, language: str = "en", lens: str = "") -> bytes:
         _write(draw, PAD, 26, lettering.clean(type(story.method).card.title), "title", "bold")
         _write(draw, WIDTH - PAD, 26, f"{i + 1} / {len(told)}", "caption", colour=GREY, anchor="rs")
         _pictures(frame, step, shown[i], texts[i][1:], tallest)
-        _write(draw, PAD, 40 + tallest + 24 + 30, lettering.clean(step.number), "number", "bold")
+        number = lettering.shorten(
+            lettering.clean(step.number), WIDTH - 2 * PAD, functools.partial(_width, kind="caption")
+        )
+        _write(draw, PAD, 40 + tallest + 24 + 30, number, "number", "bold")
         for k, line in enumerate(lines[i]):
             _write(draw, PAD, 40 + tallest + 24 + 40 + (k + 1) * LINE, line, "text", colour=GREY)
         _progress(draw, i, len(told), height)

@@ -32,7 +32,7 @@ def lines(story: Story) -> list[Line]:
     if not recipe.layer:
         found += _patches(story)
         found.append(Line("area_a", *_area(story, 0)))
-        if len(recipe.partner) > 1:
+        if recipe.paired:
             found.append(Line("area_b", *_area(story, 1)))
     found += _label(story)
     if not recipe.layer:
@@ -84,7 +84,7 @@ def _label(story: Story) -> list[Line]:
     else:
         made = "1"
     found.append(Line(f"label_{recipe.label_by}", made, own))
-    if len(recipe.partner) > 1:
+    if recipe.paired:
         found.append(Line("label_b", rest, other))
     return found
 
@@ -102,7 +102,7 @@ def _truth(story: Story) -> list[Line]:
     judge = story.maps if story.objects is None else story.objects
     parts = [_seen(story, judge, i) for i in (0, 1)]
     found = [Line(f"visible_a_{story.judge}", *parts[0])]
-    if len(story.recipe.partner) > 1:
+    if story.recipe.paired:
         found.append(Line(f"visible_b_{story.judge}", *parts[1]))
         fair = _of_both(parts[0][1], parts[1][1])
         if not story.recipe.whole:

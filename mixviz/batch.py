@@ -89,10 +89,7 @@ class Batch:
 
     def tensor(self, array: np.ndarray) -> Tensor:
         """A host array as a tensor on the images' device, without waiting for the device."""
-        tensor = torch.from_numpy(np.require(array, requirements="CW"))  # copies broadcast arrays alone
-        if self.device.type == "cuda" and torch.cuda.is_available():
-            tensor = tensor.pin_memory()
-        return tensor.to(self.device, non_blocking=True)
+        return on_device(array, self.device)
 
     def pixels(self) -> Tensor:
         """The images as bytes, (N, 3, H, W) uint8: what the detectors of OpenCV are defined on.
@@ -131,6 +128,14 @@ class Batch:
         if detector not in self._maps:
             self._maps[detector] = detector(self)
         return self._maps[detector]
+
+
+def on_device(array: np.ndarray, device: torch.device) -> Tensor:
+    """A host array as a tensor on a device, without waiting for it."""
+    tensor = torch.from_numpy(np.require(array, requirements="CW"))  # copies broadcast arrays alone
+    if device.type == "cuda" and torch.cuda.is_available():
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
 
 
 def _as_float(images: Tensor) -> Tensor:

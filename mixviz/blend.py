@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mixviz import geometry
+from mixviz import geometry, operations
 
 if TYPE_CHECKING:
     from mixviz.recipe import Recipe
@@ -83,7 +83,8 @@ def take(images: Tensor, index: Tensor) -> Tensor:
 
 def by_masks(recipe: Recipe, images: Tensor) -> Tensor:
     """The static-shape road: no synchronisation, differentiable, compiles."""
-    result = images if recipe.weight is None else _sum(recipe, images, recipe.weight)
+    plain = recipe.weight is None and recipe.chains is None
+    result = images if plain else _sum(recipe, images, recipe.weight)
     for p, target in enumerate(() if recipe.target_boxes is None else recipe.target_boxes):
         content = _moved(recipe, images, p)
         if recipe.inside is not None:
@@ -105,7 +106,7 @@ def by_slices(recipe: Recipe, images: Tensor, out: Tensor) -> Tensor:
     reads_first = recipe.weight is None and (patches == 0 or (patches == 1 and plain))
     if in_place and not reads_first:
         images = images.clone()
-    if recipe.weight is not None:
+    if recipe.weight is not None or recipe.chains is not None:
         _sum_in_pieces(recipe, images, out)
     elif not in_place:
         out.copy_(images)
@@ -160,30 +161,39 @@ def _blend_patches(recipe: Recipe, images: Tensor, out: Tensor) -> None:
             out[i][here] = content
 
 
-def _sum(recipe: Recipe, images: Tensor, weight: Tensor) -> Tensor:
-    """Σ_k weight[k] ⊙ images[partner[k]], the missing weight going to the fill."""
+def _sum(recipe: Recipe, images: Tensor, weight: Tensor | None) -> Tensor:
+    """Σ_k weight[k] ⊙ source[k], the missing weight going to the fill; without weights, the image itself."""
     values = _float(images)
+    if weight is None:
+        return _cast(_source(recipe, values, 0, images), images)
     weight = weight.to(values.dtype)
+    own = values if recipe.chains is None and recipe.moves is None else _source(recipe, values, 0, images)
     if len(weight) == 1:
-        return _cast(torch.lerp(_float(_fill(recipe, images)), values, weight[0]), images)
+        return _cast(torch.lerp(_float(_fill(recipe, images)), own, weight[0]), images)
     if len(weight) == 2 and recipe.fill is None:
-        own = values if recipe.moves is None else _source(recipe, values, 0)
-        return _cast(torch.lerp(own, _source(recipe, values, 1), weight[1]), images)
-    total = sum(w * _source(recipe, values, k) for k, w in enumerate(weight))
+        return _cast(torch.lerp(own, _source(recipe, values, 1, images), weight[1]), images)
+    total = weight[0] * own + sum(weight[k] * _source(recipe, values, k, images) for k in range(1, len(weight)))
     if recipe.fill is not None:
         total = total + (1 - weight.sum(0)) * _float(_fill(recipe, images))
     return _cast(total, images)
 
 
-def _source(recipe: Recipe, values: Tensor, k: int) -> Tensor:
-    """Source k of every image, its cells where the recipe moves them."""
+def _source(recipe: Recipe, values: Tensor, k: int, images: Tensor) -> Tensor:
+    """Source k of every image, its cells where the recipe moves them, with what its chain does to it; in the images'
+    units."""
     source = take(values, recipe.partner[k])
-    return source if recipe.moves is None else geometry.move_cells(source, recipe.moves[k])
+    if recipe.moves is not None:
+        source = geometry.move_cells(source, recipe.moves[k])
+    if recipe.chains is None:
+        return source
+    top = 255 if images.dtype == torch.uint8 else 1
+    return operations.run(recipe.chains[k], source / top, recipe.fill) * top
 
 
 def _sum_in_pieces(recipe: Recipe, images: Tensor, out: Tensor) -> None:
     """:func:`_sum` for pairs, a few images at a time; each step is the same arithmetic."""
-    if len(recipe.weight) != 2 or recipe.fill is not None or recipe.moves is not None:
+    still = recipe.moves is None and recipe.chains is None
+    if not still or len(recipe.weight) != 2 or recipe.fill is not None:
         out.copy_(_sum(recipe, images, recipe.weight))
         return
     weight = recipe.weight[1].to(torch.float64 if images.dtype == torch.float64 else torch.float32)

@@ -10,7 +10,9 @@ import numpy as np
 import torch
 
 import mixviz
+from mixviz import operations
 from mixviz.method import Method, Saliency
+from mixviz.operations import Chain
 from mixviz.recipe import Recipe, Truth
 
 
@@ -37,10 +39,16 @@ def recipe_json(recipe: Recipe, truth: Truth, row: int = 0) -> dict[str, Any]:
         "target_box": box(recipe.target_box),
         "layer": recipe.layer,
         "moves": None if recipe.moves is None else recipe.moves[:, row].tolist(),
+        "chains": None if recipe.chains is None else [_chain(chains[row]) for chains in recipe.chains],
         "visible": truth.visible[:, row].tolist(),
         "fair": truth.fair[:, row].tolist(),
         "gap": truth.gap[row].item(),
     }
+
+
+def _chain(chain: Chain) -> list[dict[str, Any]]:
+    """What was done to one source, link by link."""
+    return [{**link._asdict(), "values": list(link.values), "words": operations.in_words((link,))} for link in chain]
 
 
 def replay(name: str, method: Method, seed: int, lam: float | None, side: int) -> dict[str, Any]:

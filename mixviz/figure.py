@@ -43,7 +43,7 @@ class _Part(NamedTuple):
 
 def panels(story: Story, language: str = "en") -> list[Panel]:
     """The pictures that tell a mixture, from left to right; what a method does without is left out."""
-    recipe, pair = story.recipe, len(story.recipe.partner) > 1
+    recipe, pair = story.recipe, story.recipe.paired
     text = functools.partial(say, language=language)
     found = [Panel("a", f"A · {lettering.clean(story.names[0])}")]
     if pair:
@@ -142,7 +142,7 @@ def _dimmed(picture: np.ndarray, panel: Panel) -> np.ndarray:
 
 def _parts(story: Story, width: float) -> list[_Part]:
     """The label's parts. A name is cut where it must be, its per cent never."""
-    count = 2 if len(story.recipe.partner) > 1 else 1
+    count = 2 if story.recipe.paired else 1
     named = [
         (lettering.clean(name), f" {percent(share)}", share)
         for name, share in zip(story.names, story.share, strict=True)
@@ -179,6 +179,6 @@ def _numbers(story: Story, language: str) -> list[tuple[str, str]]:
     if not recipe.layer:
         found.append((say("areas", language), f"{story.area[0]:.3f}"))
     found.append((say("labels", language), f"{story.share[0]:.3f}"))
-    if not recipe.layer and len(recipe.partner) > 1:  # a hole has nobody to share a label with
+    if not recipe.layer and recipe.paired:  # a hole has nobody to share a label with
         found.append((say("fair_label", language), f"{story.fair[0]:.3f}"))
     return found

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from mixviz.batch import Batch
     from mixviz.recipe import Recipe
 
-FAMILIES = ("none", "blend", "cut", "saliency-guided", "feature-level", "multi-image", "erase")
+FAMILIES = (
+    "none", "blend", "cut", "saliency-guided", "feature-level", "multi-image", "erase", "colour", "geometry",
+    "learned policy",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

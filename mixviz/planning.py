@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz import geometry
+from mixviz import geometry, operations
 from mixviz.batch import Batch
 from mixviz.method import Draw
+from mixviz.operations import Chain, Link
 from mixviz.recipe import Recipe
 
 FILLS = ("mean", "black", "white", "random")
@@ -101,6 +103,36 @@ def erase(batch: Batch, draw: Draw, fill: str, **what: Any) -> Recipe:
         drawn=lam_tensor(batch, draw),
         label_by="own",
         **what,
+    )
+
+
+def done(batch: Batch, draw: Draw, chains: Sequence[Chain], fill: str | None = None, **more: Any) -> Recipe:
+    """One image, and what is done to it: a chain for each; the label stays whole."""
+    operations.check_torchvision()
+    return Recipe(
+        size=batch.size,
+        partner=alone(batch),
+        share=torch.ones(1, len(batch), device=batch.device),
+        chains=(tuple(chains),),
+        fill=None if fill is None else fill_colour(batch, draw.rng, fill),
+        label_by="own",
+        **more,
+    )
+
+
+def each(batch: Batch, draw: Draw, name: str, *values: np.ndarray, fill: str | None = None) -> Recipe:
+    """One operation for all images, with the numbers (N,) that were drawn for it and a seed for each."""
+    seeds = draw.rng.integers(2**32, size=len(batch)).tolist()
+    numbers = zip(*(value.tolist() for value in values), strict=True)
+    return done(batch, draw, [(Link(name, v, seed),) for v, seed in zip(numbers, seeds, strict=True)], fill)
+
+
+def sometimes(batch: Batch, draw: Draw, name: str, probability: float, *values: float) -> Recipe:
+    """One operation with fixed numbers, for a share of the images."""
+    chosen = draw.rng.random(len(batch)) < probability
+    seeds = draw.rng.integers(2**32, size=len(batch)).tolist()
+    return done(
+        batch, draw, [(Link(name, values, seed),) if use else () for use, seed in zip(chosen, seeds, strict=True)]
     )
 
 

@@ -13,8 +13,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mixviz import blend, geometry
+from mixviz import blend, geometry, operations
 from mixviz.batch import check_labels
+from mixviz.operations import Chain
 
 
 class Truth(NamedTuple):
@@ -22,17 +23,24 @@ class Truth(NamedTuple):
 
     ``visible`` is the share of each source's saliency (or object) that can be seen in the mixture, ``fair`` the
     label that this would earn (``visible`` scaled to sum to the label's own mass; equal parts where nothing is
-    visible), ``share`` the label that the method gives. ``gap`` (N,) is the label mass on the wrong source.
+    visible), ``share`` the label that the method gives, ``partner`` whose pixels they are. ``gap`` (N,) is the label
+    mass on the wrong picture.
     """
 
     visible: Tensor
     fair: Tensor
     share: Tensor
+    partner: Tensor
 
     @property
     def gap(self) -> Tensor:
-        """(N,) half the sum of \\|share - fair\\|: 0 is a fair label, 1 a label for the wrong image."""
-        return (self.share - self.fair).abs().sum(0) / 2
+        """(N,) half the sum of \\|share - fair\\|: 0 is a fair label, 1 a label for the wrong image.
+
+        Sources that are one picture are one here: between them no label is wrong.
+        """
+        same = (self.partner[:, None] == self.partner).to(self.share.dtype)
+        of_picture = (same * (self.share - self.fair)).sum(1).abs()  # each picture's, as often as it is a source
+        return (of_picture / same.sum(1)).sum(0) / 2
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -65,6 +73,9 @@ class Recipe:
         align: ε of the Sinkhorn matching by which a partner's feature maps are rearranged before they are blended
             inside the network; 0: they stay as they are. It says nothing of pixels.
         layer: 0: pixels are mixed. Else the stage of the network whose output is mixed (:func:`mixviz.mix_inside`).
+        chains: for each source k and image n what is done to the source before it is weighed, a tuple of
+            :class:`mixviz.operations.Link`; where nothing of it is left, ``fill`` shows. None: nothing is done. There
+            are no chains with patches.
 
     Patch p shows source p + 1, or ``fill`` where there is only one source.
     """
@@ -86,6 +97,11 @@ class Recipe:
     attention: Tensor | None = None
     moves: Tensor | None = None
     align: float = 0.0
+    chains: tuple[tuple[Chain, ...], ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.chains is not None and self.target_boxes is not None:
+            raise ValueError("A recipe has patches or chains, not both: plan one after the other, and apply them so.")
 
     def __len__(self) -> int:
         return self.partner.shape[1]
@@ -107,6 +123,11 @@ class Recipe:
         """Whether every label sums to 1, as all do but those that say what is visible and leave it at that."""
         return self.label_by != "visible"
 
+    @property
+    def paired(self) -> bool:
+        """Whether another picture than the image itself is among its sources (read back from the device)."""
+        return bool((self.partner[1:] != self.partner[0]).any())
+
     def row(self, index: int) -> Recipe:
         """The recipe of one image alone, for its numbers: partners are still counted in the whole batch."""
         here = slice(index, index + 1)
@@ -116,7 +137,8 @@ class Recipe:
             if (value := getattr(self, name)) is not None
         }
         first = {name: value[here] for name in ("drawn", "attention") if (value := getattr(self, name)) is not None}
-        return dataclasses.replace(self, **second, **first)
+        chains = None if self.chains is None else tuple(chains[here] for chains in self.chains)
+        return dataclasses.replace(self, **second, **first, chains=chains)
 
     @property
     def area(self) -> Tensor:
@@ -178,6 +200,17 @@ class Recipe:
         return self._weights_at(self.size)
 
     def _weights_at(self, size: tuple[int, int]) -> Tensor:
+        """As planned, less what the chains leave empty."""
+        planned = self._planned_at(size)
+        if self.chains is None:
+            return planned
+        whole = planned.new_ones(len(self), *self.size)
+        left = torch.stack([operations.carry(chains, whole) for chains in self.chains]).clamp(0, 1)
+        if size != self.size:
+            left = torch.nn.functional.interpolate(left, size, mode="area")
+        return planned * left[:, :, None]
+
+    def _planned_at(self, size: tuple[int, int]) -> Tensor:
         height, width = size
         k, n = self.partner.shape
         if self.weight is None:
@@ -201,8 +234,11 @@ class Recipe:
         return result
 
     def mask(self, size: tuple[int, int] | None = None) -> Tensor:
-        """(N, 1, H, W) the weight of the image itself at every pixel: 1 kept, 0 replaced."""
-        return self.weights(size)[0]
+        """(N, 1, H, W) the weight of the image itself at every pixel, in all its versions: 1 kept, 0 replaced."""
+        weights = self.weights(size)
+        if self.chains is None:
+            return weights[0]
+        return (weights * (self.partner == self.partner[0])[:, :, None, None, None]).sum(0)
 
     def truth(self, saliency: Tensor) -> Truth:
         """Hold the label against what can be seen.
@@ -216,7 +252,10 @@ class Recipe:
         total, shown = maps.sum((1, 2)), maps[self.partner]
         if self.moves is not None:
             shown = geometry.move_cells(shown.flatten(0, 1)[:, None], self.moves.flatten(0, 1)).view_as(shown)
-        seen = (self.weights() * shown[:, :, None]).sum((2, 3, 4))
+        if self.chains is not None:  # carried along, which takes away what leaves the picture
+            moved = zip(self.chains, shown, strict=True)
+            shown = torch.stack([operations.carry(chains, of_source, mass=True) for chains, of_source in moved])
+        seen = (self._planned_at(self.size) * shown[:, :, None]).sum((2, 3, 4))
         if self.source_boxes is not None:
             for p, (source, target) in enumerate(zip(self.source_boxes, self.target_boxes, strict=True)):
                 own = maps[self.partner[p + 1]]
@@ -226,7 +265,7 @@ class Recipe:
         visible = torch.where(total[self.partner] > 0, seen / total[self.partner], 0).clamp(0, 1)
         mass, all_seen = self.share.sum(0), visible.sum(0)
         fair = torch.where(all_seen > 0, visible / all_seen, 1 / len(visible)) * mass
-        return Truth(visible, fair, self.share)
+        return Truth(visible, fair, self.share, self.partner)
 
     def attended(self) -> Tensor:
         """(K, N) the share of ``attention`` that lies on each source's pixels; by area where it lies nowhere."""

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz import edit
+from mixviz import edit, operations
 from mixviz.batch import Batch
 from mixviz.method import Method
 from mixviz.recipe import Recipe, Truth
@@ -111,7 +111,24 @@ class Story:
     @property
     def sentence(self) -> dict[str, Any]:
         """What happened in this very picture: {key, values} of a text."""
-        return {"key": f"sentence.{_sentence(self)}", "values": self.values}
+        return self.told()
+
+    def told(self, language: str = "en") -> dict[str, Any]:
+        """The same with values in a language: operations have names."""
+        values = self.values
+        if self.recipe.chains is not None:
+            values = values | {"operations": self.operations(language)}
+        return {"key": f"sentence.{_sentence(self)}", "values": values}
+
+    def operations(self, language: str = "en") -> str:
+        """What was done to picture A in words; of several versions that are laid over one another, each with its
+        weight."""
+        row = self.row
+        said = [operations.in_words(chains[0], language) or say("as_it_is", language) for chains in row.chains]
+        if len(said) == 1:
+            return said[0]
+        weights = row.weight.mean((2, 3, 4))[:, 0].tolist()
+        return " + ".join(f"{percent(weight)} ({text})" for weight, text in zip(weights, said, strict=True))
 
     @cached_property
     def values(self) -> dict[str, str]:
@@ -125,7 +142,7 @@ class Story:
 
     def text(self, language: str = "en") -> str:
         """The sentence in words."""
-        sentence = self.sentence
+        sentence = self.told(language)
         return say(sentence["key"], language, **sentence["values"])
 
 
@@ -161,9 +178,11 @@ def _sentence(story: Story) -> str:
     recipe, (own, _), (seen_a, seen_b) = story.recipe, story.share, story.visible
     if recipe.layer:
         return "inside"
+    if recipe.chains is not None and any(chains[0] for chains in recipe.chains):
+        return "operations" if seen_a > 1 - NOTHING else "operations_lost"
     if story.area[0] > 0.9999 and own > 0.9999:
         return "unchanged"
-    if len(recipe.partner) == 1:
+    if not recipe.paired:
         return "hole_missed" if seen_a > 1 - NOTHING else "hole"
     if len(recipe.partner) > 2:
         return "tiles_fair" if story.gap <= FAIR else "tiles_off"
@@ -192,9 +211,9 @@ class Step:
     peak: tuple[float, float] | None = None
 
 
-def steps(story: Story) -> list[Step]:
-    """The steps in the order in which they happen."""
-    recipe, pair = story.recipe, len(story.recipe.partner) > 1
+def steps(story: Story, language: str = "en") -> list[Step]:
+    """The steps in the order in which they happen; the names of operations in a language."""
+    recipe, pair = story.recipe, story.recipe.paired
     source, target = corner_fractions(recipe.source_box, recipe.size), corner_fractions(recipe.target_box, recipe.size)
     told = [Step("pictures", ("a", "b") if pair else ("a",), " + ".join(story.names) if pair else story.names[0])]
     if recipe.saliency is not None:
@@ -202,6 +221,8 @@ def steps(story: Story) -> list[Step]:
     if recipe.drawn is not None:
         key = "lam_held" if story.lam is not None else "lam_drawn"
         told.append(Step(key, ("a", "b") if pair else ("a",), f"λ = {recipe.drawn[0]:.3f}"))
+    if recipe.chains is not None:
+        told.append(Step("operations", ("a", "mixed"), story.operations(language)))
     if recipe.layer:
         inside = Step("inside", ("a", "b")) if target is None else Step("inside_cut", ("a", "b"), box=target)
         told.append(dataclasses.replace(inside, number=f"ℓ = {recipe.layer}"))

@@ -19,7 +19,8 @@ def texts() -> dict[str, dict[str, str]]:
 
 @functools.cache
 def catalogue() -> dict[str, dict[str, str]]:
-    """Language -> NAME (a method's explanation after its summary), NAME.PARAMETER or NAME.PARAMETER.CHOICE -> text."""
+    """Language -> NAME (a method's explanation after its summary), NAME.PARAMETER, NAME.PARAMETER.CHOICE or
+    operation.NAME -> text."""
     return _read("catalogue.json")
 
 

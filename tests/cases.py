@@ -5,6 +5,7 @@ A method added as one file is tested without a change, whatever it is called.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mixviz import METHODS, Batch, Recipe
+from mixviz import METHODS, Batch, Recipe, operations
 
 
 def variants(ends: bool) -> Iterator[tuple[str, dict]]:
@@ -47,6 +48,17 @@ def plan_pair(name, given, size=(12, 20), seed=0, lam=None, dtype=torch.uint8) -
     images, maps, _ = pair(size, seed, dtype)
     batch = Batch(images, torch.tensor([0, 1]), saliency=maps)
     return images, METHODS[name](**given).plan(batch, np.random.default_rng(seed), lam=lam, partner=np.array([1, 0]))
+
+
+def recolours(recipe: Recipe) -> bool:
+    """Something is done to colours, so that a pixel is not what its sources weigh."""
+    return recipe.chains is not None and tuple(map(operations.moving, recipe.chains)) != recipe.chains
+
+
+def without_colour(recipe: Recipe) -> Recipe:
+    """The recipe as far as it moves and weighs pixels, and does nothing else to them."""
+    chains = None if recipe.chains is None else tuple(map(operations.moving, recipe.chains))
+    return dataclasses.replace(recipe, chains=chains)
 
 
 def noise(seed: int, side: int = 16) -> np.ndarray:

@@ -238,10 +238,13 @@ def test_masks_of_one_value(name, given):
 def test_what_cannot_be_changed_says_so(name, given):
     for _, recipe in plans(name, given):
         sources, inside_the_network = len(recipe.partner), recipe.layer > 0
+        as_they_are = recipe.chains is None
         patches = 0 if recipe.target_boxes is None else len(recipe.target_boxes)
         assert edit.can_move(recipe) == (patches == 1 and not inside_the_network)
         mixes = sources == 2 or recipe.fill is not None
-        assert edit.can_paint(recipe) == (mixes and sources <= 2 and not recipe.resample and not inside_the_network)
+        assert edit.can_paint(recipe) == (
+            mixes and sources <= 2 and not recipe.resample and not inside_the_network and as_they_are
+        )
         if not edit.can_move(recipe):
             with pytest.raises(ValueError, match="no single patch"):
                 edit.move_patch(recipe, (0, 0, 4, 4))

@@ -95,7 +95,7 @@ def test_svg_tells_the_mixture(name):
     panels = figure.panels(told)
     assert len(pictures(data)) == len(panels)
     shown = joined(data)
-    pair = len(told.recipe.partner) > 1
+    pair = told.recipe.paired
     for label, share in list(zip(told.names, told.share, strict=True))[: 1 + pair]:
         assert "".join(f"{label}{percent(share)}".split()) in shown
     assert type(told.method).card.title in texts(data)
@@ -107,7 +107,7 @@ def test_svg_tells_the_mixture(name):
 @catalogue
 def test_panels_are_what_the_recipe_looked_at(name):
     told = story(name)
-    recipe, pair = told.recipe, len(told.recipe.partner) > 1
+    recipe, pair = told.recipe, told.recipe.paired
     tiles = [panel.tile for panel in figure.panels(told)]
     assert tiles[0] == "a"
     assert tiles[-1] == "mixed"

@@ -11,6 +11,7 @@ import pytest
 
 import mixviz
 from mixviz import pictures, words
+from mixviz.operations import OPERATIONS
 from mixviz.ui import handlers, lenses, page, views
 
 HANGUL = re.compile("[가-힣]")
@@ -68,6 +69,7 @@ def test_what_comes_with_the_project_is_told():
 def test_there_are_no_texts_of_things_that_are_not_there():
     known = {f"{name}.{key}" for name, key, _ in PARAMETERS} | set(METHODS)
     known |= {f"{name}.{key}.{choice}" for name, key, about in PARAMETERS for choice in about["choices"]}
+    known |= {f"operation.{name}" for name in OPERATIONS}
     assert set(words.catalogue()["ko"]) == known
     said = {
         key for key in words.texts()["ko"] if key.partition(".")[0] in ("summary", "detector", "object") and "." in key

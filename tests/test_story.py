@@ -94,7 +94,7 @@ def added_up(told: Story, values: torch.Tensor) -> list[float]:
 @usual_case
 def test_the_lines_say_what_the_recipe_says(name, given):
     for told in stories(name, given):
-        lines, recipe, paired = by_key(told), told.recipe, len(told.recipe.partner) > 1
+        lines, recipe, paired = by_key(told), told.recipe, told.recipe.paired
         own, other = added_up(told, recipe.share)
         assert lines[f"label_{recipe.label_by}"].value == pytest.approx(own, abs=1e-6)
         assert ("label_b" in lines) == paired
@@ -275,6 +275,10 @@ def test_the_sentence_is_true(name, given):
             assert own == pytest.approx(1, abs=1e-3)
         elif kind == "inside":
             assert told.recipe.layer > 0
+        elif kind in ("operations", "operations_lost"):
+            assert any(chains[0] for chains in told.recipe.chains)
+            assert (seen_a <= 0.95) == (kind == "operations_lost")
+            assert told.share == (1, 0)
         elif kind in ("hole", "hole_missed"):
             assert (seen_a > 0.95) == (kind == "hole_missed")
             assert other == 0
@@ -328,12 +332,13 @@ def test_steps_are_known_and_in_their_order(name, given):
         assert all(f"step.{key}" in ENGLISH for key in keys)
         assert keys[0] == "pictures"
         assert len(set(keys)) == len(keys)
-        label, paired = f"label_{told.recipe.label_by}", len(told.recipe.partner) > 1
+        label, paired = f"label_{told.recipe.label_by}", told.recipe.paired
         inside = "inside" if told.recipe.target_boxes is None else "inside_cut"
         assert keys[-2:] == ([inside, label] if told.recipe.layer else [label, "truth" if paired else "truth_alone"])
         assert keys.index("mask") < keys.index("mix") if "mask" in keys else told.recipe.layer
         assert ("saliency" in keys) == (told.recipe.saliency is not None)
         assert bool({"lam_drawn", "lam_held"} & set(keys)) == (told.recipe.drawn is not None)
+        assert ("operations" in keys) == (told.recipe.chains is not None)
         for step in listed:
             assert step.pictures
             assert set(step.pictures) <= set(pictures)

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from cases import plan_pair, table, variants
+from cases import plan_pair, recolours, table, variants, without_colour
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import mixviz
-from mixviz import METHODS, Batch, Card, Recipe, Saliency, blend
+from mixviz import METHODS, Batch, Card, Recipe, Saliency, blend, operations
 
 SIZE = (7, 12)
 CLASSES = 11
@@ -91,7 +91,8 @@ def fields(recipe: Recipe) -> dict[str, torch.Tensor]:
 
 def same(one: Recipe, two: Recipe) -> bool:
     a, b = fields(one), fields(two)
-    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a) and one.layer == two.layer
+    others = (one.layer, one.chains) == (two.layer, two.chains)
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a) and others
 
 
 def distinct(tensor: torch.Tensor) -> int:
@@ -142,7 +143,7 @@ def test_held_partners_are_the_partners(name, given):
     for partner in (held, torch.from_numpy(held)):
         recipe = plan(name, given, make_batch(), partner=partner)
         assert recipe.partner[0].tolist() == [0, 1, 2, 3, 4]
-        assert len(recipe.partner) == 1 or recipe.partner[1].tolist() == held.tolist()
+        assert not recipe.paired or recipe.partner[1].tolist() == held.tolist()
 
 
 @every_method
@@ -150,11 +151,11 @@ def test_partners_are_a_permutation(name):
     recipe = plan(name, {}, make_batch(50))
     for row in recipe.partner:
         assert sorted(row.tolist()) == list(range(50))
-    assert (recipe.partner[1:] != recipe.partner[0]).float().mean() > 0.9 or len(recipe.partner) == 1
+    assert (recipe.partner[1:] != recipe.partner[0]).float().mean() > 0.9 or not recipe.paired
 
 
 def is_plain(recipe: Recipe) -> bool:
-    return recipe.weight is None and recipe.target_boxes is None
+    return recipe.weight is None and recipe.target_boxes is None and recipe.chains is None
 
 
 @pytest.mark.parametrize(("probability", "calls"), [(0.0, 20), (0.3, 250), (1.0, 20)])
@@ -215,8 +216,8 @@ def test_every_batch_size_will_do(name, given):
         if not recipe.whole:
             continue
         close(targets.sum(1), torch.ones(n), 1e-5)
-        moved = recipe.source_boxes is not None or recipe.moves is not None
-        if n == 1 and recipe.fill is None and recipe.noise is None and not moved:
+        still = recipe.source_boxes is recipe.moves is recipe.chains is None
+        if n == 1 and recipe.fill is None and recipe.noise is None and still:
             close(mixed, batch.images, 1e-6)  # an image mixed with itself
             assert targets[0, batch.labels[0]] == pytest.approx(1)
 
@@ -283,7 +284,7 @@ def test_masks_show_what_happens_to_the_pixels(name, given):
 def compare_masks_with_pixels(name, given, size):
     n, own = 9, colours(9)
     batch = make_batch(n, size, colours=own)
-    recipe = plan(name, given, batch, partner=partners(n))
+    recipe = without_colour(plan(name, given, batch, partner=partners(n)))
     weights = recipe.weights()
     assert weights.shape == (len(recipe.partner), n, 1, *size)
     close(recipe.area, weights.mean((2, 3, 4)), 1e-6)
@@ -471,7 +472,7 @@ def test_memory_may_be_laid_out_in_any_way(name, given, view):
 @noiseless_case
 def test_gradients_reach_every_image_that_is_seen(name, given):
     batch = make_batch()
-    recipe, images = plan(name, given, batch), batch.images.clone().requires_grad_()
+    recipe, images = without_colour(plan(name, given, batch)), batch.images.clone().requires_grad_()
     mixed = recipe.apply(images)
     close(mixed.detach(), recipe.apply(batch.images), 1e-5)
     mixed.sum().backward()
@@ -529,8 +530,9 @@ def test_the_smallest_images(name, given):
 def test_flat_images_and_flat_maps(name, given):
     for level, lam in itertools.product((0.0, 0.5, 1.0), (None, 0.0, 0.5, 1.0)):
         batch = make_batch(colours=torch.full((5, 3), level), maps=torch.full((5, *SIZE), level))
-        mixed, _ = check_sane(plan(name, given, batch, lam=lam), batch)
-        if plan(name, given, batch).fill is None and not given.get("noise"):
+        recipe = plan(name, given, batch, lam=lam)
+        mixed, _ = check_sane(recipe, batch)
+        if recipe.fill is None and not given.get("noise") and not recolours(recipe):
             close(mixed, batch.images, 1e-5)
 
 
@@ -552,11 +554,22 @@ def test_lam_0_leaves_what_can_be_seen(name, given):
         recipe = plan(name, given, batch, seed, lam=0.0, partner=partners(5))
         mixed, _ = check_sane(recipe, batch)
         gone = recipe.area[0] == 0
-        if len(recipe.partner) > 1 and not recipe.noise:
+        if recipe.paired and not recipe.noise:
             close(recipe.share[0, gone], torch.zeros(int(gone.sum())), 1e-5)
             if recipe.resample:  # the part of B that is shown may not be all of it
                 gone &= (recipe.source_box == torch.tensor([0, 0, *SIZE])).all(1)
             close(mixed[gone], batch.images[recipe.partner[1, gone]], 1e-6)
+
+
+def links(recipe) -> set[operations.Link]:
+    """Everything that is done to any source of any image."""
+    return {link for chains in recipe.chains or () for chain in chains for link in chain}
+
+
+def sprinkles(link) -> bool:
+    """Whether the colours that an operation gives hang on its seed."""
+    grey, other = torch.full((1, 3, 4, 4), 0.5), link._replace(seed=link.seed + 1)
+    return not torch.equal(*(operations.run([(one,)], grey) for one in (link, other)))
 
 
 @usual_case
@@ -566,7 +579,8 @@ def test_grey_stays_grey(name, given):
     batch = Batch(grey, batch.labels, saliency=batch.saliency(), errors=batch.errors)
     recipe = plan(name, given, batch)
     by_channel = recipe.weight is not None and recipe.weight.shape[2] > 1
-    if recipe.noise is None and not by_channel and (recipe.fill is None or recipe.fill.unique().numel() == 1):
+    noisy = by_channel or any(recipe.chains and sprinkles(link) for link in links(recipe))
+    if recipe.noise is None and not noisy and (recipe.fill is None or recipe.fill.unique().numel() == 1):
         mixed = recipe.apply(grey)
         assert torch.equal(mixed[:, 0], mixed[:, 1])
         assert torch.equal(mixed[:, 0], mixed[:, 2])

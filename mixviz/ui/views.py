@@ -103,7 +103,7 @@ def detail(request: Request) -> dict[str, Any]:
         ],
         "tiles": list(tiles := export.tiles(told)),
         "sheet": paint.data_uri(np.concatenate(list(tiles.values()), axis=1)),
-        "steps": [asdict(step) for step in steps(told)],
+        "steps": [asdict(step) for step in steps(told, request.language)],
         "lines": [asdict(line) for line in arithmetic.lines(told)],
         "code": code(request, told),
         "can_move": edit.can_move(told.recipe) or change == "mask",

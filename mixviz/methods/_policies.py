@@ -1,0 +1,139 @@
+"""What policies have in common: how a level between 0 and 1 becomes the number of an operation, and the draw itself.
+
+The sets of operations go back to AutoAugment (Cubuk et al. 2019, table 6) and differ in ranges from paper to paper and
+from paper to code; each set says whose it is.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mixviz.batch import Batch
+from mixviz.geometry import box_around, random_centre
+from mixviz.method import Draw
+from mixviz.operations import Chain, Link
+from mixviz.planning import done
+from mixviz.recipe import Recipe
+
+ROUND = {"cut": np.trunc, "round": np.rint, "up": np.ceil}
+
+
+class Range(NamedTuple):
+    """The number at level 0 and at level 1. ``side``: a share of the picture's height or width (0 or 1). ``mirrored``:
+    half the time in the other direction, away from ``around``. ``whole``: how it is made a whole number."""
+
+    low: float
+    high: float
+    mirrored: bool = False
+    side: int | None = None
+    whole: str = ""
+    around: float = 0.0
+
+    def at(self, level: float, size: tuple[int, int], mirror: bool) -> float:
+        """The operation's number."""
+        value = (self.low + (self.high - self.low) * level) * (1 if self.side is None else size[self.side])
+        if self.whole:
+            value = float(ROUND[self.whole](value))
+        return self.around + (-value if self.mirrored and mirror else value)
+
+
+Space = dict[str, Range | None]
+ENHANCE = ("brightness", "saturation", "contrast", "sharpness")
+
+
+def space(
+    shear: float, shift: float, angle: float, enhance: tuple[float, float] | float, bits: tuple[float, float],
+    solarize: tuple[float, float], *, of_side: bool = True, whole: str = "cut", more: Space | None = None,
+) -> Space:  # fmt: skip
+    """The ranges of a paper: a strength by which the four enhancements go up or down from 1, or the factors at both
+    ends; pixels to shift by, or a share of the side."""
+    factor = Range(*enhance) if isinstance(enhance, tuple) else Range(0.0, enhance, mirrored=True, around=1.0)
+    sides = (1, 0) if of_side else (None, None)
+    return {
+        "shear_x": Range(0, shear, mirrored=True),
+        "shear_y": Range(0, shear, mirrored=True),
+        "translate_x": Range(0, shift, mirrored=True, side=sides[0], whole=whole),
+        "translate_y": Range(0, shift, mirrored=True, side=sides[1], whole=whole),
+        "rotate": Range(0, angle, mirrored=True),
+        **dict.fromkeys(ENHANCE, factor),
+        "posterize": Range(*bits, whole="round" if bits[0] > bits[1] else "cut"),
+        "solarize": Range(*solarize),
+        "auto_contrast": None,
+        "equalize": None,
+        **(more or {}),
+    }
+
+
+# torchvision's AutoAugment and RandAugment: shifts of up to 150 pixels of 331, posterize that keeps 8 to 4 bits.
+USUAL = space(0.3, 150 / 331, 30, 0.9, (8, 4), (255, 0))
+# torchvision's TrivialAugmentWide and the paper's table 5: shifts in pixels, whatever the picture's size.
+WIDE = space(0.99, 32, 135, 0.99, (8, 2), (255, 0), of_side=False)
+# Fast AutoAugment's augmentations.py, which UniformAugment's authors took over: factors and shifts from end to end.
+# Level 0 of what has a direction is as far as level 1, on the other side, and half the time the sides change places.
+ENDS = {"cutout": Range(0, 0.2, side=1, whole="cut"), "invert": None}
+FROM_END_TO_END = space(0.3, 0.45, 30, (0.1, 1.9), (4, 8), (0, 256), whole="", more=ENDS) | {
+    "shear_x": Range(-0.3, 0.3, mirrored=True),
+    "shear_y": Range(-0.3, 0.3, mirrored=True),
+    "translate_x": Range(-0.45, 0.45, mirrored=True, side=1),
+    "translate_y": Range(-0.45, 0.45, mirrored=True, side=0),
+    "rotate": Range(-30, 30, mirrored=True),
+}
+
+# The integers of the code behind AutoAugment's experiments, which AugMix and PBA took over: at 0 <= level <= 1 bits and
+# thresholds are 4 - int(4 level) and 256 - int(256 level).
+IN_WHOLE_STEPS = {
+    "rotate": Range(0, 30, mirrored=True, whole="cut"),
+    "solarize": Range(256, 0, whole="up"),
+    "posterize": Range(4, 0, whole="up"),
+}
+
+# Names as they are written in the papers' tables and code.
+PUBLISHED = {
+    "ShearX": "shear_x", "ShearY": "shear_y", "TranslateX": "translate_x", "TranslateY": "translate_y",
+    "Rotate": "rotate", "Brightness": "brightness", "Color": "saturation", "Contrast": "contrast",
+    "Sharpness": "sharpness", "Posterize": "posterize", "Solarize": "solarize", "AutoContrast": "auto_contrast",
+    "Equalize": "equalize", "Invert": "invert", "Cutout": "cutout",
+}  # fmt: skip
+
+
+class Chance(NamedTuple):
+    """What is drawn for as many as ``n`` images times ``depth`` operations before anybody asks for it: one stream of
+    random numbers, whatever comes of them."""
+
+    coin: np.ndarray
+    level: np.ndarray
+    mirror: np.ndarray
+    centre: np.ndarray
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, n: int, depth: int, size: tuple[int, int]) -> Chance:
+        shape = n, depth
+        centre = np.stack(random_centre(rng, n * depth, size), -1).reshape(*shape, 2)
+        return cls(rng.random(shape), rng.random(shape), rng.random(shape) < 0.5, centre)
+
+    def link(self, ranges: Space, name: str, level: float, at: tuple[int, int], size: tuple[int, int]) -> Link:
+        """An operation at a level (0 to 1), with the chance that belongs to a place ``at`` (image, operation)."""
+        about = ranges[name]
+        if about is None:
+            return Link(name)
+        value = about.at(level, size, bool(self.mirror[at]))
+        if name != "cutout":
+            return Link(name, (value,))
+        box = box_around(*self.centre[at][:, None], *(np.array([int(value)]) for _ in range(2)), size)
+        return Link(name, tuple(box[0].tolist()))
+
+
+def policy(batch: Batch, draw: Draw, chains: list[Chain]) -> Recipe:
+    """A recipe of chains; empty places get the data set's mean, as in the code that came with AutoAugment."""
+    return done(batch, draw, chains, fill="mean")
+
+
+@cache
+def data(name: str) -> Any:
+    """A policy that is published as numbers: the file NAME.json beside the methods."""
+    return json.loads(files("mixviz.methods").joinpath(f"{name}.json").read_text(encoding="utf-8"))

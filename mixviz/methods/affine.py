@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mixviz.batch import Batch
+from mixviz.method import Card, Draw, Method, parameter
+from mixviz.planning import each
+from mixviz.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Affine(Method):
+    """The picture turned, moved, scaled and slanted at once: straight lines stay straight, parallels stay parallel.
+
+    $$\\tilde x(p) = x_A(A^{-1}(p - t)) \\qquad
+    A = s \\begin{pmatrix} \\cos\\theta & -\\sin\\theta \\\\ \\sin\\theta & \\cos\\theta
+    \\end{pmatrix} \\begin{pmatrix} 1 & -\\tan\\varphi \\\\ 0 & 1 \\end{pmatrix} \\qquad \\tilde y = y_A$$
+
+    p is counted from the middle. Angle θ, shift t and slant φ are drawn evenly, scale s evenly on a log scale. Look at
+    what is left when several of them meet: each is harmless, and all at once may push the object out of the picture. It
+    helps where the object's place and attitude are left to chance; it hurts where the network should learn them. The
+    result is that of torchvision's `affine` (bilinear), with numbers for every image.
+    """
+
+    degrees: float = parameter(15.0, "largest angle, to either side", low=0, high=180)
+    shift: float = parameter(0.1, "largest shift, as a share of the sides", low=0, high=1)
+    zoom: float = parameter(1.2, "largest scale; the smallest is 1 / zoom", low=1, high=4)
+    shear: float = parameter(10.0, "largest slant in degrees, to either side", low=0, high=60)
+    fill: str = parameter("mean", "what shows where the picture ends", choices=("mean", "black", "white"))
+
+    card: ClassVar[Card] = Card(
+        "affine", "Affine", "Best Practices for Convolutional Neural Networks Applied to Visual Document Analysis",
+        "Simard, Steinkraus, Platt", "ICDAR", 2003, "", "geometry", "1",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> None:
+        return None
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        n, (height, width) = len(batch), batch.size
+        angle, across, down, zoom, shear = draw.rng.uniform(-1, 1, (5, n))
+        return each(
+            batch, draw, "affine", angle * self.degrees, across * self.shift * width, down * self.shift * height,
+            self.zoom**zoom, shear * self.shear, fill=self.fill,
+        )  # fmt: skip

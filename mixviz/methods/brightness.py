@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mixviz.batch import Batch
+from mixviz.method import Card, Draw, Method, parameter
+from mixviz.planning import each
+from mixviz.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Brightness(Method):
+    """The picture lit more or less strongly, by a factor; the label stays.
+
+    $$\\tilde x = f\\, x_A \\qquad \\tilde y = y_A \\qquad f \\sim U(1-s, 1+s)$$
+
+    s is the strength; what leaves the range of pixels is cut off. It is torchvision's `adjust_brightness`, a step from
+    black towards the picture or past it, with a factor for every image. Look at the lightest places: with f > 1 they
+    reach white and can rise no further, and what they showed is lost. It helps where the light of the pictures to come
+    is not known, and hurts where light is the class: day or night.
+    """
+
+    strength: float = parameter(0.4, "s: the factor is drawn between 1 - s and 1 + s", low=0, high=1)
+
+    card: ClassVar[Card] = Card(
+        "brightness", "Brightness", "Some Improvements on Deep Convolutional Neural Network Based Image Classification",
+        "Howard", "arXiv", 2013, "1312.5402", "colour", "1",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> None:
+        return None
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        factor = draw.rng.uniform(1 - self.strength, 1 + self.strength, len(batch))
+        return each(batch, draw, "brightness", factor)

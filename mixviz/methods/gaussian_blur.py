@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mixviz.batch import Batch
+from mixviz.method import Card, Draw, Method, parameter
+from mixviz.planning import each
+from mixviz.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class GaussianBlur(Method):
+    """The picture out of focus: every pixel becomes a mean of its surroundings; the label stays.
+
+    $$\\tilde x = x_A * G_\\sigma \\qquad G_\\sigma(d) \\propto \\exp\\!\\left(-\\frac{d^2}{2\\sigma^2}\\right) \\qquad
+    \\tilde y = y_A$$
+
+    d is the distance in pixels, and σ is drawn evenly from a range. Look at texture: fur, grass and print go first,
+    while outlines stay, so that a network that has relied on texture has to look at shape. It helps where pictures may
+    be out of focus or enlarged, and hurts where the class is in the detail. SimCLR draws σ from 0.1 to 2.0, as is done
+    here at first. The result is that of torchvision's `gaussian_blur`, with a σ for every image.
+    """
+
+    low: float = parameter(0.1, "smallest σ in pixels", low=0.05, high=10)
+    high: float = parameter(2.0, "largest σ in pixels", low=0.05, high=10)
+
+    card: ClassVar[Card] = Card(
+        "gaussian_blur", "Gaussian blur", "A Simple Framework for Contrastive Learning of Visual Representations",
+        "Chen, Kornblith, Norouzi, Hinton", "ICML", 2020, "2002.05709", "colour", "1",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> None:
+        return None
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        spread = draw.rng.uniform(*sorted((self.low, self.high)), len(batch))
+        return each(batch, draw, "gaussian_blur", spread)

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mixviz.batch import Batch
+from mixviz.method import Card, Draw, Method, parameter
+from mixviz.planning import sometimes
+from mixviz.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class HorizontalFlip(Method):
+    """The picture as in a mirror, for some of the pictures; the label stays.
+
+    $$\\tilde x(u, v) = x_A(u, W - 1 - v) \\qquad \\tilde y = y_A$$
+
+    u counts rows and v columns. Nothing is lost: every pixel is still there. Look for what has a side: writing, clocks,
+    the steering wheel. For most objects the mirror image is as good a picture, and the data are doubled for nothing;
+    for letters, digits, arrows and hands the label becomes wrong. It is torchvision's `horizontal_flip`.
+    """
+
+    probability: float = parameter(0.5, "how likely a picture is flipped", low=0, high=1)
+
+    card: ClassVar[Card] = Card(
+        "horizontal_flip", "Horizontal flip", "ImageNet Classification with Deep Convolutional Neural Networks",
+        "Krizhevsky, Sutskever, Hinton", "NIPS", 2012, "", "geometry", "1",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> None:
+        return None
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        return sometimes(batch, draw, "horizontal_flip", self.probability)

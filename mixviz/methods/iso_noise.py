@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mixviz.batch import Batch
+from mixviz.method import Card, Draw, Method, parameter
+from mixviz.planning import each
+from mixviz.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class ISONoise(Method):
+    """A picture taken in too little light: a grain that grows with the light itself; the label stays.
+
+    $$\\tilde x_c = x_c + s\\sqrt{x_c}\\,\\left(\\sqrt{1-\\kappa}\\,\\varepsilon_0 +
+    \\sqrt{\\kappa}\\,\\varepsilon_c\\right) \\qquad
+    \\varepsilon_0, \\varepsilon_c \\sim \\mathcal N(0, 1) \\qquad \\tilde y = y_A$$
+
+    Light comes in photons, and where λ of them are expected their number varies by the root of λ. A camera set to a
+    high ISO amplifies few photons, and their noise with them. ε₀ is common to the three colours c of a pixel (grain),
+    the others are each colour's own (specks); κ says how much of the variance is theirs, and s is drawn evenly up to
+    the strength. Look at dark places: there is little noise, but even less light. It helps against bad light; a network
+    that needs texture suffers. The name is that of a transform in Albumentations, which adds its noise to hue and
+    lightness instead.
+    """
+
+    strength: float = parameter(0.15, "largest s: the noise's standard deviation in full light", low=0, high=0.5)
+    colour: float = parameter(0.5, "κ: how much of the noise each colour has for itself", low=0, high=1)
+
+    card: ClassVar[Card] = Card(
+        "iso_noise", "ISO noise", "Albumentations: Fast and Flexible Image Augmentations",
+        "Buslaev, Iglovikov, Khvedchenya, Parinov, Druzhinin, Kalinin", "Information", 2020,
+        "1809.06839", "colour", "1",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> None:
+        return None
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        n = len(batch)
+        return each(batch, draw, "iso_noise", draw.rng.uniform(0, self.strength, n), np.full(n, self.colour))

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mixviz.batch import Batch
+from mixviz.method import Card, Draw, Method, parameter
+from mixviz.planning import each
+from mixviz.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class JPEG(Method):
+    """The picture as it comes out of a small file: waves in squares of 8 × 8 pixels, rounded; the label stays.
+
+    $$\\tilde x = D^{-1}\\!\\left(Q \\odot \\mathrm{round}\\!\\left(D(x_A) \\oslash Q\\right)\\right) \\qquad
+    \\tilde y = y_A$$
+
+    D writes every square of 8 × 8 pixels as a sum of 64 waves (the discrete cosine transform), for light and, at half
+    the resolution, for two colours. Q holds the steps to which the amounts of the waves are rounded; the lower the
+    quality, the larger they are, above all for fine waves. Look at smooth places and at edges: the squares appear, and
+    ripples around whatever is sharp. Almost every picture of the web has been through this, so a network that will see
+    such pictures gains; one that reads faint texture loses. Worked out on the device for all images at once, instead of
+    in a codec's file: within one level of 255 of it on average.
+    """
+
+    low: int = parameter(10, "lowest quality", low=1, high=100)
+    high: int = parameter(60, "highest quality", low=1, high=100)
+
+    card: ClassVar[Card] = Card(
+        "jpeg", "JPEG compression", "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations",
+        "Hendrycks, Dietterich", "ICLR", 2019, "1903.12261", "colour", "1",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> None:
+        return None
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        low, high = sorted((self.low, self.high))
+        return each(batch, draw, "jpeg", draw.rng.integers(low, high + 1, len(batch)))

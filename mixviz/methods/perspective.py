@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mixviz.batch import Batch
+from mixviz.method import Card, Draw, Method, parameter
+from mixviz.planning import each
+from mixviz.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Perspective(Method):
+    """The picture hung on a wall and seen from the side: its four corners are drawn in, each for itself.
+
+    $$\\tilde x(p) = x_A(q) \\qquad \\begin{pmatrix} q \\\\ 1 \\end{pmatrix} \\propto H
+    \\begin{pmatrix} p \\\\ 1 \\end{pmatrix}
+    \\qquad \\tilde y = y_A$$
+
+    Each corner moves inwards by a share of the sides that is drawn evenly up to half the distortion; H is the
+    projection that takes the new corners to the old. Straight lines stay straight, but parallels meet. Look at faces
+    and wheels: circles become ovals, as they do in photographs taken from below or close by. It helps where the
+    camera's place varies (signs, pages, buildings), and hurts where shapes are measured. The result is that of
+    torchvision's `perspective` (bilinear).
+    """
+
+    distortion: float = parameter(0.5, "how far the corners may move: 1 is up to the middle", low=0, high=0.9)
+    fill: str = parameter("mean", "what shows where the picture ends", choices=("mean", "black", "white"))
+
+    card: ClassVar[Card] = Card(
+        "perspective", "Perspective", "", "torchvision", family="geometry", label="1",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> None:
+        return None
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        corners = draw.rng.uniform(0, self.distortion / 2, (8, len(batch)))
+        return each(batch, draw, "perspective", corners.max(0), *corners, fill=self.fill)

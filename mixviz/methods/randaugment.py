@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mixviz.batch import Batch
+from mixviz.method import Card, Draw, Method, parameter
+from mixviz.methods._policies import USUAL, Chance, policy
+from mixviz.recipe import Recipe
+
+LEVELS = 30
+
+
+@dataclass(frozen=True)
+class RandAugment(Method):
+    """A few operations in a row, drawn blindly, all at one strength; the label stays.
+
+    $$\\tilde x = o_N(\\dots o_1(x_A)) \\qquad o_i \\sim U(\\text{14 operations}) \\qquad \\tilde y = y_A$$
+
+    Two numbers are all that is left of AutoAugment's search: how many operations, N, and how strong, M, on a scale of
+    30; they can be tried out like any other setting. One of the 14 operations does nothing. Move M and look when you no
+    longer recognise the object: the label does not know. Larger networks and more data bear a larger M; for small data
+    sets and small networks less is better. Operations, ranges and rounding are torchvision's, but sampling is bilinear
+    and corners get the mean. ImageNet accuracy of ResNet-50: 77.6 % against 76.3 % (paper).
+    """
+
+    operations: int = parameter(2, "N: how many in a row", low=0, high=6)
+    magnitude: int = parameter(9, "M: how strong", low=0, high=LEVELS)
+
+    card: ClassVar[Card] = Card(
+        "randaugment", "RandAugment", "RandAugment: Practical Automated Data Augmentation with a Reduced Search Space",
+        "Cubuk, Zoph, Shlens, Le", "NeurIPS", 2020, "1909.13719", "learned policy", "1",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> None:
+        return None
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        names = [*USUAL, ""]  # the last is to do nothing
+        chosen = draw.rng.integers(len(names), size=(len(batch), self.operations))
+        chance = Chance.draw(draw.rng, len(batch), self.operations, batch.size)
+        return policy(batch, draw, [
+            tuple(
+                chance.link(USUAL, names[which], self.magnitude / LEVELS, (i, j), batch.size)
+                for j, which in enumerate(row)
+                if names[which]
+            )
+            for i, row in enumerate(chosen.tolist())
+        ])  # fmt: skip

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mixviz.batch import Batch
+from mixviz.geometry import uniform_corner
+from mixviz.method import Card, Draw, Method, parameter
+from mixviz.planning import each
+from mixviz.recipe import Recipe
+
+TRIES = 10  # as torchvision tries
+
+
+@dataclass(frozen=True)
+class RandomCrop(Method):
+    """A random part of the picture, enlarged to the whole; the label stays.
+
+    $$\\tilde x = \\mathrm{resize}(x_A[\\text{box}]) \\qquad \\tilde y = y_A \\qquad
+    \\frac{|\\text{box}|}{HW} \\sim U(\\text{low}, 1)$$
+
+    The share of the area is drawn, then the box's aspect ratio, evenly on a log scale, then its place; where no ratio
+    of ten fits, the whole picture stays. It is the crop of the Inception networks, and in nearly every training on
+    ImageNet since: objects appear in all sizes and places. Look at small boxes: the object may be gone while the label
+    still names it, and from 8 % of a picture this happens often. It helps a network that has to find objects at any
+    size; where the object is small, or its size is the class, take a larger low. The result is that of torchvision's
+    `resized_crop`.
+    """
+
+    low: float = parameter(0.08, "smallest share of the picture's area", low=0.01, high=1)
+    aspect: float = parameter(0.75, "flattest box's height to width; the tallest is 1 / aspect", low=0.1, high=1)
+
+    card: ClassVar[Card] = Card(
+        "random_crop", "Random crop", "Going Deeper with Convolutions",
+        "Szegedy, Liu, Jia, Sermanet, Reed, Anguelov, Erhan, Vanhoucke, Rabinovich", "CVPR", 2015,
+        "1409.4842", "geometry", "1",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> None:
+        return None
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        n, (rows, columns) = len(batch), batch.size
+        pixels = draw.rng.uniform(self.low, 1, n) * rows * columns
+        aspect = self.aspect ** draw.rng.uniform(-1, 1, (TRIES, n))
+        height, width = (np.rint(np.sqrt(a)).clip(1).astype(np.int64) for a in (pixels * aspect, pixels / aspect))
+        fits = (height <= rows) & (width <= columns)
+        first = fits.argmax(0), np.arange(n)
+        use = fits.any(0)
+        height, width = np.where(use, height[first], rows), np.where(use, width[first], columns)
+        top, left = uniform_corner(draw.rng, height, width, batch.size)
+        return each(batch, draw, "crop", top, left, height, width)

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mixviz.batch import Batch
+from mixviz.method import Card, Draw, Method, parameter
+from mixviz.planning import each
+from mixviz.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Saturation(Method):
+    """Colours made stronger or paler, down to grey; the label stays.
+
+    $$\\tilde x = f\\, x_A + (1-f)\\, g(x_A) \\qquad \\tilde y = y_A \\qquad f \\sim U(1-s, 1+s)$$
+
+    s is the strength; what leaves the range of pixels is cut off. g is the grey picture. It is torchvision's
+    `adjust_saturation`, a step from grey towards the picture or past it, with a factor for every image. Look at f near
+    0: the picture is grey and everything can still be recognised, so shape has to do what colour did. It helps where
+    cameras differ, and hurts where colour is the class: ripe or unripe, or one bird or another.
+    """
+
+    strength: float = parameter(0.4, "s: the factor is drawn between 1 - s and 1 + s", low=0, high=1)
+
+    card: ClassVar[Card] = Card(
+        "saturation", "Saturation", "Some Improvements on Deep Convolutional Neural Network Based Image Classification",
+        "Howard", "arXiv", 2013, "1312.5402", "colour", "1",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> None:
+        return None
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        factor = draw.rng.uniform(1 - self.strength, 1 + self.strength, len(batch))
+        return each(batch, draw, "saturation", factor)

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mixviz.batch import Batch
+from mixviz.method import Card, Draw, Method, parameter
+from mixviz.methods._policies import USUAL, WIDE, Chance, policy
+from mixviz.recipe import Recipe
+
+LEVELS = 30
+
+
+@dataclass(frozen=True)
+class TrivialAugment(Method):
+    """One operation, drawn blindly, at a strength drawn blindly; the label stays.
+
+    $$\\tilde x = o_m(x_A) \\qquad o \\sim U(\\text{14 operations}) \\qquad m \\sim U\\{0, \\dots, 30\\} \\qquad
+    \\tilde y = y_A$$
+
+    There is nothing to tune and nothing to search, and the authors found it as good as the policies that had been
+    searched for: a question to ask of every search. One of the 14 operations does nothing. With the wide ranges (the
+    default, turns of up to 135°) some pictures are ruined and most are hardly touched; look through a few seeds. The
+    mixture of both is the point: RandAugment has all its pictures about equally far from the original. Operations,
+    ranges and rounding are torchvision's, but sampling is bilinear and corners get the mean. It hurts where an
+    operation of the fourteen changes the class.
+    """
+
+    ranges: str = parameter("wide", "as wide as the authors advise, or RandAugment's", choices=("wide", "usual"))
+
+    card: ClassVar[Card] = Card(
+        "trivialaugment", "TrivialAugment", "TrivialAugment: Tuning-free Yet State-of-the-Art Data Augmentation",
+        "Müller, Hutter", "ICCV", 2021, "2103.10158", "learned policy", "1",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> None:
+        return None
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        space = WIDE if self.ranges == "wide" else USUAL
+        names = [*space, ""]  # the last is to do nothing
+        chosen, level = draw.rng.integers(len(names), size=len(batch)), draw.rng.integers(LEVELS + 1, size=len(batch))
+        chance = Chance.draw(draw.rng, len(batch), 1, batch.size)
+        return policy(batch, draw, [
+            (chance.link(space, names[which], level[i] / LEVELS, (i, 0), batch.size),) if names[which] else ()
+            for i, which in enumerate(chosen.tolist())
+        ])  # fmt: skip

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mixviz.batch import Batch
+from mixviz.method import Card, Draw, Method, parameter
+from mixviz.methods._policies import FROM_END_TO_END, Chance, policy
+from mixviz.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class UniformAugment(Method):
+    """Two operations in a row, each drawn blindly with a blind strength and a blind probability; the label stays.
+
+    $$\\tilde x = o_2(o_1(x_A)) \\qquad o_i \\sim U(\\text{15 operations}) \\qquad p_i, m_i \\sim U(0, 1) \\qquad
+    \\tilde y = y_A$$
+
+    Operation i happens with probability p. That is a half on average, so one picture in four stays as it is, and half
+    of them undergo one operation. The argument: if what the operations make of a picture is still a picture of its
+    class, then no draw from them can be a bad one, and there is nothing to search. Look for draws of which that is not
+    true. Among the operations are inverted colours and a hole, which RandAugment leaves out. Ranges are those of the
+    authors' code (which took them from Fast AutoAugment); sampling is bilinear and corners get the mean.
+    """
+
+    operations: int = parameter(2, "how many in a row", low=0, high=6)
+
+    card: ClassVar[Card] = Card(
+        "uniformaugment", "UniformAugment", "UniformAugment: A Search-free Probabilistic Data Augmentation Approach",
+        "LingChen, Khonsari, Lashkari, Nazari, Sambee, Nascimento", "arXiv", 2020, "2003.14348", "learned policy", "1",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> None:
+        return None
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        names, shape = list(FROM_END_TO_END), (len(batch), self.operations)
+        chosen, probability = draw.rng.integers(len(names), size=shape), draw.rng.random(shape)
+        chance = Chance.draw(draw.rng, *shape, batch.size)
+        return policy(batch, draw, [
+            tuple(
+                chance.link(FROM_END_TO_END, names[which], chance.level[i, j], (i, j), batch.size)
+                for j, which in enumerate(row)
+                if chance.coin[i, j] < probability[i, j]
+            )
+            for i, row in enumerate(chosen.tolist())
+        ])  # fmt: skip

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mixviz.batch import Batch
+from mixviz.method import Card, Draw, Method, parameter
+from mixviz.planning import sometimes
+from mixviz.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class VerticalFlip(Method):
+    """The picture upside down, for some of the pictures; the label stays.
+
+    $$\\tilde x(u, v) = x_A(H - 1 - u, v) \\qquad \\tilde y = y_A$$
+
+    u counts rows and v columns. Nothing is lost: every pixel is still there. Look at what holds things down: shadows,
+    legs, the horizon. From above (satellites, microscopes, tables) no direction is special and the flip is a good
+    picture. In photographs of the world it hardly ever occurs, and costs the network room. It is torchvision's
+    `vertical_flip`.
+    """
+
+    probability: float = parameter(0.5, "how likely a picture is flipped", low=0, high=1)
+
+    card: ClassVar[Card] = Card(
+        "vertical_flip", "Vertical flip", "", "torchvision", family="geometry", label="1",
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> None:
+        return None
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        return sometimes(batch, draw, "vertical_flip", self.probability)

@@ -1,0 +1,70 @@
+"""Images smoothed, each by a kernel of its own: one product of matrices per direction, for the whole batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch.nn.functional as F
+from torch import Tensor
+
+from mixviz.batch import on_device
+
+
+def gaussian(spread: np.ndarray) -> np.ndarray:
+    """(M, taps) normal weights of σ = ``spread`` (M,) pixels, each row of sum 1, as wide as four of the largest σ."""
+    reach = max(1, int(np.ceil(4 * spread.max())))
+    at = np.arange(-reach, reach + 1) / np.maximum(spread, 1e-6)[:, None]
+    weights = np.exp(-(at**2) / 2)
+    return weights / weights.sum(1, keepdims=True)
+
+
+def both_ways(images: Tensor, kernel: np.ndarray) -> Tensor:
+    """Images (M, C, H, W) smoothed down and across by kernels (M, taps), mirrored at the edges."""
+    weights = on_device(kernel.astype(np.float32), images.device)
+    down, across = (_matrix(weights, side)[:, None] for side in images.shape[2:])
+    return down @ images @ across.transpose(-1, -2)
+
+
+def _matrix(weights: Tensor, side: int) -> Tensor:
+    """(M, side, side): row i holds what pixel i takes of each pixel of its line."""
+    taps = weights.shape[1]
+    source = mirrored(np.arange(side) + np.arange(taps)[:, None] - taps // 2, side)
+    chosen = F.one_hot(on_device(source, weights.device), side).to(weights.dtype)
+    return (weights @ chosen.flatten(1)).view(-1, side, side)
+
+
+def mirrored(index: np.ndarray, side: int) -> np.ndarray:
+    """Indices beyond the edges, folded back: -1 is 1, as in a mirror that stands on the last pixel."""
+    if side == 1:
+        return np.zeros_like(index)
+    index = np.abs(index) % (2 * side - 2)
+    return np.minimum(index, 2 * side - 2 - index)
+
+
+def along_lines(images: Tensor, kernels: np.ndarray) -> Tensor:
+    """Images (M, C, H, W) smoothed by kernels (M, k, k), mirrored at the edges."""
+    m, channels, height, width = images.shape
+    reach = kernels.shape[1] // 2
+    rows, columns = (
+        on_device(mirrored(np.arange(-reach, side + reach), side), images.device) for side in (height, width)
+    )
+    padded = images.index_select(2, rows).index_select(3, columns).reshape(1, m * channels, *_grown(images, reach))
+    weights = on_device(kernels.astype(np.float32), images.device)[:, None].repeat_interleave(channels, 0)
+    return F.conv2d(padded, weights, groups=m * channels).view_as(images)
+
+
+def _grown(images: Tensor, reach: int) -> tuple[int, int]:
+    return images.shape[2] + 2 * reach, images.shape[3] + 2 * reach
+
+
+def line(lengths: np.ndarray, angles: np.ndarray) -> np.ndarray:
+    """(M, k, k) the path of a point that moves ``lengths`` (M,) pixels at ``angles`` (M,) degrees, from the right
+    upwards: how long it stays over each pixel, as shares of the whole. A point between pixels is theirs by its distance
+    to each."""
+    reach = max(1, int(np.ceil(lengths.max() / 2)))
+    steps = 8 * reach + 1
+    t = np.linspace(-0.5, 0.5, steps) * lengths[:, None]
+    y, x = -t * np.sin(np.radians(angles))[:, None], t * np.cos(np.radians(angles))[:, None]
+    at = np.arange(-reach, reach + 1)
+    down, across = (np.clip(1 - np.abs(place[..., None] - at), 0, None) for place in (y, x))
+    kernels = np.einsum("msi,msj->mij", down, across)
+    return kernels / kernels.sum((1, 2), keepdims=True)
