@@ -49,15 +49,12 @@ def _run(where: Path, method: mixviz.Method, out: Path, most: int, **options: An
 
     if out.resolve() == where.resolve():
         raise ValueError(f"{out} holds the pictures: name another folder with --out.")
-    left = []
-    with found_in(where, most) as found:
-        with closing(record(found, method, out, **options)) as walk, tqdm(total=2 * len(found), unit="step") as bar:
-            for step in walk:
-                bar.update(step.done - bar.n)
-                left += [f"{step.name}: {step.reason}"] if step.reason else []
+    with found_in(where, most) as found, closing(record(found, method, out, **options)) as walk:
+        bar = tqdm(walk, total=2 * len(found), unit="step")
+        left = [f"{step.name}: {step.reason}" for step in bar if step.reason]
     for line in left:
         typer.echo(f"Left out: {line}", err=True)
     typer.echo(
-        f"{method.card.title}: {len(found) - len(left)} images with their partners in {out}/mixed, their soft labels in "
+        f"{method.card.title}: {len(found) - len(left)} images with their partners in {out}/mixed, soft labels in "
         f"{out}/labels.csv, all that was decided in {out}/recipe.json."
     )

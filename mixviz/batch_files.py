@@ -64,8 +64,9 @@ def record(
     if looks:  # one at a time: a network would need gigabytes for all of them
         maps = [_map(pictures.images, pictures.labels, n, detector, network) for n in range(len(kept))]
     batch = mix_batch(pictures, method, seed, lam, maps=torch.cat(maps) if maps else None, network=network)
-    for step, name in enumerate(_write(batch, Path(folder)), 1):
-        yield Step(len(found) + step * len(found) // len(kept), total, name)
+    total = len(found) + len(kept)
+    for done, name in enumerate(_write(batch, Path(folder)), len(found) + 1):
+        yield Step(done, total, name)
 
 
 def _map(images: Tensor, labels: Tensor, n: int, detector: str | Saliency, network: Any) -> Tensor:

@@ -18,7 +18,7 @@ import mixviz
 from mixviz import describe
 from mixviz.batch_pictures import Pictures, bundled, load
 from mixviz.method import Method
-from mixviz.recipe import Recipe, Truth
+from mixviz.recipe import Recipe
 from mixviz.transform import MixTransform
 
 __all__ = ["MixedBatch", "bundled", "load", "mix_batch"]

@@ -140,9 +140,7 @@ class MixTransform:
         mixed = recipe.apply(images, out=images if self.inplace else None)
         return mixed if self.normalize is None else batch.normalised(mixed), recipe.targets(labels, self.num_classes)
 
-    def plan(
-        self, images: Tensor, labels: Tensor, *, lam: float | np.ndarray | None = None, **given: Tensor
-    ) -> Recipe:
+    def plan(self, images: Tensor, labels: Tensor, *, lam: float | np.ndarray | None = None, **given: Tensor) -> Recipe:
         """The next recipe of this transform's stream; a baseline one for the batches that stay unmixed.
 
         ``lam`` holds λ, see :meth:`mixviz.Method.plan`.
