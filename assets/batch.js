@@ -64,9 +64,9 @@ function drawTile(tile, n) {
   place(parts.before, sheets.originals.url, n, value.columns, rows);
   const met = meeting(tile, n);
   parts.meets.textContent = met;
-  parts.button.setAttribute("aria-label", `${whom(n)}. ${met}`);
+  parts.button.setAttribute("aria-label", [whom(n), value.own && tile.name, met].filter(Boolean).join(". "));
   parts.button.title = value.own ? tile.name : "";
-  parts.bar.update(names, tile.parts.map(([, share]) => share));
+  parts.bar.update(names, tile.parts.map(([, share]) => share), value.tiles.length > 16 ? 13 : 20);
   [tile.drawn, tile.area, tile.share, tile.gap].forEach((number, i) => { parts.numbers.children[i].lastChild.textContent = number === null ? t("none") : number.toFixed(2); });
   parts.numbers.lastChild.classList.toggle("mv-off", tile.gap > 0.15);
 }
@@ -165,6 +165,7 @@ async function draw(answer) {
   counted.textContent = count.value;
   while (tiles.length < value.tiles.length) tiles.push(tileOf(tiles.length));
   if (list.children.length !== value.tiles.length) list.replaceChildren(...tiles.slice(0, value.tiles.length).map(({ node }) => node));
+  list.dataset.many = value.tiles.length > 16;
   if (pinned >= value.tiles.length) pinned = null;
   if (lit >= value.tiles.length) lit = null;
   value.tiles.forEach(drawTile);

@@ -259,13 +259,13 @@ const LETTERS = "ABCD";
 
 function labelBar(letters = 34) {
   const node = make("div", { class: "mv-bar", aria: { role: "img" } });
-  const update = (names, share) => {
+  const update = (names, share, room = letters) => {
     const label = names.map((name, i) => `${percent(share[i])} ${name}`).join(", ");
     node.setAttribute("aria-label", t("label_says", { parts: label }));
     while (node.children.length < names.length) node.append(make("span", { class: `mv-${LETTERS[node.children.length % 4].toLowerCase()}` }));
     [...node.children].forEach((part, i) => {
       part.style.flexGrow = share[i] ?? 0;
-      part.textContent = i < names.length ? fitting(names[i], LETTERS[i % 4], share[i], letters) : "";
+      part.textContent = i < names.length ? fitting(names[i], LETTERS[i % 4], share[i], room) : "";
     });
   };
   return { node, update };

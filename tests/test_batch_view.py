@@ -481,7 +481,7 @@ def test_a_visitors_folder_and_zip_are_mixed_and_bad_files_are_told(tab, tmp_pat
     tab.after(lambda: part.locator("input[name=folder]").set_input_files(folder))
     assert part.locator("li .mv-batch-tile").count() == 3
     assert "broken.png" in part.locator(".mv-left-out").inner_text()
-    assert part.locator(".mv-batch-tile").first.get_attribute("aria-label").startswith("1 (cats). partner: ")
+    assert part.locator(".mv-batch-tile").first.get_attribute("aria-label").startswith("1 (cats). 1.png. partner: ")
     archive = packed(tmp_path / "two.zip", {"a.png": png(5), "b.png": png(6), "c.png": b""})
     tab.after(lambda: part.locator("input[name=pictures]").set_input_files(archive))
     assert part.locator("li .mv-batch-tile").count() == 2
