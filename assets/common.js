@@ -6,7 +6,7 @@ const mixviz = (window.mixviz ??= ((texts) => {
   const percent = (x) => `${Math.round(100 * x)}\u00a0%`;
   const state = { view: "grid", method: "cutmix", parameters: {}, alpha: null, box: null, mask: null, over: "lam", methods: ["mixup", "cutmix", "saliencymix"], subject: "mix", classes: ["", ""], kind: "grad_cam", layer: "", own: [] };
   const views = {};
-  const LINKED = ["view", "a", "b", "lam", "alpha", "seed", "detector", "method", "box", "over", "methods", "subject", "class_a", "class_b", "kind", "layer", "network", "plane"];
+  const LINKED = ["view", "a", "b", "lam", "alpha", "seed", "detector", "method", "box", "over", "methods", "subject", "class_a", "class_b", "kind", "layer", "network", "plane", "count"];
   const KEPT = ["__theme", "pin", "lesson", "scale", "colours", "strength", "threshold", "to", "layout", "find", "family"]; // the browser's own
   const language = () => document.documentElement.lang.slice(0, 2);
   let pending = null, stopped = false; // networks still to be asked: what is ready is shown first
@@ -44,7 +44,7 @@ const mixviz = (window.mixviz ??= ((texts) => {
     pending = null;
     const only = more ?? (state.view === "grid" ? api.inSight(mine) : null);
     if (only && !only.length && !still && !strip) return;
-    const answer = await question("look", { ...state, only: only?.length ? only : null, still, strip });
+    const answer = await question("look", { ...state, only: only?.length ? only : null, still, strip, ...api.more() });
     answer.version = mine;
     if (answer.still) stillFor = key;
     if (answer.lenses) stripFor = pair;
@@ -160,19 +160,23 @@ const mixviz = (window.mixviz ??= ((texts) => {
       const other = "method" in changes && changes.method !== state.method;
       Object.assign(state, other ? { parameters: {}, box: null, mask: null } : {}, changes);
       const tabs = document.querySelectorAll("#views [role=tab]");
-      const index = ["grid", "detail", "draws", "sweep", "localize", "compare", "embeddings"].indexOf(view);
+      const index = ["grid", "detail", "draws", "sweep", "batch", "localize", "compare", "embeddings"].indexOf(view);
       if (state.view !== view) tabs[index]?.click();
       api.set({ view });
     },
     ownLabel: (image, name, letter) => (Object.values(api.labels ?? {}).includes(name) && image?.path && !image.path.includes("/assets/photos/") ? letter : name),
     swapped: () => { Object.assign(state, { box: null, mask: null, classes: [...state.classes].reverse() }); },
     pin: () => {},
+    // What the view in sight asks beside the state, which goes with every question of every view.
+    asking: {},
+    more: () => api.asking[state.view]?.() ?? {},
+    asked: () => ({ ...state, ...api.more(), language: language() }),
     copyLink: async () => {
       const address = `${location.origin}${location.pathname}?${query}`;
       try {
         await navigator.clipboard.writeText(address);
         const whole = ["a", "b"].every((key) => query.has(key) && api.labels[query.get(key)] === state[`name_${key}`]);
-        say(t(whole && !state.mask ? "copied" : "copy_own"));
+        say(t(whole && !state.mask && !api.more().files?.length ? "copied" : "copy_own"));
       } catch {
         say(address);
       }
@@ -257,14 +261,18 @@ function fitting(name, letter, share, letters) {
   return [`${name} ${percent(share)}`, `${letter} ${percent(share)}`, ""].find((text) => text.length <= letters * share);
 }
 
+// As many parts as there are names, each with a colour and a letter of its own.
+const LETTERS = "ABCD";
+
 function labelBar(letters = 34) {
-  const parts = [make("span", { class: "mv-a" }), make("span", { class: "mv-b" })];
-  const node = make("div", { class: "mv-bar", aria: { role: "img" } }, ...parts);
-  const update = (names, share) => {
-    node.setAttribute("aria-label", t("label_says", { a: `${percent(share[0])} ${names[0]}`, b: `${percent(share[1])} ${names[1]}` }));
-    parts.forEach((part, i) => {
-      part.style.flexGrow = share[i];
-      part.textContent = fitting(names[i], "AB"[i], share[i], letters);
+  const node = make("div", { class: "mv-bar", aria: { role: "img" } });
+  const update = (names, share, room = letters) => {
+    const label = names.map((name, i) => `${percent(share[i])} ${name}`).join(", ");
+    node.setAttribute("aria-label", t("label_says", { parts: label }));
+    while (node.children.length < names.length) node.append(make("span", { class: `mv-${LETTERS[node.children.length % 4].toLowerCase()}` }));
+    [...node.children].forEach((part, i) => {
+      part.style.flexGrow = share[i] ?? 0;
+      part.textContent = i < names.length ? fitting(names[i], LETTERS[i % 4], share[i], room) : "";
     });
   };
   return { node, update };

@@ -74,13 +74,8 @@ function go(at, stop = true) {
 }
 
 // Numbers with their sums, parameters from the fields, code, and things to take
-const lines = make("div", { class: "mv-lines" }), controls = make("div", { class: "mv-controls" });
-const code = make("code"), copied = make("span", { class: "mv-small", aria: { role: "status" } });
-const copyCode = button("copy_code", async () => {
-  await navigator.clipboard.writeText(code.textContent).catch(() => {});
-  copied.textContent = t("code_copied");
-  setTimeout(() => (copied.textContent = ""), 2000);
-});
+const lines = make("div", { class: "mv-lines" }), controls = parameterControls("mv-p");
+const code = codePanel();
 const file = make("input", { type: "file", accept: ".json,application/json", id: "mv-recipe", on: { change: async () => {
   if (file.files[0]) mixviz.restore({ recipe: file.files[0].size > 1e5 ? "" : await file.files[0].text() });
   file.value = "";
@@ -101,9 +96,9 @@ root().append(
   ),
   strip,
   make("div", { class: "mv-two" },
-    section("parameters", controls),
+    section("parameters", controls.node),
     make("div", {},
-      section("code", make("pre", { tabIndex: 0 }, code), make("div", { class: "mv-chips" }, copyCode, copied)),
+      section("code", ...code.nodes),
       section("take", make("div", { class: "mv-chips" }, ...taking), make("p", { class: "mv-load" }, make("label", { htmlFor: "mv-recipe", textContent: t("load") }), file)),
     ),
   ),
@@ -119,58 +114,9 @@ function drawLines(value) {
   }));
 }
 
-// A control that is in hand stays as it is: it is what the answer answers to.
-function drawControls(value) {
-  const key = JSON.stringify([value.card.name, value.held]);
-  if (controls.dataset.key !== key) {
-    controls.dataset.key = key;
-    controls.replaceChildren(...value.parameters.map((about) => control(about, value)));
-    if (!value.parameters.length) controls.append(make("p", { textContent: t("no_parameters") }));
-    else controls.append(button("reset", () => {
-      controls.dataset.key = "";
-      mixviz.set({ parameters: {}, box: null, mask: null });
-      const alpha = value.parameters.find((about) => about.name === "alpha");
-      if (alpha) mixviz.restore({ alpha: alpha.default });
-    }));
-  }
-  for (const about of value.parameters) {
-    const node = controls.querySelector(`[name="${about.name}"]`);
-    if (document.activeElement !== node) about.kind === "bool" ? (node.checked = about.value) : (node.value = about.value);
-    const output = controls.querySelector(`output[for="${node.id}"]`);
-    if (output) output.textContent = Number(about.value).toLocaleString("en", { maximumFractionDigits: 3 });
-  }
-}
-
-function control(about, value) {
-  const id = `mv-p-${about.name}`, number = about.kind === "int" || about.kind === "float";
-  const read = (node) => (number ? Number(node.value) : about.kind === "bool" ? node.checked : node.value);
-  // There is one α on the page: this control is another handle of the one at its foot, which follows when it is let go.
-  const shared = about.name === "alpha";
-  const changed = (value) => (shared ? { alpha: value } : { parameters: { ...mixviz.state.parameters, [about.name]: value } });
-  const set = (event) => mixviz.set({ ...changed(read(event.target)), box: null, mask: null });
-  const settle = (event) => shared && mixviz.restore({ alpha: read(event.target) });
-  const input = number
-    ? make("input", { type: "range", min: about.low, max: about.high, step: about.kind === "int" ? 1 : about.high > 2 ? 0.05 : 0.01, on: { input: set, change: settle } })
-    : about.kind === "bool"
-      ? make("input", { type: "checkbox", on: { change: set } })
-      : !about.choices.length
-      ? make("input", { type: "text", placeholder: about.example, on: { change: set } })
-      : make("select", { on: { change: set } }, ...about.choices.map((choice, i) => make("option", { value: choice, textContent: about.labels[i] })));
-  Object.assign(input, { id, name: about.name });
-  const info = make("small", { id: `${id}-info`, textContent: about.text + (shared && value.held ? `. ${t("alpha_held")}` : "") });
-  input.setAttribute("aria-describedby", info.id);
-  const output = number ? make("output", { htmlFor: id }) : "";
-  return make("div", { class: "mv-control" }, make("label", { htmlFor: id }, make("code", { textContent: about.name }), output), input, info);
-}
-
 function drawHead(value) {
   const { card } = value;
-  if (!choose.options.length) {
-    const families = Object.groupBy ? Object.groupBy(Object.entries(mixviz.methods), ([, [, family]]) => family) : { all: Object.entries(mixviz.methods) };
-    for (const [family, entries] of Object.entries(families)) {
-      choose.append(make("optgroup", { label: t(`family.${family}`) }, ...entries.map(([name, [text]]) => make("option", { value: name, textContent: text }))));
-    }
-  }
+  offerMethods(choose);
   choose.value = card.name;
   title.textContent = card.title;
   paper.replaceChildren(card.url ? make("a", { href: card.url, target: "_blank", rel: "noopener noreferrer", textContent: card.citation }) : card.citation);
@@ -193,8 +139,8 @@ mixviz.views("detail", async (value) => {
   undo.hidden = !value.edited;
   if (other) useTool("look");
   drawLines(value);
-  drawControls(value);
-  code.textContent = value.code;
+  controls.update({ ...value, method: value.card.name });
+  code.update(value.code);
   strip.replaceChildren(...value.tiles.map((name, i) => {
     const tile = make("div", { class: "mv-tile", aria: { role: "img", label: t(`tile.${name}`) } });
     place(tile, url, i, value.tiles.length);

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
-import os
-import re
 import tempfile
-import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
 
 from PIL import Image
 
-from mixviz import heat_sheet
+from mixviz import heat_sheet, parcel
 from mixviz.gathering import RESULT, Gathered, Limits, gather
-from mixviz.survey import COLUMNS, Row, Seen, Survey
+from mixviz.survey import COLUMNS, Seen, Survey
 from mixviz.tally import SUMMARY, Tally
 
 SHEETS = "pictures"
@@ -46,19 +40,19 @@ def record(survey: Survey, gathered: Gathered, folder: str | Path, *, pictures: 
     with closing(survey.walk(gathered)) as walk:
         first = list(itertools.islice(walk, 1))  # a mistake shows here, and leaves nothing behind
         (folder / SHEETS if pictures else folder).mkdir(parents=True, exist_ok=True)
-        with _table(folder / RESULT) as file:
-            file.write(_lines([dict(zip(COLUMNS, COLUMNS, strict=True))], COLUMNS))
+        with parcel.table(folder / RESULT) as file:
+            file.write(parcel.lines([dict(zip(COLUMNS, COLUMNS, strict=True))], COLUMNS))
             try:
                 for seen in itertools.chain(first, walk):
                     if pictures and seen.looks:
                         _draw(survey, seen, folder)
-                    file.write(_lines(seen.rows, COLUMNS))  # at once, so that no line is ever half there
+                    file.write(parcel.lines(seen.rows, COLUMNS))  # at once, so that no line is ever half there
                     file.flush()
                     tally.add(seen.rows)
                     yield seen
             finally:
-                with _table(folder / "summary.csv") as other:
-                    other.write(_lines([dict(zip(SUMMARY, SUMMARY, strict=True)), *tally.rows()], SUMMARY))
+                with parcel.table(folder / "summary.csv") as other:
+                    other.write(parcel.lines([dict(zip(SUMMARY, SUMMARY, strict=True)), *tally.rows()], SUMMARY))
 
 
 def bundle(
@@ -80,24 +74,12 @@ def bundle(
                 yield from walk
         finally:
             if (Path(room) / RESULT).is_file():
-                _pack(Path(room), Path(path))
-
-
-def _pack(folder: Path, path: Path) -> None:
-    """All files of a folder in a zip that is whole or not there."""
-    beside = path.with_name(path.name + ".part")
-    with zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in sorted(folder.rglob("*")):
-            if file.is_file():
-                kind = zipfile.ZIP_STORED if file.suffix == ".png" else zipfile.ZIP_DEFLATED
-                archive.write(file, file.relative_to(folder), kind)
-    os.replace(beside, path)
+                parcel.pack(Path(room), Path(path))
 
 
 def _draw(survey: Survey, seen: Seen, folder: Path) -> None:
     """A sheet of a picture's looks; of its name only letters and digits are taken, so that it stays in the folder."""
-    plain = re.sub(r"\W+", "_", PurePosixPath(seen.name).stem).strip("_")[:60]
-    name = f"{SHEETS}/{seen.done:05d}-{plain}.png"
+    name = f"{SHEETS}/{seen.done:05d}-{parcel.plain(seen.name)}.png"
     scales = heat_sheet.on_one_scale(seen.looks, SCALE)
     overlays = [
         [
@@ -112,20 +94,3 @@ def _draw(survey: Survey, seen: Seen, folder: Path) -> None:
     Image.fromarray(sheet).save(folder / name, compress_level=1)  # a third larger, in a fraction of the time
     for row in seen.rows:
         row["sheet"] = name
-
-
-def _table(path: Path) -> io.TextIOWrapper:
-    # Names of files may hold bytes that are no text; they are told as \udc80.
-    return open(path, "w", encoding="utf-8-sig", errors="backslashreplace", newline="")
-
-
-def _lines(rows: Iterable[Row], columns: Sequence[str]) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerows([_cell(row[column]) for column in columns] for row in rows)
-    return text.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    """A text that would be a formula behind an apostrophe, as spreadsheets have it; all else as it is."""
-    formula = isinstance(value, str) and value.lstrip().startswith(tuple("=+-@＝＋－＠"))
-    return f"'{value}" if formula else value

@@ -140,18 +140,21 @@ class MixTransform:
         mixed = recipe.apply(images, out=images if self.inplace else None)
         return mixed if self.normalize is None else batch.normalised(mixed), recipe.targets(labels, self.num_classes)
 
-    def plan(self, images: Tensor, labels: Tensor, **given: Tensor) -> Recipe:
-        """The next recipe of this transform's stream; a baseline one for the batches that stay unmixed."""
-        return self._plan(self._batch(images, labels, **given))
+    def plan(self, images: Tensor, labels: Tensor, *, lam: float | np.ndarray | None = None, **given: Tensor) -> Recipe:
+        """The next recipe of this transform's stream; a baseline one for the batches that stay unmixed.
+
+        ``lam`` holds λ, see :meth:`mixviz.Method.plan`.
+        """
+        return self._plan(self._batch(images, labels, **given), lam)
 
     def _batch(self, images: Tensor, labels: Tensor, **given: Tensor) -> Batch:
         mean, std = self.normalize or (None, None)
         return Batch(images, labels, self.network, mean=mean, std=std, **given)
 
-    def _plan(self, batch: Batch) -> Recipe:
+    def _plan(self, batch: Batch, lam: float | np.ndarray | None = None) -> Recipe:
         rng = self._stream(batch.images)
         chosen = self.method if rng.random() < self.mix_probability else mixviz.METHODS["baseline"]()
-        return chosen.plan(batch, rng)
+        return chosen.plan(batch, rng, lam=lam)
 
     def _stream(self, images: Tensor) -> np.random.Generator:
         """One stream per process of a training, and per DataLoader worker and epoch: torch seeds each worker anew."""

@@ -60,7 +60,7 @@ def browser() -> Iterator:
         chromium.close()
 
 
-SHOWN = {"grid": ".mv-grid", "detail": "#mv-detail", "draws": "#mv-draws", "sweep": "#mv-sweep"}
+SHOWN = {"grid": ".mv-grid", "detail": "#mv-detail", "draws": "#mv-draws", "sweep": "#mv-sweep", "batch": "#mv-batch"}
 SHOWN |= {name: f"#mv-{name}" for name in ("localize", "compare", "embeddings")}
 
 

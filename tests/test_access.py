@@ -14,6 +14,7 @@ VIEWS = {
     "detail": "?view=detail&method=saliencymix",
     "draws": "?view=draws&method=cutmix",
     "sweep": "?view=sweep&over=lam",
+    "batch": "?view=batch&method=mosaic&count=10",
     "localize": "?view=localize&method=cutmix",
     "compare": "?view=compare",
     "embeddings": "?view=embeddings&plane=tsne",

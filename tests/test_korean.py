@@ -12,7 +12,7 @@ import pytest
 import mixviz
 from mixviz import pictures, words
 from mixviz.operations import OPERATIONS
-from mixviz.ui import handlers, lenses, page, views
+from mixviz.ui import handlers, lenses, page, telling, views
 
 HANGUL = re.compile("[가-힣]")
 FORMULA = re.compile(r"\$\$.+?\$\$|\$.+?\$", re.S)
@@ -87,7 +87,7 @@ def test_what_has_no_korean_is_told_in_english(monkeypatch):
     monkeypatch.setattr(mixviz, "METHODS", {**mixviz.METHODS, "new": New})
     assert views.explanation("new", "ko") == "A new method.\n\n$$x$$"
     assert page.own_texts()["summary.new"] == "A new method."
-    assert views._told("new.label", New.parameters()["label"], "ko") == {
+    assert telling.told_in("new.label", New.parameters()["label"], "ko") == {
         "text": New.parameters()["label"]["text"],
         "labels": ["area", "lam"],
     }

@@ -18,7 +18,7 @@ from gradio.utils import get_upload_folder
 import mixviz
 from mixviz import describe, export, lettering, pictures
 from mixviz.catalogue import lookup
-from mixviz.ui import embed, figures, folders, lenses, lesson, localize, stored, telling, views
+from mixviz.ui import embed, figures, folders, lenses, lesson, localize, stored, telling, unpacking, views
 from mixviz.ui.between import between as steps_between
 from mixviz.ui.request import Request, checked_name, language_of, networks_of, of_query, of_state, usable
 from mixviz.words import Mistake, say
@@ -99,6 +99,11 @@ def thumbnails(state: Any) -> dict[str, Any]:
 def photographs(state: Any) -> dict[str, Any]:
     """The bundled photographs among the stored pictures, or {message}."""
     return _answered(state, lambda: embed.photographs(state))
+
+
+def unpack(state: Any) -> dict[str, Any]:
+    """Some pictures of a zip of the visitor's, or {message}."""
+    return _answered(state, lambda: unpacking.unpacked(state, checked_path))
 
 
 def look_in(state: Any) -> dict[str, Any]:
@@ -254,6 +259,6 @@ def _controls(state: Mapping[str, Any], message: str = "") -> list[Any]:
     alpha = good.get("alpha", 1.0 if "view" in good else gr.skip())  # a whole state without α leaves each its own
     values += [*held, alpha, *(good.get(key, gr.skip()) for key in ("seed", "detector"))]
     others = ("view", "method", "parameters", "box", "mask", "over", "methods", "alpha", "subject", "classes", "kind",
-              "layer", "network", "plane")  # fmt: skip
+              "layer", "network", "plane", "count")  # fmt: skip
     rest = {key: good[key] for key in others if key in good}
     return [*values, rest | ({"message": message} if message else {}) | {"any": bool(good)}]

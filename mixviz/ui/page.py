@@ -23,7 +23,7 @@ from fastapi import Response
 import mixviz
 from mixviz import paint, pictures, zoo
 from mixviz.heatmaps import KINDS
-from mixviz.ui import api, files, handlers, lenses, surveying, views
+from mixviz.ui import api, batch_parcel, files, handlers, lenses, surveying, views
 from mixviz.ui.picture import Picture, fetch_nothing
 from mixviz.ui.request import VIEWS, Request
 from mixviz.words import texts
@@ -32,19 +32,22 @@ from mixviz.words import texts
 STILL = "@media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }"
 # Scripts before a view's own.
 HELPERS = {
-    "detail": ("grab", "stage"),
+    "detail": ("grab", "stage", "parameters"),
+    "batch": ("parameters", "sending", "arrows"),
     "localize": ("grab", "marks", "plot", "heat"),
     "compare": ("marks", "plot", "zoo_table", "zoo_plots", "between"),
-    "embeddings": ("marks", "plot", "scatter", "tables", "answers", "folder"),
+    "embeddings": ("marks", "plot", "scatter", "tables", "answers", "sending", "folder"),
 }
 # What a view asks of the server beside the state's own question.
 ASKED = {
+    "batch": (handlers.look_in, handlers.unpack),
     "compare": (handlers.between,),
     "embeddings": (
         handlers.overview, handlers.thumbnails, handlers.photographs, handlers.look_in, handlers.lay_out,
     ),
 }  # fmt: skip
 FIRST = tuple(mixviz.METHODS)[:9]  # the cards that come with the page; the others as they come into sight
+PANELS = {"batch": batch_parcel.panel, "localize": surveying.panel}
 FORMULAS = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
 
 
@@ -200,8 +203,8 @@ def _views(start: Request) -> None:
                 value = views.show(replace(start, only=FIRST)) if name == "grid" else None
                 asked = {"server_functions": list(map(_as_json, ASKED[name]))} if name in ASKED else {}
                 part = _part(name, value, *HELPERS.get(name, ()), **asked)
-                if name == "localize":
-                    surveying.panel()
+                if name in PANELS:
+                    PANELS[name]()
                 if name == "detail":
                     gr.Markdown(word("explanation_heading"), elem_id="explanation")
                     # One component for all: every further one costs the first paint some time. They are ours, so that

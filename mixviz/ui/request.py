@@ -15,6 +15,7 @@ from torch import Tensor
 
 import mixviz
 from mixviz import edit, pictures, zoo
+from mixviz.batch_pictures import LEAST, MOST
 from mixviz.catalogue import lookup
 from mixviz.heatmaps import KINDS
 from mixviz.method import Method
@@ -23,7 +24,7 @@ from mixviz.words import Mistake, texts
 
 MAX_SEED = 2**32 - 1
 CELLS = 28  # cells along each side of a painted mask: 8 pixels each at 224
-VIEWS = ("grid", "detail", "draws", "sweep", "localize", "compare", "embeddings")
+VIEWS = ("grid", "detail", "draws", "sweep", "batch", "localize", "compare", "embeddings")
 SUBJECTS = ("mix", "a", "b")
 LAYERS = ("", *"01234567")
 MAX_OWN = 2  # networks of a visitor's own
@@ -31,6 +32,8 @@ MAX_NAME = 80  # letters of a class's name
 SWEEPS = ("lam", "alpha", "seed")
 PLANES = ("pca", "tsne")
 MAX_ROWS = 6  # methods of a filmstrip
+COUNTS = (2, 16)  # bundled photographs of a batch, at least and at most
+MAX_PATH = 400  # letters of a picture's name with its folders
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,8 @@ class Request:
     (CELLS strings of CELLS digits, 1 keeps A) are changes by hand; ``only`` are the cards to draw, methods' or
     networks', None for all. Networks look at ``subject`` for two ``classes``, each a name, "*" for what a network
     predicts, or "" for what A and B show; ``layer`` is "" for the card's, or how many resolutions before the last.
-    ``own`` are the paths of card and weights of the visitor's own networks.
+    ``own`` are the paths of card and weights of the visitor's own networks. A batch is of the first ``count`` bundled
+    photographs, or of ``files``, (path, name in its folder) of the visitor's own pictures.
 
     Raises:
         ValueError: a value that cannot be used, in words for the visitor.
@@ -71,6 +75,8 @@ class Request:
     own: tuple[tuple[str, str], ...] = ()
     network: str = ""
     plane: str = "pca"
+    count: int = 8
+    files: tuple[tuple[str, str], ...] = ()
     still: bool = True
     strip: bool = False
     language: str = "en"
@@ -86,6 +92,11 @@ class Request:
         _one_of("view", self.view, VIEWS)
         _one_of("sweep", self.over, SWEEPS)
         _one_of("plane", self.plane, PLANES)
+        if not (is_number(self.count) and self.count == int(self.count) and COUNTS[0] <= self.count <= COUNTS[1]):
+            raise Mistake("error.count", least=COUNTS[0], most=COUNTS[1])
+        if self.files and not LEAST <= len(self.files) <= MOST:
+            raise Mistake("batch.few" if len(self.files) < LEAST else "embed.many", least=LEAST, most=MOST,
+                          count=len(self.files))  # fmt: skip
         if self.network != "":
             _one_of("network", self.network, zoo.names())
         _one_of("language", self.language, texts())
@@ -159,6 +170,8 @@ class Request:
         if self.view == "localize":
             said |= {"subject": self.subject, "kind": self.kind, "layer": self.layer}
             said |= {f"class_{key}": name for key, name in zip("ab", self.classes, strict=True) if name}
+        if self.view == "batch" and not self.files:
+            said["count"] = int(self.count)
         if self.view == "embeddings":
             said |= ({"network": self.network} if self.network else {}) | {"plane": self.plane}
         return urlencode(said, safe=",.")
@@ -181,6 +194,7 @@ def of_state(state: Any, checked_path: Any) -> Request:
     for key, letter in (("name_a", "A"), ("name_b", "B")):
         known[key] = checked_name(known.get(key), letter)
     known["own"] = networks_of(state, checked_path) if known.get("view") == "localize" else ()
+    known["files"] = files_of(state, checked_path)
     known |= {key: state.get(key) for key in ("lam", "seed") if key in state}  # an emptied field is no default
     known["language"] = language_of(state)
     for key in ("box", "mask", "methods", "only", "classes"):
@@ -203,6 +217,21 @@ def networks_of(state: Any, checked_path: Any) -> tuple[tuple[str, str], ...]:
         return tuple((checked_path(card), checked_path(weights)) for card, weights in pairs)
     except Mistake:
         raise Mistake("error.own_gone") from None
+
+
+def files_of(state: Any, checked_path: Any) -> tuple[tuple[str, str], ...]:
+    """The visitor's own pictures of a batch, (path, name), let through one by one.
+
+    Raises:
+        ValueError: no such pairs, or too many.
+    """
+    given = state.get("files") if isinstance(state, dict) else None
+    pairs = given if isinstance(given, list) and state.get("view") == "batch" else []
+    if len(pairs) > MOST:
+        raise Mistake("embed.many", most=MOST, count=len(pairs))
+    if any(not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[1], str) for pair in pairs):
+        raise ValueError("Every picture has a path and a name.")
+    return tuple((checked_path(path), name[-MAX_PATH:]) for path, name in pairs)
 
 
 def language_of(state: Any) -> str:
@@ -228,10 +257,10 @@ def of_query(query: Mapping[str, str]) -> dict[str, Any]:
         state["classes"] = [name if name.casefold() in known else "" for name in asked]
     if query.get("lam") == "drawn":
         state["lam"] = None
-    for key in ("lam", "alpha", "seed"):
+    for key in ("lam", "alpha", "seed", "count"):
         number = _number(query.get(key))
         if number is not None:
-            state[key] = int(number) if key == "seed" and number == int(number) else number
+            state[key] = int(number) if key in ("seed", "count") and number == int(number) else number
     if query.get("methods"):
         state["methods"] = query["methods"].split(",")
     if query.get("box"):

@@ -17,7 +17,7 @@ from mixviz.heatmaps import KINDS
 from mixviz.survey import CENTRE, Survey
 from mixviz.survey_files import bundle
 from mixviz.tally import Tally
-from mixviz.ui import networks
+from mixviz.ui import networks, progress
 from mixviz.ui.handlers import checked_path
 from mixviz.ui.request import is_number, language_of
 from mixviz.words import Mistake, say
@@ -68,7 +68,7 @@ def panel() -> None:
             concurrency_id="heavy", show_progress="hidden",
             js=f"(...given) => [...given.slice(0, {len(given) - 1}), mixviz.language()]",
         )  # fmt: skip
-        stop.click(halt, None, None, api_name="halt", api_visibility="undocumented", queue=False)
+        stop.click(progress.halt, None, None, api_name="halt", api_visibility="undocumented", queue=False)
 
 
 def _usable(paths: list[str]) -> list[str]:
@@ -76,21 +76,10 @@ def _usable(paths: list[str]) -> list[str]:
     return [path for path in paths if path.lower().endswith((*SUFFIXES, ".zip", ".csv"))]
 
 
-_stopped: set[str] = (
-    set()
-)  # sessions whose visitor wants no more: what is done is kept, which Gradio's own cancel loses
-
-
-def halt(request: gr.Request) -> None:
-    """The visitor's survey ends after the picture that it is at."""
-    _stopped.add(str(request.session_hash))
-
-
 def begin(language: Any, request: gr.Request) -> tuple[str, Any]:
     """A survey is to begin as soon as it is its turn."""
-    _stopped.discard(str(request.session_hash))
-    waits = html.escape(say("survey.waits", language_of({"language": language})))
-    return f'<p class="mv-small"><progress></progress> {waits}</p>', gr.update(visible=False)
+    progress.begin(request)
+    return progress.bar(0, 0, say("survey.waits", language_of({"language": language}))), gr.update(visible=False)
 
 
 def survey(
@@ -98,7 +87,7 @@ def survey(
     request: gr.Request,
 ) -> Iterator[tuple[str, Any]]:  # fmt: skip
     """Go through the pictures; yields (HTML that says how far it is, the zip when it is done)."""
-    language, session = language_of({"language": language}), str(request.session_hash)
+    language = language_of({"language": language})
     try:
         where = _where(files)
         known = networks.known_networks()
@@ -112,8 +101,8 @@ def survey(
                 for seen in walk:
                     tally.add(seen.rows)
                     done, total = seen.done, seen.total
-                    yield _bar(done, total, seen.name), gr.skip()
-                    if session in _stopped or done >= MOST:
+                    yield progress.bar(done, total, seen.name), gr.skip()
+                    if progress.stopped(request) or done >= MOST:
                         break
             yield _summary(tally, done, total, language), gr.update(value=str(path), visible=True)
     except Mistake as mistake:
@@ -121,7 +110,7 @@ def survey(
     except (ValueError, OSError) as error:
         raise gr.Error(str(error), print_exception=False) from None
     finally:
-        _stopped.discard(session)
+        progress.begin(request)  # what was stopped is over
 
 
 def _where(files: Any) -> Any:
@@ -140,11 +129,6 @@ def _share(number: Any) -> float:
     if not (is_number(number) and 0 <= number <= 1):
         raise ValueError("τ is a number from 0 to 1.")
     return float(number)
-
-
-def _bar(done: int, total: int, name: str) -> str:
-    bar = f'<progress value="{done}" max="{total}"></progress>' if total else "<progress></progress>"
-    return f'<p class="mv-small">{bar} {f"{done} / {total}" if total else ""} {html.escape(name)}</p>'
 
 
 def _summary(tally: Tally, done: int, total: int, language: str) -> str:

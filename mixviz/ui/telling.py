@@ -7,9 +7,11 @@ from typing import Any
 
 import mixviz
 from mixviz import describe, edit, pictures
+from mixviz.method import Method
 from mixviz.story import Story, corner_fractions, tell
 from mixviz.ui import lenses
 from mixviz.ui.request import Request, written
+from mixviz.words import in_language
 
 SIDE = 224  # pixels of a picture: what networks see of ImageNet, and all methods still mix and encode within 35 ms
 SMALL = SIDE // 2  # pixels of a tile in a strip: several dozen are sent at once
@@ -76,27 +78,17 @@ def card(told: Story, request: Request) -> dict[str, Any]:
 
 def code(request: Request, told: Story) -> str:
     """The lines of Python that make exactly this picture, with what was changed by hand."""
-    cls, lens, change = type(told.method), lenses.lens(request.detector), changed_by(request)
-    known = cls.parameters()
-    given = {
-        name: repr(value)
-        for name, value in describe.parameters_of(told.method).items()
-        if name != "detector" and value != known[name]["default"]
-    }
-    asks = "detector" in known and lens.saliency.needs_network
-    if "detector" in known and lens.code != repr(known["detector"]["default"]).replace("'", '"'):
-        given["detector"] = lens.code
-    options = ", ".join(f"{name}={value}" for name, value in given.items()).replace("'", '"')
+    change = changed_by(request)
+    options, network = written_options(request, told.method)
     names = picture_names(request)
     lam = "" if request.lam is None else f"lam={written(request.lam)}, "
     lines = ["import mixviz", "import numpy as np", f"from mixviz import {'edit, ' if change else ''}pictures"]
-    if asks:
-        lines += ["import torch, torchvision", "torch.manual_seed(0)", "network = torchvision.models.resnet18()"]
+    lines, asks = lines + network, ", network=network" if network else ""
     draw = f"np.random.default_rng({int(request.seed)}), {lam}partner=[1, 0]"
     lines += [
         "",
-        f'batch = mixviz.Batch(pictures.load_pair("{names[0]}", "{names[1]}", {SIDE}){", network=network" * asks})',
-        f'recipe = mixviz.METHODS["{request.method}"]({options}).plan(batch, {draw})',
+        f'batch = mixviz.Batch(pictures.load_pair("{names[0]}", "{names[1]}", {SIDE}){asks})',
+        f'recipe = mixviz.METHODS["{request.method}"]({", ".join(options)}).plan(batch, {draw})',
     ]
     if change == "mask":
         lines += ["import json", 'cells = json.load(open("recipe.json"))["mask"]  # the recipe from this page']
@@ -104,6 +96,38 @@ def code(request: Request, told: Story) -> str:
     elif change == "box":
         lines.append(f"recipe = edit.move_patch(recipe, {request.pixels(SIDE)})")
     return "\n".join([*lines, "mixed = recipe.apply(batch.images)[0]  # (3, H, W) uint8"])
+
+
+def written_options(request: Request, method: Method) -> tuple[list[str], list[str]]:
+    """What a method was made with, as Python: its options, and the lines that make a network where it asks one."""
+    lens, known = lenses.lens(request.detector), type(method).parameters()
+    given = {
+        name: repr(value).replace("'", '"')
+        for name, value in describe.parameters_of(method).items()
+        if name != "detector" and value != known[name]["default"]
+    }
+    if "detector" in known and lens.code != repr(known["detector"]["default"]).replace("'", '"'):
+        given["detector"] = lens.code
+    asks = "detector" in known and lens.saliency.needs_network
+    network = ["import torch, torchvision", "torch.manual_seed(0)", "network = torchvision.models.resnet18()"]
+    return [f"{name}={value}" for name, value in given.items()], network if asks else []
+
+
+def parameters(method: Method, language: str) -> list[dict[str, Any]]:
+    """The method's parameters for the page's controls; the detector is chosen for the whole page."""
+    values = describe.parameters_of(method)
+    return [
+        {"name": name, "value": values[name], "kind": type(about["default"]).__name__, **about}
+        | told_in(f"{method.card.name}.{name}", about, language)
+        for name, about in type(method).parameters().items()
+        if name != "detector"
+    ]
+
+
+def told_in(key: str, about: dict[str, Any], language: str) -> dict[str, Any]:
+    """What a parameter and its choices are, for people."""
+    choices = [in_language(f"{key}.{choice}", language, choice) for choice in about["choices"]]
+    return {"text": in_language(key, language, about["text"]), "labels": choices}
 
 
 def picture_names(request: Request) -> list[str]:

@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 
 import mixviz
-from mixviz import arithmetic, describe, edit, export, paint, words
+from mixviz import arithmetic, edit, export, paint, words
 from mixviz.story import Story, steps
 from mixviz.ui import lenses
+from mixviz.ui.batching import batch
 from mixviz.ui.compare import compare
 from mixviz.ui.embed import embeddings
 from mixviz.ui.localize import localize
 from mixviz.ui.many import repeated, sweep
 from mixviz.ui.request import CELLS, Request
-from mixviz.ui.telling import SIDE, SMALL, card, changed_by, code, story
+from mixviz.ui.telling import SIDE, SMALL, card, changed_by, code, parameters, story
 from mixviz.ui.tiling import sheet, shrunk
 from mixviz.words import in_language
 
@@ -29,7 +30,7 @@ def show(request: Request) -> dict[str, Any]:
     """What the state's view shows, and what all views have in common."""
     shows = {
         "grid": grid, "detail": detail, "draws": repeated, "sweep": sweep,
-        "localize": localize, "compare": compare, "embeddings": embeddings,
+        "batch": batch, "localize": localize, "compare": compare, "embeddings": embeddings,
     }  # fmt: skip
     view = shows[request.view](request)
     return {
@@ -91,16 +92,10 @@ def _lens_strip(request: Request) -> dict[str, Any]:
 def detail(request: Request) -> dict[str, Any]:
     """One method: all its pictures, steps, numbers with their sums, parameters, and the code that makes it."""
     told = story(request, request.method, by_hand=True)
-    cls, change = type(told.method), changed_by(request)
-    values = describe.parameters_of(told.method)
+    change = changed_by(request)
     return {
         "card": {"name": request.method, **card(told, request)},
-        "parameters": [
-            {"name": name, "value": values[name], "kind": type(about["default"]).__name__, **about}
-            | _told(f"{request.method}.{name}", about, request.language)
-            for name, about in cls.parameters().items()
-            if name != "detector"
-        ],
+        "parameters": parameters(told.method, request.language),
         "tiles": list(tiles := export.tiles(told)),
         "sheet": paint.data_uri(np.concatenate(list(tiles.values()), axis=1)),
         "steps": [asdict(step) for step in steps(told, request.language)],
@@ -111,12 +106,6 @@ def detail(request: Request) -> dict[str, Any]:
         "mask": list(request.mask) if change == "mask" else _cells(told),
         "edited": change,
     }
-
-
-def _told(key: str, about: dict[str, Any], language: str) -> dict[str, Any]:
-    """What a parameter and its choices are, for people."""
-    choices = [in_language(f"{key}.{choice}", language, choice) for choice in about["choices"]]
-    return {"text": in_language(key, language, about["text"]), "labels": choices}
 
 
 def summary(name: str, language: str = "en") -> str:

@@ -1,0 +1,60 @@
+"""``mixviz batch``: a folder of pictures as one batch of a training, on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import mixviz
+from mixviz.batch_pictures import MOST
+from mixviz.catalogue import lookup
+from mixviz.lab import OPEN
+
+
+def register(app: typer.Typer, own_options: Callable[..., dict[str, Any]]) -> None:
+    """Add the command; ``own_options`` reads a method's own parameters from what is left on the line."""
+
+    @app.command("batch", context_settings=OPEN)
+    def command(
+        context: typer.Context,
+        where: Annotated[Path, typer.Argument(help="A folder of pictures, with all folders in it, or a zip.")],
+        method: Annotated[str, typer.Option(help="A name from `mixviz methods`.")] = "cutmix",
+        seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)] = 0,
+        lam: Annotated[float | None, typer.Option(help="Hold λ instead of drawing it.", min=0, max=1)] = None,
+        side: Annotated[int, typer.Option(help="All pictures become squares of this side.", min=16, max=4096)] = 512,
+        most: Annotated[int, typer.Option(help="Of more pictures, so many are taken evenly.", min=2)] = MOST,
+        out: Annotated[Path, typer.Option(help="Folder for the pictures, the labels and the recipe.")] = Path("batch"),
+    ) -> None:
+        """Mix pictures as one batch of a training: every image with its partner, and its soft label.
+
+        Sub-folders are classes; a picture in none is a class of its own. The method's own parameters are options too
+        (see `mixviz methods NAME`):
+
+            mixviz batch photos.zip --method saliencymix --tie random --out folder
+        """
+        cls = lookup(mixviz.METHODS, method)
+        known = ("seed", "lam", "side", "most", "out", "method")
+        _run(where, cls(**own_options(cls, context.args, known)), out, most, seed=seed, lam=lam, side=side)
+
+
+def _run(where: Path, method: mixviz.Method, out: Path, most: int, **options: Any) -> None:
+    from tqdm import tqdm
+
+    from mixviz.batch_files import record
+    from mixviz.batch_pictures import found_in
+
+    if out.resolve() == where.resolve():
+        raise ValueError(f"{out} holds the pictures: name another folder with --out.")
+    with found_in(where, most) as found, closing(record(found, method, out, **options)) as walk:
+        bar = tqdm(walk, total=2 * len(found), unit="step")
+        left = [f"{step.name}: {step.reason}" for step in bar if step.reason]
+    for line in left:
+        typer.echo(f"Left out: {line}", err=True)
+    typer.echo(
+        f"{method.card.title}: {len(found) - len(left)} images with their partners in {out}/mixed, soft labels in "
+        f"{out}/labels.csv, all that was decided in {out}/recipe.json."
+    )
