@@ -95,16 +95,6 @@ def measure(threads: int, rounds: int) -> list[dict]:
     return results
 
 
-def measure_catalogue(threads: int, rounds: int, size: int = 64) -> dict[str, float]:
-    """Images/s of every method; saliency, where one is needed, is given."""
-    torch.set_num_threads(threads)
-    n = SIZES[size]
-    images, labels = torch.rand(n, 3, size, size), torch.randint(0, CLASSES, (n,))
-    maps = torch.rand(n, size, size)
-    steps = {name: ours(name, images, labels, saliency=maps) for name in mixviz.METHODS}
-    return {name: n / t for name, t in best_times(steps, rounds).items()}
-
-
 def report(results: list[dict]) -> str:
     """Markdown: images/s, and in brackets the time as a multiple of copying the batch."""
 

@@ -19,8 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks import looks, mixing, page, saliency
-from benchmarks.timing import rate, table
+from benchmarks import catalogue, looks, mixing, page, saliency
 
 PARTS = ("mixing", "saliency", "catalogue", "page", "looks")
 
@@ -61,9 +60,8 @@ def main() -> None:
             figures[part] = [entry for t in options.threads for entry in module.measure(t, options.rounds)]
             show(module.report(figures[part]))
     if "catalogue" in parts:
-        figures["catalogue"] = mixing.measure_catalogue(options.threads[-1], options.rounds)
-        rows = [[name, rate(value)] for name, value in figures["catalogue"].items()]
-        show(table("Every method (64 px, batch 128, saliency given)", ["method", "images/s"], rows))
+        figures["catalogue"] = catalogue.write(options.rounds)
+        show(catalogue.report(figures["catalogue"]))
     in_browser = [(part, module) for part, module in (("page", page), ("looks", looks)) if part in parts]
     if in_browser and importlib.util.find_spec("playwright") is None:
         print("playwright is not installed: the page is left out (pip install -e '.[dev]')")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -93,15 +95,28 @@ def catalogue_json() -> list[dict[str, Any]]:
     ]
 
 
+def speeds() -> dict[str, float]:
+    """Images per second of every method as the checkout's benchmark measured them; empty in an installed package."""
+    file = Path(__file__).parent.parent / "benchmarks" / "catalogue.json"
+    if not file.is_file():
+        return {}
+    return {name: one["rate"] for name, one in json.loads(file.read_text(encoding="utf-8"))["methods"].items()}
+
+
 def catalogue_markdown() -> str:
-    """The README's table: method, paper, family, label rule, what it needs."""
-    lines = ["| method | name | family | label of A | needs | source |", "| --- | --- | --- | --- | --- | --- |"]
+    """The README's table: method, paper, family, label rule, what it needs, and how fast it is."""
+    measured = speeds()
+    lines = [
+        "| method | name | family | label of A | needs | images/s | source |",
+        "| --- | --- | --- | --- | --- | ---: | --- |",
+    ]
     for name, cls in mixviz.METHODS.items():
         card, about = cls.card, cls.parameters().get("detector")
         asks = about and mixviz.SALIENCY[about["default"]].needs_network
         needs = "a network" if asks or card.family == "feature-level" else "saliency" if about else ""
         paper = f"[{card.citation}]({card.url})" if card.url else card.citation
-        lines.append(f"| {card.title} | `{name}` | {card.family} | {card.label} | {needs} | {paper} |")
+        fast = f"{float(f'{measured[name]:.2g}'):,.0f}" if name in measured else ""
+        lines.append(f"| {card.title} | `{name}` | {card.family} | {card.label} | {needs} | {fast} | {paper} |")
     return "\n".join(lines) + "\n"
 
 

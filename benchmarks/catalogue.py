@@ -1,0 +1,129 @@
+"""Every method's images per second, beside the nearest peer where a library has one.
+
+``python -m benchmarks.catalogue`` writes ``benchmarks/catalogue.json``, from which README's table of methods takes its
+speeds. A batch of 128 float images of 64 px on one thread: plan, apply into a reused buffer, soft labels; saliency and
+attention are given. Peers that draw one set of parameters for a whole batch are called image by image, because all rows
+of mixviz have parameters of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import platform
+import warnings
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import mixviz
+from benchmarks.mixing import CLASSES, ours, peers
+from benchmarks.timing import best_times, rate, table
+
+FILE = Path(__file__).parent / "catalogue.json"
+SIDE, BATCH = 64, 128
+
+
+def each(transform: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
+    """A transform of one image, over a batch."""
+    return lambda images: torch.stack([transform(image) for image in images])
+
+
+def torchvision_peers() -> dict[str, Callable[[torch.Tensor], torch.Tensor]]:
+    """Of methods that torchvision has too: name -> what does it to a batch (N, 3, H, W)."""
+    from torchvision.transforms import v2
+
+    policies = {"imagenet": v2.AutoAugmentPolicy.IMAGENET}
+    return {
+        "random_erasing": each(v2.RandomErasing(p=0.5, value="random")),
+        "brightness": each(v2.ColorJitter(brightness=0.4)),
+        "contrast": each(v2.ColorJitter(contrast=0.4)),
+        "saturation": each(v2.ColorJitter(saturation=0.4)),
+        "hue": each(v2.ColorJitter(hue=0.1)),
+        "gaussian_blur": each(v2.GaussianBlur(7, (0.1, 2.0))),
+        "affine": each(v2.RandomAffine(15, (0.1, 0.1), (1 / 1.2, 1.2), 10, v2.InterpolationMode.BILINEAR)),
+        "elastic": each(v2.ElasticTransform()),
+        "horizontal_flip": each(v2.RandomHorizontalFlip()),
+        "vertical_flip": each(v2.RandomVerticalFlip()),
+        "random_crop": each(v2.RandomResizedCrop(SIDE, antialias=True)),
+        "perspective": each(v2.RandomPerspective(p=1.0)),
+        "rotation": each(v2.RandomRotation(30, v2.InterpolationMode.BILINEAR)),
+        "autoaugment": each(v2.AutoAugment(policies["imagenet"])),
+        "augmix": each(v2.AugMix()),
+        "randaugment": each(v2.RandAugment()),
+        "trivialaugment": each(v2.TrivialAugmentWide()),
+    }
+
+
+def peer_steps(images: torch.Tensor, labels: torch.Tensor) -> dict[str, tuple[str, Callable[[], Any]]]:
+    """Method -> (the peer's name, its step)."""
+    theirs = {
+        name: ("torchvision v2", lambda run=run: run(images))
+        for name, run in torchvision_peers().items()
+        if name in mixviz.METHODS
+    }
+    for name in ("mixup", "cutmix"):
+        found = [(title, step) for title, step in peers(name, images, labels).items() if "per image" in title]
+        if found:
+            theirs[name] = found[0][0].split(" (")[0], found[0][1]
+    try:
+        import kornia.augmentation as kornia
+
+        mosaic = kornia.RandomMosaic((SIDE, SIDE), data_keys=["input"], p=1.0)
+        theirs["mosaic"] = "kornia", lambda: mosaic(images)
+    except ImportError:
+        print("kornia is not installed: its rows are left out (pip install -e '.[bench]')")
+    return theirs
+
+
+def measure(rounds: int) -> dict[str, dict[str, Any]]:
+    """Method -> {rate, peer, peer_rate}, images per second on one thread."""
+    torch.set_num_threads(1)
+    warnings.filterwarnings("ignore")
+    torch.manual_seed(0)
+    images, labels = torch.rand(BATCH, 3, SIDE, SIDE), torch.randint(0, CLASSES, (BATCH,))
+    maps, found = torch.rand(BATCH, SIDE, SIDE), {}
+    theirs = peer_steps(images, labels)
+    for name in mixviz.METHODS:
+        steps = {"ours": ours(name, images, labels, saliency=maps)}
+        steps |= {"theirs": theirs[name][1]} if name in theirs else {}
+        times = best_times(steps, rounds)
+        found[name] = {"rate": round(BATCH / times["ours"])}
+        if name in theirs:
+            found[name] |= {"peer": theirs[name][0], "peer_rate": round(BATCH / times["theirs"])}
+    return found
+
+
+def report(found: dict[str, dict[str, Any]]) -> str:
+    """Markdown: images/s, the nearest peer's, and how many times as fast."""
+    rows = [
+        [name, rate(one["rate"]), one.get("peer", ""), rate(one["peer_rate"]) if "peer" in one else "",
+         f"{one['rate'] / one['peer_rate']:.2g}" if "peer" in one else ""]
+        for name, one in found.items()
+    ]  # fmt: skip
+    title = f"Every method ({SIDE} px, batch {BATCH}, one thread, saliency given), beside the nearest peer per image"
+    return table(title, ["method", "images/s", "peer", "images/s", "times"], rows)
+
+
+def write(rounds: int) -> dict[str, dict[str, Any]]:
+    """Measure, and write the file."""
+    found = measure(rounds)
+    used = {name: metadata.version(name) for name in ("torch", "torchvision")}
+    about = {"date": datetime.date.today().isoformat(), "python": platform.python_version(), **used}
+    FILE.write_text(json.dumps({"about": about, "methods": found}, indent=1) + "\n", encoding="utf-8")
+    return found
+
+
+def main() -> None:
+    """Measure, write and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7, help="interleaved rounds; the best of each counts")
+    print(report(write(parser.parse_args().rounds)))
+
+
+if __name__ == "__main__":
+    main()
