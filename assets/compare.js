@@ -42,7 +42,8 @@ function build(value) {
 }
 
 mixviz.views("compare", (value) => {
-  if (!between) build(value); // the cards stay what they are
+  if (!between) build(value);
+  mixviz.settled.add("compare"); // the cards stay what they are
   between.update(value.names);
   root().dataset.shown = String(++turn);
 });
