@@ -19,7 +19,7 @@ async function sendFolder(files, tell) {
     const arrived = part.filter((_, i) => there[i]), paths = there.filter(Boolean);
     part.forEach((file, i) => there[i] || sent.left.push([file.name, t("embed.too_big")]));
     if (!paths.length) continue;
-    const answer = await asked("look_in", { files: paths });
+    const answer = await mixviz.question("look_in", { files: paths }, server);
     if (answer.message) throw new Error(answer.message);
     const used = answer.reasons.map((reason, i) => !reason && i).filter((i) => i !== false);
     answer.reasons.forEach((reason, i) => reason && sent.left.push([arrived[i].name, reason]));
@@ -31,12 +31,6 @@ async function sendFolder(files, tell) {
     });
   }
   return sent;
-}
-
-// Out of reach, the server's functions reject or answer nothing.
-async function asked(name, state) {
-  const answer = await server[name]({ ...state, language: mixviz.language() }).catch(() => null);
-  return answer && typeof answer === "object" ? answer : { message: t("failed") };
 }
 
 async function send(input) {
@@ -65,7 +59,7 @@ async function layOut(name, plot = plane() === "tsne") {
   const mine = own, before = mine.laid[name];
   if (before && (before.tsne || !plot)) return;
   progress.textContent = t(plot ? "embed.laying_tsne" : "embed.laying", { network: fixed.networks.find((its) => its.name === name).title });
-  const answer = await asked("lay_out", { files: mine.paths, names: mine.names, network: name, tsne: plot });
+  const answer = await mixviz.question("lay_out", { files: mine.paths, names: mine.names, network: name, tsne: plot }, server);
   if (mine !== own) return;
   if (answer.message) throw new Error(answer.message);
   mine.laid[name] = answer;
@@ -87,9 +81,11 @@ async function measureAll() {
   all.disabled = false;
 }
 
+const laidOut = () => fixed.networks.filter(({ name }) => own?.laid[name]);
+
 function drawOwn() {
-  const measured = fixed.networks.filter(({ name }) => own?.laid[name]);
+  const measured = laidOut();
   all.hidden = !measured.length || measured.length === fixed.networks.length;
   ownTable.hidden = !measured.some(({ name }) => own.laid[name].here);
-  if (!ownTable.hidden) rank(ownTable, COLUMNS.slice(0, 4), measured, ({ name }) => own.laid[name]?.here, drawOwn);
+  if (!ownTable.hidden) drawOwnNumbers();
 }
