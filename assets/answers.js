@@ -10,9 +10,9 @@ function drawNear() {
     const [most, times] = found.most;
     const figures = found.near.map((index, i) => {
       const label = known.label[index], tile = thumbs?.url && thumbs.set === its.set ? tileOf({ ...thumbs, index }, 56) : make("span", { class: "mv-thumb mv-blank" }, markOf(styles[label], 30));
-      return make("figure", {}, tile, make("figcaption", {}, said(known.classes[label]), make("br"), found.similarity[i].toFixed(3)));
+      return make("figure", {}, tile, make("figcaption", {}, className(known.classes[label]), make("br"), found.similarity[i].toFixed(3)));
     });
-    return make("article", { data: { near: its.name } }, make("h4", { textContent: its.title, title: its.strategy }), make("p", { class: "mv-small", textContent: times > 1 ? t("embed.of_five", { count: times, n: found.near.length, name: said(known.classes[most]) }) : t("embed.all_differ", { n: found.near.length }) }), make("div", { class: "mv-five" }, ...figures));
+    return make("article", { data: { near: its.name } }, make("h4", { textContent: its.title }), make("p", { class: "mv-small", textContent: times > 1 ? t("embed.of_five", { count: times, n: found.near.length, name: className(known.classes[most]) }) : t("embed.all_differ", { n: found.near.length }) }), make("div", { class: "mv-five" }, ...figures));
   }));
 }
 
@@ -26,7 +26,7 @@ function drawFar() {
   farTold.textContent = t("embed.far_told", { direction: span("auroc_direction"), paper: span("auroc_paper"), softmax: span("auroc_softmax") });
   const rows = fixed.networks.map((its) => {
     const found = value.placed[subject][its.name], card = its.card ?? {};
-    const says = found ? `${said(fixed.sets[its.set].classes[found.class])} (${percent(found.probability)})` : "–";
+    const says = found ? `${className(fixed.sets[its.set].classes[found.class])} (${percent(found.probability)})` : "–";
     return { name: its.name, cells: [nameButton(its), says, found?.distance?.toFixed(2) ?? "–", found?.farther === null || found?.farther === undefined ? "–" : percent(found.farther), one(card.auroc_direction), one(card.auroc_paper), one(card.auroc_softmax)] };
   });
   far.replaceChildren(tableOf(["network", "says", "distance", "farther", "auroc_direction", "auroc_paper", "auroc_softmax"].map((key) => t(`embed.col_${key}`)), rows));
@@ -34,19 +34,25 @@ function drawFar() {
 
 const COLUMNS = [["purity_percent", "purity"], ["nmi_percent", "nmi"], ["retrieval_map_percent", "map"], ["precision_at_1_percent", "p1"], ["auroc_direction", "auroc"]];
 
-const nameButton = (its) => make("button", { type: "button", class: "mv-link", textContent: its.title, title: its.strategy, aria: { pressed: String(its.name === network().name) }, on: { click: () => pick(its.name) } });
+const nameButton = (its) => make("button", { type: "button", class: "mv-link", textContent: its.title, aria: { pressed: String(its.name === network().name) }, on: { click: () => pick(its.name) } });
 
-function rank(where, columns, networks, numbersOf, redraw) {
-  where.replaceChildren(sortable([t("embed.col_network"), ...columns.map(([, text]) => t(`embed.${text}`))], networks.map((its) => ({ name: its.name, head: nameButton(its), values: columns.map(([key]) => numbersOf(its)?.[key]) })), one, sorted, (at) => {
-    sorted = [at, at === sorted[0] ? -sorted[1] : 1];
-    redraw();
-    where.querySelectorAll("thead button")[at]?.focus();
-  }));
+// Numbers of which more is better: what draws them as a table that sorts.
+function ranking(where, columns, networksNow, numbersOf) {
+  const sort = sorting(draw, (its, key) => numbersOf(its)?.[key]);
+  function draw() {
+    const networks = networksNow(), number = (its, key) => {
+      const x = numbersOf(its)?.[key];
+      return make(Number.isFinite(x) && x === sort.bestOf(networks, key) ? "strong" : "span", { textContent: one(x) });
+    };
+    const heads = columns.map(([key, text]) => sort.head(key, t(`embed.${text}`), { hint: "↕" }));
+    where.replaceChildren(tableOf([t("embed.col_network"), ...heads], sort.order(networks).map((its) => ({ name: its.name, cells: [nameButton(its), ...columns.map(([key]) => number(its, key))] }))));
+  }
+  return draw;
 }
 
 function drawTable() {
   const cards = fixed.networks.map(({ card }) => card).filter(Boolean);
-  rank(table, COLUMNS, fixed.networks, ({ card }) => card, drawTable);
+  drawNumbers();
   const seeds = new Set(cards.map(({ seed }) => seed)).size;
   tableNote.textContent = cards.length ? t(seeds > 1 ? "embed.of_all" : "embed.of_one", { images: [...new Set(cards.map(({ images }) => images))].join(", "), others: cards[0].others ?? "–" }) : "";
 }

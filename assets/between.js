@@ -1,5 +1,5 @@
 // From B to A in steps, by two ways: all steps and answers are here, so that the slider asks nobody.
-function betweenPanel(rows) {
+function betweenPanel(rows, every) {
   const pictures = new mixviz.Sheet();
   let data = null, names = ["A", "B"], way = "mixup", step = 0, turn = 0;
   const heading = make("h2", { id: "mv-between", tabIndex: -1, textContent: t("compare.between") });
@@ -18,7 +18,28 @@ function betweenPanel(rows) {
       make("div", { class: "mv-between" }, make("div", { class: "mv-ways" }, ...tiles.map(({ button }) => button)), make("div", {}, make("label", { htmlFor: "mv-step" }, `${t("lam")}: `, where), slider, ends, counted)), list),
     make("div", { class: "mv-plots" }, ...plots.map(({ node }) => node)));
   const waiting = make("p", { class: "mv-small", aria: { role: "status" }, textContent: t("compare.working") });
-  const node = make("section", { data: { part: "between" }, aria: { label: t("compare.between") } }, heading, told, waiting, stage);
+  // What is followed: as in the view of heat maps, a class by its name, or what a picture shows.
+  const fields = [0, 1].map((slot) => {
+    const input = make("input", { type: "search", autocomplete: "off", id: `mv-between-class-${slot}`, on: { change: () => follow(slot) } });
+    input.setAttribute("list", "mv-between-classes");
+    const note = make("small");
+    return { input, note, node: make("div", { class: "mv-field" }, make("label", { htmlFor: input.id, textContent: t("look.class", { slot: slot + 1 }) }), input, note) };
+  });
+  const choices = make("datalist", { id: "mv-between-classes" }, ...every.map((name) => make("option", { value: className(name) })));
+  const node = make("section", { data: { part: "between" }, aria: { label: t("compare.between") } }, heading, told, make("div", { class: "mv-fields" }, ...fields.map((field) => field.node), choices), waiting, stage);
+  const wanted = (slot) => mixviz.state.classes[slot];
+  function follow(slot) {
+    const typed = fields[slot].input.value.trim(), classes = [...mixviz.state.classes];
+    classes[slot] = every.find((name) => [name, className(name)].some((said) => said.toLowerCase() === typed.toLowerCase())) ?? typed;
+    mixviz.set({ classes });
+  }
+  function drawFields() {
+    fields.forEach(({ input, note }, slot) => {
+      const named = !["", "*"].includes(wanted(slot));
+      input.value = className(named ? wanted(slot) : data.classes[slot]);
+      note.textContent = named ? "" : t(data.how[slot] === "known" ? "look.known" : "look.guessed", { letter: "AB"[slot] });
+    });
+  }
 
   const index = (network) => rows.findIndex((row) => row.networks.includes(network));
   const titleOf = (network) => (index(network) < 0 ? network : rowName(rows[index(network)]));
@@ -61,9 +82,9 @@ function betweenPanel(rows) {
       button.setAttribute("aria-pressed", String(name === way));
     });
     plots.forEach((plot) => plot.mark(lam));
-    const tops = answers.top.map((line) => line[at]), [as, bs] = [a, b].map((wanted) => tops.filter((top) => top === wanted).length);
+    const tops = answers.top.map((line) => line[at]), [as, bs] = [a, b].map((one) => tops.filter((top) => top === one).length), others = tops.filter((top) => ![a, b].includes(top)).length;
     const [first, second] = classes();
-    counted.textContent = t("compare.counted", { n: tops.length, as, bs, others: tops.length - as - bs, a: first, b: second, share: tenth(label(answers.share[at], "a")) });
+    counted.textContent = t("compare.counted", { n: tops.length, as, bs, others, a: first, b: second, share: tenth(label(answers.share[at], "a")) });
     const found = data.networks.map(chance).sort((x, y) => y.shares[0] - x.shares[0]);
     list.replaceChildren(...found.map((entry) => entry.node));
   }
@@ -76,18 +97,18 @@ function betweenPanel(rows) {
     const mine = ++turn;
     waiting.hidden = false;
     waiting.textContent = t("compare.working");
-    const answer = await server.between({ ...mixviz.state, language: mixviz.language() }).catch(() => null);
-    const url = answer?.sheet && await pictures.open(answer.sheet);
+    const answer = await mixviz.question("between", mixviz.state, server), url = answer.sheet && await pictures.open(answer.sheet);
     if (mine !== turn) return url && URL.revokeObjectURL(url);
-    if (!url) return (waiting.textContent = answer?.message ?? t("failed"));
+    if (!url) return (waiting.textContent = answer.message);
     step = data ? step : Math.floor(answer.lams.length / 2);
     [data, names] = [answer, labels];
     pictures.take(url);
     slider.max = data.lams.length - 1;
     ends.firstChild.textContent = t("compare.end", { lam: 0, letter: "B", name: names[1] });
     ends.lastChild.textContent = t("compare.end", { lam: 1, letter: "A", name: names[0] });
-    const said = ["A", "B"].map((letter, i) => t(data.known[i] ? "compare.class_known" : "compare.class_guess", { letter, name: names[i], class: classes()[i], n: data.all.length }));
+    const said = ["A", "B"].map((letter, i) => t(`compare.class_${data.how[i]}`, { letter, name: names[i], class: classes()[i], n: data.all.length }));
     known.textContent = [t("compare.knows", { n: data.all.length, side: data.side, classes: data.all.map(className).join(", ") }), ...said].join(" ");
+    drawFields();
     waiting.hidden = true;
     stage.hidden = false;
     draw();
@@ -95,7 +116,7 @@ function betweenPanel(rows) {
   }
   let asked = "";
   return { node, update: (labels) => {
-    const key = [mixviz.state.a, mixviz.state.b, ...labels].join("|");
+    const key = [mixviz.state.a, mixviz.state.b, ...mixviz.state.classes, ...labels].join("|");
     if (key !== asked) ask((asked = key), labels);
   } };
 }

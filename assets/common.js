@@ -39,7 +39,7 @@ const mixviz = (window.mixviz ??= ((texts) => {
     await null; // what is set together is asked together
     again = false;
     if (!state.a || !state.b) return deliver({ message: t("missing") });
-    const key = drawn(), pair = `${state.a}|${state.b}`, still = stillFor !== key, strip = api.strip && stripFor !== pair;
+    const key = drawn(), pair = `${state.a}|${state.b}`, still = state.view === "grid" ? stillFor !== key : !api.settled.has(state.view), strip = api.strip && stripFor !== pair;
     const more = pending, mine = version;
     pending = null;
     const only = more ?? (state.view === "grid" ? api.inSight(mine) : null);
@@ -57,9 +57,9 @@ const mixviz = (window.mixviz ??= ((texts) => {
     }
   }
 
-  // Out of reach, the server's functions reject or answer nothing.
-  async function question(name, asked) {
-    const answer = await server[name]({ ...asked, language: language() }).catch(() => null);
+  // Out of reach, the server's functions reject or answer nothing. A view has functions of its own: `from`.
+  async function question(name, asked, from = server) {
+    const answer = await from[name]({ ...asked, language: language() }).catch(() => null);
     return answer && typeof answer === "object" ? answer : { message: t("failed") };
   }
 
@@ -107,6 +107,7 @@ const mixviz = (window.mixviz ??= ((texts) => {
 
   const api = {
     t, percent, state, say, note, language, question, upload,
+    settled: new Set(), // views that have all which pictures and controls leave alone
     stop: () => (stopped = true),
     stopped: () => stopped,
     views: (name, draw) => {
@@ -161,7 +162,11 @@ const mixviz = (window.mixviz ??= ((texts) => {
       Object.assign(state, other ? { parameters: {}, box: null, mask: null } : {}, changes);
       const tabs = document.querySelectorAll("#views [role=tab]");
       const index = ["grid", "detail", "draws", "sweep", "batch", "localize", "compare", "embeddings"].indexOf(view);
-      if (state.view !== view) tabs[index]?.click();
+      if (state.view !== view) {
+        const top = document.querySelector("#views");
+        if (top.getBoundingClientRect().top < 0) top.scrollIntoView(); // from far down in another view
+        tabs[index]?.click();
+      }
       api.set({ view });
     },
     ownLabel: (image, name, letter) => (Object.values(api.labels ?? {}).includes(name) && image?.path && !image.path.includes("/assets/photos/") ? letter : name),
@@ -277,6 +282,11 @@ function labelBar(letters = 34) {
   };
   return { node, update };
 }
+
+// What has a name in the page's language, else what it is called.
+const named = (key, otherwise) => (t(key) === key ? otherwise : t(key));
+const className = (name) => named(`class.${name}`, name);
+const networkName = (name, title) => named(`network.${name}`, title);
 
 const sentence = (told, [a, b]) => t(told.key, { ...told.values, a, b });
 

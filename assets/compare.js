@@ -29,7 +29,7 @@ function lede(value) {
 
 function build(value) {
   const card = cardPanel(value), table = zooTable(value, card.open), plots = make("div", { class: "mv-plots" }, ...zooPlots(value, card.open));
-  between = betweenPanel(value.rows);
+  between = betweenPanel(value.rows, Object.values(value.cards)[0]?.data.classes ?? []);
   const section = (key, id, ...nodes) => make("section", { aria: { label: t(key) } }, make("h2", { id, tabIndex: -1, textContent: t(key) }), ...nodes);
   const jump = (key, id) => make("button", { type: "button", class: "mv-chip", textContent: t(key), on: { click: () => { const to = document.getElementById(id); to.focus({ preventScroll: true }); to.scrollIntoView({ block: "start" }); } } });
   const several = value.rows.some((row) => row.seeds.length > 1);
@@ -42,7 +42,8 @@ function build(value) {
 }
 
 mixviz.views("compare", (value) => {
-  if (!between) build(value); // the cards stay what they are
+  if (!between) build(value);
+  mixviz.settled.add("compare"); // the cards stay what they are
   between.update(value.names);
   root().dataset.shown = String(++turn);
 });

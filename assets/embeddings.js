@@ -1,7 +1,6 @@
 // What each network makes of the same pictures: a plane to look at, its neighbours, distances and numbers.
-let fixed = null, coming = null, value = null, thumbs = null, photos = null, own = null, colour = "class", hovered = null, pinned = null, subject = "a", sorted = [-1, 1], turn = 0, folders = 0;
+let fixed = null, coming = null, value = null, thumbs = null, photos = null, own = null, colour = "class", hovered = null, pinned = null, subject = "a", turn = 0, folders = 0;
 const withOwn = { ab: true, photographs: false }, scatter = scatterOf();
-const said = (name) => (t(`embed.class.${name}`) === `embed.class.${name}` ? name : t(`embed.class.${name}`));
 const one = (x) => (x === null || x === undefined ? "–" : `${x.toFixed(1)}\u00a0%`);
 const network = () => fixed.networks.find(({ name }) => name === (mixviz.state.network ?? value.network)) ?? fixed.networks[0];
 const plane = () => mixviz.state.plane ?? value.plane;
@@ -18,11 +17,12 @@ const sources = chips(t("embed.source"), ...["stored", "own"].map((name) => chip
 const switches = ["ab", "photographs"].map((name) => make("input", { type: "checkbox", name, on: { change: (event) => show(name, event.target.checked) } }));
 const toggles = make("div", { class: "mv-chips" }, ...switches.map((box) => make("label", { class: "mv-check" }, box, t(`embed.show_${box.name}`))));
 const title = make("h2"), legend = make("div", { class: "mv-kinds" }), groupsTitle = make("h3"), groupsWhy = make("p", { class: "mv-small" }), note = make("p", { class: "mv-small" });
-const parcels = make("div", { class: "mv-chips" }, ...["png", "csv"].map((kind) => make("button", { type: "button", class: "mv-chip", textContent: kind.toUpperCase(), aria: { label: t("plot.take", { kind: kind.toUpperCase() }) }, on: { click: () => take(kind) } })));
+const parcels = make("div", { class: "mv-chips" }, ...["svg", "png", "csv"].map((kind) => make("button", { type: "button", class: "mv-chip", data: { take: kind }, textContent: kind.toUpperCase(), aria: { label: t("plot.take", { kind: kind.toUpperCase() }) }, on: { click: () => take(kind) } })));
 const many = make("div", { class: "mv-many" }), near = make("div", { class: "mv-nears" }), about = [0, 1].map(() => chips(t("embed.subject"), ...["a", "b"].map((name) => chip({ subject: name }, "", () => { subject = name; drawNear(); drawFar(); }))));
 const far = make("div", { class: "mv-wide", tabIndex: 0, aria: { role: "region", label: t("embed.far") } }), farTold = make("p", { class: "mv-told" });
 const table = make("div", { class: "mv-wide", tabIndex: 0, aria: { role: "region", label: t("embed.numbers") } }), tableNote = make("p", { class: "mv-small" });
 const progress = make("p", { class: "mv-told", aria: { role: "status" } }), missing = make("ul", { class: "mv-small mv-left-out" }), ownTable = make("div", { class: "mv-wide", tabIndex: 0, hidden: true, aria: { role: "region", label: t("embed.folder") } });
+const drawNumbers = ranking(table, COLUMNS, () => fixed.networks, ({ card }) => card), drawOwnNumbers = ranking(ownTable, COLUMNS.slice(0, 4), laidOut, ({ name }) => own.laid[name]?.here);
 const inputs = [["folder", { webkitdirectory: true }], ["pictures", {}]].map(([name, more]) => make("input", { type: "file", multiple: true, name, ...more, on: { change: (event) => send(event.target) } }));
 const all = make("button", { type: "button", class: "mv-button", textContent: t("embed.all"), hidden: true, on: { click: () => measureAll() } });
 const panel = (key, ...children) => make("section", { class: "mv-panel", data: { part: key } }, make("h3", { textContent: t(`embed.${key}`) }), ...children);
@@ -52,7 +52,7 @@ const groups = () => (inFolder() ? laid()?.classes ?? [] : set().classes);
 const clusterOf = () => (inFolder() ? laid()?.clusters : network().clusters);
 const byCluster = () => colour === "cluster" && !!clusterOf();
 const stylesNow = () => (byCluster() ? stylesOf(Math.max(...clusterOf()) + 1) : stylesOf(groups().length, inFolder() ? [] : set().kinds));
-const nameOf = (label) => (label < 0 ? t("embed.no_class") : inFolder() ? groups()[label] : said(groups()[label]));
+const nameOf = (label) => (label < 0 ? t("embed.no_class") : inFolder() ? groups()[label] : className(groups()[label]));
 const tileAt = (index) => thumbs && thumbs.set === network().set && { url: thumbs.url, index, columns: thumbs.columns, rows: thumbs.rows };
 
 function pointsOf(name) {
@@ -76,7 +76,7 @@ function ownPoints(name) {
   const point = (title, placed, more) => {
     if (!placed?.[plane()]) return [];
     const [x, y] = placed[plane()];
-    return [{ own: true, guessed, x, y, group: "own", title, ...more, lines: () => [t("embed.takes_for", { name: said(set().classes[placed.class]), share: percent(placed.probability) }), guessed ? t("embed.guessed") : `(${x.toFixed(3)}, ${y.toFixed(3)})`] }];
+    return [{ own: true, guessed, x, y, group: "own", title, ...more, lines: () => [t("embed.takes_for", { name: className(set().classes[placed.class]), share: percent(placed.probability) }), guessed ? t("embed.guessed") : `(${x.toFixed(3)}, ${y.toFixed(3)})`] }];
   };
   return [
     ...(withOwn.photographs && photos ? photos.photographs.flatMap(({ stem, placed }, i) => point(mixviz.labels[stem] ?? stem, placed[name], { tile: { url: photos.url, index: i, columns: 20, rows: 1 } })) : []),
@@ -154,21 +154,26 @@ function groupButton(group, text, style) {
   return make("button", { type: "button", class: "mv-group", data: { group }, aria: { pressed: String(pinned === group) }, on: { click: press, pointerenter: () => light(group), pointerleave: () => light(null), focus: (event) => event.target.matches(":focus-visible") && light(group), blur: () => light(null) } }, markOf(style), text);
 }
 
+// What the legend says, kind by kind: [kind, [{group, text, style}]].
+function entries() {
+  const styles = stylesNow();
+  if (byCluster()) return [["", styles.map((style, group) => ({ group, style, text: clusterSays(group) }))]];
+  const kinds = inFolder() ? [] : set().kinds, all = groups().map((_, group) => ({ group, style: styles[group], text: nameOf(group), kind: kinds[group] ?? "" }));
+  return [...new Set(all.map(({ kind }) => kind))].map((kind) => [kind, all.filter((entry) => entry.kind === kind)]);
+}
+
+function clusterSays(k) {
+  const clusters = clusterOf(), inside = (inFolder() ? laid() : set()).label.filter((_, i) => clusters[i] === k), counts = {};
+  for (const label of inside) counts[label] = (counts[label] ?? 0) + 1;
+  const [most, count] = Object.entries(counts).sort((x, y) => y[1] - x[1])[0] ?? [-1, 0];
+  return t("embed.cluster", { k: k + 1, name: nameOf(+most), count, n: inside.length });
+}
+
 function drawLegend() {
-  const styles = stylesNow(), kinded = !inFolder() && !byCluster() && set().kinds.some(Boolean);
-  groupsTitle.textContent = t(byCluster() ? "embed.clusters" : "embed.groups");
-  groupsWhy.textContent = [t("embed.groups_why"), kinded ? t("embed.groups_kinds") : ""].join(" ");
-  if (byCluster()) {
-    const clusters = clusterOf(), labels = inFolder() ? laid().label : set().label;
-    return legend.replaceChildren(make("div", { class: "mv-kind" }, ...styles.map((style, k) => {
-      const inside = labels.filter((_, i) => clusters[i] === k), counts = {};
-      for (const label of inside) counts[label] = (counts[label] ?? 0) + 1;
-      const [most, count] = Object.entries(counts).sort((x, y) => y[1] - x[1])[0] ?? [-1, 0];
-      return groupButton(k, t("embed.cluster", { k: k + 1, name: nameOf(+most), count, n: inside.length }), style);
-    })));
-  }
-  const kinds = inFolder() ? [] : set().kinds, order = [...new Set(groups().map((_, i) => kinds[i] ?? ""))];
-  legend.replaceChildren(...order.map((kind) => make("div", { class: "mv-kind", aria: { role: "group", label: kind ? t(`embed.kind.${kind}`) : t("embed.groups") } }, ...(kind ? [make("b", { textContent: t(`embed.kind.${kind}`) })] : []), ...groups().map((_, i) => (kinds[i] ?? "") === kind && groupButton(i, nameOf(i), styles[i])).filter(Boolean))));
+  const all = entries(), what = t(byCluster() ? "embed.clusters" : "embed.groups");
+  groupsTitle.textContent = what;
+  groupsWhy.textContent = [t("embed.groups_why"), all.some(([kind]) => kind) ? t("embed.groups_kinds") : ""].join(" ");
+  legend.replaceChildren(...all.map(([kind, list]) => make("div", { class: "mv-kind", aria: { role: "group", label: kind ? t(`embed.kind.${kind}`) : what } }, ...(kind ? [make("b", { textContent: t(`embed.kind.${kind}`) })] : []), ...list.map(({ group, text, style }) => groupButton(group, text, style)))));
 }
 
 // ---- changes
@@ -183,7 +188,7 @@ const pick = (name) => change({ network: name });
 async function show(name, wanted) {
   withOwn[name] = wanted;
   if (name === "photographs" && wanted && !photos) {
-    const answer = await asked("photographs", {});
+    const answer = await mixviz.question("photographs", {}, server);
     if (answer.message) return mixviz.say(answer.message);
     photos = { ...answer, url: await new mixviz.Sheet().open(answer.sheet) };
   }
@@ -192,9 +197,12 @@ async function show(name, wanted) {
 
 async function take(kind) {
   const name = `mixviz-${network().name}-${plane()}.${kind}`;
-  if (kind === "png") return hand(await scatter.png(), name);
+  if (kind !== "csv") {
+    const figure = await scatter.figure(title.textContent, entries().flatMap(([, list]) => list));
+    return hand(kind === "png" ? await pngOf(figure) : new Blob([figure], { type: "image/svg+xml" }), name);
+  }
   const rows = pointsOf(network().name).map((point) => [point.title, point.cluster >= 0 ? point.cluster + 1 : "", point.x, point.y]);
-  hand(new Blob([[[t("embed.by_class"), t("embed.by_cluster"), "x", "y"], ...rows].map((row) => row.map(quoted).join(",")).join("\r\n") + "\r\n"], { type: "text/csv" }), name);
+  hand(csvOf([[t("embed.by_class"), t("embed.by_cluster"), "x", "y"], ...rows]), name);
 }
 
 // ---- what the server says
@@ -210,7 +218,7 @@ function tell() {
 }
 
 async function thumbnails() {
-  const answer = await asked("thumbnails", { network: network().name }), url = answer.sheet && (await new mixviz.Sheet().open(answer.sheet));
+  const answer = await mixviz.question("thumbnails", { network: network().name }, server), url = answer.sheet && (await new mixviz.Sheet().open(answer.sheet));
   thumbs = { url, set: network().set, columns: answer.columns, rows: Math.ceil(set().label.length / (answer.columns || 1)), reason: answer.reason ?? "embed.data_none" };
   drawAll();
   root().dataset.thumbnails = String(!!url);
@@ -219,11 +227,11 @@ async function thumbnails() {
 mixviz.views("embeddings", async (answer) => {
   const mine = ++turn, urls = await Promise.all(["a", "b"].map((key) => new mixviz.Sheet().open(answer.pictures[key])));
   if (!fixed) {
-    coming ??= asked("overview", {});
+    coming ??= mixviz.question("overview", {}, server);
     const known = await coming;
     if (known.message) coming = null;
     if (known.message) mixviz.say(known.message);
-    else fixed = known;
+    else fixed = { ...known, networks: known.networks.map((its) => ({ ...its, title: networkName(its.name, its.title) })) };
   }
   if (mine !== turn || !fixed) return urls.forEach((url) => URL.revokeObjectURL(url));
   const first = !value;

@@ -27,7 +27,7 @@ async function layOut(name, plot = plane() === "tsne") {
   const mine = own, before = mine.laid[name];
   if (before && (before.tsne || !plot)) return;
   progress.textContent = t(plot ? "embed.laying_tsne" : "embed.laying", { network: fixed.networks.find((its) => its.name === name).title });
-  const answer = await asked("lay_out", { files: mine.paths, names: mine.names, network: name, tsne: plot });
+  const answer = await mixviz.question("lay_out", { files: mine.paths, names: mine.names, network: name, tsne: plot }, server);
   if (mine !== own) return;
   if (answer.message) throw new Error(answer.message);
   mine.laid[name] = answer;
@@ -49,9 +49,11 @@ async function measureAll() {
   all.disabled = false;
 }
 
+const laidOut = () => fixed.networks.filter(({ name }) => own?.laid[name]);
+
 function drawOwn() {
-  const measured = fixed.networks.filter(({ name }) => own?.laid[name]);
+  const measured = laidOut();
   all.hidden = !measured.length || measured.length === fixed.networks.length;
   ownTable.hidden = !measured.some(({ name }) => own.laid[name].here);
-  if (!ownTable.hidden) rank(ownTable, COLUMNS.slice(0, 4), measured, ({ name }) => own.laid[name]?.here, drawOwn);
+  if (!ownTable.hidden) drawOwnNumbers();
 }

@@ -97,6 +97,7 @@ root().append(
     make("section", { class: "mv-panel" }, make("h3", { textContent: t("look.own_network") }), make("p", { class: "mv-small", textContent: t("look.own_why") }), make("div", { class: "mv-load" }, ownFiles), ownNote)), curve.node),
 );
 
+const titleOf = (row) => (row.name === "centre" ? t("look.centre") : networkName(row.name, row.title));
 const boxKey = (slot) => `${value.place}|${slot}`;
 function undraw() {
   grabs.forEach(({ node }, i) => {
@@ -129,7 +130,7 @@ function build(row) {
   });
   const parts = { tiles, says: make("div", { class: "mv-guesses" }), fits: make("dl", { class: "mv-fits" }), error: make("p", { class: "mv-note" }), faith: make("div", { class: "mv-faith" }) };
   parts.node = make("article", { class: "mv-look", data: { network: row.name }, on: { pointerenter: () => curve.light(row.name), pointerleave: () => curve.light(null) } },
-    make("h3", {}, ...byHumps(row.title ?? t("look.centre"))), make("div", { class: "mv-look-tiles" }, ...tiles.map(({ node }) => node)), make("div", { class: "mv-look-numbers" }, parts.says, parts.fits, parts.faith), parts.error);
+    make("h3", {}, ...byHumps(titleOf(row))), make("div", { class: "mv-look-tiles" }, ...tiles.map(({ node }) => node)), make("div", { class: "mv-look-numbers" }, parts.says, parts.fits, parts.faith), parts.error);
   return parts;
 }
 function take(row) {
@@ -143,7 +144,7 @@ function take(row) {
   parts.says.replaceChildren(make("p", { class: "mv-small", textContent: t("look.says") }), ...row.top.map(([name, share]) => {
     const bar = make("i");
     bar.style.width = `${100 * share}%`;
-    return make("div", { class: "mv-say", data: { hit: String(value.classes.some((one) => one.name === name)) } }, bar, make("span", { textContent: name }), make("b", { textContent: percent(share) }));
+    return make("div", { class: "mv-say", data: { hit: String(value.classes.some((one) => one.name === name)) } }, bar, make("span", { textContent: className(name) }), make("b", { textContent: percent(share) }));
   }));
 }
 
@@ -183,9 +184,9 @@ function heat() {
   list.classList.toggle("mv-difference", !!compared);
   const short = (x) => String(+x.toPrecision(3));
   const shown = compared ? [-limit, limit].map(short) : show.scale === "image" ? [t("look.lowest"), t("look.highest")] : ends.map(short);
-  [rampLow.textContent, rampHigh.textContent] = compared ? [t("look.more", { name: reference.title, value: short(limit) }), t("look.more_others", { value: short(limit) })] : shown;
+  [rampLow.textContent, rampHigh.textContent] = compared ? [t("look.more", { name: titleOf(reference), value: short(limit) }), t("look.more_others", { value: short(limit) })] : shown;
   paintRamp(tables[compared ? "PuOr_r" : show.colours]);
-  scaleText.textContent = compared ? t("look.difference_why", { name: reference.title }) : t(`look.scale.${show.scale}.why`);
+  scaleText.textContent = compared ? t("look.difference_why", { name: titleOf(reference) }) : t(`look.scale.${show.scale}.why`);
 }
 
 function paintRamp(colour) {
@@ -197,7 +198,7 @@ function paintRamp(colour) {
 const fit = (row, slot, at = show.threshold) => (row.looks?.[slot] && truth(slot) ? overlap(boxAt(row.looks[slot], at, row.side), truth(slot)) : null);
 
 function numbers() {
-  const names = value.classes.map(({ name }) => (name === "*" ? own() : name)), here = fresh();
+  const names = value.classes.map(({ name }) => (name === "*" ? own() : className(name))), here = fresh();
   boxes.forEach((box, slot) => outline(box, truth(slot)));
   for (const row of here) {
     row.looks.forEach((look, slot) => {
@@ -207,8 +208,8 @@ function numbers() {
       object.className = `mv-object mv-object-${"ab"[slot]}`;
       const share = look.probability === undefined ? "" : percent(look.probability);
       const fits = truth(slot) ? t("look.iou", { iou: fit(row, slot).toFixed(2) }) : "";
-      caption.replaceChildren(make("b", { textContent: look.class ?? names[slot] }), make("br"), [share, fits].filter(Boolean).join(" · "));
-      tile.setAttribute("aria-label", t(look.range ? "look.alt" : "look.nowhere", { title: row.title ?? t("look.centre"), name: look.class ?? names[slot] }));
+      caption.replaceChildren(make("b", { textContent: look.class ? className(look.class) : names[slot] }), make("br"), [share, fits].filter(Boolean).join(" · "));
+      tile.setAttribute("aria-label", t(look.range ? "look.alt" : "look.nowhere", { title: titleOf(row), name: look.class ? className(look.class) : names[slot] }));
       tile.classList.toggle("mv-nowhere", !look.range);
     });
     const card = standard() && about.networks[row.name]?.measured;
@@ -218,7 +219,7 @@ function numbers() {
   slots.mark(String(slot));
   [...slots.node.children].forEach((chip, i) => { chip.textContent = names[i]; chip.disabled = !truth(i); });
   const boxed = here.filter(() => truth(slot));
-  const series = boxed.map((row, i) => ({ key: row.name, title: row.title ?? t("look.centre"), index: row.name === "centre" ? 0 : i, colour: row.name === "centre" ? "var(--body-text-color)" : undefined, dash: row.name === "centre" ? "2 4" : undefined, points: row.looks[slot].boxes.map((_, k) => ({ x: k / row.looks[slot].boxes.length, y: fit(row, slot, k / row.looks[slot].boxes.length) })) }));
+  const series = boxed.map((row, i) => ({ key: row.name, title: titleOf(row), index: row.name === "centre" ? 0 : i, colour: row.name === "centre" ? "var(--body-text-color)" : undefined, dash: row.name === "centre" ? "2 4" : undefined, points: row.looks[slot].boxes.map((_, k) => ({ x: k / row.looks[slot].boxes.length, y: fit(row, slot, k / row.looks[slot].boxes.length) })) }));
   curve.node.hidden = slots.node.parentNode.hidden = !boxed.length;
   curve.update({ title: t("look.curve"), x: { label: "τ", low: 0, high: 1 }, y: { label: "IoU", low: 0, high: 1 }, series, at: show.threshold, note: t("look.curve_why") });
   tell(slot, names);
@@ -235,7 +236,7 @@ function tell(slot, names) {
   if (!truth(slot)) verdict.textContent = t("look.no_box");
   else if (networks.length) {
     const best = networks.reduce((a, b) => (fit(b, slot) > fit(a, slot) ? b : a)), middle = fit(centre, slot);
-    const values = { title: best.title, name: names[slot], threshold: show.threshold.toFixed(2), iou: fit(best, slot).toFixed(2), centre: middle.toFixed(2), below: networks.filter((row) => fit(row, slot) < middle).length, count: networks.length };
+    const values = { title: titleOf(best), name: names[slot], threshold: show.threshold.toFixed(2), iou: fit(best, slot).toFixed(2), centre: middle.toFixed(2), below: networks.filter((row) => fit(row, slot) < middle).length, count: networks.length };
     verdict.textContent = t("look.verdict", values);
   }
   const cards = networks.filter((row) => about.networks[row.name]?.measured);
@@ -243,7 +244,7 @@ function tell(slot, names) {
   if (measured.hidden) return;
   const sorted = [...cards].sort((a, b) => score(b.name) - score(a.name)), { images, centre: middle } = about.networks[sorted[0].name].measured;
   const p = score(sorted[0].name) / 100;
-  measured.textContent = t("look.measured", { images: images.toLocaleString("en"), best: sorted[0].title, high: score(sorted[0].name).toFixed(1), last: sorted.at(-1).title, low: score(sorted.at(-1).name).toFixed(1), centre: middle.toFixed(1), error: (100 * Math.sqrt((p * (1 - p)) / images)).toFixed(1) });
+  measured.textContent = t("look.measured", { images: images.toLocaleString("en"), best: titleOf(sorted[0]), high: score(sorted[0].name).toFixed(1), last: titleOf(sorted.at(-1)), low: score(sorted.at(-1).name).toFixed(1), centre: middle.toFixed(1), error: (100 * Math.sqrt((p * (1 - p)) / images)).toFixed(1) });
 }
 
 function arrange() {
@@ -346,11 +347,11 @@ function learn(answer) {
   if (!(show.colours in tables) || show.colours === "PuOr_r") show.colours = "inferno";
   if (!(show.to in about.networks)) show.to = "";
   for (const node of [known, kind, layer, colours, to]) node.replaceChildren();
-  known.append(option(own(), ""), ...about.classes.map((name) => option(name, "")));
+  known.append(option(own(), ""), ...about.classes.map((name) => option(name, className(name) === name ? "" : className(name))));
   kind.append(...about.kinds.map((one) => option(one.name, one.title)));
   layer.append(option("", t("look.layer.card")), ...about.layers.map((one) => option(one.earlier, t(one.earlier === "0" ? "look.layer.last" : "look.layer.earlier", { size: one.size.join("×"), earlier: one.earlier }))));
   colours.append(...Object.keys(about.colours).filter((name) => name !== "PuOr_r").map((name) => option(name, name)));
-  to.append(option("", t("look.to.none")), ...Object.entries(about.networks).map(([name, one]) => option(name, one.title)));
+  to.append(option("", t("look.to.none")), ...Object.entries(about.networks).map(([name, one]) => option(name, networkName(name, one.title))));
 }
 
 mixviz.views("localize", async (answer) => {

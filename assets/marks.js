@@ -49,6 +49,23 @@ function csvOf(rows) {
   return new Blob([`\ufeff${rows.map((row) => row.map(quoted).join(",")).join("\r\n")}\r\n`], { type: "text/csv" });
 }
 
+// A drawing as a file that stands alone: the colours of the theme around `node` are written out.
+function alone(drawing, node) {
+  const style = getComputedStyle(node);
+  return new XMLSerializer().serializeToString(drawing).replace(/var\((--[\w-]+)\)/g, (_, variable) => style.getPropertyValue(variable).trim() || "#888");
+}
+
+// The file as pixels, two for each of its own.
+async function pngOf(drawing) {
+  const image = new Image(), url = URL.createObjectURL(new Blob([drawing], { type: "image/svg+xml" }));
+  image.src = url;
+  await image.decode();
+  const page = make("canvas", { width: 2 * image.width, height: 2 * image.height });
+  page.getContext("2d").drawImage(image, 0, 0, page.width, page.height);
+  URL.revokeObjectURL(url);
+  return new Promise((done) => page.toBlob(done, "image/png"));
+}
+
 function hand(blob, name) {
   const link = make("a", { href: URL.createObjectURL(blob), download: name });
   link.click();

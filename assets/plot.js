@@ -188,7 +188,7 @@ function plotOf(first = {}) {
 
   // A figure that stands alone: with its title, and with a legend below.
   function figure() {
-    const style = getComputedStyle(node), body = canvas.cloneNode(true), [width, height] = [wide, Number(canvas.getAttribute("height"))], head = 30;
+    const body = canvas.cloneNode(true), [width, height] = [wide, Number(canvas.getAttribute("height"))], head = 30;
     body.querySelectorAll("[data-series]").forEach((group) => group.removeAttribute("style"));
     const whole = svg("svg", { xmlns: "http://www.w3.org/2000/svg", width, "font-family": FONT, "font-size": 12 });
     whole.append(svg("rect", { width: "100%", height: "100%", fill: GROUND }), svg("text", { x: 12, y: 20, fill: INK, "font-size": 14, "font-weight": 650 }, spec.title ?? ""));
@@ -202,21 +202,13 @@ function plotOf(first = {}) {
       x += room;
     }
     whole.setAttribute("height", Math.ceil(y + (keyed.length ? 26 : 0)));
-    return new XMLSerializer().serializeToString(whole).replace(/var\((--[\w-]+)\)/g, (_, variable) => style.getPropertyValue(variable).trim() || "#888");
+    return alone(whole, node);
   }
 
   async function save(kind) {
     const name = `mixviz-${spec.name}.${kind}`;
     if (kind === "csv") return hand(csvOf(lines()), name);
-    const blob = new Blob([figure()], { type: "image/svg+xml" });
-    if (kind === "svg") return hand(blob, name);
-    const image = new Image(), url = URL.createObjectURL(blob);
-    image.src = url;
-    await image.decode();
-    const page = make("canvas", { width: 2 * image.width, height: 2 * image.height });
-    page.getContext("2d").drawImage(image, 0, 0, page.width, page.height);
-    URL.revokeObjectURL(url);
-    page.toBlob((png) => hand(png, name), "image/png");
+    hand(kind === "svg" ? new Blob([figure()], { type: "image/svg+xml" }) : await pngOf(figure()), name);
   }
 
   new ResizeObserver(() => Math.round(area.clientWidth) !== wide && draw()).observe(area);

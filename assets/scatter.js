@@ -4,6 +4,7 @@
 const HUES = [3, 1, 2, 4, 5, 6, 0, 7, 8, 9, 10, 11];
 const KINDS = 6; // hues for kinds: more cannot be told apart by everybody
 const NEAR = 24; // pixels within which the pointer finds a point
+const PLAIN = { hue: 0, mark: "circle" };
 const shapes = new Map();
 
 // Groups of one kind share a hue, and differ by their marks; without kinds no two share both.
@@ -31,6 +32,9 @@ function placesOf(points, side, edge) {
   return points.map((p) => [side / 2 + (p.x - mx) * scale, side / 2 - (p.y - my) * scale]);
 }
 
+// Without a visitor's own, and what is lit on top.
+const orderOf = (points, dim) => points.map((_, i) => i).filter((i) => !points[i].own).sort((a, b) => dim(points[b]) - dim(points[a]));
+
 function paintPoints(canvas, side, points, styles, lit, { radius = 5, edge = 16 } = {}) {
   const ratio = window.devicePixelRatio || 1, look = getComputedStyle(canvas);
   if (canvas.width !== Math.round(side * ratio)) canvas.width = canvas.height = Math.round(side * ratio);
@@ -40,11 +44,8 @@ function paintPoints(canvas, side, points, styles, lit, { radius = 5, edge = 16 
   pen.setTransform(ratio, 0, 0, ratio, 0, 0);
   pen.clearRect(0, 0, side, side);
   const dim = (p) => lit && !lit(p);
-  const order = points.map((_, i) => i).sort((a, b) => dim(points[b]) - dim(points[a])); // what is lit lies on top
-  for (const i of order) {
-    const point = points[i];
-    if (point.own) continue;
-    const { hue, mark } = styles[point.group] ?? { hue: 0, mark: "circle" }, shape = shapeOf(mark, radius);
+  for (const i of orderOf(points, dim)) {
+    const point = points[i], { hue, mark } = styles[point.group] ?? PLAIN, shape = shapeOf(mark, radius);
     pen.setTransform(ratio, 0, 0, ratio, ratio * places[i][0], ratio * places[i][1]);
     pen.globalAlpha = dim(point) ? 0.13 : 0.92;
     pen.strokeStyle = mark === "cross" ? colours[hue] : ground;
@@ -143,6 +144,6 @@ function scatterOf() {
     if (changes.label) node.setAttribute("aria-label", changes.label);
     draw();
   };
-  const png = () => new Promise((done) => canvas.toBlob(done, "image/png"));
-  return { nodes: [node, told], update, png };
+  const figure = (title, entries) => figureOf(node, title, points, styles, lit, entries);
+  return { nodes: [node, told], update, figure };
 }

@@ -19,7 +19,7 @@ async function sendFolder(files, most, tell) {
     const arrived = part.filter((_, i) => there[i]), paths = there.filter(Boolean);
     part.forEach((file, i) => there[i] || sent.left.push([file.name, t("embed.too_big")]));
     if (!paths.length) continue;
-    const answer = await asked("look_in", { files: paths });
+    const answer = await mixviz.question("look_in", { files: paths }, server);
     if (answer.message) throw new Error(answer.message);
     const used = answer.reasons.map((reason, i) => !reason && i).filter((i) => i !== false);
     answer.reasons.forEach((reason, i) => reason && sent.left.push([arrived[i].name, reason]));
@@ -33,12 +33,6 @@ async function sendFolder(files, most, tell) {
   return sent;
 }
 
-// Out of reach, the server's functions reject or answer nothing.
-async function asked(name, state) {
-  const answer = await server[name]({ ...state, language: mixviz.language() }).catch(() => null);
-  return answer && typeof answer === "object" ? answer : { message: t("failed") };
-}
-
 // A zip is sent whole, and unpacked by the server in parts.
 async function sendZip(file, tell) {
   const sent = { paths: [], names: [], left: [], known: 0, others: 0 };
@@ -46,7 +40,7 @@ async function sendZip(file, tell) {
   const [zip] = (await mixviz.upload([file])) ?? [];
   if (!zip) throw new Error(`${file.name}: ${t("embed.too_big")}`);
   for (let start = 0, total = 1; start < total; start += PART) {
-    const answer = await asked("unpack", { zip, start });
+    const answer = await mixviz.question("unpack", { zip, start }, server);
     if (answer.message) throw new Error(answer.message);
     answer.names.forEach((name, i) => {
       if (answer.reasons[i]) return sent.left.push([name, answer.reasons[i]]);

@@ -64,14 +64,16 @@ function zooPlots(value, open) {
       const mine = new Set(ours.filter((row) => row.method !== "baseline").map((row) => row.method));
       const methods = [...new Set([...mine, ...value.published.flatMap((setting) => setting.methods.map((one) => one.method))])].filter((method) => which === "all" || mine.has(method));
       const settings = value.published.map((setting) => ({ ...setting, methods: setting.methods.filter(({ method }) => methods.includes(method)) })).filter((setting) => setting.methods.length);
-      const n = settings.length + 1, beside = (method, i) => methods.indexOf(method) + ((i + 0.5) / n - 0.5) * 0.8;
+      // Beside a method's name first the settings, then its networks here, each in a place of its own.
+      const here = (method) => ours.filter((row) => row.method === method), most = Math.max(1, ...methods.map((method) => here(method).length)), n = settings.length + most;
+      const beside = (method, i) => methods.indexOf(method) + ((i + 0.5) / n - 0.5) * 0.8;
       const series = settings.map((setting, i) => ({
         key: `${setting.dataset} ${setting.network} ${setting.epochs}`, title: t("compare.setting", setting), index: i + 1, line: false, size: 5, pick: false,
         points: setting.methods.map((one) => ({ x: beside(one.method, i), y: one.change, hollow: !one.same, title: t(one.same ? "compare.published_tip" : "compare.published_other", { ...setting, ...one, base: setting.source, title: title(one.method), error: one.error.toFixed(2), baseline: setting.baseline.toFixed(2) }) })),
       }));
       const changes = base ? ours.filter((row) => row.method !== "baseline").map((row) => {
         const found = row.values["top-1 error ↓"];
-        return { key: row.title, x: beside(row.method, settings.length), y: found.mean - base.mean, error: found.error && base.error && Math.hypot(found.error, base.error), title: `${t("compare.this_page")}, ${rowName(row)}` };
+        return { key: row.title, x: beside(row.method, settings.length + here(row.method).indexOf(row)), y: found.mean - base.mean, error: found.error && base.error && Math.hypot(found.error, base.error), title: `${t("compare.this_page")}, ${rowName(row)}` };
       }) : [];
       if (changes.length) series.push({ key: "here", title: t("compare.this_page"), index: 0, line: false, size: 6, mark: "circle", points: changes });
       plot.update({

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
 
 from mixviz.catalogue import lookup
 from mixviz.heatmaps import KINDS, Progress
+
+if TYPE_CHECKING:
+    from mixviz.looking import Known, Look
 
 BOXES = "[top, left, bottom, right] in pixels of the view; bottom and right are the first row and column outside"
 
@@ -47,7 +50,7 @@ def command(
 
     mixviz cam cat.jpg --networks cutmix,mixup --class "Persian cat" --class tabby --out looks
     """
-    from mixviz import heat_colours, heat_sheet, looking, pictures
+    from mixviz import heat_colours, heat_sheet, looking
     from mixviz.scales import SCALES
 
     lookup(KINDS, kind)
@@ -57,37 +60,46 @@ def command(
         raise ValueError(f"{image} is no single picture: `mixviz survey {image}` goes through a folder or zip.")
     if not image.is_file():
         raise ValueError(f"There is no picture {image}.")
-    known = looking.open_networks(networks)
-    views = {side: pictures.load_image(image, side) for side in {one.side for one in known}}
-    looks = []
-    for one in known:
-        with _bar(one.name, KINDS[kind].slow) as progress:
-            looks.append(
-                looking.look(one, views[one.side], classes or (), kind=kind, layer=layer or None, progress=progress)
-            )
+    looks = list(_looks(image, looking.open_networks(networks), classes or (), kind, layer or None))
     scales = heat_sheet.on_one_scale(looks, scale)
-    rows, reports = [], []
-    for one, shades in zip(looks, scales.shades.numpy(), strict=True):
-        boxes = one.boxes(threshold)
-        rows.append([heat_sheet.overlay(one, *pair, strength, colours) for pair in zip(shades, boxes, strict=True)])
-        reports.append(looking.report(one, threshold))
+    rows = heat_sheet.overlays(looks, scales, threshold, strength, colours)
     out.mkdir(parents=True, exist_ok=True)
-    for one, row, numbers in zip(looks, rows, reports, strict=True):
-        for index, picture, about in zip(one.classes, row, numbers["classes"], strict=True):
-            about["file"] = f"{one.known.name}-{_plain(one.known.classes[index])}-{index}.png"
-            _save(picture, out / about["file"])
     whole = heat_sheet.sheet(looks, rows, scales, kind=kind, scale=scale, threshold=threshold, colours=colours)
     _save(whole, out / "sheet.png")
     told = {"picture": image.name, "kind": kind, "scale": scale, "threshold": threshold, "boxes": BOXES}
-    told["networks"] = reports
-    for numbers, low, high in zip(reports, scales.low.tolist(), scales.high.tolist(), strict=True):
-        for about, *edges in zip(numbers["classes"], low, high, strict=True):
-            about["colours"] = edges if about["map"]["points_somewhere"] else None
+    told["networks"] = [
+        _report(*each, threshold, out)
+        for each in zip(looks, rows, scales.low.tolist(), scales.high.tolist(), strict=True)
+    ]
     (out / "looks.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    for numbers in reports:
+    for numbers in told["networks"]:
         first = numbers["top5"][0]
         typer.echo(f"{numbers['network']:22} says {first['class']} ({100 * first['probability']:.1f} %)")
     typer.echo(f"sheet.png, looks.json and a picture per network and class are in {out}/.")
+
+
+def _looks(image: Path, known: list[Known], classes: Sequence[str], kind: str, layer: str | None) -> Iterator[Look]:
+    """One network after the other, each at the picture as it takes it."""
+    from mixviz import looking, pictures
+
+    views = {side: pictures.load_image(image, side) for side in {one.side for one in known}}
+    for one in known:
+        with _bar(one.name, KINDS[kind].slow) as progress:
+            yield looking.look(one, views[one.side], classes, kind=kind, layer=layer, progress=progress)
+
+
+def _report(
+    one: Look, row: list[np.ndarray], low: list[float], high: list[float], threshold: float, out: Path
+) -> dict[str, Any]:
+    """A look's numbers, once its pictures are files that they name; ``low`` and ``high``: the ends of the colours."""
+    from mixviz import looking
+
+    numbers = looking.report(one, threshold)
+    for index, picture, about, *edges in zip(one.classes, row, numbers["classes"], low, high, strict=True):
+        about["file"] = f"{one.known.name}-{_plain(one.known.classes[index])}-{index}.png"
+        about["colours"] = edges if about["map"]["points_somewhere"] else None
+        _save(picture, out / about["file"])
+    return numbers
 
 
 @contextmanager

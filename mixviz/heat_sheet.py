@@ -39,6 +39,16 @@ def overlay(one: Look, shades: np.ndarray, box: Box | None, strength: float, col
     return np.asarray(image)
 
 
+def overlays(
+    looks: Sequence[Look], scales: Scaled, threshold: float, strength: float, colours: str
+) -> list[list[np.ndarray]]:
+    """Per look and class the :func:`overlay`, with the box at a threshold; ``scales``: of :func:`on_one_scale`."""
+    return [
+        [overlay(one, *pair, strength, colours) for pair in zip(shades, one.boxes(threshold), strict=True)]
+        for one, shades in zip(looks, scales.shades.numpy(), strict=True)
+    ]
+
+
 def figure(
     looks: Sequence[Look], *, kind: str, scale: str = "image", threshold: float = 0.2, strength: float = 0.6,
     colours: str = "inferno",
@@ -51,10 +61,7 @@ def figure(
     if not 0 <= threshold <= 1:
         raise ValueError(f"τ should be 0 to 1; got {threshold}.")
     scales = on_one_scale(looks, scale)
-    rows = [
-        [overlay(one, *pair, strength, colours) for pair in zip(shades, one.boxes(threshold), strict=True)]
-        for one, shades in zip(looks, scales.shades.numpy(), strict=True)
-    ]
+    rows = overlays(looks, scales, threshold, strength, colours)
     return sheet(looks, rows, scales, kind=kind, scale=scale, threshold=threshold, colours=colours)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+import mixviz
 from mixviz import cards, data, networks
 from mixviz.split import Split
 from mixviz.training.checkpoint import load_tensors, save_tensors
@@ -204,6 +205,14 @@ def pictures(name: str, root: str | Path, where: str | Path | None = None) -> Sp
 def title(name: str, where: str | Path | None = None) -> str:
     """A network's strategy, for people."""
     return cards.strategy(card(name, where))
+
+
+def strategies() -> dict[str, str]:
+    """What is held against what, for people: by the names that networks have."""
+    return {
+        name: cards.strategy({"title": mixviz.METHODS[method].card.title, "method": method, "parameters": options})
+        for name, (method, options) in STRATEGIES.items()
+    }
 
 
 def table(where: str | Path | None = None, *, short: bool = False) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import math
 import shlex
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +21,8 @@ from mixviz import __main__, cards, pictures, published, standings, zoo
 from mixviz.training.run import Run
 from mixviz.ui import between, compare, networks
 from mixviz.ui.page import first_request
+from mixviz.ui.request import Request
+from mixviz.words import Mistake
 
 ERROR, MIXED = "top-1 error ↓", "Mixup λ=½"
 
@@ -195,9 +199,9 @@ def test_a_known_photograph_has_its_class_and_two_pictures_have_two(lion_and_bee
     for name, wanted in told.items():
         assert networks.class_of(pictures.photograph_path(name)) == (wanted, True)
     lion = lion_and_bee[0]
-    answer = between._between(lion, lion)
+    answer = between.between(Request(lion, lion))
     assert answer["classes"] == ["lion", next(name for name in networks.likely(lion) if name != "lion")]
-    assert answer["known"] == [True, False]
+    assert answer["how"] == ["known", "guess"]
 
 
 def test_what_nobody_knows_is_what_the_networks_say():
@@ -205,6 +209,23 @@ def test_what_nobody_knows_is_what_the_networks_say():
     image = torch.from_numpy(pictures.load_image(path, 64)).permute(2, 0, 1)[None] / 255
     total = sum(asked(name, image)[0] for name in zoo.names())
     assert networks.class_of(path) == (networks.classes()[int(total.argmax())], False)
+
+
+def test_what_is_followed_can_be_named(lion_and_bee):
+    def followed(*classes: str) -> list[tuple[str, str]]:
+        answer = between.between(Request(*lion_and_bee, classes=classes))
+        return list(zip(answer["classes"], answer["how"], strict=True))
+
+    assert followed("*", "") == [("lion", "known"), ("bee", "known")]
+    assert followed("", "GOOSE") == [("lion", "known"), ("goose", "named")]
+    other = next(name for name in networks.likely(lion_and_bee[0]) if name != "lion")
+    assert followed("", "lion") == [(other, "guess"), ("lion", "named")]  # two pictures, two classes
+    with pytest.raises(Mistake, match="unicorn"):
+        followed("unicorn", "")
+
+
+def test_the_cards_are_sent_once():
+    assert compare.compare(replace(first_request(), still=False)) == {}
 
 
 def asked(name: str, images: torch.Tensor) -> torch.Tensor:
@@ -217,9 +238,9 @@ def asked(name: str, images: torch.Tensor) -> torch.Tensor:
 
 def test_the_curves_are_what_the_networks_say(lion_and_bee):
     a, b = (torch.from_numpy(pictures.load_image(path, 64)).permute(2, 0, 1) for path in lion_and_bee)
-    answer, names = between._between(*lion_and_bee), networks.classes()
+    answer, names = between.between(Request(*lion_and_bee)), networks.classes()
     assert answer["classes"] == ["lion", "bee"]
-    assert answer["known"] == [True, True]
+    assert answer["how"] == ["known", "known"]
     assert answer["lams"] == pytest.approx(np.linspace(0, 1, 21))
     for at in (0, 4, 10, 17, 20):
         lam = at / 20
@@ -341,6 +362,44 @@ def test_a_card_leads_to_the_network_elsewhere(room, door, view, key):
     room.page.locator(f"[data-door={door}]").click()
     room.page.wait_for_function(f"mixviz.state.view === '{view}'")
     assert room.state()[key] == "mixup"
+    room.page.wait_for_function("document.querySelector('#views').getBoundingClientRect().top >= 0")  # from its top
+
+
+@pytest.mark.browser
+def test_moving_lambda_sends_no_cards_again(room):
+    sizes = []
+    room.page.on("response", lambda response: "component_server" in response.url and sizes.append(len(response.body())))
+    shown = room.page.locator("[data-row='CutMix']").element_handle()
+    room.after(lambda: room.page.evaluate("mixviz.set({ lam: 0.3 })"))
+    room.page.wait_for_function("location.search.includes('lam=0.3')")
+    assert sizes
+    assert max(sizes) < 2000
+    assert shown.is_visible()
+
+
+@pytest.mark.browser
+def test_a_class_named_in_one_view_is_followed_in_the_other(room):
+    part, field = room.page.locator("[data-part=between]"), room.page.locator("#mv-between-class-1")
+    assert field.input_value() == "bee"
+    field.fill("Goose")
+    field.press("Enter")
+    room.page.wait_for_function("document.querySelector('[data-part=between]').dataset.pair.includes('goose')")
+    assert room.state()["classes"] == ["", "goose"]
+    assert "B: “goose”, as chosen." in part.inner_text()
+    field.fill("unicorn")
+    field.press("Enter")
+    part.get_by_text("unicorn").wait_for()
+    field.fill("")
+    field.press("Enter")
+    part.get_by_text("B: “bee”, a class they know").wait_for()
+
+
+@pytest.mark.browser
+def test_networks_of_one_method_stand_side_by_side(room):
+    marks = room.page.locator("[data-plot=published] [data-series=here] .mv-mark")
+    boxes = [mark.bounding_box() for mark in marks.all()]
+    middles = sorted(box["x"] + box["width"] / 2 for box in boxes)
+    assert min(b - a for a, b in itertools.pairwise(middles)) > 3
 
 
 @pytest.mark.browser
@@ -430,7 +489,7 @@ def test_published_marks_say_where_they_are_from(room):
 
 @pytest.mark.browser
 def test_the_slider_asks_nobody(room, lion_and_bee):
-    answer, seen = between._between(*lion_and_bee), []
+    answer, seen = between.between(Request(*lion_and_bee)), []
     room.page.on("request", lambda request: request.url.startswith("blob:") or seen.append(request.url))
     slider = room.page.locator("#mv-step")
     for way in ("mixup", "cutmix"):

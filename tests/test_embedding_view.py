@@ -145,7 +145,7 @@ def small_zoo(tmp_path_factory):
 @pytest.fixture
 def in_small_zoo(small_zoo, monkeypatch):
     """The page's functions with that zoo for theirs."""
-    forget = (networks._opened, stored.everything, stored._thumbnails, embed.placed, folders._embedded, folders._tsne)
+    forget = (networks._opened, stored.everything, stored._thumbnails, embed.places, folders._embedded, folders._tsne)
     for one in forget:
         one.cache_clear()
     monkeypatch.setattr(zoo, "folder", lambda: small_zoo[0])
@@ -258,7 +258,6 @@ def test_everything_at_once_is_small():
     assert not answer["left_out"]
     known = words.texts()
     for language in ("en", "ko"):
-        assert all(f"embed.class.{name}" in known[language] for name in pictures_["classes"])
         assert all(f"embed.kind.{kind}" in known[language] for kind in pictures_["kinds"])
 
 

@@ -14,26 +14,54 @@ from mixviz.robustness import meeting
 from mixviz.ui import lenses, networks
 from mixviz.ui.request import Request
 from mixviz.ui.tiling import sheet
+from mixviz.words import Mistake
 
 STEPS = 21
 WAYS = ("mixup", "cutmix")  # blended; or with a patch of B that grows from the middle
 
 
 def between(request: Request) -> dict[str, Any]:
-    """The answer for the state's pictures; what was worked out once is kept."""
-    return _between(request.a, request.b)
+    """The answer for the state's pictures and classes; what was worked out once is kept.
+
+    Raises:
+        Mistake: a class that the networks do not know.
+    """
+    return _between(request.a, request.b, *_classes(request))
+
+
+def _classes(request: Request) -> list[tuple[str, str]]:
+    """(class, how it is known) of A and B: ``named`` by the visitor, ``known`` from the photograph, or a ``guess`` of
+    the networks, which is no class that is there already."""
+    there, guessed = {name.casefold(): name for name in networks.alike()[0].classes}, ("", "*")
+    for name in request.classes:
+        if name not in guessed and name.casefold() not in there:
+            raise Mistake("error.class", name=name)
+    named = [None if name in guessed else there[name.casefold()] for name in request.classes]
+    if named == [None, None]:
+        return [(name, "known" if sure else "guess") for name, sure in networks.classes_of(request.a, request.b)]
+    return [
+        (name, "named") if name else _other_than(other, path)
+        for name, other, path in zip(named, reversed(named), (request.a, request.b), strict=True)
+    ]
+
+
+def _other_than(other: str, path: str) -> tuple[str, str]:
+    name, sure = networks.class_of(path)
+    if name != other:
+        return name, "known" if sure else "guess"
+    return next(name for name in networks.likely(path) if name != other), "guess"
 
 
 @functools.lru_cache(maxsize=64)
-def _between(a: str, b: str) -> dict[str, Any]:
+def _between(a: str, b: str, of_a: tuple[str, str], of_b: tuple[str, str]) -> dict[str, Any]:
     """Every network's probabilities of both classes at ``lams``, λ from 0 (B) to 1 (A), by both ways.
 
     Returns:
-        ``classes`` of A and B, whether each is ``known`` or only what the networks say; per way the label's ``share``
-        of A, per network the probabilities in percent ``a`` and ``b`` and the most probable class ``top``; and a
-        ``sheet`` of what they are shown, a row per way.
+        ``classes`` of A and B, and ``how`` each is known; per way the label's ``share`` of A, per network the
+        probabilities in percent ``a`` and ``b`` and the most probable class ``top``; and a ``sheet`` of what they are
+        shown, a row per way.
     """
-    (first, sure_a), (second, sure_b) = networks.classes_of(a, b)
+    (first, second), how = zip(of_a, of_b, strict=True)
     names, side = networks.alike()[0].classes, networks.alike()[0].side
     lams, pair = np.linspace(0, 1, STEPS).tolist(), lenses.pair(a, b, side)
     recipes = {way: [meeting(pair, lam, way, np.random.default_rng(0)) for lam in lams] for way in WAYS}
@@ -45,7 +73,7 @@ def _between(a: str, b: str) -> dict[str, Any]:
         "lams": [round(lam, 6) for lam in lams],
         "side": side,
         "classes": [first, second],
-        "known": [sure_a, sure_b],
+        "how": list(how),
         "all": names,
         "networks": [one.name for one in networks.alike()],
         "ways": {

@@ -16,8 +16,8 @@ TOLD = ("top-1 error ↓", "ECE ↓", "MaxBoxAccV2", "hole 50 %")  # what the vi
 
 
 def compare(request: Request) -> dict[str, Any]:
-    """What the cards say, whatever the pictures are: worked out once."""
-    return _standings()
+    """What the cards say, whatever the pictures are: worked out once, and sent once."""
+    return _standings() if request.still else {}
 
 
 @functools.cache
@@ -30,7 +30,7 @@ def _standings() -> dict[str, Any]:
         "columns": [
             {"title": title, "lower": standings.lower_is_better(title), "short": title in SHORT} for title in measured
         ],
-        "rows": [{**row, "name": _strategy(about[row["networks"][0]])} for row in rows],
+        "rows": [{**row, "name": _strategy(row["title"])} for row in rows],
         "centre": middle,
         "centre_curve": _centre_curve(about),
         "findings": [_finding(title, rows, middle) for title in TOLD if title in measured],
@@ -41,10 +41,9 @@ def _standings() -> dict[str, Any]:
     }
 
 
-def _strategy(card: dict[str, Any]) -> str:
-    """The zoo's name for how a network was trained; empty where it has none."""
-    told = card["method"], card["parameters"]
-    return next((name for name, strategy in zoo.STRATEGIES.items() if strategy == told), "")
+def _strategy(title: str) -> str:
+    """The zoo's name for how networks were trained; empty where it has none, or something else tells them apart."""
+    return next((name for name, known in zoo.strategies().items() if known == title), "")
 
 
 def _centre_curve(about: dict[str, dict[str, Any]]) -> dict[str, list] | None:

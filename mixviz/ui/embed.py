@@ -30,15 +30,29 @@ def photographs(_: Any) -> dict[str, Any]:
     """The bundled photographs in all networks, with their thumbnails."""
     paths = [pictures.photograph_path(name) for name in pictures.photographs()]
     return {
-        "photographs": [{"stem": Path(path).stem, "placed": placed(path)} for path in paths],
+        "photographs": [
+            {"stem": Path(path).stem, "placed": where} for path, where in zip(paths, places(tuple(paths)), strict=True)
+        ],
         "sheet": sheet_of([small(path, THUMBNAIL) for path in paths]),
     }
 
 
-@functools.lru_cache(maxsize=256)
 def placed(path: str) -> dict[str, dict[str, Any]]:
-    """Network -> where a picture stands in it. An upload's path holds its content's hash, and so never changes."""
-    return {name: _placed(one, small(path, one.known.side)[None]) for name, one in everything()[0].items()}
+    """Network -> where a picture stands in it."""
+    return places((path,))[0]
+
+
+@functools.lru_cache(maxsize=256)
+def places(paths: tuple[str, ...]) -> list[dict[str, dict[str, Any]]]:
+    """:func:`placed` of several, which each network sees at once. An upload's path holds its content's hash, and so
+    never changes."""
+    networks, _ = everything()
+    seen = {
+        side: torch.stack([small(path, side) for path in paths])
+        for side in {one.known.side for one in networks.values()}
+    }
+    told = {name: _placed(one, seen[one.known.side]) for name, one in networks.items()}
+    return [{name: placed[i] for name, placed in told.items()} for i in range(len(paths))]
 
 
 @functools.lru_cache(maxsize=256)
@@ -52,25 +66,27 @@ def small(path: str, side: int) -> Tensor:
     return torch.from_numpy(pictures.load_once(path, side)).permute(2, 0, 1)
 
 
-def _placed(one: Stored, image: Tensor) -> dict[str, Any]:
-    vector, chances = one.embed(image), one.probability(image)[0]
-    said = {"class": int(chances.argmax()), "probability": round(chances.max().item(), 4)}
+def _placed(one: Stored, images: Tensor) -> list[dict[str, Any]]:
+    vectors, chances = one.answers(images)
+    said = [{"class": int(each.argmax()), "probability": round(each.max().item(), 4)} for each in chances]
     try:
-        near = placing.nearest(vector, one.tensors["embedding"], NEAREST)
+        near = placing.nearest(vectors, one.tensors["embedding"], NEAREST)
     except ValueError as error:
-        return {**said, "not_placed": str(error)}
-    labels = one.tensors["label"][near.index[0]]
-    held = one.held and placing.outlying(vector, one.held)
-    return {
-        **said,
-        "pca": flat(placing.project(vector, one.plane)),
-        "tsne": flat(placing.beside(near, one.tensors["tsne"])),
-        "near": near.index[0].tolist(),
-        "similarity": [round(value, 4) for value in near.similarity[0].tolist()],
-        "most": _most(labels.tolist()),
-        "distance": held and round(held.distance.item(), 2),
-        "farther": held and round(held.farther.item(), 4),
-    }
+        return [{**each, "not_placed": str(error)} for each in said]
+    labels, held = one.tensors["label"][near.index].tolist(), one.held and placing.outlying(vectors, one.held)
+    planes = {"pca": placing.project(vectors, one.plane), "tsne": placing.beside(near, one.tensors["tsne"])}
+    return [
+        {
+            **each,
+            **{name: flat(plane[i]) for name, plane in planes.items()},
+            "near": near.index[i].tolist(),
+            "similarity": [round(value, 4) for value in near.similarity[i].tolist()],
+            "most": _most(labels[i]),
+            "distance": held and round(held.distance[i].item(), 2),
+            "farther": held and round(held.farther[i].item(), 4),
+        }
+        for i, each in enumerate(said)
+    ]
 
 
 def _most(labels: list[int]) -> list[int]:

@@ -35,8 +35,8 @@ HELPERS = {
     "detail": ("grab", "stage", "parameters"),
     "batch": ("parameters", "sending", "arrows"),
     "localize": ("grab", "marks", "plot", "heat"),
-    "compare": ("marks", "plot", "zoo_table", "zoo_plots", "between"),
-    "embeddings": ("marks", "plot", "scatter", "tables", "answers", "sending", "folder"),
+    "compare": ("marks", "plot", "tables", "zoo_table", "zoo_plots", "between"),
+    "embeddings": ("marks", "scatter", "scatter_figure", "tables", "answers", "sending", "folder"),
 }
 # What a view asks of the server beside the state's own question.
 ASKED = {
@@ -63,13 +63,15 @@ def i18n() -> gr.I18n:
 
 
 def own_texts() -> dict[str, str]:
-    """What methods, detectors, kinds of maps and photographs say of themselves: English, unless a language says it."""
+    """What methods, detectors, kinds of maps, networks and photographs say of themselves: English, unless a language
+    says it."""
     return {
         **{f"summary.{name}": views.summary(name) for name in mixviz.METHODS},
         **{f"kind.{name}": kind.text for name, kind in KINDS.items()},
         **{f"detector.{name}": title for name, title in lenses.titles().items()},
         **{f"object.{entry['label']}": entry["label"] for entry in pictures.photographs().values()},
-        **{f"compare.class.{name}": name for name in zoo.TWENTY},
+        **{f"network.{name}": title for name, title in zoo.strategies().items()},
+        **{f"class.{name}": name for name in zoo.TWENTY},
     }
 
 

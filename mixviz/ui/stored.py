@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mixviz import paint, placing, zoo
-from mixviz.asking import Pixels
+from mixviz.asking import Pixels, float_type
 from mixviz.embeddings import embed
 from mixviz.looking import Known
 from mixviz.split import decode
@@ -54,10 +54,11 @@ class Stored:
         """The embedding (N, D) of pictures (N, 3, side, side) uint8."""
         return embed(self.known.network, self._seen(images))
 
-    def probability(self, images: Tensor) -> Tensor:
-        """What the network says (N, classes) of pictures (N, 3, side, side) uint8."""
+    def answers(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The embedding and what the network says (N, classes) of pictures, from one pass: its head ends it."""
+        vectors, head = self.embed(images), self.known.network.get_classifier()
         with torch.inference_mode():
-            return self.known.network(self._seen(images)).float().softmax(1)
+            return vectors, head(vectors.to(float_type(head))).float().softmax(1)
 
     def _seen(self, images: Tensor) -> Tensor:
         spec = self.known.card["network"]
