@@ -16,7 +16,7 @@ import typer
 from torch import Tensor
 
 import mixviz
-from mixviz import cam_command, lab, survey_command
+from mixviz import cam_command, lab, survey_command, which_command
 from mixviz.catalogue import lookup
 from mixviz.method import Method
 
@@ -184,6 +184,7 @@ def bench_command(context: typer.Context) -> None:
 lab.register(app, _own_options)
 cam_command.register(app)
 survey_command.register(app)
+which_command.register(app)
 
 
 if __name__ == "__main__":
