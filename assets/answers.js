@@ -36,17 +36,17 @@ const COLUMNS = [["purity_percent", "purity"], ["nmi_percent", "nmi"], ["retriev
 
 const nameButton = (its) => make("button", { type: "button", class: "mv-link", textContent: its.title, title: its.strategy, aria: { pressed: String(its.name === network().name) }, on: { click: () => pick(its.name) } });
 
-function rank(where, columns, networks, numbersOf, redraw) {
-  where.replaceChildren(sortable([t("embed.col_network"), ...columns.map(([, text]) => t(`embed.${text}`))], networks.map((its) => ({ name: its.name, head: nameButton(its), values: columns.map(([key]) => numbersOf(its)?.[key]) })), one, sorted, (at) => {
-    sorted = [at, at === sorted[0] ? -sorted[1] : 1];
-    redraw();
-    where.querySelectorAll("thead button")[at]?.focus();
-  }));
+const ranked = new Map(); // each place's table, which goes on sorting as it did
+function rank(where, columns, networks, numbersOf) {
+  if (!ranked.has(where)) ranked.set(where, sortedTable({ first: { title: t("embed.col_network"), sorts: false }, columns: () => columns.map(([key, text]) => ({ key, title: t(`embed.${text}`), lower: false, written: one })) }));
+  const table = ranked.get(where);
+  table.update(networks.map((its) => ({ name: its.name, title: its.title, head: nameButton(its), values: numbersOf(its) ?? {} })));
+  if (!where.contains(table.node)) where.replaceChildren(table.node);
 }
 
 function drawTable() {
   const cards = fixed.networks.map(({ card }) => card).filter(Boolean);
-  rank(table, COLUMNS, fixed.networks, ({ card }) => card, drawTable);
+  rank(table, COLUMNS, fixed.networks, ({ card }) => card);
   const seeds = new Set(cards.map(({ seed }) => seed)).size;
   tableNote.textContent = cards.length ? t(seeds > 1 ? "embed.of_all" : "embed.of_one", { images: [...new Set(cards.map(({ images }) => images))].join(", "), others: cards[0].others ?? "–" }) : "";
 }

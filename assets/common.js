@@ -4,10 +4,10 @@
 const mixviz = (window.mixviz ??= ((texts) => {
   const t = (key, values = {}) => (texts[key] ?? key).replace(/{(\w+)}/g, (place, name) => values[name] ?? place);
   const percent = (x) => `${Math.round(100 * x)}\u00a0%`;
-  const state = { view: "grid", method: "cutmix", parameters: {}, alpha: null, box: null, mask: null, over: "lam", methods: ["mixup", "cutmix", "saliencymix"], subject: "mix", classes: ["", ""], kind: "grad_cam", layer: "", own: [] };
+  const state = { view: "grid", method: "cutmix", parameters: {}, alpha: null, box: null, mask: null, over: "lam", methods: ["mixup", "cutmix", "saliencymix"], subject: "mix", classes: ["", ""], kind: "grad_cam", layer: "", own: [], joined: false };
   const views = {};
-  const LINKED = ["view", "a", "b", "lam", "alpha", "seed", "detector", "method", "box", "over", "methods", "subject", "class_a", "class_b", "kind", "layer", "network", "plane"];
-  const KEPT = ["__theme", "pin", "lesson", "scale", "colours", "strength", "threshold", "to", "layout"]; // the browser's own
+  const LINKED = ["view", "a", "b", "lam", "alpha", "seed", "detector", "method", "box", "over", "methods", "subject", "class_a", "class_b", "kind", "layer", "network", "plane", "joined"];
+  const KEPT = ["__theme", "pin", "lesson", "scale", "colours", "strength", "threshold", "to", "layout", "without", "limits", "setting", "axes", "idea"]; // the browser's own
   const language = () => document.documentElement.lang.slice(0, 2);
   const REST = 150; // ms without a change until the cards out of sight follow
   let pending = null, stopped = false; // networks still to be asked: what is ready is shown first
@@ -153,7 +153,7 @@ const mixviz = (window.mixviz ??= ((texts) => {
       const other = "method" in changes && changes.method !== state.method;
       Object.assign(state, other ? { parameters: {}, box: null, mask: null } : {}, changes);
       const tabs = document.querySelectorAll("#views [role=tab]");
-      const index = ["grid", "detail", "draws", "sweep", "localize", "compare", "embeddings"].indexOf(view);
+      const index = ["grid", "detail", "draws", "sweep", "localize", "compare", "which", "tree", "embeddings"].indexOf(view);
       if (state.view !== view) tabs[index]?.click();
       api.set({ view });
     },

@@ -1,5 +1,5 @@
 // What each network makes of the same pictures: a plane to look at, its neighbours, distances and numbers.
-let fixed = null, coming = null, value = null, thumbs = null, photos = null, own = null, colour = "class", hovered = null, pinned = null, subject = "a", sorted = [-1, 1], turn = 0, folders = 0;
+let fixed = null, coming = null, value = null, thumbs = null, photos = null, own = null, colour = "class", hovered = null, pinned = null, subject = "a", turn = 0, folders = 0;
 const withOwn = { ab: true, photographs: false }, scatter = scatterOf();
 const said = (name) => (t(`embed.class.${name}`) === `embed.class.${name}` ? name : t(`embed.class.${name}`));
 const one = (x) => (x === null || x === undefined ? "–" : `${x.toFixed(1)}\u00a0%`);

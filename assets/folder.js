@@ -91,5 +91,5 @@ function drawOwn() {
   const measured = fixed.networks.filter(({ name }) => own?.laid[name]);
   all.hidden = !measured.length || measured.length === fixed.networks.length;
   ownTable.hidden = !measured.some(({ name }) => own.laid[name].here);
-  if (!ownTable.hidden) rank(ownTable, COLUMNS.slice(0, 4), measured, ({ name }) => own.laid[name]?.here, drawOwn);
+  if (!ownTable.hidden) rank(ownTable, COLUMNS.slice(0, 4), measured, ({ name }) => own.laid[name]?.here);
 }

@@ -56,6 +56,7 @@ const sight = new IntersectionObserver((changes) => {
 }, { rootMargin: "100px" }); // with those about to come into sight
 mixviz.inSight = () => (seen.size && seen.size < cards.size ? [...seen] : null);
 
+mixviz.pinned = () => [...pins];
 mixviz.pin = (names) => {
   pins.clear();
   names.forEach((name) => pins.add(name));

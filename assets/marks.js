@@ -54,3 +54,20 @@ function hand(blob, name) {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
+
+// A figure as a file that stands alone: the page's colours as they are now.
+function standalone(figure, style) {
+  return new XMLSerializer().serializeToString(figure).replace(/var\((--[\w-]+)\)/g, (_, variable) => style.getPropertyValue(variable).trim() || "#888");
+}
+
+async function handFigure(text, kind, name) {
+  const blob = new Blob([text], { type: "image/svg+xml" });
+  if (kind === "svg") return hand(blob, name);
+  const image = new Image(), url = URL.createObjectURL(blob);
+  image.src = url;
+  await image.decode();
+  const page = make("canvas", { width: 2 * image.width, height: 2 * image.height });
+  page.getContext("2d").drawImage(image, 0, 0, page.width, page.height);
+  URL.revokeObjectURL(url);
+  page.toBlob((png) => hand(png, name), "image/png");
+}

@@ -13,51 +13,28 @@ function barsNote(values) {
 }
 
 function zooTable(value, open) {
-  let sorted = null, best = true, short = true;
+  let short = true;
+  const seeds = value.rows.some((row) => row.seeds.length > 1) ? [{ key: "seeds", title: t("compare.seeds") }] : [];
+  const shown = () => value.columns.filter((column) => !short || column.short);
+  const columns = () => [...seeds, ...shown().map(({ title, lower }) => ({ key: title, title: columnName(title), about: named(`compare.about.${title}`, ""), lower, written: tenth }))];
+  const about = make("p", { class: "mv-small", aria: { role: "status" } }), note = make("p", { class: "mv-small" });
+  const table = sortedTable({
+    columns, first: { title: t("compare.strategy") }, sorted: (title) => { about.textContent = title ? `${columnName(title)}: ${named(`compare.about.${title}`, "")}` : ""; },
+    foot: () => (shown().some(({ title }) => title in value.centre) ? [{ head: t("compare.centre"), values: value.centre }] : []),
+  });
   const scope = make("div", { class: "mv-chips", aria: { role: "group", label: t("compare.columns") } });
-  const body = make("tbody"), head = make("tr"), foot = make("tfoot");
-  const scroller = make("div", { class: "mv-wide", tabIndex: 0, aria: { role: "region", label: t("compare.table") } }, make("table", { class: "mv-standings" }, make("thead", {}, head), body, foot));
+  const scroller = make("div", { class: "mv-wide", tabIndex: 0, aria: { role: "region", label: t("compare.table") } }, table.node);
   const csv = make("button", { type: "button", class: "mv-chip", textContent: "CSV", data: { take: "csv" }, aria: { label: `${t("compare.table")}: ${t("plot.take", { kind: "CSV" })}` }, on: { click: () => hand(csvOf(lines()), "mixviz-networks.csv") } });
-  const note = make("p", { class: "mv-small" }), about = make("p", { class: "mv-small", aria: { role: "status" } });
   const node = make("section", { class: "mv-panel", data: { part: "table" } }, make("div", { class: "mv-plot-head" }, scope, csv), scroller, about, note);
 
-  const columns = () => value.columns.filter((column) => !short || column.short);
-  const meanOf = (row, title) => row.values[title]?.mean;
-  function order() {
-    const rows = [...value.rows];
-    if (sorted === null) return rows;
-    if (sorted === "") return rows.sort((a, b) => (best ? 1 : -1) * rowName(a).localeCompare(rowName(b)));
-    const sign = value.columns.find(({ title }) => title === sorted).lower === best ? 1 : -1;
-    const rank = (row) => (meanOf(row, sorted) === undefined ? Infinity : sign * meanOf(row, sorted));
-    return rows.sort((a, b) => rank(a) - rank(b));
-  }
-  function sortBy(title) {
-    [best, sorted] = [sorted === title ? !best : true, title];
-    draw();
-    about.textContent = title ? `${columnName(title)}: ${named(`compare.about.${title}`, "")}` : "";
-  }
-  function header(title, lower) {
-    const here = sorted === title, up = title === "" ? best : lower === best;
-    const cell = make("th", { scope: "col" }, make("button", { type: "button", class: "mv-sort", data: { sort: title }, title: named(`compare.about.${title}`, ""), on: { click: () => { sortBy(title); head.querySelector(`[data-sort="${CSS.escape(title)}"]`).focus(); } } },
-      title === "" ? t("compare.strategy") : columnName(title), make("small", { textContent: here ? (up ? "▲" : "▼") : title === "" ? "" : t(lower ? "compare.lower" : "compare.higher") })));
-    if (here) cell.setAttribute("aria-sort", up ? "ascending" : "descending");
-    return cell;
-  }
-  function number(row, { title, lower }) {
-    const found = row.values[title];
-    if (!found) return make("td", { textContent: "–" });
-    const all = value.rows.map((other) => meanOf(other, title)).filter((mean) => mean !== undefined);
-    const top = found.mean === (lower ? Math.min(...all) : Math.max(...all));
-    return make("td", { class: top ? "mv-best" : "" }, tenth(found.mean), found.error ? make("small", { textContent: ` ± ${tenth(found.error)}` }) : "", top ? make("span", { class: "mv-hear", textContent: ` (${t("compare.best")})` }) : "");
-  }
+  const head = (row) => make("button", { type: "button", class: "mv-link", textContent: rowName(row), title: row.title, aria: { label: t("compare.open_card", { name: rowName(row) }) }, on: { click: ({ currentTarget }) => open(row, node, () => table.body.querySelector(`[data-row="${CSS.escape(row.title)}"] button`) ?? currentTarget) } });
   function draw() {
-    const shown = columns(), seeds = value.rows.some((row) => row.seeds.length > 1);
-    head.replaceChildren(header("", true), ...(seeds ? [make("th", { scope: "col", textContent: t("compare.seeds") })] : []), ...shown.map(({ title, lower }) => header(title, lower)));
-    body.replaceChildren(...order().map((row) => make("tr", {}, make("th", { scope: "row" }, make("button", { type: "button", class: "mv-link", data: { row: row.title }, textContent: rowName(row), title: row.title, aria: { label: t("compare.open_card", { name: rowName(row) }) }, on: { click: ({ currentTarget }) => open(row, node, () => body.querySelector(`[data-row="${CSS.escape(row.title)}"]`) ?? currentTarget) } })), ...(seeds ? [make("td", { textContent: row.seeds.length })] : []), ...shown.map((column) => number(row, column)))));
-    const middle = shown.some(({ title }) => title in value.centre);
-    foot.replaceChildren(...(middle ? [make("tr", {}, make("th", { scope: "row", textContent: t("compare.centre") }), ...(seeds ? [make("td")] : []), ...shown.map(({ title }) => make("td", { textContent: title in value.centre ? tenth(value.centre[title]) : "" })))] : []));
+    table.update(value.rows.map((row) => ({
+      row, name: row.title, title: rowName(row), head: head(row), values: { seeds: row.seeds.length, ...Object.fromEntries(Object.entries(row.values).map(([title, { mean }]) => [title, mean])) },
+      notes: Object.fromEntries(Object.entries(row.values).map(([title, { error }]) => [title, error ? `± ${tenth(error)}` : ""])),
+    })));
     for (const chip of scope.children) chip.setAttribute("aria-pressed", String((chip.dataset.short === "true") === short));
-    note.textContent = `${t("compare.table_note")} ${barsNote(value.rows.flatMap((row) => shown.map(({ title }) => row.values[title])))}`;
+    note.textContent = `${t("compare.table_note")} ${barsNote(value.rows.flatMap((row) => shown().map(({ title }) => row.values[title])))}`;
   }
   for (const few of [true, false]) scope.append(make("button", { type: "button", class: "mv-chip", data: { short: few }, textContent: t(few ? "compare.few" : "compare.all"), on: { click: () => { short = few; draw(); } } }));
 
@@ -65,7 +42,7 @@ function zooTable(value, open) {
   function lines() {
     const heads = value.columns.flatMap(({ title }) => [title, `${title}: ±`, `${title}: ± of`]);
     const kind = (found) => (!found?.error ? "" : found.kind === "seeds" ? `standard deviation of ${found.each.length} seeds` : `standard error of ${found.count} ${found.kind}`);
-    const rows = order().map((row) => [row.title, row.networks.join(" "), row.seeds.join(" "), ...value.columns.flatMap(({ title }) => [row.values[title]?.mean ?? "", row.values[title]?.error ?? "", kind(row.values[title])])]);
+    const rows = table.order().map(({ row }) => [row.title, row.networks.join(" "), row.seeds.join(" "), ...value.columns.flatMap(({ title }) => [row.values[title]?.mean ?? "", row.values[title]?.error ?? "", kind(row.values[title])])]);
     return [["strategy", "networks", "seeds", ...heads], ...rows, ["centre, without a network", "", "", ...value.columns.flatMap(({ title }) => [value.centre[title] ?? "", "", ""])]];
   }
   draw();

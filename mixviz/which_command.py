@@ -57,7 +57,7 @@ def command(
         typer.echo(line)
     setting = next(iter(candidates.settings()), None)
     typer.echo(
-        f"\n{len(chosen)} pictures, {chosen.boxed} with the box of their object; {choosing.DRAWS} batches of each method.\n"
+        f"\n{len(chosen)} pictures, {chosen.boxed} with the box of their object; {choosing.DRAWS} batches a method.\n"
         "± is a standard error of the draws, not of other pictures.\n"
         "label error: label mass on the wrong picture; off: labels with more than "
         f"{choosing.OFF} of it; named, gone: label mass of objects that cannot be seen; hidden: share of the object "

@@ -16,6 +16,8 @@ VIEWS = {
     "sweep": "?view=sweep&over=lam",
     "localize": "?view=localize&method=cutmix",
     "compare": "?view=compare",
+    "which": "?view=which",
+    "tree": "?view=tree&idea=cutmix",
     "embeddings": "?view=embeddings&plane=tsne",
 }
 

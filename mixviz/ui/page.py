@@ -33,7 +33,9 @@ STILL = "@media (prefers-reduced-motion: reduce) { * { animation: none !importan
 HELPERS = {
     "detail": ("grab", "stage"),
     "localize": ("grab", "marks", "plot", "heat"),
-    "compare": ("marks", "plot", "zoo_table", "zoo_plots", "between"),
+    "compare": ("marks", "plot", "tables", "zoo_table", "zoo_plots", "between"),
+    "which": ("marks", "plot", "tables", "choices", "candidate"),
+    "tree": ("marks", "lineage"),
     "embeddings": ("marks", "plot", "scatter", "tables", "answers", "folder"),
 }
 # What a view asks of the server beside the state's own question.

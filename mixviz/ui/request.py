@@ -23,7 +23,7 @@ from mixviz.words import Mistake, texts
 
 MAX_SEED = 2**32 - 1
 CELLS = 28  # cells along each side of a painted mask: 8 pixels each at 224
-VIEWS = ("grid", "detail", "draws", "sweep", "localize", "compare", "embeddings")
+VIEWS = ("grid", "detail", "draws", "sweep", "localize", "compare", "which", "tree", "embeddings")
 SUBJECTS = ("mix", "a", "b")
 LAYERS = ("", *"01234567")
 MAX_OWN = 4  # networks of a visitor's own
@@ -42,7 +42,8 @@ class Request:
     (CELLS strings of CELLS digits, 1 keeps A) are changes by hand; ``only`` are the cards to draw, methods' or
     networks', None for all. Networks look at ``subject`` for two ``classes``, each a name, "*" for what a network
     predicts, or "" for what A and B show; ``layer`` is "" for the card's, or how many resolutions before the last.
-    ``own`` are the paths of card and weights of the visitor's own networks.
+    ``joined``: the visitor's own pictures are measured with ours. ``own`` are the paths of card and weights of the
+    visitor's own networks.
 
     Raises:
         ValueError: a value that cannot be used, in words for the visitor.
@@ -71,6 +72,7 @@ class Request:
     own: tuple[tuple[str, str], ...] = ()
     network: str = ""
     plane: str = "pca"
+    joined: bool = False
     still: bool = True
     strip: bool = False
     language: str = "en"
@@ -86,6 +88,8 @@ class Request:
         _one_of("view", self.view, VIEWS)
         _one_of("sweep", self.over, SWEEPS)
         _one_of("plane", self.plane, PLANES)
+        if not isinstance(self.joined, bool):
+            raise ValueError("The visitor's own pictures join, or they do not.")
         if self.network != "":
             _one_of("network", self.network, zoo.names())
         _one_of("language", self.language, texts())
@@ -159,6 +163,8 @@ class Request:
         if self.view == "localize":
             said |= {"subject": self.subject, "kind": self.kind, "layer": self.layer}
             said |= {f"class_{key}": name for key, name in zip("ab", self.classes, strict=True) if name}
+        if self.view == "which" and self.joined:
+            said["joined"] = 1
         if self.view == "embeddings":
             said |= ({"network": self.network} if self.network else {}) | {"plane": self.plane}
         return urlencode(said, safe=",.")
@@ -221,6 +227,8 @@ def of_query(query: Mapping[str, str]) -> dict[str, Any]:
             state[key] = query[key]
     if query.get("class_a") or query.get("class_b"):
         state["classes"] = [query.get(f"class_{key}", "") for key in "ab"]
+    if query.get("joined") == "1":
+        state["joined"] = True
     if query.get("lam") == "drawn":
         state["lam"] = None
     for key in ("lam", "alpha", "seed"):
