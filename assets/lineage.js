@@ -3,10 +3,10 @@
 const BOX = { width: 124, height: 36, gap: 9 }, COLUMN = { least: 166, most: 200 }, LANE = { pad: 11 }, AXIS = 30;
 
 // Where everything lies: {width, height, columns, lanes, boxes: Map name -> {x, y, idea}}.
-function layOut({ ideas, families }, room) {
+function layOut({ ideas, families }, room, most = COLUMN.most) {
   const first = Math.min(...ideas.filter(({ ancestor, year }) => year && !ancestor).map(({ year }) => year)), columnOf = ({ year }) => (year && year < first ? 1 : year);
   const years = [...new Set(ideas.map(columnOf))].sort((a, b) => (a || Infinity) - (b || Infinity)), start = 22 + Math.max(...families.map((family) => widthOf(t(`family.${family}`), 12.5)));
-  const column = Math.min(Math.max((room - start) / years.length, COLUMN.least), COLUMN.most);
+  const column = Math.min(Math.max((room - start) / years.length, COLUMN.least), most);
   const columns = years.map((year, i) => ({ said: year === 1 ? t("tree.before", { year: first }) : yearOf(year), x: start + i * column })), boxes = new Map(), lanes = [];
   let y = AXIS;
   for (const family of families) {
@@ -22,10 +22,14 @@ function layOut({ ideas, families }, room) {
   return { width: start + columns.length * column, height: y + 4, columns, lanes, boxes };
 }
 
-// The rows of a lane. A line runs along its parent's row, so that nothing else stands there before its last child.
+// The rows of a lane. A line runs along its parent's row, so that nothing else stands there before its last child; one
+// that leaves the lane starts along the row, and has turned away a column later.
 function rowsOf(ideas, columnOf) {
   const named = new Map(ideas.map((idea) => [idea.name, idea])), rows = [];
-  const last = (idea) => Math.max(columnOf(idea), ...idea.children.filter((name) => named.has(name)).map((name) => columnOf(named.get(name))));
+  const last = (idea) => {
+    const here = idea.children.filter((name) => named.has(name));
+    return Math.max(columnOf(idea) + (here.length < idea.children.length), ...here.map((name) => columnOf(named.get(name))));
+  };
   for (const idea of ideas) {
     const at = columnOf(idea), free = (row) => columnOf(row.at(-1)) < at && row.every((other) => last(other) < at || (last(other) === at && other.children.includes(idea.name)));
     const row = rows.find((one) => free(one) && one.some((other) => idea.parents.includes(other.name))) ?? rows.find(free);
@@ -86,7 +90,8 @@ function drawLineage(value, placed, options = {}) {
 
 // A slide of 16 to 9 with a title: the drawing as large as it fits.
 function slideOf(value, style) {
-  const [wide, high, head, edge] = [1600, 900, 84, 40], placed = layOut(value, wide - 2 * edge);
+  const [wide, high, head, edge] = [1600, 900, 84, 40], { width, height } = layOut(value, 0);
+  const placed = layOut(value, Math.max(width, (height * (wide - 2 * edge)) / (high - head - edge)), Infinity); // as wide as the slide's shape asks for
   const scale = Math.min((wide - 2 * edge) / placed.width, (high - head - edge) / placed.height);
   const slide = svg("svg", { xmlns: "http://www.w3.org/2000/svg", width: wide, height: high, viewBox: `0 0 ${wide} ${high}`, "font-family": FONT });
   slide.append(

@@ -1,5 +1,5 @@
 // The family tree: a drawing to point at, a panel that tells of one idea, and the same as a list.
-const SMALLEST = 0.78; // a drawing that is wider still is moved sideways
+const SMALLEST = 0.75; // a drawing that is wider still keeps its size and is moved sideways
 let value = null, ideas = new Map(), chosen = new URLSearchParams(location.search).get("idea"), at = null, turn = 0, drawing = null, wide = 0;
 const intro = make("p", { class: "mv-told" });
 const canvas = svg("svg", { role: "group", "font-family": FONT, "aria-label": t("tree.picture") });
@@ -15,7 +15,7 @@ const nodeOf = (name) => canvas.querySelector(`[data-idea="${CSS.escape(name)}"]
 function draw() {
   wide = scroller.clientWidth;
   const placed = layOut(value, wide);
-  const scale = Math.min(1, Math.max(SMALLEST, wide / placed.width));
+  const fits = wide / placed.width, scale = fits < SMALLEST ? 1 : Math.min(1, fits);
   for (const [key, size] of [["width", placed.width], ["height", placed.height]]) canvas.setAttribute(key, Math.floor(scale * size));
   canvas.setAttribute("viewBox", `0 0 ${placed.width} ${placed.height}`);
   drawing = drawLineage(value, placed, { each: (node, idea) => {

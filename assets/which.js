@@ -5,15 +5,15 @@ const without = new Set((new URLSearchParams(location.search).get("without") ?? 
 const rows = new Map();
 let about = null, set = null, turn = 0, setting = new URLSearchParams(location.search).get("setting");
 const signed = (x, digits) => `${x > 0 ? "+" : x < 0 ? "−" : ""}${Math.abs(x).toFixed(digits)}`;
-const share = (x) => `${(100 * x).toFixed(x > 0.0995 || x === 0 ? 0 : 1)}\u00a0%`, count = (x) => Math.round(x).toLocaleString("en");
+const share = (x) => `${(100 * x).toFixed(1)}\u00a0%`, whole = (x) => `${Math.round(100 * x)}\u00a0%`, count = (x) => Math.round(x).toLocaleString("en");
 const about100 = (x) => `${(100 * x).toFixed(1)}`;
 
 const COLUMNS = [
   ...["gap", "off", "gone", "hidden"].map((key) => ({ key, lower: true, written: share, of: (row) => row[key]?.mean, error: (row) => row[key]?.error, sure: about100 })),
-  { key: "worst", lower: true, written: share, of: (row) => row.worst },
+  { key: "worst", lower: true, written: whole, of: (row) => row.worst },
   { key: "diversity", written: (x) => x.toFixed(2), of: (row) => row.diversity?.mean, error: (row) => row.diversity?.error, sure: (x) => x.toFixed(2) },
   { key: "rate", lower: false, written: (x) => count(x), of: (row) => row.pace && Number(row.pace.rate.toPrecision(3)) },
-  { key: "looking", lower: true, written: share, of: (row) => row.pace?.looking },
+  { key: "looking", lower: true, written: whole, of: (row) => row.pace?.looking },
   { key: "needs", text: true, of: (row) => t(`which.needs.${row.needs || "nothing"}`) },
   { key: "published", lower: true, written: (x) => signed(x, 2), of: (row) => row.published[setting]?.change },
   { key: "zoo", lower: true, written: (x) => signed(x, 1), of: (row) => row.zoo?.mean, error: (row) => row.zoo?.error, sure: (x) => x.toFixed(1) },
@@ -60,7 +60,7 @@ function read(row) {
   return { ...row, values, notes, said };
 }
 
-const chosen = () => [...rows.values()].filter(({ name }) => !without.has(name));
+const chosen = () => Object.keys(about.all).map((name) => rows.get(name)).filter((row) => row && !without.has(row.name));
 const kept = () => chosen().filter((row) => !reason(row, asked));
 
 function draw() {

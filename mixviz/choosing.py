@@ -22,7 +22,7 @@ from mixviz.recipe import Recipe
 
 SIDE = 64  # pixels: what the zoo's networks were trained at
 BATCH = 64
-DRAWS = 16  # batches: a thousand mixtures, and a method in a tenth of a second
+DRAWS = 12  # batches: hundreds of mixtures, and most methods in less than a tenth of a second
 OFF = 0.15  # label mass on the wrong picture from which the page's cards call a label off
 GONE = 0.05  # an object of which less than this can be seen is gone
 

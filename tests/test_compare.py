@@ -329,7 +329,7 @@ def test_a_name_opens_the_card_and_gives_the_focus_back(room):
     assert f"{about['metrics']['accuracy']['top1_error_percent']:.1f}" in told
     room.page.keyboard.press("Escape")
     assert not card.is_visible()
-    assert room.page.evaluate("document.activeElement.dataset.row") == "CutMix"
+    assert room.page.evaluate("document.activeElement.closest('tr').dataset.row") == "CutMix"
 
 
 @pytest.mark.browser
