@@ -36,23 +36,17 @@ const COLUMNS = [["purity_percent", "purity"], ["nmi_percent", "nmi"], ["retriev
 
 const nameButton = (its) => make("button", { type: "button", class: "mv-link", textContent: its.title, aria: { pressed: String(its.name === network().name) }, on: { click: () => pick(its.name) } });
 
-// Numbers of which more is better: what draws them as a table that sorts.
-function ranking(where, columns, networksNow, numbersOf) {
-  const sort = sorting(draw, (its, key) => numbersOf(its)?.[key]);
-  function draw() {
-    const networks = networksNow(), number = (its, key) => {
-      const x = numbersOf(its)?.[key];
-      return make(Number.isFinite(x) && x === sort.bestOf(networks, key) ? "strong" : "span", { textContent: one(x) });
-    };
-    const heads = columns.map(([key, text]) => sort.head(key, t(`embed.${text}`), { hint: "↕" }));
-    where.replaceChildren(tableOf([t("embed.col_network"), ...heads], sort.order(networks).map((its) => ({ name: its.name, cells: [nameButton(its), ...columns.map(([key]) => number(its, key))] }))));
-  }
-  return draw;
+const ranked = new Map(); // each place's table, which goes on sorting as it did
+function rank(where, columns, networks, numbersOf) {
+  if (!ranked.has(where)) ranked.set(where, sortedTable({ first: { title: t("embed.col_network"), sorts: false }, columns: () => columns.map(([key, text]) => ({ key, title: t(`embed.${text}`), lower: false, written: one })) }));
+  const table = ranked.get(where);
+  table.update(networks.map((its) => ({ name: its.name, title: its.title, head: nameButton(its), values: numbersOf(its) ?? {} })));
+  if (!where.contains(table.node)) where.replaceChildren(table.node);
 }
 
 function drawTable() {
   const cards = fixed.networks.map(({ card }) => card).filter(Boolean);
-  drawNumbers();
+  rank(table, COLUMNS, fixed.networks, ({ card }) => card);
   const seeds = new Set(cards.map(({ seed }) => seed)).size;
   tableNote.textContent = cards.length ? t(seeds > 1 ? "embed.of_all" : "embed.of_one", { images: [...new Set(cards.map(({ images }) => images))].join(", "), others: cards[0].others ?? "–" }) : "";
 }

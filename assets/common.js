@@ -4,10 +4,10 @@
 const mixviz = (window.mixviz ??= ((texts) => {
   const t = (key, values = {}) => (texts[key] ?? key).replace(/{(\w+)}/g, (place, name) => values[name] ?? place);
   const percent = (x) => `${Math.round(100 * x)}\u00a0%`;
-  const state = { view: "grid", method: "cutmix", parameters: {}, alpha: null, box: null, mask: null, over: "lam", methods: ["mixup", "cutmix", "saliencymix"], subject: "mix", classes: ["", ""], kind: "grad_cam", layer: "", own: [] };
+  const state = { view: "grid", method: "cutmix", parameters: {}, alpha: null, box: null, mask: null, over: "lam", methods: ["mixup", "cutmix", "saliencymix"], subject: "mix", classes: ["", ""], kind: "grad_cam", layer: "", own: [], joined: false };
   const views = {};
-  const LINKED = ["view", "a", "b", "lam", "alpha", "seed", "detector", "method", "box", "over", "methods", "subject", "class_a", "class_b", "kind", "layer", "network", "plane", "count"];
-  const KEPT = ["__theme", "pin", "lesson", "scale", "colours", "strength", "threshold", "to", "layout", "find", "family"]; // the browser's own
+  const LINKED = ["view", "a", "b", "lam", "alpha", "seed", "detector", "method", "box", "over", "methods", "subject", "class_a", "class_b", "kind", "layer", "network", "plane", "count", "joined"];
+  const KEPT = ["__theme", "pin", "lesson", "scale", "colours", "strength", "threshold", "to", "layout", "find", "family", "without", "limits", "setting", "axes", "idea"]; // the browser's own
   const language = () => document.documentElement.lang.slice(0, 2);
   let pending = null, stopped = false; // networks still to be asked: what is ready is shown first
   let server = null, working = false, again = false, version = 0, stillFor = "", stripFor = "", waiting = LINKED.some((name) => new URLSearchParams(location.search).has(name)), last = null, notice = "";
@@ -161,7 +161,7 @@ const mixviz = (window.mixviz ??= ((texts) => {
       const other = "method" in changes && changes.method !== state.method;
       Object.assign(state, other ? { parameters: {}, box: null, mask: null } : {}, changes);
       const tabs = document.querySelectorAll("#views [role=tab]");
-      const index = ["grid", "detail", "draws", "sweep", "batch", "localize", "compare", "embeddings"].indexOf(view);
+      const index = ["grid", "detail", "draws", "sweep", "batch", "localize", "compare", "which", "tree", "embeddings"].indexOf(view);
       if (state.view !== view) {
         const top = document.querySelector("#views");
         if (top.getBoundingClientRect().top < 0) top.scrollIntoView(); // from far down in another view

@@ -22,7 +22,6 @@ const many = make("div", { class: "mv-many" }), near = make("div", { class: "mv-
 const far = make("div", { class: "mv-wide", tabIndex: 0, aria: { role: "region", label: t("embed.far") } }), farTold = make("p", { class: "mv-told" });
 const table = make("div", { class: "mv-wide", tabIndex: 0, aria: { role: "region", label: t("embed.numbers") } }), tableNote = make("p", { class: "mv-small" });
 const progress = make("p", { class: "mv-told", aria: { role: "status" } }), missing = make("ul", { class: "mv-small mv-left-out" }), ownTable = make("div", { class: "mv-wide", tabIndex: 0, hidden: true, aria: { role: "region", label: t("embed.folder") } });
-const drawNumbers = ranking(table, COLUMNS, () => fixed.networks, ({ card }) => card), drawOwnNumbers = ranking(ownTable, COLUMNS.slice(0, 4), laidOut, ({ name }) => own.laid[name]?.here);
 const inputs = [["folder", { webkitdirectory: true }], ["pictures", {}]].map(([name, more]) => make("input", { type: "file", multiple: true, name, ...more, on: { change: (event) => send(event.target) } }));
 const all = make("button", { type: "button", class: "mv-button", textContent: t("embed.all"), hidden: true, on: { click: () => measureAll() } });
 const panel = (key, ...children) => make("section", { class: "mv-panel", data: { part: key } }, make("h3", { textContent: t(`embed.${key}`) }), ...children);
@@ -199,7 +198,7 @@ async function take(kind) {
   const name = `mixviz-${network().name}-${plane()}.${kind}`;
   if (kind !== "csv") {
     const figure = await scatter.figure(title.textContent, entries().flatMap(([, list]) => list));
-    return hand(kind === "png" ? await pngOf(figure) : new Blob([figure], { type: "image/svg+xml" }), name);
+    return handFigure(figure, kind, name);
   }
   const rows = pointsOf(network().name).map((point) => [point.title, point.cluster >= 0 ? point.cluster + 1 : "", point.x, point.y]);
   hand(csvOf([[t("embed.by_class"), t("embed.by_cluster"), "x", "y"], ...rows]), name);

@@ -55,5 +55,5 @@ function drawOwn() {
   const measured = laidOut();
   all.hidden = !measured.length || measured.length === fixed.networks.length;
   ownTable.hidden = !measured.some(({ name }) => own.laid[name].here);
-  if (!ownTable.hidden) drawOwnNumbers();
+  if (!ownTable.hidden) rank(ownTable, COLUMNS.slice(0, 4), measured, ({ name }) => own.laid[name]?.here);
 }

@@ -75,6 +75,7 @@ mixviz.inSight = (version) => {
 };
 mixviz.fresh = (name) => cards.get(name)?.version === mixviz.version();
 
+mixviz.pinned = () => [...pins];
 mixviz.pin = (names) => {
   pins.clear();
   names.forEach((name) => pins.add(name));

@@ -49,25 +49,25 @@ function csvOf(rows) {
   return new Blob([`\ufeff${rows.map((row) => row.map(quoted).join(",")).join("\r\n")}\r\n`], { type: "text/csv" });
 }
 
-// A drawing as a file that stands alone: the colours of the theme around `node` are written out.
-function alone(drawing, node) {
-  const style = getComputedStyle(node);
-  return new XMLSerializer().serializeToString(drawing).replace(/var\((--[\w-]+)\)/g, (_, variable) => style.getPropertyValue(variable).trim() || "#888");
+function hand(blob, name) {
+  const link = make("a", { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
-// The file as pixels, two for each of its own.
-async function pngOf(drawing) {
-  const image = new Image(), url = URL.createObjectURL(new Blob([drawing], { type: "image/svg+xml" }));
+// A figure as a file that stands alone: the page's colours as they are now.
+function standalone(figure, style) {
+  return new XMLSerializer().serializeToString(figure).replace(/var\((--[\w-]+)\)/g, (_, variable) => style.getPropertyValue(variable).trim() || "#888");
+}
+
+async function handFigure(text, kind, name) {
+  const blob = new Blob([text], { type: "image/svg+xml" });
+  if (kind === "svg") return hand(blob, name);
+  const image = new Image(), url = URL.createObjectURL(blob);
   image.src = url;
   await image.decode();
   const page = make("canvas", { width: 2 * image.width, height: 2 * image.height });
   page.getContext("2d").drawImage(image, 0, 0, page.width, page.height);
   URL.revokeObjectURL(url);
-  return new Promise((done) => page.toBlob(done, "image/png"));
-}
-
-function hand(blob, name) {
-  const link = make("a", { href: URL.createObjectURL(blob), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  page.toBlob((png) => hand(png, name), "image/png");
 }

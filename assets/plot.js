@@ -3,7 +3,7 @@
 // A spec: {title, name, x, y, series, at, rules, diagonal, note, pick, tip, height, legend, dims}, and for several plots
 // that act as one {hidden: a Set of keys they share, changed(), lit(key)}. An axis: {label, low, high, ticks, format,
 // names, unit}. `legend` false: none; "saved": in files alone, where a neighbour shows it. A rule, a level to hold points against: {y, title}. A series: {key, title, legend, index, colour, mark,
-// dash, line, marks, hollow, size, pick, points: [{x, y, error, xerror, from, title, hollow}]}; `from` is where a thin
+// dash, line, marks, hollow, size, pick, points: [{x, y, error, xerror, from, title, label, hollow}]}; `from` is where a thin
 // line leads to; on an axis with names a point may stand beside its name.
 
 function plotOf(first = {}) {
@@ -64,6 +64,7 @@ function plotOf(first = {}) {
     if (spec.diagonal) canvas.append(svg("line", { x1: px(Math.max(x0, y0)), y1: py(Math.max(x0, y0)), x2: px(Math.min(x1, y1)), y2: py(Math.min(x1, y1)), stroke: INK, "stroke-dasharray": "2 3" }));
     spots = [];
     for (const one of shown()) canvas.append(drawSeries(one, px, py));
+    canvas.append(...namesOf(width - right, words));
     for (const rule of spec.rules ?? []) { // over the points: a name that is crossed out by marks says nothing
       canvas.append(svg("line", { x1: left, x2: width - right, y1: py(rule.y), y2: py(rule.y), stroke: INK, "stroke-dasharray": "6 4" }));
       if (rule.title) canvas.append(words(width - right - 2, py(rule.y) - 5, rule.title, { "text-anchor": "end", fill: INK, stroke: GROUND, "stroke-width": 4, "paint-order": "stroke" }));
@@ -90,6 +91,19 @@ function plotOf(first = {}) {
       spots.push({ one, point, x, y });
     }
     return group;
+  }
+
+  // The names of points that have one, where there is room beside their marks: the rest answer to the pointer.
+  function namesOf(edge, words) {
+    const taken = spots.map(({ x, y }) => [x - 7, y - 7, x + 7, y + 7]), named = [];
+    for (const { point, x, y, one } of spots.filter(({ point }) => point.label)) {
+      const wide = widthOf(point.label, 11), places = [[x + 10, y + 4], [x - 10 - wide, y + 4], [x - wide / 2, y - 11], [x - wide / 2, y + 19]];
+      const free = places.find(([left, foot]) => left > 54 && left + wide < edge && foot > 10 && taken.every((box) => box[0] > left + wide || box[2] < left || box[1] > foot + 2 || box[3] < foot - 10));
+      if (!free) continue;
+      taken.push([free[0], free[1] - 10, free[0] + wide, free[1] + 2]);
+      named.push(svg("g", { "data-series": one.key }, words(...free, point.label, { "font-size": 11, fill: INK, stroke: GROUND, "stroke-width": 3, "paint-order": "stroke" })));
+    }
+    return named;
   }
 
   const about = (value, error, axis) => `${text(axis, value)}${error ? ` ± ${text(axis, error)}` : ""}`;
@@ -202,13 +216,12 @@ function plotOf(first = {}) {
       x += room;
     }
     whole.setAttribute("height", Math.ceil(y + (keyed.length ? 26 : 0)));
-    return alone(whole, node);
+    return standalone(whole, style);
   }
 
   async function save(kind) {
     const name = `mixviz-${spec.name}.${kind}`;
-    if (kind === "csv") return hand(csvOf(lines()), name);
-    hand(kind === "svg" ? new Blob([figure()], { type: "image/svg+xml" }) : await pngOf(figure()), name);
+    kind === "csv" ? hand(csvOf(lines()), name) : handFigure(figure(), kind, name);
   }
 
   new ResizeObserver(() => Math.round(area.clientWidth) !== wide && draw()).observe(area);
@@ -233,4 +246,14 @@ function plotOf(first = {}) {
   };
   update({});
   return { node, update, mark, light, refresh };
+}
+
+// Which of some columns {key, title} stand along the axes: `chosen` {x, y} is changed in place.
+function axisChoice(columns, chosen, changed) {
+  const selects = ["y", "x"].map((axis) => {
+    const select = make("select", { data: { axis }, on: { change: () => { chosen[axis] = select.value; changed(); } } }, ...columns.map(({ key, title }) => make("option", { value: key, textContent: title })));
+    select.value = chosen[axis];
+    return make("label", { class: "mv-axis" }, t(`compare.axis_${axis}`), select);
+  });
+  return make("div", { class: "mv-axes" }, ...selects);
 }

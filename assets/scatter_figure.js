@@ -46,5 +46,5 @@ async function figureOf(node, title, points, styles, lit, entries) {
     const x = EDGE + ((i % columns) * (SQUARE - EDGE)) / columns, y = HEAD + SQUARE + ROW * (Math.floor(i / columns) + 0.5);
     return [key(x, y), svg("text", { x: x + 16, y: y + 4, fill: INK }, text)];
   }));
-  return alone(whole, node);
+  return standalone(whole, getComputedStyle(node));
 }

@@ -1,34 +1,58 @@
-// Tables of plain data. A row: {name, cells}, whose first cell is its head; a cell is a text, a node or a cell itself.
-function tableOf(heads, rows, feet = []) {
-  const cell = (tag, content, more = {}) => (content instanceof HTMLTableCellElement ? content : make(tag, more, content instanceof Node ? content : String(content)));
-  const line = ({ name, cells: [first, ...others] }) => make("tr", { data: name === undefined ? {} : { row: name } }, cell("th", first, { scope: "row" }), ...others.map((content) => cell("td", content)));
-  const head = make("thead", {}, make("tr", {}, ...heads.map((content) => cell("th", content, { scope: "col" }))));
-  return make("table", {}, head, make("tbody", {}, ...rows.map(line)), ...(feet.length ? [make("tfoot", {}, ...feet.map(line))] : []));
+// Tables of plain data. A row: {name, cells}, whose first cell is its head; a cell is a text or a node.
+function tableOf(heads, rows) {
+  const cell = (tag, content, more = {}) => make(tag, more, content instanceof Node ? content : String(content));
+  const body = rows.map(({ name, cells: [first, ...others] }) => make("tr", { data: { row: name } }, cell("th", first, { scope: "row" }), ...others.map((content) => cell("td", content))));
+  return make("table", {}, make("thead", {}, make("tr", {}, ...heads.map((content) => cell("th", content, { scope: "col" })))), make("tbody", {}, ...body));
 }
 
-// What a table in a region needs to be sorted by the heads of its columns: the best of a column first, and a second
-// click turns it round. `of` gives a row's number or text in a column, and `lower` says where less is better.
-function sorting(draw, of, lower = () => false) {
-  let by = null, best = true;
-  const upwards = (key) => lower(key) === best, known = (value) => typeof value === "string" || Number.isFinite(value);
-  function order(rows) {
-    if (by === null) return rows;
-    const apart = (x, y) => (upwards(by) ? 1 : -1) * (typeof x === "string" ? x.localeCompare(y) : x - y);
-    const [there, missing] = [true, false].map((wanted) => rows.filter((row) => known(of(row, by)) === wanted));
-    return [...there.sort((x, y) => apart(of(x, by), of(y, by))), ...missing];
+// A table that sorts: a click on a column's head puts its best first, a second one its worst. What is missing is last,
+// pinned rows are first. `columns()`: {key, title, about, lower, text, written}; `lower` true or false says what is
+// best, undefined that nothing is; `text` sorts by letters. A row: {name, title, head, values, notes, pinned}; `notes`
+// follow a number, as ± does. `foot()`: rows that stay below. Without `first.sorts` the names' head is no button.
+function sortedTable({ columns, first, foot = () => [], sorted = () => {} }) {
+  let rows = [], by = null, best = true;
+  const head = make("tr"), body = make("tbody"), below = make("tfoot");
+  const node = make("table", { class: "mv-standings" }, make("thead", {}, head), body, below);
+  const column = () => columns().find(({ key }) => key === by), known = (x) => x !== undefined && x !== null && !Number.isNaN(x);
+  const up = () => (by === "" || column()?.text ? best : !!column()?.lower === best);
+
+  function order() {
+    const found = [...rows], sign = up() ? 1 : -1;
+    if (by === "") found.sort((a, b) => sign * a.title.localeCompare(b.title));
+    else if (column()) found.sort(({ values: { [by]: a } }, { values: { [by]: b } }) => {
+      if (!known(a) || !known(b)) return known(b) - known(a);
+      return sign * (column().text ? a.localeCompare(b) : a - b);
+    });
+    return found.sort((a, b) => !!b.pinned - !!a.pinned);
   }
-  function head(key, name, { hint = "", about = "" } = {}) {
-    const sort = ({ currentTarget }) => {
-      const region = currentTarget.closest("[role=region]");
-      [best, by] = [by === key ? !best : true, key];
-      draw(key);
-      region.querySelector(`[data-sort="${CSS.escape(key)}"]`).focus();
-    };
-    const mark = by !== key ? hint : upwards(key) ? "▲" : "▼";
-    const cell = make("th", { scope: "col" }, make("button", { type: "button", class: "mv-sort", data: { sort: key }, title: about, on: { click: sort } }, name, make("small", { textContent: mark })));
-    if (by === key) cell.setAttribute("aria-sort", upwards(key) ? "ascending" : "descending");
+  function sort(key) {
+    [best, by] = [by === key ? !best : true, key];
+    draw();
+    head.querySelector(`[data-sort="${CSS.escape(key)}"]`).focus();
+    sorted(key);
+  }
+  function header({ key, title, about = "", lower }) {
+    const here = by === key, says = lower === undefined ? "" : t(lower ? "compare.lower" : "compare.higher");
+    const cell = make("th", { scope: "col" }, make("button", { type: "button", class: "mv-sort", data: { sort: key }, title: about, on: { click: () => sort(key) } }, title, make("small", { textContent: here ? (up() ? "▲" : "▼") : says })));
+    if (here) cell.setAttribute("aria-sort", up() ? "ascending" : "descending");
     return cell;
   }
-  const bestOf = (rows, key) => Math[lower(key) ? "min" : "max"](...rows.map((row) => of(row, key)).filter(Number.isFinite));
-  return { order, head, bestOf };
+  function cellOf(row, { key, lower, written = String }) {
+    const value = row.values[key];
+    if (!known(value)) return make("td", { textContent: "–" });
+    const all = rows.map(({ values }) => values[key]).filter(known);
+    const top = lower !== undefined && value === (lower ? Math.min(...all) : Math.max(...all));
+    return make("td", { class: top ? "mv-best" : "" }, written(value), row.notes?.[key] ? make("small", { textContent: ` ${row.notes[key]}` }) : "", top ? make("span", { class: "mv-hear", textContent: ` (${t("compare.best")})` }) : "");
+  }
+  function draw() {
+    const shown = columns();
+    head.replaceChildren(first.sorts === false ? make("th", { scope: "col", textContent: first.title }) : header({ key: "", title: first.title }), ...shown.map(header));
+    body.replaceChildren(...order().map((row) => make("tr", { class: row.pinned ? "mv-first" : "", data: { row: row.name } }, make("th", { scope: "row" }, row.head), ...shown.map((one) => cellOf(row, one)))));
+    below.replaceChildren(...foot().map((row) => make("tr", {}, make("th", { scope: "row" }, row.head), ...shown.map(({ key, written = String }) => make("td", { textContent: known(row.values[key]) ? written(row.values[key]) : "" })))));
+  }
+  const update = (now = rows) => {
+    rows = now;
+    draw();
+  };
+  return { node, update, order, body };
 }

@@ -34,12 +34,7 @@ function zooPlots(value, open) {
   function scatter() {
     const titles = value.columns.map(({ title }) => title), chosen = { x: titles[0], y: value.columns.find(({ title, short }) => short && title in value.centre)?.title ?? titles[1] };
     const plot = add({ name: "scatter" });
-    const selects = ["y", "x"].map((axis) => {
-      const select = make("select", { id: `mv-axis-${axis}`, on: { change: () => { chosen[axis] = select.value; draw(); } } }, ...titles.map((title) => make("option", { value: title, textContent: columnName(title) })));
-      select.value = chosen[axis];
-      return make("label", { class: "mv-axis" }, t(`compare.axis_${axis}`), select);
-    });
-    put(plot, make("div", { class: "mv-axes" }, ...selects));
+    put(plot, axisChoice(titles.map((title) => ({ key: title, title: columnName(title) })), chosen, draw));
     function draw() {
       const cells = value.rows.flatMap((row) => [row.values[chosen.x], row.values[chosen.y]]);
       plot.update({

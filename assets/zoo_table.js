@@ -1,6 +1,8 @@
 // What the cards say as a table that sorts, and the card of one network as a panel.
+const named = (key, otherwise) => (t(key) === key ? otherwise : t(key));
 const columnName = (title) => named(`compare.column.${title}`, title);
-const rowName = (row) => networkName(row.name, row.title);
+const rowName = (row) => named(`compare.name.${row.name}`, row.title);
+const className = (name) => named(`compare.class.${name}`, name);
 const tenth = (number) => number.toFixed(1);
 const whole = (number) => number.toLocaleString("en");
 
@@ -12,38 +14,27 @@ function barsNote(values) {
 
 function zooTable(value, open) {
   let short = true;
+  const seeds = value.rows.some((row) => row.seeds.length > 1) ? [{ key: "seeds", title: t("compare.seeds") }] : [];
+  const shown = () => value.columns.filter((column) => !short || column.short);
+  const columns = () => [...seeds, ...shown().map(({ title, lower }) => ({ key: title, title: columnName(title), about: named(`compare.about.${title}`, ""), lower, written: tenth }))];
+  const about = make("p", { class: "mv-small", aria: { role: "status" } }), note = make("p", { class: "mv-small" });
+  const table = sortedTable({
+    columns, first: { title: t("compare.strategy") }, sorted: (title) => { about.textContent = title ? `${columnName(title)}: ${named(`compare.about.${title}`, "")}` : ""; },
+    foot: () => (shown().some(({ title }) => title in value.centre) ? [{ head: t("compare.centre"), values: value.centre }] : []),
+  });
   const scope = make("div", { class: "mv-chips", aria: { role: "group", label: t("compare.columns") } });
-  const scroller = make("div", { class: "mv-wide", tabIndex: 0, aria: { role: "region", label: t("compare.table") } });
+  const scroller = make("div", { class: "mv-wide", tabIndex: 0, aria: { role: "region", label: t("compare.table") } }, table.node);
   const csv = make("button", { type: "button", class: "mv-chip", textContent: "CSV", data: { take: "csv" }, aria: { label: `${t("compare.table")}: ${t("plot.take", { kind: "CSV" })}` }, on: { click: () => hand(csvOf(lines()), "mixviz-networks.csv") } });
-  const note = make("p", { class: "mv-small" }), about = make("p", { class: "mv-small", aria: { role: "status" } });
   const node = make("section", { class: "mv-panel", data: { part: "table" } }, make("div", { class: "mv-plot-head" }, scope, csv), scroller, about, note);
 
-  const NAME = "", lower = (title) => title === NAME || value.columns.find((column) => column.title === title).lower;
-  const aboutOf = (title) => named(`compare.about.${title}`, "");
-  const sort = sorting((title) => {
-    draw();
-    about.textContent = title === NAME ? "" : `${columnName(title)}: ${aboutOf(title)}`;
-  }, (row, title) => (title === NAME ? rowName(row) : row.values[title]?.mean), lower);
-  function number(row, title) {
-    const found = row.values[title];
-    if (!found) return "–";
-    const top = found.mean === sort.bestOf(value.rows, title);
-    return make("td", { class: top ? "mv-best" : "" }, tenth(found.mean), found.error ? make("small", { textContent: ` ± ${tenth(found.error)}` }) : "", top ? make("span", { class: "mv-hear", textContent: ` (${t("compare.best")})` }) : "");
-  }
-  function nameOf(row) {
-    const back = ({ currentTarget }) => open(row, node, () => scroller.querySelector(`[data-row="${CSS.escape(row.title)}"]`) ?? currentTarget);
-    return make("button", { type: "button", class: "mv-link", data: { row: row.title }, textContent: rowName(row), title: row.title, aria: { label: t("compare.open_card", { name: rowName(row) }) }, on: { click: back } });
-  }
+  const head = (row) => make("button", { type: "button", class: "mv-link", textContent: rowName(row), title: row.title, aria: { label: t("compare.open_card", { name: rowName(row) }) }, on: { click: ({ currentTarget }) => open(row, node, () => table.body.querySelector(`[data-row="${CSS.escape(row.title)}"] button`) ?? currentTarget) } });
   function draw() {
-    const shown = value.columns.filter((column) => !short || column.short).map(({ title }) => title), seeds = value.rows.some((row) => row.seeds.length > 1);
-    const heads = shown.map((title) => sort.head(title, columnName(title), { hint: t(lower(title) ? "compare.lower" : "compare.higher"), about: aboutOf(title) }));
-    const rows = sort.order(value.rows).map((row) => ({ cells: [nameOf(row), ...(seeds ? [row.seeds.length] : []), ...shown.map((title) => number(row, title))] }));
-    const middle = [t("compare.centre"), ...(seeds ? [""] : []), ...shown.map((title) => (title in value.centre ? tenth(value.centre[title]) : ""))];
-    const table = tableOf([sort.head(NAME, t("compare.strategy")), ...(seeds ? [t("compare.seeds")] : []), ...heads], rows, shown.some((title) => title in value.centre) ? [{ cells: middle }] : []);
-    table.className = "mv-standings";
-    scroller.replaceChildren(table);
+    table.update(value.rows.map((row) => ({
+      row, name: row.title, title: rowName(row), head: head(row), values: { seeds: row.seeds.length, ...Object.fromEntries(Object.entries(row.values).map(([title, { mean }]) => [title, mean])) },
+      notes: Object.fromEntries(Object.entries(row.values).map(([title, { error }]) => [title, error ? `± ${tenth(error)}` : ""])),
+    })));
     for (const chip of scope.children) chip.setAttribute("aria-pressed", String((chip.dataset.short === "true") === short));
-    note.textContent = `${t("compare.table_note")} ${barsNote(value.rows.flatMap((row) => shown.map((title) => row.values[title])))}`;
+    note.textContent = `${t("compare.table_note")} ${barsNote(value.rows.flatMap((row) => shown().map(({ title }) => row.values[title])))}`;
   }
   for (const few of [true, false]) scope.append(make("button", { type: "button", class: "mv-chip", data: { short: few }, textContent: t(few ? "compare.few" : "compare.all"), on: { click: () => { short = few; draw(); } } }));
 
@@ -51,7 +42,7 @@ function zooTable(value, open) {
   function lines() {
     const heads = value.columns.flatMap(({ title }) => [title, `${title}: ±`, `${title}: ± of`]);
     const kind = (found) => (!found?.error ? "" : found.kind === "seeds" ? `standard deviation of ${found.each.length} seeds` : `standard error of ${found.count} ${found.kind}`);
-    const rows = sort.order(value.rows).map((row) => [row.title, row.networks.join(" "), row.seeds.join(" "), ...value.columns.flatMap(({ title }) => [row.values[title]?.mean ?? "", row.values[title]?.error ?? "", kind(row.values[title])])]);
+    const rows = table.order().map(({ row }) => [row.title, row.networks.join(" "), row.seeds.join(" "), ...value.columns.flatMap(({ title }) => [row.values[title]?.mean ?? "", row.values[title]?.error ?? "", kind(row.values[title])])]);
     return [["strategy", "networks", "seeds", ...heads], ...rows, ["centre, without a network", "", "", ...value.columns.flatMap(({ title }) => [value.centre[title] ?? "", "", ""])]];
   }
   draw();
@@ -71,7 +62,7 @@ function cardPanel(value) {
 
   function draw(row, name) {
     const card = value.cards[name], { network, run, made, data } = card, said = make("span", { class: "mv-small", aria: { role: "status" } });
-    const heading = make("h3", { tabIndex: -1, textContent: rowName(row) });
+    const heading = make("h3", { tabIndex: -1, textContent: card.title });
     const code = make("code", { textContent: card.command });
     const copy = make("button", { type: "button", class: "mv-button", textContent: t("copy_code"), on: { click: async () => { try { await navigator.clipboard.writeText(card.command); said.textContent = t("code_copied"); } catch { getSelection().selectAllChildren(code); } } } });
     const metrics = value.columns.filter((column) => column.short && row.values[column.title]).map(({ title }) => {

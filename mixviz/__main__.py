@@ -16,7 +16,7 @@ import typer
 from torch import Tensor
 
 import mixviz
-from mixviz import batch_command, cam_command, lab, survey_command
+from mixviz import batch_command, cam_command, lab, survey_command, which_command
 from mixviz.catalogue import lookup
 from mixviz.method import Method
 
@@ -185,6 +185,7 @@ lab.register(app, _own_options)
 cam_command.register(app)
 survey_command.register(app)
 batch_command.register(app, _own_options)
+which_command.register(app)
 
 
 if __name__ == "__main__":

@@ -111,13 +111,18 @@ def catalogue_markdown() -> str:
         "| --- | --- | --- | --- | --- | ---: | --- |",
     ]
     for name, cls in mixviz.METHODS.items():
-        card, about = cls.card, cls.parameters().get("detector")
-        asks = about and mixviz.SALIENCY[about["default"]].needs_network
-        needs = "a network" if asks or card.family == "feature-level" else "saliency" if about else ""
+        card, needs = cls.card, {"network": "a network"}.get(needed := needs_of(cls), needed)
         paper = f"[{card.citation}]({card.url})" if card.url else card.citation
         fast = f"{float(f'{measured[name]:.2g}'):,.0f}" if name in measured else ""
         lines.append(f"| {card.title} | `{name}` | {card.family} | {card.label} | {needs} | {fast} | {paper} |")
     return "\n".join(lines) + "\n"
+
+
+def needs_of(cls: type[Method]) -> str:
+    """What a method as it comes cannot do without: ``network`` (asked, or mixed inside), ``saliency``, or nothing."""
+    about = cls.parameters().get("detector")
+    asks = about and mixviz.SALIENCY[about["default"]].needs_network
+    return "network" if asks or cls.card.family == "feature-level" else "saliency" if about else ""
 
 
 def between(text: str, name: str, content: str) -> str:

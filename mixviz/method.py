@@ -32,7 +32,8 @@ class Card:
     """Who a method or detector is: what a table, a title or a citation needs.
 
     ``label`` says in a few words what the label of image A becomes. What a paper lacks, or nobody knows for sure, is
-    empty (``year`` 0).
+    empty (``year`` 0). ``after`` names the methods whose idea it builds on, where its paper or its definition says so;
+    a name may be one that this catalogue does not have (:mod:`mixviz.descent`).
     """
 
     name: str
@@ -44,6 +45,7 @@ class Card:
     arxiv: str = ""
     family: str = ""
     label: str = ""
+    after: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:

@@ -61,7 +61,7 @@ def browser() -> Iterator:
 
 
 SHOWN = {"grid": ".mv-grid", "detail": "#mv-detail", "draws": "#mv-draws", "sweep": "#mv-sweep", "batch": "#mv-batch"}
-SHOWN |= {name: f"#mv-{name}" for name in ("localize", "compare", "embeddings")}
+SHOWN |= {name: f"#mv-{name}" for name in ("localize", "compare", "which", "tree", "embeddings")}
 
 
 class Tab:

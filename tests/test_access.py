@@ -17,6 +17,8 @@ VIEWS = {
     "batch": "?view=batch&method=mosaic&count=10",
     "localize": "?view=localize&method=cutmix",
     "compare": "?view=compare",
+    "which": "?view=which",
+    "tree": "?view=tree&idea=cutmix",
     "embeddings": "?view=embeddings&plane=tsne",
 }
 

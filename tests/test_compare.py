@@ -340,7 +340,7 @@ def test_a_file_holds_no_formulas(open_tab, monkeypatch):
 
 @pytest.mark.browser
 def test_a_name_opens_the_card_and_gives_the_focus_back(room):
-    button, card = room.page.locator("[data-row='CutMix']"), room.page.locator("[data-part=card]")
+    button, card = room.page.locator("[data-row='CutMix'] button"), room.page.locator("[data-part=card]")
     assert not card.is_visible()
     button.press("Enter")
     assert room.page.evaluate("document.activeElement.textContent") == "CutMix"
@@ -350,7 +350,7 @@ def test_a_name_opens_the_card_and_gives_the_focus_back(room):
     assert f"{about['metrics']['accuracy']['top1_error_percent']:.1f}" in told
     room.page.keyboard.press("Escape")
     assert not card.is_visible()
-    assert room.page.evaluate("document.activeElement.dataset.row") == "CutMix"
+    assert room.page.evaluate("document.activeElement.closest('tr').dataset.row") == "CutMix"
 
 
 @pytest.mark.browser
@@ -358,7 +358,7 @@ def test_a_name_opens_the_card_and_gives_the_focus_back(room):
     ("door", "view", "key"), [("localize", "localize", "first"), ("embeddings", "embeddings", "network")]
 )
 def test_a_card_leads_to_the_network_elsewhere(room, door, view, key):
-    room.page.locator("[data-row='Mixup']").click()
+    room.page.locator("[data-row='Mixup'] button").click()
     room.page.locator(f"[data-door={door}]").click()
     room.page.wait_for_function(f"mixviz.state.view === '{view}'")
     assert room.state()[key] == "mixup"
@@ -432,7 +432,7 @@ def test_a_point_tells_its_numbers_and_opens_its_card(room):
 def test_axes_can_be_chosen_and_the_centre_stands_where_it_belongs(room):
     plot = room.page.locator("[data-plot=scatter]")
     assert "centre, without a network" in plot.locator("svg[role=application]").inner_html()
-    room.page.locator("#mv-axis-y").select_option("ECE ↓")
+    room.page.locator("[data-plot=scatter] [data-axis=y]").select_option("ECE ↓")
     assert "centre, without a network" not in plot.locator("svg[role=application]").inner_html()
     head, *rows = lines_of(taken(room, "[data-plot=scatter]", "csv"))
     assert len(rows) == len(zoo.names())

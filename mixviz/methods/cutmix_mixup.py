@@ -35,6 +35,7 @@ class CutMixMixup(Method):
     card: ClassVar[Card] = Card(
         "cutmix_mixup", "CutMix-Mixup", "CutMix and Mixup in one picture", "after Yun et al. and Zhang et al.",
         family="cut", label="weight of A's pixels",
+        after=("cutmix", "mixup"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:

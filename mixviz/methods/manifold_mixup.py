@@ -29,6 +29,7 @@ class ManifoldMixup(Method):
     card: ClassVar[Card] = Card(
         "manifold_mixup", "Manifold Mixup", "Manifold Mixup: Better Representations by Interpolating Hidden States",
         "Verma, Lamb, Beckham, Najafi, Mitliagkas, Lopez-Paz, Bengio", "ICML", 2019, "1806.05236", "feature-level", "λ",
+        after=("mixup",),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:

@@ -47,6 +47,7 @@ class RandSaliencyMix(Method):
     card: ClassVar[Card] = Card(
         "randsaliencymix", "RandSaliencyMix", "RandSaliencyMix: SaliencyMix with more randomness",
         family="saliency-guided", label="a / (a + b)",
+        after=("saliencymix",),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:

@@ -29,6 +29,7 @@ class ResizeMix(Method):
     card: ClassVar[Card] = Card(
         "resizemix", "ResizeMix", "ResizeMix: Mixing Data with Preserved Object Information and True Labels",
         "Qin, Fang, Zhang, Liu, Wang, Wang", "arXiv", 2020, "2012.11101", "cut", "1 - area",
+        after=("cutmix",),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:

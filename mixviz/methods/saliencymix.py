@@ -39,6 +39,7 @@ class SaliencyMix(Method):
         "saliencymix", "SaliencyMix",
         "SaliencyMix: A Saliency Guided Data Augmentation Strategy for Better Regularization",
         "Uddin, Monira, Shin, Chung, Bae", "ICLR", 2021, "2006.01791", "saliency-guided", "1 - area",
+        after=("cutmix",),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:

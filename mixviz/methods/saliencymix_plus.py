@@ -37,6 +37,7 @@ class SaliencyMixPlus(Method):
         "saliencymix_plus", "SaliencyMix+",
         "SaliencyMix+: Noise-Minimized Image Mixing Method with Saliency Map in Data Augmentation",
         family="saliency-guided", label="a / (a + b)",
+        after=("saliencymix",),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:

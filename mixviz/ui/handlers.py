@@ -259,6 +259,6 @@ def _controls(state: Mapping[str, Any], message: str = "") -> list[Any]:
     alpha = good.get("alpha", 1.0 if "view" in good else gr.skip())  # a whole state without α leaves each its own
     values += [*held, alpha, *(good.get(key, gr.skip()) for key in ("seed", "detector"))]
     others = ("view", "method", "parameters", "box", "mask", "over", "methods", "alpha", "subject", "classes", "kind",
-              "layer", "network", "plane", "count")  # fmt: skip
+              "layer", "network", "plane", "count", "joined")  # fmt: skip
     rest = {key: good[key] for key in others if key in good}
     return [*values, rest | ({"message": message} if message else {}) | {"any": bool(good)}]

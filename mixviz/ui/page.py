@@ -36,6 +36,8 @@ HELPERS = {
     "batch": ("parameters", "sending", "arrows"),
     "localize": ("grab", "marks", "plot", "heat"),
     "compare": ("marks", "plot", "tables", "zoo_table", "zoo_plots", "between"),
+    "which": ("marks", "plot", "tables", "choices", "candidate"),
+    "tree": ("marks", "lineage"),
     "embeddings": ("marks", "scatter", "scatter_figure", "tables", "answers", "sending", "folder"),
 }
 # What a view asks of the server beside the state's own question.

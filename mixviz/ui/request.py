@@ -24,7 +24,7 @@ from mixviz.words import Mistake, texts
 
 MAX_SEED = 2**32 - 1
 CELLS = 28  # cells along each side of a painted mask: 8 pixels each at 224
-VIEWS = ("grid", "detail", "draws", "sweep", "batch", "localize", "compare", "embeddings")
+VIEWS = ("grid", "detail", "draws", "sweep", "batch", "localize", "compare", "which", "tree", "embeddings")
 SUBJECTS = ("mix", "a", "b")
 LAYERS = ("", *"01234567")
 MAX_OWN = 2  # networks of a visitor's own
@@ -45,8 +45,9 @@ class Request:
     (CELLS strings of CELLS digits, 1 keeps A) are changes by hand; ``only`` are the cards to draw, methods' or
     networks', None for all. Networks look at ``subject`` for two ``classes``, each a name, "*" for what a network
     predicts, or "" for what A and B show; ``layer`` is "" for the card's, or how many resolutions before the last.
-    ``own`` are the paths of card and weights of the visitor's own networks. A batch is of the first ``count`` bundled
-    photographs, or of ``files``, (path, name in its folder) of the visitor's own pictures.
+    ``joined``: the visitor's own pictures are measured with ours. ``own`` are the paths of card and weights of the
+    visitor's own networks. A batch is of the first ``count`` bundled photographs, or of ``files``, (path, name in its
+    folder) of the visitor's own pictures.
 
     Raises:
         ValueError: a value that cannot be used, in words for the visitor.
@@ -77,6 +78,7 @@ class Request:
     plane: str = "pca"
     count: int = 8
     files: tuple[tuple[str, str], ...] = ()
+    joined: bool = False
     still: bool = True
     strip: bool = False
     language: str = "en"
@@ -97,6 +99,8 @@ class Request:
         if self.files and not LEAST <= len(self.files) <= MOST:
             raise Mistake("batch.few" if len(self.files) < LEAST else "embed.many", least=LEAST, most=MOST,
                           count=len(self.files))  # fmt: skip
+        if not isinstance(self.joined, bool):
+            raise ValueError("The visitor's own pictures join, or they do not.")
         if self.network != "":
             _one_of("network", self.network, zoo.names())
         _one_of("language", self.language, texts())
@@ -172,6 +176,8 @@ class Request:
             said |= {f"class_{key}": name for key, name in zip("ab", self.classes, strict=True) if name}
         if self.view == "batch" and not self.files:
             said["count"] = int(self.count)
+        if self.view == "which" and self.joined:
+            said["joined"] = 1
         if self.view == "embeddings":
             said |= ({"network": self.network} if self.network else {}) | {"plane": self.plane}
         return urlencode(said, safe=",.")
@@ -255,6 +261,8 @@ def of_query(query: Mapping[str, str]) -> dict[str, Any]:
         known = {name.casefold() for one in zoo.names() for name in zoo.card(one)["data"]["classes"]} | {"*"}
         asked = [query.get(f"class_{key}", "") for key in "ab"]
         state["classes"] = [name if name.casefold() in known else "" for name in asked]
+    if query.get("joined") == "1":
+        state["joined"] = True
     if query.get("lam") == "drawn":
         state["lam"] = None
     for key in ("lam", "alpha", "seed", "count"):

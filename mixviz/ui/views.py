@@ -21,6 +21,8 @@ from mixviz.ui.many import repeated, sweep
 from mixviz.ui.request import CELLS, Request
 from mixviz.ui.telling import SIDE, SMALL, card, changed_by, code, parameters, story
 from mixviz.ui.tiling import sheet, shrunk
+from mixviz.ui.tree import tree
+from mixviz.ui.which import which
 from mixviz.words import in_language
 
 COLUMNS = 4  # tiles side by side in the sheet of mixtures
@@ -30,7 +32,8 @@ def show(request: Request) -> dict[str, Any]:
     """What the state's view shows, and what all views have in common."""
     shows = {
         "grid": grid, "detail": detail, "draws": repeated, "sweep": sweep,
-        "batch": batch, "localize": localize, "compare": compare, "embeddings": embeddings,
+        "batch": batch, "localize": localize, "compare": compare, "which": which, "tree": tree,
+        "embeddings": embeddings,
     }  # fmt: skip
     view = shows[request.view](request)
     return {

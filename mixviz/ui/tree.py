@@ -1,0 +1,27 @@
+"""The page's view of the family tree: every idea with its relatives, as plain data. The script lays it out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mixviz import descent
+from mixviz.method import FAMILIES
+from mixviz.ui.request import Request
+
+
+def tree(request: Request) -> dict[str, Any]:
+    """The ideas, the oldest first, whatever the pictures are."""
+    found = descent.tree()
+    lanes = {idea.card.family for idea in found.values()}
+    return {
+        "families": [family for family in FAMILIES if family in lanes] + sorted(lanes - set(FAMILIES)),
+        "ideas": [
+            {
+                "name": name, "title": idea.card.title, "family": idea.card.family, "year": idea.year,
+                "month": idea.month, "parents": list(idea.parents), "children": list(idea.children),
+                "citation": idea.card.citation, "url": idea.card.url, "label": idea.card.label,
+                "ancestor": idea.ancestor,
+            }
+            for name, idea in found.items()
+        ],
+    }  # fmt: skip
