@@ -49,8 +49,8 @@ function shine(n) {
   drawState();
 }
 
-const className = (tile) => value.classes[tile.label];
-const whom = (n) => t("batch.who", { n: n + 1, name: className(value.tiles[n]) });
+const classOf = (tile) => value.classes[tile.label];
+const whom = (n) => t("batch.who", { n: n + 1, name: classOf(value.tiles[n]) });
 function meeting(tile, n) {
   if (!value.paired) return t("batch.no_partner");
   if (!tile.partners.length) return t("batch.itself");

@@ -269,7 +269,7 @@ function waiting(pending) {
 function table() {
   const head = ["network", "class", "probability", "threshold", "top", "left", "bottom", "right", "iou"];
   const lines = fresh().flatMap((row) => row.looks.map((look, slot) => [row.name, look.class ?? value.classes[slot].name, look.probability ?? "", show.threshold, ...(boxAt(look, show.threshold, row.side) ?? ["", "", "", ""]), fit(row, slot) ?? ""]));
-  hand(new Blob([[head, ...lines].map((line) => line.map(quoted).join(",")).join("\r\n") + "\r\n"], { type: "text/csv" }), "mixviz-looks.csv");
+  hand(csvOf([head, ...lines]), "mixviz-looks.csv");
 }
 
 function controls() {

@@ -1,8 +1,6 @@
 // What the cards say as a table that sorts, and the card of one network as a panel.
-const named = (key, otherwise) => (t(key) === key ? otherwise : t(key));
 const columnName = (title) => named(`compare.column.${title}`, title);
-const rowName = (row) => named(`compare.name.${row.name}`, row.title);
-const className = (name) => named(`compare.class.${name}`, name);
+const rowName = (row) => networkName(row.name, row.title);
 const tenth = (number) => number.toFixed(1);
 const whole = (number) => number.toLocaleString("en");
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 from test_data import tiny_imagenet
 
 from mixviz import assess, cards, embeddings, pictures, placing, words, zoo
+from mixviz.asking import Pixels
 from mixviz.split import decode, read
 from mixviz.training.loop import train
 from mixviz.training.run import Run
@@ -261,6 +263,27 @@ def test_everything_at_once_is_small():
         assert all(f"embed.kind.{kind}" in known[language] for kind in pictures_["kinds"])
 
 
+def test_several_pictures_stand_where_each_stands_alone():
+    paths = tuple(pictures.photograph_path(name) for name in list(pictures.photographs())[:3])
+    together = embed.places(paths)
+    for path, found in zip(paths, together, strict=True):
+        for name, alone in embed.placed(path).items():
+            assert found[name]["near"] == alone["near"]
+            assert found[name]["pca"] == pytest.approx(alone["pca"], abs=2e-3)
+            assert found[name]["distance"] == pytest.approx(alone["distance"], abs=0.02)
+            assert found[name]["farther"] == pytest.approx(alone["farther"], abs=0.01)
+
+
+def test_one_pass_gives_what_the_network_says():
+    one, image = stored.chosen("mixup"), torch.from_numpy(noise(0, 64)).permute(2, 0, 1)[None]
+    vectors, chances = one.answers(image)
+    spec = one.known.card["network"]
+    with torch.inference_mode():
+        wanted = Pixels(one.known.network, spec["mean"], spec["std"])(image).softmax(1)
+    torch.testing.assert_close(chances, wanted)
+    torch.testing.assert_close(vectors, one.embed(image))
+
+
 # ---------------------------------------------------------------- a folder of one's own
 
 
@@ -365,6 +388,14 @@ def test_what_cannot_be_laid_out_is_said(uploads):
 def tab(open_tab, monkeypatch):
     monkeypatch.delenv(stored.DATA, raising=False)
     return open_tab("?view=embeddings", "embeddings")
+
+
+def taken(tab, kind: str) -> bytes:
+    with tab.page.expect_download() as waiting:
+        tab.page.locator(f"#mv-embeddings [data-take={kind}]").click()
+    assert waiting.value.suggested_filename == f"mixviz-mixup-pca.{kind}"
+    with open(waiting.value.path(), "rb") as file:
+        return file.read()
 
 
 def tip(tab) -> str:
@@ -530,6 +561,35 @@ def test_a_folder_with_sub_folders_is_measured(tab, tmp_path):
     tab.page.locator("[data-part=folder] [data-row=mixup]").wait_for()
     tab.page.locator("[data-source=stored]").click()
     assert tab.page.locator(".mv-group").count() == 20
+
+
+@pytest.mark.browser
+def test_the_plot_can_be_taken_away(open_tab):
+    tab = open_tab("?view=embeddings&network=mixup&__theme=dark", "embeddings", color_scheme="dark")
+    tab.page.locator("input[name=photographs]").check()
+    tab.page.wait_for_function("document.querySelectorAll('.mv-own').length === 18")
+    root = ElementTree.fromstring(taken(tab, "svg"))
+    words_ = [text for text in root.itertext() if text.strip()]
+    assert words_[0] == "Mixup · PCA"
+    classes = stored.overview()["sets"][0]["classes"]
+    for text in (*classes, "A: cat", "B: dog", "bundled photographs"):
+        assert text in words_
+    assert "var(" not in ElementTree.tostring(root, encoding="unicode")
+    marks, images = (root.findall(f".//{{http://www.w3.org/2000/svg}}{tag}") for tag in ("path", "image"))
+    assert len(marks) == 300 + len(classes)
+    assert len(images) == 18
+    assert all(image.get("href").startswith("data:image/png;base64,") for image in images)
+    picture = Image.open(io.BytesIO(taken(tab, "png"))).convert("RGB")
+    assert picture.size == (2 * int(root.get("width")), 2 * int(root.get("height")))
+    assert sum(picture.getpixel((3, 3))) < 200  # the ground of the theme
+    data = taken(tab, "csv")
+    assert data.startswith(b"\xef\xbb\xbf")
+    assert len(data.decode("utf-8-sig").splitlines()) == 1 + 300 + 18
+
+
+@pytest.mark.browser
+def test_no_tooltip_says_undefined(tab):
+    assert tab.page.locator("#mv-embeddings [title=undefined]").count() == 0
 
 
 @pytest.mark.browser

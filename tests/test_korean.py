@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 import mixviz
-from mixviz import pictures, words
+from mixviz import pictures, words, zoo
 from mixviz.operations import OPERATIONS
 from mixviz.ui import handlers, lenses, page, telling, views
 
@@ -66,14 +66,24 @@ def test_what_comes_with_the_project_is_told():
     assert len(DETECTORS) >= 7
 
 
+def test_one_thing_has_one_name():
+    others = re.compile("네트워크|열지도|문턱|눈금|사진|기울기|특징 지도|한가운데|[“”]")
+    assert {key: text for key, text in words.texts()["ko"].items() if others.search(text)} == {}
+    known = words.texts()["ko"]
+    assert all(HANGUL.search(known[f"class.{name}"]) for name in zoo.TWENTY)
+    assert len({known[f"class.{name}"] for name in zoo.TWENTY}) == len(zoo.TWENTY)
+    assert {name: page.own_texts()[f"network.{name}"] for name in zoo.names()} == {
+        name: zoo.title(name) for name in zoo.names()
+    }
+
+
 def test_there_are_no_texts_of_things_that_are_not_there():
     known = {f"{name}.{key}" for name, key, _ in PARAMETERS} | set(METHODS)
     known |= {f"{name}.{key}.{choice}" for name, key, about in PARAMETERS for choice in about["choices"]}
     known |= {f"operation.{name}" for name in OPERATIONS}
     assert set(words.catalogue()["ko"]) == known
-    said = {
-        key for key in words.texts()["ko"] if key.partition(".")[0] in ("summary", "detector", "object") and "." in key
-    }
+    kinds = ("summary", "detector", "object", "class", "network", "kind")
+    said = {key for key in words.texts()["ko"] if key.partition(".")[0] in kinds and "." in key}
     assert said <= set(page.own_texts())
 
 

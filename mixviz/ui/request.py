@@ -173,6 +173,7 @@ class Request:
             said |= {"over": self.over, "methods": ",".join(self.methods)}
         if self.view == "localize":
             said |= {"subject": self.subject, "kind": self.kind, "layer": self.layer}
+        if self.view in ("localize", "compare"):
             said |= {f"class_{key}": name for key, name in zip("ab", self.classes, strict=True) if name}
         if self.view == "batch" and not self.files:
             said["count"] = int(self.count)
