@@ -119,6 +119,7 @@ mixviz.views("tree", (answer) => {
     drawList();
     listed.open = innerWidth < 768;
     new ResizeObserver(() => scroller.clientWidth && scroller.clientWidth !== wide && (draw(), show(chosen), reveal())).observe(scroller);
+    scroller.scrollLeft = scroller.scrollWidth; // most ideas are of the last years
     reveal();
   }
   if (mixviz.state.idea && ideas.has(mixviz.state.idea)) {

@@ -40,6 +40,7 @@ class AlignMix(Method):
     card: ClassVar[Card] = Card(
         "alignmix", "AlignMix", "AlignMixup: Improving Representations By Interpolating Aligned Features",
         "Venkataramanan, Kijak, Amsaleg, Avrithis", "CVPR", 2022, "2103.15375", "feature-level", "λ",
+        after=("manifold_mixup",),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:

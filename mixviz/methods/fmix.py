@@ -40,6 +40,7 @@ class FMix(Method):
     card: ClassVar[Card] = Card(
         "fmix", "FMix", "FMix: Enhancing Mixed Sample Data Augmentation",
         "Harris, Marcu, Painter, Niranjan, Prügel-Bennett, Hare", "arXiv", 2020, "2002.12047", "cut", "1 - area",
+        after=("cutmix",),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:

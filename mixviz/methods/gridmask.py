@@ -37,6 +37,7 @@ class GridMask(Method):
     card: ClassVar[Card] = Card(
         "gridmask", "GridMask", "GridMask Data Augmentation", "Chen, Liu, Zhao, Jia", "arXiv", 2020, "2001.04086",
         "erase", "1",
+        after=("cutout", "hide_and_seek"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

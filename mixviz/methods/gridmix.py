@@ -34,6 +34,7 @@ class GridMix(Method):
     card: ClassVar[Card] = Card(
         "gridmix", "GridMix", "GridMix: Strong regularization through local context mapping", "Baek, Bang, Shim",
         "Pattern Recognition", 2021, "", "cut", "1 - area",
+        after=("cutmix",),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:

@@ -38,6 +38,7 @@ class PBA(Method):
     card: ClassVar[Card] = Card(
         "pba", "PBA", "Population Based Augmentation: Efficient Learning of Augmentation Policy Schedules",
         "Ho, Liang, Stoica, Abbeel, Chen", "ICML", 2019, "1905.05393", "learned policy", "1",
+        after=("autoaugment",),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

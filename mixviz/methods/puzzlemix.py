@@ -51,6 +51,7 @@ class PuzzleMix(Method):
     card: ClassVar[Card] = Card(
         "puzzlemix", "Puzzle Mix", "Puzzle Mix: Exploiting Saliency and Local Statistics for Optimal Mixup",
         "Kim, Choo, Song", "ICML", 2020, "2009.06962", "saliency-guided", "mean of the mask",
+        after=("mixup", "cutmix"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

@@ -32,6 +32,7 @@ class RandAugment(Method):
     card: ClassVar[Card] = Card(
         "randaugment", "RandAugment", "RandAugment: Practical Automated Data Augmentation with a Reduced Search Space",
         "Cubuk, Zoph, Shlens, Le", "NeurIPS", 2020, "1909.13719", "learned policy", "1",
+        after=("autoaugment",),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

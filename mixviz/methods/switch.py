@@ -56,7 +56,8 @@ class Switch(Method):
 
     together: ClassVar[bool] = True
     card: ClassVar[Card] = Card(
-        "switch", "Switch", family="blend", label="that of the method drawn"
+        "switch", "Switch", family="blend", label="that of the method drawn",
+        after=("mixup", "cutmix"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

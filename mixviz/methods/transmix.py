@@ -36,6 +36,7 @@ class TransMix(Method):
     card: ClassVar[Card] = Card(
         "transmix", "TransMix", "TransMix: Attend to Mix for Vision Transformers", "Chen, Sun, He, Torr, Yuille, Bai",
         "CVPR", 2022, "2111.09833", "saliency-guided", "attention on A's pixels",
+        after=("cutmix",),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
