@@ -166,6 +166,7 @@ const mixviz = (window.mixviz ??= ((texts) => {
         const top = document.querySelector("#views");
         if (top.getBoundingClientRect().top < 0) top.scrollIntoView(); // from far down in another view
         tabs[index]?.click();
+        tabs[index]?.scrollIntoView({ block: "nearest", inline: "center" });
       }
       api.set({ view });
     },

@@ -96,7 +96,7 @@ function build(card) {
     numbers: make("dl", { class: "mv-numbers" }), told: make("p", { class: "mv-truth" }), note: make("p", { class: "mv-note" }),
     family: card.family, title: card.title, group: card.family === "none" ? "blend" : card.family, // plain pictures begin the row
   };
-  for (const { tile } of [parts.mixed, parts.heat, parts.cut]) tile.setAttribute("aria-label", card.title); // until it is drawn
+  for (const node of [parts.mixed.tile, parts.heat.tile, parts.cut.tile, parts.bar.node]) node.setAttribute("aria-label", card.title); // until it is drawn
   parts.pin = make("button", { class: "mv-pin", type: "button", aria: { label: t("pin", { title: card.title }), pressed: "false" }, on: { click: () => toggle(card.name) } });
   const leads = (key, view, changes) => make("button", {
     class: "mv-open", type: "button", textContent: t(key), aria: { label: t(`${key}_method`, { title: card.title }) },
