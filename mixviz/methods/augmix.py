@@ -37,7 +37,7 @@ class AugMix(Method):
     """
 
     severity: float = parameter(3.0, "largest strength of an operation, of 10", low=0.1, high=10)
-    width: int = parameter(3, "k: how many chains", low=1, high=6)
+    branches: int = parameter(3, "k: how many chains", low=1, high=6)
     depth: int = parameter(0, "operations in a chain; 0 draws one to three", low=0, high=6)
     alpha: float = parameter(1.0, "α of both distributions: below 1 mostly one version", low=0.05, high=8)
     operations: str = parameter("paper", "without or with brightness, contrast, saturation and sharpness", choices=(
@@ -54,7 +54,7 @@ class AugMix(Method):
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
         check_torchvision()
-        n, k = len(batch), self.width
+        n, k = len(batch), self.branches
         shares = draw.rng.dirichlet(np.full(k, self.alpha), n)
         weight = np.concatenate([draw.lam[:, None], (1 - draw.lam[:, None]) * shares], 1).T.astype(np.float32)
         chains = [self._chains(batch, draw.rng) for _ in range(k)]
