@@ -216,7 +216,7 @@ function plotOf(first = {}) {
       x += room;
     }
     whole.setAttribute("height", Math.ceil(y + (keyed.length ? 26 : 0)));
-    return standalone(whole, style);
+    return standalone(whole, getComputedStyle(node));
   }
 
   async function save(kind) {

@@ -146,7 +146,7 @@ def test_lambda_is_drawn_when_it_is_not_held(tab):
 
 
 def test_shuffle_draws_anew(tab):
-    tab.after(tab.page.get_by_role("button", name="Shuffle").click)
+    tab.after(tab.page.get_by_role("button", name="Shuffle", exact=True).click)
     assert f"seed={tab.state()['seed']}" in tab.page.url
 
 
