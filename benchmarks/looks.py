@@ -70,7 +70,9 @@ def core_times(changes: int) -> list[float]:
         views.show(start)
         for i in range(changes):
             before = time.perf_counter()
-            assert not views.show(replace(start, lam=slider_value(i), seed=1)).get("pending")
+            request = replace(start, lam=slider_value(i), seed=1)
+            while left := views.show(request)["pending"]:
+                request = replace(request, only=tuple(left))
             times.append(1000 * (time.perf_counter() - before))
     finally:
         torch.set_num_threads(threads)
