@@ -26,8 +26,7 @@ class AutoAugment(Method):
     for ImageNet. Change the seed and look at what a policy has learned of its data: for CIFAR-10 and ImageNet mostly
     colour, for house numbers (SVHN) shears and inverted colours, which leave a digit what it is. It hurts where an
     operation changes the class, and the data decide which ones do. The three lists are torchvision's; its ranges and
-    rounding too, but sampling is bilinear and corners get the mean. ImageNet accuracy of ResNet-50: 77.6 % against 76.3
-    % (paper).
+    rounding too, but sampling is bilinear and corners get the mean.
     """
 
     policy: str = parameter("imagenet", "the data set that the pairs were found on", choices=(

@@ -21,7 +21,7 @@ class Elastic(Method):
 
     η is random for every pixel, and the Gaussian G of width σ makes it smooth; a is how far a pixel typically moves.
     Look at straight lines: with a large σ they bend, with a small one they tremble, and nothing is recognised any more.
-    Made for handwriting, where a hand does the same; on MNIST it took a network's error to 0.4 % (Simard et al.). It
+    Made for handwriting, where a hand does the same. It
     hurts where straightness or exact shape is the class. The result is that of torchvision's `elastic` with this field.
     """
 

@@ -23,7 +23,7 @@ class PBA(Method):
     $$\\tilde x = o_k(\\dots o_1(x_A)) \\qquad k \\sim (0.2, 0.3, 0.5)\\ \\text{on}\\ \\{0, 1, 2\\} \\qquad
     \\tilde y = y_A$$
 
-    Sixteen networks were trained side by side. Every few epochs the worst of them took over the weights and the policy
+    Several networks were trained side by side. Every few epochs the worst of them took over the weights and the policy
     of the best and changed the policy a little; what the winner went through, from its first epoch to its last, is the
     schedule. At a time it holds 15 operations, each twice, with a probability and a strength on scales of ten: they are
     tried in random order until k of them have happened. Move ``progress`` and look: at 0 there is nothing at all, as

@@ -23,7 +23,7 @@ class RandAugment(Method):
     30; they can be tried out like any other setting. One of the 14 operations does nothing. Move M and look when you no
     longer recognise the object: the label does not know. Larger networks and more data bear a larger M; for small data
     sets and small networks less is better. Operations, ranges and rounding are torchvision's, but sampling is bilinear
-    and corners get the mean. ImageNet accuracy of ResNet-50: 77.6 % against 76.3 % (paper).
+    and corners get the mean.
     """
 
     operations: int = parameter(2, "N: how many in a row", low=0, high=6)
