@@ -27,7 +27,7 @@ from mixviz import heat_colours, looking, pictures, scales, trust, zoo
 from mixviz.__main__ import app
 from mixviz.contours import boxes_at, iou
 from mixviz.localization import heat
-from mixviz.ui import api, figures, gazes, kept, localize, networks, views
+from mixviz.ui import api, figures, gazes, handlers, kept, localize, networks, surveying, views
 from mixviz.ui.page import first_request
 from mixviz.ui.telling import SIDE, story
 from mixviz.words import Mistake
@@ -283,6 +283,18 @@ def test_the_endpoint_asks_each_network_once():
     told = api.look("lion.jpg", ["lion"], ["cutmix"] * 50)
     assert [one["network"] for one in told["networks"]] == ["cutmix"]
     assert told["figure"].startswith("data:image/png")
+
+
+def test_of_a_folder_only_what_can_be_used_is_taken():
+    given = ["a/x.JPG", "a/readme.txt", "a/boxes.csv", "a/more.zip", "a/.DS_Store"]
+    assert surveying._usable(given) == ["a/x.JPG", "a/boxes.csv", "a/more.zip"]
+
+
+def test_half_a_character_and_odd_displays_are_no_accident():
+    state = {"a": START.a, "b": START.b, "view": "localize", "name_a": "x\ud800y", "lam": 0.6, "seed": 0}
+    json.dumps(handlers.look(state | {"only": ["cutmix"]})).encode()
+    told = handlers.take(state | {"take": "png", "display": {"scale": ["a"]}})
+    assert "Scales are" in told["message"]
 
 
 # In a browser

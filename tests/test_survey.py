@@ -561,3 +561,20 @@ def test_the_folder_itself_is_no_place_for_the_tables(zoo_at, folder, monkeypatc
     assert "name another folder" in capsys.readouterr().err
     assert run(monkeypatch, "cam", folder) == 2
     assert "mixviz survey" in capsys.readouterr().err
+
+
+def test_a_list_finds_its_boxes_without_the_folders_that_it_lost(tmp_path):
+    picture = tmp_path / "x.png"
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(picture)
+    (tmp_path / "boxes.csv").write_text("file,top,left,bottom,right\ncats/x.png,1,2,11,12\n")
+    with gather([picture, tmp_path / "boxes.csv"]) as gathered:
+        assert gathered.boxes["x.png"].tolist() == [[1, 2, 11, 12]]
+
+
+@pytest.mark.parametrize("content", [b"no zip", b""])
+def test_what_is_wrong_with_a_zip_is_told_without_the_servers_folders(tmp_path, content):
+    bad = tmp_path / "bad.zip"
+    bad.write_bytes(content)
+    with pytest.raises(ValueError, match=r"bad\.zip") as told, gather(bad):
+        pass
+    assert str(tmp_path) not in str(told.value)
