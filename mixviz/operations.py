@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz import colours, warps
+from mixviz import warps
 from mixviz.batch import on_device
+from mixviz.effects import colours
 
 
 class Link(NamedTuple):
@@ -38,7 +39,7 @@ class Operation:
 
     Attributes:
         text: in words; {0} is the first of its numbers.
-        change: (images (M, C, H, W), values (M, p), seeds (M,)) to images; see :mod:`mixviz.colours` and
+        change: (images (M, C, H, W), values (M, p), seeds (M,)) to images; see :mod:`mixviz.effects.colours` and
             :mod:`mixviz.warps`.
         moves: pixels change their places: what is done to the picture is done to its maps, too.
         empties: places may be left to which nothing of the picture comes; they get the recipe's fill.

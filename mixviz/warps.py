@@ -18,8 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mixviz import geometry, hashing, smoothing
+from mixviz import geometry
 from mixviz.batch import on_device
+from mixviz.effects import hashing, smoothing
 
 
 def flip_across(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = False) -> Tensor:

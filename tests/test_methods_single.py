@@ -16,7 +16,8 @@ import torch
 from cases import pair
 
 import mixviz
-from mixviz import METHODS, Batch, describe, hashing, jpeg, operations, smoothing, story, warps
+from mixviz import METHODS, Batch, describe, operations, story, warps
+from mixviz.effects import hashing, jpeg, smoothing
 from mixviz.methods import _policies, autoaugment, pba
 from mixviz.operations import Link
 

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz import hashing, jpeg, smoothing
 from mixviz.batch import on_device
+from mixviz.effects import hashing, jpeg, smoothing
 
 Change = Callable[[Tensor, np.ndarray, np.ndarray], Tensor]
 
