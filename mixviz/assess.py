@@ -13,9 +13,10 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 
-from mixviz import cards, data, embeddings, evaluation, zoo
-from mixviz.asking import Pixels
+from mixviz import data, embeddings, evaluation, zoo
 from mixviz.localization import trimap
+from mixviz.networks import cards
+from mixviz.networks.asking import Pixels
 from mixviz.split import Split
 from mixviz.training.checkpoint import save_tensors
 from mixviz.training.feeding import Feed, feed, stored_side

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mixviz.asking import check_logits, evaluating, float_type
+from mixviz.networks.asking import check_logits, evaluating, float_type
 
 
 class Explanation(NamedTuple):

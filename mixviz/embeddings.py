@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mixviz.asking import check_logits, evaluating, float_type
+from mixviz.networks.asking import check_logits, evaluating, float_type
 
 QUERIES = 512  # pictures that are held against all others at a time
 LEAST = 1e-6  # of shrinkage

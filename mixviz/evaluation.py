@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from mixviz.asking import Pixels, evaluating
 from mixviz.cam import last_layer
 from mixviz.comparison import table
 from mixviz.measurements import PARTS, Split
+from mixviz.networks.asking import Pixels, evaluating
 
 __all__ = ["PARTS", "evaluate", "table"]
 

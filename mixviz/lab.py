@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 import mixviz
-from mixviz import cards
 from mixviz.catalogue import lookup
+from mixviz.networks import cards
 from mixviz.training.run import Run
 
 OPEN = {"allow_extra_args": True, "ignore_unknown_options": True}  # the methods' own parameters

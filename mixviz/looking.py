@@ -14,11 +14,12 @@ import torch
 from torch import Tensor, nn
 
 import mixviz
-from mixviz import cam, cards, own_network, zoo
-from mixviz.asking import Pixels
+from mixviz import cam, zoo
 from mixviz.contours import boxes_at
 from mixviz.heatmaps import Progress, heat_maps
 from mixviz.localization import heat
+from mixviz.networks import cards, own
+from mixviz.networks.asking import Pixels
 
 RUN_WEIGHTS = "last.safetensors"
 
@@ -29,7 +30,7 @@ class Known:
 
     Attributes:
         name: the zoo's, or that of its folder.
-        card: see :mod:`mixviz.cards`.
+        card: see :mod:`mixviz.networks.cards`.
         network: in evaluation mode, for normalised images.
         sha256: of the file of its weights.
     """
@@ -108,13 +109,13 @@ def _opened(folder: Path, there: Sequence[str]) -> Known:
 
 
 def open_own(card_path: str | Path, weights_path: str | Path) -> Known:
-    """A network that somebody hands in as two files, within limits: see :func:`mixviz.own_network.read`. Its name is
+    """A network that somebody hands in as two files, within limits: see :func:`mixviz.networks.own.read`. Its name is
     made of the card's title, or else of the weights' file, with ``own_`` before it.
 
     Raises:
         ValueError: what is wrong with the files, in one line.
     """
-    name, card, network = own_network.read(card_path, weights_path)
+    name, card, network = own.read(card_path, weights_path)
     return Known(name, card, network, cards.digest(Path(weights_path)))
 
 

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from mixviz import embeddings, placing, robustness
-from mixviz.asking import Pixels
 from mixviz.calibration import calibration
 from mixviz.cam import feature_layers, grad_cam
 from mixviz.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from mixviz.localization import DELTAS, BoxScores, box_scores, centre_heat, heat, pixel_scores
+from mixviz.networks.asking import Pixels
 
 EPSILONS = (1, 2, 4, 8)  # in steps of 1/255
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # of the picture's area

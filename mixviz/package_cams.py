@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mixviz.asking import check_logits, evaluating, float_type
 from mixviz.cam import Evidence
+from mixviz.networks.asking import check_logits, evaluating, float_type
 
 CLASSES = {
     "grad_cam_plus_plus": "GradCAMPlusPlus",

@@ -1,8 +1,8 @@
 """What a network does with pictures that it was not trained on: attacked, occluded, foreign, or half of each.
 
 A ``network`` is here anything from pictures in [0, 1], *before* normalisation, to logits (N, C):
-:class:`mixviz.asking.Pixels` makes one of a network that takes normalised images. The measurements are those of Yun et
-al., CutMix, ICCV 2019, arXiv:1905.04899.
+:class:`mixviz.networks.asking.Pixels` makes one of a network that takes normalised images. The measurements are those
+of Yun et al., CutMix, ICCV 2019, arXiv:1905.04899.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from mixviz import geometry
-from mixviz.asking import check_logits, evaluating
 from mixviz.batch import Batch, check_labels, check_range
+from mixviz.networks.asking import check_logits, evaluating
 from mixviz.planning import alone
 from mixviz.recipe import Recipe
 

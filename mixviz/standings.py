@@ -7,8 +7,8 @@ import statistics
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from mixviz import cards
 from mixviz.comparison import COLUMNS, at
+from mixviz.networks import cards
 
 # Measured picture by picture, as the mean of something from 0 to 1. ECE, areas under curves and clusters are not.
 BY_PICTURE = ("accuracy", "localisation", "fgsm", "pgd", "occlusion", "corruption", "in_between")

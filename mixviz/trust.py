@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from mixviz import faithfulness
-from mixviz.asking import Pixels
 from mixviz.looking import Look
+from mixviz.networks.asking import Pixels
 
 BLUR = 5 / 224  # the paper blurs pictures of 224 px with a standard deviation of 5
 PIXELS = 2**18  # that pass through the network at a time: 64 pictures of 64 px, 5 of 224 px

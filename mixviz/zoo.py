@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 import mixviz
-from mixviz import cards, data, networks
+from mixviz import data
+from mixviz.networks import architectures, cards
 from mixviz.split import Split
 from mixviz.training.checkpoint import load_tensors, save_tensors
 from mixviz.training.run import Run
@@ -150,7 +151,9 @@ def open_network(about: dict[str, Any], path: Path) -> nn.Module:
         raise ValueError(f"{path} is missing: has the training ended?")
     spec = about["network"]
     with torch.random.fork_rng(devices=[]):
-        network = networks.build(spec["name"], len(about["data"]["classes"]), stem=spec["stem"], width=spec["width"])
+        network = architectures.build(
+            spec["name"], len(about["data"]["classes"]), stem=spec["stem"], width=spec["width"]
+        )
     tensors, _ = load_tensors(path)
     try:
         network.load_state_dict(tensors)

@@ -14,8 +14,9 @@ from cases import noise
 from PIL import Image
 from test_data import tiny_imagenet
 
-from mixviz import assess, cards, embeddings, pictures, placing, words, zoo
-from mixviz.asking import Pixels
+from mixviz import assess, embeddings, pictures, placing, words, zoo
+from mixviz.networks import cards
+from mixviz.networks.asking import Pixels
 from mixviz.split import decode, read
 from mixviz.training.loop import train
 from mixviz.training.run import Run

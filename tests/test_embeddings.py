@@ -17,9 +17,10 @@ from test_evaluation import MEAN, STD, measured, network, split
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mixviz import assess, cards, data, embeddings, measurements, networks, zoo
+from mixviz import assess, data, embeddings, measurements, zoo
 from mixviz.comparison import table
 from mixviz.evaluation import evaluate
+from mixviz.networks import architectures, cards
 from mixviz.robustness import detection
 from mixviz.training.checkpoint import load_tensors, save_tensors
 from mixviz.training.loop import train
@@ -52,7 +53,7 @@ class Aside(nn.Module):
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_vit", "test_efficientnet"])
 def test_the_head_makes_the_scores_of_it(name):
-    net, inputs = networks.build(name, 4).eval(), noise(3, 3, 32, 32)
+    net, inputs = architectures.build(name, 4).eval(), noise(3, 3, 32, 32)
     found = embeddings.embed(net, inputs)
     assert found.dtype == torch.float32
     with torch.no_grad():
@@ -69,7 +70,7 @@ def test_of_other_networks_it_goes_into_the_last_linear_layer():
 
 @pytest.mark.parametrize("name", ["timm's", "another"])
 def test_nothing_is_left_in_the_network(name):
-    net = networks.build("test_resnet", 4) if name == "timm's" else network()
+    net = architectures.build("test_resnet", 4) if name == "timm's" else network()
     net.train()
     state = {key: value.clone() for key, value in net.state_dict().items()}
     found = embeddings.embed(net, noise(4, 3, 32, 32).requires_grad_())

@@ -13,9 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
-from mixviz import __main__, cam, cards, heat_sheet, looking, networks, pictures
+from mixviz import __main__, cam, heat_sheet, looking, pictures
 from mixviz.contours import boxes_at
 from mixviz.localization import heat
+from mixviz.networks import architectures, cards
 from mixviz.training.checkpoint import save_tensors
 
 pytest.importorskip("timm")
@@ -29,7 +30,7 @@ def add(
     torch.manual_seed(seed)
     spec = {"name": "resnet18", "stem": "strided", "width": 0.125, "image_size": side, "layer": "layer3",
             "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.2]}  # fmt: skip
-    network = networks.build(spec["name"], len(classes), stem=spec["stem"], width=spec["width"])
+    network = architectures.build(spec["name"], len(classes), stem=spec["stem"], width=spec["width"])
     (home / name).mkdir(parents=True)
     save_tensors(home / name / weights, network.state_dict())
     card = {"title": f"Network {name}", "network": spec, "data": {"classes": list(classes)}}

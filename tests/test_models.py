@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mixviz import cards, describe, zoo
+from mixviz import describe, zoo
+from mixviz.networks import cards
 from mixviz.training.run import Run
 
 NINE = {

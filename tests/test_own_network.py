@@ -12,7 +12,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from mixviz import looking, networks, own_network, pictures, zoo
+from mixviz import looking, pictures, zoo
+from mixviz.networks import architectures, own
 
 pytest.importorskip("timm")
 pytestmark = pytest.mark.usefixtures("one_thread_of_a_cpu")
@@ -26,7 +27,7 @@ CARD = {
 
 def network(name: str = "resnet18", classes: int = 3, **options) -> torch.nn.Module:
     torch.manual_seed(0)
-    return networks.build(name, classes, **{"stem": "strided", "width": 0.125, **options}).eval()
+    return architectures.build(name, classes, **{"stem": "strided", "width": 0.125, **options}).eval()
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +172,7 @@ def test_weights_that_are_refused(tmp_path, monkeypatch):
     refused(r"fc\.bias is of .* type .*I64")
     save_file({**state, "fc.bias": torch.tensor([0, torch.nan, 0])}, path)
     refused(r"fc\.bias holds NaN")
-    monkeypatch.setattr(own_network, "LARGEST", 2**20)
+    monkeypatch.setattr(own, "LARGEST", 2**20)
     save_file({**state, "more": torch.zeros(2**19)}, path)
     refused("more than 1 MB")
 
@@ -183,8 +184,8 @@ def test_nothing_is_built_before_the_shapes_fit(weights, tmp_path, monkeypatch):
         devices.append(torch.empty(0).device.type)
         return networks_build(*arguments, **options)
 
-    networks_build = networks.build
-    monkeypatch.setattr(networks, "build", build)
+    networks_build = architectures.build
+    monkeypatch.setattr(architectures, "build", build)
     with pytest.raises(ValueError, match="another network"):
         looking.open_own(card(tmp_path, network__width=4), weights)
     assert devices == ["meta"]

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mixviz import robustness
-from mixviz.asking import Pixels
 from mixviz.calibration import calibration
 from mixviz.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from mixviz.networks.asking import Pixels
 
 
 def rng(seed: int = 0) -> np.random.Generator:

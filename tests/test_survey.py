@@ -18,9 +18,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from mixviz import __main__, faithfulness, looking, networks, pictures, trust, zips
+from mixviz import __main__, faithfulness, looking, pictures, trust, zips
 from mixviz import survey as surveys
 from mixviz.gathering import gather
+from mixviz.networks import architectures
 from mixviz.survey import COLUMNS, Survey
 from mixviz.survey_files import bundle, record
 from mixviz.tally import Tally
@@ -447,7 +448,7 @@ def test_a_bundle_of_a_whole_survey_and_of_half(folder, tmp_path):
 
 def test_the_five_numbers_are_those_of_the_measures(monkeypatch):
     torch.manual_seed(0)
-    network = networks.build("resnet18", 3, stem="strided", width=0.125).eval()
+    network = architectures.build("resnet18", 3, stem="strided", width=0.125).eval()
     card = {"title": "", "network": {**SPEC, "image_size": 32}, "data": {"classes": ["a", "b", "c"]}}
     known = looking.Known("one", card, network, "")
     one = looking.look(known, pictures.load_image(LION, 32), ["b", "a"])
@@ -493,7 +494,7 @@ def zoo_at(tmp_path, monkeypatch) -> Path:
     home, classes = tmp_path / "models", ["lion", "bee", "cup"]
     for seed, (name, side) in enumerate({"one": 32, "two": 48}.items()):
         torch.manual_seed(seed)
-        network = networks.build("resnet18", 3, stem="strided", width=0.125)
+        network = architectures.build("resnet18", 3, stem="strided", width=0.125)
         (home / name).mkdir(parents=True)
         save_tensors(home / name / "weights.safetensors", network.state_dict())
         card = {"title": name, "network": {**SPEC, "image_size": side}, "data": {"classes": classes}}

@@ -23,7 +23,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import mixviz
-from mixviz import Batch, Recipe, assess, cards, lab, networks
+from mixviz import Batch, Recipe, assess, lab
+from mixviz.networks import architectures, cards
 from mixviz.training import checkpoint, feeding
 from mixviz.training.run import Run
 
@@ -458,7 +459,7 @@ def test_two_processes_train_as_one_with_the_double_batch(tmp_path, fork, pictur
     train(run, tmp_path / "one")
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     torch.manual_seed(run.seed)
-    fresh = networks.build("test_vit", 3).state_dict()
+    fresh = architectures.build("test_vit", 3).state_dict()
     for name, value in one.items():
         torch.testing.assert_close(two[name], value, rtol=1e-4, atol=2e-6)
     moved = max((value - fresh[name]).abs().max().item() for name, value in one.items())
@@ -535,7 +536,7 @@ class Dull(nn.Module):
 
 
 def dull(monkeypatch) -> None:
-    monkeypatch.setattr(networks, "build", lambda name, num_classes, **_: Dull(num_classes))
+    monkeypatch.setattr(architectures, "build", lambda name, num_classes, **_: Dull(num_classes))
 
 
 @pytest.mark.parametrize("method", ["baseline", "mixup", "cutmix", "mosaic", "saliencymix"])
@@ -617,7 +618,7 @@ class Moody(Dull):
 @pytest.mark.parametrize(("says", "best"), [([1, 0, 0, 2], 2), ([0, 1, 0], 1), ([1, 2, 0], 3), ([0, 0, 1], 1)])
 def test_the_best_weights_are_those_of_the_best_epoch_on_the_card(tmp_path, monkeypatch, pictures, says, best):
     """Class 0 is right most often, and the others tie. Of equal epochs the first counts: its weights, its number."""
-    monkeypatch.setattr(networks, "build", lambda name, num_classes, **_: Moody(num_classes, says))
+    monkeypatch.setattr(architectures, "build", lambda name, num_classes, **_: Moody(num_classes, says))
     root = picture_folder(tmp_path / "d", train=8, val=2)
     (root / "val" / "ant" / "more.png").write_bytes((root / "val" / "ant" / "00.png").read_bytes())
     result = train(small(root, epochs=len(says)), tmp_path / "out")
@@ -642,7 +643,7 @@ def test_asking_the_network_where_it_looks_leaves_no_trace(tmp_path, monkeypatch
     """SaliencyMix+ on a network whose copy is asked instead: the same weights, batch norm's statistics among them, to
     the bit; so gradients, statistics, training flags and random numbers were as they had been."""
     run = small(pictures, method="saliencymix_plus", epochs=1)
-    drops, real = {"drop_rate": 0.5}, networks.build
+    drops, real = {"drop_rate": 0.5}, architectures.build
 
     def build(name: str, num_classes: int, **options) -> nn.Module:
         import timm
@@ -650,7 +651,7 @@ def test_asking_the_network_where_it_looks_leaves_no_trace(tmp_path, monkeypatch
         assert real(name, num_classes, **options)
         return timm.create_model(name, num_classes=num_classes, **drops)  # it draws random numbers in every step
 
-    monkeypatch.setattr(networks, "build", build)
+    monkeypatch.setattr(architectures, "build", build)
     train(run, tmp_path / "asked")
     asked, saliency = [], Batch.saliency
 

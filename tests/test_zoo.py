@@ -17,7 +17,8 @@ from torch import nn
 from typer.testing import CliRunner
 
 import mixviz
-from mixviz import __main__, cam, cards, networks, zoo
+from mixviz import __main__, cam, zoo
+from mixviz.networks import architectures, cards
 from mixviz.training.run import Run
 
 pytestmark = pytest.mark.usefixtures("one_thread_of_a_cpu")
@@ -43,20 +44,22 @@ def sizes(network: nn.Module, side: int) -> list[tuple[int, int]]:
     ("stem", "pixels"), [("small", [64, 32, 16, 8]), ("strided", [32, 16, 8, 4]), ("standard", [16, 8, 4, 2])]
 )
 def test_a_stem_decides_the_resolution(stem, pixels):
-    assert sizes(networks.build("resnet18", 5, stem=stem), 64) == list(zip((64, 128, 256, 512), pixels, strict=True))
+    assert sizes(architectures.build("resnet18", 5, stem=stem), 64) == list(
+        zip((64, 128, 256, 512), pixels, strict=True)
+    )
 
 
 def test_width_scales_channels():
-    network = networks.build("resnet18", 5, width=0.375)
+    network = architectures.build("resnet18", 5, width=0.375)
     assert [channels for channels, _ in sizes(network, 64)] == [24, 48, 96, 192]
     assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 5)
-    wide = networks.build("resnet18", 5, width=1.5)
+    wide = architectures.build("resnet18", 5, width=1.5)
     assert [channels for channels, _ in sizes(wide, 64)] == [96, 192, 384, 768]
 
 
 @pytest.mark.parametrize("name", ["resnet18", "test_vit", "test_efficientnet"])
 def test_as_many_scores_as_classes(name):
-    network = networks.build(name, 7)
+    network = architectures.build(name, 7)
     assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 7)
 
 
@@ -74,7 +77,7 @@ def resnet18_parameters(classes: int, width: float) -> int:
 @pytest.mark.parametrize(("scale", "classes"), [("small", 20), ("full", 200)])
 def test_the_zoos_network(scale, classes):
     run = zoo.run_of("cutmix", scale, "data")
-    network = networks.build(run.network, classes, stem=run.stem, width=run.width)
+    network = architectures.build(run.network, classes, stem=run.stem, width=run.width)
     assert sum(p.numel() for p in network.parameters()) == resnet18_parameters(classes, run.width)
     maps, stage = [], cam.heat_layer(network, (64, 64))
     network.get_submodule(stage).register_forward_hook(lambda m, i, out: maps.append(out))
@@ -84,7 +87,7 @@ def test_the_zoos_network(scale, classes):
 
 @pytest.mark.parametrize("training", [True, False])
 def test_looking_for_a_stage_leaves_the_network_as_it_was(training):
-    network = networks.build("test_resnet", 3).train(training)
+    network = architectures.build("test_resnet", 3).train(training)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     state = torch.get_rng_state()
     cam.heat_layer(network, (32, 32))
@@ -108,16 +111,16 @@ def test_looking_for_a_stage_leaves_the_network_as_it_was(training):
 )
 def test_what_a_network_does_not_have(given, says):
     with pytest.raises(ValueError, match=says):
-        networks.build(given.pop("name"), 3, **given)
+        architectures.build(given.pop("name"), 3, **given)
 
 
 def test_auto_is_the_small_stem_for_small_pictures():
-    assert networks.stem_for("resnet18", "auto", 64) == "small"
-    assert networks.stem_for("resnet18", "auto", 65) == "standard"
-    assert networks.stem_for("vit_tiny_patch16_224", "auto", 32) == "standard"
-    assert networks.stem_for("resnet18", "strided", 32) == "strided"
-    assert networks.stem_for("resnext50_32x4d", "auto", 32) == "small"  # a ResNet by another name
-    assert networks.stem_for("resnetv2_50", "auto", 32) == "standard"  # one by name alone
+    assert architectures.stem_for("resnet18", "auto", 64) == "small"
+    assert architectures.stem_for("resnet18", "auto", 65) == "standard"
+    assert architectures.stem_for("vit_tiny_patch16_224", "auto", 32) == "standard"
+    assert architectures.stem_for("resnet18", "strided", 32) == "strided"
+    assert architectures.stem_for("resnext50_32x4d", "auto", 32) == "small"  # a ResNet by another name
+    assert architectures.stem_for("resnetv2_50", "auto", 32) == "standard"  # one by name alone
 
 
 # ---- the zoo

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mixviz.asking import evaluating, float_type
 from mixviz.batch import Batch
 from mixviz.method import Card, Saliency
+from mixviz.networks.asking import evaluating, float_type
 
 
 @dataclass(frozen=True)

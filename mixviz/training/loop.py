@@ -16,8 +16,9 @@ from torch import Tensor
 from torch.nn import functional
 
 import mixviz
-from mixviz import cam, cards, networks
+from mixviz import cam
 from mixviz.batch import IMAGENET_MEAN, IMAGENET_STD, Batch
+from mixviz.networks import architectures, cards
 from mixviz.recipe import Recipe
 from mixviz.split import Split
 from mixviz.training import checkpoint, setup
@@ -92,8 +93,8 @@ class Training:
         side = run.image_size or splits[0].side or 224
         self.classes, self.keys, self.terms = splits[0].classes, splits[0].keys, splits[0].terms
         torch.manual_seed(run.seed)
-        self.stem = networks.stem_for(run.network, run.stem, side)
-        network = networks.build(run.network, len(self.classes), stem=self.stem, width=run.width)
+        self.stem = architectures.stem_for(run.network, run.stem, side)
+        network = architectures.build(run.network, len(self.classes), stem=self.stem, width=run.width)
         self.plain = network.to(self.device, memory_format=torch.channels_last)
         setup.rehearse(run.network, self.plain, self.method, len(self.classes), side)
         self.optimizer = setup.optimizer(run, self.plain)

@@ -9,7 +9,7 @@ from typing import Any
 
 from mixviz import data
 from mixviz.method import Method, check_field, parameter
-from mixviz.networks import STEMS
+from mixviz.networks.architectures import STEMS
 from mixviz.transform import make
 
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from mixviz import looking, pictures, zoo
-from mixviz.asking import Pixels
 from mixviz.looking import Known
+from mixviz.networks.asking import Pixels
 
 _opening = threading.Lock()
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from mixviz import paint, placing, zoo
-from mixviz.asking import Pixels, float_type
 from mixviz.embeddings import embed
 from mixviz.looking import Known
+from mixviz.networks.asking import Pixels, float_type
 from mixviz.split import decode
 from mixviz.ui.networks import known_networks
 from mixviz.ui.tiling import sheet

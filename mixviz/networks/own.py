@@ -11,7 +11,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from mixviz import cam, cards, lettering, networks, own_card
+from mixviz import cam, lettering
+from mixviz.networks import architectures, cards, own_card
 
 MB = 2**20
 LARGEST = 200 * MB  # bytes
@@ -77,7 +78,7 @@ def _shapes(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
 def _built(spec: Mapping[str, Any], count: int) -> nn.Module:
     try:
         with torch.random.fork_rng(devices=[]):
-            return networks.build(spec["name"], count, stem=spec["stem"], width=spec["width"])
+            return architectures.build(spec["name"], count, stem=spec["stem"], width=spec["width"])
     except ValueError as error:
         raise ValueError(f"The card's network cannot be built: {error}") from None
     except Exception as error:  # other people's networks fail in their own ways

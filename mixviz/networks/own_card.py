@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import mixviz
-from mixviz import cards, lettering, networks
+from mixviz import lettering
+from mixviz.networks import architectures, cards
 
 LARGEST = 2**20  # bytes
 SIDES, WIDTHS = (16, 512), (1 / 64, 8)
@@ -37,7 +38,7 @@ def read(path: str | Path) -> Checked:
     classes = _classes(_part(about, "data").get("classes"))
     spec = {
         "name": _word(given, "name", r"[\w.]{1,80}"),
-        "stem": _word(given, "stem", "|".join(stem for stem in networks.STEMS if stem != "auto")),
+        "stem": _word(given, "stem", "|".join(stem for stem in architectures.STEMS if stem != "auto")),
         "width": _number(given, "width", *WIDTHS),
         "image_size": _number(given, "image_size", *SIDES),
         "mean": _three(given, "mean", -10),

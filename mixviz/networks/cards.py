@@ -213,7 +213,7 @@ def digest(path: Path) -> str:
 @functools.cache
 def commit() -> str:
     """The checkout's commit, marked where the code was changed since; empty outside a checkout."""
-    here = Path(__file__).parent
+    here = Path(mixviz.__file__).parent
     if not (here.parent / ".git").exists():
         return ""
     try:
