@@ -13,10 +13,10 @@ import numpy as np
 import typer
 
 from mixviz.catalogue import lookup
-from mixviz.heatmaps import KINDS, Progress
+from mixviz.heatmaps.kinds import KINDS, Progress
 
 if TYPE_CHECKING:
-    from mixviz.looking import Known, Look
+    from mixviz.heatmaps.looking import Known, Look
 
 BOXES = "[top, left, bottom, right] in pixels of the view; bottom and right are the first row and column outside"
 
@@ -50,21 +50,21 @@ def command(
 
     mixviz cam cat.jpg --networks cutmix,mixup --class "Persian cat" --class tabby --out looks
     """
-    from mixviz import heat_colours, heat_sheet, looking
-    from mixviz.scales import SCALES
+    from mixviz.heatmaps import drawing, looking, shading
+    from mixviz.heatmaps.scales import SCALES
 
     lookup(KINDS, kind)
     lookup(SCALES, scale)
-    heat_colours.table(colours)
+    shading.table(colours)
     if image.is_dir() or image.suffix.lower() == ".zip":
         raise ValueError(f"{image} is no single picture: `mixviz survey {image}` goes through a folder or zip.")
     if not image.is_file():
         raise ValueError(f"There is no picture {image}.")
     looks = list(_looks(image, looking.open_networks(networks), classes or (), kind, layer or None))
-    scales = heat_sheet.on_one_scale(looks, scale)
-    rows = heat_sheet.overlays(looks, scales, threshold, strength, colours)
+    scales = drawing.on_one_scale(looks, scale)
+    rows = drawing.overlays(looks, scales, threshold, strength, colours)
     out.mkdir(parents=True, exist_ok=True)
-    whole = heat_sheet.sheet(looks, rows, scales, kind=kind, scale=scale, threshold=threshold, colours=colours)
+    whole = drawing.sheet(looks, rows, scales, kind=kind, scale=scale, threshold=threshold, colours=colours)
     _save(whole, out / "sheet.png")
     told = {"picture": image.name, "kind": kind, "scale": scale, "threshold": threshold, "boxes": BOXES}
     told["networks"] = [
@@ -80,7 +80,8 @@ def command(
 
 def _looks(image: Path, known: list[Known], classes: Sequence[str], kind: str, layer: str | None) -> Iterator[Look]:
     """One network after the other, each at the picture as it takes it."""
-    from mixviz import looking, pictures
+    from mixviz import pictures
+    from mixviz.heatmaps import looking
 
     views = {side: pictures.load_image(image, side) for side in {one.side for one in known}}
     for one in known:
@@ -92,7 +93,7 @@ def _report(
     one: Look, row: list[np.ndarray], low: list[float], high: list[float], threshold: float, out: Path
 ) -> dict[str, Any]:
     """A look's numbers, once its pictures are files that they name; ``low`` and ``high``: the ends of the colours."""
-    from mixviz import looking
+    from mixviz.heatmaps import looking
 
     numbers = looking.report(one, threshold)
     for index, picture, about, *edges in zip(one.classes, row, numbers["classes"], low, high, strict=True):

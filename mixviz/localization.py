@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mixviz.contours import STEPS, THRESHOLDS, Found, boxes_at, from_inclusive, integers, iou
+from mixviz.heatmaps.contours import STEPS, THRESHOLDS, Found, boxes_at, from_inclusive, integers, iou
 
 __all__ = [
     "DELTAS", "IGNORE", "THRESHOLDS", "BoxScores", "Hits", "PixelScores", "box_scores", "boxes_at", "centre_heat",

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from mixviz import pictures
 from mixviz.catalogue import lookup
-from mixviz.contours import boxes_at, iou
 from mixviz.gathering import Gathered, Picture
-from mixviz.heatmaps import KINDS
+from mixviz.heatmaps.contours import boxes_at, iou
+from mixviz.heatmaps.kinds import KINDS
+from mixviz.heatmaps.looking import Known, Look, looks
+from mixviz.heatmaps.trust import Faithful, faithful
 from mixviz.localization import centre_heat
-from mixviz.looking import Known, Look, looks
-from mixviz.trust import Faithful, faithful
 
 CENTRE = "centre"  # stands for a network: the box of a map that looks at no picture
 CENTRE_SIDE = 224  # pixels of that map
@@ -49,13 +49,13 @@ class Survey:
     """What to ask of every picture.
 
     Args:
-        known: networks, of :func:`mixviz.looking.open_networks`.
+        known: networks, of :func:`mixviz.heatmaps.looking.open_networks`.
         classes: by name; none: each network shows the one that it predicts.
-        kind: of heat map, of :data:`mixviz.heatmaps.KINDS`.
+        kind: of heat map, of :data:`mixviz.heatmaps.kinds.KINDS`.
         layer: of every network; None: as its card says.
         threshold: τ of the boxes, a share of the map's maximum: ONE for all pictures. One for each would be chosen by
             knowing the answer.
-        faithful: measure :func:`mixviz.trust.faithful`, which takes a hundred times as long as the maps.
+        faithful: measure :func:`mixviz.heatmaps.trust.faithful`, which takes a hundred times as long as the maps.
         seed: of the noise that ROAD draws; the same for all networks and classes.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mixviz.heatmaps import KINDS
+from mixviz.heatmaps.kinds import KINDS
 
 if TYPE_CHECKING:
     from mixviz.survey import Row, Seen
@@ -49,8 +49,8 @@ def command(
 
     mixviz survey photos.zip --networks cutmix,mixup --class tabby --pictures --out survey
     """
-    from mixviz import looking
     from mixviz.gathering import gather
+    from mixviz.heatmaps import looking
     from mixviz.survey import Survey
     from mixviz.survey_files import record
     from mixviz.tally import Tally

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from mixviz import heat_sheet, parcel
+from mixviz import parcel
 from mixviz.gathering import RESULT, Gathered, Limits, gather
+from mixviz.heatmaps import drawing
 from mixviz.survey import COLUMNS, Seen, Survey
 from mixviz.tally import SUMMARY, Tally
 
@@ -79,7 +80,7 @@ def bundle(
 def _draw(survey: Survey, seen: Seen, folder: Path) -> None:
     """A sheet of a picture's looks; of its name only letters and digits are taken, so that it stays in the folder."""
     name = f"{SHEETS}/{seen.done:05d}-{parcel.plain(seen.name)}.png"
-    sheet = heat_sheet.figure(seen.looks, kind=survey.kind, threshold=survey.threshold)
+    sheet = drawing.figure(seen.looks, kind=survey.kind, threshold=survey.threshold)
     Image.fromarray(sheet).save(folder / name, compress_level=1)  # a third larger, in a fraction of the time
     for row in seen.rows:
         row["sheet"] = name

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
+from mixviz.heatmaps.trust import Faithful
 from mixviz.survey import Row, Survey
-from mixviz.trust import Faithful
 
 HIT = 0.5  # the IoU from which a box counts as a hit
 MEANS = ("predicted_probability", "probability", "iou", *Faithful._fields)

@@ -23,7 +23,8 @@ import torch
 from PIL import Image
 
 import mixviz
-from mixviz import arithmetic, describe, draws, edit, looking, paint, pictures, words
+from mixviz import arithmetic, describe, draws, edit, paint, pictures, words
+from mixviz.heatmaps import looking
 from mixviz.ui import lenses
 from mixviz.ui.request import CELLS, MAX_SEED, VIEWS, Request
 

@@ -11,12 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mixviz import cam, package_cams
-from mixviz.heatmaps import KINDS, heat_maps
+from mixviz import cam
+from mixviz.heatmaps import formulas
+from mixviz.heatmaps.kinds import KINDS, heat_maps
 
 timm = pytest.importorskip("timm")
 package = pytest.importorskip("pytorch_grad_cam")
-BY_PACKAGE = {"grad_cam": "GradCAM", **package_cams.CLASSES}
+BY_PACKAGE = {"grad_cam": "GradCAM", **formulas.CLASSES}
 CLASSES = torch.tensor([[0, 5], [6, 2]])
 
 
@@ -194,7 +195,7 @@ def test_it_says_what_it_needs(monkeypatch):
     with pytest.raises(ValueError, match=r"no layer 'layer9'"):
         heat_maps(resnet(), inputs(), layer="layer9", kind="layer_cam")
     monkeypatch.setitem(sys.modules, "pytorch_grad_cam", None)
-    for kind in package_cams.CLASSES:
+    for kind in formulas.CLASSES:
         with pytest.raises(ImportError, match=r"pip install grad-cam"):
             heat_maps(resnet(), inputs(), kind=kind)
     for kind in ("cam", "grad_cam"):
@@ -202,7 +203,7 @@ def test_it_says_what_it_needs(monkeypatch):
 
 
 def test_the_package_waits_until_it_is_asked():
-    code = "import sys, mixviz.heatmaps; assert not {'pytorch_grad_cam', 'cv2', 'timm'} & set(sys.modules)"
+    code = "import sys, mixviz.heatmaps.kinds; assert not {'pytorch_grad_cam', 'cv2', 'timm'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

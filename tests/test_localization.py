@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mixviz import localization
-from mixviz.contours import THRESHOLDS
+from mixviz.heatmaps.contours import THRESHOLDS
 from mixviz.localization import box_scores, boxes_at, heat, iou, pixel_scores
 
 

@@ -23,9 +23,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import mixviz
-from mixviz import heat_colours, looking, pictures, scales, trust, zoo
+from mixviz import pictures, zoo
 from mixviz.__main__ import app
-from mixviz.contours import boxes_at, iou
+from mixviz.heatmaps import looking, scales, shading, trust
+from mixviz.heatmaps.contours import boxes_at, iou
 from mixviz.localization import heat
 from mixviz.ui import api, figures, gazes, handlers, kept, localize, networks, surveying, views
 from mixviz.ui.page import first_request
@@ -318,7 +319,7 @@ def canvas(tab, network: str, slot: int) -> np.ndarray:
 
 def nearest(pixels: np.ndarray, colours: str) -> np.ndarray:
     """Which of the 256 colours each pixel is."""
-    distance = abs(pixels[:, :, None, :3].astype(int) - heat_colours.table(colours)[None, None]).sum(3)
+    distance = abs(pixels[:, :, None, :3].astype(int) - shading.table(colours)[None, None]).sum(3)
     assert distance.min(2).max() == 0
     return distance.argmin(2)
 

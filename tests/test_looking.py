@@ -13,8 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
-from mixviz import __main__, cam, heat_sheet, looking, pictures
-from mixviz.contours import boxes_at
+from mixviz import __main__, cam, pictures
+from mixviz.heatmaps import drawing, looking
+from mixviz.heatmaps.contours import boxes_at
 from mixviz.localization import heat
 from mixviz.networks import architectures, cards
 from mixviz.training.checkpoint import save_tensors
@@ -161,13 +162,13 @@ def test_cam_takes_the_last_maps_whatever_the_card_says(models):
 def test_the_box_is_drawn_where_it_is(side):
     seen = np.full((side, side, 3), 128, np.uint8)
     one = looking.Look(None, seen, "", torch.ones(1), (0,), torch.zeros(1, 2, 2))
-    cold = np.zeros((heat_sheet.SIDE,) * 2, np.float32)
-    plain = heat_sheet.overlay(one, cold, None, 0.5, "inferno")
-    half = heat_sheet.overlay(one, cold, (side // 4, side // 2, side // 2, side), 0.5, "inferno")
+    cold = np.zeros((drawing.SIDE,) * 2, np.float32)
+    plain = drawing.overlay(one, cold, None, 0.5, "inferno")
+    half = drawing.overlay(one, cold, (side // 4, side // 2, side // 2, side), 0.5, "inferno")
     rows, columns = np.nonzero((plain != half).any(2))
     assert (rows.min(), columns.min(), rows.max() + 1, columns.max() + 1) == (64, 128, 128, 256)
     assert (plain == plain[0, 0]).all()
-    heat_sheet.overlay(one, cold, (side - 1, side - 1, side, side), 0.5, "inferno")  # a single pixel
+    drawing.overlay(one, cold, (side - 1, side - 1, side, side), 0.5, "inferno")  # a single pixel
 
 
 def test_the_legend_says_what_colours_stand_for(models):
@@ -175,12 +176,12 @@ def test_the_legend_says_what_colours_stand_for(models):
     maps = torch.linspace(0, 3, 16).view(1, 4, 4)
     one = looking.Look(known, view(known), "layer3", torch.tensor([0.2, 0.7, 0.1]), (1,), maps)
     for scale, says in (("raw", r"\(0 to 3\)\.$"), ("shared", r"\(0 to 3\)\.$"), ("image", r"never how much\.$")):
-        legend = heat_sheet._legend([one], heat_sheet.on_one_scale([one], scale), "grad_cam", scale, 0.2)
+        legend = drawing._legend([one], drawing.on_one_scale([one], scale), "grad_cam", scale, 0.2)
         assert re.search(says, legend)
         assert "Grad-CAM at layer3" in legend
     nowhere = looking.Look(known, one.view, "layer3", one.probability, (1,), maps * 0)
-    scales = heat_sheet.on_one_scale([nowhere], "raw")
-    assert "nan" not in heat_sheet._legend([nowhere], scales, "grad_cam", "raw", 0.2)
+    scales = drawing.on_one_scale([nowhere], "raw")
+    assert "nan" not in drawing._legend([nowhere], scales, "grad_cam", "raw", 0.2)
 
 
 @pytest.mark.parametrize("scale", ["image", "shared", "raw"])
@@ -195,14 +196,14 @@ def test_the_command_writes_pictures_sheet_and_numbers(zoo_at, tmp_path, monkeyp
     assert sorted([*files, "looks.json", "sheet.png"]) == sorted(path.name for path in out.iterdir())
     for one in told["networks"]:
         for about in one["classes"]:
-            assert Image.open(out / about["file"]).size == (heat_sheet.SIDE,) * 2
+            assert Image.open(out / about["file"]).size == (drawing.SIDE,) * 2
             top, left, bottom, right = about["box"]
             assert 0 <= top < bottom <= one["view"][0]
             assert 0 <= left < right <= one["view"][1]
     colours = [tuple(about["colours"]) for one in told["networks"] for about in one["classes"]]
     assert (len(set(colours)) == 1) == (scale != "image")
     sheet = Image.open(out / "sheet.png")
-    assert sheet.size[0] == heat_sheet.PAD + 3 * (heat_sheet.SIDE + heat_sheet.PAD)
+    assert sheet.size[0] == drawing.PAD + 3 * (drawing.SIDE + drawing.PAD)
 
 
 def test_without_a_class_each_network_shows_its_prediction(zoo_at, tmp_path, monkeypatch):

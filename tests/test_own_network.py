@@ -12,7 +12,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from mixviz import looking, pictures, zoo
+from mixviz import pictures, zoo
+from mixviz.heatmaps import looking
 from mixviz.networks import architectures, own
 
 pytest.importorskip("timm")

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from mixviz import heat_colours
+from mixviz.heatmaps import shading
+from mixviz.heatmaps.scales import SCALES, difference, scaled
 from mixviz.localization import heat
-from mixviz.scales import SCALES, difference, scaled
 
 
 @pytest.fixture(autouse=True)
@@ -122,32 +122,32 @@ def luminance(colours: np.ndarray) -> np.ndarray:
     return linear @ [0.2126, 0.7152, 0.0722]
 
 
-@pytest.mark.parametrize("name", heat_colours.COLOURS)
+@pytest.mark.parametrize("name", shading.COLOURS)
 def test_colours_grow_evenly_brighter(name):
-    brightness = luminance(heat_colours.table(name))
+    brightness = luminance(shading.table(name))
     assert (np.diff(brightness[::8]) > 0).all()
-    shown = heat_colours.overlay(np.zeros((1, 2, 3), np.uint8), np.array([[0, 1]]), 1, name)
+    shown = shading.overlay(np.zeros((1, 2, 3), np.uint8), np.array([[0, 1]]), 1, name)
     assert luminance(shown[0, 0]) < luminance(shown[0, 1])
 
 
 def test_the_difference_is_white_in_the_middle_and_as_bright_on_both_sides():
-    colours = heat_colours.table(heat_colours.DIFFERENCE)
+    colours = shading.table(shading.DIFFERENCE)
     assert colours[127:129].min() > 235
     assert (np.diff(luminance(colours)[:120:8]) > 0).all()
     assert (np.diff(luminance(colours)[136::8]) < 0).all()
 
 
 def test_overlay_by_hand():
-    shown = heat_colours.overlay(picture(), np.ones((8, 8)), 0.25)
+    shown = shading.overlay(picture(), np.ones((8, 8)), 0.25)
     grey = picture().astype(float).mean(2, keepdims=True)
-    np.testing.assert_array_equal(shown, np.rint(0.75 * grey + 0.25 * heat_colours.table("inferno")[255]))
-    np.testing.assert_array_equal(heat_colours.overlay(picture(), np.ones((8, 8)), 0)[..., :1], np.rint(grey))
+    np.testing.assert_array_equal(shown, np.rint(0.75 * grey + 0.25 * shading.table("inferno")[255]))
+    np.testing.assert_array_equal(shading.overlay(picture(), np.ones((8, 8)), 0)[..., :1], np.rint(grey))
 
 
 def test_where_there_is_no_difference_the_picture_shows_through():
     shades = np.zeros((8, 8), np.float32)
     shades[0, 0], shades[7, 7], shades[3, 3] = 1, -1, np.nan
-    shown = heat_colours.overlay_difference(picture(), shades, 1)
+    shown = shading.overlay_difference(picture(), shades, 1)
     grey = np.rint(picture().astype(np.float32).mean(2))
     assert (shown[0, 1:] == grey[0, 1:, None]).all()
     assert (shown[3, 3] == grey[3, 3]).all()
@@ -157,21 +157,21 @@ def test_where_there_is_no_difference_the_picture_shows_through():
 
 def test_what_is_not_finite_is_cold():
     shades = np.array([[np.nan, np.inf], [-np.inf, 0]])
-    shown = heat_colours.overlay(np.zeros((2, 2, 3), np.uint8), shades, 1)
-    assert (shown == heat_colours.table("inferno")[0]).all()
+    shown = shading.overlay(np.zeros((2, 2, 3), np.uint8), shades, 1)
+    assert (shown == shading.table("inferno")[0]).all()
 
 
 def test_the_key_goes_from_cold_to_hot():
-    key = heat_colours.ramp(3, 10)
+    key = shading.ramp(3, 10)
     assert key.shape == (3, 10, 3)
-    assert (key[1, 0] == heat_colours.table("inferno")[0]).all()
-    assert (key[1, -1] == heat_colours.table("inferno")[-1]).all()
+    assert (key[1, 0] == shading.table("inferno")[0]).all()
+    assert (key[1, -1] == shading.table("inferno")[-1]).all()
 
 
 def test_colours_say_what_they_need():
     with pytest.raises(ValueError, match="inferno, cividis"):
-        heat_colours.overlay(picture(), np.zeros((8, 8)), 0.5, "jet")
+        shading.overlay(picture(), np.zeros((8, 8)), 0.5, "jet")
     with pytest.raises(ValueError, match="0 to 1"):
-        heat_colours.overlay(picture(), np.zeros((8, 8)), 2)
+        shading.overlay(picture(), np.zeros((8, 8)), 2)
     with pytest.raises(ValueError, match="does not fit"):
-        heat_colours.overlay(picture(), np.zeros((4, 4)))
+        shading.overlay(picture(), np.zeros((4, 4)))

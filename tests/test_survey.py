@@ -18,9 +18,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from mixviz import __main__, faithfulness, looking, pictures, trust, zips
+from mixviz import __main__, pictures, zips
 from mixviz import survey as surveys
 from mixviz.gathering import gather
+from mixviz.heatmaps import faithfulness, looking, trust
 from mixviz.networks import architectures
 from mixviz.survey import COLUMNS, Survey
 from mixviz.survey_files import bundle, record
@@ -471,7 +472,7 @@ def test_the_five_numbers_are_those_of_the_measures(monkeypatch):
     def missing() -> types.ModuleType:
         raise ImportError("grad-cam")
 
-    monkeypatch.setattr("mixviz.package_cams.package", missing)
+    monkeypatch.setattr("mixviz.heatmaps.formulas.package", missing)
     without = trust.faithful(one, np.random.default_rng(3))
     assert [one.road for one in without] == [None, None]
     assert [one.deletion for one in without] == [one.deletion for one in found]

@@ -11,10 +11,11 @@ import gradio as gr
 import torch
 
 import mixviz
-from mixviz import arithmetic, describe, heat_sheet, looking, paint, pictures
+from mixviz import arithmetic, describe, paint, pictures
 from mixviz.catalogue import lookup
-from mixviz.heatmaps import KINDS
-from mixviz.scales import SCALES
+from mixviz.heatmaps import drawing, looking
+from mixviz.heatmaps.kinds import KINDS
+from mixviz.heatmaps.scales import SCALES
 from mixviz.story import steps
 from mixviz.ui import lenses
 from mixviz.ui.handlers import checked_path, turn
@@ -135,7 +136,7 @@ def look(
             raise ValueError("The threshold τ should be a number from 0 to 1.")
         asked = [lookup(known, name) for name in dict.fromkeys(networks or known)]
         looks = [looking.look(one, pictures.tile(path, one.side).copy(), classes or (), kind=kind) for one in asked]
-        figure = heat_sheet.figure(looks, kind=kind, scale=scale, threshold=threshold)
+        figure = drawing.figure(looks, kind=kind, scale=scale, threshold=threshold)
         return {
             "figure": paint.data_uri(figure, "PNG"),
             "networks": [looking.report(one, threshold) for one in looks],

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mixviz import describe, heat_colours, heat_sheet, looking, pictures
-from mixviz.looking import Look
-from mixviz.scales import SCALES
+from mixviz import describe, pictures
+from mixviz.heatmaps import drawing, looking, shading
+from mixviz.heatmaps.looking import Look
+from mixviz.heatmaps.scales import SCALES
 from mixviz.ui import gazes, localize, networks
 from mixviz.ui.request import Request, is_number, written
 from mixviz.ui.telling import SIDE, changed_by, picture_names
@@ -32,7 +33,7 @@ def parcel(kind: str, request: Request, shown: Any) -> bytes:
         told = {"kind": request.kind, "threshold": threshold, "command": command(request)}
         told["networks"] = [looking.report(one, threshold) for one in looks]
         return (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode()
-    whole = heat_sheet.figure(
+    whole = drawing.figure(
         looks, kind=request.kind, scale=scale, threshold=threshold, strength=strength, colours=colours
     )
     return _png(whole)
@@ -84,8 +85,8 @@ def _file(name: str) -> str:
 def _shown(shown: Any) -> tuple[str, str, float, float]:
     shown = shown if isinstance(shown, dict) else {}
     scale, colours = shown.get("scale", "image"), shown.get("colours", "inferno")
-    if not isinstance(scale, str) or scale not in SCALES or colours not in heat_colours.COLOURS:
-        raise ValueError(f"Scales are {', '.join(SCALES)}; colours {', '.join(heat_colours.COLOURS)}.")
+    if not isinstance(scale, str) or scale not in SCALES or colours not in shading.COLOURS:
+        raise ValueError(f"Scales are {', '.join(SCALES)}; colours {', '.join(shading.COLOURS)}.")
     numbers = shown.get("threshold", 0.2), shown.get("strength", 0.6)
     if not all(is_number(number) and 0 <= number <= 1 for number in numbers):
         raise ValueError("τ and the strength of the colours are numbers from 0 to 1.")

@@ -11,9 +11,10 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from mixviz import cam, looking, pictures, trust
-from mixviz.heatmaps import KINDS, Progress
-from mixviz.looking import Known, Look
+from mixviz import cam, pictures
+from mixviz.heatmaps import looking, trust
+from mixviz.heatmaps.kinds import KINDS, Progress
+from mixviz.heatmaps.looking import Known, Look
 from mixviz.ui.kept import Kept
 from mixviz.ui.request import Request
 from mixviz.words import Mistake

@@ -16,12 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz import cam, heat_colours, paint, pictures
+from mixviz import cam, paint, pictures
 from mixviz.catalogue import lookup
-from mixviz.contours import Found, integers
-from mixviz.heatmaps import KINDS
+from mixviz.heatmaps import shading
+from mixviz.heatmaps.contours import Found, integers
+from mixviz.heatmaps.kinds import KINDS
+from mixviz.heatmaps.looking import Known, Look
 from mixviz.localization import centre_heat
-from mixviz.looking import Known, Look
 from mixviz.ui import figures, gazes, lenses, networks
 from mixviz.ui.request import Request
 from mixviz.ui.telling import SIDE, story
@@ -83,7 +84,7 @@ def context(own: tuple[tuple[str, str], ...] = ()) -> dict[str, Any]:
         "kinds": [asdict(kind) for kind in KINDS.values()],
         "layers": [{"earlier": str(i), "size": list(size[1:])} for i, (_, size) in enumerate(reversed(layers.items()))],
         "classes": list(dict.fromkeys(name for one in known.values() for name in one.classes)),
-        "colours": {name: _text(heat_colours.table(name)) for name in (*heat_colours.COLOURS, heat_colours.DIFFERENCE)},
+        "colours": {name: _text(shading.table(name)) for name in (*shading.COLOURS, shading.DIFFERENCE)},
     }  # fmt: skip
 
 

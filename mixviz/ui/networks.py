@@ -9,8 +9,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from mixviz import looking, pictures, zoo
-from mixviz.looking import Known
+from mixviz import pictures, zoo
+from mixviz.heatmaps import looking
+from mixviz.heatmaps.looking import Known
 from mixviz.networks.asking import Pixels
 
 _opening = threading.Lock()

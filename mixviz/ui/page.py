@@ -22,7 +22,7 @@ from fastapi import Response
 
 import mixviz
 from mixviz import paint, pictures, zoo
-from mixviz.heatmaps import KINDS
+from mixviz.heatmaps.kinds import KINDS
 from mixviz.ui import api, batch_parcel, files, handlers, lenses, surveying, views
 from mixviz.ui.picture import Picture, fetch_nothing
 from mixviz.ui.request import VIEWS, Request

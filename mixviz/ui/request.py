@@ -17,7 +17,7 @@ import mixviz
 from mixviz import edit, pictures, zoo
 from mixviz.batch_pictures import LEAST, MOST
 from mixviz.catalogue import lookup
-from mixviz.heatmaps import KINDS
+from mixviz.heatmaps.kinds import KINDS
 from mixviz.method import Method
 from mixviz.ui import lenses
 from mixviz.words import Mistake, texts

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mixviz import paint, placing, zoo
 from mixviz.embeddings import embed
-from mixviz.looking import Known
+from mixviz.heatmaps.looking import Known
 from mixviz.networks.asking import Pixels, float_type
 from mixviz.split import decode
 from mixviz.ui.networks import known_networks

@@ -13,7 +13,7 @@ import gradio as gr
 
 from mixviz.catalogue import lookup
 from mixviz.gathering import SUFFIXES, Limits
-from mixviz.heatmaps import KINDS
+from mixviz.heatmaps.kinds import KINDS
 from mixviz.survey import CENTRE, Survey
 from mixviz.survey_files import bundle
 from mixviz.tally import Tally

@@ -48,7 +48,8 @@ def overlay_difference(picture: np.ndarray, shades: np.ndarray, strength: float 
     """A difference over the picture in grey: orange where the first network looks more, purple where the other does.
 
     Args:
-        shades: (H, W) in [-1, 1], of :func:`mixviz.scales.difference`; where it is 0 the picture shows through.
+        shades: (H, W) in [-1, 1], of :func:`mixviz.heatmaps.scales.difference`; where it is 0 the picture shows
+        through.
         strength: share of the colours at -1 and 1.
     """
     signed = np.clip(np.nan_to_num(_fitting(picture, shades), posinf=0, neginf=0), -1, 1)

@@ -13,9 +13,10 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
-from mixviz import cam, package_cams
+from mixviz import cam
 from mixviz.cam import Explanation
 from mixviz.catalogue import lookup
+from mixviz.heatmaps import formulas
 
 Progress = Callable[[int, int], None]
 
@@ -163,9 +164,9 @@ def heat_maps(
     if kind == "cam":
         maps = _cam(found, network, layer)
     elif about.slow:
-        maps = package_cams.slow(kind, network, inputs, found, layer, progress)
+        maps = formulas.slow(kind, network, inputs, found, layer, progress)
     else:
-        maps = package_cams.quick(kind, found)
+        maps = formulas.quick(kind, found)
     bad = ~found.features.flatten(1).isfinite().all(1)
     return Explanation(maps.masked_fill(bad[:, None, None, None], torch.nan), found.logits)
 

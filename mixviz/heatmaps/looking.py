@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 import mixviz
 from mixviz import cam, zoo
-from mixviz.contours import boxes_at
-from mixviz.heatmaps import Progress, heat_maps
+from mixviz.heatmaps.contours import boxes_at
+from mixviz.heatmaps.kinds import Progress, heat_maps
 from mixviz.localization import heat
 from mixviz.networks import cards, own
 from mixviz.networks.asking import Pixels
@@ -166,7 +166,7 @@ def look(
 
     Args:
         view: (side, side, 3) uint8, of :func:`mixviz.pictures.load_image` with the network's side.
-        kind: of :data:`mixviz.heatmaps.KINDS`.
+        kind: of :data:`mixviz.heatmaps.kinds.KINDS`.
         layer: None: the last feature maps for ``cam``, else the layer of the card.
 
     Raises:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from mixviz import faithfulness
-from mixviz.looking import Look
+from mixviz.heatmaps import faithfulness
+from mixviz.heatmaps.looking import Look
 from mixviz.networks.asking import Pixels
 
 BLUR = 5 / 224  # the paper blurs pictures of 224 px with a standard deviation of 5
@@ -44,13 +44,13 @@ def faithful(look: Look, rng: np.random.Generator | None = None) -> list[Faithfu
     and ROAD two thirds of it and more.
 
     Args:
-        look: of :func:`mixviz.looking.look`, with K classes.
+        look: of :func:`mixviz.heatmaps.looking.look`, with K classes.
         rng: draws ROAD's noise; None leaves ROAD out, which takes most of the time.
 
     Returns:
         K times :class:`Faithful`. ``road`` is None too where the grad-cam package is not installed.
 
-    Source: that of each number, see :mod:`mixviz.faithfulness`.
+    Source: that of each number, see :mod:`mixviz.heatmaps.faithfulness`.
     """
     spec, count = look.known.card["network"], len(look.classes)
     network = Pixels(look.known.network, spec["mean"], spec["std"])

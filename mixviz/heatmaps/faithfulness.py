@@ -189,7 +189,7 @@ def _filled(image: Tensor, kept: Tensor, rng: np.random.Generator, noise: float)
     from scipy.sparse import csc_matrix
     from scipy.sparse.linalg import spsolve
 
-    from mixviz.package_cams import package
+    from mixviz.heatmaps.formulas import package
 
     metric = package().metrics.road
     mask, pixels = kept.cpu().numpy().astype(np.float32), image.float().cpu().numpy()

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from mixviz import heat_colours, lettering
-from mixviz.heatmaps import KINDS
-from mixviz.looking import Look
-from mixviz.scales import SCALES, Scaled, scaled
+from mixviz import lettering
+from mixviz.heatmaps import shading
+from mixviz.heatmaps.kinds import KINDS
+from mixviz.heatmaps.looking import Look
+from mixviz.heatmaps.scales import SCALES, Scaled, scaled
 
 SIDE, PAD, LINE, TEXT = 256, 14, 19, 14  # pixels: a picture's side, the white around it, a line, its letters
 INK, GREY = "#111827", "#4b5563"
@@ -26,7 +27,7 @@ def on_one_scale(looks: Sequence[Look], scale: str) -> Scaled:
 
 def overlay(one: Look, shades: np.ndarray, box: Box | None, strength: float, colours: str) -> np.ndarray:
     """A map (SIDE, SIDE) over what the network saw, with the box, which is in pixels of that view."""
-    picture = heat_colours.overlay(_large(one.view), shades, strength, colours)
+    picture = shading.overlay(_large(one.view), shades, strength, colours)
     if box is None:
         return picture
     grow = SIDE / len(one.view)
@@ -91,7 +92,7 @@ def sheet(
             somewhere = not scales.low[row, column].isnan()
             _caption(draw, left, top, _chance(one, one.classes[column]), highest if somewhere else "points nowhere")
     bottom = PAD + tall * len(looks)
-    page.paste(Image.fromarray(heat_colours.ramp(LINE - 6, SIDE, colours)), (PAD, bottom))
+    page.paste(Image.fromarray(shading.ramp(LINE - 6, SIDE, colours)), (PAD, bottom))
     for index, line in enumerate(lines, 2):
         draw.text((PAD, bottom + index * LINE - 3), line, fill=GREY, font=_font(TEXT), anchor="ls")
     return np.asarray(page)
