@@ -14,9 +14,10 @@ from PIL import Image
 from torch import Tensor
 
 import mixviz
-from mixviz import describe, parcel
+from mixviz import describe
 from mixviz.batch_pictures import Found, read, stacked
 from mixviz.batch_sheet import MixedBatch, mix_batch
+from mixviz.files import parcel
 from mixviz.method import Method, Saliency
 from mixviz.tiles import picture
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mixviz import pictures
-from mixviz.gathering import Limits, gather
+from mixviz.files.gathering import Limits, gather
 from mixviz.words import Mistake
 
 SIDE = 192  # pixels of a picture on the page
@@ -51,7 +51,7 @@ def load(where: str | Path | Sequence[str | Path], side: int = SIDE, most: int =
     """The pictures of a folder, a zip or a list, as far as they can be read, squares of a side.
 
     Raises:
-        ValueError: as :func:`mixviz.gathering.gather` does; or fewer than two pictures can be read.
+        ValueError: as :func:`mixviz.files.gathering.gather` does; or fewer than two pictures can be read.
     """
     with found_in(where, most) as found:
         return opened(found, side)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mixviz import pictures
 from mixviz.catalogue import lookup
-from mixviz.gathering import Gathered, Picture
+from mixviz.files.gathering import Gathered, Picture
 from mixviz.heatmaps.contours import boxes_at, iou
 from mixviz.heatmaps.kinds import KINDS
 from mixviz.heatmaps.looking import Known, Look, looks

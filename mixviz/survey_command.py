@@ -49,7 +49,7 @@ def command(
 
     mixviz survey photos.zip --networks cutmix,mixup --class tabby --pictures --out survey
     """
-    from mixviz.gathering import gather
+    from mixviz.files.gathering import gather
     from mixviz.heatmaps import looking
     from mixviz.survey import Survey
     from mixviz.survey_files import record

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from mixviz import parcel
-from mixviz.gathering import RESULT, Gathered, Limits, gather
+from mixviz.files import parcel
+from mixviz.files.gathering import RESULT, Gathered, Limits, gather
 from mixviz.heatmaps import drawing
 from mixviz.survey import COLUMNS, Seen, Survey
 from mixviz.tally import SUMMARY, Tally
@@ -65,7 +65,7 @@ def bundle(
     with a mistake at the beginning there is none.
 
     Args:
-        where, boxes, limits: see :func:`mixviz.gathering.gather`.
+        where, boxes, limits: see :func:`mixviz.files.gathering.gather`.
         path: of the zip.
     """
     with tempfile.TemporaryDirectory() as room, gather(where, boxes, limits) as gathered:

@@ -18,16 +18,17 @@ import torch
 from PIL import Image
 from torch import nn
 
-from mixviz import __main__, pictures, zips
+from mixviz import __main__, pictures
 from mixviz import survey as surveys
-from mixviz.gathering import gather
+from mixviz.files import zips
+from mixviz.files.gathering import gather
+from mixviz.files.true_boxes import read_boxes
 from mixviz.heatmaps import faithfulness, looking, trust
 from mixviz.networks import architectures
 from mixviz.survey import COLUMNS, Survey
 from mixviz.survey_files import bundle, record
 from mixviz.tally import Tally
 from mixviz.training.checkpoint import save_tensors
-from mixviz.true_boxes import read_boxes
 
 pytest.importorskip("timm")
 pytestmark = pytest.mark.usefixtures("one_thread_of_a_cpu")

@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from mixviz.catalogue import lookup
-from mixviz.gathering import SUFFIXES, Limits
+from mixviz.files.gathering import SUFFIXES, Limits
 from mixviz.heatmaps.kinds import KINDS
 from mixviz.survey import CENTRE, Survey
 from mixviz.survey_files import bundle

@@ -11,11 +11,11 @@ from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
 from mixviz.batch_pictures import MOST, some
-from mixviz.gathering import Gathered, Picture, gather
+from mixviz.files.gathering import Gathered, Picture, gather
+from mixviz.files.zips import Limits
 from mixviz.pictures import load_once
 from mixviz.ui.request import language_of
 from mixviz.words import Mistake
-from mixviz.zips import Limits
 
 LIMITS = Limits(files=2000, each=25_000_000, all=500_000_000)
 PART = 20  # pictures that are looked at in one turn

@@ -14,10 +14,10 @@ from typing import BinaryIO, NamedTuple
 
 from torch import Tensor
 
-from mixviz import zips
-from mixviz.true_boxes import FILE as BOXES
-from mixviz.true_boxes import read_boxes
-from mixviz.zips import Limits, hidden
+from mixviz.files import zips
+from mixviz.files.true_boxes import FILE as BOXES
+from mixviz.files.true_boxes import read_boxes
+from mixviz.files.zips import Limits, hidden
 
 SUFFIXES = (
     ".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".avif", ".tif", ".tiff",
@@ -62,7 +62,7 @@ def gather(
 
     Args:
         where: a folder, looked through with all that are in it; a zip; a picture; or a list of pictures.
-        boxes: a CSV file of true boxes, see :func:`mixviz.true_boxes.read_boxes`; None: the ``boxes.csv`` of the
+        boxes: a CSV file of true boxes, see :func:`mixviz.files.true_boxes.read_boxes`; None: the ``boxes.csv`` of the
             folder or zip, where it has one. File names in it are meant from where it lies, or from ``where`` when it
             is given.
         limits: of a zip; None: :class:`Limits` as they are.
