@@ -12,7 +12,7 @@ import typer
 from mixviz.heatmaps.kinds import KINDS
 
 if TYPE_CHECKING:
-    from mixviz.survey import Row, Seen
+    from mixviz.survey.walk import Row, Seen
 
 
 def register(app: typer.Typer) -> None:
@@ -51,9 +51,9 @@ def command(
     """
     from mixviz.files.gathering import gather
     from mixviz.heatmaps import looking
-    from mixviz.survey import Survey
-    from mixviz.survey_files import record
-    from mixviz.tally import Tally
+    from mixviz.survey.tally import Tally
+    from mixviz.survey.walk import Survey
+    from mixviz.survey.writing import record
 
     if out.resolve() == where.resolve():
         raise ValueError(f"{out} holds the pictures: name another folder with --out.")

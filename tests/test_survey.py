@@ -19,15 +19,15 @@ from PIL import Image
 from torch import nn
 
 from mixviz import __main__, pictures
-from mixviz import survey as surveys
 from mixviz.files import zips
 from mixviz.files.gathering import gather
 from mixviz.files.true_boxes import read_boxes
 from mixviz.heatmaps import faithfulness, looking, trust
 from mixviz.networks import architectures
-from mixviz.survey import COLUMNS, Survey
-from mixviz.survey_files import bundle, record
-from mixviz.tally import Tally
+from mixviz.survey import walk as surveys
+from mixviz.survey.tally import Tally
+from mixviz.survey.walk import COLUMNS, Survey
+from mixviz.survey.writing import bundle, record
 from mixviz.training.checkpoint import save_tensors
 
 pytest.importorskip("timm")
@@ -533,7 +533,7 @@ def test_control_c_keeps_what_is_done(zoo_at, folder, tmp_path, monkeypatch, cap
             raise KeyboardInterrupt
         drawn.append(arguments)
 
-    monkeypatch.setattr("mixviz.survey_files._draw", interrupted)
+    monkeypatch.setattr("mixviz.survey.writing._draw", interrupted)
     out = tmp_path / "out"
     assert run(monkeypatch, "survey", folder, "--networks", "one", "--pictures", "--out", out) == 130
     assert "Stopped after 1 of 4" in capsys.readouterr().err

@@ -14,9 +14,9 @@ import gradio as gr
 from mixviz.catalogue import lookup
 from mixviz.files.gathering import SUFFIXES, Limits
 from mixviz.heatmaps.kinds import KINDS
-from mixviz.survey import CENTRE, Survey
-from mixviz.survey_files import bundle
-from mixviz.tally import Tally
+from mixviz.survey.tally import Tally
+from mixviz.survey.walk import CENTRE, Survey
+from mixviz.survey.writing import bundle
 from mixviz.ui import networks, progress
 from mixviz.ui.handlers import checked_path
 from mixviz.ui.request import is_number, language_of

@@ -13,8 +13,8 @@ from PIL import Image
 from mixviz.files import parcel
 from mixviz.files.gathering import RESULT, Gathered, Limits, gather
 from mixviz.heatmaps import drawing
-from mixviz.survey import COLUMNS, Seen, Survey
-from mixviz.tally import SUMMARY, Tally
+from mixviz.survey.tally import SUMMARY, Tally
+from mixviz.survey.walk import COLUMNS, Seen, Survey
 
 SHEETS = "pictures"
 
@@ -22,10 +22,10 @@ SHEETS = "pictures"
 def record(survey: Survey, gathered: Gathered, folder: str | Path, *, pictures: bool = False) -> Iterator[Seen]:
     """Walk a survey, and write down every picture before it is yielded.
 
-    ``survey.csv`` has the rows of :meth:`mixviz.survey.Survey.walk`, ``summary.csv`` those of
-    :class:`mixviz.tally.Tally`, ``pictures/`` a sheet of all networks per picture, whose name is in the row. However
-    it ends, closed by the caller too, the files hold what was done. They are in UTF-8 with a byte order mark, without
-    which spreadsheets do not know Korean; a text that a spreadsheet would take for a formula stands behind an
+    ``survey.csv`` has the rows of :meth:`mixviz.survey.walk.Survey.walk`, ``summary.csv`` those of
+    :class:`mixviz.survey.tally.Tally`, ``pictures/`` a sheet of all networks per picture, whose name is in the row.
+    However it ends, closed by the caller too, the files hold what was done. They are in UTF-8 with a byte order mark,
+    without which spreadsheets do not know Korean; a text that a spreadsheet would take for a formula stands behind an
     apostrophe.
 
     Args:

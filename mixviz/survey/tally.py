@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from mixviz.heatmaps.trust import Faithful
-from mixviz.survey import Row, Survey
+from mixviz.survey.walk import Row, Survey
 
 HIT = 0.5  # the IoU from which a box counts as a hit
 MEANS = ("predicted_probability", "probability", "iou", *Faithful._fields)
