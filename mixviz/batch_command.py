@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 import mixviz
-from mixviz.batch_pictures import MOST
+from mixviz.batches.loading import MOST
 from mixviz.catalogue import lookup
 from mixviz.lab import OPEN
 
@@ -44,8 +44,8 @@ def register(app: typer.Typer, own_options: Callable[..., dict[str, Any]]) -> No
 def _run(where: Path, method: mixviz.Method, out: Path, most: int, **options: Any) -> None:
     from tqdm import tqdm
 
-    from mixviz.batch_files import record
-    from mixviz.batch_pictures import found_in
+    from mixviz.batches.loading import found_in
+    from mixviz.batches.writing import record
 
     if out.resolve() == where.resolve():
         raise ValueError(f"{out} holds the pictures: name another folder with --out.")

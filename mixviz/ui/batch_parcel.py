@@ -12,8 +12,8 @@ from typing import Any
 
 import gradio as gr
 
-from mixviz.batch_files import bundle
-from mixviz.batch_pictures import SIDE
+from mixviz.batches.loading import SIDE
+from mixviz.batches.writing import bundle
 from mixviz.ui import lenses, progress
 from mixviz.ui.batching import found_by
 from mixviz.ui.handlers import checked_path

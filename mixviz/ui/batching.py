@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import mixviz
-from mixviz import batch_pictures, paint, pictures
-from mixviz.batch_pictures import SIDE, Found, Pictures
-from mixviz.batch_sheet import MixedBatch, mix_batch
+from mixviz import paint, pictures
+from mixviz.batches import loading
+from mixviz.batches.loading import SIDE, Found, Pictures
+from mixviz.batches.sheet import MixedBatch, mix_batch
 from mixviz.method import Method
 from mixviz.ui import lenses
 from mixviz.ui.request import Request, written
@@ -62,21 +63,21 @@ def mixed_of(request: Request) -> MixedBatch:
 def found_by(request: Request) -> list[Found]:
     """The state's pictures, still to be opened."""
     if not request.files:
-        return batch_pictures.photographs(int(request.count))
+        return loading.photographs(int(request.count))
     return _found(request.files)
 
 
 def _found(files: Files) -> list[Found]:
-    labels = batch_pictures.labels_of([name for _, name in files])
+    labels = loading.labels_of([name for _, name in files])
     return [Found(name, label, partial(open, path, "rb")) for (path, name), label in zip(files, labels, strict=True)]
 
 
 @functools.lru_cache(maxsize=8)
 def _pictures(files: Files, count: int) -> Pictures:
     """They are kept: 7 MB at most. An upload's path holds its content's hash, and so never changes."""
-    found = _found(files) if files else batch_pictures.photographs(count)
+    found = _found(files) if files else loading.photographs(count)
     paths = [path for path, _ in files] or [pictures.photograph_path(one.name) for one in found]
-    return batch_pictures.stacked(found, [pictures.load_once(path, SIDE) for path in paths])
+    return loading.stacked(found, [pictures.load_once(path, SIDE) for path in paths])
 
 
 @functools.lru_cache(maxsize=16)

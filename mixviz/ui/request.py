@@ -15,7 +15,7 @@ from torch import Tensor
 
 import mixviz
 from mixviz import edit, pictures, zoo
-from mixviz.batch_pictures import LEAST, MOST
+from mixviz.batches.loading import LEAST, MOST
 from mixviz.catalogue import lookup
 from mixviz.heatmaps.kinds import KINDS
 from mixviz.method import Method

@@ -10,7 +10,7 @@ from typing import Any
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
-from mixviz.batch_pictures import MOST, some
+from mixviz.batches.loading import MOST, some
 from mixviz.files.gathering import Gathered, Picture, gather
 from mixviz.files.zips import Limits
 from mixviz.pictures import load_once

@@ -15,8 +15,8 @@ from torch import Tensor
 
 import mixviz
 from mixviz import describe
-from mixviz.batch_pictures import Found, read, stacked
-from mixviz.batch_sheet import MixedBatch, mix_batch
+from mixviz.batches.loading import Found, read, stacked
+from mixviz.batches.sheet import MixedBatch, mix_batch
 from mixviz.files import parcel
 from mixviz.method import Method, Saliency
 from mixviz.tiles import picture

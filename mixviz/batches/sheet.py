@@ -16,7 +16,7 @@ from torch import Tensor
 
 import mixviz
 from mixviz import describe
-from mixviz.batch_pictures import Pictures, bundled, load
+from mixviz.batches.loading import Pictures, bundled, load
 from mixviz.method import Method
 from mixviz.recipe import Recipe
 from mixviz.transform import MixTransform
