@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mixviz.cam import last_layer
-from mixviz.comparison import table
+from mixviz.compare.comparison import table
 from mixviz.measurements import PARTS, Split
 from mixviz.networks.asking import Pixels, evaluating
 

@@ -33,7 +33,7 @@ class Card:
 
     ``label`` says in a few words what the label of image A becomes. What a paper lacks, or nobody knows for sure, is
     empty (``year`` 0). ``after`` names the methods whose idea it builds on, where its paper or its definition says so;
-    a name may be one that this catalogue does not have (:mod:`mixviz.descent`).
+    a name may be one that this catalogue does not have (:mod:`mixviz.compare.descent`).
     """
 
     name: str

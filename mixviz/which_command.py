@@ -44,8 +44,8 @@ def command(
     mixviz which cutmix resizemix saliencymix --images photos
     """
     import mixviz
-    from mixviz import candidates, choosing
     from mixviz.catalogue import construct
+    from mixviz.compare import candidates, choosing
 
     wanted = [construct(mixviz.METHODS, text) for text in methods or mixviz.METHODS]
     chosen = choosing.gather(choosing.in_folder(images) if images else ())
@@ -70,7 +70,7 @@ def command(
 
 def table(rows: Sequence[dict[str, Any]]) -> list[str]:
     """The rows as lines of text, in columns."""
-    from mixviz.candidates import by_columns
+    from mixviz.compare.candidates import by_columns
 
     cells = [["method", *(head for head, _ in COLUMNS.values()), "needs"]]
     for row in rows:

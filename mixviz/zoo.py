@@ -220,7 +220,7 @@ def strategies() -> dict[str, str]:
 
 def table(where: str | Path | None = None, *, short: bool = False) -> str:
     """What the evaluation measured of every network, as Markdown; ``short``: the most telling columns alone."""
-    from mixviz import comparison
+    from mixviz.compare import comparison
 
     about = [card(name, where) for name in names(where)]
     titles = comparison.SHORT if short else comparison.COLUMNS
@@ -229,7 +229,7 @@ def table(where: str | Path | None = None, *, short: bool = False) -> str:
 
 def tables() -> dict[str, str]:
     """What stands between ``<!-- name -->`` and ``<!-- /name -->`` in the project's texts, by name."""
-    from mixviz import published
+    from mixviz.compare import published
 
     others = published.errors([method for method, _ in STRATEGIES.values()])
     return {"zoo": table(), "zoo in short": table(short=True), "published": others}

@@ -10,7 +10,8 @@ import pytest
 import torch
 from test_data import oxford_pet, tiny_imagenet
 
-from mixviz import __main__, assess, data, describe, evaluation, measurements, published, zoo
+from mixviz import __main__, assess, data, describe, evaluation, measurements, zoo
+from mixviz.compare import published
 from mixviz.networks import cards
 from mixviz.training.loop import train
 from mixviz.training.run import Run

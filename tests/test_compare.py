@@ -17,7 +17,8 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from mixviz import __main__, pictures, published, standings, zoo
+from mixviz import __main__, pictures, zoo
+from mixviz.compare import published, standings
 from mixviz.networks import cards
 from mixviz.training.run import Run
 from mixviz.ui import between, compare, networks

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mixviz import assess, data, embeddings, measurements, zoo
-from mixviz.comparison import table
+from mixviz.compare.comparison import table
 from mixviz.evaluation import evaluate
 from mixviz.networks import architectures, cards
 from mixviz.robustness import detection

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import mixviz
-from mixviz import descent
+from mixviz.compare import descent
 from mixviz.method import Card
 from mixviz.ui.page import first_request
 from mixviz.ui.tree import tree

@@ -13,7 +13,8 @@ import torch
 from typer.testing import CliRunner
 
 import mixviz
-from mixviz import __main__, candidates, choosing, describe, pace, published, zoo
+from mixviz import __main__, describe, zoo
+from mixviz.compare import candidates, choosing, pace, published
 from mixviz.recipe import Recipe
 from mixviz.ui import views
 from mixviz.ui.page import first_request

@@ -117,7 +117,7 @@ def strategy(card: dict[str, Any]) -> str:
 
 
 def rows(several: Sequence[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-    """(row, metrics) of each card for :func:`mixviz.comparison.table`.
+    """(row, metrics) of each card for :func:`mixviz.compare.comparison.table`.
 
     Runs that differ by their seed alone share a row; what else tells runs of one strategy apart stands in the row's
     name.

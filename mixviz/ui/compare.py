@@ -6,8 +6,9 @@ import functools
 from typing import Any
 
 import mixviz
-from mixviz import published, standings, zoo
-from mixviz.comparison import COLUMNS, SHORT
+from mixviz import zoo
+from mixviz.compare import published, standings
+from mixviz.compare.comparison import COLUMNS, SHORT
 from mixviz.networks import cards
 from mixviz.training.progress import clock
 from mixviz.ui.request import Request

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mixviz import descent
+from mixviz.compare import descent
 from mixviz.method import FAMILIES
 from mixviz.ui.request import Request
 

@@ -9,7 +9,8 @@ import time
 from typing import Any
 
 import mixviz
-from mixviz import candidates, choosing, describe, pictures, words
+from mixviz import describe, pictures, words
+from mixviz.compare import candidates, choosing
 from mixviz.method import Method
 from mixviz.ui.request import Request
 

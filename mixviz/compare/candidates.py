@@ -8,15 +8,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import mixviz
-from mixviz import choosing, describe, pace, published, standings, zoo
+from mixviz import describe, zoo
+from mixviz.compare import choosing, pace, published, standings
 from mixviz.method import Method
 
 ERROR = "top-1 error ↓"
 
 
 def candidate(method: Method, chosen: choosing.Pictures) -> dict[str, Any]:
-    """One row: ``name``, ``title``, ``family``, ``needs``, the figures of :class:`mixviz.choosing.Measured`, ``pace``,
-    ``published`` changes of the error by setting, ``zoo`` (the measured one, or None), and the ``lines`` to copy.
+    """One row: ``name``, ``title``, ``family``, ``needs``, the figures of :class:`mixviz.compare.choosing.Measured`,
+    ``pace``, ``published`` changes of the error by setting, ``zoo`` (the measured one, or None), and the ``lines`` to
+    copy.
 
     A method that cannot be measured here has the reason as its ``error``, and no figures. Figures are {mean, error}.
     """

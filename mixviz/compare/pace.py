@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz import choosing
 from mixviz.batch import Batch
+from mixviz.compare import choosing
 from mixviz.method import Method
 
 CLASSES = 20  # of the network that is asked

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from mixviz.comparison import COLUMNS, at
+from mixviz.compare.comparison import COLUMNS, at
 from mixviz.networks import cards
 
 # Measured picture by picture, as the mean of something from 0 to 1. ECE, areas under curves and clusters are not.
@@ -16,7 +16,7 @@ LOSSES = ("top1", "val_loss", "train_loss")
 
 
 def lower_is_better(title: str) -> bool:
-    """Whether a column of :data:`mixviz.comparison.COLUMNS` counts what goes wrong."""
+    """Whether a column of :data:`mixviz.compare.comparison.COLUMNS` counts what goes wrong."""
     return title.endswith("↓")
 
 
