@@ -75,8 +75,8 @@ def evaluate(
 
     Runs that differ by their seed alone become one row, with mean and spread.
     """
-    from mixviz.assess import assess
     from mixviz.compare import comparison
+    from mixviz.evaluation.assess import assess
 
     cards.rows([{**cards.read(folder), "metrics": None} for folder in folders])
     if weights not in ("last", "best"):

@@ -1,7 +1,7 @@
 """Where pictures stand in a network's embedding: on its PCA plane, beside their neighbours, far from every class.
 
-Everything is by direction, as in :mod:`mixviz.assess`: vectors at length 1, between which Euclidean distance orders as
-cosine similarity does.
+Everything is by direction, as in :mod:`mixviz.evaluation.assess`: vectors at length 1, between which Euclidean distance
+orders as cosine similarity does.
 """
 
 from __future__ import annotations

@@ -163,7 +163,7 @@ def open_network(about: dict[str, Any], path: Path) -> nn.Module:
 
 
 def embedding(name: str, where: str | Path | None = None) -> dict[str, Tensor]:
-    """What a network makes of some validation pictures, as :func:`mixviz.assess.assess` stored it.
+    """What a network makes of some validation pictures, as :func:`mixviz.evaluation.assess.assess` stored it.
 
     Returns:
         ``embedding`` (n, D), ``pca`` and ``tsne`` (n, 2), all float32 with the precision of float16, and ``index`` and

@@ -10,8 +10,9 @@ import pytest
 import torch
 from test_data import oxford_pet, tiny_imagenet
 
-from mixviz import __main__, assess, data, describe, evaluation, measurements, zoo
+from mixviz import __main__, data, describe, zoo
 from mixviz.compare import published
+from mixviz.evaluation import assess, measuring, parts
 from mixviz.networks import cards
 from mixviz.training.loop import train
 from mixviz.training.run import Run
@@ -67,12 +68,12 @@ def test_a_quick_look_neither_mixes_with_a_measurement_nor_destroys_it(trained, 
 def test_all_parts_of_other_weights_take_the_place_of_what_was_measured(trained, monkeypatch, tmp_path):
     root, run = trained[1], shutil.copytree(trained[0] / "run1", tmp_path / "run1")
     assess.assess(run, root, parts=["accuracy"])
-    monkeypatch.setattr(measurements, "PARTS", {"fgsm": measurements.PARTS["fgsm"]})
-    monkeypatch.setattr(evaluation, "PARTS", measurements.PARTS)
+    monkeypatch.setattr(parts, "PARTS", {"fgsm": parts.PARTS["fgsm"]})
+    monkeypatch.setattr(measuring, "PARTS", parts.PARTS)
     assess.assess(run, root, weights="best")
     assert cards.read(run)["metrics"].keys() == {"images", "size", "seed", "seconds", "fgsm", "weights"}
     with monkeypatch.context() as patch:
-        patch.setattr(evaluation, "PARTS", {"ood": lambda split: {}})
+        patch.setattr(measuring, "PARTS", {"ood": lambda split: {}})
         assess.assess(run, root, limit=1)  # fewer pictures than before
     assert "fgsm" in cards.read(run)["metrics"]
 

@@ -14,7 +14,8 @@ from cases import noise
 from PIL import Image
 from test_data import tiny_imagenet
 
-from mixviz import assess, embeddings, pictures, placing, words, zoo
+from mixviz import embeddings, pictures, placing, words, zoo
+from mixviz.evaluation import assess
 from mixviz.networks import cards
 from mixviz.networks.asking import Pixels
 from mixviz.split import decode, read

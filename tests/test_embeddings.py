@@ -17,9 +17,10 @@ from test_evaluation import MEAN, STD, measured, network, split
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mixviz import assess, data, embeddings, measurements, zoo
+from mixviz import data, embeddings, zoo
 from mixviz.compare.comparison import table
-from mixviz.evaluation import evaluate
+from mixviz.evaluation import assess, parts
+from mixviz.evaluation.measuring import evaluate
 from mixviz.networks import architectures, cards
 from mixviz.robustness import detection
 from mixviz.training.checkpoint import load_tensors, save_tensors
@@ -273,7 +274,7 @@ def test_the_part_is_the_seeds_alone():
 
 def test_classes_are_fitted_to_a_half_of_each():
     labels = torch.tensor([0] * 4 + [2] * 7 + [1])
-    chosen = measurements._half(labels, np.random.default_rng(0))
+    chosen = parts._half(labels, np.random.default_rng(0))
     assert [int(chosen[labels == label].sum()) for label in range(3)] == [2, 1, 4]
 
 

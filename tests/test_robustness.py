@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mixviz import robustness
-from mixviz.calibration import calibration
-from mixviz.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from mixviz.evaluation.calibration import calibration
+from mixviz.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from mixviz.networks.asking import Pixels
 
 

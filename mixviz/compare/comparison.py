@@ -5,8 +5,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Collection, Iterable, Mapping
 
-# Title -> where the number stands in what :func:`mixviz.evaluation.evaluate` returns. Error and calibration: lower is
-# better; everything else: higher.
+# Title -> where the number stands in what :func:`mixviz.evaluation.measuring.evaluate` returns. Error and calibration:
+# lower is better; everything else: higher.
 COLUMNS: dict[str, tuple[str | int, ...]] = {
     "top-1 error ↓": ("accuracy", "top1_error_percent"),
     "top-5 error ↓": ("accuracy", "top5_error_percent"),
@@ -41,8 +41,8 @@ def table(entries: Iterable[tuple[str, Mapping]], titles: Collection[str] = tupl
     """A Markdown table, all numbers in percent.
 
     Args:
-        entries: (strategy, what :func:`mixviz.evaluation.evaluate` returned for one network). Entries of the same
-            strategy are its seeds.
+        entries: (strategy, what :func:`mixviz.evaluation.measuring.evaluate` returned for one network). Entries of the
+            same strategy are its seeds.
         titles: of the columns to show, out of :data:`COLUMNS`; :data:`SHORT` is a choice.
 
     Returns:

@@ -13,7 +13,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 
-from mixviz import data, embeddings, evaluation, zoo
+from mixviz import data, embeddings, zoo
+from mixviz.evaluation import measuring
 from mixviz.localization import trimap
 from mixviz.networks import cards
 from mixviz.networks.asking import Pixels
@@ -48,7 +49,7 @@ def assess(
     Args:
         folder: a finished run of ``mixviz train``, or a network of the zoo.
         root: the folder that holds the data set it was trained on.
-        parts: of :data:`mixviz.evaluation.PARTS`; None: all that the data have the truth for.
+        parts: of :data:`mixviz.evaluation.measuring.PARTS`; None: all that the data have the truth for.
         others: (name, root) of a data set whose validation pictures it should not know. None: the classes that its
             own data set has beside those it was trained on, if any.
         weights: ``last`` or ``best`` epoch of a run; the zoo has the last alone.
@@ -71,7 +72,7 @@ def assess(
     seen = _seen(split.per_class(limit) if limit else split, card, device)
     strange = _others(whole, card, others, len(seen))
     with _float32():
-        metrics = evaluation.evaluate(
+        metrics = measuring.evaluate(
             network,
             _images(seen, batch_size),
             seen.split.labels,

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from mixviz import embeddings, placing, robustness
-from mixviz.calibration import calibration
 from mixviz.cam import feature_layers, grad_cam
-from mixviz.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from mixviz.evaluation.calibration import calibration
+from mixviz.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from mixviz.localization import DELTAS, BoxScores, box_scores, centre_heat, heat, pixel_scores
 from mixviz.networks.asking import Pixels
 
@@ -28,7 +28,7 @@ PLOTTED = 10  # of the 1,000 thresholds, every tenth is written: enough for a cu
 
 @dataclass(frozen=True)
 class Split:
-    """What the parts measure on; see :func:`mixviz.evaluation.evaluate`."""
+    """What the parts measure on; see :func:`mixviz.evaluation.measuring.evaluate`."""
 
     network: Pixels
     images: Tensor
