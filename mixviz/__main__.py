@@ -16,8 +16,8 @@ import typer
 from torch import Tensor
 
 import mixviz
-from mixviz import batch_command, cam_command, lab, survey_command, which_command
 from mixviz.catalogue import lookup
+from mixviz.commands import batch, cam, lab, survey, which
 from mixviz.method import Method
 
 app = typer.Typer(
@@ -182,10 +182,10 @@ def bench_command(context: typer.Context) -> None:
 
 
 lab.register(app, _own_options)
-cam_command.register(app)
-survey_command.register(app)
-batch_command.register(app, _own_options)
-which_command.register(app)
+cam.register(app)
+survey.register(app)
+batch.register(app, _own_options)
+which.register(app)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import mixviz
-from mixviz import Batch, Recipe, lab
+from mixviz import Batch, Recipe
+from mixviz.commands import lab
 from mixviz.evaluation import assess
 from mixviz.networks import architectures, cards
 from mixviz.training import checkpoint, feeding

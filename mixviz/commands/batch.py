@@ -12,7 +12,7 @@ import typer
 import mixviz
 from mixviz.batches.loading import MOST
 from mixviz.catalogue import lookup
-from mixviz.lab import OPEN
+from mixviz.commands.lab import OPEN
 
 
 def register(app: typer.Typer, own_options: Callable[..., dict[str, Any]]) -> None:
