@@ -1,1 +1,1 @@
-"""The command line, but for the commands that are so short that they stand in :mod:`mixviz.__main__`."""
+"""Commands of ``python -m mixviz`` that are more than a few lines; the others stand in :mod:`mixviz.__main__`."""

@@ -13,6 +13,7 @@ import mixviz
 from mixviz.batches.loading import MOST
 from mixviz.catalogue import lookup
 from mixviz.commands.lab import OPEN
+from mixviz.commands.options import Pictures
 
 
 def register(app: typer.Typer, own_options: Callable[..., dict[str, Any]]) -> None:
@@ -21,7 +22,7 @@ def register(app: typer.Typer, own_options: Callable[..., dict[str, Any]]) -> No
     @app.command("batch", context_settings=OPEN)
     def command(
         context: typer.Context,
-        where: Annotated[Path, typer.Argument(help="A folder of pictures, with all folders in it, or a zip.")],
+        where: Pictures,
         method: Annotated[str, typer.Option(help="A name from `mixviz methods`.")] = "cutmix",
         seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)] = 0,
         lam: Annotated[float | None, typer.Option(help="Hold λ instead of drawing it.", min=0, max=1)] = None,

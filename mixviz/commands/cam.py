@@ -13,6 +13,7 @@ import numpy as np
 import typer
 
 from mixviz.catalogue import lookup
+from mixviz.commands.options import Classes, Kind, Layer, Networks, Threshold
 from mixviz.heatmaps.kinds import KINDS, Progress
 
 if TYPE_CHECKING:
@@ -28,20 +29,14 @@ def register(app: typer.Typer) -> None:
 
 def command(
     image: Annotated[Path, typer.Argument(help="A picture.")],
-    networks: Annotated[
-        str, typer.Option(help="all of the zoo, or names and folders (card.json and weights) with commas between.")
-    ] = "all",
-    classes: Annotated[
-        list[str] | None, typer.Option("--class", help="What to look for; once per class. Default: each prediction.")
-    ] = None,
-    kind: Annotated[str, typer.Option(help=f"{', '.join(KINDS)}.")] = "grad_cam",
-    layer: Annotated[
-        str, typer.Option(help="A module that gives feature maps, e.g. layer4; empty: as the card says.")
-    ] = "",
+    networks: Networks = "all",
+    classes: Classes = None,
+    kind: Kind = "grad_cam",
+    layer: Layer = "",
     scale: Annotated[
         str, typer.Option(help="image: each map from 0 to 1; shared: one scale for all; raw: from 0 up, all alike.")
     ] = "image",
-    threshold: Annotated[float, typer.Option(help="τ of the box, a share of the map's maximum.", min=0, max=1)] = 0.2,
+    threshold: Threshold = 0.2,
     strength: Annotated[float, typer.Option(help="Share of the colours over the picture.", min=0, max=1)] = 0.6,
     colours: Annotated[str, typer.Option(help="inferno|cividis|viridis|magma.")] = "inferno",
     out: Annotated[Path, typer.Option(help="Folder for the pictures and the numbers.")] = Path("looks"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mixviz.heatmaps.kinds import KINDS
+from mixviz.commands.options import Classes, Kind, Layer, Networks, Pictures, Threshold
 
 if TYPE_CHECKING:
     from mixviz.survey.walk import Row, Seen
@@ -21,18 +21,12 @@ def register(app: typer.Typer) -> None:
 
 
 def command(
-    where: Annotated[Path, typer.Argument(help="A folder of pictures, with all folders in it, or a zip.")],
-    networks: Annotated[
-        str, typer.Option(help="all of the zoo, or names and folders (card.json and weights) with commas between.")
-    ] = "all",
-    classes: Annotated[
-        list[str] | None, typer.Option("--class", help="What to look for; once per class. Default: each prediction.")
-    ] = None,
-    kind: Annotated[str, typer.Option(help=f"{', '.join(KINDS)}.")] = "grad_cam",
-    layer: Annotated[
-        str, typer.Option(help="A module that gives feature maps, e.g. layer4; empty: as the card says.")
-    ] = "",
-    threshold: Annotated[float, typer.Option(help="τ of the box, a share of the map's maximum.", min=0, max=1)] = 0.2,
+    where: Pictures,
+    networks: Networks = "all",
+    classes: Classes = None,
+    kind: Kind = "grad_cam",
+    layer: Layer = "",
+    threshold: Threshold = 0.2,
     boxes: Annotated[
         Path | None,
         typer.Option(help="True boxes: a CSV of file,top,left,bottom,right. Default: boxes.csv beside the pictures."),
