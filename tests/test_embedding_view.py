@@ -14,7 +14,8 @@ from cases import noise
 from PIL import Image
 from test_data import tiny_imagenet
 
-from mixviz import embeddings, pictures, placing, words, zoo
+from mixviz import embeddings, pictures, words, zoo
+from mixviz.embeddings import placing
 from mixviz.evaluation import assess
 from mixviz.networks import cards
 from mixviz.networks.asking import Pixels

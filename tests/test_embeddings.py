@@ -157,7 +157,9 @@ def test_all_classes_share_the_spread_around_their_centres():
     assert torch.allclose(known.covariance, torch.tensor([[4 - 1.5 * s, 0], [0, 1 + 1.5 * s]]).double())
     assert embeddings.gaussians(points[:8], labels).shrinkage > 10 * s
     line = embeddings.gaussians(torch.tensor([[1.0, 0], [-1, 0]]), torch.tensor([0, 0]))  # nothing to tell s by
-    assert torch.allclose(line.covariance, torch.tensor([[1, 0], [0, embeddings.LEAST / 2]]).double(), rtol=1e-5)
+    assert torch.allclose(
+        line.covariance, torch.tensor([[1, 0], [0, embeddings.measures.LEAST / 2]]).double(), rtol=1e-5
+    )
 
 
 def test_more_dimensions_than_pictures():
@@ -195,7 +197,7 @@ def test_retrieval_by_hand():
 def test_how_many_ask_at_a_time_changes_nothing(monkeypatch):
     found, labels = noise(50, 4), torch.arange(50) % 7
     whole = embeddings.retrieval(found, labels)
-    monkeypatch.setattr(embeddings, "QUERIES", 7)
+    monkeypatch.setattr(embeddings.measures, "QUERIES", 7)
     assert embeddings.retrieval(found, labels) == pytest.approx(whole)
 
 
@@ -216,7 +218,7 @@ def test_principal_axes_by_hand():
 
 @pytest.mark.parametrize("exact", [0, 500])
 def test_neighbours_stay_neighbours_on_a_map(exact, monkeypatch):
-    monkeypatch.setattr(embeddings, "EXACT", exact)
+    monkeypatch.setattr(embeddings.planes, "EXACT", exact)
     found, labels = blobs()
     places = embeddings.tsne(found)
     assert places.shape == (60, 2)

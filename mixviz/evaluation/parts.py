@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz import embeddings, placing, robustness
+from mixviz import embeddings, robustness
 from mixviz.cam import feature_layers, grad_cam
+from mixviz.embeddings import placing
 from mixviz.evaluation.calibration import calibration
 from mixviz.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from mixviz.localization import DELTAS, BoxScores, box_scores, centre_heat, heat, pixel_scores

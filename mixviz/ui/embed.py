@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mixviz import paint, pictures, placing
+from mixviz import paint, pictures
+from mixviz.embeddings import placing
 from mixviz.ui.request import Request
 from mixviz.ui.stored import THUMBNAIL, Stored, chosen, everything, flat, sheet_of
 

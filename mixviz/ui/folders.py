@@ -12,8 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mixviz import placing
-from mixviz.embeddings import directions, pca, tsne
+from mixviz.embeddings import directions, pca, placing, tsne
 from mixviz.ui.embed import small
 from mixviz.ui.request import language_of
 from mixviz.ui.stored import THUMBNAIL, chosen, flat, numbers, sheet_of

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mixviz import paint, placing, zoo
-from mixviz.embeddings import embed
+from mixviz import paint, zoo
+from mixviz.embeddings import embed, placing
 from mixviz.heatmaps.looking import Known
 from mixviz.networks.asking import Pixels, float_type
 from mixviz.split import decode

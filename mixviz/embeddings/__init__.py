@@ -1,0 +1,34 @@
+"""What a network makes of pictures before it names them: embeddings, how well classes stand apart in them, and plots.
+
+scikit-learn is imported where it is used, so that ``import mixviz`` does without. All measures are computed on the CPU
+in float64, whatever is handed in.
+"""
+
+from mixviz.embeddings.before_head import embed
+from mixviz.embeddings.measures import (
+    Gaussians,
+    Retrieval,
+    clusters,
+    gaussians,
+    mahalanobis,
+    nmi,
+    purity,
+    retrieval,
+)
+from mixviz.embeddings.planes import pca, tsne
+from mixviz.embeddings.vectors import directions
+
+__all__ = [
+    "Gaussians",
+    "Retrieval",
+    "clusters",
+    "directions",
+    "embed",
+    "gaussians",
+    "mahalanobis",
+    "nmi",
+    "pca",
+    "purity",
+    "retrieval",
+    "tsne",
+]
