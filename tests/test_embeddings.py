@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from mixviz import data, embeddings, zoo
 from mixviz.compare.comparison import table
-from mixviz.evaluation import assess, parts
+from mixviz.evaluation import assess, embedding
 from mixviz.evaluation.measuring import evaluate
 from mixviz.networks import architectures, cards
 from mixviz.robustness import detection
@@ -276,7 +276,7 @@ def test_the_part_is_the_seeds_alone():
 
 def test_classes_are_fitted_to_a_half_of_each():
     labels = torch.tensor([0] * 4 + [2] * 7 + [1])
-    chosen = parts._half(labels, np.random.default_rng(0))
+    chosen = embedding._half(labels, np.random.default_rng(0))
     assert [int(chosen[labels == label].sum()) for label in range(3)] == [2, 1, 4]
 
 

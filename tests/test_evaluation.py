@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mixviz.evaluation import parts
+from mixviz.evaluation import localising
 from mixviz.evaluation.measuring import PARTS, evaluate, table
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
@@ -199,4 +199,4 @@ def test_measuring_needs_neither_gradio_nor_grad_cam_nor_opencv_until_boxes():
     code = f"import sys, mixviz.evaluation.measuring; print([m for m in {others} if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1])
     assert run.stdout.strip() == "[]", run.stderr
-    assert parts.PLOTTED == 10
+    assert localising.PLOTTED == 10

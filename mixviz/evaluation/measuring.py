@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from mixviz.cam import last_layer
 from mixviz.compare.comparison import table
-from mixviz.evaluation.parts import PARTS, Split
+from mixviz.evaluation.parts import PARTS
+from mixviz.evaluation.subject import Split
 from mixviz.networks.asking import Pixels, evaluating
 
 __all__ = ["PARTS", "evaluate", "table"]

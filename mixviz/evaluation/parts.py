@@ -2,82 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz import embeddings, robustness
-from mixviz.cam import feature_layers, grad_cam
-from mixviz.embeddings import placing
+from mixviz import robustness
 from mixviz.evaluation.calibration import calibration
 from mixviz.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
-from mixviz.localization import DELTAS, BoxScores, box_scores, centre_heat, heat, pixel_scores
-from mixviz.networks.asking import Pixels
+from mixviz.evaluation.embedding import embedding
+from mixviz.evaluation.localising import localisation
+from mixviz.evaluation.subject import Split, percent
 
 EPSILONS = (1, 2, 4, 8)  # in steps of 1/255
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # of the picture's area
 LAMBDAS = tuple(i / 10 for i in range(11))
 PGD_STEPS = 10
-CAM_THRESHOLD = 0.2  # the fixed one of Zhou et al., CVPR 2016
-FEW = 4  # pictures that a class needs for its embedding to be measured: two in each half
-PLOTTED = 10  # of the 1,000 thresholds, every tenth is written: enough for a curve
-
-
-@dataclass(frozen=True)
-class Split:
-    """What the parts measure on; see :func:`mixviz.evaluation.measuring.evaluate`."""
-
-    network: Pixels
-    images: Tensor
-    labels: Tensor
-    layer: str
-    boxes: Sequence[Tensor] | None
-    masks: Tensor | None
-    others: Tensor | None
-    seed: int
-    batch_size: int
-
-    def rng(self, *what: int) -> np.random.Generator:
-        """A generator of its own for every measurement, so that leaving one out changes no other."""
-        return np.random.default_rng((self.seed, *what))
-
-    def slices(self, n: int | None = None) -> Iterator[slice]:
-        n = len(self.images) if n is None else n
-        return (slice(i, min(i + self.batch_size, n)) for i in range(0, n, self.batch_size))
-
-    def logits(self, change: Callable[[Tensor, slice], Tensor] | None = None, images: Tensor | None = None) -> Tensor:
-        """What the network answers (N, C) to the images, each batch changed first."""
-        images = self.images if images is None else images
-        with torch.inference_mode():
-            change = change or (lambda batch, _: batch)
-            return torch.cat([self.network(change(images[part], part)) for part in self.slices(len(images))])
-
-    def embedding(self, images: Tensor | None = None) -> Tensor:
-        """What the network has before its head (N, D), on the CPU."""
-        images = self.images if images is None else images
-        found = [
-            embeddings.embed(self.network.network, self.network.normalised(images[part])).cpu()
-            for part in self.slices(len(images))
-        ]
-        return torch.cat(found)
-
-    @cached_property
-    def clean(self) -> Tensor:
-        """The logits (N, C) of the images as they are, asked for once."""
-        return self.logits()
-
-    def accuracy(self, change: Callable[[Tensor, slice], Tensor]) -> float:
-        """Percent of the changed images that are classified right."""
-        return percent(self.logits(change).argmax(1) == self.labels)
-
-
-def percent(hits: Tensor) -> float:
-    """The share of hits (N,) bool, in %."""
-    return round(100 * hits.double().mean().item(), 4)
 
 
 def _accuracy(split: Split) -> dict:
@@ -96,60 +37,6 @@ def _calibration(split: Split) -> dict:
     bars = {name: [None if v != v else round(v, 6) for v in getattr(found, name).tolist()] for name in ("confidence",
             "accuracy")}  # fmt: skip
     return {"ece_percent": round(100 * found.ece, 4), "bins": len(found.count), "count": found.count.tolist(), **bars}
-
-
-def _localisation(split: Split) -> dict:
-    size = tuple(split.images.shape[2:])
-    correct = split.clean.argmax(1) == split.labels
-    centre = centre_heat(size).to(split.images.device)
-    result = {**_of_layer(split, split.layer, correct), "centre": _against_truth(split, centre, correct)}
-    last = next(reversed(feature_layers(split.network.network, size)), split.layer)
-    if last != split.layer:  # papers measure the last map, where Grad-CAM is CAM; of small pictures it is coarse
-        result["last_map"] = _of_layer(split, last, correct)
-    return result
-
-
-def _of_layer(split: Split, layer: str, correct: Tensor) -> dict:
-    """Localisation by the maps of one layer, each of its picture's true class."""
-    maps = []
-    for part in split.slices():
-        inputs, labels = split.network.normalised(split.images[part]), split.labels[part]
-        maps.append(grad_cam(split.network.network, inputs, labels, layer))
-    found = heat(torch.cat(maps), tuple(split.images.shape[2:]))
-    return {"layer": layer, "map_size": list(maps[0].shape[1:]), "network": _against_truth(split, found, correct)}
-
-
-def _against_truth(split: Split, found: Tensor, correct: Tensor) -> dict:
-    """Localisation numbers of maps (N, H, W), or (1, H, W)."""
-    result: dict = {}
-    if split.boxes is not None:
-        result |= _box_numbers(box_scores(found, split.boxes), correct)
-    if split.masks is not None:
-        result["px_ap_percent"] = round(100 * pixel_scores(found, split.masks).px_ap, 4)
-    return result
-
-
-def _box_numbers(scores: BoxScores, correct: Tensor) -> dict:
-    best = scores.max_box_acc
-    at = int(CAM_THRESHOLD * len(scores.accuracy()))
-    curves = {
-        "mean_iou_percent": scores.largest.mean(0),
-        "box_acc_percent": scores.accuracy(),
-        **{f"box_acc_v2_iou{round(100 * delta)}_percent": scores.accuracy(delta, every=True) for delta in DELTAS},
-    }
-    return {
-        "max_box_acc_percent": round(100 * best.accuracy, 4),
-        "max_box_acc_threshold": best.threshold,
-        "max_box_acc_v2_percent": round(100 * scores.max_box_acc_v2, 4),
-        "top1_localisation_percent": round(100 * scores.top1(correct), 4),
-        "gt_known_at_fixed_threshold_percent": round(100 * scores.accuracy()[at].item(), 4),
-        "top1_localisation_at_fixed_threshold_percent": round(100 * scores.top1(correct, CAM_THRESHOLD), 4),
-        "fixed_threshold": CAM_THRESHOLD,
-        "curves": {
-            "threshold": [i / 1000 for i in range(0, 1000, PLOTTED)],
-            **{name: [round(100 * v, 2) for v in curve[::PLOTTED].tolist()] for name, curve in curves.items()},
-        },
-    }
 
 
 def _fgsm(split: Split) -> dict:
@@ -244,78 +131,15 @@ def _mixed_predictions(split: Split, pairs: Tensor, method: str, lam: float) -> 
     return torch.cat(predicted), torch.cat(first), torch.cat(second)
 
 
-def _embedding(split: Split) -> dict:
-    """Clusters and neighbours are by direction, as retrieval is by cosine similarity."""
-    labels = split.labels.cpu()
-    classes, counts = labels.unique(return_counts=True)
-    if counts.min() < FEW:
-        return {"not_measured": f"it needs {FEW} pictures of every class, and one has {counts.min().item()}"}
-    found = split.embedding()
-    if (found == found[0]).all():
-        return {"not_measured": "it is the same for all pictures"}
-    stand = placing.standing(found, labels, split.seed)
-    result: dict = {
-        "dimensions": found.shape[1],
-        "clusters": len(classes),
-        "purity_percent": round(100 * stand.purity, 4),
-        "nmi_percent": round(100 * stand.nmi, 4),
-        "retrieval_map_percent": round(100 * stand.near.mean_average_precision, 4),
-        "precision_at_1_percent": round(100 * stand.near.precision_at_1, 4),
-    }
-    if split.others is not None:
-        result["mahalanobis"] = _mahalanobis(split, found, labels)
-    return result
-
-
-def _mahalanobis(split: Split, found: Tensor, labels: Tensor) -> dict:
-    """Others against pictures that the classes were not fitted to: these would lie nearer than any new ones.
-
-    Once as in the paper, and once by direction alone: lengths break the assumption of one spread for all (Mueller and
-    Hein, ICML 2025, arXiv:2505.18032), and a picture that a network does not know tends to have a short vector, which
-    lies in the midst of the classes.
-    """
-    fitted = _half(labels, split.rng(7))
-    foreign = split.embedding(split.others)
-    result: dict = {
-        "fitted_to": "a random half of each class of these images",
-        "fitted_images": int(fitted.sum()),
-        "known_images": int((~fitted).sum()),
-    }
-    for name, seen_as in {"others": torch.Tensor.double, "others_by_direction": embeddings.directions}.items():
-        try:
-            known = embeddings.gaussians(seen_as(found[fitted]), labels[fitted])
-        except ValueError as error:
-            result[name] = {"not_measured": str(error)}
-            continue
-        own, far = (embeddings.mahalanobis(seen_as(vectors), known) for vectors in (found[~fitted], foreign))
-        seen = robustness.detection(-own, -far)
-        result[name] = {
-            "images": len(foreign),
-            "shrinkage": round(known.shrinkage, 6),
-            "auroc_percent": round(100 * seen.auroc, 4),
-            "tnr_at_95_tpr_percent": round(100 * seen.tnr_at_95_tpr, 4),
-        }
-    return result
-
-
-def _half(labels: Tensor, rng: np.random.Generator) -> Tensor:
-    """A random half (N,) bool of every class: of an odd number the larger one."""
-    chosen = torch.zeros(len(labels), dtype=torch.bool)
-    for label in labels.unique():
-        members = torch.nonzero(labels == label).flatten()
-        chosen[members[rng.permutation(len(members))[: (len(members) + 1) // 2]]] = True
-    return chosen
-
-
 PARTS: dict[str, Callable[[Split], dict]] = {
     "accuracy": _accuracy,
     "calibration": _calibration,
-    "localisation": _localisation,
+    "localisation": localisation,
     "fgsm": _fgsm,
     "pgd": _pgd,
     "occlusion": _occlusion,
     "corruption": _corruption,
     "ood": _ood,
     "in_between": _in_between,
-    "embedding": _embedding,
+    "embedding": embedding,
 }
