@@ -234,7 +234,8 @@ def test_the_command_line_writes_the_same(tmp_path, monkeypatch, capsys):
 gradio = pytest.importorskip("gradio")
 
 from mixviz.ui import batch_parcel, batching, handlers, lenses, progress  # noqa: E402
-from mixviz.ui.request import Request, of_query, usable  # noqa: E402
+from mixviz.ui.request import Request  # noqa: E402
+from mixviz.ui.state import of_query, usable  # noqa: E402
 
 A, B = (pictures.photograph_path(name) for name in ("lion.jpg", "bee.jpg"))
 

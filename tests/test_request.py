@@ -16,20 +16,8 @@ import torch
 import mixviz
 from mixviz import pictures, words
 from mixviz.ui import lenses, page
-from mixviz.ui.request import (
-    CELLS,
-    MAX_ROWS,
-    MAX_SEED,
-    SWEEPS,
-    VIEWS,
-    Request,
-    checked_name,
-    is_number,
-    of_query,
-    of_state,
-    usable,
-    written,
-)
+from mixviz.ui.request import CELLS, MAX_ROWS, MAX_SEED, SWEEPS, VIEWS, Request, is_number, written
+from mixviz.ui.state import checked_name, of_query, of_state, usable
 
 NAMES = list(pictures.photographs())
 METHODS = list(mixviz.METHODS)

@@ -17,7 +17,7 @@ from mixviz.batches.writing import bundle
 from mixviz.ui import lenses, progress
 from mixviz.ui.batching import found_by
 from mixviz.ui.handlers import checked_path
-from mixviz.ui.request import language_of, of_state
+from mixviz.ui.state import language_of, of_state
 from mixviz.words import Mistake, say
 
 SIDES = (SIDE, 256, 384, 512)

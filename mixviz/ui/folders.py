@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mixviz.embeddings import directions, pca, placing, tsne
 from mixviz.ui.embed import small
-from mixviz.ui.request import language_of
+from mixviz.ui.state import language_of
 from mixviz.ui.stored import THUMBNAIL, chosen, flat, numbers, sheet_of
 from mixviz.words import Mistake
 

@@ -20,7 +20,8 @@ from mixviz import describe, export, lettering, pictures
 from mixviz.catalogue import lookup
 from mixviz.ui import embed, figures, folders, lenses, lesson, localize, stored, telling, unpacking, views
 from mixviz.ui.between import between as steps_between
-from mixviz.ui.request import Request, checked_name, language_of, networks_of, of_query, of_state, usable
+from mixviz.ui.request import Request
+from mixviz.ui.state import checked_name, language_of, networks_of, of_query, of_state, usable
 from mixviz.words import Mistake, say
 
 KINDS = {

@@ -9,7 +9,8 @@ from typing import Any
 from mixviz import pictures
 from mixviz.story import percent
 from mixviz.ui import many, telling
-from mixviz.ui.request import Request, of_query, usable
+from mixviz.ui.request import Request
+from mixviz.ui.state import of_query, usable
 
 MEASURES = {
     "share_a": lambda told: told.share[0],

@@ -19,7 +19,8 @@ from mixviz.survey.walk import CENTRE, Survey
 from mixviz.survey.writing import bundle
 from mixviz.ui import networks, progress
 from mixviz.ui.handlers import checked_path
-from mixviz.ui.request import is_number, language_of
+from mixviz.ui.request import is_number
+from mixviz.ui.state import language_of
 from mixviz.words import Mistake, say
 
 MOST = 300  # pictures of one visit: others wait for the same two cores

@@ -14,7 +14,7 @@ from mixviz.batches.loading import MOST, some
 from mixviz.files.gathering import Gathered, Picture, gather
 from mixviz.files.zips import Limits
 from mixviz.pictures import load_once
-from mixviz.ui.request import language_of
+from mixviz.ui.state import language_of
 from mixviz.words import Mistake
 
 LIMITS = Limits(files=2000, each=25_000_000, all=500_000_000)
