@@ -32,7 +32,7 @@ gradio = pytest.importorskip("gradio")
 gradio_client = pytest.importorskip("gradio_client")
 httpx = pytest.importorskip("httpx")
 
-from mixviz.ui import api, handlers, many, telling, views  # noqa: E402 - needs Gradio
+from mixviz.ui import api, handlers, many, recipe_files, taking, telling, views  # noqa: E402 - needs Gradio
 
 METHODS = list(mixviz.METHODS)
 PUBLIC = {"mix": api.mix, "saliency": api.saliency, "detail": api.detail, "look": api.look, "methods": api.methods}
@@ -383,7 +383,7 @@ def test_errors_of_the_program_stay_inside(address, monkeypatch):
 
     for module, name in ((views, "show"), (describe, "mix_two"), (describe, "catalogue_json"), (pictures, "load_once"),
                          (telling, "story"), (lenses, "pair"),
-                         (looking, "look"), (handlers, "_parcel"), (handlers, "_controls")):  # fmt: skip
+                         (looking, "look"), (taking, "_parcel"), (handlers, "_controls")):  # fmt: skip
         monkeypatch.setattr(module, name, broken)
     for name in ("mix", "saliency", "detail", "look", "methods"):
         event, data = call(address, name, arguments(name))
@@ -496,7 +496,7 @@ def test_the_code_of_what_was_changed_by_hand_makes_exactly_the_picture(tmp_path
     for given in changed_by_hand():
         request = bundled(**given)
         told = telling.story(request, request.method, by_hand=True)
-        (tmp_path / "recipe.json").write_text(json.dumps(handlers.recipe_of(request)))
+        (tmp_path / "recipe.json").write_text(json.dumps(recipe_files.recipe_of(request)))
         code = telling.code(request, told)
         assert torch.equal(run_code(code, tmp_path, monkeypatch), told.mixed), code
         assert not torch.equal(told.mixed, telling.story(bundled(method=request.method, seed=1), request.method).mixed)
@@ -519,13 +519,13 @@ MAGIC = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", handlers.KINDS)
+@pytest.mark.parametrize("kind", taking.KINDS)
 def test_what_is_taken_is_what_it_says(address, kind):
     parcel = ask(address, "take", a_state(take=kind, method="saliencymix", language="en")).json()
     head, body = parcel["data"].split(",")
     data = base64.b64decode(body)
     assert parcel["name"] == f"mixviz-saliencymix.{kind}"
-    assert head == f"data:{handlers.KINDS[kind]};base64"
+    assert head == f"data:{taking.KINDS[kind]};base64"
     assert re.match(MAGIC[kind], data)
     request = bundled(method="saliencymix")
     told = telling.story(request, "saliencymix", by_hand=True)
@@ -536,7 +536,7 @@ def test_what_is_taken_is_what_it_says(address, kind):
             assert archive.testzip() is None
             assert "mixed.png" in archive.namelist()
     if kind == "json":
-        assert json.loads(data) == json.loads(json.dumps(handlers.recipe_of(request)))
+        assert json.loads(data) == json.loads(json.dumps(recipe_files.recipe_of(request)))
 
 
 @pytest.mark.parametrize("language", [None, "en", "ko", "xx", [], {}, 3, "../en"])
@@ -558,7 +558,7 @@ def recipes() -> list[Request]:
 
 def reloaded(text: str, **page) -> Request:
     """The state of a page with a recipe loaded; ``page`` is what its controls said before."""
-    state = handlers._of_recipe(text)
+    state = recipe_files.state_of(text)
     state.pop("elsewhere")
     return Request(**({"a": CAT, "b": DOG} | page | state))
 
@@ -566,7 +566,7 @@ def reloaded(text: str, **page) -> Request:
 def test_a_recipe_makes_its_mixture_again():
     other = {"lam": 0.9, "seed": 5, "alpha": 6.0, "detector": "uniform", "view": "sweep"}
     for request in recipes():
-        text = json.dumps(handlers.recipe_of(request))
+        text = json.dumps(recipe_files.recipe_of(request))
         again = reloaded(text, **other)
         for key in ("a", "b", "lam", "seed", "method", "mask", *(() if request.mask else ("box",))):
             assert getattr(again, key) == getattr(request, key), key  # a painted mask leaves a box no say
@@ -594,7 +594,7 @@ def test_a_recipe_of_the_command_line_is_one_too(name):
 
 def test_a_recipe_of_other_pictures_says_so(address, uploaded):
     request = Request(*uploaded, method="mixup", seed=3)
-    values = restore(address, {"recipe": json.dumps(handlers.recipe_of(request))})
+    values = restore(address, {"recipe": json.dumps(recipe_files.recipe_of(request))})
     assert values[:4] == UNTOUCHED[:4]  # the page's own pictures stay
     assert "pictures that are not here: your_picture_a.jpg" in values[-1]["message"]
     assert (values[-1]["method"], values[7]) == ("mixup", 3)
@@ -611,7 +611,7 @@ def test_a_recipe_reaches_the_controls(address):
         name_a="Felix",
         name_b="Rex",
     )
-    values = restore(address, {"recipe": json.dumps(handlers.recipe_of(request))})
+    values = restore(address, {"recipe": json.dumps(recipe_files.recipe_of(request))})
     assert [value["path"] for value in values[:2]] == [CAT, DOG]
     hold, _, _, seed, detector, rest = values[4:]
     assert (values[2:4], hold, seed, detector) == (["Felix", "Rex"], False, 9, "centre")
@@ -622,7 +622,7 @@ def test_a_recipe_reaches_the_controls(address):
     assert rest["message"] == words.say("recipe_loaded")
 
 
-GOOD = json.dumps(handlers.recipe_of(bundled(method="cutmix", parameters={"label": "lam"})))
+GOOD = json.dumps(recipe_files.recipe_of(bundled(method="cutmix", parameters={"label": "lam"})))
 STRANGE = [
     *(
         None,
@@ -673,12 +673,12 @@ def test_a_file_that_is_no_recipe_says_so_and_changes_nothing(address, text):
 
 def test_a_recipe_with_anything_anywhere_is_read_or_refused():
     good = json.loads(GOOD)
-    assert handlers._of_recipe(GOOD)["elsewhere"] == ""
+    assert recipe_files.state_of(GOOD)["elsewhere"] == ""
     read = 0
     for key in good:
         for bad in STRANGE:
             for text in (json.dumps(good | {key: bad}), json.dumps({k: v for k, v in good.items() if k != key})):
-                state = handlers._of_recipe(text)
+                state = recipe_files.state_of(text)
                 read += state is not None
                 if state:
                     state.pop("elsewhere")

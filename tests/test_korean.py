@@ -12,7 +12,7 @@ import pytest
 import mixviz
 from mixviz import pictures, words, zoo
 from mixviz.operations import OPERATIONS
-from mixviz.ui import handlers, lenses, page, telling, views
+from mixviz.ui import handlers, lenses, page, taking, telling, views
 
 HANGUL = re.compile("[가-힣]")
 FORMULA = re.compile(r"\$\$.+?\$\$|\$.+?\$", re.S)
@@ -119,8 +119,8 @@ def test_a_restored_state_names_its_objects_in_the_visitors_language():
 
 def test_exports_without_korean_letters_name_bundled_objects_in_english(monkeypatch):
     told = []
-    monkeypatch.setattr(handlers.lettering, "drawable", lambda text: re.sub(HANGUL, "□", text))
-    monkeypatch.setattr(handlers.export, "figure", lambda story, *_: told.append(story.names) or b"")
+    monkeypatch.setattr(taking.lettering, "drawable", lambda text: re.sub(HANGUL, "□", text))
+    monkeypatch.setattr(taking.export, "figure", lambda story, *_: told.append(story.names) or b"")
     a, b = (pictures.photograph_path(name) for name in ("lion.jpg", "bee.jpg"))
     for kind in ("pdf", "svg"):
         handlers.take({"take": kind, "a": a, "b": b, "name_a": "사자", "name_b": "내 벌", "language": "ko"})

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-import mixviz
-from mixviz import describe, export, lettering, pictures
-from mixviz.catalogue import lookup
-from mixviz.ui import embed, figures, folders, lenses, lesson, localize, stored, telling, unpacking, views
+from mixviz import pictures
+from mixviz.ui import embed, folders, lesson, localize, recipe_files, stored, taking, unpacking, views
 from mixviz.ui.between import between as steps_between
-from mixviz.ui.request import Request
-from mixviz.ui.state import checked_name, language_of, networks_of, of_query, of_state, usable
+from mixviz.ui.state import language_of, networks_of, of_query, of_state, usable
 from mixviz.words import Mistake, say
 
-KINDS = {
-    "png": "image/png", "zip": "application/zip", "svg": "image/svg+xml", "pdf": "application/pdf",
-    "gif": "image/gif", "json": "application/json",
-}  # fmt: skip
-MAX_RECIPE = 100_000  # characters of a recipe file
 WAITING = 24  # questions at work or waiting for their turn; the next one is told to come again. Each keeps one of
 # Gradio's 40 threads, and the others have to be enough for the page's files and for uploads.
 
@@ -139,52 +128,7 @@ def trust(state: Any) -> dict[str, Any]:
 
 def take(state: Any) -> dict[str, Any]:
     """Something to take away of the one-method view: {name, data URI}, or {message}; ``state["take"]`` says what."""
-    return _answered(state, lambda: _taken(state))
-
-
-def _taken(state: Any) -> dict[str, Any]:
-    kind = state.get("take") if isinstance(state, dict) else None
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise ValueError(f"There are {', '.join(KINDS)} to take.")
-    request = of_state(state, checked_path)
-    if request.view == "localize":
-        data = base64.b64encode(figures.parcel(kind, request, state.get("display"))).decode()
-        return {"name": f"mixviz-looks.{kind}", "data": f"data:{KINDS[kind]};base64,{data}"}
-    data = base64.b64encode(_parcel(kind, request)).decode()
-    return {"name": f"mixviz-{request.method}.{kind}", "data": f"data:{KINDS[kind]};base64,{data}"}
-
-
-def _parcel(kind: str, request: Request) -> bytes:
-    told, language = telling.story(request, request.method, by_hand=True), request.language
-    if kind in ("gif", "pdf"):
-        told = replace(told, names=tuple(map(_drawable, told.names)))
-    if kind == "json":
-        return (json.dumps(recipe_of(request), indent=1, ensure_ascii=False) + "\n").encode()
-    if kind == "gif":
-        return export.gif(told, language, lens=lenses.titles(language)[request.detector])
-    if kind in ("svg", "pdf"):
-        return export.figure(told, kind, language)
-    return export.png(told) if kind == "png" else export.pictures_zip(told)
-
-
-def _drawable(name: str) -> str:
-    """The name of a bundled object in English where no font at hand has its letters."""
-    return name if lettering.drawable(name) == name else pictures.label_in("en", name)
-
-
-def recipe_of(request: Request) -> dict[str, Any]:
-    """The recipe file of a state: what replays it, and what came out."""
-    told = telling.story(request, request.method, by_hand=True)
-    change = telling.changed_by(request, telling.story(request, request.method))
-    return {
-        **describe.replay(request.method, told.method, request.seed, request.lam, telling.SIDE),
-        "detector": request.detector,
-        "pictures": telling.picture_names(request),
-        "names": list(told.names),
-        "box": list(request.box) if change == "box" else None,
-        "mask": list(request.mask) if change == "mask" else None,
-        **describe.recipe_json(told.recipe, told.truth),
-    }
+    return _answered(state, lambda: taking.taken(state, checked_path))
 
 
 def restore(event: gr.EventData) -> list[Any]:
@@ -193,7 +137,7 @@ def restore(event: gr.EventData) -> list[Any]:
     language = language_of(data)
     if "recipe" not in data:
         return _controls(_named(of_query({key: str(value) for key, value in data.items()}), language))
-    state = _of_recipe(data["recipe"])
+    state = recipe_files.state_of(data["recipe"])
     if state is None:
         return _controls({}, say("recipe_bad", language))
     names = state.pop("elsewhere")
@@ -210,45 +154,6 @@ def _named(state: dict[str, Any], language: str) -> dict[str, Any]:
     """The state with the names of bundled objects in a language."""
     names = {key: pictures.label_in(language, state[key]) for key in ("name_a", "name_b") if key in state}
     return state | names
-
-
-def _of_recipe(text: Any) -> dict[str, Any] | None:
-    """The state of a recipe file, or None where it is none, or has something that cannot be used.
-
-    ``elsewhere`` are the names of its pictures where they do not come with the project.
-    """
-    try:
-        if not isinstance(text, str) or len(text) > MAX_RECIPE:
-            return None
-        data = json.loads(text)
-        state = {"method": data["method"], "seed": data["seed"], "lam": data.get("lam"), "view": "detail"}
-        known, given = lookup(mixviz.METHODS, state["method"]).parameters(), dict(data["parameters"])
-        own = given.pop("detector", None)
-        state |= {"alpha": given.pop("alpha")} if "alpha" in given else {}
-        state["parameters"] = {name: x for name, x in given.items() if x != known[name]["default"]}
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    known = {"detector": data.get("detector", own)} | {key: data.get(key) for key in ("box", "mask")}
-    state |= {key: value for key, value in known.items() if value is not None}
-    state |= (ours := _pictures_of(data))
-    good = usable(state)
-    if good.keys() != state.keys():
-        return None
-    names = data.get("pictures")
-    elsewhere = names if isinstance(names, list) and not ours else []
-    return good | {"elsewhere": ", ".join(map(str, elsewhere))[:80]}
-
-
-def _pictures_of(data: dict[str, Any]) -> dict[str, str]:
-    """Paths and labels of a recipe file's pictures, where they come with the project."""
-    files, labels = data.get("pictures"), data.get("names")
-    ours = list(pictures.photographs())  # a list, because what a file holds may not be hashable
-    if not isinstance(files, list) or len(files) != 2 or any(file not in ours for file in files):
-        return {}
-    if not isinstance(labels, list) or len(labels) != 2:
-        labels = [pictures.photographs()[file]["label"] for file in files]
-    paths = {key: pictures.photograph_path(file) for key, file in zip("ab", files, strict=True)}
-    return paths | {f"name_{key}": checked_name(label, key.upper()) for key, label in zip("ab", labels, strict=True)}
 
 
 def _controls(state: Mapping[str, Any], message: str = "") -> list[Any]:

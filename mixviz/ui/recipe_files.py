@@ -1,0 +1,69 @@
+"""Recipe files of the page: written for a state, and read back into one."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import mixviz
+from mixviz import describe, pictures
+from mixviz.catalogue import lookup
+from mixviz.ui import telling
+from mixviz.ui.request import Request
+from mixviz.ui.state import checked_name, usable
+
+MAX_RECIPE = 100_000  # characters of a recipe file
+
+
+def recipe_of(request: Request) -> dict[str, Any]:
+    """The recipe file of a state: what replays it, and what came out."""
+    told = telling.story(request, request.method, by_hand=True)
+    change = telling.changed_by(request, telling.story(request, request.method))
+    return {
+        **describe.replay(request.method, told.method, request.seed, request.lam, telling.SIDE),
+        "detector": request.detector,
+        "pictures": telling.picture_names(request),
+        "names": list(told.names),
+        "box": list(request.box) if change == "box" else None,
+        "mask": list(request.mask) if change == "mask" else None,
+        **describe.recipe_json(told.recipe, told.truth),
+    }
+
+
+def state_of(text: Any) -> dict[str, Any] | None:
+    """The state of a recipe file, or None where it is none, or has something that cannot be used.
+
+    ``elsewhere`` are the names of its pictures where they do not come with the project.
+    """
+    try:
+        if not isinstance(text, str) or len(text) > MAX_RECIPE:
+            return None
+        data = json.loads(text)
+        state = {"method": data["method"], "seed": data["seed"], "lam": data.get("lam"), "view": "detail"}
+        known, given = lookup(mixviz.METHODS, state["method"]).parameters(), dict(data["parameters"])
+        own = given.pop("detector", None)
+        state |= {"alpha": given.pop("alpha")} if "alpha" in given else {}
+        state["parameters"] = {name: x for name, x in given.items() if x != known[name]["default"]}
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    known = {"detector": data.get("detector", own)} | {key: data.get(key) for key in ("box", "mask")}
+    state |= {key: value for key, value in known.items() if value is not None}
+    state |= (ours := _pictures_of(data))
+    good = usable(state)
+    if good.keys() != state.keys():
+        return None
+    names = data.get("pictures")
+    elsewhere = names if isinstance(names, list) and not ours else []
+    return good | {"elsewhere": ", ".join(map(str, elsewhere))[:80]}
+
+
+def _pictures_of(data: dict[str, Any]) -> dict[str, str]:
+    """Paths and labels of a recipe file's pictures, where they come with the project."""
+    files, labels = data.get("pictures"), data.get("names")
+    ours = list(pictures.photographs())  # a list, because what a file holds may not be hashable
+    if not isinstance(files, list) or len(files) != 2 or any(file not in ours for file in files):
+        return {}
+    if not isinstance(labels, list) or len(labels) != 2:
+        labels = [pictures.photographs()[file]["label"] for file in files]
+    paths = {key: pictures.photograph_path(file) for key, file in zip("ab", files, strict=True)}
+    return paths | {f"name_{key}": checked_name(label, key.upper()) for key, label in zip("ab", labels, strict=True)}

@@ -1,0 +1,57 @@
+"""What a visitor takes away of a view: pictures, figures, an animation, a recipe file."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+from typing import Any
+
+from mixviz import export, lettering, pictures
+from mixviz.ui import figures, lenses, telling
+from mixviz.ui.recipe_files import recipe_of
+from mixviz.ui.request import Request
+from mixviz.ui.state import of_state
+
+KINDS = {
+    "png": "image/png", "zip": "application/zip", "svg": "image/svg+xml", "pdf": "application/pdf",
+    "gif": "image/gif", "json": "application/json",
+}  # fmt: skip
+
+
+def taken(state: Any, checked_path: Any) -> dict[str, Any]:
+    """{name, data URI} of what ``state["take"]`` says.
+
+    Args:
+        checked_path: what lets a picture's path through, or raises.
+
+    Raises:
+        ValueError: nothing that can be taken.
+    """
+    kind = state.get("take") if isinstance(state, dict) else None
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise ValueError(f"There are {', '.join(KINDS)} to take.")
+    request = of_state(state, checked_path)
+    if request.view == "localize":
+        data = base64.b64encode(figures.parcel(kind, request, state.get("display"))).decode()
+        return {"name": f"mixviz-looks.{kind}", "data": f"data:{KINDS[kind]};base64,{data}"}
+    data = base64.b64encode(_parcel(kind, request)).decode()
+    return {"name": f"mixviz-{request.method}.{kind}", "data": f"data:{KINDS[kind]};base64,{data}"}
+
+
+def _parcel(kind: str, request: Request) -> bytes:
+    told, language = telling.story(request, request.method, by_hand=True), request.language
+    if kind in ("gif", "pdf"):
+        told = replace(told, names=tuple(map(_drawable, told.names)))
+    if kind == "json":
+        return (json.dumps(recipe_of(request), indent=1, ensure_ascii=False) + "\n").encode()
+    if kind == "gif":
+        return export.gif(told, language, lens=lenses.titles(language)[request.detector])
+    if kind in ("svg", "pdf"):
+        return export.figure(told, kind, language)
+    return export.png(told) if kind == "png" else export.pictures_zip(told)
+
+
+def _drawable(name: str) -> str:
+    """The name of a bundled object in English where no font at hand has its letters."""
+    return name if lettering.drawable(name) == name else pictures.label_in("en", name)
