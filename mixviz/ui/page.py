@@ -3,43 +3,30 @@
 from __future__ import annotations
 
 import atexit
-import functools
 import gc
 import inspect
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import orjson
 import torch
-from fastapi import Response
 
 import mixviz
 from mixviz import paint, pictures, zoo
 from mixviz.heatmaps.kinds import KINDS
 from mixviz.ui import api, batch_parcel, files, handlers, lenses, surveying, views
+from mixviz.ui.parts import as_json, asset, component, in_browser
 from mixviz.ui.picture import Picture, fetch_nothing
 from mixviz.ui.request import VIEWS, Request
 from mixviz.words import texts
 
 # Beside the style sheet, which Gradio confines to a part of the page.
 STILL = "@media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }"
-# Scripts before a view's own.
-HELPERS = {
-    "detail": ("grab", "stage", "parameters"),
-    "batch": ("parameters", "sending", "arrows"),
-    "localize": ("grab", "marks", "plot", "heat"),
-    "compare": ("marks", "plot", "tables", "zoo_table", "zoo_plots", "between"),
-    "which": ("marks", "plot", "tables", "choices", "candidate"),
-    "tree": ("marks", "lineage"),
-    "embeddings": ("marks", "scatter", "scatter_figure", "tables", "answers", "sending", "folder"),
-}
 # What a view asks of the server beside the state's own question.
 ASKED = {
     "batch": (handlers.look_in, handlers.unpack),
@@ -93,23 +80,6 @@ def theme() -> gr.themes.Base:
     )
 
 
-def _asset(name: str) -> str:
-    return (pictures.assets() / name).read_text(encoding="utf-8")
-
-
-def _part(name: str, value: Any = None, *helpers: str, **options: Any) -> gr.HTML:
-    """One of the page's own components: assets/NAME.js, which draws plain data, after what it shares with others."""
-    return gr.HTML(
-        value,
-        html_template=f'<div class="mv-part" id="mv-{name}"></div>',
-        js_on_load="".join(_asset(f"{script}.js") for script in ("common", *helpers, name)),
-        label=gr.I18n()("texts"),
-        apply_default_css=False,
-        elem_id=name,
-        **options,
-    )
-
-
 def _pairs() -> list[dict[str, str]]:
     def thumbnail(name: str) -> str:
         return paint.data_uri(pictures.load_image(pictures.photograph_path(name), 72))
@@ -120,21 +90,6 @@ def _pairs() -> list[dict[str, str]]:
         | {f"picture_{key}": thumbnail(pair[key]) for key in "ab"}
         for pair in pictures.pairs()
     ]
-
-
-def _as_json(answer: Callable[[Any], dict]) -> Callable[[Any], Response]:
-    """The function with its answer written as JSON: the server would walk through every value first."""
-
-    @functools.wraps(answer)
-    def respond(state: Any) -> Response:
-        told = answer(state)
-        try:
-            content = orjson.dumps(told)
-        except TypeError:  # a name with half a character
-            content = json.dumps(told).encode()
-        return Response(content, media_type="application/json")
-
-    return respond
 
 
 def first_request() -> Request:
@@ -164,15 +119,15 @@ def build() -> gr.Blocks:
                 info=word("detector_info"),
                 elem_id="detector",
             )
-            _part("pairs", _pairs())
+            component("pairs", _pairs())
         gr.Markdown(word("heading"), elem_id="title")
-        _part("lesson", server_functions=[_as_json(handlers.teach)])
+        component("lesson", server_functions=[as_json(handlers.teach)])
         bundled = {
             "labels": {Path(name).stem: entry["label"] for name, entry in pictures.photographs().items()},
             "methods": {name: [cls.card.title, cls.card.family] for name, cls in mixviz.METHODS.items()},
         }
-        functions = [_as_json(one) for one in (handlers.look, handlers.take, handlers.about, handlers.trust)]
-        bridge = _part("bridge", bundled, server_functions=functions)
+        functions = [as_json(one) for one in (handlers.look, handlers.take, handlers.about, handlers.trust)]
+        bridge = component("bridge", bundled, server_functions=functions)
         _views(start)
         with gr.Row(elem_id="dock"):
             hold = gr.Checkbox(True, label=word("hold"), min_width=80, scale=0, container=False, elem_id="hold")
@@ -186,9 +141,7 @@ def build() -> gr.Blocks:
         controls = [image_a, image_b, name_a, name_b, hold, lam, alpha, seed, detector]
         _wire(page, bridge, controls, {"swap": swap, "shuffle": shuffle, "copy": copy})
         # The sidebar covers a phone's whole screen, and the visitor came to see pictures.
-        _in_browser(
-            page.load, "() => ({__type__: 'update', ...(innerWidth < 768 ? {open: false} : {})})", None, sidebar
-        )
+        in_browser(page.load, "() => ({__type__: 'update', ...(innerWidth < 768 ? {open: false} : {})})", None, sidebar)
     return page
 
 
@@ -205,8 +158,8 @@ def _views(start: Request) -> None:
         for name in VIEWS:
             with gr.Tab(word(f"tab_{name}"), id=name) as tab:
                 value = views.show(replace(start, only=FIRST)) if name == "grid" else None
-                asked = {"server_functions": list(map(_as_json, ASKED[name]))} if name in ASKED else {}
-                part = _part(name, value, *HELPERS.get(name, ()), **asked)
+                asked = {"server_functions": list(map(as_json, ASKED[name]))} if name in ASKED else {}
+                part = component(name, value, **asked)
                 if name in PANELS:
                     PANELS[name]()
                 if name == "detail":
@@ -218,38 +171,33 @@ def _views(start: Request) -> None:
                         handlers.explain, None, told, api_name="explain", api_visibility="undocumented",
                         show_progress="hidden", queue=False,
                     )  # fmt: skip
-            _in_browser(tab.select, f"() => {{ mixviz.tab('{name}') }}")
-
-
-def _in_browser(event: Any, script: str, inputs: Any = None, outputs: Any = None, **options: Any) -> Any:
-    """An event that the server never hears of."""
-    return event(None, inputs, outputs, js=script, api_visibility="private", **options)
+            in_browser(tab.select, f"() => {{ mixviz.tab('{name}') }}")
 
 
 def _wire(page: gr.Blocks, bridge: gr.HTML, controls: list, buttons: dict[str, gr.Button]) -> None:
     image_a, image_b, name_a, name_b, hold, lam, alpha, seed, detector = controls
-    _in_browser(alpha.input, "(alpha) => { mixviz.alpha(alpha) }", alpha)
+    in_browser(alpha.input, "(alpha) => { mixviz.alpha(alpha) }", alpha)
     events = [image_a.change, image_b.change, name_a.change, name_b.change, hold.change, lam.change, seed.change]
-    _in_browser(
+    in_browser(
         lambda *given, **options: gr.on([*events, detector.change], *given, **options),
         "(...values) => { mixviz.controls(values) }",
         controls,
     )
     for image, name, letter in ((image_a, name_a, "A"), (image_b, name_b, "B")):
-        _in_browser(image.input, f"(image, name) => mixviz.ownLabel(image, name, '{letter}')", [image, name], name)
-    _in_browser(
+        in_browser(image.input, f"(image, name) => mixviz.ownLabel(image, name, '{letter}')", [image, name], name)
+    in_browser(
         buttons["swap"].click, "(a, b, c, d) => mixviz.swapped() || [b, a, d, c]",
         [image_a, image_b, name_a, name_b], [image_a, image_b, name_a, name_b],
     )  # fmt: skip
-    _in_browser(buttons["shuffle"].click, "() => Math.floor(Math.random() * 10000)", None, seed)
-    _in_browser(buttons["copy"].click, "() => { mixviz.copyLink() }")
-    _in_browser(page.load, "(...values) => { mixviz.loaded(values) }", controls)
+    in_browser(buttons["shuffle"].click, "() => Math.floor(Math.random() * 10000)", None, seed)
+    in_browser(buttons["copy"].click, "() => { mixviz.copyLink() }")
+    in_browser(page.load, "(...values) => { mixviz.loaded(values) }", controls)
     # A state comes from the address, a pair, a step of the lesson or a recipe file: controls first, then the rest.
     done = bridge.input(
         handlers.restore, None, [*controls, bridge], api_name="restore", api_visibility="undocumented",
         show_progress="hidden", queue=False,
     )  # fmt: skip
-    _in_browser(done.then, "(...values) => { mixviz.restored(values) }", [*controls, bridge])
+    in_browser(done.then, "(...values) => { mixviz.restored(values) }", [*controls, bridge])
 
 
 def launch(**options: Any) -> Any:
@@ -274,7 +222,7 @@ def launch(**options: Any) -> Any:
         "ssr_mode": False,
         "enable_monitoring": False,
         "theme": theme(),
-        "css": _asset("style.css"),
+        "css": asset("style.css"),
         "head": f"<style>{STILL}</style>",
         "i18n": i18n(),
         "app_kwargs": {"routes": files.routes()},
