@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 import types
 from pathlib import Path
 
@@ -323,6 +324,12 @@ def test_dependencies_are_stated_once():
     stated = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] != "#"]
     assert any(line.startswith("opencv-contrib-python-headless") for line in stated)
     assert 'dependencies = { file = ["requirements.txt"] }' in (ROOT / "pyproject.toml").read_text()
+
+
+def test_every_package_is_installed():
+    stated = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    there = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "mixviz").rglob("__init__.py")}
+    assert set(stated) == there | {"mixviz.assets", "mixviz.models"}  # which lie outside
 
 
 @pytest.mark.parametrize(
