@@ -24,9 +24,30 @@ def pair(batch: Batch, partner: np.ndarray | Tensor) -> Tensor:
     return torch.stack([torch.arange(len(batch), device=batch.device), partner])
 
 
+def chain(partner: np.ndarray, length: int) -> np.ndarray:
+    """(length, N): every image itself, its partner, the partner's partner, and so on."""
+    who = [np.arange(len(partner))]
+    for _ in range(length - 1):
+        who.append(partner[who[-1]])
+    return np.stack(who)
+
+
 def alone(batch: Batch) -> Tensor:
     """(1, N): every image itself, without a partner."""
     return torch.arange(len(batch), device=batch.device)[None]
+
+
+def amounts(draw: Draw, who: np.ndarray, concentration: float) -> np.ndarray:
+    """(K, N) how much of each source is wanted, drawn from Dirichlet(α), or the first as it is held; sums to 1.
+
+    A picture that is listed before gets nothing more. Where there is no other picture, all is the first's.
+    """
+    drawn = draw.rng.standard_gamma(concentration, who.shape)
+    own = drawn[0] / drawn.sum(0) if draw.held is None else draw.held
+    rest = np.stack([np.where((who[:k] == one).any(0), 0, drawn[k]) for k, one in enumerate(who)][1:])
+    total = rest.sum(0)
+    own = np.where(total > 0, own, 1.0)
+    return np.concatenate([own[None], rest * ((1 - own) / np.where(total > 0, total, 1))])
 
 
 def two_shares(batch: Batch, own: np.ndarray | Tensor) -> Tensor:
@@ -90,6 +111,11 @@ def masked(batch: Batch, draw: Draw, own: Tensor, share: Tensor | None = None, *
         drawn=lam_tensor(batch, draw),
         **more,
     )
+
+
+def shown_in(batch: Batch, who: Tensor, weight: Tensor, **more: Any) -> Recipe:
+    """Several whole images ``who`` (K, N), each in its weight (K, N, 1, H, W); the label by these weights' means."""
+    return Recipe(size=batch.size, partner=who, share=weight.mean((2, 3, 4)), weight=weight, **more)
 
 
 def erase(batch: Batch, draw: Draw, fill: str, **what: Any) -> Recipe:
