@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz import geometry, operations
+from mixviz import geometry, operations, smoothing
 from mixviz.batch import Batch
 from mixviz.method import Draw
 from mixviz.operations import Chain, Link
@@ -177,6 +177,14 @@ def fill_colour(batch: Batch, rng: np.random.Generator, name: str) -> Tensor:
 def lit(maps: Tensor) -> Tensor:
     """Maps (N, H, W) of which none is dark: where a detector found nothing, all places count alike."""
     return torch.where(maps.amax((1, 2), keepdim=True) > 0, maps, 1)
+
+
+def salient_parts(maps: Tensor, spread: float) -> Tensor:
+    """Maps (N, H, W) smoothed by a Gaussian of σ ``spread`` (a share of the shorter side), each with a mean of 1."""
+    kernel = smoothing.gaussian(np.array([spread * min(maps.shape[1:])]))
+    with torch.autocast(maps.device.type, enabled=False):
+        smooth = smoothing.both_ways(lit(maps)[:, None], kernel)[:, 0]
+    return smooth / smooth.mean((1, 2), keepdim=True)
 
 
 def visible_share(maps: Tensor, partner: Tensor, source: Tensor, target: Tensor) -> Tensor:

@@ -154,3 +154,120 @@ def test_of_two_pictures_each_counts_once():
     assert recipe.partner.tolist() == [[0, 1], [1, 0], [0, 1], [1, 0]]
     assert recipe.share[2:].abs().max() == 0
     np.testing.assert_allclose(recipe.share.sum(0), 1)
+
+
+# ---------------------------------------------------------------- smooth shares
+
+
+def smoothed(saliency: np.ndarray, sigma: float) -> np.ndarray:
+    """A map (H, W) under a Gaussian, mirrored at the edges, with a mean of 1: sums over whole pixels."""
+    height, width = saliency.shape
+    saliency = saliency if saliency.max() > 0 else np.ones_like(saliency)
+    reach = max(1, math.ceil(4 * sigma))
+    weight = {d: math.exp(-(d**2) / 2 / sigma**2) for d in range(-reach, reach + 1)}
+
+    def folded(at, side):
+        while not 0 <= at < side:
+            at = -at if at < 0 else 2 * side - 2 - at
+        return at
+
+    result = np.zeros((height, width))
+    for y, x in pixels(saliency.shape):
+        for dy, dx in itertools.product(weight, weight):
+            result[y, x] += weight[dy] * weight[dx] * saliency[folded(y + dy, height), folded(x + dx, width)]
+    return result / result.mean()
+
+
+@pytest.mark.parametrize("spread", [0.06, 0.2])
+def test_guidedmixup(spread):
+    mix = run("guidedmixup", 1, spread=spread)
+    parts = [smoothed(one.astype(float), spread * min(SIZE)) for one in mix.maps]
+    for n, who in enumerate(mix.partner):
+        own = weights_of(mix)[0, n]
+        for y, x in pixels(SIZE):
+            assert own[y, x] == pytest.approx(parts[n][y, x] / (parts[n][y, x] + parts[who][y, x]), abs=1e-5)
+    expect_sources(mix)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_guidedmixup_goes_on_to_the_farthest(n):
+    mix = run("guidedmixup", n=n, shape=(4, 5), partner=None, **{"spread": 0.0})
+    rng = np.random.default_rng(1000)
+    rng.random((n, 3, 4, 5), np.float32)
+    maps = torch.from_numpy((rng.integers(0, 5, (n, 4, 5)) / 4).astype(np.float32))
+    batch = Batch(torch.zeros(n, 3, 4, 5), saliency=maps)
+    recipe = METHODS["guidedmixup"](partner="farthest", spread=0.0).plan(batch, np.random.default_rng(0))
+    parts = [one.double().numpy() / one.double().numpy().mean() for one in maps]
+    far = [[-1 if i == j else np.linalg.norm(a - b) for j, b in enumerate(parts)] for i, a in enumerate(parts)]
+    at = max(range(n), key=lambda i: max(far[i]))
+    first, expected, left = at, {}, set(range(n)) - {at}
+    while left:
+        step = max(sorted(left), key=lambda j: far[at][j])
+        expected[at], at = step, step
+        left -= {step}
+    expected[at] = first
+    assert recipe.partner[1].tolist() == [expected[i] for i in range(n)]
+    assert len(mix) == n
+
+
+@pytest.mark.parametrize(("sources", "exponent"), [(3, 2.0), (2, 1.0), (6, 0.0)])
+def test_supermix(sources, exponent):
+    mix = run("supermix", 2, sources=sources, exponent=exponent)
+    parts = [smoothed(one.astype(float), 0.06 * min(SIZE)) for one in mix.maps]
+    rng = np.random.default_rng(2)
+    rng.permutation(5)
+    gamma = rng.standard_gamma(3.0, (sources, 5))
+    for n in range(5):
+        who = chained(mix.partner, n, sources)
+        assert mix.recipe.partner[:, n].tolist() == who
+        own = gamma[0, n] / gamma[:, n].sum()
+        first = {k: who.index(k) for k in who}
+        others = sum(gamma[i, n] for k, i in first.items() if k != n)
+        wanted = {k: own if k == n else (1 - own) * gamma[i, n] / others for k, i in first.items()}
+        if len(wanted) == 1:
+            wanted = {n: 1.0}
+        for y, x in pixels(SIZE):
+            worth = {k: p * parts[k][y, x] ** exponent for k, p in wanted.items()}
+            for source, k in enumerate(who):
+                expected = worth[k] / sum(worth.values()) if source == first[k] else 0
+                assert weights_of(mix)[source, n, y, x] == pytest.approx(expected, abs=1e-5)
+    expect_sources(mix)
+
+
+def test_supermix_of_exponent_0_is_mixup_of_several():
+    recipe = run("supermix", lam=0.7, exponent=0.0, partner=np.array([1, 2, 3, 4, 0])).recipe
+    np.testing.assert_allclose(recipe.share[0], 0.7, atol=1e-5)
+    np.testing.assert_allclose(recipe.weight.std((3, 4)), 0, atol=1e-6)
+
+
+# ---------------------------------------------------------------- KeepAugment
+
+
+@seeds
+@pytest.mark.parametrize(("size", "quantile"), [(0.5, 0.6), (0.34, 0.1), (1.0, 0.6), (0.0, 0.6)])
+def test_keepaugment_cuts_where_little_is(seed, size, quantile):
+    mix = run("keepaugment", seed, size=size, quantile=quantile, fill="black")
+    height, width = (round(side * size) for side in SIZE)
+    places = list(itertools.product(range(SIZE[0] - height + 1), range(SIZE[1] - width + 1)))
+    for n, (top, left, bottom, right) in enumerate(mix.box):
+        assert (bottom - top, right - left) == (height, width)
+        inside = {(y, x): mix.maps[n, y : y + height, x : x + width].sum(dtype=float) for y, x in places}
+        most = sorted(inside.values())[max(1, round(quantile * len(places))) - 1]
+        assert inside[top, left] <= most + 1e-6
+        expected = mix.images[n].copy()
+        expected[:, top:bottom, left:right] = 0
+        np.testing.assert_array_equal(mix.mixed[n], expected)
+        assert mix.targets[n, mix.labels[n]] == 1
+
+
+def test_keepaugment_takes_any_of_the_places_that_may_be_cut():
+    """Four columns, the second bright: holes one wide may be in three of them, as often; a flat map has all."""
+    from test_methods import fits_distribution
+
+    maps = np.zeros((9000, 4, 4), np.float32)
+    maps[:, :, 1] = 1
+    for look, places in ((maps, [0, 2, 3]), (np.full_like(maps, 0.3), [0, 1, 2, 3])):
+        boxes = run("keepaugment", n=9000, shape=(4, 4), maps=look, size=0.25, quantile=0.5).box
+        fits_distribution(
+            [(top, left) for top, left, *_ in boxes], dict.fromkeys(itertools.product(range(4), places), 1)
+        )

@@ -64,14 +64,15 @@ class CoMixup(Method):
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
         maps, who = batch.saliency(self.detector), chain(draw.partner, self.sources)
-        expected, turn = batch.tensor(amounts(draw, who, self.concentration)), _turns(who, draw.rng)
+        expected, turn = amounts(draw, who, self.concentration), _turns(who, draw.rng)
         means = cell_means(lit(maps), (self.cells, self.cells))
         means = means / means.mean((1, 2), keepdim=True)
-        who = batch.tensor(who)
+        drawn, who, expected = (batch.tensor(value) for value in (expected[0], who, expected))
         # An amount of 0 is a picture that may not be shown, or one that is listed already: also where η is 0.
         likely = torch.where(expected > 0, self.prior * expected.clamp(min=1e-300).log(), -torch.inf)
         shown = self._assigned(means[who] + likely[:, :, None, None], who, turn, batch)
-        return shown_in(batch, who, spread_cells(shown.float()[:, :, None], batch.size), saliency=maps)
+        weight = spread_cells(shown.float()[:, :, None], batch.size)
+        return shown_in(batch, who, weight, saliency=maps, drawn=drawn.float())
 
     def _assigned(self, worth: Tensor, who: Tensor, turn: np.ndarray, batch: Batch) -> Tensor:
         """(K, N, rows, columns) 1 for the source that each cell shows, by what each is worth there."""
