@@ -40,11 +40,11 @@ def alone(batch: Batch) -> Tensor:
 def amounts(draw: Draw, who: np.ndarray, concentration: float) -> np.ndarray:
     """(K, N) how much of each source is wanted, drawn from Dirichlet(α), or the first as it is held; sums to 1.
 
-    A picture that is listed before gets nothing more. Where there is no other picture, all is the first's.
+    A picture that is listed before has no amount of its own. Where there is no other picture, all is the first's.
     """
     drawn = draw.rng.standard_gamma(concentration, who.shape)
-    own = drawn[0] / drawn.sum(0) if draw.held is None else draw.held
-    rest = np.stack([np.where((who[:k] == one).any(0), 0, drawn[k]) for k, one in enumerate(who)][1:])
+    drawn = np.stack([np.where((who[:k] == one).any(0), 0, drawn[k]) for k, one in enumerate(who)])
+    own, rest = drawn[0] / drawn.sum(0) if draw.held is None else draw.held, drawn[1:]
     total = rest.sum(0)
     own = np.where(total > 0, own, 1.0)
     return np.concatenate([own[None], rest * ((1 - own) / np.where(total > 0, total, 1))])

@@ -220,12 +220,8 @@ def test_supermix(sources, exponent):
     for n in range(5):
         who = chained(mix.partner, n, sources)
         assert mix.recipe.partner[:, n].tolist() == who
-        own = gamma[0, n] / gamma[:, n].sum()
         first = {k: who.index(k) for k in who}
-        others = sum(gamma[i, n] for k, i in first.items() if k != n)
-        wanted = {k: own if k == n else (1 - own) * gamma[i, n] / others for k, i in first.items()}
-        if len(wanted) == 1:
-            wanted = {n: 1.0}
+        wanted = {k: gamma[i, n] / sum(gamma[j, n] for j in first.values()) for k, i in first.items()}
         for y, x in pixels(SIZE):
             worth = {k: p * parts[k][y, x] ** exponent for k, p in wanted.items()}
             for source, k in enumerate(who):

@@ -13,7 +13,7 @@ from mixviz.method import Card, Draw, Method, detector, parameter
 from mixviz.planning import amounts, chain, lit, shown_in
 from mixviz.recipe import Recipe
 
-SWEEPS = 3  # over all mixtures; it has settled before
+SWEEPS = 2  # over all mixtures; it has settled before
 TURNS = 12  # groups of mixtures at most: those that share a picture and a group do not see each other move
 
 
@@ -22,8 +22,9 @@ class CoMixup(Method):
     """A jigsaw of the whole batch: every mixture shows the best of several pictures, and no picture is in all of them.
 
     $$\\max_z \\sum_n \\Big[ \\sum_i S_{z_{ni},\\, i} + \\eta \\log p_{n, z_{ni}} + \\beta \\sum_{i \\sim j} [z_{ni} =
-    z_{nj}] - \\gamma\\, r \\sum_k o_{nk} \\max\\big(\\tau, \\sum_{m \\neq n} o_{mk}\\big) \\Big] \\qquad
-    \\tilde y_n = \\sum_k o_{nk}\\, y_k$$
+    z_{nj}] - \\gamma\\, r \\sum_k o_{nk} \\max\\big(\\tau, \\sum_{m \\neq n} o_{mk}\\big) \\Big]$$
+
+    $$\\tilde y_n = \\sum_k o_{nk}\\, y_k$$
 
     z says which picture each of the r cells of mixture n shows, o which share of the cells each picture k has. What is
     worth seeing gets shown, neighbours (i ~ j) should agree, p ($\\mathrm{Dirichlet}(\\alpha)$) is how much of each is
