@@ -31,9 +31,8 @@ class GuidedMixup(Method):
     the network in training, is its Guided-AP. The code smooths 7 pixels (σ = 3, cut off there) whatever the size of the
     picture; ``spread`` means about the same at 32 pixels.
 
-    It helps as far as the saliency is right and the objects lie apart. Accuracy of DeiT-S, fine-tuned on Stanford Cars,
-    where every picture has its car in the middle: 86.99 % against 86.77 % plain, but 87.73 % for Mixup and 88.60 % for
-    Puzzle Mix (MergeMix, Table 2).
+    It helps as far as the saliency is right and the objects lie apart. Accuracy of DeiT-S, fine-tuned on Stanford Cars:
+    86.99 % against 86.77 % plain, but 87.73 % for Mixup and 88.60 % for Puzzle Mix (MergeMix, Table 2).
     """
 
     partner: str = parameter(
