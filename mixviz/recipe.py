@@ -236,8 +236,6 @@ class Recipe:
     def mask(self, size: tuple[int, int] | None = None) -> Tensor:
         """(N, 1, H, W) the weight of the image itself at every pixel, in all its versions: 1 kept, 0 replaced."""
         weights = self.weights(size)
-        if self.chains is None:
-            return weights[0]
         return (weights * (self.partner == self.partner[0])[:, :, None, None, None]).sum(0)
 
     def truth(self, saliency: Tensor) -> Truth:
