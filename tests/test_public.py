@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import subprocess
@@ -301,6 +302,20 @@ def test_command_line_lists_the_catalogue():
     entries = json.loads(run("-m", "mixviz", "methods", "--json").stdout)
     assert [entry["name"] for entry in entries] == list(mixviz.METHODS)
     assert "alpha" in run("-m", "mixviz", "methods", "cutmix").stdout
+
+
+@pytest.mark.parametrize("name", mixviz.METHODS)
+def test_every_method_teaches(name):
+    """A sentence, the formula, where to look, and when it helps or hurts: measured or published, with the source."""
+    summary, *parts = inspect.cleandoc(mixviz.METHODS[name].__doc__).split("\n\n")
+    assert summary.endswith(".")
+    assert any(part.startswith("$$") and part.endswith("$$") for part in parts)
+    said = " ".join(" ".join(parts).split())
+    assert re.search(r"\b(look|compare|watch|change|move|add)\b", said, re.I), "what should a visitor look at?"
+    sentences = re.split(r"(?<=[.:;]) ", said)
+    assert any(re.search(r"\d(?: %| AP| points| against).*\([^()]*[A-Za-z]{3}[^()]*\)", one) for one in sentences), (
+        "how much does it help or hurt, and who says so (in brackets)?"
+    )
 
 
 def test_the_readmes_table_is_the_catalogue():

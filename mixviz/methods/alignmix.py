@@ -22,8 +22,13 @@ class AlignMix(Method):
     a and b are what the network makes of A and B at each of r places after stage ``stages``; every place of B is sent
     to the places of A that look most like it, so that the blend keeps A's layout and takes on B's texture. ε says how
     sharply: near 0 one to one, large everywhere alike. For half of the batches the pictures themselves are blended, as
-    Mixup does; for the others they enter the network unchanged and :func:`mixviz.mix_inside` aligns and blends. What is
-    matched is known to the network alone, so that the page shows the weights and no more.
+    Mixup does; for the others they enter the network unchanged and :func:`mixviz.mix_inside` aligns and blends. Change
+    the seed and look: half of the draws are Mixup's slides, the others two untouched pictures with a mixed label,
+    because what is matched is known to the network alone.
+
+    ImageNet accuracy of ResNet-50: 79.32 % against 78.44 % for Mixup and 77.35 % plain (OpenMixup, 300 epochs, the
+    authors' number). It helps where pictures have parts in common; where they have none, every match is as good as
+    another, and every step pays for the matching.
 
     The matching compares directions ($\\hat a = a / \\lVert a \\rVert$), so that ε means the same at every stage, takes
     a fixed number of iterations, and gets no gradient; the paper also aligns A to B by turns, and trains an autoencoder

@@ -24,9 +24,10 @@ class AutoAugment(Method):
     Each of the two has a probability with which it happens at all and a strength on a scale of ten; whether it goes
     left or right is a coin's throw. The pairs were found by reinforcement learning on a data set each: 15,000 GPU hours
     for ImageNet. Change the seed and look at what a policy has learned of its data: for CIFAR-10 and ImageNet mostly
-    colour, for house numbers (SVHN) shears and inverted colours, which leave a digit what it is. It hurts where an
-    operation changes the class, and the data decide which ones do. The three lists are torchvision's; its ranges and
-    rounding too, but sampling is bilinear and corners get the mean.
+    colour, for house numbers (SVHN) shears and inverted colours, which leave a digit what it is. ImageNet error of
+    ResNet-50: 22.4 % against 23.7 % plain (Fast AutoAugment README). It hurts where an operation changes the class, and
+    the data decide which ones do. The three lists are torchvision's; its ranges and rounding too, but sampling is
+    bilinear and corners get the mean.
     """
 
     policy: str = parameter("imagenet", "the data set that the pairs were found on", choices=(

@@ -21,7 +21,9 @@ class CutMix(Method):
     The box has the side ratio $\\sqrt{1-\\lambda}$ with $\\lambda \\sim \\mathrm{Beta}(\\alpha, \\alpha)$ and a centre
     uniform over the image. It is clipped at the border, so the label uses the area that is really pasted (at α = 1 on
     average about 0.32, not 0.5); the authors' first release used λ itself. Look at what the patch hides and what it
-    shows: the area says nothing about either. ImageNet error of ResNet-50: 21.40 % against 23.68 % (CutMix README).
+    shows: the area says nothing about either. ImageNet error of ResNet-50: 21.40 % against 23.68 % plain (CutMix
+    README). It hurts where the class is in a detail that the box may hide: Oxford pets' error is 41.32 % against
+    38.68 % plain (SaliencyMix+ README).
     """
 
     alpha: float = beta_alpha(1.0)

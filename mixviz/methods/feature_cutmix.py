@@ -23,9 +23,11 @@ class FeatureCutMix(Method):
     ``stages``. With ℓ > 0 the pictures enter the network unchanged and :func:`mixviz.mix_inside` blends the output of
     stage ℓ, with the mask shrunk to its size: a place half under the box is half of each, so that label and maps agree.
     Every place of a deep map has seen much of its picture, so what is pasted there is less clear cut than it looks.
+    Change the seed and look: with ℓ = 0 the box holds B's pixels, else both pictures are untouched and the box says
+    which places of the maps will be B's.
 
-    The CutMix paper tries it on CIFAR-100, one layer at a time, and stays with the pictures themselves; to draw the
-    layer is Manifold Mixup's way.
+    It helps, but less than to cut the pictures: ImageNet error of ResNet-50 is 21.80 % against 21.40 % for CutMix and
+    23.68 % plain (CutMix README). To draw the layer is Manifold Mixup's way.
     """
 
     alpha: float = beta_alpha(1.0)

@@ -31,7 +31,9 @@ class FMix(Method):
 
     Frequencies too weak to move the border (together one hundredth of the field's standard deviation) are not drawn;
     the authors' code rounds the number of pixels up or down by a coin, here it is the nearest. CIFAR-100 accuracy of
-    ResNet-18: 78.91 % against 79.45 % for CutMix and 76.42 % plain (OpenMixup, 200 epochs).
+    ResNet-18: 78.91 % against 79.45 % for CutMix and 76.42 % plain (OpenMixup, 200 epochs). It helps less where
+    pictures are read in squares, which blots cut across: a vision transformer (DeiT-S) has 77.37 % of ImageNet, with
+    CutMix 80.13 %, plain 75.66 % (OpenMixup).
     """
 
     alpha: float = beta_alpha(1.0)

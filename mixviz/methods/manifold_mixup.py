@@ -18,9 +18,14 @@ class ManifoldMixup(Method):
     $$\\tilde h_\\ell = \\lambda\\, h_\\ell(x_A) + (1-\\lambda)\\, h_\\ell(x_B) \\qquad
     \\tilde y = \\lambda y_A + (1-\\lambda) y_B$$
 
-    The layer ℓ is drawn once per batch from 0 (the pictures themselves: plain Mixup) to ``stages``. With ℓ > 0
-    the pictures enter the network unchanged and :func:`mixviz.mix_inside` blends the output of stage ℓ.
-    ImageNet error of ResNet-50: 22.50 % against 23.68 % (CutMix README).
+    The layer ℓ is drawn once per batch from 0 (the pictures themselves: plain Mixup) to ``stages``. With ℓ > 0 the
+    pictures enter the network unchanged and :func:`mixviz.mix_inside` blends the output of stage ℓ. Change the seed and
+    look: with ℓ = 0 there are Mixup's slides, else two untouched pictures, and a label that is mixed all the same.
+
+    ImageNet error of ResNet-50: 22.50 % against 23.68 % plain (CutMix README). It helps where classes differ in details
+    that a blend of pixels would blur: birds (CUB) are known at 79.76 %, with Mixup at 78.39 % and plain at 77.68 %
+    (OpenMixup, ResNet-18, fine-tuned). A network that is small for its task gets nothing: ResNet-18 has 69.98 % of
+    ImageNet, plain 70.04 % (OpenMixup, 100 epochs).
     """
 
     alpha: float = beta_alpha(2.0)

@@ -33,11 +33,12 @@ class PuzzleMix(Method):
     mask's mean is the label.
 
     The mask is found by iterated conditional modes (a cell at a time takes the best level given its neighbours, even
-    and odd cells in turn), the order by the best swap of two cells again and again: on any device, for all images
-    at once, but not always to the optimum; the paper cuts graphs on the host. Its term for pixels that fit their
+    and odd cells in turn), the order by the best swap of two cells again and again: on any device, for all images at
+    once, but not always to the optimum; the paper cuts graphs on the host. Its term for pixels that fit their
     neighbours is left out, and the weights β, η and ξ are in units of a mean S of 1. Cells are equal: where the sides
     do not divide, there are fewer. CIFAR-100 accuracy of ResNet-18: 79.96 % against 79.45 % for CutMix and 76.42 %
-    plain (OpenMixup, 200 epochs).
+    plain after 200 epochs, and 81.10 % against 78.29 % and 78.55 % after 1,200 (OpenMixup). It pays in long training;
+    it costs a gradient and a search for every batch.
     """
 
     alpha: float = beta_alpha(1.0)

@@ -22,7 +22,8 @@ class RandAugment(Method):
     Two numbers are all that is left of AutoAugment's search: how many operations, N, and how strong, M, on a scale of
     30; they can be tried out like any other setting. One of the 14 operations does nothing. Move M and look when you no
     longer recognise the object: the label does not know. Larger networks and more data bear a larger M; for small data
-    sets and small networks less is better. Operations, ranges and rounding are torchvision's, but sampling is bilinear
+    sets and small networks less is better. ImageNet accuracy of ResNet-50: 77.6 % (pytorch-randaugment README) against
+    76.3 % plain (Fast AutoAugment README). Operations, ranges and rounding are torchvision's, but sampling is bilinear
     and corners get the mean.
     """
 

@@ -18,9 +18,11 @@ class ResizeMix(Method):
 
     $$\\tilde y = (1-\\tau^2)\\, y_A + \\tau^2\\, y_B \\qquad \\tau \\sim U(\\text{low}, \\text{high})$$
 
-    τ is the ratio of the sides; the label follows the area really pasted. Compare with CutMix: the patch always
-    shows the whole object, so its label is never empty, and no saliency is needed for that. λ is 1 - τ².
-    CIFAR-100 accuracy of ResNet-18: 79.56 % against 79.45 % for CutMix and 76.42 % plain (OpenMixup, 200 epochs).
+    τ is the ratio of the sides; the label follows the area really pasted. Compare with CutMix: the patch always shows
+    the whole object, so its label is never empty, and no saliency is needed for that. λ is 1 - τ². CIFAR-100 accuracy
+    of ResNet-18: 79.56 % against 79.45 % for CutMix and 76.42 % plain (OpenMixup, 200 epochs). It hurts where details
+    tell the classes apart, which a small B has lost: types of aircraft are known at 78.10 %, plain at 80.23 %
+    (OpenMixup, fine-tuned).
     """
 
     low: float = parameter(0.1, "smallest ratio of the sides", low=0.01, high=1)

@@ -24,9 +24,11 @@ class SaliencyMixPlus(Method):
     Compare the label with the area: a small patch on B's eyes may earn B most of it.
 
     Paper and code differ: the released code's mean-reduced loss replaces every image's label by the batch's mean one,
-    its saliency pass adds the clean batch's gradient to the step, and it mixes one half of the batch with the other
-    and returns half a batch. Here the labels are per image, the network is left untouched, and all images are mixed.
-    CIFAR-100 error of ResNet-50: 24.95 % against 27.86 % plain and 25.19 % CutMix (SaliencyMix+ README, best epoch).
+    its saliency pass adds the clean batch's gradient to the step, and it mixes one half of the batch with the other and
+    returns half a batch. Here the labels are per image, the network is left untouched, and all images are mixed.
+    CIFAR-100 error of ResNet-50: 24.95 % against 27.86 % plain and 25.19 % CutMix. It helps most where details tell the
+    classes apart: Oxford pets' error is 34.89 % against 38.68 % plain and 41.32 % CutMix (SaliencyMix+ README, best
+    epoch). It costs a second pass through the network for every batch.
     """
 
     alpha: float = beta_alpha(1.0)

@@ -28,7 +28,9 @@ class TokenMix(Method):
     the share 1 - λ of the tokens, $\\lambda \\sim \\mathrm{Beta}(\\alpha, \\alpha)$, comes from B, in rectangles of
     random size and shape. A transformer sees all of a picture at once, so one box is no challenge to it; scattered
     blocks hide something everywhere (in the middle most often, where most blocks fit). As in SnapMix the two shares
-    need not make 1.
+    need not make 1. Look at the edges: all lie on one grid. ImageNet accuracy of DeiT-S: 80.80 % against 79.80 % for
+    the usual Mixup and CutMix (OpenMixup, the authors' number). It helps networks of tokens; it hurts where the map is
+    of the wrong thing, which then gets the label.
 
     In the paper S is the activation map of a pretrained teacher for the true label, on the clean pictures; here it is a
     detector's, by default one that needs no network. Tokens that no rectangle took are taken one by one, so that λ is

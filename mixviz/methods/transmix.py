@@ -22,7 +22,9 @@ class TransMix(Method):
 
     The picture is CutMix's to the pixel; compare the labels. A patch of sky is large and gets little, a face is small
     and gets much. SaliencyMix+ looks at the two pictures before they are mixed; here the *mixture* is looked at, so
-    that A's object loses weight when B's stands beside it.
+    that A's object loses weight when B's stands beside it. ImageNet accuracy of DeiT-S: 80.70 % against 79.80 % for the
+    usual Mixup and CutMix (OpenMixup, the authors' number). It hurts early in training, while attention cannot be
+    relied on (MixPro abstract).
 
     In the paper S is the attention of the vision transformer in training: of its class token, in the last block,
     averaged over the heads. Here it is any detector's map of the mixture: ``detector="attention"`` is the paper's, at

@@ -21,8 +21,10 @@ class UniformAugment(Method):
     Operation i happens with probability p. That is a half on average, so one picture in four stays as it is, and half
     of them undergo one operation. The argument: if what the operations make of a picture is still a picture of its
     class, then no draw from them can be a bad one, and there is nothing to search. Look for draws of which that is not
-    true. Among the operations are inverted colours and a hole, which RandAugment leaves out. Ranges are those of the
-    authors' code (which took them from Fast AutoAugment); sampling is bilinear and corners get the mean.
+    true: there it hurts. ImageNet accuracy of ResNet-50: 77.63 % in the paper, 77.80 % when done again (README of a
+    PyTorch reimplementation), against 76.3 % plain (Fast AutoAugment README). Among the operations are inverted colours
+    and a hole, which RandAugment leaves out. Ranges are those of the authors' code (which took them from Fast
+    AutoAugment); sampling is bilinear and corners get the mean.
     """
 
     operations: int = parameter(2, "how many in a row", low=0, high=6)
