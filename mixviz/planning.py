@@ -118,6 +118,45 @@ def shown_in(batch: Batch, who: Tensor, weight: Tensor, **more: Any) -> Recipe:
     return Recipe(size=batch.size, partner=who, share=weight.mean((2, 3, 4)), weight=weight, **more)
 
 
+def four_tiles(batch: Batch, draw: Draw, at: np.ndarray, crop: str) -> Recipe:
+    """Four pictures that meet at a point: clockwise from the top left the image, its partner, the partner's partner,
+    and that one's. The label by area.
+
+    Args:
+        at: (2, N) row and column of the point, as shares of the sides.
+        crop: which tiles show a random place of their picture, ``none``, ``others`` (than the image itself) or
+            ``all``; the rest shows what stands at its own place there.
+    """
+    n, (height, width) = len(batch), batch.size
+    row, column = (np.rint(share * side).astype(np.int64) for share, side in zip(at, batch.size, strict=True))
+    zero, bottom, right = np.zeros_like(row), np.full(n, height), np.full(n, width)
+    targets = [
+        geometry.stack_box(zero, column, row, right),
+        geometry.stack_box(row, column, bottom, right),
+        geometry.stack_box(row, zero, bottom, column),
+    ]
+    partner, own = [*chain(draw.partner, 4)[1:]], row * column / (height * width)
+    if crop == "all":  # the image once more, as a patch that hides what is not cropped
+        targets, partner = [*targets, geometry.stack_box(zero, zero, row, column)], [*partner, np.arange(n)]
+        own = np.zeros(n)
+    areas = np.stack([own, *(geometry.box_area(target, batch.size) for target in targets)])
+    cuts = None if crop == "none" else np.stack([_elsewhere(draw, target, batch.size) for target in targets])
+    return Recipe(
+        size=batch.size,
+        partner=torch.cat([alone(batch), batch.tensor(np.stack(partner))]),
+        share=batch.tensor(areas.astype(np.float32)),
+        target_boxes=batch.tensor(np.stack(targets)),
+        source_boxes=None if cuts is None else batch.tensor(cuts),
+    )
+
+
+def _elsewhere(draw: Draw, box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A box of the same sides at a random place."""
+    height, width = box[:, 2] - box[:, 0], box[:, 3] - box[:, 1]
+    top, left = geometry.uniform_corner(draw.rng, height, width, size)
+    return geometry.stack_box(top, left, top + height, left + width)
+
+
 def erase(batch: Batch, draw: Draw, fill: str, **what: Any) -> Recipe:
     """One image with a part replaced by a fill; the label stays whole."""
     who = alone(batch)
