@@ -2,7 +2,7 @@
 const sheet = new mixviz.Sheet();
 const section = (key, ...children) => make("section", { class: "mv-panel" }, make("h3", { textContent: t(key) }), ...children);
 const button = (key, run, name = "mv-button") => make("button", { type: "button", class: name, textContent: t(key), on: { click: run } });
-let shown = null, opened = new Set(["label_area", "label_lam", "label_saliency", "label_own"]), turn = 0;
+let shown = null, opened = new Set(["label_area", "label_lam", "label_saliency", "label_style", "label_own"]), turn = 0;
 
 // What the method is
 const choose = make("select", { id: "mv-method", on: { change: () => mixviz.open("detail", { method: choose.value }) } });

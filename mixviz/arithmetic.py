@@ -34,6 +34,8 @@ def lines(story: Story) -> list[Line]:
         found.append(Line("area_a", *_area(story, 0)))
         if recipe.paired:
             found.append(Line("area_b", *_area(story, 1)))
+        if recipe.style is not None:
+            found.append(Line("style_a", *_weight_of(story, recipe.style, 0)))
     found += _label(story)
     if not recipe.layer:
         found += _truth(story)
@@ -59,8 +61,14 @@ def _patches(story: Story) -> list[Line]:
 
 def _area(story: Story, picture: int) -> tuple[str, float]:
     """Weights of a picture's sources added over all pixels, over the number of pixels."""
+    return _weight_of(story, story.recipe.partner, picture)
+
+
+def _weight_of(story: Story, whose: Tensor, picture: int) -> tuple[str, float]:
+    """The same of all sources that are ``whose`` (K, N)."""
     height, width = story.recipe.size
-    held = [story.row.weights()[k, 0].double().sum().item() for k in _sources(story, picture)]
+    sources = (k for k, who in enumerate(whose[:, 0].tolist()) if who == picture)
+    held = [story.row.weights()[k, 0].double().sum().item() for k in sources]
     return f"{_added(held)} ÷ ({height} × {width})", sum(held) / (height * width)
 
 
@@ -75,6 +83,8 @@ def _label(story: Story) -> list[Line]:
             made, rest = parts[0][0], parts[1][0]
     elif recipe.label_by == "attention":
         made = _attended(story)
+    elif recipe.label_by == "style":
+        made = f"{1 - recipe.by_style:g} × {story.area[0]:.4f} + {recipe.by_style:g} × {story.style[0]:.4f}"
     elif recipe.label_by == "planned":
         made = f"{own:.4f}"
     elif recipe.label_by == "area":

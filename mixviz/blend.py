@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PIECE = 2**18  # numbers gathered at a time: a megabyte of float32, which lerp then still finds in the cache
 SINKHORN = 20  # iterations of a matching; rows end exact, and columns close to it
+FLAT = 1e-5  # added to every variance: a channel that varies by less than a level of a byte has nothing to stretch
 LARGE = 2**15  # numbers per image from which one lerp per image, without gathering, is faster
 
 
@@ -37,7 +38,8 @@ def sources(recipe: Recipe, hidden: Tensor) -> Tensor:
     """Mix hidden activations by the recipe's weights; differentiable.
 
     Scalar weights mix activations (N, ...) of any shape. A patch or a mask needs feature maps (N, C, h, w), and is
-    shrunk to them: a place that lies half under the patch is half of each, so that the label stays right.
+    shrunk to them: a place that lies half under the patch is half of each, so that the label stays right. Alignment
+    and styles need feature maps, too.
 
     Raises:
         ValueError: there are no such maps.
@@ -45,12 +47,13 @@ def sources(recipe: Recipe, hidden: Tensor) -> Tensor:
     if recipe.align and hidden.ndim == 4:
         other = aligned(hidden, take(hidden, recipe.partner[1]), recipe.align)
         return torch.lerp(hidden, other, recipe.weight[1].to(hidden.dtype))
-    if recipe.target_boxes is None and recipe.weight[0, 0].numel() == 1 and not recipe.align:
+    anywhere = not recipe.align and recipe.style is None
+    if recipe.target_boxes is None and recipe.weight[0, 0].numel() == 1 and anywhere:
         return _sum(recipe, hidden, recipe.weight.view(*recipe.partner.shape, *[1] * (hidden.ndim - 1)))
     if hidden.ndim != 4:
         raise ValueError(
-            f"Patches and alignment need feature maps (N, C, h, w); this stage gives {tuple(hidden.shape)}. Name "
-            "stages that give maps: mix_inside(network, recipe, at=[...])."
+            f"Patches, alignment and styles need feature maps (N, C, h, w); this stage gives {tuple(hidden.shape)}. "
+            "Name stages that give maps: mix_inside(network, recipe, at=[...])."
         )
     weight = F.adaptive_avg_pool2d(recipe.weights().flatten(0, 1), hidden.shape[2:])
     return _sum(recipe, hidden, weight.unflatten(0, recipe.partner.shape))
@@ -163,6 +166,8 @@ def _blend_patches(recipe: Recipe, images: Tensor, out: Tensor) -> None:
 
 def _sum(recipe: Recipe, images: Tensor, weight: Tensor | None) -> Tensor:
     """Σ_k weight[k] ⊙ source[k], the missing weight going to the fill; without weights, the image itself."""
+    if recipe.style is not None:
+        return _restyled_sum(recipe, images, weight)
     values = _float(images)
     if weight is None:
         return _cast(_source(recipe, values, 0, images), images)
@@ -186,14 +191,70 @@ def _source(recipe: Recipe, values: Tensor, k: int, images: Tensor) -> Tensor:
         source = geometry.move_cells(source, recipe.moves[k])
     if recipe.chains is None:
         return source
-    top = 255 if images.dtype == torch.uint8 else 1
+    top = _top(images)
     return operations.run(recipe.chains[k], source / top, recipe.fill) * top
+
+
+def restyled(images: Tensor, source: Tensor, style: Tensor) -> Tensor:
+    """``images[source]``, each in the style of ``images[style]``; indices (M,)."""
+    gain, offset = _restyling(images, source, style)
+    return _cast((_float(take(images, source)) * gain + offset).clamp(0, _top(images)), images)
+
+
+def _restyling(images: Tensor, source: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+    """Gain and offset (..., C, 1, 1) that give each source (...) the channel means and deviations of its style.
+
+    They are exactly 1 and 0 where a source keeps its own.
+    """
+    values = _float(images).contiguous()  # so that a layout changes no digit
+    mean = values.mean((2, 3), keepdim=True)
+    square = torch.linalg.vector_norm(values, dim=(2, 3), keepdim=True).square() / values[0, 0].numel()
+    # torch.var takes seventy times as long; what this one loses to rounding is far below FLAT
+    deviation = ((square - mean.square()).clamp(min=0) + FLAT * _top(images) ** 2).sqrt()
+    gain = deviation[style] / deviation[source]
+    return gain, mean[style] - gain * mean[source]
+
+
+def _restyled_sum(recipe: Recipe, images: Tensor, weight: Tensor) -> Tensor:
+    """Σ_k weight[k] ⊙ (gain[k] · source[k] + offset[k]), each source within the range of pixels; the missing weight
+    goes to the fill."""
+    total, weight = 0.0, weight.to(_float(images).dtype)
+    for k, (gain, offset) in enumerate(zip(*_restyling(images, recipe.partner, recipe.style), strict=True)):
+        source = _float(take(images, recipe.partner[k]))
+        if recipe.moves is not None:
+            source = geometry.move_cells(source, recipe.moves[k])
+        source = source * gain + offset
+        if not recipe.layer:
+            source = source.clamp(0, _top(images))
+        total = total + weight[k] * source
+    if recipe.fill is not None:
+        total = total + (1 - weight.sum(0)) * _float(_fill(recipe, images))
+    return _cast(total, images)
+
+
+def _restyle_in_pieces(recipe: Recipe, images: Tensor, out: Tensor) -> None:
+    """:func:`_restyled_sum` of pixels, a few images at a time, in place, and without what changes nothing."""
+    gain, offset = _restyling(images, recipe.partner, recipe.style)
+    own = [torch.equal(who, style) for who, style in zip(recipe.partner, recipe.style, strict=True)]
+    weight, step = recipe.weight.to(gain.dtype), max(1, PIECE // images[0].numel())
+    for start in range(0, len(images), step):
+        rows, total = slice(start, start + step), None
+        for k, who in enumerate(recipe.partner):
+            source = _float(take(images, who[rows]))  # its own memory, also where nothing is cast
+            if not own[k]:
+                source.mul_(gain[k, rows]).add_(offset[k, rows]).clamp_(0, _top(images))
+            source.mul_(weight[k, rows])
+            total = source if total is None else total.add_(source)
+        out[rows] = _cast(total, images)
 
 
 def _sum_in_pieces(recipe: Recipe, images: Tensor, out: Tensor) -> None:
     """:func:`_sum` for pairs, a few images at a time; each step is the same arithmetic."""
     still = recipe.moves is None and recipe.chains is None
-    if not still or len(recipe.weight) != 2 or recipe.fill is not None:
+    if still and recipe.style is not None and recipe.fill is None:
+        _restyle_in_pieces(recipe, images, out)
+        return
+    if not still or len(recipe.weight) != 2 or recipe.fill is not None or recipe.style is not None:
         out.copy_(_sum(recipe, images, recipe.weight))
         return
     weight = recipe.weight[1].to(torch.float64 if images.dtype == torch.float64 else torch.float32)
@@ -264,8 +325,13 @@ def _fill(recipe: Recipe, images: Tensor) -> Tensor:
 
 def _noisy(content: Tensor, noise: Tensor) -> Tensor:
     """Content plus noise, kept within the range of pixels."""
-    top = 255 if content.dtype == torch.uint8 else 1
+    top = _top(content)
     return (_float(content) + noise * top).clamp(0, top)
+
+
+def _top(images: Tensor) -> int:
+    """The largest value of a pixel."""
+    return 255 if images.dtype == torch.uint8 else 1
 
 
 def _float(x: Tensor) -> Tensor:

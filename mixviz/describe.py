@@ -42,6 +42,7 @@ def recipe_json(recipe: Recipe, truth: Truth, row: int = 0) -> dict[str, Any]:
         "layer": recipe.layer,
         "moves": None if recipe.moves is None else recipe.moves[:, row].tolist(),
         "chains": None if recipe.chains is None else [_chain(chains[row]) for chains in recipe.chains],
+        "style": None if recipe.style is None else recipe.style[:, row].tolist(),
         "visible": truth.visible[:, row].tolist(),
         "fair": truth.fair[:, row].tolist(),
         "gap": truth.gap[row].item(),

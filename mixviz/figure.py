@@ -57,6 +57,8 @@ def panels(story: Story, language: str = "en") -> list[Panel]:
     if cut:
         key = "hole_in" if not pair else "all_of" if cut == (WHOLE,) else "patch_of"
         found.append(Panel(other, text(key), cut))
+    if recipe.style is not None:
+        found += [Panel(tile, text(f"tile.{tile}")) for tile in ("a_styled", "b_styled")]
     found.append(Panel("mask", text("tile.mask")))
     return [*found, Panel("mixed", text("mixture"), landed, dashed=True)]
 

@@ -64,8 +64,8 @@ class Recipe:
         saliency: (N, H, W) the maps that the method looked at, in the batch's order; None: it looked at none.
         label_by: what the share follows: ``area`` (the weight that each source's pixels hold), ``lam`` (λ itself),
             ``saliency`` (what stays visible of each source's saliency, scaled to sum to 1), ``visible`` (the same,
-            not scaled), ``attention`` (where ``attention`` lies), ``planned`` (a rule of the method's own) or ``own``
-            (the image's own label, whatever is done to it).
+            not scaled), ``attention`` (where ``attention`` lies), ``style`` (area and style, see ``by_style``),
+            ``planned`` (a rule of the method's own) or ``own`` (the image's own label, whatever is done to it).
         attention: (N, H, W) a map of each *mixture*, not of the pictures that it is made of; None: nobody looked.
         moves: (K, N, rows, columns) int64, where ``weight`` shows cells of its sources elsewhere: entry (i, j) is the
             cell of the source, counted row by row, that is shown at cell (i, j). The image's sides are whole numbers
@@ -76,6 +76,11 @@ class Recipe:
         chains: for each source k and image n what is done to the source before it is weighed, a tuple of
             :class:`mixviz.operations.Link`; where nothing of it is left, ``fill`` shows. None: nothing is done. There
             are no chains with patches.
+        style: (K, N) int64, whose style source k of image n is shown in: its channels get that picture's mean and
+            standard deviation (AdaIN), and what leaves the range of pixels is clamped. Equal to ``partner``: its own.
+            None: all are as they are. There are no styles with patches, chains or alignment.
+        by_style: the part of the label that goes to the pictures whose style is shown; the rest goes to those whose
+            content is.
 
     Patch p shows source p + 1, or ``fill`` where there is only one source.
     """
@@ -98,10 +103,18 @@ class Recipe:
     moves: Tensor | None = None
     align: float = 0.0
     chains: tuple[tuple[Chain, ...], ...] | None = None
+    style: Tensor | None = None
+    by_style: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.chains is not None and self.target_boxes is not None:
-            raise ValueError("A recipe has patches or chains, not both: plan one after the other, and apply them so.")
+        alone = {"patches": self.target_boxes, "chains": self.chains, "styles": self.style}
+        given = [name for name, value in alone.items() if value is not None]
+        if len(given) > 1:
+            raise ValueError(
+                f"A recipe has {' or '.join(given)}, not both: plan one after the other, and apply them so."
+            )
+        if self.style is not None and (self.align or self.weight is None):
+            raise ValueError("Styles are for weighted sources that are not aligned: give weights, and align=0.")
 
     def __len__(self) -> int:
         return self.partner.shape[1]
@@ -133,7 +146,7 @@ class Recipe:
         here = slice(index, index + 1)
         second = {
             name: value[:, here]
-            for name in ("partner", "share", "weight", "target_boxes", "source_boxes", "inside", "moves")
+            for name in ("partner", "share", "weight", "target_boxes", "source_boxes", "inside", "moves", "style")
             if (value := getattr(self, name)) is not None
         }
         first = {name: value[here] for name in ("drawn", "attention") if (value := getattr(self, name)) is not None}
@@ -236,8 +249,6 @@ class Recipe:
     def mask(self, size: tuple[int, int] | None = None) -> Tensor:
         """(N, 1, H, W) the weight of the image itself at every pixel, in all its versions: 1 kept, 0 replaced."""
         weights = self.weights(size)
-        if self.chains is None:
-            return weights[0]
         return (weights * (self.partner == self.partner[0])[:, :, None, None, None]).sum(0)
 
     def truth(self, saliency: Tensor) -> Truth:

@@ -75,10 +75,10 @@ class Story:
         """What is meant by visible: ``object`` or ``saliency``."""
         return "saliency" if self.objects is None else "object"
 
-    def by_picture(self, values: Tensor) -> tuple[float, float]:
-        """(K, N) values of the sources added up by picture: A's, B's."""
-        sums = [0.0, 0.0]
-        for who, value in zip(self.recipe.partner[:, 0].tolist(), values[:, 0].tolist(), strict=True):
+    def by_picture(self, values: Tensor, whose: Tensor | None = None) -> tuple[float, float]:
+        """(K, N) values of the sources added up by picture: A's, B's; or by ``whose`` (K, N) else they are."""
+        sums, whose = [0.0, 0.0], self.recipe.partner if whose is None else whose
+        for who, value in zip(whose[:, 0].tolist(), values[:, 0].tolist(), strict=True):
             sums[who] += value
         return sums[0], sums[1]
 
@@ -91,6 +91,11 @@ class Story:
     def area(self) -> tuple[float, float]:
         """A's and B's realised share of the picture."""
         return self.by_picture(self.row.area)
+
+    @cached_property
+    def style(self) -> tuple[float, float]:
+        """The share of the picture that is shown in A's style, and in B's."""
+        return self.by_picture(self.row.area, self.recipe.style)
 
     @cached_property
     def fair(self) -> tuple[float, float]:
@@ -137,7 +142,8 @@ class Story:
         return {
             "a": self.names[0], "b": self.names[1], "hidden": percent(1 - seen[0]), "seen_a": percent(seen[0]),
             "seen_b": percent(seen[1]), "share_a": percent(share[0]), "share_b": percent(share[1]),
-            "fair_a": percent(self.fair[0]), "area_b": percent(self.area[1]), "layer": str(self.recipe.layer),
+            "fair_a": percent(self.fair[0]), "area_a": percent(self.area[0]), "area_b": percent(self.area[1]),
+            "style_a": percent(self.style[0]), "layer": str(self.recipe.layer),
         }  # fmt: skip
 
     def text(self, language: str = "en") -> str:
@@ -180,10 +186,12 @@ def _sentence(story: Story) -> str:
         return "inside"
     if recipe.chains is not None and any(chains[0] for chains in recipe.chains):
         return "operations" if seen_a > 1 - NOTHING else "operations_lost"
-    if story.area[0] > 0.9999 and own > 0.9999:
+    if min(story.area[0], story.style[0], own) > 0.9999:
         return "unchanged"
     if not recipe.paired:
         return "hole_missed" if seen_a > 1 - NOTHING else "hole"
+    if recipe.style is not None:
+        return "style"
     if len(recipe.partner) > 2:
         return "tiles_fair" if story.gap <= FAIR else "tiles_off"
     if recipe.target_boxes is None and recipe.weight.shape[-1] == 1 and story.area[0] > 0.0001:
@@ -224,8 +232,10 @@ def steps(story: Story, language: str = "en") -> list[Step]:
     if recipe.chains is not None:
         told.append(Step("operations", ("a", "mixed"), story.operations(language)))
     if recipe.layer:
-        inside = Step("inside", ("a", "b")) if target is None else Step("inside_cut", ("a", "b"), box=target)
-        told.append(dataclasses.replace(inside, number=f"ℓ = {recipe.layer}"))
+        key = "inside_style" if recipe.style is not None else "inside" if target is None else "inside_cut"
+        told.append(Step(key, ("a", "b"), f"ℓ = {recipe.layer}", target))
+    elif recipe.style is not None:
+        told.append(Step("style", ("a_styled", "b_styled"), f"A {story.style[0]:.3f}"))
     elif target is not None:
         told.append(Step(_cut(recipe), ("b",) if pair else ("a",), _sides(recipe), source or target))
         if source is not None and source != target:

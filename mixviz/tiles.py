@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from mixviz import paint
+from mixviz import blend, paint
 from mixviz.story import Story
 
 
 def tiles(story: Story) -> dict[str, np.ndarray]:
-    """Every picture of a mixture, uint8 (H, W, 3), by name: ``a``, ``b``, their saliency, the mask and the mixture."""
+    """Every picture of a mixture, uint8 (H, W, 3), by name: ``a``, ``b``, their saliency, each in the other's style
+    where the pixels are mixed so, the mask and the mixture."""
     a, b, mixed = (picture(image) for image in (*story.images, story.mixed))
     maps = story.maps if story.recipe.saliency is None else story.recipe.saliency
     own = story.recipe.partner[:, 0] == 0  # A may be more than one of the sources
@@ -20,9 +22,16 @@ def tiles(story: Story) -> dict[str, np.ndarray]:
         "b": b,
         "heat_a": paint.overlay(a, maps[0].numpy()),
         "heat_b": paint.overlay(b, maps[1].numpy()),
+        **({} if story.recipe.style is None or story.recipe.layer else _styled(story)),
         "mask": np.repeat(mask[..., None], 3, 2),
         "mixed": mixed,
     }
+
+
+def _styled(story: Story) -> dict[str, np.ndarray]:
+    """A in B's style, and B in A's: what the mixture of the one and of the other shows of them."""
+    shown = blend.restyled(story.images, torch.tensor([0, 1]), torch.tensor([1, 0]))
+    return {f"{letter}_styled": picture(image) for letter, image in zip("ab", shown, strict=True)}
 
 
 def picture(image: Tensor) -> np.ndarray:

@@ -58,7 +58,7 @@ def recolours(recipe: Recipe) -> bool:
 def without_colour(recipe: Recipe) -> Recipe:
     """The recipe as far as it moves and weighs pixels, and does nothing else to them."""
     chains = None if recipe.chains is None else tuple(map(operations.moving, recipe.chains))
-    return dataclasses.replace(recipe, chains=chains)
+    return dataclasses.replace(recipe, chains=chains, style=None)
 
 
 def noise(seed: int, side: int = 16) -> np.ndarray:

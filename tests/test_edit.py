@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import pytest
 import torch
@@ -65,6 +66,13 @@ def test_the_share_is_what_its_rule_says(name, given):
             close(recipe.share, recipe.truth(recipe.saliency).visible)
         elif recipe.label_by == "attention":
             close(recipe.share, attended(recipe))
+        elif recipe.label_by == "style":
+            for n, picture in itertools.product(range(2), range(2)):
+                mass = [
+                    ((whose[:, n] == picture) * recipe.area[:, n]).sum() for whose in (recipe.partner, recipe.style)
+                ]
+                expected = (1 - recipe.by_style) * mass[0] + recipe.by_style * mass[1]
+                close(recipe.share[recipe.partner[:, n] == picture, n].sum(), expected)
         elif recipe.label_by == "planned":
             close(recipe.share.sum(0), torch.ones(2))
             assert recipe.share.min() >= 0
@@ -86,7 +94,7 @@ def attended(recipe) -> torch.Tensor:
 
 def test_every_rule_is_somebodys():
     """Or the test above proves nothing for it."""
-    rules = {"area", "lam", "saliency", "visible", "attention", "planned", "own"}
+    rules = {"area", "lam", "saliency", "visible", "attention", "style", "planned", "own"}
     assert {plan_pair(*case)[1].label_by for case in USUAL} == rules
 
 

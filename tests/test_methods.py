@@ -780,6 +780,52 @@ def test_mosaic_of_two_shows_each_twice():
     assert recipe.partner.tolist() == [[0, 1], [1, 0], [0, 1], [1, 0]]
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("beta", [0.05, 0.3, 8.0])
+def test_ricap(seed, beta):
+    """Every tile, the image's own too, shows as large a part of its picture, cut at a place of its own."""
+    mix = run("ricap", seed, n=7, beta=beta)
+    (height, width), partner = mix.size, mix.partner
+    expected = np.zeros_like(mix.targets)
+    whole = np.full(mix.images.shape, np.nan)
+    for n in range(len(mix)):
+        row, column = mix.box[n][2], mix.box[n][1]  # where the top right tile ends and begins
+        others = [partner[n], partner[partner[n]], partner[partner[partner[n]]]]
+        corners = [(0, column, row, width), (row, column, height, width), (row, 0, height, column), (0, 0, row, column)]
+        assert mix.recipe.partner[:, n].tolist() == [n, *others, n]
+        assert mix.recipe.target_boxes[:, n].tolist() == [list(box) for box in corners]
+        for who, tile, cut in zip([*others, n], corners, mix.recipe.source_boxes[:, n].tolist(), strict=True):
+            assert all(0 <= low <= high <= side for low, high, side in zip(cut[:2], cut[2:], mix.size, strict=True))
+            for y, x in pixels(mix.size):
+                if within(tile, y, x):
+                    whole[n, :, y, x] = mix.images[who, :, y - tile[0] + cut[0], x - tile[1] + cut[1]]
+                    expected[n, mix.labels[who]] += 1 / (height * width)
+    expect(mix, lambda n, y, x: whole[n, :, y, x])
+    np.testing.assert_allclose(mix.targets, expected, atol=1e-5)
+    assert not mix.recipe.weights()[0].any()  # what is not cropped cannot be seen
+
+
+def test_the_point_of_ricap_is_of_a_beta_distribution():
+    n, side = 5000, 40
+    box = plan_many("ricap", n, (side, side), beta=0.3).target_boxes[0]
+    drawn = np.random.default_rng(1).beta(0.3, 0.3, 400_000)
+    odds = Counter(np.rint(drawn * side).astype(int).tolist())
+    for at in (box[:, 1], box[:, 2]):
+        fits_distribution(
+            [value // 8 for value in at.tolist()],
+            Counter({i: sum(odds[j] for j in range(8 * i, 8 * i + 8)) for i in range(6)}),
+        )
+    assert abs(np.corrcoef(box[:, 1], box[:, 2])[0, 1]) < 0.06
+
+
+def test_ricap_crops_the_image_itself_from_anywhere():
+    recipe = plan_many("ricap", 9000, (4, 5), beta=8.0)
+    target, source = recipe.target_boxes[3], recipe.source_boxes[3]
+    chosen = (target[:, 2] == 2) & (target[:, 3] == 3)
+    found = [(top, left) for top, left, *_ in source[chosen].tolist()]
+    fits_distribution(found, dict.fromkeys(pixels((3, 3)), 1))
+
+
 # ---------------------------------------------------------------- erase
 
 

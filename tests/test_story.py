@@ -249,6 +249,29 @@ def test_sentences_of_four_tiles():
     assert off.gap == 0.5
 
 
+def test_the_sentence_and_the_sums_of_a_style():
+    """Weights of A, B, A in B's style and B in A's: A has 0.3 + 0.4 of the content and 0.3 + 0.1 of the style."""
+    who = torch.tensor([[0, 1], [1, 0], [0, 1], [1, 0]])
+    weight = torch.tensor([0.3, 0.2, 0.4, 0.1]).view(4, 1, 1, 1, 1).expand(4, 2, 1, 1, 1)
+    share = torch.tensor([[0.33] * 2, [0.32] * 2, [0.28] * 2, [0.07] * 2])
+    recipe = mixviz.Recipe(
+        size=(10, 10), partner=who, share=share, weight=weight, style=who[[0, 1, 1, 0]], by_style=0.3, label_by="style"
+    )
+    told = dataclasses.replace(hand_made(), recipe=recipe)
+    assert plain(told.text()) == (
+        "70 % of the shapes are those of “cat”, and 40 % of the colours and contrast; the label weighs both and says "
+        "61 % “cat”."
+    )
+    lines = by_key(told)
+    assert lines["style_a"].value == pytest.approx(0.4)
+    assert lines["label_style"].sum == "0.7 × 0.7000 + 0.3 × 0.4000"
+    only_shapes = dataclasses.replace(
+        recipe, weight=torch.tensor([0.5, 0, 0.5, 0]).view(4, 1, 1, 1, 1).expand(4, 2, 1, 1, 1)
+    )
+    told = dataclasses.replace(told, recipe=dataclasses.replace(only_shapes, share=torch.eye(4)[:1].T.expand(4, 2)))
+    assert told.sentence["key"] == "sentence.style"  # all the content and label, and yet not unchanged
+
+
 def test_every_sentence_has_its_text_and_every_text_its_sentence():
     source = inspect.getsource(story._sentence)
     said = {word for line in re.findall(r"return (.+)", source) for word in re.findall(r'"(\w+)"', line)} - {"own"}
@@ -297,6 +320,9 @@ def test_the_sentence_is_true(name, given):
             assert seen_a <= 0.95
         elif kind == "shows":
             assert own < told.fair[0]
+        elif kind == "style":
+            assert told.recipe.style is not None
+            assert own == pytest.approx(0.7 * told.area[0] + 0.3 * told.style[0], abs=1e-5)
         else:
             assert kind == "tiles_off"
             assert told.gap > story.FAIR
@@ -339,6 +365,7 @@ def test_steps_are_known_and_in_their_order(name, given):
         assert ("saliency" in keys) == (told.recipe.saliency is not None)
         assert bool({"lam_drawn", "lam_held"} & set(keys)) == (told.recipe.drawn is not None)
         assert ("operations" in keys) == (told.recipe.chains is not None)
+        assert ("style" in keys) == (told.recipe.style is not None)
         for step in listed:
             assert step.pictures
             assert set(step.pictures) <= set(pictures)
@@ -355,9 +382,10 @@ def test_the_peak_is_the_brightest_pixel_of_the_picture_that_is_shown(name, give
             assert (step.peak is not None) == (step.key == "saliency")
             if step.peak is None:
                 continue
-            assert step.pictures == ("heat_b",)  # the partner's, as every method that looks has a partner
+            which = int(told.recipe.paired)  # the partner's, where there is one
+            assert step.pictures == (("heat_a", "heat_b")[which],)
             row, column = (int(at * side) for at, side in zip(step.peak, SIZE, strict=True))
-            assert divmod(int(np.argmax(told.maps[1].numpy())), SIZE[1]) == (row, column)
+            assert divmod(int(np.argmax(told.maps[which].numpy())), SIZE[1]) == (row, column)
             assert step.number == f"({row}, {column})"
             assert step.peak == ((row + 0.5) / SIZE[0], (column + 0.5) / SIZE[1])
 

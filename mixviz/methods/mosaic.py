@@ -4,12 +4,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import torch
 
 from mixviz.batch import Batch
-from mixviz.geometry import box_area, stack_box, uniform_corner
 from mixviz.method import Card, Draw, Method, parameter
-from mixviz.planning import alone
+from mixviz.planning import four_tiles
 from mixviz.recipe import Recipe
 
 
@@ -40,30 +38,5 @@ class Mosaic(Method):
         return None
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
-        n, (height, width) = len(batch), batch.size
-        u = draw.rng.uniform(self.margin, 1 - self.margin, (2, n))
-        row, column = (np.rint(at * side).astype(np.int64) for at, side in zip(u, batch.size, strict=True))
-        zero, bottom, right = np.zeros_like(row), np.full(n, height), np.full(n, width)
-        targets = (
-            stack_box(zero, column, row, right),
-            stack_box(row, column, bottom, right),
-            stack_box(row, zero, bottom, column),
-        )
-        partner = [draw.partner, draw.partner[draw.partner], draw.partner[draw.partner][draw.partner]]
-        areas = np.stack([row * column / (height * width), *(box_area(t, batch.size) for t in targets)])
-        return Recipe(
-            size=batch.size,
-            partner=torch.cat([alone(batch), batch.tensor(np.stack(partner))]),
-            share=batch.tensor(areas.astype(np.float32)),
-            target_boxes=batch.tensor(np.stack(targets)),
-            source_boxes=batch.tensor(np.stack([_elsewhere(draw, t, batch.size) for t in targets]))
-            if self.crop == "random"
-            else None,
-        )
-
-
-def _elsewhere(draw: Draw, box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A box of the same sides at a random place."""
-    height, width = box[:, 2] - box[:, 0], box[:, 3] - box[:, 1]
-    top, left = uniform_corner(draw.rng, height, width, size)
-    return stack_box(top, left, top + height, left + width)
+        at = draw.rng.uniform(self.margin, 1 - self.margin, (2, len(batch)))
+        return four_tiles(batch, draw, at, crop="others" if self.crop == "random" else "none")

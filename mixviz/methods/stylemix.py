@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mixviz.batch import Batch
+from mixviz.geometry import box_around, box_mask, patch_sides, random_centre
+from mixviz.method import Card, Draw, Method, beta_alpha, parameter
+from mixviz.planning import lam_tensor, pair
+from mixviz.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class StyleMix(Method):
+    """What is shown and how it looks are mixed apart: A's shapes may come in the colours and contrast of B.
+
+    $$\\mathrm{AB} = \\sigma_B \\frac{x_A - \\mu_A}{\\sigma_A} + \\mu_B \\qquad
+    \\tilde x = t\\, x_A + (1 - r_c - r_s + t)\\, x_B + (r_c - t)\\, \\mathrm{AB} + (r_s - t)\\, \\mathrm{BA}$$
+
+    $$\\tilde y = a\\, y_A + (1-a)\\, y_B \\qquad a = r\\, r_c + (1-r)\\, r_s$$
+
+    AB has the content of A in the style of B: every channel keeps its pattern and takes on B's mean μ and standard
+    deviation σ (adaptive instance normalisation, AdaIN). λ is $r_c$, the share of A's content; $r_s$, the share of A's
+    style, is drawn beside it from the same $\\mathrm{Beta}(\\alpha, \\alpha)$, and t evenly from all that leave no
+    weight below 0. Move λ: the shapes change and the colours stay. At λ = 1 only A's shapes are left, and the label
+    still gives B what its style is due.
+
+    With ``content="cut"`` (StyleCutMix) the content is cut as CutMix does, B's shapes in a box and A's around it, while
+    the style is mixed over the whole picture. What comes in a foreign style is first blended with itself, in weight
+    $\\gamma \\sim \\mathrm{Beta}(\\beta, \\beta)$, because styles that are too foreign make a muddle. The released code
+    has A in the box and B around it, which is the same but for the names; the paper can also take γ from the distance
+    of the two classes in style, which has to be measured on the data set and is left out.
+
+    The paper exchanges the statistics of a trained VGG's feature maps, and a trained decoder turns them into a picture,
+    which moves textures as well. There are no such networks here. The statistics are those of the pixels, so that style
+    means colour and contrast, and no more. With ``stages`` above 0 the layer is drawn once per batch, as in Manifold
+    Mixup, and :func:`mixviz.mix_inside` exchanges the statistics of feature maps of the network in training.
+
+    It helps where shape should count: trained on pictures that AdaIN (with its networks) gave the style of paintings, a
+    ResNet-50 decides by shape in 81 % of the cases where shape and texture disagree, against 22 % (Geirhos et al., ICLR
+    2019). It hurts where colour makes the class. The paper reports errors like those of the best mixing methods and
+    more robustness to adversarial attacks; the form with pixels was not measured here. r = 0.7, α = 0.5 (1 for the cut)
+    and β = 0.8 are what the authors' README trains with on CIFAR, on a fifth of the batches (the cut on half).
+    """
+
+    alpha: float = beta_alpha(0.5)
+    content: str = parameter("blend", "shapes laid over each other, or cut as CutMix does", choices=("blend", "cut"))
+    by_content: float = parameter(
+        0.7, "r: how much of the label follows the content; the rest follows the style", low=0, high=1
+    )
+    beta: float = parameter(0.8, "content cut: Beta(β, β) of γ, how much of its own style is kept", low=0.05, high=8)
+    stages: int = parameter(0, "deepest stage after which may be mixed; 0: the pixels alone", low=0, high=8)
+
+    card: ClassVar[Card] = Card(
+        "stylemix", "StyleMix", "StyleMix: Separating Content and Style for Enhanced Data Augmentation",
+        "Hong, Choi, Kim", "CVPR", 2021, "", "blend", "content and style",
+        after=("mixup", "cutmix"),
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        return rng.beta(self.alpha, self.alpha, n)
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        n = len(batch)
+        style, u = draw.rng.beta(self.alpha, self.alpha, n), draw.rng.random(n)
+        layer = int(draw.rng.integers(self.stages + 1))
+        if self.content == "blend":
+            weight = batch.tensor(_weights(draw.lam, style, u))[:, :, None, None, None]
+        else:
+            weight = self._cut(batch, draw, style, u)
+        who = pair(batch, draw.partner)
+        return Recipe(
+            size=batch.size,
+            partner=torch.cat([who, who]),
+            share=_shares(weight.mean((2, 3, 4)), self.by_content),
+            weight=weight,
+            style=torch.cat([who, who.flip(0)]),
+            by_style=1 - self.by_content,
+            drawn=lam_tensor(batch, draw),
+            label_by="style",
+            layer=layer,
+        )
+
+    def _cut(self, batch: Batch, draw: Draw, style: np.ndarray, u: np.ndarray) -> Tensor:
+        """Weights (4, N, 1, H, W): all B's content inside CutMix's box and all A's outside."""
+        n = len(batch)
+        keep = draw.rng.beta(self.beta, self.beta, n)
+        box = box_around(*random_centre(draw.rng, n, batch.size), *patch_sides(draw.lam, batch.size), batch.size)
+        inside, outside = (
+            batch.tensor(_weights(np.full(n, own), style, u, keep))[:, :, None, None, None] for own in (0.0, 1.0)
+        )
+        return torch.where(box_mask(batch.tensor(box), batch.size)[:, None], inside, outside)
+
+
+def _weights(content: np.ndarray, style: np.ndarray, u: np.ndarray, keep: np.ndarray | float = 0.0) -> np.ndarray:
+    """(4, N) float32: A, B, A in B's style, B in A's. ``keep`` of what is in a foreign style is in its own again."""
+    low, high = np.maximum(0, content + style - 1), np.minimum(content, style)
+    t = low + u * (high - low)
+    plain, foreign = np.stack([t, 1 - content - style + t]), np.stack([content - t, style - t])
+    weights = np.concatenate([plain + keep * foreign, (1 - keep) * foreign])
+    return weights.clip(0, 1).astype(np.float32)  # rounding leaves some a hair below 0
+
+
+def _shares(weight: Tensor, by_content: float) -> Tensor:
+    """The label (4, N): of each source's weight a part for its content, and the rest for the picture of its style."""
+    a, b, a_as_b, b_as_a = weight
+    by_style = 1 - by_content
+    return torch.stack([a + by_style * b_as_a, b + by_style * a_as_b, by_content * a_as_b, by_content * b_as_a])
