@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz import geometry, operations, smoothing
+from mixviz import geometry, operations
 from mixviz.batch import Batch
+from mixviz.effects import smoothing
 from mixviz.method import Draw
 from mixviz.operations import Chain, Link
 from mixviz.recipe import Recipe
