@@ -1,6 +1,8 @@
-"""Gradio's own files, served from memory."""
+"""Gradio's own files, served from memory, and the scripts of the page's views."""
 
 from __future__ import annotations
+
+import re
 
 import pytest
 
@@ -9,12 +11,14 @@ pytest.importorskip("gradio")
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from mixviz.ui import files
+from mixviz.ui import files, scripts
+from mixviz.ui.request import VIEWS
+from mixviz.words import texts
 
 
 @pytest.fixture(scope="module")
 def client() -> TestClient:
-    return TestClient(Starlette(routes=files.routes()))
+    return TestClient(Starlette(routes=[*files.routes(), *scripts.routes()]))
 
 
 def test_every_file_comes_as_it_lies_there_and_is_kept(client):
@@ -32,3 +36,23 @@ def test_every_file_comes_as_it_lies_there_and_is_kept(client):
 @pytest.mark.parametrize("name", ["none.js", "..%2Findex.html", "../index.html", "%2e%2e%2findex.html", "", "a%00.js"])
 def test_there_is_nothing_else(client, name):
     assert client.get(f"/assets/{name}").status_code == 404
+
+
+def test_the_first_view_brings_its_script_and_the_others_fetch_theirs(client):
+    first, *later = VIEWS
+    assert scripts.on_load(first) == scripts.script(first)
+    for view in later:
+        (path,) = re.findall(r"/mixviz/[\w.-]+\.js", scripts.on_load(view))
+        answer = client.get(path)
+        assert "javascript" in answer.headers["content-type"]
+        assert "immutable" in answer.headers["cache-control"]
+        assert scripts.script(view) in answer.text
+        assert client.get(f"{path[:-4]}x.js").status_code == 404
+
+
+@pytest.mark.browser
+def test_a_view_whose_script_is_out_of_reach_says_so(open_tab):
+    tab = open_tab()
+    tab.page.route("**/mixviz/*.js", lambda route: route.abort())
+    tab.page.get_by_role("tab", name="Compare").click()
+    tab.page.locator("#mv-compare", has_text=texts()["en"]["failed"]).wait_for()

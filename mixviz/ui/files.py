@@ -1,4 +1,4 @@
-"""Gradio's own scripts and style sheets, which a page opens some eighty of, from memory.
+"""The project's own texts, and Gradio's scripts and style sheets, which a page opens some eighty of, from memory.
 
 Gradio reads a file from the disk whenever one is asked for, through several threads, and lets browsers ask again.
 """
@@ -13,8 +13,15 @@ import gradio as gr
 from fastapi import Request, Response
 from starlette.routing import Route
 
+from mixviz import pictures
+
 FOLDER = Path(gr.__file__).parent / "templates" / "frontend" / "assets"
 KEPT = {"Cache-Control": "public, max-age=31536000, immutable"}  # their names hold a hash of what they say
+
+
+def text(name: str) -> str:
+    """A file of assets/."""
+    return (pictures.assets() / name).read_text(encoding="utf-8")
 
 
 @functools.cache

@@ -11,31 +11,15 @@ import gradio as gr
 import orjson
 from fastapi import Response
 
-from mixviz import pictures
-
-# Scripts before a view's own.
-HELPERS = {
-    "detail": ("grab", "stage", "parameters"),
-    "batch": ("parameters", "sending", "arrows"),
-    "localize": ("grab", "marks", "plot", "heat"),
-    "compare": ("marks", "plot", "tables", "zoo_table", "zoo_plots", "between"),
-    "which": ("marks", "plot", "tables", "choices", "candidate"),
-    "tree": ("marks", "lineage"),
-    "embeddings": ("marks", "scatter", "scatter_figure", "tables", "answers", "sending", "folder"),
-}
-
-
-def asset(name: str) -> str:
-    """The text of a file of assets/."""
-    return (pictures.assets() / name).read_text(encoding="utf-8")
+from mixviz.ui import scripts
 
 
 def component(name: str, value: Any = None, **options: Any) -> gr.HTML:
-    """One of the page's own components: assets/NAME.js, which draws plain data, after what it shares with others."""
+    """One of the page's own components: assets/NAME.js, which draws plain data."""
     return gr.HTML(
         value,
         html_template=f'<div class="mv-part" id="mv-{name}"></div>',
-        js_on_load="".join(asset(f"{script}.js") for script in ("common", *HELPERS.get(name, ()), name)),
+        js_on_load=scripts.on_load(name),
         label=gr.I18n()("texts"),
         apply_default_css=False,
         elem_id=name,

@@ -1,0 +1,63 @@
+"""The scripts of the page's own components: the first ones come with the page, a view's own when it is first opened."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+
+from fastapi import Request, Response
+from starlette.routing import Route
+
+from mixviz.ui import files
+
+GIVEN = "element, trigger, props, server, upload"  # what Gradio hands to a component's script
+# Scripts before a component's own.
+HELPERS = {
+    "detail": ("grab", "stage", "parameters"),
+    "batch": ("parameters", "sending", "arrows"),
+    "localize": ("grab", "marks", "plot", "heat"),
+    "compare": ("marks", "plot", "tables", "zoo_table", "zoo_plots", "between"),
+    "which": ("marks", "plot", "tables", "choices", "candidate"),
+    "tree": ("marks", "lineage"),
+    "embeddings": ("marks", "scatter", "scatter_figure", "tables", "answers", "sending", "folder"),
+}
+LATE = (*HELPERS, "draws", "sweep")
+
+
+@functools.cache
+def script(name: str) -> str:
+    """assets/NAME.js after what it shares with others."""
+    return "".join(files.text(f"{part}.js") for part in ("common", *HELPERS.get(name, ()), name))
+
+
+@functools.cache
+def _module(name: str) -> tuple[str, bytes]:
+    """The name under which a late script is served, with a hash of what it says, and what that is."""
+    content = f"export default ({GIVEN}) => {{\n{script(name)}\n}};\n".encode()
+    return f"{name}-{hashlib.sha256(content).hexdigest()[:12]}.js", content
+
+
+def on_load(name: str) -> str:
+    """What a component runs when it appears."""
+    if name not in LATE:
+        return script(name)
+    # Gradio looks into it for the names of events.
+    return f"""
+const {{ root = "" }} = window.gradio_config ?? {{}}; // it may trigger "input"
+import(`${{root}}/mixviz/{_module(name)[0]}`).then(
+  (part) => part.default({GIVEN}),
+  () => {{ element.textContent = JSON.parse(props.label).failed; }},
+);"""
+
+
+async def _serve(request: Request) -> Response:
+    known = dict(map(_module, LATE))
+    content = known.get(request.path_params["name"])
+    if content is None:
+        return Response("No such file.", 404, media_type="text/plain")
+    return Response(content, media_type="text/javascript", headers=files.KEPT)
+
+
+def routes() -> list[Route]:
+    """Where they are served."""
+    return [Route("/mixviz/{name}", _serve)]
