@@ -63,12 +63,19 @@ def repeat(
     for start in range(0, count, TOGETHER):
         n = min(TOGETHER, count - start)
         rows = torch.arange(n + 1).eq(n).long()  # A again and again, and B at the end
-        partner = np.append(np.full(n, n), 0)
-        recipe = method.plan(Batch(images[rows], rows, network, saliency=maps[rows]), rng, partner=partner)
+        recipe = _plan(images, method, maps, rows, np.append(np.full(n, n), 0), rng, network)
         if method.together or _shared(recipe, n):
             return _joined([_measured(_one(images, method, maps, seed + i, network), judge, 1) for i in range(count)])
+        if len(recipe.partner) > 2:  # the third is the partner's partner: this very A, not another
+            rows = torch.arange(2 * n) // n
+            recipe = _plan(images, method, maps, rows, np.roll(np.arange(2 * n), n), rng, network)
         parts.append(_measured(recipe, judge[rows], n))
     return _joined(parts)
+
+
+def _plan(images: Tensor, method: Method, maps: Tensor, rows: Tensor, partner: np.ndarray, rng, network) -> Recipe:
+    """One plan for many draws."""
+    return method.plan(Batch(images[rows], rows, network, saliency=maps[rows]), rng, partner=partner)
 
 
 def _shared(recipe: Recipe, count: int) -> bool:

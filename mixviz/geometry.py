@@ -127,6 +127,17 @@ def equal_grid(size: tuple[int, int], most: int) -> tuple[int, int]:
     return rows, columns
 
 
+def chessboard(grid: tuple[int, int], device: torch.device) -> Tensor:
+    """(rows, columns) 1 and 0 like a chessboard: cells of one colour are no neighbours, and may be set together."""
+    return (torch.arange(grid[0], device=device)[:, None] + torch.arange(grid[1], device=device) + 1) % 2
+
+
+def neighbours(cells: Tensor) -> Tensor:
+    """Sum over the cells (..., rows, columns) above, below, left and right of each."""
+    wide = torch.nn.functional.pad(cells, (1, 1, 1, 1))
+    return wide[..., :-2, 1:-1] + wide[..., 2:, 1:-1] + wide[..., 1:-1, :-2] + wide[..., 1:-1, 2:]
+
+
 def move_cells(images: Tensor, moves: Tensor) -> Tensor:
     """Images (N, C, H, W) whose cells are rearranged: entry (i, j) of moves (N, rows, columns) is the cell to show."""
     n, channels, height, width = images.shape

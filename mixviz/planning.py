@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz import geometry, operations
+from mixviz import geometry, operations, smoothing
 from mixviz.batch import Batch
 from mixviz.method import Draw
 from mixviz.operations import Chain, Link
@@ -24,9 +24,30 @@ def pair(batch: Batch, partner: np.ndarray | Tensor) -> Tensor:
     return torch.stack([torch.arange(len(batch), device=batch.device), partner])
 
 
+def chain(partner: np.ndarray, length: int) -> np.ndarray:
+    """(length, N): every image itself, its partner, the partner's partner, and so on."""
+    who = [np.arange(len(partner))]
+    for _ in range(length - 1):
+        who.append(partner[who[-1]])
+    return np.stack(who)
+
+
 def alone(batch: Batch) -> Tensor:
     """(1, N): every image itself, without a partner."""
     return torch.arange(len(batch), device=batch.device)[None]
+
+
+def amounts(draw: Draw, who: np.ndarray, concentration: float) -> np.ndarray:
+    """(K, N) how much of each source is wanted, drawn from Dirichlet(α), or the first as it is held; sums to 1.
+
+    A picture that is listed before has no amount of its own. Where there is no other picture, all is the first's.
+    """
+    drawn = draw.rng.standard_gamma(concentration, who.shape)
+    drawn = np.stack([np.where((who[:k] == one).any(0), 0, drawn[k]) for k, one in enumerate(who)])
+    own, rest = drawn[0] / drawn.sum(0) if draw.held is None else draw.held, drawn[1:]
+    total = rest.sum(0)
+    own = np.where(total > 0, own, 1.0)
+    return np.concatenate([own[None], rest * ((1 - own) / np.where(total > 0, total, 1))])
 
 
 def two_shares(batch: Batch, own: np.ndarray | Tensor) -> Tensor:
@@ -92,6 +113,11 @@ def masked(batch: Batch, draw: Draw, own: Tensor, share: Tensor | None = None, *
     )
 
 
+def shown_in(batch: Batch, who: Tensor, weight: Tensor, **more: Any) -> Recipe:
+    """Several whole images ``who`` (K, N), each in its weight (K, N, 1, H, W); the label by these weights' means."""
+    return Recipe(size=batch.size, partner=who, share=weight.mean((2, 3, 4)), weight=weight, **more)
+
+
 def four_tiles(batch: Batch, draw: Draw, at: np.ndarray, crop: str) -> Recipe:
     """Four pictures that meet at a point: clockwise from the top left the image, its partner, the partner's partner,
     and that one's. The label by area.
@@ -109,8 +135,7 @@ def four_tiles(batch: Batch, draw: Draw, at: np.ndarray, crop: str) -> Recipe:
         geometry.stack_box(row, column, bottom, right),
         geometry.stack_box(row, zero, bottom, column),
     ]
-    second = draw.partner[draw.partner]
-    partner, own = [draw.partner, second, second[draw.partner]], row * column / (height * width)
+    partner, own = [*chain(draw.partner, 4)[1:]], row * column / (height * width)
     if crop == "all":  # the image once more, as a patch that hides what is not cropped
         targets, partner = [*targets, geometry.stack_box(zero, zero, row, column)], [*partner, np.arange(n)]
         own = np.zeros(n)
@@ -191,6 +216,14 @@ def fill_colour(batch: Batch, rng: np.random.Generator, name: str) -> Tensor:
 def lit(maps: Tensor) -> Tensor:
     """Maps (N, H, W) of which none is dark: where a detector found nothing, all places count alike."""
     return torch.where(maps.amax((1, 2), keepdim=True) > 0, maps, 1)
+
+
+def salient_parts(maps: Tensor, spread: float) -> Tensor:
+    """Maps (N, H, W) smoothed by a Gaussian of σ ``spread`` (a share of the shorter side), each with a mean of 1."""
+    kernel = smoothing.gaussian(np.array([spread * min(maps.shape[1:])]))
+    with torch.autocast(maps.device.type, enabled=False):
+        smooth = smoothing.both_ways(lit(maps)[:, None], kernel)[:, 0]
+    return smooth / smooth.mean((1, 2), keepdim=True)
 
 
 def visible_share(maps: Tensor, partner: Tensor, source: Tensor, target: Tensor) -> Tensor:

@@ -606,7 +606,8 @@ def test_a_seed_tells_everything(name, given):
     recipes = [METHODS[name](**given).plan(batch, np.random.default_rng(seed)) for seed in (7, 7, 8)]
     assert same(*recipes[:2])
     assert torch.equal(recipes[0].apply(batch.images), recipes[1].apply(batch.images))
-    assert is_plain(recipes[0]) or not same(*recipes[1:])
+    by_saliency = given.get("partner") == "farthest"  # and nothing else to draw
+    assert is_plain(recipes[0]) or by_saliency or not same(*recipes[1:])
 
 
 @usual_case

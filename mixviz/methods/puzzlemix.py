@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mixviz.batch import Batch
-from mixviz.geometry import cell_means, equal_grid, spread_cells
+from mixviz.geometry import cell_means, chessboard, equal_grid, neighbours, spread_cells
 from mixviz.method import Card, Draw, Method, beta_alpha, detector, parameter
 from mixviz.planning import lit, masked
 from mixviz.recipe import Recipe
@@ -80,10 +80,10 @@ class PuzzleMix(Method):
         likely = likely + torch.stack([torch.full_like(lam, way) for way in ways], 1)
         likely = self.prior * likely if self.prior else torch.zeros_like(likely)  # 0 times -inf would be NaN
         gains = [pair[0].lerp(pair[1], i / top) + likely[:, i, None, None] for i in range(self.levels)]
-        mask, even = _best(gains), _even(pair.shape[2:], lam.device)
-        count = _neighbours(torch.ones_like(mask))
+        mask, even = _best(gains), chessboard(pair.shape[2:], lam.device)
+        count = neighbours(torch.ones_like(mask))
         for sweep in range(2 * SWEEPS):
-            around = _neighbours(mask)
+            around = neighbours(mask)
             agree = [self.smooth * (i / top) * (2 * around - i / top * count) for i in range(self.levels)]
             better = _best([gain + more for gain, more in zip(gains, agree, strict=True)])
             mask = torch.where(even == sweep % 2, better, mask)
@@ -97,17 +97,6 @@ def _best(gains: list[Tensor]) -> Tensor:
         best = torch.where(gain > most, i / (len(gains) - 1), best)
         most = torch.maximum(gain, most)
     return best
-
-
-def _even(grid: tuple[int, int], device: torch.device) -> Tensor:
-    """(rows, columns) 1 and 0 like a chessboard: cells of one colour are no neighbours, and may be set together."""
-    return (torch.arange(grid[0], device=device)[:, None] + torch.arange(grid[1], device=device) + 1) % 2
-
-
-def _neighbours(cells: Tensor) -> Tensor:
-    """Sum over the cells above, below, left and right of each."""
-    wide = torch.nn.functional.pad(cells, (1, 1, 1, 1))
-    return wide[:, :-2, 1:-1] + wide[:, 2:, 1:-1] + wide[:, 1:-1, :-2] + wide[:, 1:-1, 2:]
 
 
 def _swapped(shown: Tensor, worth: Tensor, cost: float) -> Tensor:

@@ -49,8 +49,10 @@ class Switch(Method):
     method that hurts alone hurts here in its share of the batches.
 
     Known from timm, whose default is Mixup (α = 0.8) or CutMix (α = 1) at even odds for a whole batch; within a batch,
-    image by image, ``cutmix_mixup`` does it with ``mode="switch"``. A method here may use all that a batch has, but a
-    method that mixes inside the network needs :func:`mixviz.mix_inside` as ever.
+    image by image, ``cutmix_mixup`` does it with ``mode="switch"``. RandoMix (Liu et al. 2022, arXiv:2205.08728)
+    draws with weights from candidates that blend and candidates that cut: ``mixup + cutmix + fmix + resizemix`` is a
+    setting of its kind, with odds to choose. A method here may use all that a batch has, but a method that mixes inside
+    the network needs :func:`mixviz.mix_inside` as ever.
     """
 
     methods: str = parameter(

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mixviz.batch import Batch
+from mixviz.method import Card, Draw, Method, detector, parameter
+from mixviz.planning import masked, salient_parts
+from mixviz.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class GuidedMixup(Method):
+    """Mixup that asks at every pixel which of the two pictures matters more there.
+
+    $$M = \\frac{\\bar S_A}{\\bar S_A + \\bar S_B} \\qquad \\tilde x = M \\odot x_A + (1-M) \\odot x_B \\qquad
+    \\tilde y = \\bar M\\, y_A + (1-\\bar M)\\, y_B$$
+
+    $\\bar S$ is saliency, smoothed by a Gaussian and scaled to one sum for all pictures; the label is the mask's mean.
+    Nothing is optimised, which makes it fast, and but for the partner nothing is drawn: the same two pictures always
+    make the same mixture. Look where both matter: there it is a blend, half and half.
+
+    So the paper takes partners whose objects lie elsewhere: it goes from picture to picture, each time to the one whose
+    map is farthest (in the L2 norm) among those not yet visited, starting with the two that are farthest of all, and
+    back to the first at the end (``partner="farthest"``). This shows in a batch, not with two pictures; it takes as
+    many steps as there are pictures. Spectral residual is the paper's Guided-SR; ``detector="gradient"``, which asks
+    the network in training, is its Guided-AP. The code smooths 7 pixels (σ = 3, cut off there) whatever the size of the
+    picture; ``spread`` means about the same at 32 pixels.
+
+    It helps as far as the saliency is right and the objects lie apart. Accuracy of DeiT-S, fine-tuned on Stanford Cars:
+    86.99 % against 86.77 % plain, but 87.73 % for Mixup and 88.60 % for Puzzle Mix (MergeMix, Table 2).
+    """
+
+    partner: str = parameter(
+        "random", "partners by permutation, or those whose saliency lies elsewhere", choices=("random", "farthest")
+    )
+    spread: float = parameter(0.06, "σ of the smoothing, as a share of the shorter side", low=0, high=0.5)
+    detector: str = detector("spectral_residual")
+
+    card: ClassVar[Card] = Card(
+        "guidedmixup", "GuidedMixup", "GuidedMixup: An Efficient Mixup Strategy Guided by Saliency Maps",
+        "Kang, Kim", "AAAI", 2023, "2306.16612", "saliency-guided", "mean of the mask",
+        after=("mixup", "puzzlemix"),
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> None:
+        return None
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        maps = batch.saliency(self.detector)
+        parts = salient_parts(maps, self.spread)
+        farthest = self.partner == "farthest" and not draw.partner_held
+        partner = _farthest(parts.flatten(1)) if farthest else batch.tensor(draw.partner)
+        other = parts[partner]
+        total = parts + other
+        own = torch.where(total > 0, parts / total, 0.5)
+        return masked(batch, draw._replace(partner=partner), own[:, None], saliency=maps)
+
+
+def _farthest(points: Tensor) -> Tensor:
+    """A partner (N,) for each of the points (N, D): a round trip that goes on to the farthest that is left."""
+    n, points = len(points), points.double()
+    square = points.square().sum(1)
+    far = square[:, None] + square - 2 * points @ points.T
+    far = far.masked_fill(torch.eye(n, dtype=torch.bool, device=far.device), -torch.inf)
+    first = far.amax(1).argmax(0, keepdim=True)
+    at, partner = first, torch.zeros(n, dtype=torch.int64, device=far.device)
+    left = torch.zeros(n, dtype=far.dtype, device=far.device).index_fill(0, first, -torch.inf)
+    for _ in range(n - 1):
+        step = (far.index_select(0, at)[0] + left).argmax(0, keepdim=True)
+        partner, left = partner.scatter(0, at, step), left.index_fill(0, step, -torch.inf)
+        at = step
+    return partner.scatter(0, at, first)

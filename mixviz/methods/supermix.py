@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from mixviz.batch import Batch
+from mixviz.method import Card, Draw, Method, detector, parameter
+from mixviz.planning import amounts, chain, salient_parts, shown_in
+from mixviz.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class SuperMix(Method):
+    """Several pictures share every pixel, each in proportion to how much it matters just there: soft masks without an
+    edge.
+
+    $$w_k = \\frac{p_k\\, \\bar S_k^{\\,s}}{\\sum_j p_j\\, \\bar S_j^{\\,s}} \\qquad \\tilde x = \\sum_k w_k \\odot x_k
+    \\qquad \\tilde y = \\sum_k \\bar w_k\\, y_k \\qquad p \\sim \\mathrm{Dirichlet}(\\alpha)$$
+
+    $\\bar S$ is a picture's saliency, smoothed and scaled to a mean of 1, p is how much of each is wanted, and s makes
+    the masks decide: 0 is Mixup of several pictures, a large s nearly cuts. The label is the masks' means. Look at
+    where two objects lie one upon the other: neither gives way, and there the mixture is a blend like Mixup's.
+
+    This is a hybrid after SuperMix, not the paper's algorithm: there the masks are *optimised* for each mixture, up to
+    fifty steps of gradients, until a teacher network sees in it just the classes and amounts that were drawn (the label
+    is what was drawn), with a term that keeps masks near 0 and 1. Here one formula takes the place of the teacher and
+    s that of the term; what is the paper's are several pictures, Dirichlet amounts and smooth masks that sum to 1.
+    The paper's masks, for distilling WRN-40-2 to WRN-16-2 on CIFAR-100: accuracy of 76.93 % against 76.40 % for CutMix
+    and 76.20 % for Mixup (SuperMix README).
+    """
+
+    sources: int = parameter(3, "pictures in a mixture", low=2, high=6)
+    concentration: float = parameter(
+        3.0, "α of the amounts: below 1 mostly one picture, above 1 all alike", low=0.05, high=8
+    )
+    exponent: float = parameter(2.0, "s: 0 blends evenly, large nearly cuts", low=0, high=8)
+    spread: float = parameter(0.06, "σ of the smoothing, as a share of the shorter side", low=0, high=0.5)
+    detector: str = detector("fine_grained")
+
+    card: ClassVar[Card] = Card(
+        "supermix", "SuperMix (hybrid)", "SuperMix: Supervising the Mixing Data Augmentation",
+        "Dabouei, Soleymani, Taherkhani, Nasrabadi", "CVPR", 2021, "2003.05034", "multi-image", "mean of the mask",
+        after=("mixup",),
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, n: int) -> None:
+        return None
+
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        maps, who = batch.saliency(self.detector), chain(draw.partner, self.sources)
+        wanted = amounts(draw, who, self.concentration)
+        drawn, who, wanted = (batch.tensor(value) for value in (wanted[0], who, wanted))
+        wanted = wanted.float()[:, :, None, None]
+        worth = wanted * salient_parts(maps, self.spread)[who] ** self.exponent
+        total = worth.sum(0)
+        weight = torch.where(total > 0, worth / total, wanted)
+        return shown_in(batch, who, weight[:, :, None], saliency=maps, drawn=drawn.float())
