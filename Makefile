@@ -9,7 +9,7 @@ app: $(VENV)/ready
 	$(BIN)/python app.py
 
 test: $(VENV)/ready-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadgroup
 
 lint: $(VENV)/ready-dev
 	$(BIN)/ruff check .

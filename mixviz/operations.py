@@ -107,6 +107,7 @@ def run(chains: Sequence[Chain], images: Tensor, fill: Tensor | None = None) -> 
 
 
 def _run(chains: Sequence[Chain], images: Tensor, fill: Tensor | None) -> Tensor:
+    own = False  # whether these images are ours to write to: a copy of all for each operation would cost more than most
     for operation, rows, values, seeds in _grouped(chains):
         index = None if len(rows) == len(images) else on_device(rows, images.device)
         part = images if index is None else images.index_select(0, index)
@@ -117,7 +118,10 @@ def _run(chains: Sequence[Chain], images: Tensor, fill: Tensor | None) -> Tensor
             part = part + (1 - covered) * ground.to(part.dtype)
         else:
             part = operation.change(part, values, seeds)
-        images = part if index is None else images.index_copy(0, index, part)
+        if index is None:
+            images, own = part, False
+        else:
+            images, own = (images if own else images.clone()).index_copy_(0, index, part), True
     return images
 
 
@@ -127,11 +131,10 @@ def carry(chains: Sequence[Chain], maps: Tensor, *, mass: bool = False) -> Tenso
     Args:
         mass: a map's sum is what counts, so that what is enlarged does not count for more.
     """
-    maps = maps[:, None]
+    maps = maps[:, None].clone()
     for operation, rows, values, seeds in _grouped(moving(chains)):
         index = on_device(rows, maps.device)
-        part = operation.change(maps.index_select(0, index), values, seeds, mass)
-        maps = maps.index_copy(0, index, part)
+        maps.index_copy_(0, index, operation.change(maps.index_select(0, index), values, seeds, mass))
     return maps[:, 0]
 
 

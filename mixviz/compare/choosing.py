@@ -22,7 +22,7 @@ from mixviz.recipe import Recipe
 
 SIDE = 64  # pixels: what the zoo's networks were trained at
 BATCH = 64
-DRAWS = 12  # batches: hundreds of mixtures, and most methods in less than a tenth of a second
+DRAWS = 8  # batches: hundreds of mixtures, and most methods in less than a tenth of a second
 OFF = 0.15  # label mass on the wrong picture from which the page's cards call a label off
 GONE = 0.05  # an object of which less than this can be seen is gone
 
@@ -73,7 +73,6 @@ class Measured:
     diversity: Figure | None = None
 
 
-@functools.lru_cache(maxsize=8)
 def gather(paths: tuple[str, ...] = ()) -> Pictures:
     """The bundled photographs, or pictures by their paths, at most BATCH of them.
 
@@ -84,7 +83,11 @@ def gather(paths: tuple[str, ...] = ()) -> Pictures:
     paths = paths or tuple(map(pictures.photograph_path, pictures.photographs()))
     if len(paths) < 2:
         raise ValueError("Two pictures are needed, so that one can be mixed with the other.")
-    paths = paths[:BATCH]
+    return _gathered(paths[:BATCH])
+
+
+@functools.lru_cache(maxsize=8)
+def _gathered(paths: tuple[str, ...]) -> Pictures:
     tiles = np.stack([pictures.tile(path, SIDE) for path in paths])
     images = torch.from_numpy(tiles).permute(0, 3, 1, 2).contiguous()
     boxes = [(entry := pictures.photograph_of(path)) and pictures.square_box(entry, SIDE) for path in paths]
