@@ -116,10 +116,10 @@ def code(request: Request, mixed: MixedBatch) -> str:
     lam = "" if mixed.lam is None else f", lam={written(mixed.lam)}"
     lines = [
         "import mixviz",
-        "from mixviz import batch_sheet",
+        "from mixviz.batches import sheet",
         *network,
         "",
-        f"images, labels, *_ = batch_sheet.{given}",
+        f"images, labels, *_ = sheet.{given}",
         "",
         f"mix = mixviz.MixTransform({', '.join(made)})",
         f"recipe = mix.plan(images, labels{lam})",

@@ -46,7 +46,7 @@ def on_load(name: str) -> str:
 const {{ root = "" }} = window.gradio_config ?? {{}}; // it may trigger "input"
 import(`${{root}}/mixviz/{_module(name)[0]}`).then(
   (part) => part.default({GIVEN}),
-  () => {{ element.textContent = JSON.parse(props.label).failed; }},
+  () => {{ element.querySelector(".mv-part").textContent = JSON.parse(props.label).failed; }},
 );"""
 
 

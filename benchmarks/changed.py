@@ -1,0 +1,61 @@
+"""What a network of the zoo still knows of pictures that a method has changed, as explanations quote it.
+
+    python -m benchmarks.changed --root data hue:strength=0.5 jpeg:low=10,high=10
+
+The validation pictures of the network's own classes (Tiny-ImageNet has to lie below --root), each changed once, by
+seed 0, in batches of 250; without methods, every one that changes pictures and leaves their label alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+import torch
+
+from benchmarks.timing import table
+from mixviz import METHODS, data, zoo
+from mixviz.batch import Batch
+from mixviz.catalogue import construct
+from mixviz.method import Method
+from mixviz.networks.asking import Pixels, evaluating
+from mixviz.split import read, square
+
+STEP = 250
+ALONE = ("erase", "colour", "geometry", "learned policy")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("methods", nargs="*", help="as in rotation:degrees=90")
+    parser.add_argument("--root", default="data")
+    parser.add_argument("--network", default="baseline")
+    told = parser.parse_args()
+    card = zoo.card(told.network)
+    network = Pixels(zoo.load(told.network), card["network"]["mean"], card["network"]["std"])
+    split = data.load(card["data"]["name"], told.root, "val").of_classes(card["data"]["keys"])
+    side = card["network"]["image_size"]
+    images = torch.from_numpy(np.stack([square(read(picture), side).transpose(2, 0, 1) for picture in split.pictures]))
+    alone = [
+        name for name, cls in METHODS.items() if cls.card.family in ("erase", "colour", "geometry", "learned policy")
+    ]
+    rows = [["as they come", f"{known(network, images, split.labels):.1f}"]]
+    for text in told.methods or alone:
+        rows.append([text, f"{known(network, changed(construct(METHODS, text), images), split.labels):.1f}"])
+    print(table(f"Known of {len(images)} pictures by {told.network}", ["changed by", "top-1 accuracy, %"], rows))
+
+
+def changed(method: Method, images: torch.Tensor) -> torch.Tensor:
+    rng = np.random.default_rng(0)
+    parts = images.split(STEP)
+    return torch.cat([method.plan(Batch(part), rng).apply(part) for part in parts])
+
+
+def known(network: Pixels, images: torch.Tensor, labels: torch.Tensor) -> float:
+    with torch.no_grad(), evaluating(network):
+        answers = torch.cat([network(part).argmax(1) for part in images.split(STEP)])
+    return 100 * (answers == labels).float().mean().item()
+
+
+if __name__ == "__main__":
+    main()
