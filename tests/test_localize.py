@@ -403,6 +403,7 @@ def test_a_card_of_the_mix_page_leads_to_its_mixture(open_tab):
     tab.page.get_by_role("button", name="Where networks look in the mixture of ResizeMix").click()
     tab.view = "localize"
     tab.wait()
+    tab.page.wait_for_function("mixviz.idle()")  # networks answer in parts
     assert tab.page.get_by_label("Mixed by").input_value() == "resizemix"
     assert "mixture/mixture.png" in tab.page.locator("#mv-localize pre").inner_text()
     assert tab.page.locator("#mv-localize .mv-look[data-network]").count() == len(networks.known_networks()) + 1

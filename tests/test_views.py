@@ -55,7 +55,8 @@ def test_every_method_can_be_looked_at(detail):
         assert detail.page.locator("#mv-detail h2").inner_text() == cls.card.title
         controls = detail.page.locator(".mv-control")
         assert controls.count() == len(set(cls.parameters()) - {"detector"})
-        assert detail.page.locator("#mv-detail .mv-strip .mv-tile").count() == 6
+        styled = 2 * (name == "stylemix")  # each picture in the other's style, too
+        assert detail.page.locator("#mv-detail .mv-strip .mv-tile").count() == 6 + styled
 
 
 def test_every_number_shows_its_sum(detail):
@@ -134,10 +135,14 @@ def test_a_painted_mask_moves_the_label(detail):
     detail.page.get_by_role("button", name="Paint the mask").click()
     canvas = detail.page.locator(".mv-paint")
     area = canvas.bounding_box()
-    detail.page.mouse.move(area["x"] + 40, area["y"] + 40)
-    detail.page.mouse.down()
-    detail.page.mouse.move(area["x"] + 140, area["y"] + 40, steps=5)
-    detail.after(detail.page.mouse.up)
+
+    def stroke() -> None:
+        detail.page.mouse.move(area["x"] + 40, area["y"] + 40)
+        detail.page.mouse.down()
+        detail.page.mouse.move(area["x"] + 140, area["y"] + 40, steps=5)
+        detail.page.mouse.up()
+
+    detail.after(stroke)
     cells = np.array([[int(digit) for digit in row] for row in detail.state()["mask"]])
     assert number(detail, "label_area") == pytest.approx(cells.mean(), abs=5e-4)
     assert number(detail, "label_area") < before
