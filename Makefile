@@ -1,15 +1,20 @@
-# make app    set up (once) and start the page          make test   set up (once) and run the tests
-# make lint   style and static checks                    make bench  speed, side by side with other libraries
+# make app    set up (once) and start the page          make test   set up (once) and run the tests of a few minutes
+# make lint   style and static checks                    make slow   the other tests, which go through every view
+# make bench  speed, side by side with other libraries
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PYTEST = $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadgroup
 
-.PHONY: app test lint bench clean
+.PHONY: app test slow lint bench clean
 app: $(VENV)/ready
 	$(BIN)/python app.py
 
 test: $(VENV)/ready-dev
-	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadgroup
+	$(PYTEST) -m "not slow"
+
+slow: $(VENV)/ready-dev
+	$(PYTEST) -m slow
 
 lint: $(VENV)/ready-dev
 	$(BIN)/ruff check .

@@ -3,14 +3,17 @@ labels take of it, on the device at hand.
 
     python -m benchmarks.training --network resnet18 --width 0.375 --stem strided --batch-size 64 --precision bf16
 
-The data are noise that lives on the device; methods take turns, and the best turn of each counts.
+The data are noise that lives on the device. A plain step goes before every step of a method, and the median of their
+ratios counts: what else the machine does slows both.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import statistics
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,7 +22,7 @@ import torch
 from PIL import Image
 
 import mixviz
-from benchmarks.timing import best_times, rate, table
+from benchmarks.timing import rate, table
 from mixviz.training.loop import Training
 from mixviz.training.run import Run
 
@@ -32,7 +35,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--image-size", type=int, default=64)
     parser.add_argument("--precision", default="fp32")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--methods", default=",".join(mixviz.METHODS))
     told = parser.parse_args()
     given = {k: getattr(told, k) for k in ("network", "width", "stem", "batch_size", "image_size", "precision")}
@@ -43,14 +46,26 @@ def main() -> None:
             run = Run(root=str(root), method=name, epochs=10**5, lr=0.01, **given)
             training = Training(run, Path(folder) / name, bar=False)
             steps[name], mixes[name] = repeated(training, training.step), repeated(training, training.mix)
-        best, mixing = (best_times(calls, told.rounds, slice_s=1) for calls in (steps, mixes))
-    rows = [
-        [name, rate(told.batch_size / took), f"{took / best['baseline']:.2f}x", f"{100 * mixing[name] / took:.1f} %"]
-        for name, took in best.items()
-    ]
+        rows = []
+        for name, step in steps.items():
+            took, ratio = in_turn(steps["baseline"], step, told.rounds)
+            mixing = statistics.median(seconds(mixes[name]) for _ in range(told.rounds))
+            rows.append([name, rate(told.batch_size / took), f"{ratio:.3f}x", f"{100 * mixing / took:.1f} %"])
     where = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} CPU threads"
     print(f"{where}, torch {torch.__version__}, {given}\n")
     print(table("A training step", ["method", "images/s", "against a plain step", "of it mixing"], rows))
+
+
+def in_turn(plain: Callable[[], object], step: Callable[[], object], rounds: int) -> tuple[float, float]:
+    """Median seconds of a step, and its median ratio to the plain one before it; a first pair is not counted."""
+    pairs = [(seconds(plain), seconds(step)) for _ in range(rounds + 1)][1:]
+    return statistics.median(own for _, own in pairs), statistics.median(own / other for other, own in pairs)
+
+
+def seconds(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
 
 
 def repeated(training: Training, part: Callable[..., object]) -> Callable[[], None]:

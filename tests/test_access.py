@@ -40,6 +40,7 @@ def violations(page, axe: str) -> list[str]:
     return [f"{v['id']}: {v['nodes'][0]['html'][:120]} {v['nodes'][0]['failureSummary'][:200]}" for v in found]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", VIEWS)
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_tab, axe, view):
     tab = open_tab(VIEWS[view], view, color_scheme="light", reduced_motion="reduce")  # colours change at once
@@ -65,6 +66,7 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_tab, axe, v
         assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_in_the_lesson_and_on_a_phone(open_tab, axe, scheme):
     tab = open_tab(f"?__theme={scheme}", width=390, color_scheme=scheme)

@@ -295,6 +295,7 @@ def lines_of(data: bytes) -> list[list[str]]:
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_the_table_sorts_by_each_column(room):
     value = compare.compare(first_request())
     assert names_of(room) == [row["title"] for row in value["rows"]]
@@ -314,6 +315,7 @@ def test_the_table_sorts_by_each_column(room):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_all_columns_can_be_shown_and_the_file_has_them_anyway(room):
     value = compare.compare(first_request())
     room.page.get_by_role("group", name="Columns").get_by_role("button", name="all", exact=True).click()
@@ -330,6 +332,7 @@ def test_all_columns_can_be_shown_and_the_file_has_them_anyway(room):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_a_file_holds_no_formulas(open_tab, monkeypatch):
     value = json.loads(json.dumps(compare._standings()))
     value["rows"][0] |= {"title": '=HYPERLINK("x")', "name": ""}
@@ -341,6 +344,7 @@ def test_a_file_holds_no_formulas(open_tab, monkeypatch):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_a_name_opens_the_card_and_gives_the_focus_back(room):
     button, card = room.page.locator("[data-row='CutMix'] button"), room.page.locator("[data-part=card]")
     assert not card.is_visible()
@@ -356,6 +360,7 @@ def test_a_name_opens_the_card_and_gives_the_focus_back(room):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("door", "view", "key"), [("localize", "localize", "first"), ("embeddings", "embeddings", "network")]
 )
@@ -368,6 +373,7 @@ def test_a_card_leads_to_the_network_elsewhere(room, door, view, key):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_moving_lambda_sends_no_cards_again(room):
     sizes = []
     room.page.on("response", lambda response: "component_server" in response.url and sizes.append(len(response.body())))
@@ -380,6 +386,7 @@ def test_moving_lambda_sends_no_cards_again(room):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_a_class_named_in_one_view_is_followed_in_the_other(room):
     part, field = room.page.locator("[data-part=between]"), room.page.locator("#mv-between-class-1")
     assert field.input_value() == "bee"
@@ -397,6 +404,7 @@ def test_a_class_named_in_one_view_is_followed_in_the_other(room):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_networks_of_one_method_stand_side_by_side(room):
     marks = room.page.locator("[data-plot=published] [data-series=here] .mv-mark")
     boxes = [mark.bounding_box() for mark in marks.all()]
@@ -405,6 +413,7 @@ def test_networks_of_one_method_stand_side_by_side(room):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_a_point_tells_its_numbers_and_opens_its_card(room):
     plot, error = (
         room.page.locator("[data-plot=scatter]"),
@@ -431,6 +440,7 @@ def test_a_point_tells_its_numbers_and_opens_its_card(room):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_axes_can_be_chosen_and_the_centre_stands_where_it_belongs(room):
     plot = room.page.locator("[data-plot=scatter]")
     assert "centre, without a network" in plot.locator("svg[role=application]").inner_html()
@@ -444,6 +454,7 @@ def test_axes_can_be_chosen_and_the_centre_stands_where_it_belongs(room):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_plots_can_be_taken_away(room):
     for plot in room.page.locator("[data-plot]").evaluate_all("plots => plots.map(plot => plot.dataset.plot)"):
         place = f"[data-plot='{plot}']"
@@ -465,6 +476,7 @@ def test_plots_can_be_taken_away(room):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_a_network_is_hidden_in_all_plots(room):
     room.page.locator("[data-plot=scatter] [data-key=Mixup]").click()
     for plot in ("scatter", "reliability", "robustness-fgsm", "localisation-box_acc", "training-top1"):
@@ -474,6 +486,7 @@ def test_a_network_is_hidden_in_all_plots(room):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_published_marks_say_where_they_are_from(room):
     head, *rows = lines_of(taken(room, "[data-plot=published]", "csv"))
     assert head[-1] == "±"
@@ -490,6 +503,7 @@ def test_published_marks_say_where_they_are_from(room):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_the_slider_asks_nobody(room, lion_and_bee):
     answer, seen = between.between(Request(*lion_and_bee)), []
     room.page.on("request", lambda request: request.url.startswith("blob:") or seen.append(request.url))
@@ -519,6 +533,7 @@ def test_the_slider_asks_nobody(room, lion_and_bee):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_another_pair_is_asked_about_anew(room):
     before = room.page.get_attribute("[data-part=between]", "data-pair")
     room.after(room.page.get_by_role("button", name="Pair: duck and bison").click)
@@ -529,6 +544,7 @@ def test_another_pair_is_asked_about_anew(room):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_the_room_speaks_korean(open_tab):
     tab = open_tab("?view=compare", "compare", locale="ko-KR")
     tab.page.wait_for_selector("[data-part=between][data-pair]")

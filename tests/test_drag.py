@@ -63,6 +63,7 @@ def asked(tab) -> list:
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_cards_in_sight_move_with_the_slider_and_the_others_when_they_are_seen(tab, asked):
     for scrolled in (0, 1, 0.5):
         in_sight_moves(tab, asked, scrolled)
@@ -90,6 +91,7 @@ def in_sight_moves(tab, asked, scrolled):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_nothing_is_asked_of_cards_that_are_filtered_away(tab, asked):
     tab.page.get_by_placeholder("Find a method").fill("mixup")
     shown = set(
@@ -107,6 +109,7 @@ def test_nothing_is_asked_of_cards_that_are_filtered_away(tab, asked):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_no_card_loses_its_picture_while_the_slider_moves(tab):
     for share in (0, 1, 0.4):
         tab.page.evaluate("(share) => scrollTo(0, share * document.documentElement.scrollHeight)", share)
@@ -115,6 +118,7 @@ def test_no_card_loses_its_picture_while_the_slider_moves(tab):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_another_view_and_back_shows_what_the_controls_say(tab):
     tab.page.evaluate(DRAG, [0.2, 0.7])
     tab.open("Filmstrip", "sweep")

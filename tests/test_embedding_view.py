@@ -425,6 +425,7 @@ def corner_of(network: str, plane: str) -> int:
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 @pytest.mark.parametrize("plane", ["pca", "tsne"])
 def test_the_pointer_finds_a_picture(tab, plane):
     if plane == "tsne":
@@ -440,6 +441,7 @@ def test_the_pointer_finds_a_picture(tab, plane):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_thumbnails_come_where_the_data_set_lies(open_tab, monkeypatch):
     tiles = [torch.full((3, 64, 64), 200 * (i % 2), dtype=torch.uint8) for i in range(300)]
     monkeypatch.setenv(stored.DATA, "somewhere")
@@ -457,6 +459,7 @@ def test_thumbnails_come_where_the_data_set_lies(open_tab, monkeypatch):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_without_thumbnails_the_page_says_how_to_get_them(tab):
     tab.page.wait_for_selector("#mv-embeddings[data-thumbnails=false]")
     assert "mixviz app --data FOLDER" in tab.page.locator(".mv-embed").inner_text()
@@ -464,6 +467,7 @@ def test_without_thumbnails_the_page_says_how_to_get_them(tab):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_the_keyboard_goes_through_classes_and_pictures(tab):
     tab.page.locator(".mv-scatter").focus()
     tab.page.keyboard.press("ArrowRight")
@@ -478,6 +482,7 @@ def test_the_keyboard_goes_through_classes_and_pictures(tab):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_a_class_dims_the_others(tab):
     def strong() -> int:
         return tab.page.evaluate(
@@ -497,6 +502,7 @@ def test_a_class_dims_the_others(tab):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_network_plane_and_colour_are_one_click_each_and_in_the_address(tab):
     tab.after(lambda: tab.page.locator("[data-part=side_by_side] [data-network=saliencymix_plus]").click())
     assert tab.page.locator("#mv-embed-network").input_value() == "saliencymix_plus"
@@ -512,6 +518,7 @@ def test_network_plane_and_colour_are_one_click_each_and_in_the_address(tab):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_a_and_b_and_the_photographs_stand_among_them(tab):
     assert tab.page.locator(".mv-own").count() == 2
     tab.page.locator("input[name=photographs]").check()
@@ -529,6 +536,7 @@ def test_a_and_b_and_the_photographs_stand_among_them(tab):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_the_table_sorts(tab):
     first = tab.page.locator("[data-part=numbers] tbody tr").first
     tab.page.locator("[data-part=numbers] thead button").first.click()
@@ -542,6 +550,7 @@ def test_the_table_sorts(tab):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_a_folder_with_sub_folders_is_measured(tab, tmp_path):
     for name, colour in (("red <b>things", (200, 30, 30)), ("blue", (30, 30, 200))):
         (tmp_path / "mine" / name).mkdir(parents=True)
@@ -567,6 +576,7 @@ def test_a_folder_with_sub_folders_is_measured(tab, tmp_path):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_the_plot_can_be_taken_away(open_tab):
     tab = open_tab("?view=embeddings&network=mixup&__theme=dark", "embeddings", color_scheme="dark")
     tab.page.locator("input[name=photographs]").check()
@@ -591,11 +601,13 @@ def test_the_plot_can_be_taken_away(open_tab):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_no_tooltip_says_undefined(tab):
     assert tab.page.locator("#mv-embeddings [title=undefined]").count() == 0
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_two_pictures_are_too_few(tab, tmp_path):
     tab.page.locator("input[name=pictures]").set_input_files(some(tmp_path, 2))
     tab.page.wait_for_selector("#mv-embeddings[data-folder]")
@@ -604,6 +616,7 @@ def test_two_pictures_are_too_few(tab, tmp_path):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_it_speaks_korean(open_tab):
     tab = open_tab("?view=embeddings", "embeddings", locale="ko-KR")
     text = tab.page.locator("#mv-embeddings").inner_text()
@@ -613,6 +626,7 @@ def test_it_speaks_korean(open_tab):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_a_phone_shows_it_without_scrolling_sideways(open_tab):
     tab = open_tab("?view=embeddings&network=mixup", "embeddings", width=390)
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= 390

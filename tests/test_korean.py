@@ -159,6 +159,7 @@ def phrases(tab, selector: str) -> list[str]:
     return [text for text in tab.page.evaluate(SEEN, selector) if PHRASE.search(names.sub("·", text))]
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_no_method_says_anything_in_english(open_tab):
     *_, last = mixviz.METHODS

@@ -325,6 +325,7 @@ def nearest(pixels: np.ndarray, colours: str) -> np.ndarray:
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", ["image", "shared", "raw"])
 def test_the_colours_in_the_browser_are_those_of_the_library(looking_tab, scale):
     tab = looking_tab
@@ -339,6 +340,7 @@ def test_the_colours_in_the_browser_are_those_of_the_library(looking_tab, scale)
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_the_difference_of_two_networks_is_that_of_the_library(looking_tab):
     tab = looking_tab
     tab.page.get_by_text("Difference, order, colours").click()
@@ -354,6 +356,7 @@ def test_the_difference_of_two_networks_is_that_of_the_library(looking_tab):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_changing_how_maps_are_shown_asks_the_server_nothing(looking_tab):
     tab, asked = looking_tab, []
     tab.page.on("request", lambda request: request.url.startswith("blob:") or asked.append(request.url))
@@ -376,6 +379,7 @@ def test_changing_how_maps_are_shown_asks_the_server_nothing(looking_tab):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_box_and_iou_follow_the_threshold_and_a_box_drawn_by_hand(looking_tab):
     tab = looking_tab
     tab.page.get_by_label("Threshold τ of the box").fill("0.3")
@@ -398,6 +402,7 @@ def test_box_and_iou_follow_the_threshold_and_a_box_drawn_by_hand(looking_tab):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_a_card_of_the_mix_page_leads_to_its_mixture(open_tab):
     tab = open_tab()
     tab.page.get_by_role("button", name="Where networks look in the mixture of ResizeMix").click()
@@ -410,6 +415,7 @@ def test_a_card_of_the_mix_page_leads_to_its_mixture(open_tab):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_classes_are_chosen_and_a_wrong_one_is_explained(looking_tab):
     tab = looking_tab
     box = tab.page.get_by_label("Class 1", exact=True)
@@ -426,6 +432,7 @@ def test_classes_are_chosen_and_a_wrong_one_is_explained(looking_tab):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_slow_maps_come_one_by_one_and_can_be_stopped(looking_tab, monkeypatch):
     tab = looking_tab
     monkeypatch.setattr(localize, "PATIENCE", 0)
@@ -440,6 +447,7 @@ def test_slow_maps_come_one_by_one_and_can_be_stopped(looking_tab, monkeypatch):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_the_mixture_follows_the_dock_and_the_figure_is_taken(looking_tab):
     tab = looking_tab
     before = canvas(tab, "baseline", 0)
@@ -482,6 +490,7 @@ def own_files(tmp_path) -> list:
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_ones_own_network_joins_and_says_what_it_says(looking_tab, own_files):
     tab = looking_tab
     chooser = tab.page.get_by_label("A network of your own")
@@ -495,6 +504,7 @@ def test_ones_own_network_joins_and_says_what_it_says(looking_tab, own_files):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_a_network_that_is_none_is_explained_and_the_page_goes_on(looking_tab, own_files):
     own_files[1].write_bytes(b"pickled" * 100)
     looking_tab.page.get_by_label("A network of your own").set_input_files(own_files)
@@ -506,6 +516,7 @@ def test_a_network_that_is_none_is_explained_and_the_page_goes_on(looking_tab, o
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_an_own_network_that_is_gone_costs_the_page_nothing_else(looking_tab, own_files):
     tab = looking_tab
     tab.after(lambda: tab.page.get_by_label("A network of your own").set_input_files(own_files))
@@ -520,6 +531,7 @@ def test_an_own_network_that_is_gone_costs_the_page_nothing_else(looking_tab, ow
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_a_damaged_link_opens_the_view_all_the_same(open_tab):
     tab = open_tab("?view=localize&colours=foo&to=zzz&threshold=1&scale=x&layout=y&class_a=rocket", "localize")
     assert tab.page.get_by_label("Threshold τ of the box").input_value() == "0.99"
@@ -527,6 +539,7 @@ def test_a_damaged_link_opens_the_view_all_the_same(open_tab):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_faithfulness_is_measured_network_by_network(looking_tab, monkeypatch):
     looking_tab.page.get_by_role("button", name="Measure").click()
     looking_tab.page.locator("[data-network=baseline] .mv-faithful").wait_for()
@@ -538,6 +551,7 @@ def test_faithfulness_is_measured_network_by_network(looking_tab, monkeypatch):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_many_pictures_become_a_zip_of_tables_and_maps(looking_tab, tmp_path):
     tab = looking_tab
     folder = tmp_path / "mine"
@@ -569,6 +583,7 @@ def test_many_pictures_become_a_zip_of_tables_and_maps(looking_tab, tmp_path):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_a_survey_of_nothing_is_explained(looking_tab):
     looking_tab.page.get_by_role("button", name="Many pictures at once, to a table").click()
     looking_tab.page.locator("#survey").get_by_role("button", name="Start").click()

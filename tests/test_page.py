@@ -16,6 +16,7 @@ from mixviz.ui import lenses, telling, views
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.slow
 def test_first_paint_shows_every_method_with_its_pictures(tab):
     assert tab.page.locator(".mv-card").count() == len(mixviz.METHODS)
     for name in mixviz.METHODS:
@@ -47,6 +48,7 @@ def test_moving_lambda_moves_pictures_and_labels(tab):
     assert mixture.evaluate("tile => tile.style.backgroundImage") != before
 
 
+@pytest.mark.slow
 def test_uploaded_pictures_are_mixed_and_the_bars_say_what_the_core_says(tab, two_files):
     for index, path in enumerate(two_files):
         tab.after(lambda i=index, p=path: tab.page.locator("#sidebar input[type=file]").nth(i).set_input_files(p))
@@ -207,6 +209,7 @@ def test_object_boxes_lie_where_they_were_drawn(tab):
     assert box["width"] == pytest.approx(tile["width"] * (right - left) / 1000, abs=1.5)
 
 
+@pytest.mark.slow
 def test_a_link_shows_the_same_page(tab, open_tab):
     tab.after(tab.page.get_by_role("button", name="Pair: lemur and pheasant").click)
     tab.set_lambda(0.35)

@@ -417,6 +417,7 @@ STOPS = [  # each counted from where the one before left it: six steps an epoch,
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GUIDED)
 def test_a_training_killed_anywhere_ends_as_one_that_was_not(tmp_path, fork, name):
     changes = GUIDED[name]

@@ -94,6 +94,7 @@ def room(open_tab):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_the_address_opens_an_idea_with_its_relatives(room):
     panel = room.page.locator("[data-part=idea]")
     card = mixviz.METHODS["cutmix"].card
@@ -114,6 +115,7 @@ def test_the_address_opens_an_idea_with_its_relatives(room):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_no_box_covers_another_and_none_is_outside(room):
     edges = "({left, top, right, bottom}) => [left, top, right, bottom]"
     boxes = room.page.locator("[data-idea] > rect").evaluate_all(
@@ -128,6 +130,7 @@ def test_no_box_covers_another_and_none_is_outside(room):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_the_keyboard_goes_from_idea_to_idea(room):
     room.page.locator("[data-idea=cutmix]").focus()
     assert room.page.locator("[data-idea][tabindex='0']").count() == 1
@@ -144,6 +147,7 @@ def test_the_keyboard_goes_from_idea_to_idea(room):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_the_list_says_the_same(room):
     room.page.get_by_text("As a list").click()
     lines = room.page.locator("[data-listed]")
@@ -154,6 +158,7 @@ def test_the_list_says_the_same(room):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["svg", "png"])
 def test_a_slide_can_be_taken_away(room, kind, tmp_path):
     with room.page.expect_download() as waiting:
@@ -175,6 +180,7 @@ def test_a_slide_can_be_taken_away(room, kind, tmp_path):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_many_ideas_still_find_room(open_tab, monkeypatch):
     value = tree(first_request())
     base = value["ideas"][0] | {"ancestor": False, "children": []}
@@ -190,6 +196,7 @@ def test_many_ideas_still_find_room(open_tab, monkeypatch):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_it_speaks_korean(open_tab):
     tab = open_tab("?view=tree&idea=saliencymix", "tree", locale="ko-KR")
     korean = texts()["ko"]

@@ -100,6 +100,7 @@ def hand_in(tab, path) -> None:
     tab.page.locator("#image_a input[type=file]").set_input_files(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GOOD)
 def test_an_unusual_picture_is_shown_right(one_tab, tmp_path, name):
     data, above, below = GOOD[name]

@@ -47,6 +47,7 @@ def test_a_card_leads_to_its_method(tab):
     assert tab.page.locator("[id^=about-]:visible").count() == 1
 
 
+@pytest.mark.slow
 def test_every_method_can_be_looked_at(detail):
     for name, cls in mixviz.METHODS.items():
         if name == "cutmix":
@@ -256,6 +257,7 @@ def test_a_filmstrip(open_tab):
     tab.page.wait_for_function("location.search.includes('over=alpha')")
 
 
+@pytest.mark.slow
 def test_the_lesson(tab):
     tab.page.get_by_role("button", name="Take the lesson").click()
     for i, step in enumerate(lesson.steps(), 1):

@@ -197,6 +197,7 @@ def test_the_lines_run_as_they_are(name):
         assert place["targets"].shape == (64, 100)
 
 
+@pytest.mark.slow
 def test_the_view_answers_in_parts_and_leaves_nobody_out(monkeypatch):
     monkeypatch.setattr("mixviz.ui.which.PATIENCE", 0)
     request, rows = first_request(), {}
@@ -265,6 +266,7 @@ def room(open_tab):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_the_table_has_every_method_and_sorts(room):
     assert sorted(shown(room)) == sorted(METHODS)
     rows = {row["name"]: row for row in everything()}
@@ -283,6 +285,7 @@ def everything() -> list[dict]:
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_a_question_leaves_methods_out_and_says_why(room):
     room.page.locator("input[name=ask-network]").check()
     left = set(METHODS) - set(shown(room))
@@ -300,6 +303,7 @@ def test_a_question_leaves_methods_out_and_says_why(room):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_the_address_holds_what_was_asked(open_tab):
     tab = ready(open_tab("?view=which&limits=truth:20,nonsense:3&without=mixup&axes=rate,hidden&pin=mosaic", "which"))
     assert tab.page.locator("input[name=ask-truth]").is_checked()
@@ -315,6 +319,7 @@ def test_the_address_holds_what_was_asked(open_tab):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_a_name_opens_the_card_with_the_lines(room):
     button, card = room.page.locator("[data-row=cutmix] button"), room.page.locator("[data-part=candidate]")
     button.press("Enter")
@@ -331,6 +336,7 @@ def test_a_name_opens_the_card_with_the_lines(room):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_the_file_holds_the_table(room):
     with room.page.expect_download() as waiting:
         room.page.locator("#mv-which [data-part=table] [data-take=csv]").click()
@@ -343,6 +349,7 @@ def test_the_file_holds_the_table(room):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_own_pictures_join(open_tab, two_files, monkeypatch):
     some = {name: mixviz.METHODS[name] for name in (*METHODS[::10], "cutmix")}
     monkeypatch.setattr("mixviz.ui.which.mixviz", SimpleNamespace(METHODS=some))
@@ -361,6 +368,7 @@ def test_own_pictures_join(open_tab, two_files, monkeypatch):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_it_speaks_korean(open_tab):
     from tests.test_korean import phrases
 
