@@ -154,7 +154,7 @@ PAIR = """
     return bottom > 0 && top < innerHeight;
   });
   const look = () => {
-    const took = performance.now() - start, there = (mixviz.state.a ?? "").includes(pair.a) && mixviz.state.b.includes(pair.b);
+    const took = performance.now() - start, there = ["a", "b"].every((key) => mixviz.state[key]?.includes(pair[key]));
     if (there && visible().every(({ dataset }) => mixviz.fresh(dataset.method))) resolve([took, ""]);
     else if (took > 1000 * patience) resolve([took, `not shown within ${patience} s`]);
     else requestAnimationFrame(look);
