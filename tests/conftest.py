@@ -141,6 +141,7 @@ def tabs(browser, address: str) -> Iterator[Callable[..., Tab]]:
         page.goto(f"{address}{query}")
         tab = Tab(page, view)
         tab.wait()
+        page.wait_for_function("'a' in mixviz.state")  # the first view is drawn before the controls have spoken
         return tab
 
     yield opened
