@@ -53,7 +53,7 @@ def sources(recipe: Recipe, hidden: Tensor) -> Tensor:
     if hidden.ndim != 4:
         raise ValueError(
             f"Patches, alignment and styles need feature maps (N, C, h, w); this stage gives {tuple(hidden.shape)}. "
-            "Name stages that give maps: mix_inside(network, recipe, at=[...])."
+            "Name stages that give maps, mix_inside(network, recipe, at=[...]), or mix the pictures alone: stages=0."
         )
     weight = F.adaptive_avg_pool2d(recipe.weights().flatten(0, 1), hidden.shape[2:])
     return _sum(recipe, hidden, weight.unflatten(0, recipe.partner.shape))

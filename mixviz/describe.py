@@ -31,6 +31,10 @@ def recipe_json(recipe: Recipe, truth: Truth, row: int = 0) -> dict[str, Any]:
     def box(boxes: torch.Tensor | None) -> list[int] | None:
         return None if boxes is None else boxes[row].tolist()
 
+    def of_each(values: torch.Tensor | None) -> list | None:
+        """What is told of every source or patch."""
+        return None if values is None else values[:, row].tolist()
+
     return {
         "size": list(recipe.size),
         "partner": recipe.partner[:, row].tolist(),
@@ -39,10 +43,15 @@ def recipe_json(recipe: Recipe, truth: Truth, row: int = 0) -> dict[str, Any]:
         "share": recipe.share[:, row].tolist(),
         "source_box": box(recipe.source_box),
         "target_box": box(recipe.target_box),
+        "source_boxes": of_each(recipe.source_boxes),
+        "target_boxes": of_each(recipe.target_boxes),
+        "inside": of_each(recipe.inside),
+        "label_by": recipe.label_by,
         "layer": recipe.layer,
-        "moves": None if recipe.moves is None else recipe.moves[:, row].tolist(),
+        "moves": of_each(recipe.moves),
         "chains": None if recipe.chains is None else [_chain(chains[row]) for chains in recipe.chains],
-        "style": None if recipe.style is None else recipe.style[:, row].tolist(),
+        "style": of_each(recipe.style),
+        "by_style": recipe.by_style,
         "visible": truth.visible[:, row].tolist(),
         "fair": truth.fair[:, row].tolist(),
         "gap": truth.gap[row].item(),

@@ -20,7 +20,8 @@ def can_move(recipe: Recipe) -> bool:
 def can_paint(recipe: Recipe) -> bool:
     """One or two sources, in the pixels and as they are: one mask says all."""
     paired = len(recipe.partner) == 2 or (len(recipe.partner) == 1 and recipe.fill is not None)
-    return not recipe.layer and paired and not recipe.resample and recipe.chains is None
+    plain = not recipe.resample and recipe.chains is None and recipe.style is None
+    return not recipe.layer and paired and plain
 
 
 def move_patch(recipe: Recipe, box: tuple[int, int, int, int]) -> Recipe:

@@ -10,12 +10,14 @@ from torch import Tensor, nn
 from mixviz import blend
 from mixviz.recipe import Recipe
 
+TRUNK = 3 / 4  # of all layers, from which a block is the trunk and no stage
+
 
 def stages(network: nn.Module) -> list[nn.Module]:
     """The network's stages in order: the blocks between its input and its head.
 
-    The last direct child is the head and never a stage. A single block is looked into instead: VGG's ``features``, a
-    transformer's encoder.
+    The last direct child is the head and never a stage. A block that holds nearly all layers is looked into instead:
+    VGG's ``features``, a transformer's encoder beside its patch embedding, the trunk between a stem and a norm.
     """
     while hasattr(network, "_orig_mod") or isinstance(network, nn.DataParallel | nn.parallel.DistributedDataParallel):
         network = network._orig_mod if hasattr(network, "_orig_mod") else network.module
@@ -26,7 +28,11 @@ def stages(network: nn.Module) -> list[nn.Module]:
 def _blocks(modules: list[nn.Module]) -> list[nn.Module]:
     # A block has parts and weights: pooling may be made of parts, and has nothing to learn.
     blocks = [m for m in modules if next(m.children(), None) is not None and next(m.parameters(), None) is not None]
-    return _blocks(list(blocks[0].children())) if len(blocks) == 1 else blocks or modules
+    if not blocks:
+        return modules
+    layers = [sum(any(True for _ in part.parameters(recurse=False)) for part in block.modules()) for block in blocks]
+    trunk = max(range(len(blocks)), key=layers.__getitem__)
+    return _blocks(list(blocks[trunk].children())) if layers[trunk] > TRUNK * sum(layers) else blocks
 
 
 @contextmanager

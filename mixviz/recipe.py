@@ -143,6 +143,7 @@ class Recipe:
 
     def row(self, index: int) -> Recipe:
         """The recipe of one image alone, for its numbers: partners are still counted in the whole batch."""
+        index = range(len(self))[index]
         here = slice(index, index + 1)
         second = {
             name: value[:, here]

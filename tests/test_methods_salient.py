@@ -230,6 +230,16 @@ def test_supermix(sources, exponent):
     expect_sources(mix)
 
 
+def test_supermix_of_a_single_bright_place_is_a_number():
+    """Much of a map in one pixel, to a high power, is more than a float holds."""
+    maps = torch.zeros(2, 320, 320)
+    maps[0, 3, 5] = maps[1, 200, 100] = 1
+    batch = Batch(torch.rand(2, 3, 320, 320), saliency=maps)
+    recipe = METHODS["supermix"](spread=0, exponent=8).plan(batch, np.random.default_rng(0), partner=np.array([1, 0]))
+    assert recipe.weight.isfinite().all()
+    torch.testing.assert_close(recipe.share.sum(0), torch.ones(2))
+
+
 def test_supermix_of_exponent_0_is_mixup_of_several():
     recipe = run("supermix", lam=0.7, exponent=0.0, partner=np.array([1, 2, 3, 4, 0])).recipe
     np.testing.assert_allclose(recipe.share[0], 0.7, atol=1e-5)

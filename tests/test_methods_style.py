@@ -259,3 +259,12 @@ def test_what_a_style_does_not_go_with_is_refused():
     for other in ({"align": 0.1}, {"weight": None}):
         with pytest.raises(ValueError, match="Styles are for weighted sources"):
             dataclasses.replace(recipe, **other)
+
+
+def test_a_style_is_not_painted_over():
+    """A painted mask says nothing of whose style counts for the label."""
+    recipe = METHODS["stylemix"]().plan(Batch(torch.rand(2, 3, 4, 4)), np.random.default_rng(0))
+    two = dataclasses.replace(recipe, partner=recipe.partner[:2], share=recipe.share[:2], weight=recipe.weight[:2],
+                              style=recipe.partner[:2].flip(0))  # fmt: skip
+    assert not edit.can_paint(two)
+    assert edit.can_paint(dataclasses.replace(two, style=None))

@@ -362,6 +362,19 @@ def test_stages_are_the_blocks_before_the_head(name, expected):
     assert mixviz.inside.stages(torch.nn.DataParallel(network)) == found
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("resnet18", 4), ("vit_tiny_patch16_224", 12), ("swin_tiny_patch4_window7_224", 4), ("convnext_tiny", 4),
+        ("mobilenetv3_small_100", 6), ("efficientnet_b0", 7),
+    ],
+)  # fmt: skip
+def test_stages_of_timms_networks_are_those_of_the_trunk(name, expected):
+    timm = pytest.importorskip("timm")
+    with torch.device("meta"):
+        assert len(mixviz.inside.stages(timm.create_model(name))) == expected
+
+
 def test_a_stage_that_returns_no_tensor_says_so():
     network = torch.nn.Sequential(torch.nn.LSTM(4, 4), torch.nn.Identity())
     recipe = mixviz.METHODS["manifold_mixup"](stages=8).plan(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ from cases import plan_pair, recolours, table, variants, without_colour
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import mixviz
-from mixviz import METHODS, Batch, Card, Recipe, Saliency, blend, operations
+from mixviz import METHODS, Batch, Card, Recipe, Saliency, blend, describe, operations
 
 SIZE = (7, 12)
 CLASSES = 11
@@ -627,6 +628,27 @@ def test_a_plan_needs_no_labels(name, given):
     batch = make_batch()
     blind = Batch(batch.images, saliency=batch.saliency())
     assert same(plan(name, given, blind), plan(name, given, batch))
+
+
+@every_method
+def test_a_row_is_counted_from_either_end(name):
+    recipe = plan(name, {}, make_batch())
+    assert same(recipe.row(-1), recipe.row(4))
+    assert len(recipe.row(-1)) == 1
+    with pytest.raises(IndexError):
+        recipe.row(5)
+
+
+@every_method
+def test_a_recipe_is_told_whole(name):
+    """Every patch and every source, in plain numbers."""
+    batch = make_batch()
+    recipe = plan(name, {}, batch)
+    told = json.loads(json.dumps(describe.recipe_json(recipe, recipe.truth(batch.saliency()), 2)))
+    for key in ("target_boxes", "source_boxes", "inside", "moves", "style", "share", "partner"):
+        value = getattr(recipe, key)
+        assert told[key] == (None if value is None else value[:, 2].tolist()), key
+    assert (told["label_by"], told["by_style"]) == (recipe.label_by, recipe.by_style)
 
 
 def test_mix_is_the_same_as_plan_and_apply():

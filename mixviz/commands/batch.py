@@ -7,6 +7,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
+import torch
 import typer
 
 import mixviz
@@ -50,6 +52,9 @@ def _run(where: Path, method: mixviz.Method, out: Path, most: int, **options: An
 
     if out.resolve() == where.resolve():
         raise ValueError(f"{out} holds the pictures: name another folder with --out.")
+    method.plan(
+        mixviz.Batch(torch.zeros(2, 3, 8, 8)), np.random.default_rng(0)
+    )  # what it misses it says before the walk
     with found_in(where, most) as found, closing(record(found, method, out, **options)) as walk:
         bar = tqdm(walk, total=2 * len(found), unit="step")
         left = [f"{step.name}: {step.reason}" for step in bar if step.reason]

@@ -54,7 +54,11 @@ class SuperMix(Method):
         wanted = amounts(draw, who, self.concentration)
         drawn, who, wanted = (batch.tensor(value) for value in (wanted[0], who, wanted))
         wanted = wanted.float()[:, :, None, None]
-        worth = wanted * salient_parts(maps, self.spread)[who] ** self.exponent
+        parts = salient_parts(maps, self.spread)[who]
+        parts = parts / parts.amax(0).clamp(
+            min=torch.finfo(parts.dtype).tiny
+        )  # a power of much is more than a float holds
+        worth = wanted * parts**self.exponent
         total = worth.sum(0)
         weight = torch.where(total > 0, worth / total, wanted)
         return shown_in(batch, who, weight[:, :, None], saliency=maps, drawn=drawn.float())

@@ -41,12 +41,13 @@ def on_load(name: str) -> str:
     """What a component runs when it appears."""
     if name not in LATE:
         return script(name)
-    # Gradio looks into it for the names of events.
+    # Gradio looks into it for the names of events. A proxy may have changed all of its root but the path.
     return f"""
-const {{ root = "" }} = window.gradio_config ?? {{}}; // it may trigger "input"
-import(`${{root}}/mixviz/{_module(name)[0]}`).then(
+const {{ pathname }} = new URL(window.gradio_config?.root || "/", location.href); // it may trigger "input"
+const wanted = `${{location.origin}}${{pathname.replace(/\\/$/, "")}}/mixviz/{_module(name)[0]}`;
+import(wanted).catch(() => import(`${{wanted}}?again`)).then(
   (part) => part.default({GIVEN}),
-  () => {{ element.querySelector(".mv-part").textContent = JSON.parse(props.label).failed; }},
+  () => {{ element.querySelector(".mv-part").textContent = JSON.parse(props.label).reload; }},
 );"""
 
 
