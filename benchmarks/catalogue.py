@@ -73,8 +73,14 @@ def peer_steps(images: torch.Tensor, labels: torch.Tensor) -> dict[str, tuple[st
     try:
         import kornia.augmentation as kornia
 
-        mosaic = kornia.RandomMosaic((SIDE, SIDE), data_keys=["input"], p=1.0)
-        theirs["mosaic"] = "kornia", lambda: mosaic(images)
+        theirs |= {
+            name: ("kornia", lambda run=run: run(images))
+            for name, run in {
+                "mosaic": kornia.RandomMosaic((SIDE, SIDE), data_keys=["input"], p=1.0),
+                "motion_blur": kornia.RandomMotionBlur(7, 180.0, 0.0, p=1.0),
+                "jpeg": kornia.RandomJPEG((50.0, 100.0), p=1.0),
+            }.items()
+        }
     except ImportError:
         print("kornia is not installed: its rows are left out (pip install -e '.[bench]')")
     return theirs
