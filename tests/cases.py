@@ -6,6 +6,10 @@ A method added as one file is tested without a change, whatever it is called.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import inspect
+import itertools
+import operator
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,10 +30,36 @@ def variants(ends: bool) -> Iterator[tuple[str, dict]]:
             yield from ((name, {key: value}) for value in values if value != about["default"])
 
 
-def table(cases):
-    """A test for every (name, parameters), under their own names."""
-    ids = ["-".join([name, *(f"{key}={value}" for key, value in given.items())]) for name, given in cases]
-    return pytest.mark.parametrize(("name", "given"), cases, ids=ids)
+def table(cases, slow=()):
+    """A test over every (name, parameters): one per method, which takes its forms in turn and says which one failed.
+
+    Forms in ``slow`` are a test of their own, run by ``make slow``.
+    """
+    rows = [pytest.param(name, forms, id=name) for name, forms in by_name(cases)]
+    rows += [pytest.param(name, forms, id=f"{name}-more", marks=pytest.mark.slow) for name, forms in by_name(slow)]
+
+    def over_forms(test):
+        @functools.wraps(test)
+        def each(name, forms, **others):
+            for given in forms:
+                try:
+                    test(name, given, **others)
+                except BaseException as error:
+                    error.add_note(f"in this form: {name} {given}")
+                    raise
+
+        signature = inspect.signature(test)
+        asked = [one.replace(name={"given": "forms"}.get(key, key)) for key, one in signature.parameters.items()]
+        each.__signature__ = signature.replace(parameters=asked)
+        return pytest.mark.parametrize(("name", "forms"), rows)(each)
+
+    return over_forms
+
+
+def by_name(cases) -> Iterator[tuple[str, list[dict]]]:
+    first = operator.itemgetter(0)
+    for name, group in itertools.groupby(sorted(cases, key=first), first):
+        yield name, [given for _, given in group]
 
 
 def pair(size=(12, 20), seed=0, dtype=torch.uint8) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

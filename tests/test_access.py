@@ -84,6 +84,7 @@ def test_on_a_phone_the_first_card_is_in_sight(open_tab):
     assert tab.page.evaluate("document.querySelector('.mv-card').getBoundingClientRect().top") < 600
 
 
+@pytest.mark.slow
 def test_the_page_speaks_korean(open_tab):
     korean = texts()["ko"]
     tab = open_tab("?view=grid&lam=0.6", locale="ko-KR")
@@ -110,6 +111,7 @@ def test_the_keyboard_reaches_and_works_everything(open_tab):
     assert tab.page.evaluate("document.activeElement !== document.body")
 
 
+@pytest.mark.slow
 def test_where_the_keyboard_is_can_be_seen(tab):
     tab.page.get_by_role("searchbox", name="Find a method").focus()
     tab.page.keyboard.press("Tab")
@@ -119,6 +121,7 @@ def test_where_the_keyboard_is_can_be_seen(tab):
     assert style == ["solid", "2px"]
 
 
+@pytest.mark.slow
 def test_reduced_motion_is_respected(open_tab):
     tab = open_tab(reduced_motion="reduce")
     moving = tab.page.evaluate(

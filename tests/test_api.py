@@ -721,6 +721,7 @@ print([host for host in seen if host not in local], flush=True)
 """
 
 
+@pytest.mark.slow
 def test_the_server_asks_nobody_anything(tmp_path):
     """A server of its own, because the test's client has habits of its own."""
     environment = os.environ | {"GRADIO_TEMP_DIR": str(tmp_path)}

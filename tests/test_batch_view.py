@@ -139,10 +139,13 @@ def test_the_numbers_by_hand():
     assert batch.summary == expected
 
 
-@table(list(variants(False)))
+def from_pictures(given: dict) -> bool:
+    """It asks for nothing but pictures: neither a matrix of errors nor a detector."""
+    return given.get("partner") != "errors" and not given.get("detector")
+
+
+@table([case for case in variants(False) if from_pictures(case[1])])
 def test_every_method_makes_a_batch_whose_parts_add_up(name, given):
-    if given.get("partner") == "errors" or given.get("detector"):
-        pytest.skip("asks for more than pictures")
     seen = sheet.bundled(5, SIDE)
     maps = mixviz.saliency(seen.images)
     batch = mix_batch(seen, mixviz.METHODS[name](**given), 1, maps=maps)
@@ -434,6 +437,7 @@ def test_tiles_say_who_meets_whom_and_what_the_label_is(tab):
     assert f"{core.summary['off']} of 8" in tab.page.locator(".mv-summed").inner_text()
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_arrows_come_with_the_mouse_the_keyboard_a_tap_and_the_switch(tab):
     arrows, core = tab.page.locator(".mv-arrow"), batch_of()
@@ -479,6 +483,7 @@ def test_controls_change_the_batch_and_the_address_and_originals_are_sent_once(t
     tab.page.wait_for_function("location.search.includes('view=batch&method=mosaic')")
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_visitors_folder_and_zip_are_mixed_and_bad_files_are_told(tab, tmp_path):
     folder = painted(tmp_path / "mine", ["cats/1.png", "cats/2.png", "dogs/1.png"])
@@ -508,6 +513,7 @@ def test_a_visitors_folder_and_zip_are_mixed_and_bad_files_are_told(tab, tmp_pat
     assert part.locator("li .mv-batch-tile").count() == 8
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_the_batch_speaks_korean(open_tab):
     tab = open_tab("?view=batch&method=mosaic&lam=drawn&count=4", "batch", locale="ko-KR")

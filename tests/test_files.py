@@ -21,6 +21,7 @@ def client() -> TestClient:
     return TestClient(Starlette(routes=[*files.routes(), *scripts.routes()]))
 
 
+@pytest.mark.slow
 def test_every_file_comes_as_it_lies_there_and_is_kept(client):
     found = [path for path in files.FOLDER.iterdir() if path.is_file()]
     assert any(path.suffix == ".js" for path in found), "Gradio keeps its files elsewhere"

@@ -174,6 +174,7 @@ def test_no_method_says_anything_in_english(open_tab):
         assert not re.search(r"\b(cat|dog)\b", tab.page.locator(".mv-told, .mv-bar").first.inner_text())
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_the_first_cards_and_the_detectors_say_nothing_in_english(open_tab):
     tab = open_tab(locale="ko-KR")

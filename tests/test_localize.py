@@ -107,6 +107,7 @@ def test_what_takes_long_comes_in_parts_that_make_the_whole(monkeypatch):
     assert answer(lam=0.37)["rows"] == whole["rows"]
 
 
+@pytest.mark.slow
 def test_ten_visitors_at_once_get_the_maps_that_one_gets():
     """Each with a picture and a kind of its own, and none of it from memory."""
     names, kinds = sorted(pictures.photographs())[:10], ["grad_cam", "hires_cam", "layer_cam", "xgrad_cam", "cam"]

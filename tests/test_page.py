@@ -78,6 +78,7 @@ def test_a_and_b_are_swapped(tab):
     assert tab.label("mixup") == "Label: 70 % dog, 30 % cat"
 
 
+@pytest.mark.slow
 def test_a_missing_picture_is_explained_and_the_page_goes_on(tab):
     tab.page.locator("#sidebar").get_by_label("Remove Image").first.click()
     tab.page.get_by_text("Two pictures are needed").wait_for()
@@ -86,6 +87,7 @@ def test_a_missing_picture_is_explained_and_the_page_goes_on(tab):
     assert "frog" in tab.page.locator(".mv-legend").inner_text()
 
 
+@pytest.mark.slow
 def test_a_seed_that_is_none_is_explained_and_the_page_goes_on(tab):
     for good, seed in enumerate(["1.5", "-4", ""]):
         tab.page.get_by_label("Seed").fill(seed)
@@ -96,6 +98,7 @@ def test_a_seed_that_is_none_is_explained_and_the_page_goes_on(tab):
         tab.page.wait_for_function("document.querySelector('.mv-message').textContent === ''")
 
 
+@pytest.mark.slow
 def test_a_slow_answer_does_not_overtake_the_slider(tab, monkeypatch):
     """A pair is chosen, and λ moved while the server still works on the pair: the cards end at the new λ."""
     show = views.show
@@ -113,12 +116,14 @@ def test_a_slow_answer_does_not_overtake_the_slider(tab, monkeypatch):
     assert tab.label("mixup") == "Label: 95 % lion, 5 % parrot"
 
 
+@pytest.mark.slow
 def test_what_a_visitor_typed_stays_after_an_upload(tab, two_files):
     tab.after(lambda: tab.page.get_by_label("Label of A").fill("my yard"))
     tab.after(lambda: tab.page.locator("#sidebar input[type=file]").first.set_input_files(two_files[0]))
     assert tab.page.get_by_label("Label of A").input_value() == "my yard"
 
 
+@pytest.mark.slow
 def test_the_camera_takes_a_picture(tab):
     tab.page.locator("#image_a").get_by_label("Remove Image").click()
     tab.page.locator("#image_a").get_by_label("Capture from camera").click()
@@ -131,6 +136,7 @@ def test_the_camera_takes_a_picture(tab):
     assert tab.state()["name_a"] == "A"
 
 
+@pytest.mark.slow
 def test_lambda_is_drawn_when_it_is_not_held(tab):
     tab.after(tab.page.get_by_label("Hold λ").uncheck)
     tab.see("cutmix")
@@ -181,6 +187,7 @@ def test_methods_are_found_by_name_and_family_and_pinned_first(tab):
     assert [tab.page.locator(".mv-card").nth(i).get_attribute("data-method") for i in range(2)] == pinned
 
 
+@pytest.mark.slow
 def test_every_detector_is_shown_and_chosen_by_its_picture(tab):
     tab.after(tab.page.get_by_text("Where each detector looks").click)
     shown = tab.page.locator(".mv-lens")
@@ -198,6 +205,7 @@ def test_every_detector_is_shown_and_chosen_by_its_picture(tab):
     assert box.get_attribute("style") != before
 
 
+@pytest.mark.slow
 def test_object_boxes_lie_where_they_were_drawn(tab):
     tab.page.get_by_label("Object boxes").check()
     tile = tab.page.locator("[data-method=baseline] .mv-mixed .mv-tile").bounding_box()
@@ -224,6 +232,7 @@ def test_a_link_shows_the_same_page(tab, open_tab):
     assert other.page.get_by_label("Label of A").input_value() == "lemur"
 
 
+@pytest.mark.slow
 def test_a_link_says_nothing_of_a_visitors_own_pictures(tab, two_files):
     tab.after(lambda: tab.page.locator("#sidebar input[type=file]").first.set_input_files(two_files[0]))
     tab.page.get_by_role("button", name="Copy link").click()
@@ -232,17 +241,20 @@ def test_a_link_says_nothing_of_a_visitors_own_pictures(tab, two_files):
     assert "a=" not in tab.page.url.replace("lambda", "")
 
 
+@pytest.mark.slow
 def test_labels_are_no_templates(tab):
     tab.after(lambda: tab.page.get_by_label("Label of A").fill("US$& {b} {share_a}$'"))
     assert "US$& {b} {share_a}$'" in tab.page.locator(".mv-legend").inner_text()
     assert "US$& {b} {share_a}$'" in tab.page.locator("[data-method=samplepairing] .mv-truth").inner_text()
 
 
+@pytest.mark.slow
 def test_a_link_without_a_view_is_one_too(open_tab):
     tab = open_tab("?a=coffee_cup&b=scissors&lam=0.3")
     assert tab.label("mixup") == "Label: 30 % coffee cup, 70 % scissors"
 
 
+@pytest.mark.slow
 def test_a_damaged_link_opens_the_page_all_the_same(open_tab):
     tab = open_tab("?view=grid&lam=7&seed=-1&detector=x&method=nonsense&a=../../etc&p.alpha=99&box=1,2")
     assert tab.page.locator(".mv-card").count() == len(mixviz.METHODS)

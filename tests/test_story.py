@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 import inspect
 import operator
 import re
@@ -22,8 +23,17 @@ usual_case = table(list(variants(ends=False)))
 ENGLISH = words.texts()["en"]
 
 
-def stories(name, given):
+def stories(name, given) -> list[Story]:
     """One method told of two pictures: drawn and held λ, known and unknown objects, as planned and changed by hand."""
+    return _stories(name, tuple(given.items()))
+
+
+@functools.cache
+def _stories(name, given) -> list[Story]:
+    return list(_tell(name, dict(given)))
+
+
+def _tell(name, given):
     method = mixviz.METHODS[name](**given)
     for seed, lam in ((0, None), (1, 0.35), (2, None), (3, 0.9), (4, 0.0), (5, 1.0)):
         images, maps, objects = pair(SIZE, seed)

@@ -450,6 +450,7 @@ def together(fork, jobs, watch="", stop=None) -> None:
     assert [ended(rank) for rank in ranks] == ([-signal.SIGKILL] * 2 if stop else [0, 0])
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one_with_the_double_batch(tmp_path, fork, pictures):
     """Without batch norm, whose statistics are each process's own, the only difference is the order in which float32
     gradients are added: a rounding of 6e-8 of each, which ten steps of this size let grow to a few millionths."""
@@ -482,6 +483,7 @@ def test_two_processes_train_as_one_with_the_double_batch(tmp_path, fork, pictur
         train(small(pictures, **plain), tmp_path / "two", resume=True)
 
 
+@pytest.mark.slow
 def test_two_processes_agree_on_the_network_that_is_asked(tmp_path, fork, pictures):
     """Each has seen other pictures: without agreeing on the running statistics, they would see other saliency, and
     validate other networks than the one that is saved."""
@@ -632,7 +634,7 @@ def test_the_best_weights_are_those_of_the_best_epoch_on_the_card(tmp_path, monk
 
 
 @pytest.mark.parametrize("name", mixviz.METHODS)
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=pytest.mark.slow)])
 def test_every_method_trains(tmp_path, pictures, name, precision):
     """Two steps at 32 px, from a checkpoint between them."""
     run = small(pictures, method=name, image_size=32, batch_size=12, epochs=1, precision=precision)

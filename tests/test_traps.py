@@ -1,7 +1,7 @@
 """What peers get wrong, asked of every method in the catalogue, whatever it is called.
 
-The cases come from the catalogue: every method as it is, with each choice of its parameters, and (``EVERY``) with each
-number at both ends of its range. A method added as one file is tested here without a change.
+The cases come from the catalogue: every method as it is, with each choice of its parameters, and (``ENDS``, for
+``make slow``) with each number at both ends of its range. A method added as one file is tested here without a change.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ SIZE = (7, 12)
 CLASSES = 11
 
 
-EVERY = list(variants(ends=True))
 USUAL = list(variants(ends=False))
-every_case, usual_case, every_method = table(EVERY), table(USUAL), pytest.mark.parametrize("name", METHODS)
-noiseless_case = table([(name, given) for name, given in EVERY if not given.get("noise")])
+ENDS = [case for case in variants(ends=True) if case not in USUAL]
+every_case, usual_case, every_method = table(USUAL, ENDS), table(USUAL), pytest.mark.parametrize("name", METHODS)
+noiseless_case = table(*([case for case in cases if not case[1].get("noise")] for cases in (USUAL, ENDS)))
 
 # What a card says of labels that are what the pixels hold: the rest name image A alone, or weigh saliency.
 BY_PIXELS = ("1 - area", "λ", "mean of the mask", "weight of A's pixels", "4 areas")
@@ -346,7 +346,7 @@ def test_everything_stays_on_the_cpu_with_its_images(name, given, monkeypatch):
     assert {result.device.type for result in results} == {"cpu"}
 
 
-@every_case
+@usual_case
 def test_no_step_waits_for_an_accelerator(name, given, monkeypatch):
     """Fake CUDA tensors have no values: whatever reads one back, as a synchronisation does, raises."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)  # there is no memory to pin
@@ -739,10 +739,10 @@ def wrong_values():
                 yield name, key, float("nan"), TypeError if isinstance(about["default"], int) else ValueError
 
 
-@pytest.mark.parametrize(("name", "key", "value", "error"), wrong_values())
-def test_parameters_outside_their_range(name, key, value, error):
-    with pytest.raises(error, match=f"{name}: {key}="):
-        METHODS[name](**{key: value})
+def test_parameters_outside_their_range():
+    for name, key, value, error in wrong_values():
+        with pytest.raises(error, match=f"{name}: {key}="):
+            METHODS[name](**{key: value})
 
 
 @pytest.mark.parametrize(

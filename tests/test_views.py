@@ -79,6 +79,7 @@ def test_parameters_are_controls_made_from_the_fields(detail):
     assert number(detail, "label_area") == pytest.approx(core()[0].share[0, 0].item(), abs=5e-4)
 
 
+@pytest.mark.slow
 def test_the_steps_go_on_back_and_by_themselves(detail):
     count = detail.page.locator(".mv-player .mv-small")
     total = int(count.inner_text().split()[-1])
@@ -97,6 +98,7 @@ def test_the_steps_go_on_back_and_by_themselves(detail):
     detail.page.get_by_role("button", name="Play").wait_for()
 
 
+@pytest.mark.slow
 def test_before_and_after(detail):
     detail.page.get_by_label("Show the mixture up to here").fill("30")
     mixed = detail.page.locator(".mv-layer[role=img]")
@@ -153,6 +155,7 @@ def test_a_painted_mask_moves_the_label(detail):
     assert (again != cells).any()
 
 
+@pytest.mark.slow
 def test_a_control_that_moves_on_leaves_no_change_by_hand_behind(detail):
     detail.page.get_by_role("button", name="Move the box").click()
     detail.page.locator(".mv-grab").focus()
@@ -189,6 +192,7 @@ def taken(tab, kind: str) -> bytes:
         return file.read()
 
 
+@pytest.mark.slow
 def test_everything_can_be_taken_away(detail):
     recipe, batch = core()
     for kind, magic in MAGIC.items():
@@ -201,6 +205,7 @@ def test_everything_can_be_taken_away(detail):
             assert len(zipfile.ZipFile(io.BytesIO(data)).namelist()) == 6
 
 
+@pytest.mark.slow
 def test_a_recipe_file_loads_again(detail, open_tab, tmp_path):
     detail.page.get_by_role("button", name="Move the box").click()
     detail.page.locator(".mv-grab").focus()
@@ -220,6 +225,7 @@ def test_a_recipe_file_loads_again(detail, open_tab, tmp_path):
     other.set_lambda(0.5)
 
 
+@pytest.mark.slow
 def test_a_thousand_draws(open_tab):
     tab = open_tab("?view=draws&method=cutmix", "draws")
     assert tab.page.locator("#mv-draws h2").inner_text() == "1,000 draws of CutMix on this pair"
@@ -241,6 +247,7 @@ def test_a_thousand_draws(open_tab):
     assert tab.page.locator("[data-histogram=drawn]").count() == 0
 
 
+@pytest.mark.slow
 def test_a_filmstrip(open_tab):
     tab = open_tab("?view=sweep&over=lam&methods=mixup,cutmix", "sweep")
     films = tab.page.locator(".mv-film")
