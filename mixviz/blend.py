@@ -186,12 +186,14 @@ def _sum(recipe: Recipe, images: Tensor, weight: Tensor | None) -> Tensor:
 def _source(recipe: Recipe, values: Tensor, k: int, images: Tensor) -> Tensor:
     """Source k of every image, its cells where the recipe moves them, with what its chain does to it; in the images'
     units."""
-    source = take(values, recipe.partner[k])
+    source = take(values, recipe.partner[k]) if k else values  # the first is the image's own
     if recipe.moves is not None:
         source = geometry.move_cells(source, recipe.moves[k])
     if recipe.chains is None:
         return source
     top = _top(images)
+    if top == 1:
+        return operations.run(recipe.chains[k], source, recipe.fill)
     return operations.run(recipe.chains[k], source / top, recipe.fill) * top
 
 
@@ -253,6 +255,11 @@ def _sum_in_pieces(recipe: Recipe, images: Tensor, out: Tensor) -> None:
     still = recipe.moves is None and recipe.chains is None
     if still and recipe.style is not None and recipe.fill is None:
         _restyle_in_pieces(recipe, images, out)
+        return
+    if recipe.weight is None and recipe.moves is None and images.dtype == torch.float32 and images.is_contiguous():
+        mixed = operations.run(recipe.chains[0], images, recipe.fill, out if out.is_contiguous() else None)
+        if mixed is not out:
+            out.copy_(mixed)
         return
     if not still or len(recipe.weight) != 2 or recipe.fill is not None or recipe.style is not None:
         out.copy_(_sum(recipe, images, recipe.weight))

@@ -94,20 +94,22 @@ def check_torchvision() -> None:
         raise ImportError("What is done to single pictures is done by torchvision: pip install torchvision.")
 
 
-def run(chains: Sequence[Chain], images: Tensor, fill: Tensor | None = None) -> Tensor:
+def run(chains: Sequence[Chain], images: Tensor, fill: Tensor | None = None, room: Tensor | None = None) -> Tensor:
     """Every image through its own chain.
 
     Args:
         chains: one for each image.
         images: (N, 3, H, W) in [0, 1]; worked on in float32, and given back in the dtype that they have.
         fill: what empty places get, broadcastable to (N, 3, H, W); None: black.
+        room: contiguous float32 memory like images, or the images, that may be written to: new memory costs more than
+            most operations.
     """
     with torch.autocast(images.device.type, enabled=False):
-        return _run(chains, images.float().contiguous(), fill).to(images.dtype)
+        return _run(chains, images.float().contiguous(), fill, room).to(images.dtype)
 
 
-def _run(chains: Sequence[Chain], images: Tensor, fill: Tensor | None) -> Tensor:
-    own = False  # whether these images are ours to write to: a copy of all for each operation would cost more than most
+def _run(chains: Sequence[Chain], images: Tensor, fill: Tensor | None, room: Tensor | None) -> Tensor:
+    own = False  # whether these images are ours to write to
     for operation, rows, values, seeds in _grouped(chains):
         index = None if len(rows) == len(images) else on_device(rows, images.device)
         part = images if index is None else images.index_select(0, index)
@@ -121,7 +123,9 @@ def _run(chains: Sequence[Chain], images: Tensor, fill: Tensor | None) -> Tensor
         if index is None:
             images, own = part, False
         else:
-            images, own = (images if own else images.clone()).index_copy_(0, index, part), True
+            if not own:
+                images = images.clone() if room is None else room.copy_(images)
+            images, own = images.index_copy_(0, index, part), True
     return images
 
 

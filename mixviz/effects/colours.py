@@ -33,7 +33,7 @@ def enhanced(name: str) -> Change:
         from torchvision.transforms.v2 import functional
 
         without = getattr(functional, f"adjust_{name}")(images, 0.0)
-        return torch.lerp(without, images, _each(values[:, 0], images)).clamp(0, 1)
+        return torch.lerp(without, images, _each(values[:, 0], images)).clamp_(0, 1)
 
     return change
 
@@ -67,7 +67,7 @@ def hue(images: Tensor, values: np.ndarray, seeds: np.ndarray) -> Tensor:
     sixth = sixth + 6 * _each(values[:, 0], images)
     # A channel is at its top for two of the six parts of the circle, low for two, and on its way for one each.
     place = (torch.tensor([5.0, 3.0, 1.0], device=images.device).view(1, 3, 1, 1) + sixth).remainder(6)
-    return (top - spread * torch.minimum(place, 4 - place).clamp(0, 1)).clamp(0, 1)
+    return (top - spread * torch.minimum(place, 4 - place).clamp(0, 1)).clamp_(0, 1)
 
 
 def posterize(images: Tensor, values: np.ndarray, seeds: np.ndarray) -> Tensor:
@@ -84,12 +84,12 @@ def solarize(images: Tensor, values: np.ndarray, seeds: np.ndarray) -> Tensor:
 
 def blur(images: Tensor, values: np.ndarray, seeds: np.ndarray) -> Tensor:
     """Every pixel a mean of its surroundings, in normal weights of σ = value pixels."""
-    return smoothing.both_ways(images, smoothing.gaussian(values[:, 0])).clamp(0, 1)
+    return smoothing.both_ways(images, smoothing.gaussian(values[:, 0])).clamp_(0, 1)
 
 
 def motion_blur(images: Tensor, values: np.ndarray, seeds: np.ndarray) -> Tensor:
     """Every pixel the mean of a line, so many pixels long and at such an angle: what a moving camera sees."""
-    return smoothing.along_lines(images, smoothing.line(*values.T)).clamp(0, 1)
+    return smoothing.along_lines(images, smoothing.line(*values.T)).clamp_(0, 1)
 
 
 def iso_noise(images: Tensor, values: np.ndarray, seeds: np.ndarray) -> Tensor:
@@ -98,7 +98,7 @@ def iso_noise(images: Tensor, values: np.ndarray, seeds: np.ndarray) -> Tensor:
     noise = hashing.normal(seeds, (4, *images.shape[2:]), images.device)
     own = _each(values[:, 1], images)
     grain = (1 - own).sqrt() * noise[:, :1] + own.sqrt() * noise[:, 1:]
-    return (images + _each(values[:, 0], images) * images.clamp(min=0).sqrt() * grain).clamp(0, 1)
+    return (images + _each(values[:, 0], images) * images.clamp(min=0).sqrt() * grain).clamp_(0, 1)
 
 
 def compressed(images: Tensor, values: np.ndarray, seeds: np.ndarray) -> Tensor:
