@@ -276,7 +276,7 @@ def measure(quick: bool = False) -> dict[str, float]:
         with serve() as server:
             results |= slider_times(browser, server, changes)
             results |= crowd_times(browser, server, changes, seconds)
-    return results | memory((20, 120) if quick else (200, 2200))
+    return results | memory((20, 120) if quick else (200, 1200))
 
 
 def report(results: dict[str, float]) -> str:

@@ -29,10 +29,10 @@ def both_ways(images: Tensor, kernel: np.ndarray) -> Tensor:
 
 def _matrix(weights: Tensor, side: int) -> Tensor:
     """(M, side, side): row i holds what pixel i takes of each pixel of its line."""
-    taps = weights.shape[1]
-    source = mirrored(np.arange(side) + np.arange(taps)[:, None] - taps // 2, side)
-    chosen = F.one_hot(on_device(source, weights.device), side).to(weights.dtype)
-    return (weights @ chosen.flatten(1)).view(-1, side, side)
+    m, taps = weights.shape
+    source = on_device(mirrored(np.arange(side)[:, None] + np.arange(taps) - taps // 2, side), weights.device)
+    shape = m, side, taps  # at an edge, two taps may fall on the same pixel
+    return weights.new_zeros(m, side, side).scatter_add_(2, source.expand(shape), weights[:, None].expand(shape))
 
 
 def mirrored(index: np.ndarray, side: int) -> np.ndarray:
