@@ -1,5 +1,5 @@
 # make app    set up (once) and start the page          make test   set up (once) and run the tests of a few minutes
-# make lint   style and static checks                    make slow   the other tests, which go through every view
+# make lint   style and static checks                    make slow   the long tests: every view, the ends of every range
 # make bench  speed, side by side with other libraries
 PYTHON ?= python3
 VENV ?= .venv

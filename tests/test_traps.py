@@ -728,21 +728,20 @@ def test_an_unknown_parameter_brings_the_known_ones(name):
 def wrong_values():
     for name, cls in METHODS.items():
         for key, about in cls.parameters().items():
+            wrong = []
             if about["choices"]:
-                yield name, key, "sideways", ValueError
-                yield name, key, 3, ValueError
+                wrong = [("sideways", ValueError), (3, ValueError)]
             elif about["low"] is not None:
-                yield name, key, about["low"] - 1, ValueError
-                yield name, key, about["high"] + 1, ValueError
-                yield name, key, "1", TypeError
-                yield name, key, True, TypeError
-                yield name, key, float("nan"), TypeError if isinstance(about["default"], int) else ValueError
+                wrong = [(about["low"] - 1, ValueError), (about["high"] + 1, ValueError)]
+                wrong += [("1", TypeError), (True, TypeError)]
+                wrong += [(float("nan"), TypeError if isinstance(about["default"], int) else ValueError)]
+            yield from ((name, {"key": key, "value": value, "error": error}) for value, error in wrong)
 
 
-def test_parameters_outside_their_range():
-    for name, key, value, error in wrong_values():
-        with pytest.raises(error, match=f"{name}: {key}="):
-            METHODS[name](**{key: value})
+@table(wrong_values())
+def test_parameters_outside_their_range(name, given):
+    with pytest.raises(given["error"], match=f"{name}: {given['key']}="):
+        METHODS[name](**{given["key"]: given["value"]})
 
 
 @pytest.mark.parametrize(
