@@ -1,6 +1,6 @@
 // The family tree: a drawing to point at, a panel that tells of one idea, and the same as a list.
 const SMALLEST = 0.75; // a drawing that is wider still keeps its size and is moved sideways
-let value = null, ideas = new Map(), chosen = new URLSearchParams(location.search).get("idea"), at = null, turn = 0, drawing = null, wide = 0;
+let value = null, ideas = new Map(), chosen = new URLSearchParams(location.search).get("idea"), at = null, turn = 0, drawing = null, wide = 0, lit = null;
 const intro = make("p", { class: "mv-told" });
 const canvas = svg("svg", { role: "group", "font-family": FONT, "aria-label": t("tree.picture") });
 const scroller = make("div", { class: "mv-wide mv-lineage", tabIndex: -1 }, canvas);
@@ -21,7 +21,7 @@ function draw() {
   drawing = drawLineage(value, placed, { each: (node, idea) => {
     for (const [key, said] of Object.entries({ role: "button", tabindex: -1, "aria-label": t("tree.node", { title: idea.title, year: yearOf(idea.year), family: t(`family.${idea.family}`) }) })) node.setAttribute(key, said);
     node.append(svg("title", {}, `${idea.title}, ${yearOf(idea.year)}. ${text(idea)}`));
-    node.addEventListener("pointerenter", () => show(idea.name));
+    node.addEventListener("pointermove", () => lit === idea.name || show(idea.name)); // not one that came to lie under a resting pointer
     node.addEventListener("pointerleave", () => show(chosen));
     node.addEventListener("focus", () => stop(idea.name));
     node.addEventListener("blur", () => show(chosen));
@@ -76,6 +76,7 @@ function light(name) {
 }
 
 function show(name) {
+  lit = name;
   light(name);
   tell(name);
 }

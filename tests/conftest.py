@@ -101,9 +101,11 @@ class Tab:
         self.page.wait_for_timeout(50)  # the last answer's pictures are decoded
 
     def set_lambda(self, value: float) -> None:
-        box = self.page.get_by_label("number input for λ: share of A")
-        box.fill(str(value))
-        self.after(lambda: box.press("Enter"))
+        self.enter(self.page.get_by_label("number input for λ: share of A"), value)
+
+    def enter(self, box, value) -> None:
+        """Type a value and press Enter; the page may ask, and be answered, as soon as it is typed."""
+        self.after(lambda: (box.fill(str(value)), box.press("Enter")))
 
     def open(self, name: str, view: str) -> None:
         """Another view by its tab."""

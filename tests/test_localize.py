@@ -420,14 +420,12 @@ def test_a_card_of_the_mix_page_leads_to_its_mixture(open_tab):
 def test_classes_are_chosen_and_a_wrong_one_is_explained(looking_tab):
     tab = looking_tab
     box = tab.page.get_by_label("Class 1", exact=True)
-    box.fill("BEE")
-    tab.after(lambda: box.press("Enter"))
+    tab.enter(box, "BEE")
     assert tab.page.locator("[data-network=cutmix] figcaption b").first.inner_text() == "bee"
     box.fill("rocket")
     box.press("Enter")
     tab.page.get_by_text("None of the networks knows a class “rocket”").wait_for()
-    box.fill("each network’s own prediction")
-    tab.after(lambda: box.press("Enter"))
+    tab.enter(box, "each network’s own prediction")
     tab.page.wait_for_function("document.querySelector('.mv-message').textContent === ''")
     assert tab.state()["classes"] == ["*", ""]
 

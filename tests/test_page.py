@@ -93,8 +93,7 @@ def test_a_seed_that_is_none_is_explained_and_the_page_goes_on(tab):
         tab.page.get_by_label("Seed").fill(seed)
         tab.page.get_by_label("Seed").press("Enter")
         tab.page.get_by_text("The seed should be a whole number").wait_for()
-        tab.page.get_by_label("Seed").fill(str(good))
-        tab.after(lambda: tab.page.get_by_label("Seed").press("Enter"))
+        tab.enter(tab.page.get_by_label("Seed"), good)
         tab.page.wait_for_function("document.querySelector('.mv-message').textContent === ''")
 
 
@@ -145,9 +144,7 @@ def test_lambda_is_drawn_when_it_is_not_held(tab):
     recipe = mixviz.METHODS["cutmix"]().plan(batch, np.random.default_rng(0))
     assert drawn == f"{recipe.drawn[0]:.2f}"
     assert not tab.page.locator("#lam").is_visible()
-    box = tab.page.get_by_label("number input for α")
-    box.fill("0.2")
-    tab.after(lambda: box.press("Enter"))
+    tab.enter(tab.page.get_by_label("number input for α"), 0.2)
     tab.see("cutmix")
     narrow = mixviz.METHODS["cutmix"](alpha=0.2).plan(batch, np.random.default_rng(0))
     assert tab.page.locator("[data-method=cutmix] .mv-numbers dd").first.inner_text() == f"{narrow.drawn[0]:.2f}"
@@ -221,8 +218,7 @@ def test_object_boxes_lie_where_they_were_drawn(tab):
 def test_a_link_shows_the_same_page(tab, open_tab):
     tab.after(tab.page.get_by_role("button", name="Pair: lemur and pheasant").click)
     tab.set_lambda(0.35)
-    tab.page.get_by_label("Seed").fill("11")
-    tab.after(lambda: tab.page.get_by_label("Seed").press("Enter"))
+    tab.enter(tab.page.get_by_label("Seed"), 11)
     tab.page.get_by_role("button", name="Copy link").click()
     tab.page.get_by_text("Link copied").wait_for()
     link = tab.page.evaluate("navigator.clipboard.readText()")

@@ -148,6 +148,23 @@ def test_the_keyboard_goes_from_idea_to_idea(room):
 
 @pytest.mark.browser
 @pytest.mark.slow
+def test_an_idea_under_a_resting_pointer_does_not_speak_until_it_moves(room):
+    page, says = room.page, room.page.locator("[data-part=idea] h3")
+    box = page.locator("[data-idea=stylemix]").bounding_box()
+    room.after(lambda: page.evaluate("mixviz.open('tree', {idea: 'mixup'})"))
+    room.open("Which one?", "which")
+    page.mouse.move(box["x"] + 20, box["y"] + 10)
+    page.evaluate("mixviz.open('tree', {idea: 'cutmix'})")
+    page.locator("#mv-tree[data-shown]").wait_for()
+    page.wait_for_timeout(500)
+    assert page.evaluate("document.querySelector('[data-idea=stylemix]:hover') !== null")
+    assert says.inner_text().startswith("CutMix")
+    page.mouse.move(box["x"] + 22, box["y"] + 10)
+    assert says.inner_text().startswith("StyleMix")
+
+
+@pytest.mark.browser
+@pytest.mark.slow
 def test_the_list_says_the_same(room):
     room.page.get_by_text("As a list").click()
     lines = room.page.locator("[data-listed]")

@@ -239,9 +239,7 @@ def test_a_thousand_draws(open_tab):
     }
     assert means["drawn"] == pytest.approx(0.5, abs=0.03)
     assert means["area"] == pytest.approx(1 - 0.3208, abs=0.03)  # the closed form at α = 1
-    box = tab.page.get_by_label("number input for α")
-    box.fill("0.2")
-    tab.after(lambda: box.press("Enter"))
+    tab.enter(tab.page.get_by_label("number input for α"), 0.2)
     assert "α = 0.2" in tab.page.locator("#mv-draws .mv-told").inner_text()
     tab.after(lambda: tab.page.get_by_label("Method", exact=True).select_option("cutout"))
     assert tab.page.locator("[data-histogram=drawn]").count() == 0
