@@ -313,7 +313,7 @@ def test_every_method_teaches(name):
     assert any(part.startswith("$$") and part.endswith("$$") for part in parts)
     said = " ".join(" ".join(parts).split())
     assert re.search(r"\b(look|compare|watch|change|move|add)\b", said, re.I), "what should a visitor look at?"
-    sentences = re.split(r"(?<=[.:;]) ", said)
+    sentences = re.split(r"(?<=[.:;]) (?![^()]*\))", said)  # not within brackets
     assert any(re.search(r"\d(?: %| AP| points| against).*\([^()]*[A-Za-z]{3}[^()]*\)", one) for one in sentences), (
         "how much does it help or hurt, and who says so (in brackets)?"
     )

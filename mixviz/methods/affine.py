@@ -22,8 +22,9 @@ class Affine(Method):
     p is counted from the middle. Angle θ, shift t and slant φ are drawn evenly, scale s evenly on a log scale. Look at
     what is left when several of them meet: each is harmless, and all at once may push the object out of the picture. It
     helps where the object's place and attitude are left to chance, as in handwriting: on MNIST it took the error of a
-    network of two layers from 1.6 to 1.1 % (Simard et al., in LeCun's table). It hurts where the network should learn
-    them. The result is that of torchvision's `affine` (bilinear), with numbers for every image.
+    network of two layers from 1.6 to 1.1 % (Simard et al., in LeCun's table; the table does not say how far they
+    distorted, so nothing says what the default here would give). It hurts where the network should learn them. The
+    result is that of torchvision's `affine` (bilinear), with numbers for every image.
     """
 
     degrees: float = parameter(15.0, "largest angle, to either side", low=0, high=180)

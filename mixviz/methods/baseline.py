@@ -21,8 +21,9 @@ class Baseline(Method):
     What every other method is measured against. Look at the label: one class, all of it. A network that is taught so is
     surer than it should be, and leans on the one part that tells most. In this zoo its confidence is 10.6 points too
     high or too low on average, CutMix's 3.0, and of pictures with a hole over one half it knows 21.4 %, Cutout's
-    network 32.7 % (64 px, one seed). It is right where training is short or the network small: ResNet-18 has 70.04 % of
-    ImageNet, with CutMix 68.95 % (OpenMixup, 100 epochs).
+    network 32.7 % (64 px, one seed; both methods with their defaults, on half of the batches). It is right where
+    training is short or the network small: ResNet-18 has 70.04 % of ImageNet, with CutMix 68.95 % (OpenMixup, 100
+    epochs; α = 1, CutMix's default here).
     """
 
     card: ClassVar[Card] = Card(

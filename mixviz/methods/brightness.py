@@ -21,7 +21,7 @@ class Brightness(Method):
     black towards the picture or past it, with a factor for every image. Look at the lightest places: with f > 1 they
     reach white and can rise no further, and what they showed is lost. It helps where the light of the pictures to come
     is not known: a network that has never met it knows 62.4 % of its pictures as they are, and 46.9 % at s = 1 (this
-    zoo's baseline, 64 px). It hurts where light is the class: day or night.
+    zoo's baseline, 64 px; the default is 0.4). It hurts where light is the class: day or night.
     """
 
     strength: float = parameter(0.4, "s: the factor is drawn between 1 - s and 1 + s", low=0, high=1)

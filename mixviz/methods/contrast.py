@@ -21,8 +21,8 @@ class Contrast(Method):
     torchvision's `adjust_contrast`, a step from its own mean grey towards the picture or past it, with a factor for
     every image. Look at shadows and lights: with f < 1 they meet in the middle, as in fog, and with f > 1 both lose
     their details. It helps against haze and cheap cameras: a network that has never met it knows 62.4 % of its pictures
-    as they are, and 42.0 % at s = 1 (this zoo's baseline, 64 px). It hurts where faint structure is the class, as in
-    X-ray pictures.
+    as they are, and 42.0 % at s = 1 (this zoo's baseline, 64 px; the default is 0.4). It hurts where faint structure is
+    the class, as in X-ray pictures.
     """
 
     strength: float = parameter(0.4, "s: the factor is drawn between 1 - s and 1 + s", low=0, high=1)

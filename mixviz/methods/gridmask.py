@@ -24,7 +24,7 @@ class GridMask(Method):
     all, unless the object is smaller than a hole. The defaults are those of the authors' ImageNet run (d of 96 to 224
     of 224 pixels, r 0.6, any angle), in which the share of masked pictures grew from 0 to 0.8 over the first 240 of 300
     epochs; here it is fixed. The paper deletes after normalisation, to 0, which is the mean here. ImageNet accuracy of
-    ResNet-50: 77.9 % against 76.5 % (GridMask README).
+    ResNet-50: 77.9 % against 76.5 % (GridMask README; the defaults here, but for the growing share).
     """
 
     probability: float = parameter(0.8, "how likely a picture is masked at all", low=0, high=1)

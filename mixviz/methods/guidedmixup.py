@@ -32,7 +32,8 @@ class GuidedMixup(Method):
     picture; ``spread`` means about the same at 32 pixels.
 
     It helps as far as the saliency is right and the objects lie apart. Accuracy of DeiT-S, fine-tuned on Stanford Cars:
-    86.99 % against 86.77 % plain, but 87.73 % for Mixup and 88.60 % for Puzzle Mix (MergeMix, Table 2).
+    86.99 % against 86.77 % plain, but 87.73 % for Mixup and 88.60 % for Puzzle Mix (MergeMix, Table 2, which does not
+    say whether it is Guided-SR, the default detector here, or Guided-AP).
     """
 
     partner: str = parameter(

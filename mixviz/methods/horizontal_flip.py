@@ -21,7 +21,7 @@ class HorizontalFlip(Method):
     the steering wheel. For most objects the mirror image is as good a picture, and the data are doubled for nothing;
     for letters, digits, arrows and hands the label becomes wrong. A network that was trained with it knows mirror
     images as well as pictures, 62.7 and 62.4 %, but what it has not met, pictures upside down, at 40.9 % only (this
-    zoo's baseline, 64 px). It is torchvision's `horizontal_flip`.
+    zoo's baseline, 64 px; all of them flipped, by default half are). It is torchvision's `horizontal_flip`.
     """
 
     probability: float = parameter(0.5, "how likely a picture is flipped", low=0, high=1)

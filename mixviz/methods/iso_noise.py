@@ -24,9 +24,9 @@ class ISONoise(Method):
     the others are each colour's own (specks); κ says how much of the variance is theirs, and s is drawn evenly up to
     the strength. Look at dark places: there is little noise, but even less light. It helps against bad light, and more
     than that: Gaussian noise in training took ResNet-50 from 39.2 to 49.4 % of ImageNet-C's spoilt pictures, for 75.9
-    in place of 76.1 % of the clean ones (Game of Noise README). It hurts where the class is in a fine texture, which
-    looks like noise. The name is that of a transform in Albumentations, which adds its noise to hue and lightness
-    instead.
+    in place of 76.1 % of the clean ones (Game of Noise README: noise of the same strength in light and dark, so no
+    setting of this method, nor its default). It hurts where the class is in a fine texture, which looks like noise. The
+    name is that of a transform in Albumentations, which adds its noise to hue and lightness instead.
     """
 
     strength: float = parameter(0.15, "largest s: the noise's standard deviation in full light", low=0, high=0.5)

@@ -29,7 +29,7 @@ class KeepAugment(Method):
     out. There S is the gradient of the true class's logit, the largest of the channels; here it is any detector's, by
     default one that needs no network. Unlike Cutout's, the hole is never clipped at the border. CIFAR-10 accuracy of
     ResNet-18: 96.2 % against 95.6 % for Cutout (an unofficial implementation's README, which takes the latter from the
-    paper).
+    paper; its saliency is the gradient, not the default here).
     """
 
     size: float = parameter(0.5, "side of the hole as a share of the image's sides", low=0, high=1)

@@ -22,10 +22,10 @@ class ManifoldMixup(Method):
     pictures enter the network unchanged and :func:`mixviz.mix_inside` blends the output of stage ℓ. Change the seed and
     look: with ℓ = 0 there are Mixup's slides, else two untouched pictures, and a label that is mixed all the same.
 
-    ImageNet error of ResNet-50: 22.50 % against 23.68 % plain (CutMix README). It helps where classes differ in details
-    that a blend of pixels would blur: birds (CUB) are known at 79.76 %, with Mixup at 78.39 % and plain at 77.68 %
-    (OpenMixup, ResNet-18, fine-tuned). A network that is small for its task gets nothing: ResNet-18 has 69.98 % of
-    ImageNet, plain 70.04 % (OpenMixup, 100 epochs).
+    ImageNet error of ResNet-50: 22.50 % against 23.68 % plain (CutMix README; α = 1 where the default here is 2). It
+    helps where classes differ in details that a blend of pixels would blur: birds (CUB) are known at 79.76 %, with
+    Mixup at 78.39 % and plain at 77.68 % (OpenMixup, ResNet-18, fine-tuned; α = 0.5, Mixup's 0.2). A network that is
+    small for its task gets nothing: ResNet-18 has 69.98 % of ImageNet, plain 70.04 % (OpenMixup, 100 epochs; α = 0.2).
     """
 
     alpha: float = beta_alpha(2.0)

@@ -39,10 +39,10 @@ class MixedExamples(Method):
     probability λ for each; ``noisy_mixup`` is Mixup whose λ trembles from pixel to pixel (σ 0.025).
 
     Look at ``random_pixels``: nobody could name what it shows. That mixtures help without being sums of two pictures is
-    what the paper concludes. CIFAR-10 error of ResNet-18: 3.48 % with ``vh_mixup`` against 5.17 % plain (README of a
-    PyTorch reimplementation, five runs). It hurts where the arrangement of parts is the class: halves of two digits may
-    make a third. The label is what the pixels hold, also where the authors' code counts λ itself (``noisy_mixup``).
-    ``vh_bc_plus`` alone has a label by the λs, as between-class learning wants it; its division by
+    what the paper concludes. CIFAR-10 error of ResNet-18: 3.48 % with ``vh_mixup``, the default, against 5.17 % plain
+    (README of a PyTorch reimplementation, five runs). It hurts where the arrangement of parts is the class: halves of
+    two digits may make a third. The label is what the pixels hold, also where the authors' code counts λ itself
+    (``noisy_mixup``). ``vh_bc_plus`` alone has a label by the λs, as between-class learning wants it; its division by
     $\\sqrt{p^2+(1-p)^2}$, meant for pictures of mean zero, would leave the range of pixels and is left out. Holding λ
     holds the coins and lines; for the square and the intervals, how much A keeps.
     """

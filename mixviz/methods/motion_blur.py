@@ -21,7 +21,8 @@ class MotionBlur(Method):
     The line's length ℓ is drawn evenly up to a share of the picture's longer side, its angle θ evenly among all
     directions. Look at edges: those along the motion stay sharp, those across it vanish. It helps where cameras or
     objects move: a network that has never met it knows 62.4 % of its pictures as they are, and 50.4 % of these (this
-    zoo's baseline, 64 px). It hurts where fine structure tells the classes apart. torchvision does not have it.
+    zoo's baseline, 64 px, default strength). It hurts where fine structure tells the classes apart. torchvision does
+    not have it.
     """
 
     strength: float = parameter(0.07, "longest line, as a share of the longer side", low=0, high=0.15)

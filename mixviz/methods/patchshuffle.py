@@ -24,7 +24,8 @@ class PatchShuffle(Method):
     squares of 2 × 2, and feature maps too, which is not done here; they found the gain largest where data are scarce.
     It hurts where texture is the class, and as soon as the squares are larger than what has to be seen: a network that
     has never met it knows 62.4 % of its pictures as they are, 56.8 % shuffled in squares of 2 × 2 and 39.4 % in squares
-    of 4 × 4 (this zoo's baseline, 64 px). The default shuffles all, so that there is something to see.
+    of 4 × 4, the default (this zoo's baseline, 64 px). The default shuffles all pictures, so that there is something to
+    see.
     """
 
     probability: float = parameter(1.0, "ε: how likely a picture is shuffled; 0.05 in the paper", low=0, high=1)

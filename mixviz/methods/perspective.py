@@ -23,8 +23,8 @@ class Perspective(Method):
     projection that takes the new corners to the old. Straight lines stay straight, but parallels meet. Look at faces
     and wheels: circles become ovals, as they do in photographs taken from below or close by. It helps where the
     camera's place varies (signs, pages, buildings): a network that has never met it knows 62.4 % of its pictures as
-    they are, 54.7 % at a distortion of 0.25 and 43.5 % at 0.5 (this zoo's baseline, 64 px). It hurts where shapes are
-    measured. The result is that of torchvision's `perspective` (bilinear).
+    they are, 54.7 % at a distortion of 0.25 and 43.5 % at 0.5, the default (this zoo's baseline, 64 px). It hurts where
+    shapes are measured. The result is that of torchvision's `perspective` (bilinear).
     """
 
     distortion: float = parameter(0.5, "how far the corners may move: 1 is up to the middle", low=0, high=0.9)

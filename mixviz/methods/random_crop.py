@@ -25,10 +25,10 @@ class RandomCrop(Method):
     of ten fits, the whole picture stays. It is the crop of the Inception networks, and in nearly every training on
     ImageNet since: objects appear in all sizes and places. Look at small boxes: the object may be gone while the label
     still names it, and from 8 % of a picture this happens often: a network that has met small shifts alone knows 62.4 %
-    of whole pictures and 39.9 % of these crops (this zoo's baseline, 64 px). It helps a network that has to find
-    objects at any size, but shows them larger than the test will: training on crops of 176 pixels and testing at 224
-    gains 0.16 points (torchvision's blog). Where the object is small, or its size is the class, take a larger low. The
-    result is that of torchvision's `resized_crop`.
+    of whole pictures and 39.9 % of these crops (this zoo's baseline, 64 px, the defaults). It helps a network that has
+    to find objects at any size, but shows them larger than the test will: training on crops of 176 pixels and testing
+    at 224 gains 0.16 points (torchvision's blog). Where the object is small, or its size is the class, take a larger
+    low. The result is that of torchvision's `resized_crop`.
     """
 
     low: float = parameter(0.08, "smallest share of the picture's area", low=0.01, high=1)

@@ -25,9 +25,10 @@ class RandomErasing(Method):
     draws area and ratio anew until a box fits; here only the ratio, ten times, so that a held area stays. Random pixels
     are one field for the batch, seen through every image's own hole. Look what they do that black does not: there is
     nothing to recognise. λ is 1 - the drawn area. CIFAR-100 error of ResNet-110: 22.10 % against 23.73 % plain (Random
-    Erasing README). It helps where things stand in front of others; it hurts where the class is in one small part, and
-    beside other strong methods little is left to gain: torchvision's recipe erases in one picture of ten, for 0.19
-    points (torchvision's blog).
+    Erasing README; area, aspect ratio and probability are the defaults here, but the released code fills with the
+    data's mean, ``fill="mean"``). It helps where things stand in front of others; it hurts where the class is in one
+    small part, and beside other strong methods little is left to gain: torchvision's recipe erases in one picture of
+    ten, for 0.19 points (torchvision's blog).
     """
 
     probability: float = parameter(0.5, "how likely an image is erased at all", low=0, high=1)

@@ -21,8 +21,8 @@ class Rotation(Method):
     Look at the corners: those of the picture have left it, and what stands there instead comes from nowhere and has to
     be filled; a network can read the angle off it. It helps where cameras are held askew or, as from above, no
     direction is special: a network that has never met it knows 62.4 % of its pictures as they are, 52.3 % turned by up
-    to 30° and 35.5 % by any angle (this zoo's baseline, 64 px). It hurts where the direction is the class, as with 6
-    and 9. The result is that of torchvision's `rotate` (bilinear), with an angle for every image.
+    to 30°, the default, and 35.5 % by any angle (this zoo's baseline, 64 px). It hurts where the direction is the
+    class, as with 6 and 9. The result is that of torchvision's `rotate` (bilinear), with an angle for every image.
     """
 
     degrees: float = parameter(30.0, "largest angle, to either side", low=0, high=180)

@@ -20,8 +20,9 @@ class SamplePairing(Method):
     Look at the label: it claims that image B is not there at all. The training error stays high, so the method is meant
     for part of the training, with plain epochs before, between and after. ImageNet error of GoogLeNet: 29.0 % against
     33.5 % plain; CIFAR-10: 6.93 % against 8.22 %, and the gain is largest where pictures are few (SamplePairing
-    abstract). It hurts if it is kept up to the end: without plain epochs the network never sees a picture whose label
-    is true.
+    abstract). The method has no parameters, but those numbers include the plain epochs, which are up to the training
+    loop. It hurts if it is kept up to the end: without plain epochs the network never sees a picture whose label is
+    true.
     """
 
     card: ClassVar[Card] = Card(

@@ -42,9 +42,10 @@ class StyleMix(Method):
 
     It helps where shape should count: trained on pictures that AdaIN (with its networks) gave the style of paintings, a
     ResNet-50 decides by shape in 81 % of the cases where shape and texture disagree, against 22 % (Geirhos et al., ICLR
-    2019). It hurts where colour makes the class. The paper reports errors like those of the best mixing methods and
-    more robustness to adversarial attacks; the form with pixels was not measured here. r = 0.7, α = 0.5 (1 for the cut)
-    and β = 0.8 are what the authors' README trains with on CIFAR, on a fifth of the batches (the cut on half).
+    2019: another method, whose styles come from paintings, so no default here). It hurts where colour makes the class.
+    The paper reports errors like those of the best mixing methods and more robustness to adversarial attacks; the form
+    with pixels was not measured here. r = 0.7, α = 0.5 (1 for the cut) and β = 0.8 are what the authors' README trains
+    with on CIFAR, on a fifth of the batches (the cut on half).
     """
 
     alpha: float = beta_alpha(0.5)

@@ -26,10 +26,11 @@ class SuperMix(Method):
 
     This is a hybrid after SuperMix, not the paper's algorithm: there the masks are *optimised* for each mixture, up to
     fifty steps of gradients, until a teacher network sees in it just the classes and amounts that were drawn (the label
-    is what was drawn), with a term that keeps masks near 0 and 1. Here one formula takes the place of the teacher and
-    s that of the term; what is the paper's are several pictures, Dirichlet amounts and smooth masks that sum to 1.
-    The paper's masks, for distilling WRN-40-2 to WRN-16-2 on CIFAR-100: accuracy of 76.93 % against 76.40 % for CutMix
-    and 76.20 % for Mixup (SuperMix README).
+    is what was drawn), with a term that keeps masks near 0 and 1. Here one formula takes the place of the teacher and s
+    that of the term; what is the paper's are several pictures, Dirichlet amounts and smooth masks that sum to 1. The
+    paper's masks, for distilling WRN-40-2 to WRN-16-2 on CIFAR-100: accuracy of 76.93 % against 76.40 % for CutMix and
+    76.20 % for Mixup (SuperMix README; α = 3 as by default here, but optimised masks: no setting of this hybrid was
+    measured).
     """
 
     sources: int = parameter(3, "pictures in a mixture", low=2, high=6)

@@ -44,9 +44,10 @@ class Switch(Method):
     scaled to sum to 1; without any, all are equal. Change the seed and see the card change its method. What one method
     teaches, another need not undo: a network that gets all of them has to cope with each.
 
-    ImageNet accuracy of a vision transformer (DeiT-S): 79.80 % with Mixup and CutMix by turns, 77.72 % with Mixup
-    alone, 75.66 % with neither; but 80.13 % with CutMix alone (OpenMixup). It helps where one method leaves gaps; a
-    method that hurts alone hurts here in its share of the batches.
+    ImageNet accuracy of a vision transformer (DeiT-S): 79.80 % with Mixup (α = 0.8) and CutMix (α = 1) by turns, 77.72
+    % with Mixup alone, 75.66 % with neither; but 80.13 % with CutMix alone (OpenMixup, where both have α = 0.2 alone).
+    None of these is the default, which has α = 1 for both; the turns are ``mixup:alpha=0.8 + cutmix``. It helps where
+    one method leaves gaps; a method that hurts alone hurts here in its share of the batches.
 
     Known from timm, whose default is Mixup (α = 0.8) or CutMix (α = 1) at even odds for a whole batch; within a batch,
     image by image, ``cutmix_mixup`` does it with ``mode="switch"``. RandoMix (Liu et al. 2022, arXiv:2205.08728)

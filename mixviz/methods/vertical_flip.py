@@ -20,8 +20,8 @@ class VerticalFlip(Method):
     u counts rows and v columns. Nothing is lost: every pixel is still there. Look at what holds things down: shadows,
     legs, the horizon. From above (satellites, microscopes, tables) no direction is special and the flip is a good
     picture. In photographs of the world it hardly ever occurs, and costs the network room. One that has never met it
-    knows 62.4 % of its pictures as they are and 40.9 % upside down (this zoo's baseline, 64 px): direction is something
-    that it has learned. It is torchvision's `vertical_flip`.
+    knows 62.4 % of its pictures as they are and 40.9 % upside down (this zoo's baseline, 64 px; all of them flipped, by
+    default half are): direction is something that it has learned. It is torchvision's `vertical_flip`.
     """
 
     probability: float = parameter(0.5, "how likely a picture is flipped", low=0, high=1)
