@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mixviz.heatmaps.contours import STEPS, THRESHOLDS, Found, boxes_at, from_inclusive, integers, iou
+from mixviz import checks
+from mixviz.heatmaps.contours import HEAT, STEPS, THRESHOLDS, Found, boxes_at, from_inclusive, integers, iou
 
 __all__ = [
     "DELTAS", "IGNORE", "THRESHOLDS", "BoxScores", "Hits", "PixelScores", "box_scores", "boxes_at", "centre_heat",
@@ -39,9 +40,12 @@ def heat(maps: Tensor, size: tuple[int, int]) -> Tensor:
 
     Returns:
         (N, H, W) float32. A map that is constant, or has a NaN or an infinity, is 0 everywhere: it points nowhere.
+
+    Raises:
+        TypeError, ValueError: no maps, or no size.
     """
-    if maps.ndim != 3:
-        raise ValueError(f"maps should be (N, h, w), one per image; got {tuple(maps.shape)}.")
+    checks.tensor("maps", maps, "real", ("N", "h", "w"), values=False)
+    checks.size("size", size)
     maps = maps.detach().float()
     flat = maps.flatten(1)
     # Asked before resizing, whose rounding would turn a constant map into a faint pattern.
@@ -60,6 +64,7 @@ def centre_heat(size: tuple[int, int]) -> Tensor:
     from mixviz.batch import Batch
     from mixviz.detectors.centre import Centre
 
+    checks.size("size", size)
     return heat(Centre()(Batch(torch.empty(1, 3, *size))), size)
 
 
@@ -85,6 +90,7 @@ class BoxScores:
 
     def accuracy(self, delta: float = 0.5, *, every: bool = False) -> Tensor:
         """BoxAcc(τ, δ): the share of images (1000,) whose IoU is at least δ, at every τ."""
+        checks.number("delta", delta, 0, 1)
         return ((self.every if every else self.largest) >= delta).double().mean(0)
 
     @cached_property
@@ -104,8 +110,13 @@ class BoxScores:
         Args:
             correct: (N,) bool, the prediction is the true class.
             threshold: τ; None: the one of :attr:`max_box_acc`.
+
+        Raises:
+            TypeError, ValueError: another number of images, or a τ outside [0, 1].
         """
+        checks.tensor("correct", correct, "bool", (len(self.largest),))
         tau = self.max_box_acc.threshold if threshold is None else threshold
+        checks.number("threshold", tau, 0, 1)
         hit = self.largest[:, min(round(tau * STEPS), STEPS - 1)] >= 0.5
         return (hit & correct.cpu()).double().mean().item()
 
@@ -126,7 +137,8 @@ def box_scores(heat: Tensor, boxes: Sequence[Tensor], *, released: bool = False)
         released: see :func:`boxes_at`.
 
     Raises:
-        ValueError: another number of maps than of images, or an image without a box.
+        TypeError, ValueError: heat outside [0, 1], another number of maps than of images, an image without a box, or
+            corners in another order.
     """
     pixels = integers(heat)
     if len(pixels) not in (1, len(boxes)) or not len(boxes):
@@ -134,8 +146,8 @@ def box_scores(heat: Tensor, boxes: Sequence[Tensor], *, released: bool = False)
     found = Found(pixels[0], released) if len(pixels) == 1 else None
     result = np.empty((2, len(boxes), STEPS))
     for i, true in enumerate(boxes):
-        if true.ndim != 2 or true.shape[1] != 4 or not len(true):
-            raise ValueError(f"Image {i} should have boxes (M, 4) with M of at least 1; got {tuple(true.shape)}.")
+        checks.boxes(f"boxes[{i}]", true)
+    for i, true in enumerate(boxes):
         result[:, i] = (found or Found(pixels[i], released)).ious(true.cpu())
     return BoxScores(*torch.from_numpy(result))
 
@@ -171,16 +183,21 @@ def pixel_scores(heat: Tensor, masks: Tensor) -> PixelScores:
             left out. :func:`trimap` makes them of the pets' annotation.
 
     Raises:
-        ValueError: shapes that do not fit, other values in a mask, or no object pixel at all.
+        TypeError, ValueError: shapes that do not fit, heat outside [0, 1], other values in a mask, or no object pixel
+            at all.
     """
-    if heat.ndim != 3 or heat.shape[1:] != masks.shape[1:] or len(heat) not in (1, len(masks)):
+    checks.tensor("heat", heat, "float", ("N", "H", "W"), 0, 1, hint=HEAT)
+    checks.tensor("masks", masks, "real", ("N", "H", "W"), values=False)
+    if heat.shape[1:] != masks.shape[1:] or len(heat) not in (1, len(masks)):
         raise ValueError(f"{tuple(heat.shape)} maps do not fit {tuple(masks.shape)} masks: both should be (N, H, W).")
     edges = torch.cat([THRESHOLDS, torch.ones(1, dtype=torch.float64)]).to(heat.device)
     counts = heat.new_zeros((2, len(edges)), dtype=torch.int64)
     for i in range(0, len(masks), PIECE):  # the bins take eight bytes per pixel
         mask = masks[i : i + PIECE].to(heat.device)
         if not ((mask == 0) | (mask == 1) | (mask == IGNORE)).all():
-            raise ValueError("A mask is 1 (object), 0 (background) or 255 (left out) at every pixel.")
+            raise ValueError(
+                "masks should be 1 (object), 0 (background) or 255 (left out) at every pixel; there are other values."
+            )
         warm = (heat if len(heat) == 1 else heat[i : i + PIECE]).expand(mask.shape).double()
         bins = torch.bucketize(warm, edges, right=True) - 1
         for row, value in zip(counts, (0, 1), strict=True):
@@ -192,5 +209,10 @@ def pixel_scores(heat: Tensor, masks: Tensor) -> PixelScores:
 
 
 def trimap(annotation: Tensor) -> Tensor:
-    """Masks of Oxford-IIIT Pet's trimaps (1 pet, 2 background, 3 border, which is left out), uint8."""
+    """Masks of Oxford-IIIT Pet's trimaps (1 pet, 2 background, 3 border, which is left out), uint8.
+
+    Raises:
+        TypeError, ValueError: other values than 1 to 3.
+    """
+    checks.tensor("annotation", annotation, "integer", (...,), 1, 3)
     return torch.tensor([IGNORE, 1, 0, IGNORE], dtype=torch.uint8, device=annotation.device)[annotation.long()]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mixviz import blend, geometry, operations
+from mixviz import blend, checks, geometry, operations
 from mixviz.batch import check_labels
 from mixviz.operations import Chain
 
@@ -259,7 +259,18 @@ class Recipe:
             saliency: (N, H, W) maps, or object masks, one per image of the batch, in the batch's order.
 
         A recipe that mixes inside a network is taken as if its activations were pixels.
+
+        Raises:
+            TypeError, ValueError: maps of another size or of fewer images, or (on the CPU) a NaN, an infinity or a
+                value below 0.
         """
+        plain = self.partner.device.type == "cpu"
+        checks.tensor("saliency", saliency, "real", ("N", *self.size), 0, checks.FINITE, values=plain)
+        if plain and len(saliency) <= self.partner.max():
+            raise ValueError(
+                f"saliency should have a map per image of the batch, at least {self.partner.max() + 1}; got "
+                f"{tuple(saliency.shape)}."
+            )
         maps = saliency.to(self.share.dtype)
         total, shown = maps.sum((1, 2)), maps[self.partner]
         if self.moves is not None:

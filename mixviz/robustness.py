@@ -15,13 +15,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mixviz import geometry
-from mixviz.batch import Batch, check_labels, check_range
+from mixviz import checks, geometry
+from mixviz.batch import Batch
 from mixviz.networks.asking import check_logits, evaluating
 from mixviz.planning import alone
 from mixviz.recipe import Recipe
 
 Network = Callable[[Tensor], Tensor]
+BYTES = "Divide bytes by 255, and give them before normalisation."
 
 # Attacks
 
@@ -30,10 +31,21 @@ def loss_gradient(network: Network, images: Tensor, labels: Tensor) -> Tensor:
     """The slope (N, 3, H, W) of the cross-entropy with each image's own label (N,) over its pixels.
 
     Parameters, their ``.grad`` and the network's mode are left alone; inference mode is left for it.
+
+    Raises:
+        TypeError, ValueError: no images in [0, 1], or labels that are none of the network's classes.
     """
+    _check_images(images)
+    return _slope(network, images, labels, check=True)
+
+
+def _slope(network: Network, images: Tensor, labels: Tensor, *, check: bool = False) -> Tensor:
     with torch.inference_mode(False), torch.enable_grad(), evaluating(network):
-        images, labels = images.detach().clone().requires_grad_(), labels.clone()
+        images = images.detach().clone().requires_grad_()
         logits = check_logits(network(images), len(images)).float()
+        if check:  # labels are read back, which the steps of an attack need not wait for
+            checks.labels("labels", labels, *logits.shape)
+        labels = labels.clone()
         return torch.autograd.grad(functional.cross_entropy(logits, labels, reduction="sum"), images)[0]
 
 
@@ -46,16 +58,25 @@ def fgsm(network: Network, images: Tensor, labels: Tensor, eps: float) -> Tensor
         network: from images in [0, 1] to logits.
         images: (N, 3, H, W) float in [0, 1].
         labels: (N,) true classes.
-        eps: ε, in steps of 1/255.
+        eps: ε, 0 to 255, in steps of 1/255.
+
+    Raises:
+        TypeError, ValueError: no images in [0, 1], no ε, or labels that are none of the network's classes.
 
     Source: Goodfellow, Shlens, Szegedy, "Explaining and Harnessing Adversarial Examples", ICLR 2015, arXiv:1412.6572.
     """
-    _check_attack(images, labels, eps)
     return along(images, loss_gradient(network, images, labels), eps)
 
 
 def along(images: Tensor, slope: Tensor, eps: float) -> Tensor:
-    """The step of :func:`fgsm` for a slope that is known: one :func:`loss_gradient` serves any number of ε."""
+    """The step of :func:`fgsm` for a slope that is known: one :func:`loss_gradient` serves any number of ε.
+
+    Raises:
+        TypeError, ValueError: a slope of another shape, or ε outside [0, 255].
+    """
+    checks.tensor("images", images, "float", ("N", 3, "H", "W"), values=False, hint=BYTES)
+    checks.tensor("slope", slope, "float", tuple(images.shape), values=False)
+    _check_eps(eps)
     return (images + eps / 255 * slope.sign()).clamp(0, 1)
 
 
@@ -74,27 +95,32 @@ def pgd(
         rng: draws the start.
         steps: T, each a forward and a backward pass.
 
+    Raises:
+        TypeError, ValueError: see :func:`fgsm`.
+
     Source: Madry, Makelov, Schmidt, Tsipras, Vladu, "Towards Deep Learning Models Resistant to Adversarial Attacks",
     ICLR 2018, arXiv:1706.06083.
     """
-    _check_attack(images, labels, eps)
+    _check_images(images)
+    _check_eps(eps)
+    checks.number("steps", steps, 1, whole=True)
     radius = eps / 255
     low, high = (images - radius).clamp(0, 1), (images + radius).clamp(0, 1)
     start = torch.from_numpy(rng.random(images.shape, dtype=np.float32)).to(images)
     attacked = torch.lerp(low, high, start)
-    for _ in range(steps):
-        attacked = attacked + 2.5 * radius / steps * loss_gradient(network, attacked, labels).sign()
+    for step in range(steps):
+        slope = _slope(network, attacked, labels, check=step == 0)
+        attacked = attacked + 2.5 * radius / steps * slope.sign()
         attacked = torch.minimum(torch.maximum(attacked, low), high)
     return attacked
 
 
-def _check_attack(images: Tensor, labels: Tensor, eps: float) -> None:
-    if not images.is_floating_point():
-        raise TypeError(f"An attack moves pixels by less than a byte: give float images in [0, 1]; got {images.dtype}.")
-    check_range(images)
-    check_labels(labels, len(images))
-    if not 0 <= eps <= 255:
-        raise ValueError(f"eps should be 0 to 255, in steps of 1/255; got {eps}.")
+def _check_images(images: Tensor) -> None:
+    checks.tensor("images", images, "float", ("N", 3, "H", "W"), 0, 1, hint=BYTES)
+
+
+def _check_eps(eps: float) -> None:
+    checks.number("eps", eps, 0, 255)
 
 
 # Occlusion
@@ -114,9 +140,14 @@ def occlude(
             ``boundary`` all but a box in the middle.
         rng: draws the places along the border.
         fill: the blank colour, in [0, 1]. The data set's mean is 0 after normalisation.
+
+    Raises:
+        TypeError, ValueError: no such images, kind, share or colour.
     """
-    if kind not in OCCLUSIONS or not 0 <= share <= 1:
-        raise ValueError(f"Occlusions are {', '.join(OCCLUSIONS)}, of a share of 0 to 1; got {kind!r}, {share!r}.")
+    if kind not in OCCLUSIONS:
+        raise ValueError(f"kind should be {', '.join(OCCLUSIONS)}; got {kind!r}.")
+    checks.number("share", share, 0, 1)
+    checks.colour("fill", fill)
     batch = Batch(images)
     n, size = len(batch), batch.size
     boundary = kind == "boundary"
@@ -170,13 +201,16 @@ def detection(known: Tensor, foreign: Tensor) -> Detection:
         known: (N,) scores of known pictures, e.g. the largest softmax probability.
         foreign: (M,) scores of others.
 
+    Raises:
+        TypeError, ValueError: no scores on a side, or a NaN among them.
+
     Source: Hendrycks, Gimpel, "A Baseline for Detecting Misclassified and Out-of-Distribution Examples in Neural
     Networks", ICLR 2017, arXiv:1610.02136.
     """
     from torchmetrics.functional.classification import binary_auroc
 
-    if not len(known) or not len(foreign):
-        raise ValueError(f"Both sides need scores; got {len(known)} known and {len(foreign)} foreign.")
+    checks.tensor("known", known, "real", ("N",))
+    checks.tensor("foreign", foreign, "real", ("M",))
     scores = torch.cat([known, foreign]).double()
     # Only the order counts, and torchmetrics would take values outside [0, 1] for logits, and round them.
     ranks = scores.unique(return_inverse=True)[1]
@@ -193,7 +227,15 @@ def pairs(labels: Tensor, rng: np.random.Generator) -> np.ndarray:
     """Random pairs (P, 2) of image indices with different classes; every image is in one pair at most.
 
     One is left over where their number is odd, and more only where one class has more than half of them.
+
+    Args:
+        labels: (N,) class indices.
+        rng: draws the pairs.
+
+    Raises:
+        TypeError, ValueError: labels that are no class indices.
     """
+    checks.labels("labels", labels, "N")
     classes, order = labels.cpu().numpy(), rng.permutation(len(labels))
     first, second = order[: len(order) // 2].copy(), order[len(order) // 2 :][: len(order) // 2].copy()
     for _ in range(100):
@@ -222,11 +264,19 @@ def meeting(images: Tensor, lam: float, method: str, rng: np.random.Generator) -
         method: ``mixup``, or ``cutmix`` with its patch moved to the middle, where no border clips it: at λ = 0 nothing
             is left of the image.
         rng: for the method's plan.
+
+    Raises:
+        TypeError, ValueError: another method, an odd number of images, or λ outside [0, 1].
     """
     from mixviz import METHODS
     from mixviz.edit import move_patch
 
+    if method not in ("mixup", "cutmix"):
+        raise ValueError(f"method should be mixup or cutmix; got {method!r}.")
+    checks.number("lam", lam, 0, 1)
     half, batch = len(images) // 2, Batch(images)
+    if len(images) % 2:
+        raise ValueError(f"images should be an even number, whose halves are mixed; got {len(images)}.")
     recipe = METHODS[method]().plan(batch, rng, lam=lam, partner=np.roll(np.arange(2 * half), half))
     if recipe.target_boxes is not None:
         height, width = (int(side[0]) for side in geometry.patch_sides(np.array([lam]), batch.size))

@@ -130,7 +130,7 @@ def test_clusters_are_found_and_follow_the_seed():
     assert torch.equal(assigned, embeddings.clusters(found, 3))
     unclear = noise(60, 4)
     assert torch.equal(embeddings.clusters(unclear, 5, seed=3), embeddings.clusters(unclear, 5, seed=3))
-    with pytest.raises(ValueError, match="60 pictures make 1 to 60 clusters; 61"):
+    with pytest.raises(ValueError, match="count should be a whole number, 1 to 60; got 61"):
         embeddings.clusters(found, 61)
 
 
@@ -143,7 +143,7 @@ def test_distances_by_hand():
     )
     points = torch.tensor([[2.0, 1], [4, 3], [-2, 0], [4, 0]])  # 4/4 + 1, 9, 4/4, and a centre
     assert embeddings.mahalanobis(points, known).tolist() == pytest.approx([2, 9, 1, 0])
-    with pytest.raises(ValueError, match="2 dimensions, the pictures 3"):
+    with pytest.raises(ValueError, match=r"the 2 dimensions of known; got \(4, 3\)"):
         embeddings.mahalanobis(noise(4, 3), known)
 
 
@@ -234,11 +234,11 @@ def test_neighbours_stay_neighbours_on_a_map(exact, monkeypatch):
 
 def test_what_is_no_embedding_is_refused():
     labels = torch.arange(4)
-    with pytest.raises(TypeError, match=r"float tensor \(N, D\).*got torch.float32 \(4, 3, 2\)"):
+    with pytest.raises(ValueError, match=r"float tensor \(N, D\).*got float32 \(4, 3, 2\)"):
         embeddings.pca(noise(4, 3, 2))
     with pytest.raises(ValueError, match="finite"):
         embeddings.retrieval(noise(4, 2) / 0, labels)
-    with pytest.raises(ValueError, match=r"4 pictures have \(3,\)"):
+    with pytest.raises(ValueError, match=r"labels should be .* \(4,\).*got int64 \(3,\)"):
         embeddings.gaussians(noise(4, 2), labels[:3])
 
 

@@ -184,11 +184,11 @@ def test_bytes_batches_and_the_network_are_taken_as_they_come():
 
 def test_it_says_what_does_not_fit():
     images, heat, classes = pictures()
-    with pytest.raises(ValueError, match=r"heat should be \(3, 12, 12\)"):
+    with pytest.raises(ValueError, match=r"heat should be .* \(3, 12, 12\)"):
         deletion(small(), images, heat[:2], classes)
     with pytest.raises(ValueError, match=r"in \[0, 1\]"):
         insertion(small(), images, heat * 2, classes)
-    with pytest.raises(ValueError, match=r"\(N, 3, H, W\)"):
+    with pytest.raises(ValueError, match=r"images should be .* \(N, 3, H, W\)"):
         confidence(small(), images[0], heat, classes)
     with pytest.raises(ValueError, match="steps"):
         deletion(small(), images, heat, classes, steps=0)

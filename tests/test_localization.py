@@ -221,7 +221,7 @@ def test_it_says_what_it_needs():
         box_scores(good * 300, [boxes((0, 0, 1, 1))] * 2)
     with pytest.raises(ValueError, match="2 maps for 3 images"):
         box_scores(good, [boxes((0, 0, 1, 1))] * 3)
-    with pytest.raises(ValueError, match=r"Image 1.*\(0, 4\)"):
+    with pytest.raises(ValueError, match=r"boxes\[1\] should be .*\(0, 4\)"):
         box_scores(good, [boxes((0, 0, 1, 1)), torch.empty(0, 4)])
     with pytest.raises(ValueError, match="do not fit"):
         pixel_scores(good, torch.zeros(2, 5, 5))

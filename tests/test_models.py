@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from mixviz import describe, zoo
+from mixviz.compare import standings
 from mixviz.networks import cards
 from mixviz.training.run import Run
 
@@ -53,6 +54,15 @@ def test_its_card_is_what_was_measured(name):
     )
     assert about["made"]["commit"]
     assert not about["made"]["commit"].endswith("-dirty")
+
+
+@every
+def test_its_calibration_error_is_that_of_its_bars(name):
+    """So it was under either rule for a confidence on an edge of its bin: none of these was on one."""
+    told = zoo.card(name)["metrics"]["calibration"]
+    bars = standings.reliability([told])
+    off = [n * abs(a - c) for n, a, c in zip(bars["count"], bars["accuracy"], bars["confidence"], strict=True)]
+    assert sum(off) / sum(bars["count"]) == pytest.approx(told["ece_percent"], abs=2e-4)  # bars have six decimals
 
 
 @pytest.mark.parametrize("text", ["README.md", "models/README.md"])

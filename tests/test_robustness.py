@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import types
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mixviz import robustness
+from mixviz.compare import standings
+from mixviz.evaluation import parts
 from mixviz.evaluation.calibration import calibration
 from mixviz.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from mixviz.networks.asking import Pixels
@@ -105,7 +109,7 @@ def test_attacks_say_what_they_need():
         robustness.fgsm(linear(), (pictures() * 255).byte(), LABELS, 1)
     with pytest.raises(ValueError, match=r"\[0, 1\]"):
         robustness.fgsm(linear(), pictures() * 3, LABELS, 1)
-    with pytest.raises(ValueError, match="1/255"):
+    with pytest.raises(ValueError, match="eps should be"):
         robustness.pgd(linear(), pictures(), LABELS, -1, rng())
     with pytest.raises(ValueError, match=r"\(N, C\)"):
         robustness.fgsm(nn.Flatten(0), pictures(), LABELS, 1)
@@ -195,7 +199,7 @@ def test_detection_by_hand():
     assert robustness.detection(same, same) == (0.5, 0)
     assert robustness.detection(known[:19], known[:19] - 0.5) == (1, 1)
     assert robustness.detection(10 * known - 30, 10 * foreign - 30).auroc == robustness.detection(known, foreign).auroc
-    with pytest.raises(ValueError, match="Both"):
+    with pytest.raises(ValueError, match="foreign should be"):
         robustness.detection(known, known[:0])
 
 
@@ -242,12 +246,74 @@ def test_calibration_by_hand():
     assert found.confidence[0].isnan()
 
 
-def test_the_bars_are_those_of_the_error():
-    probabilities = (2 * torch.randn(500, 7, generator=torch.Generator().manual_seed(0))).softmax(1)
-    labels = torch.randint(0, 7, (500,), generator=torch.Generator().manual_seed(1))
-    found = calibration(probabilities, labels)
+def binary(confidence: list[float] | torch.Tensor, **options) -> torch.Tensor:
+    confidence = torch.as_tensor(confidence, **options)
+    return torch.stack([confidence, 1 - confidence], 1)
+
+
+def test_a_confidence_of_one_lies_in_the_last_bin():
+    found = calibration(binary([0.95, 1.0]), torch.tensor([0, 1]), bins=10)
+    # both in (0.9, 1]: |1/2 - 0.975|
+    assert found.ece == pytest.approx(0.475)
+    assert found.count.tolist() == [0] * 9 + [2]
+    assert calibration(torch.eye(3), torch.tensor([0, 1, 2])).ece == 0
+    assert calibration(torch.eye(3), torch.tensor([1, 2, 0])).ece == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("bins", [1, 2, 5, 10, 15])
+def test_an_edge_belongs_to_the_bin_below_it(bins, dtype):
+    edges = [i / bins for i in range(1, bins + 1) if i / bins >= 0.5]
+    probabilities = binary(edges, dtype=dtype)
+    found = calibration(probabilities, torch.zeros(len(edges), dtype=torch.int64), bins)
+    assert found.count.nonzero().flatten().tolist() == [round(edge * bins) - 1 for edge in edges]
+
+
+def awkward(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Probabilities (count, 4) in sixteenths, so that 0, 1 and the edges of 8 bins come often; and labels."""
+    rng = np.random.default_rng(seed)
+    cuts = np.sort(rng.integers(0, 17, (count, 3)), 1)
+    cuts[:20] = 16 * (cuts[:20] > 8)  # of one class alone
+    shares = np.diff(cuts, prepend=0, append=16, axis=1) / 16
+    return torch.from_numpy(shares), torch.from_numpy(rng.integers(0, 4, count))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_calibration_beside_other_libraries(seed):
+    from sklearn.calibration import calibration_curve
+    from torchmetrics.functional.classification import multiclass_calibration_error
+
+    probabilities, labels = awkward(400, seed)
+    found, (confidence, predicted) = calibration(probabilities, labels, 8), probabilities.max(1)
+    assert (confidence == 1).any()
     full = found.count > 0
-    gap = (found.count[full] * (found.accuracy - found.confidence)[full].abs()).sum() / 500
-    assert gap.item() == pytest.approx(found.ece, abs=1e-6)
-    with pytest.raises(ValueError, match="softmax"):
-        calibration(probabilities * 9, labels)
+    # scikit-learn has an edge in the bin below it, as the paper
+    right = (predicted == labels).numpy()
+    accuracy, sure = calibration_curve(right, confidence.numpy(), n_bins=8)
+    assert found.accuracy[full].tolist() == pytest.approx(accuracy)
+    assert found.confidence[full].tolist() == pytest.approx(sure)
+    # torchmetrics has it in the bin above: a hair below the edge it agrees
+    theirs = multiclass_calibration_error((1 - 1e-6) * probabilities, labels, 4, n_bins=8)
+    assert found.ece == pytest.approx(theirs.item(), abs=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_bars_are_those_of_the_error(seed):
+    probabilities, labels = awkward(500, seed)
+    smooth = (2 * torch.randn(500, 4, generator=torch.Generator().manual_seed(seed))).softmax(1)
+    for given in (probabilities, smooth):
+        split = types.SimpleNamespace(clean=given.log(), labels=labels)
+        numbers = parts.PARTS["calibration"](split)
+        bars = standings.reliability([numbers])
+        gaps = [n * abs(a - c) for n, a, c in zip(bars["count"], bars["accuracy"], bars["confidence"], strict=True)]
+        assert sum(gaps) / 500 == pytest.approx(numbers["ece_percent"], abs=2e-4)
+
+
+def test_what_are_no_probabilities_or_labels_is_refused():
+    probabilities, labels = awkward(20, 0)
+    for wrong in (probabilities * 9, probabilities / 2, probabilities.log_softmax(1)):
+        with pytest.raises(ValueError, match="softmax"):
+            calibration(wrong, labels)
+    for outside in (4, -1, -100):
+        with pytest.raises(ValueError, match=r"labels should be .* in \[0, 3\]"):
+            calibration(probabilities, labels.index_fill(0, torch.tensor([3]), outside))

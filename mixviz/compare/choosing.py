@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 import mixviz
-from mixviz import pictures, zoo
+from mixviz import checks, pictures, zoo
 from mixviz.batch import Batch
 from mixviz.method import Method
 from mixviz.recipe import Recipe
@@ -120,8 +120,9 @@ def measure(method: Method, chosen: Pictures, *, draws: int = DRAWS, seed: int =
     draws: other pictures would give other numbers, and no error says how far.
 
     Raises:
-        ValueError: the method misses something, such as a network that it can ask.
+        ValueError: the method misses something, such as a network that it can ask, or fewer than two draws.
     """
+    checks.number("draws", draws, 2, whole=True)
     rng, copies = np.random.default_rng(seed), math.ceil(BATCH / len(chosen))
     rows = torch.arange(len(chosen)).repeat(copies)
     images, judge, asked = chosen.images[rows], chosen.judge[rows], given(method, chosen)
@@ -166,13 +167,25 @@ def _looked_at(recipe: Recipe, judge: Tensor) -> dict[str, Tensor]:
 
 
 def figure(values: Sequence[float]) -> Figure:
-    """The mean of the draws and its standard error."""
+    """The mean of the draws and its standard error.
+
+    Raises:
+        TypeError, ValueError: no draw, or a NaN or an infinity among them.
+    """
+    checks.all_numbers("values", values)
     error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
     return Figure(statistics.fmean(values), error)
 
 
 def unrelated(images: Tensor) -> float:
-    """The mean squared difference of two different pictures of a set, pixel by pixel."""
+    """The mean squared difference of two different pictures of a set (M, C, H, W), pixel by pixel.
+
+    Raises:
+        TypeError, ValueError: no pictures, or a single one.
+    """
+    checks.tensor("images", images, "real", ("M", "C", "H", "W"), -checks.FINITE, checks.FINITE)
+    if len(images) < 2:
+        raise ValueError("images should be two or more, so that they can differ; got 1.")
     values = images.double()
     m = len(images)
     return (2 * m / (m - 1) * (values.square().mean() - values.mean(0).square().mean())).item()
@@ -190,7 +203,12 @@ def diversity(distance: Figure, scale: float) -> Figure:
     Args:
         distance: mean squared difference of two mixtures of a picture under different draws, with its error.
         scale: that of two pictures, see :func:`unrelated`.
+
+    Raises:
+        TypeError, ValueError: a distance or scale that is none, or pictures that are all the same.
     """
+    checks.all_numbers("distance", distance, 0)
+    checks.number("scale", scale, 0, checks.FINITE)
     if not scale:
         raise ValueError("All pictures of the set are the same: there is nothing to hold their mixtures against.")
     root = math.sqrt(distance.mean / scale)

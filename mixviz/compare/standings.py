@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from mixviz import checks
 from mixviz.compare.comparison import COLUMNS, at
 from mixviz.networks import cards
 
@@ -38,7 +39,16 @@ def standard_error(percent: float, count: int) -> float:
     $$\\sqrt{p (1 - p) / n}$$
 
     Exact for a share of pictures; the most that it can be for any mean of numbers from 0 to 1.
+
+    Args:
+        percent: p, 0 to 100, give or take its rounding.
+        count: n.
+
+    Raises:
+        TypeError, ValueError: a number outside its range.
     """
+    checks.number("percent", percent, -0.001, 100.001)
+    checks.number("count", count, 1, whole=True)
     share = min(max(percent / 100, 0), 1)
     return 100 * math.sqrt(share * (1 - share) / count)
 
@@ -54,7 +64,11 @@ def value(each: Sequence[float], count: int | None, kind: str = "pictures") -> d
     Returns:
         ``mean``, ``each``, ``error`` and ``kind``: the sample's standard deviation for several ``seeds``, one standard
         error of ``count`` pictures or pairs for a single one, and None and "" where neither is known.
+
+    Raises:
+        TypeError, ValueError: no number, or a NaN or an infinity among them.
     """
+    checks.all_numbers("each", each)
     found: dict[str, Any] = {"mean": statistics.fmean(each), "each": list(each), "error": None, "kind": ""}
     if len(each) > 1:
         return found | {"error": statistics.stdev(each), "kind": "seeds"}
@@ -150,11 +164,22 @@ def _training(logs: Sequence[Sequence[Mapping]]) -> dict[str, dict[str, list]]:
 
 
 def reliability(several: Sequence[Mapping]) -> dict[str, list]:
-    """Confidence and accuracy per bin in percent, and how many pictures lie in it, all seeds together."""
+    """Confidence and accuracy per bin in percent, and how many pictures lie in it, all seeds together.
+
+    Args:
+        several: per seed the ``count`` of each bin, and its mean ``confidence`` and ``accuracy`` in [0, 1], None where
+            it is empty.
+
+    Raises:
+        TypeError, ValueError: bins that are no such numbers.
+    """
     bins: dict[int, list[float]] = {}
     for one in several:
         for i, count in enumerate(one["count"]):
+            checks.number(f"count[{i}]", count, 0, whole=True)
             if count:
+                for name in ("confidence", "accuracy"):
+                    checks.number(f"{name}[{i}]", one[name][i], 0, 1 + 1e-4)
                 total = bins.setdefault(i, [0, 0.0, 0.0])
                 for j, number in enumerate((count, count * one["confidence"][i], count * one["accuracy"][i])):
                     total[j] += number
@@ -190,6 +215,8 @@ def beyond_chance(values: Sequence[Mapping]) -> bool | None:
     """
     if len(values) < 2 or any(not one["error"] for one in values):
         return None
+    checks.all_numbers("values", [one["mean"] for one in values])
+    checks.all_numbers("values", [one["error"] for one in values], 0)
     errors = [one["error"] / math.sqrt(len(one["each"])) for one in values]  # of the mean
     weights = [1 / error**2 for error in errors]
     mean = sum(w * one["mean"] for w, one in zip(weights, values, strict=True)) / sum(weights)

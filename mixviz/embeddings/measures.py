@@ -7,7 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mixviz.embeddings.vectors import checked, directions, same_length, sklearn
+from mixviz import checks
+from mixviz.embeddings.vectors import checked, class_indices, directions, sklearn
 
 QUERIES = 512  # pictures that are held against all others at a time
 LEAST = 1e-6  # of shrinkage
@@ -20,14 +21,18 @@ def clusters(embedding: Tensor, count: int, seed: int = 0) -> Tensor:
 
     Args:
         embedding: (N, D).
-        count: of clusters, customarily that of the classes.
+        count: of clusters, 1 to N, customarily that of the classes.
         seed: of the starts.
     """
     vectors = checked(embedding)
-    if not 1 <= count <= len(vectors):
-        raise ValueError(f"{len(vectors)} pictures make 1 to {len(vectors)} clusters; {count} are asked for.")
+    checks.number("count", count, 1, len(vectors), whole=True)
     means = sklearn("cluster").KMeans(count, n_init=10, random_state=seed)
     return torch.from_numpy(means.fit_predict(vectors.numpy())).long()
+
+
+def _both(assigned: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    checks.labels("assigned", assigned, "N")
+    return class_indices(assigned, len(assigned), "assigned"), class_indices(labels, len(assigned))
 
 
 def purity(assigned: Tensor, labels: Tensor) -> float:
@@ -41,7 +46,7 @@ def purity(assigned: Tensor, labels: Tensor) -> float:
         assigned: (N,) clusters.
         labels: (N,) true classes.
     """
-    assigned, labels = same_length(assigned, labels)
+    assigned, labels = _both(assigned, labels)
     pairs, count = torch.stack([assigned, labels]).unique(dim=1, return_counts=True)
     most = torch.zeros(int(assigned.amax()) + 1, dtype=count.dtype).scatter_reduce(0, pairs[0], count, "amax")
     return most.sum().item() / len(labels)
@@ -60,7 +65,7 @@ def nmi(assigned: Tensor, labels: Tensor) -> float:
 
     Source: Strehl, Ghosh, "Cluster Ensembles", JMLR 3, 2002, with the arithmetic mean in place of the geometric one.
     """
-    assigned, labels = same_length(assigned, labels)
+    assigned, labels = _both(assigned, labels)
     return float(sklearn("metrics").normalized_mutual_info_score(labels.numpy(), assigned.numpy()))
 
 
@@ -98,7 +103,7 @@ def gaussians(embedding: Tensor, labels: Tensor) -> Gaussians:
     Covariance Matrices", Journal of Multivariate Analysis 88, 2004.
     """
     vectors = checked(embedding)
-    vectors, labels = same_length(vectors, labels)
+    labels = class_indices(labels, len(vectors))
     known, place, count = labels.unique(return_inverse=True, return_counts=True)
     centres = torch.zeros(len(known), vectors.shape[1], dtype=vectors.dtype).index_add_(0, place, vectors)
     centres /= count[:, None]
@@ -127,7 +132,9 @@ def mahalanobis(embedding: Tensor, known: Gaussians) -> Tensor:
     """
     vectors = checked(embedding)
     if vectors.shape[1] != known.centres.shape[1]:
-        raise ValueError(f"The classes have {known.centres.shape[1]} dimensions, the pictures {vectors.shape[1]}.")
+        raise ValueError(
+            f"embedding should have the {known.centres.shape[1]} dimensions of known; got {tuple(vectors.shape)}."
+        )
     factor = torch.linalg.cholesky(known.covariance)
     own, centres = (torch.linalg.solve_triangular(factor, v.T, upper=False).T for v in (vectors, known.centres))
     return torch.cdist(own, centres).amin(1) ** 2
@@ -159,7 +166,7 @@ def retrieval(embedding: Tensor, labels: Tensor) -> Retrieval:
         ValueError: no class has two pictures.
     """
     unit = directions(embedding)
-    unit, labels = same_length(unit, labels)
+    labels = class_indices(labels, len(unit))
     rank, precisions, firsts = torch.arange(1, len(unit)), [], []
     for asks in torch.arange(len(unit)).split(QUERIES):
         alike = unit[asks] @ unit.T

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mixviz import checks
 from mixviz.embeddings import (
     Gaussians,
     Retrieval,
@@ -23,6 +24,7 @@ from mixviz.embeddings import (
     purity,
     retrieval,
 )
+from mixviz.embeddings.vectors import class_indices
 
 FOLDS = 5
 
@@ -74,8 +76,12 @@ def plane(embedding: Tensor, plot: Tensor) -> Plane:
     Args:
         embedding: (N, D), which the plot was made of by :func:`mixviz.embeddings.directions`.
         plot: (N, 2), by :func:`mixviz.embeddings.pca`.
+
+    Raises:
+        TypeError, ValueError: a plot of other pictures.
     """
-    unit, plot = directions(embedding), plot.double()
+    unit = directions(embedding)
+    plot = _checked_plot(plot, len(unit))
     centre = unit.mean(0)
     return Plane(centre, torch.linalg.lstsq(plot, unit - centre, driver="gelsd").solution.T)
 
@@ -92,10 +98,14 @@ def project(embedding: Tensor, known: Plane) -> Tensor:
 
 
 def explained(embedding: Tensor, plot: Tensor) -> float:
-    """The share, 0 to 1, of all variation of the directions that a PCA plot shows."""
+    """The share, 0 to 1, of all variation of the directions that a PCA plot shows.
+
+    Raises:
+        TypeError, ValueError: a plot of other pictures.
+    """
     unit = directions(embedding)
-    total = (unit - unit.mean(0)).square().sum()
-    return (plot.double().square().sum() / total).item() if total else 0.0
+    total, plot = (unit - unit.mean(0)).square().sum(), _checked_plot(plot, len(unit))
+    return (plot.square().sum() / total).item() if total else 0.0
 
 
 # Beside the neighbours
@@ -114,7 +124,8 @@ def nearest(embedding: Tensor, stored: Tensor, count: int = 5) -> Near:
     Raises:
         ValueError: vectors of another length.
     """
-    asking, known = directions(embedding), directions(stored)
+    asking, known = directions(embedding), directions(stored, "stored")
+    checks.number("count", count, 1, whole=True)
     _same_space(asking, known[0])
     alike = asking @ known.T
     order = alike.argsort(dim=1, descending=True, stable=True)[:, :count]
@@ -125,8 +136,13 @@ def beside(near: Near, plot: Tensor) -> Tensor:
     """The median place (Q, 2) of the neighbours in a plot (N, 2) that has no place for further pictures.
 
     Of each coordinate by itself, so that one neighbour that stands elsewhere does not pull it into the void between.
+
+    Raises:
+        TypeError, ValueError: a plot of fewer pictures than the neighbours are among.
     """
-    return plot.double()[near.index].quantile(0.5, dim=1)
+    plot = _checked_plot(plot, "N")
+    checks.labels("near.index", near.index.flatten(), "Q", len(plot))
+    return plot[near.index].quantile(0.5, dim=1)
 
 
 # Far from every class
@@ -162,11 +178,15 @@ def yardstick(stored: Tensor, labels: Tensor, folds: int = FOLDS) -> Yardstick:
     Args:
         stored: (N, D).
         labels: (N,) classes.
+        folds: how many parts are left out in turn, at least 2.
 
     Raises:
         ValueError: a class has fewer than two pictures, or none has two that differ.
     """
-    unit, rank = directions(stored), torch.zeros(len(labels), dtype=torch.int64)
+    unit = directions(stored, "stored")
+    labels = class_indices(labels, len(unit))
+    checks.number("folds", folds, 2, whole=True)
+    rank = torch.zeros(len(labels), dtype=torch.int64)
     for label in labels.unique():
         members = labels == label
         if members.sum() < 2:
@@ -192,6 +212,11 @@ def outlying(embedding: Tensor, held: Yardstick) -> Far:
     unit = directions(embedding)
     nearer = [(own[None] < mahalanobis(unit, known)[:, None]) for known, own in held.parts]
     return Far(mahalanobis(unit, held.known), torch.cat(nearer, 1).double().mean(1))
+
+
+def _checked_plot(plot: Tensor, count: int | str) -> Tensor:
+    checks.tensor("plot", plot, "float", (count, 2), -checks.FINITE, checks.FINITE)
+    return plot.double()
 
 
 def _same_space(vectors: Tensor, one: Tensor) -> None:

@@ -8,35 +8,32 @@ from types import ModuleType
 from torch import Tensor
 from torch.nn import functional
 
+from mixviz import checks
 
-def directions(embedding: Tensor) -> Tensor:
+
+def directions(embedding: Tensor, name: str = "embedding") -> Tensor:
     """The vectors (N, D) at length 1: between these, Euclidean distance orders as cosine similarity does."""
-    return functional.normalize(checked(embedding), dim=1)
+    return functional.normalize(checked(embedding, name), dim=1)
 
 
-def checked(embedding: Tensor) -> Tensor:
+def checked(embedding: Tensor, name: str = "embedding") -> Tensor:
     """The embedding (N, D) in float64 on the CPU.
 
     Raises:
-        TypeError, ValueError: what is none.
+        TypeError, ValueError: no float tensor of that shape, or one with a NaN or an infinity.
     """
-    if not isinstance(embedding, Tensor) or embedding.ndim != 2 or not embedding.is_floating_point():
-        what = f"{embedding.dtype} {tuple(embedding.shape)}" if isinstance(embedding, Tensor) else type(embedding)
-        raise TypeError(f"An embedding is a float tensor (N, D), one vector per picture; got {what}.")
-    if not embedding.numel() or not embedding.isfinite().all():
-        raise ValueError(f"An embedding should have finite numbers; this one {tuple(embedding.shape)} has not.")
+    checks.tensor(name, embedding, "float", ("N", "D"), -checks.FINITE, checks.FINITE, hint="One vector per picture.")
     return embedding.detach().cpu().double()
 
 
-def same_length(first: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """The two on the CPU, the labels as class indices (N,).
+def class_indices(labels: Tensor, count: int, name: str = "labels") -> Tensor:
+    """Class indices, or clusters, (N,) of ``count`` pictures as int64 on the CPU.
 
     Raises:
-        ValueError: labels that do not fit.
+        TypeError, ValueError: something else, with what was expected.
     """
-    if labels.shape != (len(first),) or labels.is_floating_point():
-        raise ValueError(f"{len(first)} pictures have {tuple(labels.shape)} {labels.dtype} labels: give class indices.")
-    return first.cpu(), labels.cpu().long()
+    checks.labels(name, labels, count)
+    return labels.cpu().long()
 
 
 def sklearn(part: str) -> ModuleType:

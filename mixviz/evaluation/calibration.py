@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mixviz import checks
+
 BINS = 15
+ROUNDING = 1e-2  # by which a row of probabilities may miss 1: that of bfloat16
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,7 +18,7 @@ class Calibration:
     """Confidence against accuracy.
 
     Attributes:
-        ece: expected calibration error, 0 to 1.
+        ece: expected calibration error, 0 to 1; that of the bars.
         count: (bins,) int64, images whose confidence lies in each bin; bin i is (i / bins, (i + 1) / bins].
         confidence, accuracy: (bins,) float64, the means of each bin; NaN where it is empty.
     """
@@ -31,7 +34,9 @@ def calibration(probabilities: Tensor, labels: Tensor, bins: int = BINS) -> Cali
 
     $$\\mathrm{ECE} = \\sum_b \\frac{n_b}{N} \\, \\big| \\mathrm{acc}_b - \\mathrm{conf}_b \\big|$$
 
-    Confidence is the probability of the predicted class. The error itself is torchmetrics'.
+    Confidence is the probability of the predicted class; of equal ones the first class is predicted. Each edge belongs
+    to the bin below it, as in the paper and in scikit-learn's ``calibration_curve``: a confidence of 1 lies in the last
+    bin. (torchmetrics 1.9 gives an edge to the bin above it, and 1 a bin of its own.)
 
     Args:
         probabilities: (N, C), after softmax.
@@ -39,22 +44,21 @@ def calibration(probabilities: Tensor, labels: Tensor, bins: int = BINS) -> Cali
         bins: how many, of equal width.
 
     Raises:
-        ValueError: logits instead of probabilities.
+        TypeError, ValueError: logits instead of probabilities, or labels that are none of the classes.
 
     Source: Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", ICML 2017, arXiv:1706.04599.
     """
-    from torchmetrics.functional.classification import multiclass_calibration_error
-
-    if probabilities.ndim != 2 or not (probabilities.amin() >= 0 and probabilities.amax() <= 1 + 1e-4):
-        raise ValueError(
-            f"probabilities should be (N, C) in [0, 1]; got {tuple(probabilities.shape)} from "
-            f"{probabilities.min().item():.4g} to {probabilities.max().item():.4g}. Take logits.softmax(1)."
-        )
-    error = multiclass_calibration_error(probabilities, labels, probabilities.shape[1], n_bins=bins)
-    confidence, predicted = probabilities.double().max(1)
-    edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64, device=confidence.device)
-    index = torch.bucketize(confidence, edges[1:-1])
+    checks.tensor("probabilities", probabilities, "float", ("N", "C"), 0, 1 + 1e-4, hint="Take logits.softmax(1).")
+    checks.labels("labels", labels, *probabilities.shape)
+    checks.number("bins", bins, 1, whole=True)
+    off = (probabilities.sum(1, dtype=torch.float64) - 1).abs().amax().item()
+    if off > ROUNDING:
+        raise ValueError(f"Each row of probabilities should sum to 1; one is {off:.4g} off. Take logits.softmax(1).")
+    confidence, predicted = probabilities.max(1)
+    # Edges in the confidence's own precision, in which 0.8 is not beyond 12/15.
+    edges = (torch.arange(1, bins, dtype=torch.float64, device=confidence.device) / bins).to(confidence.dtype)
+    index, hit = torch.bucketize(confidence, edges), predicted == labels.to(predicted.device)
     count, sums, hits = (
-        torch.bincount(index, values, bins) for values in (None, confidence, (predicted == labels).double())
+        torch.bincount(index, values, bins).cpu() for values in (None, confidence.double(), hit.double())
     )
-    return Calibration(error.item(), count.cpu(), (sums / count).cpu(), (hits / count).cpu())
+    return Calibration((sums - hits).abs().sum().item() / len(labels), count, sums / count, hits / count)

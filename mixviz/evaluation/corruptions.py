@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mixviz import checks
+
 SEVERITIES = (1, 2, 3, 4, 5)
 
 # From uint8 images (N, 3, H, W), the severity's number and a generator to uint8 images.
@@ -41,8 +43,7 @@ def corrupt(images: Tensor, name: str, severity: int, rng: np.random.Generator) 
     Raises:
         TypeError, ValueError: images that are not uint8, or no such corruption or severity.
     """
-    if images.dtype != torch.uint8 or images.ndim != 4:
-        raise TypeError(f"Corruptions take uint8 images (N, 3, H, W); got {images.dtype} {tuple(images.shape)}.")
+    checks.tensor("images", images, "uint8", ("N", 3, "H", "W"))
     if name not in CORRUPTIONS or severity not in SEVERITIES:
         raise ValueError(
             f"No corruption {name!r} of severity {severity!r}. There are {', '.join(CORRUPTIONS)}, of severity 1 to 5."

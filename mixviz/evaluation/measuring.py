@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from mixviz import checks
 from mixviz.cam import last_layer
 from mixviz.compare.comparison import table
 from mixviz.evaluation.parts import PARTS
@@ -61,9 +62,10 @@ def evaluate(
         TypeError, ValueError: what cannot be measured, and what to give.
     """
     names = _chosen(parts, boxes is not None or masks is not None)
-    _check(images, labels, boxes, masks, others, names)
-    layer = last_layer(network, tuple(images.shape[2:])) if layer is None else layer
     pixels = Pixels(network, mean, std)
+    _check(pixels, images, labels, boxes, masks, others)
+    checks.number("batch_size", batch_size, 1, whole=True)
+    layer = last_layer(network, tuple(images.shape[2:])) if layer is None else layer
     split = Split(pixels, images, labels.to(images.device), layer, boxes, masks, others, seed, batch_size)
     result: dict = {"images": len(images), "size": list(images.shape[2:]), "seed": seed, "seconds": {}}
     with evaluating(pixels):
@@ -89,14 +91,19 @@ def _chosen(parts: Iterable[str] | None, truth: bool) -> list[str]:
     return names
 
 
-def _check(images, labels, boxes, masks, others, names: list[str]) -> None:
+def _check(
+    pixels: Pixels, images: Tensor, labels: Tensor, boxes: Sequence[Tensor] | None, masks: Tensor | None,
+    others: Tensor | None,
+) -> None:  # fmt: skip
     for name, value in (("images", images), ("others", images if others is None else others)):
-        if not isinstance(value, Tensor) or value.dtype != torch.uint8 or value.ndim != 4 or 0 in value.shape:
-            what = f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-            raise TypeError(f"{name} should be uint8 (N, 3, H, W), before normalisation; got {what}.")
-    if tuple(labels.shape) != (len(images),) or labels.is_floating_point():
-        raise ValueError(f"labels should be {len(images)} class indices; got {tuple(labels.shape)} {labels.dtype}.")
-    if "localisation" in names:
-        for name, value in (("boxes", boxes), ("masks", masks)):
-            if value is not None and len(value) != len(images):
-                raise ValueError(f"{len(images)} images have {len(value)} {name}: give one entry per image.")
+        checks.tensor(name, value, "uint8", ("N", 3, "H", "W"), hint="Give them before normalisation.")
+    with evaluating(pixels), torch.inference_mode():
+        classes = pixels(images[:1]).shape[1]
+    checks.labels("labels", labels, len(images), classes)  # others would count as misses
+    for name, value in (("boxes", boxes), ("masks", masks)):
+        if value is not None and len(value) != len(images):
+            raise ValueError(f"{name} should be one entry per image, {len(images)}; got {len(value)}.")
+    for index, box in enumerate(boxes or ()):
+        checks.boxes(f"boxes[{index}]", box)
+    if masks is not None:
+        checks.tensor("masks", masks, "real", (len(images), *images.shape[2:]), 0, 255)

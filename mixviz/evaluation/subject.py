@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz import embeddings
+from mixviz import checks, embeddings
 from mixviz.networks.asking import Pixels
 
 
@@ -41,7 +41,10 @@ class Split:
         images = self.images if images is None else images
         with torch.inference_mode():
             change = change or (lambda batch, _: batch)
-            return torch.cat([self.network(change(images[part], part)) for part in self.slices(len(images))])
+            found = torch.cat([self.network(change(images[part], part)) for part in self.slices(len(images))])
+        finite = -checks.FINITE, checks.FINITE
+        checks.tensor("The network's scores", found, "float", ("N", "C"), *finite, hint="Has its training diverged?")
+        return found
 
     def embedding(self, images: Tensor | None = None) -> Tensor:
         """What the network has before its head (N, D), on the CPU."""
@@ -64,4 +67,5 @@ class Split:
 
 def percent(hits: Tensor) -> float:
     """The share of hits (N,) bool, in %."""
+    checks.tensor("hits", hits, "bool", ("N",))
     return round(100 * hits.double().mean().item(), 4)

@@ -11,18 +11,36 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mixviz import checks
+
 STEPS = 1000  # τ = 0, 0.001, …, 0.999
+HEAT = "localization.heat(maps, size) brings any maps there."
 THRESHOLDS = torch.arange(STEPS, dtype=torch.float64) / STEPS
 
 
 def from_inclusive(boxes: Tensor) -> Tensor:
-    """Boxes (..., 4) given as first and last pixel (x0, y0, x1, y1), in this project's (top, left, bottom, right)."""
+    """Boxes (..., 4) given as first and last pixel (x0, y0, x1, y1), in this project's (top, left, bottom, right).
+
+    Raises:
+        TypeError, ValueError: no boxes, or corners in another order.
+    """
+    checks.boxes("boxes", boxes, (..., 4))
     x0, y0, x1, y1 = boxes.unbind(-1)
     return torch.stack([y0, x0, y1 + 1, x1 + 1], -1)
 
 
 def iou(boxes: Tensor, others: Tensor) -> Tensor:
-    """Intersection over union (M, K) of boxes (M, 4) with boxes (K, 4), float64; 0 with an empty box."""
+    """Intersection over union (M, K) of boxes (M, 4) with boxes (K, 4), float64; 0 with an empty box.
+
+    Raises:
+        TypeError, ValueError: no boxes, or corners in another order.
+    """
+    checks.boxes("boxes", boxes)
+    checks.boxes("others", others)
+    return _iou(boxes, others)
+
+
+def _iou(boxes: Tensor, others: Tensor) -> Tensor:
     a, b = boxes[:, None].double(), others[None].double()
     sides = (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp_(min=0)
     shared = sides.prod(-1)
@@ -47,7 +65,12 @@ def boxes_at(heat: Tensor, threshold: float, *, every: bool = False, released: b
     Returns:
         (M, 4) int64 half-open boxes; a single empty box (0, 0, 0, 0) where nothing is kept. (In the released code
         this is the pixel in the corner.)
+
+    Raises:
+        TypeError, ValueError: heat or a threshold outside [0, 1].
     """
+    checks.tensor("heat", heat, "float", ("H", "W"), values=False)
+    checks.number("threshold", threshold, 0, 1)
     pixels = integers(heat[None])[0]
     found, largest = _contours(pixels, int(threshold * pixels.max()), released)
     return torch.tensor(found if every else [found[largest]])
@@ -55,11 +78,7 @@ def boxes_at(heat: Tensor, threshold: float, *, every: bool = False, released: b
 
 def integers(heat: Tensor) -> np.ndarray:
     """(N, H, W) bytes 0..255 of maps in [0, 1]."""
-    if heat.ndim != 3 or not heat.is_floating_point() or not (heat.amin() >= 0 and heat.amax() <= 1):
-        raise ValueError(
-            f"Heat should be float (N, H, W) in [0, 1]; got {tuple(heat.shape)} {heat.dtype} "
-            "(localization.heat(maps, size) brings any maps there)."
-        )
+    checks.tensor("heat", heat, "float", ("N", "H", "W"), 0, 1, hint=HEAT)
     return (heat.detach().cpu() * 255).to(torch.uint8).numpy()
 
 
@@ -103,5 +122,5 @@ class Found:
     def ious(self, true: Tensor) -> np.ndarray:
         """(2, 1000): at every threshold the best IoU of the largest contour's box, and of any contour's, with the
         true boxes (M, 4)."""
-        best = iou(self.boxes, true).amax(1).numpy()
+        best = _iou(self.boxes, true).amax(1).numpy()
         return np.stack([best[self.largest], np.maximum.reduceat(best, self.first)])[:, self.step]

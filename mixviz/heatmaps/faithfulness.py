@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mixviz import checks
+from mixviz.heatmaps.contours import HEAT
 from mixviz.networks.asking import check_logits, evaluating
 
 Network = Callable[[Tensor], Tensor]
@@ -51,12 +53,12 @@ def deletion(
         batch_size: images at a time.
 
     Raises:
-        ValueError: shapes that do not fit.
+        TypeError, ValueError: shapes that do not fit, values outside [0, 1], classes that the network does not have.
 
     Source: Petsiuk, Das, Saenko, "RISE: Randomized Input Sampling for Explanation of Black-box Models", BMVC 2018,
     arXiv:1806.07421.
     """
-    images, heat = _check(images, heat, classes)
+    images, heat, classes = _check(images, heat, classes, batch_size)
     return _curve(network, images, _blank(images, fill), heat, classes, steps, batch_size)
 
 
@@ -74,7 +76,7 @@ def insertion(
 
     For the others, and for the source, see :func:`deletion`.
     """
-    images, heat = _check(images, heat, classes)
+    images, heat, classes = _check(images, heat, classes, batch_size)
     return _curve(network, _blurred(images, sigma), images, heat, classes, steps, batch_size)
 
 
@@ -82,8 +84,7 @@ def _curve(
     network: Network, start: Tensor, end: Tensor, heat: Tensor, classes: Tensor, steps: int, batch_size: int
 ) -> Curve:
     """While the pixels of ``start`` become those of ``end``."""
-    if steps < 1:
-        raise ValueError(f"steps should be at least 1; got {steps}.")
+    checks.number("steps", steps, 1, whole=True)
     place, pixels = _places(heat), heat[0].numel()
     # The steps are whole pixels, so that the shares may differ a little.
     counts = [pixels * step // steps for step in range(steps + 1)]
@@ -138,7 +139,7 @@ def confidence(
 
     Source: Chattopadhay, Sarkar, Howlader, Balasubramanian, "Grad-CAM++", WACV 2018, arXiv:1710.11063.
     """
-    images, heat = _check(images, heat, classes)
+    images, heat, classes = _check(images, heat, classes, batch_size)
     shown = torch.lerp(_blank(images, fill), images, heat[:, None].to(images))
     before, after = (_probability(network, seen, classes, batch_size) for seen in (images, shown))
     return Confidence(before, after)
@@ -172,7 +173,12 @@ def road(
     Source: Rong, Leemann, Borisov, Kasneci, Kasneci, "A Consistent and Efficient Evaluation Strategy for Attribution
     Methods", ICML 2022, arXiv:2202.00449.
     """
-    images, heat = _check(images, heat, classes)
+    images, heat, classes = _check(images, heat, classes, batch_size)
+    checks.number("noise", noise, 0)
+    if not len(percentiles):
+        raise ValueError("percentiles should name one share at least; got none.")
+    for percentile in percentiles:
+        checks.number("percentiles", percentile, 0, 100)
     total = torch.zeros(len(images), device=images.device)
     for sign, order in ((1, -heat), (-1, heat)):  # the coldest are removed first, then the hottest
         place, pixels = _places(order), heat[0].numel()
@@ -211,6 +217,7 @@ def _probability(network: Network, images: Tensor, classes: Tensor, batch_size: 
         for part in images.split(batch_size):
             found.append(check_logits(network(part), len(part)).float().softmax(1))
     chances = torch.cat(found).clone()
+    checks.labels("classes", classes, *chances.shape)
     return chances.gather(1, classes.to(chances.device)[:, None])[:, 0]
 
 
@@ -224,6 +231,7 @@ def _places(heat: Tensor) -> Tensor:
 
 
 def _blank(images: Tensor, fill: Sequence[float]) -> Tensor:
+    checks.colour("fill", fill)
     return torch.tensor(tuple(fill)).to(images).view(1, 3, 1, 1).expand_as(images)
 
 
@@ -231,6 +239,7 @@ def _blurred(images: Tensor, sigma: float) -> Tensor:
     """A Gaussian blur over 3 standard deviations, the picture mirrored at its edges as far as it reaches."""
     from torch.nn import functional
 
+    checks.number("sigma", sigma, 0.01)
     reach = min(max(round(3 * sigma), 1), min(images.shape[2:]) - 1)
     kernel = torch.exp(-((torch.arange(-reach, reach + 1, device=images.device) / sigma) ** 2) / 2)
     kernel = (kernel / kernel.sum()).to(images)
@@ -239,15 +248,14 @@ def _blurred(images: Tensor, sigma: float) -> Tensor:
     return functional.conv2d(rows, kernel.view(1, 1, 1, -1).expand(3, -1, -1, -1), groups=3)
 
 
-def _check(images: Tensor, heat: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
-    """The images as float in [0, 1], and the heat on their device."""
-    if images.ndim != 4 or images.shape[1] != 3 or not len(images):
-        raise ValueError(f"Images should be (N, 3, H, W); got {tuple(images.shape)}.")
-    if heat.shape != (len(images), *images.shape[2:]) or classes.shape != (len(images),):
-        raise ValueError(
-            f"For images {tuple(images.shape)} the heat should be {(len(images), *images.shape[2:])} and the classes "
-            f"{(len(images),)}; got {tuple(heat.shape)} and {tuple(classes.shape)} (localization.heat resizes maps)."
-        )
-    if not (heat.amin() >= 0 and heat.amax() <= 1):
-        raise ValueError("Heat should be in [0, 1]: localization.heat(maps, size) brings any maps there.")
-    return (images.float() / 255 if images.dtype == torch.uint8 else images), heat.to(images.device)
+def _check(images: Tensor, heat: Tensor, classes: Tensor, batch_size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The images as float in [0, 1], the heat on their device, and the classes on the CPU, where they are held against
+    the network's without waiting for it."""
+    byte = isinstance(images, Tensor) and images.dtype == torch.uint8
+    checks.tensor("images", images, "integer" if byte else "float", ("N", 3, "H", "W"), 0, 255 if byte else 1)
+    n, _, *size = images.shape
+    checks.tensor("heat", heat, "real", (n, *size), 0, 1, hint=HEAT)
+    checks.labels("classes", classes, n)
+    checks.number("batch_size", batch_size, 1, whole=True)
+    heat = heat.to(images.device, heat.dtype if heat.is_floating_point() else torch.float32)
+    return (images.float() / 255 if byte else images), heat, classes.cpu()

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
+from mixviz import checks
 from mixviz.heatmaps.trust import Faithful
 from mixviz.survey.walk import Row, Survey
 
+RANGES = {"average_drop": (0, 100), "road": (-0.5, 0.5)}  # of a column; of all others 0 to 1
 HIT = 0.5  # the IoU from which a box counts as a hit
 MEANS = ("predicted_probability", "probability", "iou", *Faithful._fields)
 SUMMARY = ("network", "class", "threshold", "pictures", "with_truth", "hits", *(f"mean_{name}" for name in MEANS))
@@ -25,7 +27,17 @@ class Tally:
         self.found: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(lambda: [0, 0.0]))
 
     def add(self, rows: Iterable[Row]) -> None:
+        """Add rows of :meth:`mixviz.survey.walk.Survey.walk`.
+
+        Raises:
+            TypeError, ValueError: a row that lacks a column, or a value outside the column's range.
+        """
         for row in rows:
+            if missing := [name for name in ("network", "class", *MEANS) if name not in row]:
+                raise ValueError(f"rows should have all columns of a survey; one lacks {', '.join(missing)}.")
+            for name in MEANS:
+                if row[name] is not None:
+                    checks.number(name, row[name], *RANGES.get(name, (0, 1)))
             if row["network"] is None:
                 continue
             sums = self.found[row["network"], (row["class"] or "") if self.survey.classes else ""]

@@ -166,8 +166,9 @@ def _placed(box: tuple[int, ...] | None, true: Tensor | None, size: tuple[int, i
     if true is None:
         return found
     square = torch.tensor(pictures.middle_square(size), dtype=torch.float64)
-    part = torch.cat([true[:, :2].maximum(square[:2]), true[:, 2:].minimum(square[2:])], 1)
-    seen = (part[:, 2:] - part[:, :2]).clamp(min=0).prod(1) / (true[:, 2:] - true[:, :2]).prod(1)
+    corner = true[:, :2].maximum(square[:2])
+    part = torch.cat([corner, true[:, 2:].minimum(square[2:]).maximum(corner)], 1)
+    seen = (part[:, 2:] - part[:, :2]).prod(1) / (true[:, 2:] - true[:, :2]).prod(1)
     if (true[:, :2] < 0).any() or (true[:, 2:] > torch.tensor(size)).any():
         found["note"] = "A true box reaches beyond the picture: is it in pixels of the upright original?"
     if not seen.any():
