@@ -7,17 +7,16 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 import mixviz
 from mixviz import data
-from mixviz.networks import architectures, cards
+from mixviz.networks import cards, own
 from mixviz.split import Split
 from mixviz.training.checkpoint import load_tensors, save_tensors
 from mixviz.training.run import Run
 
-WEIGHTS = "weights.safetensors"
+WEIGHTS = own.WEIGHTS
 EMBEDDING = "embedding.safetensors"
 
 # What is held against what: a name, the method, its parameters.
@@ -93,10 +92,15 @@ def card(name: str, where: str | Path | None = None) -> dict[str, Any]:
     Raises:
         ValueError: no such network, with the ones there are.
     """
+    return cards.read(_home(name, where))
+
+
+def _home(name: str, where: str | Path | None) -> Path:
+    """The folder of a network that there is."""
     home = Path(where or folder())
-    if not (home / name / "card.json").is_file():
+    if not (home / name / own.CARD).is_file():
         raise ValueError(f"The zoo has no network {name!r}. It has: {', '.join(names(home)) or 'none'}.")
-    return cards.read(home / name)
+    return home / name
 
 
 def history(name: str, where: str | Path | None = None) -> list[dict[str, Any]]:
@@ -118,16 +122,9 @@ def verify(name: str, where: str | Path | None = None) -> None:
     """Hold the weights against the card's sha256.
 
     Raises:
-        ValueError: the file is missing or another one.
+        ValueError: no such network, or the file is missing or another one.
     """
-    path, weights = Path(where or folder()) / name / WEIGHTS, card(name, where).get("weights")
-    if not weights:
-        raise ValueError(f"The card in {path.parent} knows no weights: put the run into the zoo with `zoo.add`.")
-    known = weights["sha256"]
-    if not path.is_file():
-        raise ValueError(f"{path} is missing, though it has a card.")
-    if cards.digest(path) != known:
-        raise ValueError(f"{path} is not the file that its card describes (sha256 {known[:12]}…): fetch it once more.")
+    own.verify(_home(name, where))
 
 
 def load(name: str, where: str | Path | None = None) -> nn.Module:
@@ -136,30 +133,7 @@ def load(name: str, where: str | Path | None = None) -> nn.Module:
     Raises:
         ValueError: no such network, or damaged weights.
     """
-    verify(name, where)
-    home = Path(where or folder()) / name
-    return open_network(cards.read(home), home / WEIGHTS)
-
-
-def open_network(about: dict[str, Any], path: Path) -> nn.Module:
-    """The network that a card describes, with the weights of a file.
-
-    Raises:
-        ValueError: the file is missing, damaged, or of another network.
-    """
-    if not path.is_file():
-        raise ValueError(f"{path} is missing: has the training ended?")
-    spec = about["network"]
-    with torch.random.fork_rng(devices=[]):
-        network = architectures.build(
-            spec["name"], len(about["data"]["classes"]), stem=spec["stem"], width=spec["width"]
-        )
-    tensors, _ = load_tensors(path)
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise ValueError(f"{path} is of another network than its card describes: {error}") from None
-    return network.float().eval()
+    return own.read_folder(_home(name, where)).network
 
 
 def embedding(name: str, where: str | Path | None = None) -> dict[str, Tensor]:
@@ -206,8 +180,8 @@ def pictures(name: str, root: str | Path, where: str | Path | None = None) -> Sp
 
 
 def title(name: str, where: str | Path | None = None) -> str:
-    """A network's strategy, for people."""
-    return cards.strategy(card(name, where))
+    """A network's strategy, for people; of one from elsewhere its title."""
+    return cards.strategy(card(name, where)) or name
 
 
 def strategies() -> dict[str, str]:
@@ -224,7 +198,7 @@ def table(where: str | Path | None = None, *, short: bool = False) -> str:
 
     about = [card(name, where) for name in names(where)]
     titles = comparison.SHORT if short else comparison.COLUMNS
-    return comparison.table(cards.rows([one for one in about if one["metrics"]]), titles)
+    return comparison.table(cards.rows([one for one in about if one.get("metrics")]), titles)
 
 
 def tables() -> dict[str, str]:

@@ -9,7 +9,9 @@ import dataclasses
 import functools
 import inspect
 import itertools
+import json
 import operator
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,6 +96,17 @@ def without_colour(recipe: Recipe) -> Recipe:
 def noise(seed: int, side: int = 16) -> np.ndarray:
     """A picture (side, side, 3) uint8 that is like no other, in whatever way it is turned or shifted."""
     return np.random.default_rng([seed, side]).integers(0, 256, (side, side, 3), np.uint8)
+
+
+def network_of_ones_own(folder: Path) -> Path:
+    """The zoo's CutMix network as a visitor brings it to the page: card.json and weights, under a title of his own."""
+    from mixviz import zoo
+
+    card = json.loads((zoo.folder() / "cutmix" / "card.json").read_text(encoding="utf-8"))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "card.json").write_text(json.dumps({**card, "title": "Mine", "parameters": {}, "method": ""}))
+    shutil.copy(zoo.folder() / "cutmix" / zoo.WEIGHTS, folder / zoo.WEIGHTS)
+    return folder
 
 
 def picture_folder(root: Path, classes=("ant", "bee", "cat"), train=8, val=3, side=16) -> Path:

@@ -19,11 +19,12 @@ import gradio
 import numpy as np
 import pytest
 import torch
+from cases import network_of_ones_own
 from PIL import Image
 from typer.testing import CliRunner
 
 import mixviz
-from mixviz import pictures, zoo
+from mixviz import pictures
 from mixviz.__main__ import app
 from mixviz.heatmaps import looking, scales, shading, trust
 from mixviz.heatmaps.contours import boxes_at, iou
@@ -481,11 +482,8 @@ def test_faithfulness_is_that_of_the_library():
 
 @pytest.fixture
 def own_files(tmp_path) -> list:
-    """The CutMix network's files as a visitor might bring them, under a title of his own."""
-    card = json.loads((zoo.folder() / "cutmix" / "card.json").read_text())
-    (tmp_path / "card.json").write_text(json.dumps({**card, "title": "Mine", "parameters": {}, "method": ""}))
-    shutil.copy(zoo.folder() / "cutmix" / zoo.WEIGHTS, tmp_path / "weights.safetensors")
-    return [tmp_path / "card.json", tmp_path / "weights.safetensors"]
+    folder = network_of_ones_own(tmp_path)
+    return [folder / "card.json", folder / "weights.safetensors"]
 
 
 @pytest.mark.browser

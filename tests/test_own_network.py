@@ -6,13 +6,16 @@ import copy
 import json
 import pickle
 import re
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+from cases import network_of_ones_own, picture_folder
 from safetensors.torch import save_file
 
-from mixviz import pictures, zoo
+from mixviz import __main__, pictures, zoo
 from mixviz.heatmaps import looking
 from mixviz.networks import architectures, own
 
@@ -106,7 +109,7 @@ def test_without_a_layer_the_last_maps_are_taken(weights, tmp_path):
         ({"network__name": "resnet18.evil"}, "resnet18.evil cannot be built"),
         ({"network__name": 5}, "name should be"),
         ({"network__stem": "auto"}, "stem should be small, strided, standard; it is 'auto'"),
-        ({"network__width": 1e9}, "width should be a number from 0.015625 to 8"),
+        ({"network__width": 1e9}, "width should be a number from 0.01 to 8"),
         ({"network__width": float("nan")}, "width should be a number"),
         ({"network__width": 8}, r"layer1.0.conv1.weight is \(8, 64, 3, 3\) in the weights and \(512,"),
         (
@@ -126,7 +129,7 @@ def test_without_a_layer_the_last_maps_are_taken(weights, tmp_path):
         ({"data__classes": ["lion", 3, "bee"]}, "class 1 should be a name; it is 3"),
         ({"data__classes": ["lion", "\n", "bee"]}, "class 1 should be a name"),
         ({"data__classes": ["lion", "bee"]}, r"names 2 classes, and the head \(fc.weight\) of the weights has 3"),
-        ({"weights": {"sha256": "0" * 64}}, "sha256 is another"),
+        ({"weights": {"sha256": "0" * 64}}, "sha256 is another. Fetch or copy them once more"),
     ],
 )
 def test_a_field_that_is_wrong_is_one_line(weights, tmp_path, changes, says):
@@ -146,6 +149,19 @@ def test_a_card_that_is_none(weights, tmp_path, text):
         looking.open_own(tmp_path / "missing.json", weights)
 
 
+@pytest.mark.parametrize(
+    ("stored", "says"),
+    [
+        ("weights", "weights should have a file and its sha256"),
+        ({"file": "../weights.safetensors"}, "file should be a name of letters and digits that ends in .safetensors"),
+        ({"file": "weights.pt"}, "ends in .safetensors; it is 'weights.pt'"),
+    ],
+)
+def test_a_card_names_no_file_elsewhere(weights, tmp_path, stored, says):
+    with pytest.raises(ValueError, match=says):
+        looking.open_own(card(tmp_path, weights=stored), weights)
+
+
 class Evil:
     def __reduce__(self):
         return exec, ("raise SystemExit('a pickle was opened')",)
@@ -160,7 +176,7 @@ def test_weights_that_are_refused(tmp_path, monkeypatch):
             looking.open_own(about, path)
         assert "\n" not in str(error.value)
 
-    refused("weights cannot be read")
+    refused("weights.safetensors, cannot be read")
     path.write_bytes(pickle.dumps(Evil()))
     refused("no safetensors, or damaged.*save_file")
     torch.save(state, path)
@@ -189,9 +205,8 @@ def test_nothing_is_built_before_the_shapes_fit(weights, tmp_path, monkeypatch):
     monkeypatch.setattr(architectures, "build", build)
     with pytest.raises(ValueError, match="another network"):
         looking.open_own(card(tmp_path, network__width=4), weights)
-    assert devices == ["meta"]
     looking.open_own(card(tmp_path), weights)
-    assert devices == ["meta", "meta", "cpu"]
+    assert devices == ["meta", "meta"]
 
 
 def test_a_network_of_tokens_or_of_another_side_says_so(tmp_path):
@@ -205,3 +220,167 @@ def test_a_network_of_tokens_or_of_another_side_says_so(tmp_path):
     about = card(tmp_path, network__name="vit_tiny_patch16_224", network__image_size=224, **whole)
     with pytest.raises(ValueError, match=r"No heat map can be made .* no feature map"):
         looking.open_own(about, path)
+
+
+# ---- one reader for all roads
+
+
+@pytest.fixture(scope="module")
+def pets(tmp_path_factory) -> Path:
+    return picture_folder(tmp_path_factory.mktemp("pets"), CARD["data"]["classes"], train=1, val=2, side=32)
+
+
+def command(monkeypatch, capsys, *arguments) -> tuple[int, str]:
+    """Exit status and standard error of ``mixviz …``."""
+    monkeypatch.setattr(sys, "argv", ["mixviz", *map(str, arguments)])
+    with pytest.raises(SystemExit) as caught:
+        __main__.main()
+    return caught.value.code or 0, capsys.readouterr().err
+
+
+def roads(folder: Path, root: Path, out: Path) -> dict[str, list]:
+    """What asks the network of a folder, on the command line."""
+    picture = pictures.photograph_path("bee.jpg")
+    return {
+        "cam": ["cam", picture, "--networks", folder, "--out", out / "looks"],
+        "survey": ["survey", root / "val", "--networks", folder, "--out", out / "survey"],
+        "evaluate": ["evaluate", folder, "--data", "folder", "--root", root, "--parts", "accuracy,calibration"],
+    }
+
+
+@pytest.fixture
+def small(tmp_path, weights) -> Path:
+    """A folder with the least that a network needs."""
+    home = tmp_path / "small"
+    home.mkdir()
+    card(home)
+    shutil.copy(weights, home / "weights.safetensors")
+    return home
+
+
+@pytest.mark.slow
+def test_the_folder_that_the_page_takes_goes_every_road(tmp_path, monkeypatch, capsys):
+    folder = network_of_ones_own(tmp_path / "mine")
+    before = (folder / "card.json").read_bytes()
+    root = picture_folder(tmp_path / "pictures", zoo.TWENTY, train=1, val=1, side=64)
+    page = looking.open_own(folder / "card.json", folder / "weights.safetensors")
+    for name, line in roads(folder, root, tmp_path).items():
+        assert command(monkeypatch, capsys, *line)[0] == 0, name
+    told = json.loads((tmp_path / "looks" / "looks.json").read_text(encoding="utf-8"))["networks"][0]
+    one = looking.look(page, pictures.load_image(pictures.photograph_path("bee.jpg"), page.side))
+    assert (
+        (told["title"], told["sha256"])
+        == (page.title, page.sha256)
+        == ("Mine", zoo.card("cutmix")["weights"]["sha256"])
+    )
+    assert told["top5"][0]["probability"] == pytest.approx(one.probability.amax().item(), abs=1e-6)
+    assert len((tmp_path / "survey" / "survey.csv").read_text(encoding="utf-8").splitlines()) == 1 + 20
+    assert (folder / "card.json").read_bytes() == before  # which holds a measurement of more pictures
+    assert looking.open_networks(str(folder))[0].classes == page.classes
+
+
+def test_the_least_folder_goes_every_road(small, pets, tmp_path, monkeypatch, capsys):
+    for name, line in roads(small, pets, tmp_path).items():
+        assert command(monkeypatch, capsys, *line)[0] == 0, name
+    measured = json.loads((small / "card.json").read_text(encoding="utf-8"))
+    assert {**measured, "metrics": None} == {**CARD, "metrics": None}
+    assert measured["metrics"]["weights"] == "weights.safetensors"
+    text = (small / "card.md").read_text(encoding="utf-8")
+    assert text.startswith("# Mine\n")
+    assert "top1_error_percent" in text
+    with torch.inference_mode():
+        assert zoo.load("small", tmp_path)(torch.zeros(1, 3, 32, 32)).shape == (1, 3)
+    assert zoo.title("small", tmp_path) == "Mine"
+    assert "| Mine | 1 |" in zoo.table(tmp_path)
+    status, error = command(monkeypatch, capsys, *roads(small, pets, tmp_path)["evaluate"][:2], "--root", pets)
+    assert (status, error.count("\n")) == (2, 1)
+    assert "names no data set: say which one to measure on (--data)" in error
+
+
+def missing(folder: Path) -> None:
+    (folder / "weights.safetensors").unlink()
+    torch.save({}, folder / "weights.pt")
+
+
+def another(folder: Path) -> None:
+    card(folder, weights={"file": "weights.safetensors", "sha256": "0" * 64})
+
+
+def pickled(folder: Path) -> None:
+    (folder / "weights.safetensors").write_bytes(pickle.dumps(Evil()))
+
+
+def cut_short(folder: Path) -> None:
+    whole = (folder / "weights.safetensors").read_bytes()
+    (folder / "weights.safetensors").write_bytes(whole[: len(whole) // 2])
+
+
+def too_few(folder: Path) -> None:
+    card(folder, data__classes=["lion", "bee"])
+
+
+def diverged(folder: Path) -> None:
+    save_file({**network().state_dict(), "fc.bias": torch.tensor([0, torch.nan, 0])}, folder / "weights.safetensors")
+
+
+def of_another_side(folder: Path) -> None:
+    save_file(network("vit_tiny_patch16_224", stem="standard", width=1).state_dict(), folder / "weights.safetensors")
+    card(folder, network__name="vit_tiny_patch16_224", network__stem="standard", network__width=1, network__layer=...)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (missing, "not opened: write yours with safetensors.torch.save_file"),
+        (another, "The weights are not the file that the card describes: their sha256 is another"),
+        (pickled, "weights.safetensors, are no safetensors, or damaged"),
+        (cut_short, "weights.safetensors, are no safetensors, or damaged"),
+        (too_few, "names 2 classes, and the head (fc.weight) of the weights has 3"),
+        (diverged, "fc.bias holds NaN or infinity"),
+        pytest.param(of_another_side, "The network takes no pictures of 32 px", marks=pytest.mark.slow),
+        (lambda folder: (folder / "card.json").write_text("{"), "The card is no JSON"),
+        (lambda folder: card(folder, network__std=...), "The card's std should be three numbers"),
+    ],
+    ids=["missing", "another", "pickled", "cut_short", "too_few", "diverged", "of_another_side", "no_json", "lacks"],
+)
+def test_what_is_wrong_is_said_alike_on_every_road(small, pets, tmp_path, monkeypatch, capsys, spoil, says):
+    spoil(small)
+    if spoil is not missing:  # of a page's two files none is missing
+        with pytest.raises(ValueError, match=re.escape(says)):
+            looking.open_own(small / "card.json", small / "weights.safetensors")
+    for name, line in roads(small, pets, tmp_path).items():
+        status, error = command(monkeypatch, capsys, *line)
+        assert (status, error.count("\n")) == (2, 1), (name, error)
+        assert says in error, name
+        assert str(small) in error, name
+    with pytest.raises(ValueError, match=re.escape(says)):
+        zoo.load("small", tmp_path)
+
+
+def test_which_weights_of_a_folder_are_taken(small, weights):
+    other = small / "mine.safetensors"
+    (small / "weights.safetensors").rename(other)
+    assert own.read_folder(small).weights == "mine.safetensors"
+    shutil.copy(other, small / "more.safetensors")
+    with pytest.raises(ValueError, match=r"several files of weights \(mine.safetensors, more.safetensors\)"):
+        own.read_folder(small)
+    card(small, weights={"file": "more.safetensors"})
+    assert own.read_folder(small).weights == "more.safetensors"
+    card(small)
+    for name, wanted in (("last", "last epoch"), ("best", "best epoch")):
+        shutil.copy(weights, small / f"{name}.safetensors")
+        assert own.read_folder(small, name).weights == wanted
+
+
+@pytest.mark.slow
+def test_the_tensors_that_no_file_tells_are_made(tmp_path):
+    """Swin's masks and places are buffers that are not stored."""
+    swin = network("swin_tiny_patch4_window7_224", stem="standard", width=1)
+    save_file(swin.state_dict(), tmp_path / "weights.safetensors")
+    card(tmp_path, network__name="swin_tiny_patch4_window7_224", network__stem="standard", network__width=1,
+         network__image_size=224, network__layer=...)  # fmt: skip
+    read = own.read_folder(tmp_path).network
+    images = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        torch.testing.assert_close(read(images), swin(images))
+    assert {parameter.requires_grad for parameter in read.parameters()} == {True}

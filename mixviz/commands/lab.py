@@ -60,12 +60,16 @@ def register(app: typer.Typer, own_options: Callable[..., dict[str, Any]]) -> No
 
 
 def evaluate(
-    folders: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, or of the zoo's networks.")],
+    folders: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Folders of runs, of the zoo's networks, or of card.json and weights."),
+    ],
     root: Annotated[Path, typer.Option(help="The folder that holds the data set they were trained on.")] = Path("data"),
     parts: Annotated[
         str, typer.Option(help="Only these, with commas between: accuracy,localisation,…; empty: all.")
     ] = "",
     others: Annotated[str, typer.Option(help="NAME:ROOT of a data set they should not know.")] = "",
+    data: Annotated[str, typer.Option(help="The data set, where the card names none, or another one.")] = "",
     weights: Annotated[str, typer.Option(help="Of the last or best epoch.")] = "last",
     limit: Annotated[int, typer.Option(help="Pictures of each class; 0: all.", min=0)] = 0,
     batch_size: Annotated[int, typer.Option(help="Pictures at a time.", min=1)] = 256,
@@ -77,8 +81,10 @@ def evaluate(
     """
     from mixviz.compare import comparison
     from mixviz.evaluation.assess import assess
+    from mixviz.networks import own
 
-    cards.rows([{**cards.read(folder), "metrics": None} for folder in folders])
+    known = [{"title": folder.name, **own.read_card(folder).whole, "metrics": None} for folder in folders]
+    cards.rows(known)
     if weights not in ("last", "best"):
         raise ValueError(f"--weights is last or best; got {weights!r}.")
     measured = []
@@ -88,13 +94,14 @@ def evaluate(
         if others and strange is None:
             raise ValueError(f"--others is NAME:ROOT, e.g. cifar100:data; got {others!r}.")
         card = assess(
-            folder, root, parts=chosen, others=strange, weights=weights, limit=limit, batch_size=batch_size,
+            folder, root, parts=chosen, others=strange, dataset=data or None, weights=weights, limit=limit,
+            batch_size=batch_size,
             progress=lambda part, done, all_, name=folder.name: typer.echo(f"{name}: {part} ({done + 1}/{all_})")
             if part else None,
         )  # fmt: skip
-        if cards.read(folder)["metrics"] != card["metrics"]:
+        if cards.read(folder).get("metrics") != card["metrics"]:
             typer.echo(f"{folder}/card.json holds a larger measurement, or one of other weights, and stays as it was.")
-        measured.append(card)
+        measured.append({"title": folder.name, **card})
     text = comparison.table(cards.rows(measured))
     typer.echo(text)
     if table is not None:
@@ -195,4 +202,5 @@ def zoo_list() -> None:
     for name in networks.names():
         networks.verify(name)
         about = networks.card(name)
-        typer.echo(f"{name:22} {networks.title(name)}: {about['result']['last']['top1']:.2f} % top-1, last epoch")
+        said = f": {about['result']['last']['top1']:.2f} % top-1, last epoch" if about.get("result") else ""
+        typer.echo(f"{name:22} {networks.title(name)}{said}")

@@ -11,6 +11,7 @@ import mixviz
 from mixviz import describe, zoo
 from mixviz.compare import choosing, pace, published, standings
 from mixviz.method import Method
+from mixviz.networks import cards
 
 ERROR = "top-1 error ↓"
 
@@ -77,7 +78,7 @@ def _trained() -> dict[str, dict[str, Any]]:
 
     Its standard error is that of two independent samples; both saw the same pictures, so it is rather too large.
     """
-    about = {name: card for name in zoo.names() if (card := zoo.card(name))["metrics"]}
+    about = {name: card for name in zoo.names() if cards.is_whole(card := zoo.card(name)) and card["metrics"]}
     rows = [row for row in standings.rows(about, {}) if ERROR in row["values"] and _plainly(about[row["networks"][0]])]
     base = next((row["values"][ERROR] for row in rows if row["method"] == "baseline"), None)
     if base is None:

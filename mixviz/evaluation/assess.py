@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mixviz import data, embeddings, zoo
 from mixviz.evaluation import measuring
 from mixviz.localization import trimap
-from mixviz.networks import cards
+from mixviz.networks import cards, own
 from mixviz.networks.asking import Pixels
 from mixviz.split import Split
 from mixviz.training.checkpoint import save_tensors
@@ -33,6 +33,7 @@ def assess(
     *,
     parts: Iterable[str] | None = None,
     others: tuple[str, str | Path] | None = None,
+    dataset: str | None = None,
     weights: str = "last",
     limit: int = 0,
     batch_size: int = 256,
@@ -47,11 +48,13 @@ def assess(
     reads it).
 
     Args:
-        folder: a finished run of ``mixviz train``, or a network of the zoo.
+        folder: a finished run of ``mixviz train``, a network of the zoo, or any card with weights
+            (:func:`mixviz.networks.own.read_folder`).
         root: the folder that holds the data set it was trained on.
         parts: of :data:`mixviz.evaluation.measuring.PARTS`; None: all that the data have the truth for.
         others: (name, root) of a data set whose validation pictures it should not know. None: the classes that its
             own data set has beside those it was trained on, if any.
+        dataset: its name, of :data:`mixviz.data.SETS`; None: the card's. The classes are then found by their names.
         weights: ``last`` or ``best`` epoch of a run; the zoo has the last alone.
         limit: pictures of each class; 0: all.
         batch_size: pictures at a time.
@@ -64,13 +67,16 @@ def assess(
         ValueError: no card, weights or data set there.
     """
     folder, device = Path(folder), _device()
-    card = cards.read(folder)
-    file = _file(folder, card, weights)
-    network = zoo.open_network(card, file).to(device)
-    whole = data.load(card["data"]["name"], root, "val")
-    split = whole.of_classes(card["data"]["keys"]).complete("val")
+    card = own.read_card(folder).whole
+    name, keys = dataset or card["data"].get("name"), card["data"]["classes"] if dataset else _keys(card)
+    if not name:
+        raise ValueError(f"{folder}: the card names no data set: say which one to measure on (--data).")
+    opened = own.read_folder(folder, weights)
+    network, layer = opened.network.to(device), card["network"].get("layer") or None
+    whole = data.load(name, root, "val")
+    split = whole.of_classes(keys).complete("val")
     seen = _seen(split.per_class(limit) if limit else split, card, device)
-    strange = _others(whole, card, others, len(seen))
+    strange = _others(whole, split, others, len(seen))
     with _float32():
         metrics = measuring.evaluate(
             network,
@@ -78,9 +84,9 @@ def assess(
             seen.split.labels,
             mean=card["network"]["mean"],
             std=card["network"]["std"],
-            layer=card["network"]["layer"] or None,
-            boxes=_boxes(seen) if card["network"]["layer"] else None,
-            masks=_masks(seen) if card["network"]["layer"] else None,
+            layer=layer,
+            boxes=_boxes(seen) if layer else None,
+            masks=_masks(seen) if layer else None,
             others=None if strange is None else _images(_seen(strange, card, device), batch_size),
             parts=parts,
             batch_size=batch_size,
@@ -88,9 +94,9 @@ def assess(
         )
     for part in (metrics.get("ood"), metrics.get("embedding", {}).get("mahalanobis")):
         if part:
-            part["others_are"] = others[0] if others else f"other classes of {card['data']['name']}"
-    metrics["weights"] = card["weights"]["of"] if card.get("weights") else f"{weights} epoch"
-    before, shown = card["metrics"], "nmi_percent" in metrics.get("embedding", {})
+            part["others_are"] = others[0] if others else f"other classes of {name}"
+    metrics["weights"] = opened.weights
+    before, shown = card.get("metrics"), "nmi_percent" in metrics.get("embedding", {})
     same = before and all(before[key] == metrics[key] for key in SAME)
     if same:
         metrics["seconds"] = {**before["seconds"], **metrics["seconds"]}
@@ -99,7 +105,7 @@ def assess(
     if same or not before or (parts is None and metrics["images"] >= before["images"]):
         if shown:
             tensors = _embedding(network, split, card, device, batch_size)
-            save_tensors(folder / zoo.EMBEDDING, tensors, {"weights": cards.digest(file)})
+            save_tensors(folder / zoo.EMBEDDING, tensors, {"weights": opened.sha256})
         cards.write(folder, card)
     return card
 
@@ -121,15 +127,15 @@ def _device() -> torch.device:
     return PartialState().device
 
 
-def _file(folder: Path, card: dict[str, Any], weights: str) -> Path:
-    if card.get("weights"):
-        zoo.verify(folder.name, folder.parent)
-        return folder / card["weights"]["file"]
-    return folder / f"{weights}.safetensors"
+def _keys(card: dict[str, Any]) -> list[str]:
+    """What the card's data set calls the network's classes; the names for people will do too."""
+    return card["data"].get("keys") or card["data"]["classes"]
 
 
 def _seen(split: Split, card: dict[str, Any], device: torch.device) -> Feed:
-    return feed(split, card["network"]["image_size"], "none", device, corrupt=card["run"]["corrupt"])
+    return feed(
+        split, card["network"]["image_size"], "none", device, corrupt=(card.get("run") or {}).get("corrupt", "refuse")
+    )
 
 
 def _images(seen: Feed, batch_size: int) -> Tensor:
@@ -190,13 +196,13 @@ def _masks(seen: Feed) -> Tensor | None:
     return trimap(torch.from_numpy(np.stack(found)))
 
 
-def _others(whole: Split, card: dict[str, Any], given: tuple[str, str | Path] | None, count: int) -> Split | None:
+def _others(whole: Split, known: Split, given: tuple[str, str | Path] | None, count: int) -> Split | None:
     """As many pictures as are measured, of classes that the network was not trained on."""
     if given is not None:
         split = data.load(*given, "val")
     else:
         there = {whole.keys[label] for label in whole.labels.tolist()}
-        rest = [key for key in whole.keys if key in there and key not in card["data"]["keys"]]
+        rest = [key for key in whole.keys if key in there and key not in known.keys]
         if not rest:
             return None
         split = whole.of_classes(rest)

@@ -13,15 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-import mixviz
 from mixviz import cam, zoo
 from mixviz.heatmaps.contours import boxes_at
 from mixviz.heatmaps.kinds import Progress, heat_maps
 from mixviz.localization import heat
 from mixviz.networks import cards, own
 from mixviz.networks.asking import Pixels
-
-RUN_WEIGHTS = "last.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +51,7 @@ class Known:
         """How it was trained, for people."""
         if "called" in self.card:
             return self.card["called"]
-        known = self.card.get("method") in mixviz.METHODS and "parameters" in self.card
-        return cards.strategy(self.card) if known else self.card.get("title", self.name)
+        return cards.strategy(self.card) or self.name
 
     def index(self, name: str) -> int:
         """The index of a class, whatever the case of its letters.
@@ -74,7 +70,7 @@ def open_networks(wanted: str, where: str | Path | None = None) -> list[Known]:
 
     Args:
         wanted: ``all`` of the zoo, or names and folders with commas between. A folder is a run of ``mixviz train``,
-            or any with ``card.json`` and the weights as safetensors.
+            or any with ``card.json`` and the weights as safetensors (:func:`mixviz.networks.own.read_folder`).
         where: the zoo's folder.
 
     Raises:
@@ -92,20 +88,12 @@ def open_networks(wanted: str, where: str | Path | None = None) -> list[Known]:
 
 
 def _opened(folder: Path, there: Sequence[str]) -> Known:
-    if not (folder / "card.json").is_file():
+    if not (folder / own.CARD).is_file():
         raise ValueError(
-            f"There is no network {str(folder)!r}.{_nearest(str(folder), there)} A folder of your own needs card.json "
+            f"There is no network {str(folder)!r}.{_nearest(str(folder), there)} A folder of your own needs {own.CARD} "
             "and weights."
         )
-    folder = folder.resolve()
-    card = cards.read(folder)
-    for part, keys in {"network": ("name", "stem", "width", "image_size", "mean", "std"), "data": ("classes",)}.items():
-        if missing := [key for key in keys if key not in card.get(part, {})]:
-            raise ValueError(f"{folder / 'card.json'} lacks {', '.join(missing)} in {part!r}.")
-    if card.get("weights"):
-        zoo.verify(folder.name, folder.parent)
-    path = folder / (zoo.WEIGHTS if (folder / zoo.WEIGHTS).is_file() else RUN_WEIGHTS)
-    return Known(folder.name, card, zoo.open_network(card, path), cards.digest(path))
+    return _known(own.read_folder(folder))
 
 
 def open_own(card_path: str | Path, weights_path: str | Path) -> Known:
@@ -115,8 +103,11 @@ def open_own(card_path: str | Path, weights_path: str | Path) -> Known:
     Raises:
         ValueError: what is wrong with the files, in one line.
     """
-    name, card, network = own.read(card_path, weights_path)
-    return Known(name, card, network, cards.digest(Path(weights_path)))
+    return _known(own.read(card_path, weights_path))
+
+
+def _known(one: own.Own) -> Known:
+    return Known(one.name, one.card, one.network, one.sha256)
 
 
 def _nearest(name: str, there: Sequence[str]) -> str:

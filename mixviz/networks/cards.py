@@ -11,7 +11,7 @@ import re
 import shlex
 import statistics
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +108,25 @@ def read(folder: str | Path) -> dict[str, Any]:
         raise ValueError(f"{path} is damaged ({error}).") from None
 
 
+def names_a_method(card: Mapping[str, Any]) -> bool:
+    """Whether a card says by which method of the catalogue its network was trained, with parameters of that method."""
+    method, parameters = card.get("method"), card.get("parameters")
+    if not (isinstance(method, str) and method in mixviz.METHODS and isinstance(parameters, dict)):
+        return False
+    own = mixviz.METHODS[method].parameters()
+    return all(name in own and isinstance(value, (bool, int, float, str)) for name, value in parameters.items())
+
+
+def is_whole(card: Mapping[str, Any]) -> bool:
+    """Whether a card is one of :func:`of_run`, and not one that somebody wrote for a network from elsewhere."""
+    return names_a_method(card) and all(isinstance(card.get(part), dict) for part in ("data", "network", "run", "made"))
+
+
 def strategy(card: dict[str, Any]) -> str:
-    """What tells a run from others of its table: the method, with the parameters that are not its own defaults."""
+    """What tells a run from others of its table: the method, with the parameters that are not its own defaults; the
+    title of a network from elsewhere."""
+    if not names_a_method(card):
+        return str(card.get("title") or "")
     own = mixviz.METHODS[card["method"]].parameters()
     said = [f"{k} {v}" for k, v in card["parameters"].items() if v != own[k]["default"]]
     plain = card["title"] + (f" ({', '.join(said)})" if said else "")
@@ -131,18 +148,20 @@ def rows(several: Sequence[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
         alike = [other for other in found if other[""] == told[""]]
         apart = [f"{key} {value}" for key, value in told.items() if any(o.get(key) != value for o in alike)]
         name = " / ".join([told[""], *apart])
-        run = name, card["run"]["seed"]
+        run = name, (card.get("run") or {}).get("seed")
         if run in seen:
-            raise ValueError(f"{name} with seed {run[1]} is there twice: give each run once.")
+            raise ValueError(f"{name} with seed {run[1]} is there twice: give each run once, and networks titles.")
         seen.add(run)
-        named.append((name, card["metrics"]))
+        named.append((name, card.get("metrics")))
     return named
 
 
 def _told(card: dict[str, Any]) -> dict[str, Any]:
     """What two runs of one strategy may differ in, beside their seed; and what they were measured on."""
-    run = {key: value for key, value in card["run"].items() if key not in ("seed", "root", "method", "options")}
-    metrics = card["metrics"] or {}
+    run = {
+        key: value for key, value in (card.get("run") or {}).items() if key not in ("seed", "root", "method", "options")
+    }
+    metrics = card.get("metrics") or {}
     return {**run, **{key: metrics.get(key) for key in ("weights", "images", "size")}}
 
 
@@ -158,7 +177,10 @@ def command(card: dict[str, Any]) -> str:
 
 
 def markdown(card: dict[str, Any]) -> str:
-    """The card for people."""
+    """The card for people; of a network from elsewhere its title, classes and what was measured."""
+    if not is_whole(card):
+        lines = [f"# {strategy(card) or 'A network'}", "", f"- **Classes**: {', '.join(card['data']['classes'])}"]
+        return "\n".join([*lines, *_measured(card)]) + "\n"
     data, network, run, made, result = (card[key] for key in ("data", "network", "run", "made", "result"))
     parameters = ", ".join(f"{key} {value}" for key, value in card["parameters"].items()) or "its defaults"
     lines = [
@@ -182,9 +204,13 @@ def markdown(card: dict[str, Any]) -> str:
                 ("median of the last 10", result["median_of_last_10"])]  # fmt: skip
         lines += ["", "| top-1 and top-5 accuracy, % | top-1 | top-5 |", "| --- | --- | --- |"]
         lines += [f"| {name} | {line['top1']:.2f} | {line['top5']:.2f} |" for name, line in rows]
-    if card["metrics"]:
-        lines += ["", "## Measured on the weights as they are stored", "", *_nested(card["metrics"])]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_measured(card)]) + "\n"
+
+
+def _measured(card: dict[str, Any]) -> list[str]:
+    if not card.get("metrics"):
+        return []
+    return ["", "## Measured on the weights as they are stored", "", *_nested(card["metrics"])]
 
 
 def _nested(values: dict[str, Any], depth: int = 0) -> list[str]:

@@ -13,22 +13,29 @@ from mixviz import lettering
 from mixviz.networks import architectures, cards
 
 LARGEST = 2**20  # bytes
-SIDES, WIDTHS = (16, 512), (1 / 64, 8)
+SIDES, WIDTHS = (16, 512), (0.01, 8)  # sides of pictures that a stranger's network takes
 MOST_CLASSES, LONGEST = 25_000, 80  # names, and characters of one
 
 
 class Checked(NamedTuple):
     """What is taken from a card: ``title`` for people, perhaps empty; ``network`` with name, stem, width, image_size,
-    mean, std and perhaps layer; ``classes``; ``sha256`` of the weights, where it says so."""
+    mean, std and perhaps layer; ``classes``; ``sha256`` and ``file`` name of the weights, where it says so. ``whole``
+    is the card as it was, unchecked."""
 
     title: str
     network: dict[str, Any]
     classes: list[str]
     sha256: str | None
+    file: str | None
+    whole: dict[str, Any]
 
 
-def read(path: str | Path) -> Checked:
+def read(path: str | Path, sides: tuple[int, int] = SIDES) -> Checked:
     """A card that somebody hands in.
+
+    Args:
+        path: of the JSON.
+        sides: the least and the most pixels that its network's pictures may have along a side.
 
     Raises:
         ValueError: what is wrong with it, in one line.
@@ -40,7 +47,7 @@ def read(path: str | Path) -> Checked:
         "name": _word(given, "name", r"[\w.]{1,80}"),
         "stem": _word(given, "stem", "|".join(stem for stem in architectures.STEMS if stem != "auto")),
         "width": _number(given, "width", *WIDTHS),
-        "image_size": _number(given, "image_size", *SIDES),
+        "image_size": _number(given, "image_size", *sides),
         "mean": _three(given, "mean", -10),
         "std": _three(given, "std", 1e-3),
     }
@@ -48,18 +55,18 @@ def read(path: str | Path) -> Checked:
         raise ValueError(f"The card's image_size should be a whole number; it is {spec['image_size']}.")
     if given.get("layer"):
         spec["layer"] = _word(given, "layer", r"[\w.]{1,200}")
-    stored = about.get("weights")
-    return Checked(_title(about), spec, classes, stored.get("sha256") if isinstance(stored, dict) else None)
+    stored = about.get("weights") or {}
+    if not isinstance(stored, dict):
+        raise ValueError(f"The card's weights should have a file and its sha256; it is {told(stored)}.")
+    file = _word(stored, "file", r"\w[\w.-]{0,200}\.safetensors") if "file" in stored else None
+    return Checked(_title(about), spec, classes, stored.get("sha256"), file, about)
 
 
 def _title(about: Mapping[str, Any]) -> str:
     """How it was trained, where the card is one of a run; else its title, cleaned."""
-    parameters = about.get("parameters")
-    if about.get("method") in tuple(mixviz.METHODS) and isinstance(parameters, dict):
+    if cards.names_a_method(about):
         known = mixviz.METHODS[about["method"]]
-        own = known.parameters()
-        if all(name in own and isinstance(value, (bool, int, float, str)) for name, value in parameters.items()):
-            return lettering.clean(cards.strategy({**about, "title": known.card.title}))[:LONGEST]
+        return lettering.clean(cards.strategy({**about, "title": known.card.title}))[:LONGEST]
     title = about.get("title")
     return lettering.clean(title)[:LONGEST].strip() if isinstance(title, str) else ""
 
@@ -96,6 +103,7 @@ def _word(part: Mapping[str, Any], name: str, pattern: str) -> str:
     value = part.get(name)
     if not isinstance(value, str) or not re.fullmatch(pattern, value, re.ASCII):
         expected = pattern.replace("|", ", ") if "|" in pattern else "a name of letters and digits"
+        expected += " that ends in .safetensors" if pattern.endswith("safetensors") else ""
         raise ValueError(f"The card's {name} should be {expected}; it is {told(value)}.")
     return value
 

@@ -24,7 +24,7 @@ def compare(request: Request) -> dict[str, Any]:
 
 @functools.cache
 def _standings() -> dict[str, Any]:
-    about = {name: card for name in zoo.names() if (card := zoo.card(name))["metrics"]}
+    about = {name: card for name in zoo.names() if cards.is_whole(card := zoo.card(name)) and card["metrics"]}
     rows = standings.rows(about, {name: zoo.history(name) for name in about})
     measured = [title for title in COLUMNS if any(title in row["values"] for row in rows)]
     middle = standings.centre(about.values())
