@@ -201,10 +201,12 @@ class Method(Parametric):
 
         Raises:
             TypeError: ``rng`` is not a ``numpy.random.Generator``.
-            ValueError: a held λ or partner is out of range, or the method misses something that it needs.
+            ValueError: a held λ or partner is out of range, float images lie outside [0, 1] (and the batch does not
+                say ``any_range``), or the method misses something that it needs.
         """
         if not isinstance(rng, np.random.Generator):
             raise TypeError(f"rng should be a numpy.random.Generator, e.g. np.random.default_rng(0); got {rng!r}.")
+        batch.check_range()
         n = len(batch)
         drawn, permutation, held = self.draw(rng, n), rng.permutation(n), None
         if lam is not None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mixviz import blend, geometry, operations
-from mixviz.batch import check_labels
+from mixviz.batch import check_labels, check_range
 from mixviz.operations import Chain
 
 
@@ -141,6 +141,12 @@ class Recipe:
         """Whether another picture than the image itself is among its sources (read back from the device)."""
         return bool((self.partner[1:] != self.partner[0]).any())
 
+    @property
+    def linear(self) -> bool:
+        """Whether mixing commutes with normalising: pixels are cut and blended, and nothing is filled, clamped or
+        changed that has a range."""
+        return all(part is None for part in (self.fill, self.noise, self.chains, self.style))
+
     def row(self, index: int) -> Recipe:
         """The recipe of one image alone, for its numbers: partners are still counted in the whole batch."""
         index = range(len(self))[index]
@@ -167,11 +173,14 @@ class Recipe:
             out: where to write, e.g. a buffer that is reused; may be ``images`` itself.
 
         Raises:
-            ValueError: another number or size of images than was planned for.
+            ValueError: another number or size of images than was planned for, or float images outside [0, 1] where the
+                recipe is not :attr:`linear`.
         """
         self._check(images)
         if self.layer:
             return images.clone() if out is None else out.copy_(images)
+        if not self.linear:
+            check_range(images, sampled=True)
         return blend.apply(self, images, out)
 
     def targets(self, labels: Tensor, num_classes: int | None = None) -> Tensor:
@@ -179,13 +188,19 @@ class Recipe:
 
         Args:
             labels: (N,) class indices, or (N, C) soft labels.
-            num_classes: C, needed with class indices.
+            num_classes: C, needed with class indices; soft labels have to be as wide.
 
         Raises:
-            TypeError, ValueError: the labels do not fit the recipe, or (on the CPU) a class index is not below C.
+            TypeError, ValueError: the labels do not fit the recipe or ``num_classes``: soft labels of another width, or
+                (on the CPU) a class index that is not below C.
         """
         check_labels(labels, len(self))
         if labels.ndim == 2:
+            if num_classes not in (None, labels.shape[1]):
+                raise ValueError(
+                    f"num_classes={num_classes}, but the soft labels are for {labels.shape[1]} classes, "
+                    f"{tuple(labels.shape)}: give the labels' own width, or labels of {num_classes} columns."
+                )
             labels = labels.float()
             return sum(share[:, None] * labels[who] for share, who in zip(self.share, self.partner, strict=True))
         if num_classes is None:

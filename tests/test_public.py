@@ -332,7 +332,8 @@ def test_the_readmes_python_runs():
     images, labels = torch.rand(8, 3, 32, 32), torch.arange(8) % 4
     dataset = torch.utils.data.TensorDataset(images, labels)
     for block in blocks:
-        exec(block, {"images": images, "labels": labels, "dataset": dataset, "torch": torch})
+        loader = torch.utils.data.DataLoader(dataset, batch_size=4)
+        exec(block, {"images": images, "labels": labels, "dataset": dataset, "loader": loader, "torch": torch})
 
 
 def test_dependencies_are_stated_once():
