@@ -8,7 +8,7 @@ import numpy as np
 
 from mixviz.batch import Batch
 from mixviz.geometry import box_around, patch_sides, random_centre
-from mixviz.method import Card, Draw, Method, beta_alpha, detector
+from mixviz.method import Card, Draw, Method, beta_alpha, box_rounding, detector
 from mixviz.planning import lit, paste
 from mixviz.recipe import Recipe
 
@@ -34,6 +34,7 @@ class SnapMix(Method):
 
     alpha: float = beta_alpha(5.0)
     detector: str = detector("gradient")
+    rounding: str = box_rounding()
 
     card: ClassVar[Card] = Card(
         "snapmix", "SnapMix", "SnapMix: Semantically Proportional Mixing for Augmenting Fine-grained Data",
@@ -47,8 +48,10 @@ class SnapMix(Method):
     def build(self, batch: Batch, draw: Draw) -> Recipe:
         n, size, maps = len(batch), batch.size, lit(batch.saliency(self.detector))
         other = draw.rng.beta(self.alpha, self.alpha, n)
-        target = box_around(*random_centre(draw.rng, n, size), *patch_sides(draw.lam, size), size)
-        sides = (side.clip(1) for side in patch_sides(other, size))  # of nothing, nothing could be resized
+        target = box_around(*random_centre(draw.rng, n, size), *patch_sides(draw.lam, size, self.rounding), size)
+        sides = (
+            side.clip(1) for side in patch_sides(other, size, self.rounding)
+        )  # of nothing, nothing could be resized
         source = box_around(*random_centre(draw.rng, n, size), *sides, size)
         recipe = paste(batch, draw, target, source, resample=True, saliency=maps, label_by="visible")
         return dataclasses.replace(recipe, share=recipe.truth(maps).visible)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mixviz.batch import Batch
 from mixviz.geometry import box_around, box_mask, patch_sides, random_centre
-from mixviz.method import Card, Draw, Method, beta_alpha, parameter
+from mixviz.method import Card, Draw, Method, beta_alpha, box_rounding, parameter
 from mixviz.planning import lam_tensor, pair
 from mixviz.recipe import Recipe
 
@@ -54,6 +54,7 @@ class StyleMix(Method):
     )
     beta: float = parameter(0.8, "content cut: Beta(β, β) of γ, how much of its own style is kept", low=0.05, high=8)
     stages: int = parameter(0, "deepest stage after which may be mixed; 0: the pixels alone", low=0, high=8)
+    rounding: str = box_rounding()
 
     card: ClassVar[Card] = Card(
         "stylemix", "StyleMix", "StyleMix: Separating Content and Style for Enhanced Data Augmentation",
@@ -89,7 +90,8 @@ class StyleMix(Method):
         """Weights (4, N, 1, H, W): all B's content inside CutMix's box and all A's outside."""
         n = len(batch)
         keep = draw.rng.beta(self.beta, self.beta, n)
-        box = box_around(*random_centre(draw.rng, n, batch.size), *patch_sides(draw.lam, batch.size), batch.size)
+        sides = patch_sides(draw.lam, batch.size, self.rounding)
+        box = box_around(*random_centre(draw.rng, n, batch.size), *sides, batch.size)
         inside, outside = (
             batch.tensor(_weights(np.full(n, own), style, u, keep))[:, :, None, None, None] for own in (0.0, 1.0)
         )
