@@ -27,8 +27,8 @@ class RandSaliencyMix(Method):
     fit, and are never clipped: the patch is as large as drawn. a is the share of A's saliency that stays visible, b the
     share of B's saliency inside the patch. Move the seed and watch the patch travel. It helps where objects will be
     hidden: with a hole over half of the picture this zoo's network knows 27.8 %, the baseline 21.4 %. On whole pictures
-    it does not: the error is 37.8 %, with the area as the label 36.5 %, plain 37.6 %. All of it was measured with the
-    defaults, but for the label where it says so (64 px, one seed, half of the batches mixed).
+    it does not: the error is 37.8 %, with the area as the label 36.5 %, plain 37.6 % (the defaults but for that label,
+    on half of the batches, 64 px, one seed).
 
     Paper and code differ: with its patch probability on, the code draws the target in proportion to saliency too
     (``target="saliency"``), adds Gaussian noise of σ 0.4 to the patch (``noise``; here in units of pixels from 0 to 1,

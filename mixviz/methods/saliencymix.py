@@ -30,7 +30,7 @@ class SaliencyMix(Method):
     With all three modes of the released code and α = 1: ImageNet error of ResNet-50 is 21.26 % against 23.68 % plain
     (SaliencyMix abstract, CutMix README); on Oxford pets it hurts, 40.28 % against 38.68 % plain (SaliencyMix+ README).
     With the defaults it helps where what is salient is the object, and is no better than CutMix where it is not: in
-    this zoo the errors are 36.3 and 36.7 % (64 px, one seed, half of the batches mixed).
+    this zoo the errors are 36.3 and 36.7 % (half of the batches, 64 px, one seed).
     """
 
     alpha: float = beta_alpha(1.0)

@@ -28,10 +28,10 @@ class SaliencyMixPlus(Method):
     returns half a batch, all with one λ. Here the labels and λ are per image, the network is left untouched, and all
     images are mixed. The released code also rounds both sides of the box down to an even number (``rounding="even"``).
 
-    The errors are of the released code on half of the batches, α = 1, best epoch (SaliencyMix+ README); the defaults
-    were not measured on these data. CIFAR-100 error of ResNet-50: 24.95 % against 27.86 % plain and 25.19 % CutMix. It
-    helps most where details tell the classes apart: Oxford pets' error is 34.89 % against 38.68 % plain and 41.32 %
-    CutMix. It costs a second pass through the network for every batch.
+    The errors are not of the defaults but of the released code, α = 1, on half of the batches. CIFAR-100 error of
+    ResNet-50: 24.95 % against 27.86 % plain and 25.19 % CutMix. It helps most where details tell the classes apart:
+    Oxford pets' error is 34.89 % against 38.68 % plain and 41.32 % CutMix (SaliencyMix+ README, best epoch). It costs a
+    second pass through the network for every batch.
     """
 
     alpha: float = beta_alpha(1.0)

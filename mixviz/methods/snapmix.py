@@ -24,12 +24,13 @@ class SnapMix(Method):
     centre uniform over the image, and are clipped. Add the two shares up: they need not make 1. Where the patch hides a
     bird's beak and shows another bird's tail, both labels are weak, and the picture counts for little in the loss; that
     is meant for classes that differ in details, and is what a label made of area cannot say. Birds (CUB) are known to
-    ResNet-50 at 87.75 %, plain at 85.49 % (SnapMix README). It helps less while the map is wrong, as at the start of a
-    training from nothing: then the labels are wrong too.
+    ResNet-50 at 87.75 %, plain at 85.49 % (SnapMix README, with the authors' maps and boxes, not with the defaults).
+    It helps less while the map is wrong, as at the start of a training from nothing: then the labels are wrong too.
 
     In the paper S is the class activation map of the true label, its minimum taken away; here it is a detector's, by
     default the input gradient of the network in training. The resized patch is antialiased (the authors' is not), boxes
-    and λ are drawn for every image (theirs are shared by the batch), and a map that is 0 everywhere counts as flat.
+    and λ are drawn for every image (theirs are shared by the batch), and a map that is 0 everywhere counts as flat. The
+    authors also round the sides of both boxes down to an even number (``rounding="even"``).
     """
 
     alpha: float = beta_alpha(5.0)

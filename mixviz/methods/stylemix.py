@@ -32,8 +32,9 @@ class StyleMix(Method):
     With ``content="cut"`` (StyleCutMix) the content is cut as CutMix does, B's shapes in a box and A's around it, while
     the style is mixed over the whole picture. What comes in a foreign style is first blended with itself, in weight
     $\\gamma \\sim \\mathrm{Beta}(\\beta, \\beta)$, because styles that are too foreign make a muddle. The released code
-    has A in the box and B around it, which is the same but for the names; the paper can also take γ from the distance
-    of the two classes in style, which has to be measured on the data set and is left out.
+    has A in the box and B around it, which is the same but for the names, and rounds the sides of the box down to an
+    even number (``rounding="even"``). The paper can also take γ from the distance of the two classes in style, which
+    has to be measured on the data set and is left out.
 
     The paper exchanges the statistics of a trained VGG's feature maps, and a trained decoder turns them into a picture,
     which moves textures as well. There are no such networks here. The statistics are those of the pixels, so that style

@@ -25,12 +25,13 @@ class TransMix(Method):
     that A's object loses weight when B's stands beside it. It hurts early in training, while attention cannot be relied
     on (MixPro abstract).
 
-    Paper and code differ. The released code labels by the mean of attention and area
-    (``label="attention_area"``), which halves the distance to CutMix's label, and rounds the sides of the box down to
-    an even number (``rounding="even"``). It also draws one box for the whole batch; here every image has its own.
-    ImageNet accuracy of DeiT-S is the authors', whose code has those modes, ``detector="attention"``, and Mixup
-    (α = 0.8) in part of the batches. None of these is the default: 80.70 % against 79.80 % for the usual Mixup and
-    CutMix (OpenMixup; its own run of the released form came to 80.68 %).
+    Paper and code differ. The released code labels by the mean of attention and area (``label="attention_area"``),
+    half-way to CutMix's label. It rounds the sides of the box down to an even number (``rounding="even"``). It also
+    draws one box for the whole batch; here every image has its own.
+
+    The accuracy is not of the defaults but of those two modes, ``detector="attention"``, and Mixup (α = 0.8) in part of
+    the batches. ImageNet with DeiT-S: 80.70 % against 79.80 % for the usual Mixup and CutMix (OpenMixup, the authors'
+    number). OpenMixup's own run came to 80.68 %.
 
     In the paper S is the attention of the vision transformer in training: of its class token, in the last block,
     averaged over the heads. Here it is any detector's map of the mixture: ``detector="attention"`` is the paper's, at
