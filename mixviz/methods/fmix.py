@@ -78,14 +78,14 @@ def _fading(size: tuple[int, int], decay: float, spectrum: str) -> tuple[np.ndar
     if spectrum == "formula":
         down = np.abs(np.fft.fftfreq(height))
         frequency = np.hypot(down[:, None], across)[..., None].repeat(2, 2)
-    else:  # the noise's rows 0 and 1 are real and imaginary part, and what was across runs down
+    else:  # row 0 of the authors' grid is the real part and row 1 the imaginary one; its columns end up as rows here
         down = np.arange(min(len(across), height)) / height
         frequency = np.hypot(across[: len(down), None, None], [0, 1 / height]).repeat(len(across[:2]), 1)
         across = across[:2]
     strength = np.maximum(frequency, least) ** -decay
     strength[0, 0] = 0  # moves the whole field up or down, and so no pixel's rank
     single = (across == 0) | (across == 0.5)  # columns that are their own mirror image: their real part alone is seen
-    if spectrum == "formula":
+    if spectrum == "formula":  # every wave is as strong as in the whole plane, where its mirror image is drawn apart
         strength[:, single] *= np.sqrt(2)
     energy = (strength**2).sum(2) * np.where(single, 1, 4)
     for highest in np.unique(np.concatenate([down, across])):
@@ -93,7 +93,8 @@ def _fading(size: tuple[int, int], decay: float, spectrum: str) -> tuple[np.ndar
         if kept >= (1 - LEFT_OUT) * energy.sum():
             break
     rows = np.flatnonzero(down <= highest)
-    return strength[rows][:, across <= highest].astype(np.float32), int((rows == np.arange(len(rows))).sum())
+    strength = np.ascontiguousarray(strength[rows][:, across <= highest], np.float32)
+    return strength, int((rows == np.arange(len(rows))).sum())
 
 
 def _field(batch: Batch, rng: np.random.Generator, decay: float, spectrum: str) -> Tensor:
