@@ -90,6 +90,12 @@ def tie_break() -> Any:
     return parameter("first", "which of several equal peaks to take", choices=("first", "last", "random"))
 
 
+def box_rounding() -> Any:
+    """How :func:`mixviz.geometry.patch_sides` makes whole pixels of a box's sides."""
+    text = "sides of the box: to the nearest pixel, or down to an even number as in released code"
+    return parameter("nearest", text, choices=("nearest", "even"))
+
+
 def detector(default: str) -> Any:
     """Where a method's saliency comes from: a name of ``mixviz.SALIENCY``, or a :class:`Saliency`."""
     return parameter(default, "where saliency comes from")

@@ -64,8 +64,9 @@ class Recipe:
         saliency: (N, H, W) the maps that the method looked at, in the batch's order; None: it looked at none.
         label_by: what the share follows: ``area`` (the weight that each source's pixels hold), ``lam`` (λ itself),
             ``saliency`` (what stays visible of each source's saliency, scaled to sum to 1), ``visible`` (the same,
-            not scaled), ``attention`` (where ``attention`` lies), ``style`` (area and style, see ``by_style``),
-            ``planned`` (a rule of the method's own) or ``own`` (the image's own label, whatever is done to it).
+            not scaled), ``attention`` (where ``attention`` lies), ``attention_area`` (the mean of that and ``area``),
+            ``style`` (area and style, see ``by_style``), ``planned`` (a rule of the method's own) or ``own`` (the
+            image's own label, whatever is done to it).
         attention: (N, H, W) a map of each *mixture*, not of the pictures that it is made of; None: nobody looked.
         moves: (K, N, rows, columns) int64, where ``weight`` shows cells of its sources elsewhere: entry (i, j) is the
             cell of the source, counted row by row, that is shown at cell (i, j). The image's sides are whole numbers
@@ -299,6 +300,11 @@ class Recipe:
         total = self.attention.sum((1, 2))
         on = (self.weights()[:, :, 0] * self.attention).sum((2, 3))
         return torch.where(total > 0, on / total, self.area)
+
+    def by_attention(self) -> Tensor:
+        """(K, N) the label of a recipe whose ``label_by`` is ``attention`` or ``attention_area``."""
+        attended = self.attended()
+        return attended if self.label_by == "attention" else (attended + self.area) / 2
 
     def _check(self, images: Tensor) -> None:
         if not isinstance(images, Tensor) or not (images.dtype == torch.uint8 or images.is_floating_point()):

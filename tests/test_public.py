@@ -278,7 +278,13 @@ def test_command_line_writes_every_step(tmp_path, two_files):
     pair = [pictures.load_image(path, 64) for path in two_files]
     cls = mixviz.METHODS["saliencymix"]
     mixed, recipe, _ = describe.mix_two(*pair, cls(tie="last"), 3, None)
-    assert report["parameters"] == {"alpha": 1.0, "box": "image", "tie": "last", "detector": "fine_grained"}
+    assert report["parameters"] == {
+        "alpha": 1.0,
+        "box": "image",
+        "tie": "last",
+        "detector": "fine_grained",
+        "rounding": "nearest",
+    }
     assert report["share"] == recipe.share[:, 0].tolist()
     assert np.array_equal(pictures.load_image(out / "mixture.png"), mixed)
 

@@ -31,6 +31,9 @@ CALLED = {
     "SaliencyMix (box batch, detector opencv_fine_grained:float_bytes=true,channel_order=bgr)": (
         "SaliencyMix (as released)"
     ),
+    "SaliencyMix (box batch, detector opencv_fine_grained:float_bytes=true,channel_order=bgr, rounding even)": (
+        "SaliencyMix (as released, even boxes)"
+    ),
     "RandSaliencyMix (label area)": "RandSaliencyMix (area label)",
 }
 SHORT = 15  # numbers of a list that the card for people still shows
@@ -111,7 +114,8 @@ def read(folder: str | Path) -> dict[str, Any]:
 def strategy(card: dict[str, Any]) -> str:
     """What tells a run from others of its table: the method, with the parameters that are not its own defaults."""
     own = mixviz.METHODS[card["method"]].parameters()
-    said = [f"{k} {v}" for k, v in card["parameters"].items() if v != own[k]["default"]]
+    given = sorted(card["parameters"].items(), key=lambda item: list(own).index(item[0]))
+    said = [f"{key} {value}" for key, value in given if value != own[key]["default"]]
     plain = card["title"] + (f" ({', '.join(said)})" if said else "")
     return CALLED.get(plain, plain)
 
