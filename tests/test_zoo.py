@@ -255,9 +255,9 @@ def test_what_is_called_as_released_says_which_boxes():
     """The zoo's own network was trained with boxes to the nearest pixel, and its card still replays them."""
     options = {"rounding": "even", "detector": "opencv_fine_grained:float_bytes=true,channel_order=bgr", "box": "batch"}
     card = {"title": "SaliencyMix", "method": "saliencymix", "parameters": options}
-    assert cards.strategy(card) == "SaliencyMix (as released, even boxes)"
+    assert cards.strategy(card) == "SaliencyMix (as released)"
     stored = zoo.card("saliencymix_released")
-    assert cards.strategy(stored) == "SaliencyMix (as released)"
+    assert cards.strategy(stored) == "SaliencyMix (released saliency)"
     assert ("saliencymix", stored["parameters"]) == zoo.STRATEGIES["saliencymix_released"]
     assert mixviz.METHODS["saliencymix"](**stored["parameters"]).rounding == "nearest"
 

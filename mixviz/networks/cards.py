@@ -29,10 +29,10 @@ LIST = re.compile(r"\[\n[^\[\]{}]*\]")  # in JSON of one number a line, a list o
 CALLED = {
     "SaliencyMix (box batch)": "SaliencyMix (one box per batch)",
     "SaliencyMix (box batch, detector opencv_fine_grained:float_bytes=true,channel_order=bgr)": (
-        "SaliencyMix (as released)"
+        "SaliencyMix (released saliency)"
     ),
     "SaliencyMix (box batch, detector opencv_fine_grained:float_bytes=true,channel_order=bgr, rounding even)": (
-        "SaliencyMix (as released, even boxes)"
+        "SaliencyMix (as released)"
     ),
     "RandSaliencyMix (label area)": "RandSaliencyMix (area label)",
 }
