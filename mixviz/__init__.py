@@ -1,6 +1,6 @@
 """MixViz: see, train with and compare mixed-sample augmentations.
 
-mixed, recipe = mixviz.mix(images, labels, method="cutmix", seed=0)
+mixed, recipe = mixviz.mix(images, labels, method="cutmix")
 targets = recipe.targets(labels, num_classes=100)
 """
 

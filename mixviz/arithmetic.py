@@ -83,6 +83,8 @@ def _label(story: Story) -> list[Line]:
             made, rest = parts[0][0], parts[1][0]
     elif recipe.label_by == "attention":
         made = _attended(story)
+    elif recipe.label_by == "attention_area":
+        made = f"({_attended(story)} + {_area(story, 0)[0]}) ÷ 2"
     elif recipe.label_by == "style":
         made = f"{1 - recipe.by_style:g} × {story.area[0]:.4f} + {recipe.by_style:g} × {story.style[0]:.4f}"
     elif recipe.label_by == "planned":

@@ -89,6 +89,6 @@ def _relabelled(recipe: Recipe) -> Recipe:
         return dataclasses.replace(recipe, share=recipe.truth(recipe.saliency).fair, drawn=None)
     if recipe.label_by == "visible":
         return dataclasses.replace(recipe, share=recipe.truth(recipe.saliency).visible, drawn=None)
-    if recipe.label_by == "attention":  # where it lay before: nobody is asked again
-        return dataclasses.replace(recipe, share=recipe.attended(), drawn=None)
+    if recipe.label_by in ("attention", "attention_area"):  # where it lay before: nobody is asked again
+        return dataclasses.replace(recipe, share=recipe.by_attention(), drawn=None)
     return recipe

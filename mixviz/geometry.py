@@ -13,10 +13,18 @@ from torch import Tensor
 Array = np.ndarray | Tensor
 
 
-def patch_sides(lam: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Height and width (N,) of the patch whose side ratio is sqrt(1-λ), to the nearest pixel."""
+def patch_sides(lam: np.ndarray, size: tuple[int, int], rounding: str = "nearest") -> tuple[np.ndarray, np.ndarray]:
+    """Height and width (N,) of the patch whose side ratio is sqrt(1-λ), in whole pixels.
+
+    Args:
+        rounding: to the ``nearest`` pixel, or down to an ``even`` number: released code cuts the fraction off and takes
+            half of the rest, cut off again, to either side of the centre.
+    """
     ratio = np.sqrt(1 - lam)
-    return np.rint(size[0] * ratio).astype(np.int64), np.rint(size[1] * ratio).astype(np.int64)
+    step = 1 if rounding == "nearest" else 2
+    whole = np.rint if rounding == "nearest" else np.floor
+    height, width = (step * whole(side * ratio / step).astype(np.int64) for side in size)
+    return height, width
 
 
 def stack_box(top: Array, left: Array, bottom: Array, right: Array) -> Array:

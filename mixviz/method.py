@@ -90,6 +90,12 @@ def tie_break() -> Any:
     return parameter("first", "which of several equal peaks to take", choices=("first", "last", "random"))
 
 
+def box_rounding() -> Any:
+    """How :func:`mixviz.geometry.patch_sides` makes whole pixels of a box's sides."""
+    text = "sides of the box: to the nearest pixel, or down to an even number as in released code"
+    return parameter("nearest", text, choices=("nearest", "even"))
+
+
 def detector(default: str) -> Any:
     """Where a method's saliency comes from: a name of ``mixviz.SALIENCY``, or a :class:`Saliency`."""
     return parameter(default, "where saliency comes from")
@@ -201,10 +207,12 @@ class Method(Parametric):
 
         Raises:
             TypeError: ``rng`` is not a ``numpy.random.Generator``.
-            ValueError: a held λ or partner is out of range, or the method misses something that it needs.
+            ValueError: a held λ or partner is out of range, float images lie outside [0, 1] (and the batch does not
+                say ``any_range``), or the method misses something that it needs.
         """
         if not isinstance(rng, np.random.Generator):
             raise TypeError(f"rng should be a numpy.random.Generator, e.g. np.random.default_rng(0); got {rng!r}.")
+        batch.check_range()
         n = len(batch)
         drawn, permutation, held = self.draw(rng, n), rng.permutation(n), None
         if lam is not None:

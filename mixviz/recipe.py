@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mixviz import blend, checks, geometry, operations
-from mixviz.batch import check_labels
+from mixviz.batch import check_labels, check_range
 from mixviz.operations import Chain
 
 
@@ -64,8 +64,9 @@ class Recipe:
         saliency: (N, H, W) the maps that the method looked at, in the batch's order; None: it looked at none.
         label_by: what the share follows: ``area`` (the weight that each source's pixels hold), ``lam`` (λ itself),
             ``saliency`` (what stays visible of each source's saliency, scaled to sum to 1), ``visible`` (the same,
-            not scaled), ``attention`` (where ``attention`` lies), ``style`` (area and style, see ``by_style``),
-            ``planned`` (a rule of the method's own) or ``own`` (the image's own label, whatever is done to it).
+            not scaled), ``attention`` (where ``attention`` lies), ``attention_area`` (the mean of that and ``area``),
+            ``style`` (area and style, see ``by_style``), ``planned`` (a rule of the method's own) or ``own`` (the
+            image's own label, whatever is done to it).
         attention: (N, H, W) a map of each *mixture*, not of the pictures that it is made of; None: nobody looked.
         moves: (K, N, rows, columns) int64, where ``weight`` shows cells of its sources elsewhere: entry (i, j) is the
             cell of the source, counted row by row, that is shown at cell (i, j). The image's sides are whole numbers
@@ -141,6 +142,12 @@ class Recipe:
         """Whether another picture than the image itself is among its sources (read back from the device)."""
         return bool((self.partner[1:] != self.partner[0]).any())
 
+    @property
+    def linear(self) -> bool:
+        """Whether mixing commutes with normalising: pixels are cut and blended, and nothing is filled, clamped or
+        changed that has a range."""
+        return all(part is None for part in (self.fill, self.noise, self.chains, self.style))
+
     def row(self, index: int) -> Recipe:
         """The recipe of one image alone, for its numbers: partners are still counted in the whole batch."""
         index = range(len(self))[index]
@@ -167,11 +174,14 @@ class Recipe:
             out: where to write, e.g. a buffer that is reused; may be ``images`` itself.
 
         Raises:
-            ValueError: another number or size of images than was planned for.
+            ValueError: another number or size of images than was planned for, or float images outside [0, 1] where the
+                recipe is not :attr:`linear`.
         """
         self._check(images)
         if self.layer:
             return images.clone() if out is None else out.copy_(images)
+        if not self.linear:
+            check_range(images, sampled=True)
         return blend.apply(self, images, out)
 
     def targets(self, labels: Tensor, num_classes: int | None = None) -> Tensor:
@@ -179,13 +189,19 @@ class Recipe:
 
         Args:
             labels: (N,) class indices, or (N, C) soft labels.
-            num_classes: C, needed with class indices.
+            num_classes: C, needed with class indices; soft labels have to be as wide.
 
         Raises:
-            TypeError, ValueError: the labels do not fit the recipe, or (on the CPU) a class index is not below C.
+            TypeError, ValueError: the labels do not fit the recipe or ``num_classes``: soft labels of another width, or
+                (on the CPU) a class index that is not below C.
         """
         check_labels(labels, len(self))
         if labels.ndim == 2:
+            if num_classes not in (None, labels.shape[1]):
+                raise ValueError(
+                    f"num_classes={num_classes}, but the soft labels are for {labels.shape[1]} classes, "
+                    f"{tuple(labels.shape)}: give the labels' own width, or labels of {num_classes} columns."
+                )
             labels = labels.float()
             return sum(share[:, None] * labels[who] for share, who in zip(self.share, self.partner, strict=True))
         if num_classes is None:
@@ -295,6 +311,11 @@ class Recipe:
         total = self.attention.sum((1, 2))
         on = (self.weights()[:, :, 0] * self.attention).sum((2, 3))
         return torch.where(total > 0, on / total, self.area)
+
+    def by_attention(self) -> Tensor:
+        """(K, N) the label of a recipe whose ``label_by`` is ``attention`` or ``attention_area``."""
+        attended = self.attended()
+        return attended if self.label_by == "attention" else (attended + self.area) / 2
 
     def _check(self, images: Tensor) -> None:
         if not isinstance(images, Tensor) or not (images.dtype == torch.uint8 or images.is_floating_point()):

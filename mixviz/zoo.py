@@ -30,6 +30,7 @@ STRATEGIES: dict[str, tuple[str, dict[str, Any]]] = {
     "saliencymix_plus": ("saliencymix_plus", {}),
     "randsaliencymix": ("randsaliencymix", {}),
     "cutmix_mixup": ("cutmix_mixup", {}),
+    # The released code's saliency and shared box; its boxes are even, too: rounding="even".
     "saliencymix_released": (
         "saliencymix", {"box": "batch", "detector": "opencv_fine_grained:float_bytes=true,channel_order=bgr"},
     ),

@@ -76,7 +76,11 @@ def test_draws_are_distributed_like_plans_made_one_by_one(name, given):
     """Four and a half standard errors of means, medians within a wide quantile band, heat maps place by place."""
     found, expected = repeat(name, given, count=600), one_by_one(name, given)
     assert (found.drawn is None) == np.isnan(expected["drawn"]).all()
-    looks_at_pixels = plan_pair(name, given)[1].label_by in ("attention", "planned")  # which are others here
+    looks_at_pixels = plan_pair(name, given)[1].label_by in (
+        "attention",
+        "attention_area",
+        "planned",
+    )  # which are others here
     for key in ("drawn", "area") if looks_at_pixels else ("drawn", "area", "share", "gap"):
         values = getattr(found, key)
         if values is not None:

@@ -66,6 +66,8 @@ def test_the_share_is_what_its_rule_says(name, given):
             close(recipe.share, recipe.truth(recipe.saliency).visible)
         elif recipe.label_by == "attention":
             close(recipe.share, attended(recipe))
+        elif recipe.label_by == "attention_area":
+            close(recipe.share, (attended(recipe) + recipe.area) / 2)
         elif recipe.label_by == "style":
             for n, picture in itertools.product(range(2), range(2)):
                 mass = [
@@ -94,7 +96,7 @@ def attended(recipe) -> torch.Tensor:
 
 def test_every_rule_is_somebodys():
     """Or the test above proves nothing for it."""
-    rules = {"area", "lam", "saliency", "visible", "attention", "style", "planned", "own"}
+    rules = {"area", "lam", "saliency", "visible", "attention", "attention_area", "style", "planned", "own"}
     assert {plan_pair(*case)[1].label_by for case in USUAL} == rules
 
 

@@ -23,6 +23,7 @@ from test_methods import (
     network,
     pixels,
     plan_many,
+    roundings,
     run,
     same_box,
     seeds,
@@ -79,25 +80,31 @@ def grid_of(mix: Mixture, cells: int) -> list[dict]:
 
 @seeds
 @pytest.mark.parametrize("size", [SIZE, (16, 16), (7, 5)])
-def test_fmix(seed, size):
+@pytest.mark.parametrize("spectrum", ["formula", "released"])
+def test_fmix(seed, size, spectrum):
     """The noise is drawn once more, and every frequency's wave added up by itself."""
-    mix, (height, width) = run("fmix", seed, shape=size), size
-    strength = fmix._fading(size, 3.0)
+    mix, (height, width) = run("fmix", seed, shape=size, spectrum=spectrum), size
+    rows, columns, _ = shape = fmix._fading(size, 3.0, spectrum)[0].shape
     rng = np.random.default_rng(seed)
     rng.beta(1, 1, 5), rng.permutation(5)
-    noise = rng.standard_normal((5, *strength.shape, 2), dtype=np.float32)
-    rows, columns = strength.shape
-    down = [v if 2 * v <= rows else v - rows for v in range(rows)]
+    noise = rng.standard_normal((5, *shape), dtype=np.float32)
+    down = [v if 2 * v <= rows or spectrum == "released" else v - rows for v in range(rows)]
     y, x = np.mgrid[:height, :width]
+
+    def power(v, u, part):
+        """By the formula 1 / f³; as released the row ``part`` of a grid whose columns are what is down here."""
+        f = math.hypot(v / height, u / width) if spectrum == "formula" else math.hypot(v / width, part / height)
+        return max(f, 1 / max(size)) ** -3.0 if v or u else 0
+
     for n in range(5):
         field = np.zeros(size)
         for (i, v), u in itertools.product(enumerate(down), range(columns)):
-            f = math.hypot(v / height, u / width)
-            power = max(f, 1 / max(size)) ** -3.0 if f else 0
-            z = complex(*noise[n, i, u]) * power
+            z = complex(*(noise[n, i, u, part] * power(v, u, part) for part in (0, 1)))
             wave = z * np.exp(2j * np.pi * (v * y / height + u * x / width))
-            # Column 0 (and the last of an even width) stands for itself, every other for its mirror image as well.
-            field += wave.real * (1 if u == 0 or 2 * u == width else 2)
+            # Column 0 (and the last of an even width) holds each wave and its mirror image, every other one for both.
+            # Two that are drawn apart add up to √2 times one: the formula's are so, those of the released code are not.
+            once = math.sqrt(2) if spectrum == "formula" else 1
+            field += wave.real * (once if u == 0 or 2 * u == width else 2)
         own, ranked = kept(mix)[n, 0], np.sort(field.ravel())
         number = round((1 - mix.lam[n]) * height * width)
         assert (own == 0).sum() == number
@@ -118,11 +125,34 @@ def test_fmix_leaves_out_what_is_too_weak(size, decay):
     for v, u in itertools.product(range(height), range(width)):
         f = math.hypot(min(v, height - v) / height, min(u, width - u) / width)
         whole += max(f, 1 / max(size)) ** (-2 * decay) if f else 0
-    strength = fmix._fading(size, decay).astype(np.float64)
-    twice = np.array([1 if u == 0 or 2 * u == width else 2 for u in range(strength.shape[1])])
-    assert (strength**2 * twice).sum() >= (1 - fmix.LEFT_OUT - 1e-6) * whole
+    strength = fmix._fading(size, decay, "formula")[0].astype(np.float64)
+    counts = np.array([0.25 if u == 0 or 2 * u == width else 1 for u in range(strength.shape[1])])
+    assert (strength**2).sum(2) @ counts @ np.ones(len(strength)) >= (1 - fmix.LEFT_OUT - 1e-6) * whole
     if decay == 3 and size == (224, 224):
         assert strength.size < 0.01 * height * width  # and that is what makes it fast
+
+
+@pytest.mark.parametrize("size", [(16, 16), (12, 9), (9, 14)])
+def test_fmix_favours_no_direction(size):
+    """The mean power of every wave is the formula's, 1 / f⁶, within five standard errors."""
+    count, batch = 4000, Batch(torch.zeros(1, 3, *size).expand(4000, -1, -1, -1))
+    field = fmix._field(batch, np.random.default_rng(0), 3.0, "formula")
+    power = torch.fft.fft2(field).abs().square().double().mean(0).numpy()
+    frequency = np.hypot(np.fft.fftfreq(size[0])[:, None], np.fft.fftfreq(size[1]))
+    even = np.maximum(frequency, 1 / max(size)) ** 6 * power
+    drawn = (power > 1e-3 * np.median(power)) & (frequency > 0)
+    even /= even[drawn].mean()
+    assert drawn.sum() > 0.5 * drawn.size
+    assert np.abs(even[drawn] - 1).max() < 5 * math.sqrt(2 / count)
+
+
+@pytest.mark.parametrize(("spectrum", "down", "across"), [("formula", 51, 51), ("released", 41, 60)])
+def test_blots_of_the_released_fmix_stand_upright(spectrum, down, across):
+    """Changes of a mask from a pixel to the one below and to the one beside it. The authors' own code, at 32 px and
+    λ = 1/2, has 41.3 and 60.4, and a field of independent waves over the whole plane 51.0 and 50.2 (2,000 masks)."""
+    own = plan_many("fmix", 3000, (32, 32), lam=0.5, spectrum=spectrum).weight[0, :, 0]
+    assert (own[:, 1:] != own[:, :-1]).sum().item() / 3000 == pytest.approx(down, abs=1)
+    assert (own[..., 1:] != own[..., :-1]).sum().item() / 3000 == pytest.approx(across, abs=1)
 
 
 def test_fmix_on_an_accelerator_sorts_to_the_same_threshold():
@@ -336,9 +366,10 @@ def test_noisy_mixup_trembles_around_lam():
 
 
 @seeds
+@roundings
 @pytest.mark.parametrize("alpha", [0.5, 5.0])
-def test_snapmix(seed, alpha):
-    mix = run("snapmix", seed, alpha=alpha, maps=np.random.default_rng(seed).random((5, *SIZE)))
+def test_snapmix(seed, alpha, rounding):
+    mix = run("snapmix", seed, alpha=alpha, rounding=rounding, maps=np.random.default_rng(seed).random((5, *SIZE)))
 
     def rule(n, y, x):
         if not within(mix.box[n], y, x):
@@ -353,7 +384,7 @@ def test_snapmix(seed, alpha):
     expect(mix, rule, 1e-5)
     expected = np.zeros((5, CLASSES))
     for n, who in enumerate(mix.partner):
-        height_width = sides(mix.lam[n], SIZE)
+        height_width = sides(mix.lam[n], SIZE, rounding)
         assert any(same_box(mix.box[n], clipped(*centre, *height_width, SIZE)) for centre in pixels(SIZE))
         shown = sum(mix.maps[who, y, x] for y, x in pixels(SIZE) if within(mix.source[n], y, x))
         hidden = sum(mix.maps[n, y, x] for y, x in pixels(SIZE) if within(mix.box[n], y, x))
@@ -386,18 +417,36 @@ def test_a_dark_map_counts_as_flat():
 
 @seeds
 @pytest.mark.parametrize("tokens", [1, 4, 14])
-def test_tokenmix(seed, tokens):
-    size = (14, 28)
-    mix = run("tokenmix", seed, shape=size, tokens=tokens, maps=np.random.default_rng(seed).random((5, *size)))
+@pytest.mark.parametrize("blocks", ["paper", "released"])
+def test_tokenmix(seed, tokens, blocks):
+    size, maps = (14, 28), np.random.default_rng(seed).random((5, 14, 28))
+    mix = run("tokenmix", seed, shape=size, tokens=tokens, blocks=blocks, maps=maps)
     expected = np.zeros((5, CLASSES))
     for n, values in enumerate(grid_of(mix, tokens)):
         assert set(values.values()) <= {0, 1}
-        assert sum(values.values()) == tokens**2 - round((1 - mix.lam[n]) * tokens**2)
+        released = blocks == "released"
+        number = min(tokens**2 // 2 + 14, tokens**2) if released else round((1 - mix.lam[n]) * tokens**2)
+        assert sum(values.values()) == tokens**2 - number
         own, who = kept(mix)[n, 0], mix.partner[n]
         expected[n, mix.labels[n]] += (own * mix.maps[n]).sum() / mix.maps[n].sum()
         expected[n, mix.labels[who]] += ((1 - own) * mix.maps[who]).sum() / mix.maps[who].sum()
     np.testing.assert_allclose(mix.targets, expected, atol=1e-5)
     expect_weights(mix)
+
+
+def test_tokenmix_of_the_released_code_gives_b_as_much_in_every_picture():
+    """Half of 14 x 14 tokens and 14 more; by the paper the share is drawn."""
+    released = plan_many("tokenmix", 400, (14, 14), blocks="released")
+    torch.testing.assert_close(released.area[1], torch.full((400,), 112 / 196))
+    assert released.drawn is None
+    held = plan_many("tokenmix", 400, (14, 14), blocks="released", lam=0.25)
+    torch.testing.assert_close(held.area[0], held.drawn)
+    drawn = plan_many("tokenmix", 4000, (14, 14)).area[1]
+    assert drawn.mean().item() == pytest.approx(0.5, abs=0.02)
+    assert drawn.std().item() == pytest.approx(math.sqrt(1 / 12), abs=0.01)
+    own = plan_many("tokenmix", 1000, (14, 14), blocks="released").weight[0, :, 0]
+    changes = ((own[:, 1:] != own[:, :-1]).sum() + (own[..., 1:] != own[..., :-1]).sum()).item() / 1000
+    assert changes == pytest.approx(54.3, abs=2)  # the authors' own masks; blocks of 14 tokens or more have 47
 
 
 def test_tokens_come_in_blocks():
@@ -409,16 +458,22 @@ def test_tokens_come_in_blocks():
 
 
 @seeds
-def test_transmix_asks_about_the_mixture(seed):
-    """Everything but the label is CutMix's."""
-    mix, cut = run("transmix", seed, detector="spectral_residual"), run("cutmix", seed)
+@roundings
+@pytest.mark.parametrize("label", ["attention", "attention_area"])
+def test_transmix_asks_about_the_mixture(seed, rounding, label):
+    """Everything but the label is CutMix's; the released code's label lies half-way between the two."""
+    mix = run("transmix", seed, detector="spectral_residual", label=label, rounding=rounding)
+    cut = run("cutmix", seed, rounding=rounding)
     np.testing.assert_array_equal(mix.mixed, cut.mixed)
     attention = mixviz.saliency(torch.from_numpy(mix.mixed), "spectral_residual").double().numpy()
     np.testing.assert_allclose(mix.recipe.attention, attention, atol=1e-6)
     own = []
     for n, look in enumerate(attention):
         inside = sum(look[y, x] for y, x in pixels(SIZE) if within(mix.box[n], y, x))
+        by_area = 1 - count(mix.box[n], SIZE) / math.prod(SIZE)
         own.append(1 - inside / look.sum())
+        if label == "attention_area":
+            own[-1] = (own[-1] + by_area) / 2
     expect_label(mix, own, 1e-5)
 
 
@@ -574,10 +629,10 @@ def test_puzzlemix_shows_more_than_cutmix():
 # ---------------------------------------------------------------- inside the network
 
 
-def in_layer(layer: int, n=5):
-    images = torch.from_numpy(np.random.default_rng(0).random((n, 3, *SIZE), np.float32))
+def in_layer(layer: int, n=5, rounding="nearest"):
+    images, method = torch.from_numpy(np.random.default_rng(0).random((n, 3, *SIZE), np.float32)), "feature_cutmix"
     for seed in range(100):
-        recipe = METHODS["feature_cutmix"](stages=2).plan(Batch(images), np.random.default_rng(seed))
+        recipe = METHODS[method](stages=2, rounding=rounding).plan(Batch(images), np.random.default_rng(seed))
         if recipe.layer == layer:
             return images, recipe
     raise AssertionError(f"layer {layer} is never drawn")
@@ -600,6 +655,17 @@ def test_feature_cutmix_pastes_between_the_halves_of_the_network(layer):
             expected[n, :, y, x] = (1 - under) * hidden[n, :, y, x] + under * hidden[who, :, y, x]
     torch.testing.assert_close(output, model[layer:](expected), atol=1e-5, rtol=1e-5)
     assert not torch.allclose(output, model(images), atol=1e-4)
+
+
+def test_the_box_of_feature_cutmix_is_cutmixs():
+    for rounding in ("nearest", "even"):
+        _, recipe = in_layer(2, rounding=rounding)
+        for lam, box, area in zip(
+            recipe.drawn.tolist(), recipe.target_box.tolist(), recipe.share[1].tolist(), strict=True
+        ):
+            height_width = sides(lam, SIZE, rounding)
+            assert any(same_box(box, clipped(*centre, *height_width, SIZE)) for centre in pixels(SIZE))
+            assert area == pytest.approx(count(box, SIZE) / math.prod(SIZE))
 
 
 def test_the_label_is_what_the_feature_maps_hold():

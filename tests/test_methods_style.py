@@ -8,7 +8,21 @@ import math
 import numpy as np
 import pytest
 import torch
-from test_methods import CLASSES, SIZE, clipped, count, expect, network, pixels, plan_many, run, same_box, seeds, sides
+from test_methods import (
+    CLASSES,
+    SIZE,
+    clipped,
+    count,
+    expect,
+    network,
+    pixels,
+    plan_many,
+    roundings,
+    run,
+    same_box,
+    seeds,
+    sides,
+)
 
 import mixviz
 from mixviz import METHODS, Batch, blend, edit
@@ -71,10 +85,11 @@ def test_stylemix(seed, lam, by_content):
 
 
 @seeds
+@roundings
 @pytest.mark.parametrize("lam", [None, 0.0, 0.4, 1.0])
-def test_stylecutmix(seed, lam):
+def test_stylecutmix(seed, lam, rounding):
     """A's content around a box of B's; each comes in its own style in weight γ + (1 - γ) · its part of the style."""
-    mix = run("stylemix", seed, lam=lam, content="cut")
+    mix = run("stylemix", seed, lam=lam, content="cut", rounding=rounding)
     weight, contents, styles = mix.recipe.weight[:, :, 0].double().numpy(), [], []
     shown = [four(mix, n) for n in range(len(mix))]
     for n in range(len(mix)):
@@ -86,7 +101,8 @@ def test_stylecutmix(seed, lam):
             (top, left), (bottom, right) = np.min(inside, 0), np.max(inside, 0)
             box = [top, left, bottom + 1, right + 1]
             assert count(box, mix.size) == len(inside)
-        found = (clipped(*centre, *sides(mix.lam[n], mix.size), mix.size) for centre in pixels(mix.size))
+        height_width = sides(mix.lam[n], mix.size, rounding)
+        found = (clipped(*centre, *height_width, mix.size) for centre in pixels(mix.size))
         assert any(box == one or (box and one and same_box(box, one)) for one in found)
         contents.append(1 - len(inside) / math.prod(mix.size))
         styles.append((weight[A, n] + weight[B_AS_A, n]).mean())

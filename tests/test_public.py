@@ -278,7 +278,13 @@ def test_command_line_writes_every_step(tmp_path, two_files):
     pair = [pictures.load_image(path, 64) for path in two_files]
     cls = mixviz.METHODS["saliencymix"]
     mixed, recipe, _ = describe.mix_two(*pair, cls(tie="last"), 3, None)
-    assert report["parameters"] == {"alpha": 1.0, "box": "image", "tie": "last", "detector": "fine_grained"}
+    assert report["parameters"] == {
+        "alpha": 1.0,
+        "box": "image",
+        "tie": "last",
+        "detector": "fine_grained",
+        "rounding": "nearest",
+    }
     assert report["share"] == recipe.share[:, 0].tolist()
     assert np.array_equal(pictures.load_image(out / "mixture.png"), mixed)
 
@@ -332,7 +338,8 @@ def test_the_readmes_python_runs():
     images, labels = torch.rand(8, 3, 32, 32), torch.arange(8) % 4
     dataset = torch.utils.data.TensorDataset(images, labels)
     for block in blocks:
-        exec(block, {"images": images, "labels": labels, "dataset": dataset, "torch": torch})
+        loader = torch.utils.data.DataLoader(dataset, batch_size=4)
+        exec(block, {"images": images, "labels": labels, "dataset": dataset, "loader": loader, "torch": torch})
 
 
 def test_dependencies_are_stated_once():

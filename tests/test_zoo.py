@@ -251,6 +251,17 @@ def test_strategies_differ_in_the_method_alone(scale):
         zoo.run_of("cutmix", "huge", "data")
 
 
+def test_what_is_called_as_released_says_which_boxes():
+    """The zoo's own network was trained with boxes to the nearest pixel, and its card still replays them."""
+    options = {"rounding": "even", "detector": "opencv_fine_grained:float_bytes=true,channel_order=bgr", "box": "batch"}
+    card = {"title": "SaliencyMix", "method": "saliencymix", "parameters": options}
+    assert cards.strategy(card) == "SaliencyMix (as released)"
+    stored = zoo.card("saliencymix_released")
+    assert cards.strategy(stored) == "SaliencyMix (released saliency)"
+    assert ("saliencymix", stored["parameters"]) == zoo.STRATEGIES["saliencymix_released"]
+    assert mixviz.METHODS["saliencymix"](**stored["parameters"]).rounding == "nearest"
+
+
 def test_twenty_classes_are_twenty():
     assert len(set(zoo.TWENTY)) == 20
     assert zoo.run_of("cutmix", "small", "").wanted_classes() == list(zoo.TWENTY)

@@ -8,7 +8,7 @@ import numpy as np
 
 from mixviz.batch import Batch
 from mixviz.geometry import box_around, patch_sides, random_centre
-from mixviz.method import Card, Draw, Method, beta_alpha, detector
+from mixviz.method import Card, Draw, Method, beta_alpha, box_rounding, detector
 from mixviz.planning import lit, paste
 from mixviz.recipe import Recipe
 
@@ -24,17 +24,18 @@ class SnapMix(Method):
     centre uniform over the image, and are clipped. Add the two shares up: they need not make 1. Where the patch hides a
     bird's beak and shows another bird's tail, both labels are weak, and the picture counts for little in the loss; that
     is meant for classes that differ in details, and is what a label made of area cannot say. Birds (CUB) are known to
-    ResNet-50 at 87.75 %, plain at 85.49 % (SnapMix README; α = 5 on every batch, as by default, but with class
-    activation maps, see below). It helps less while the map is wrong, as at the start of a training from nothing: then
-    the labels are wrong too.
+    ResNet-50 at 87.75 %, plain at 85.49 % (SnapMix README; α = 5, the default, with the authors' maps and boxes).
+    It helps less while the map is wrong, as at the start of a training from nothing: then the labels are wrong too.
 
     In the paper S is the class activation map of the true label, its minimum taken away; here it is a detector's, by
     default the input gradient of the network in training. The resized patch is antialiased (the authors' is not), boxes
-    and λ are drawn for every image (theirs are shared by the batch), and a map that is 0 everywhere counts as flat.
+    and λ are drawn for every image (theirs are shared by the batch), and a map that is 0 everywhere counts as flat. The
+    authors also round the sides of both boxes down to an even number (``rounding="even"``).
     """
 
     alpha: float = beta_alpha(5.0)
     detector: str = detector("gradient")
+    rounding: str = box_rounding()
 
     card: ClassVar[Card] = Card(
         "snapmix", "SnapMix", "SnapMix: Semantically Proportional Mixing for Augmenting Fine-grained Data",
@@ -48,8 +49,9 @@ class SnapMix(Method):
     def build(self, batch: Batch, draw: Draw) -> Recipe:
         n, size, maps = len(batch), batch.size, lit(batch.saliency(self.detector))
         other = draw.rng.beta(self.alpha, self.alpha, n)
-        target = box_around(*random_centre(draw.rng, n, size), *patch_sides(draw.lam, size), size)
-        sides = (side.clip(1) for side in patch_sides(other, size))  # of nothing, nothing could be resized
+        target = box_around(*random_centre(draw.rng, n, size), *patch_sides(draw.lam, size, self.rounding), size)
+        # At least one pixel: an empty patch cannot be resized.
+        sides = (side.clip(1) for side in patch_sides(other, size, self.rounding))
         source = box_around(*random_centre(draw.rng, n, size), *sides, size)
         recipe = paste(batch, draw, target, source, resample=True, saliency=maps, label_by="visible")
         return dataclasses.replace(recipe, share=recipe.truth(maps).visible)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mixviz.batch import Batch
 from mixviz.geometry import box_around, box_mask, patch_sides, random_centre
-from mixviz.method import Card, Draw, Method, beta_alpha, parameter
+from mixviz.method import Card, Draw, Method, beta_alpha, box_rounding, parameter
 from mixviz.planning import lam_tensor, pair
 from mixviz.recipe import Recipe
 
@@ -32,8 +32,9 @@ class StyleMix(Method):
     With ``content="cut"`` (StyleCutMix) the content is cut as CutMix does, B's shapes in a box and A's around it, while
     the style is mixed over the whole picture. What comes in a foreign style is first blended with itself, in weight
     $\\gamma \\sim \\mathrm{Beta}(\\beta, \\beta)$, because styles that are too foreign make a muddle. The released code
-    has A in the box and B around it, which is the same but for the names; the paper can also take γ from the distance
-    of the two classes in style, which has to be measured on the data set and is left out.
+    has A in the box and B around it, which is the same but for the names, and rounds the sides of the box down to an
+    even number (``rounding="even"``). The paper can also take γ from the distance of the two classes in style, which
+    has to be measured on the data set and is left out.
 
     The paper exchanges the statistics of a trained VGG's feature maps, and a trained decoder turns them into a picture,
     which moves textures as well. There are no such networks here. The statistics are those of the pixels, so that style
@@ -55,6 +56,7 @@ class StyleMix(Method):
     )
     beta: float = parameter(0.8, "content cut: Beta(β, β) of γ, how much of its own style is kept", low=0.05, high=8)
     stages: int = parameter(0, "deepest stage after which may be mixed; 0: the pixels alone", low=0, high=8)
+    rounding: str = box_rounding()
 
     card: ClassVar[Card] = Card(
         "stylemix", "StyleMix", "StyleMix: Separating Content and Style for Enhanced Data Augmentation",
@@ -90,7 +92,8 @@ class StyleMix(Method):
         """Weights (4, N, 1, H, W): all B's content inside CutMix's box and all A's outside."""
         n = len(batch)
         keep = draw.rng.beta(self.beta, self.beta, n)
-        box = box_around(*random_centre(draw.rng, n, batch.size), *patch_sides(draw.lam, batch.size), batch.size)
+        sides = patch_sides(draw.lam, batch.size, self.rounding)
+        box = box_around(*random_centre(draw.rng, n, batch.size), *sides, batch.size)
         inside, outside = (
             batch.tensor(_weights(np.full(n, own), style, u, keep))[:, :, None, None, None] for own in (0.0, 1.0)
         )

@@ -29,6 +29,9 @@ LIST = re.compile(r"\[\n[^\[\]{}]*\]")  # in JSON of one number a line, a list o
 CALLED = {
     "SaliencyMix (box batch)": "SaliencyMix (one box per batch)",
     "SaliencyMix (box batch, detector opencv_fine_grained:float_bytes=true,channel_order=bgr)": (
+        "SaliencyMix (released saliency)"
+    ),
+    "SaliencyMix (box batch, detector opencv_fine_grained:float_bytes=true,channel_order=bgr, rounding even)": (
         "SaliencyMix (as released)"
     ),
     "RandSaliencyMix (label area)": "RandSaliencyMix (area label)",
@@ -128,7 +131,8 @@ def strategy(card: dict[str, Any]) -> str:
     if not names_a_method(card):
         return str(card.get("title") or "")
     own = mixviz.METHODS[card["method"]].parameters()
-    said = [f"{k} {v}" for k, v in card["parameters"].items() if v != own[k]["default"]]
+    given = sorted(card["parameters"].items(), key=lambda item: list(own).index(item[0]))
+    said = [f"{key} {value}" for key, value in given if value != own[key]["default"]]
     plain = card["title"] + (f" ({', '.join(said)})" if said else "")
     return CALLED.get(plain, plain)
 
