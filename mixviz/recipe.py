@@ -209,8 +209,9 @@ class Recipe:
         if labels.device.type == "cpu":
             low, high = map(int, torch.aminmax(labels))
             if low < 0 or high >= num_classes:
+                ignored = " No part of a mixture can be ignored: leave such pictures out before." if low < 0 else ""
                 raise ValueError(
-                    f"labels run from {low} to {high}; with num_classes={num_classes} that is out of range."
+                    f"labels run from {low} to {high}; with num_classes={num_classes} that is out of range.{ignored}"
                 )
             return torch.zeros(len(self), num_classes).scatter_add_(1, labels.long()[self.partner].T, self.share.T)
         classes = torch.arange(num_classes, device=labels.device)  # scatter_add is not deterministic on CUDA

@@ -15,6 +15,7 @@ from mixviz.catalogue import lookup
 from mixviz.networks import cards
 from mixviz.training.run import Run
 
+ALSO = {"precision": ("--amp",)}  # what other trainers call our flags
 OPEN = {"allow_extra_args": True, "ignore_unknown_options": True}  # the methods' own parameters
 
 
@@ -129,7 +130,7 @@ def zoo_build(
         typer.echo(f"{name}:")
         run = networks.run_of(name, scale, str(root), seed)
         card = cards.read(out) if (out / "card.json").is_file() else {"result": None}
-        done = card["result"] and {**card["run"], "root": str(root)} == run.to_json()
+        done = card["result"] and Run.completed(card["run"]) == run.portable()
         try:
             if not done:
                 train(run, out, resume=True, tell=typer.echo)  # which refuses to go on with another run
@@ -149,7 +150,8 @@ def _flags() -> list[inspect.Parameter]:
     for name, about in Run.described().items():
         text = f"{about['text']} ({'|'.join(about['choices'])})" if about["choices"] else about["text"]
         low, high = (None, None) if about["low"] is None else (about["low"], about["high"])
-        option = typer.Option(f"--{name.replace('_', '-')}", help=text[0].upper() + text[1:] + ".", min=low, max=high)
+        names = f"--{name.replace('_', '-')}", *ALSO.get(name, ())
+        option = typer.Option(*names, help=text[0].upper() + text[1:] + ".", min=low, max=high)
         kind = Annotated[type(about["default"]), option]
         found.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=about["default"], annotation=kind))
     return found

@@ -19,7 +19,6 @@ import torch
 from torch import nn
 
 import mixviz
-from mixviz.batch import IMAGENET_MEAN, IMAGENET_STD
 from mixviz.training.checkpoint import write as write_file
 from mixviz.training.progress import clock
 from mixviz.training.run import Run
@@ -36,6 +35,7 @@ CALLED = {
     ),
     "RandSaliencyMix (label area)": "RandSaliencyMix (area label)",
 }
+FURTHER = ("accumulate", "label_smoothing", "class_weights", "ema")  # of a run, where they are not the defaults
 SHORT = 15  # numbers of a list that the card for people still shows
 
 
@@ -60,9 +60,12 @@ def best(history: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def of_run(
     run: Run, classes: Sequence[str], keys: Sequence[str], terms: str, *, side: int, stem: str, layer: str,
     pictures: dict[str, int], device: torch.device, processes: int, seconds: float, network: nn.Module,
-    result: dict[str, Any] | None,
+    mean: Sequence[float], std: Sequence[float], pretrained: dict[str, str] | None, result: dict[str, Any] | None,
 ) -> dict[str, Any]:  # fmt: skip
-    """The card of a run; everything but the metrics, which the evaluation adds."""
+    """The card of a run; everything but the metrics, which the evaluation adds.
+
+    ``pretrained`` is what :func:`mixviz.networks.pretrained.load` tells of the weights that the run starts from.
+    """
     card = mixviz.METHODS[run.method].card
     return {
         "title": card.title,
@@ -72,10 +75,11 @@ def of_run(
         "data": {"name": run.data, "terms": terms, "pictures": pictures, "classes": list(classes), "keys": list(keys)},
         "network": {
             "name": run.network, "stem": stem, "width": run.width, "image_size": side, "layer": layer,
-            "mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD),
+            "mean": list(mean), "std": list(std),
             "parameters": sum(p.numel() for p in network.parameters()),
         },
-        "run": {**run.to_json(), "root": ""},
+        "pretrained": pretrained,
+        "run": run.portable(),
         "made": {
             "date": datetime.date.today().isoformat(), "commit": commit(), "hardware": _hardware(device, processes),
             "mixviz": mixviz.__version__, "torch": torch.__version__, "seconds": round(seconds, 1),
@@ -163,7 +167,9 @@ def rows(several: Sequence[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
 def _told(card: dict[str, Any]) -> dict[str, Any]:
     """What two runs of one strategy may differ in, beside their seed; and what they were measured on."""
     run = {
-        key: value for key, value in (card.get("run") or {}).items() if key not in ("seed", "root", "method", "options")
+        key: value
+        for key, value in (Run.completed(card["run"]) if card.get("run") else {}).items()
+        if key not in ("seed", "root", "method", "options")
     }
     metrics = card.get("metrics") or {}
     return {**run, **{key: metrics.get(key) for key in ("weights", "images", "size")}}
@@ -187,6 +193,11 @@ def markdown(card: dict[str, Any]) -> str:
         return "\n".join([*lines, *_measured(card)]) + "\n"
     data, network, run, made, result = (card[key] for key in ("data", "network", "run", "made", "result"))
     parameters = ", ".join(f"{key} {value}" for key, value in card["parameters"].items()) or "its defaults"
+    whole, known = Run.completed(run), Run.described()
+    further = "".join(
+        f", {name.replace('_', ' ')} {whole[name]}" for name in FURTHER if whole[name] != known[name]["default"]
+    )
+    further += " (the weights are this average)" if whole["ema"] else ""
     lines = [
         f"# {card['title']}: {network['name']} on {len(data['classes'])} classes of {data['name']}",
         "",
@@ -197,9 +208,10 @@ def markdown(card: dict[str, Any]) -> str:
         f"- **Network**: {network['name']}, stem {network['stem']}, width {network['width']:g}, "
         f"{network['parameters'] / 1e6:.2f} M parameters, {network['image_size']} px"
         + (f"; heat maps at `{network['layer']}`" if network["layer"] else ""),
+        *_said_of_start(card.get("pretrained"), whole["freeze"]),
         f"- **Run**: {run['epochs']} epochs, batch {run['batch_size']}, {run['optimizer']}, lr {run['lr']:g}, weight "
         f"decay {run['weight_decay']:g}, {run['schedule']}, mixed with probability {run['mix_prob']:g}, "
-        f"{run['precision']}, seed {run['seed']}",
+        f"{run['precision']}, seed {run['seed']}{further}",
         f"- **Made**: {made['date']}, {made['hardware']}, {clock(made['seconds'])}, torch {made['torch']}, "
         f"commit {made['commit']}",
     ]
@@ -215,6 +227,14 @@ def _measured(card: dict[str, Any]) -> list[str]:
     if not card.get("metrics"):
         return []
     return ["", "## Measured on the weights as they are stored", "", *_nested(card["metrics"])]
+
+
+def _said_of_start(start: dict[str, str] | None, frozen: int) -> list[str]:
+    if not start:
+        return []
+    terms = f"licence {start['license'] or 'unknown'}, source {start['source'] or 'unknown'}"
+    kept = f"; the lowest {frozen} stages, and what comes before them, stayed as they were" if frozen else ""
+    return [f"- **Starts from**: {start['file']}, sha256 {start['sha256']}, {terms}{kept}"]
 
 
 def _nested(values: dict[str, Any], depth: int = 0) -> list[str]:

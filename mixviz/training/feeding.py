@@ -52,21 +52,31 @@ class Feed:
         """Whole batches in an epoch."""
         return len(self) // (batch_size * self.world)
 
-    def training(self, batch_size: int, seed: int, epoch: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches (images (n, 3, side, side) uint8, labels (n,)) of an epoch, from step ``first`` on."""
+    def training(
+        self, batch_size: int, seed: int, epoch: int, first: int = 0, parts: int = 1
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches (images (n, 3, side, side) uint8, labels (n,)) of an epoch, from step ``first`` on: so many ``parts``
+        for each whole step."""
         order = np.random.default_rng([seed, epoch, ORDER]).permutation(len(self))
-        whole = batch_size * self.world
-        mine = slice(self.rank * batch_size, (self.rank + 1) * batch_size)
-        rows = [order[step * whole : (step + 1) * whole][mine] for step in range(first, self.steps(batch_size))]
+        whole = batch_size * parts * self.world
+        starts = [(part * self.world + self.rank) * batch_size for part in range(parts)]
+        rows = [
+            (
+                step,
+                slice(start, start + batch_size),
+                order[step * whole : (step + 1) * whole][start : start + batch_size],
+            )
+            for step in range(first, self.steps(batch_size * parts))
+            for start in starts
+        ]
         if self.resident is None:
             items = [
-                [(int(index), step, place) for place, index in enumerate(pick, mine.start)]
-                for step, pick in enumerate(rows, first)
+                [(int(index), step, place) for place, index in enumerate(pick, mine.start)] for step, mine, pick in rows
             ]
             yield from self._stream(items, self.augment, seed, epoch, whole)
             return
         labels = self.split.labels.to(self.device)
-        for step, pick in enumerate(rows, first):
+        for step, mine, pick in rows:
             index = torch.from_numpy(pick).to(self.device, non_blocking=True)
             yield self._cropped(index, [seed, epoch, step], whole, mine), labels[index]
 

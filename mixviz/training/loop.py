@@ -17,8 +17,8 @@ from torch.nn import functional
 
 import mixviz
 from mixviz import cam
-from mixviz.batch import IMAGENET_MEAN, IMAGENET_STD, Batch
-from mixviz.networks import architectures, cards
+from mixviz.batch import Batch
+from mixviz.networks import architectures, cards, pretrained
 from mixviz.recipe import Recipe
 from mixviz.split import Split
 from mixviz.training import checkpoint, setup
@@ -41,8 +41,10 @@ def train(run: Run, out: str | Path, **options: Any) -> dict[str, Any]:
 class Training:
     """One training in its folder.
 
-    The folder then holds ``last.safetensors`` and ``best.safetensors`` (weights), ``log.jsonl`` (a line per epoch),
-    ``checkpoint.safetensors`` (everything needed to go on) and ``card.json`` with ``card.md``.
+    The folder then holds ``last.safetensors`` and ``best.safetensors`` (weights; with ``ema`` their moving average,
+    which is what is validated, too), ``log.jsonl`` (a line per epoch), ``checkpoint.safetensors`` (everything needed to
+    go on) and ``card.json`` with ``card.md``. ``train_loss`` in the log is what is minimised, with label smoothing and
+    class weights; ``val_loss`` is the plain cross-entropy.
 
     Args:
         out: the folder; made where it is missing.
@@ -71,6 +73,7 @@ class Training:
         bar: bool = True,
     ) -> None:
         from accelerate import Accelerator, DistributedDataParallelKwargs
+        from timm.utils import ModelEmaV3
 
         self.run, self.out, self.minutes = run, Path(out), minutes
         self.method = run.augmentation()
@@ -93,15 +96,26 @@ class Training:
         side = run.image_size or splits[0].side or 224
         self.classes, self.keys, self.terms = splits[0].classes, splits[0].keys, splits[0].terms
         torch.manual_seed(run.seed)
-        self.stem = architectures.stem_for(run.network, run.stem, side)
+        stem = "standard" if run.pretrained and run.stem == "auto" else run.stem  # what timm's weights are of
+        self.stem = architectures.stem_for(run.network, stem, side)
         network = architectures.build(run.network, len(self.classes), stem=self.stem, width=run.width)
+        self.start = pretrained.load(network, run.network, run.pretrained) if run.pretrained else None
+        self.mean, self.std = setup.normalisation(run, network)
         self.plain = network.to(self.device, memory_format=torch.channels_last)
-        setup.rehearse(run.network, self.plain, self.method, len(self.classes), side)
+        self.frozen = setup.freeze(run, self.plain)
+        setup.rehearse(run.network, self.plain, self.method, len(self.classes), side, self.mean, self.std)
         self.optimizer = setup.optimizer(run, self.plain)
+        self.ema = ModelEmaV3(self.plain, run.ema) if run.ema else None
+        self.average = None if self.ema is None else self.ema.module
+        self.kept = self.plain if self.average is None else self.average  # what is validated and stored
         self._open(splits, side, workers)
+        weights = setup.class_weights(run, self.train.split)
+        self.class_weights = None if weights is None else weights.to(self.device)
         self.at = Progress()
         if resume and self.path.exists():
             self._restore()
+        else:
+            self._tell_start()
         self.network = self.accelerator.prepare_model(self.plain)
         if self.main:
             self.out.mkdir(parents=True, exist_ok=True)
@@ -116,30 +130,37 @@ class Training:
                  workers=workers, tell=self.tell)
             for split, kind in zip(splits, (augment, "none"), strict=True)
         )  # fmt: skip
-        self.steps = self.train.steps(run.batch_size)
+        self.whole = run.batch_size * run.accumulate * self.world  # pictures of a step
+        self.steps = self.train.steps(run.batch_size * run.accumulate)
         if self.steps == 0:
-            whole = run.batch_size * self.world
+            times, lower = f"{run.batch_size} on each of {self.world}", "--batch-size"
+            if run.accumulate > 1:
+                times, lower = f"{times}, {run.accumulate} times", "--batch-size or --accumulate"
             raise ValueError(
-                f"{len(self.train)} training pictures make no batch of {whole} "
-                f"({run.batch_size} on each of {self.world}): lower --batch-size."
+                f"{len(self.train)} training pictures make no batch of {self.whole} ({times}): lower {lower}."
             )
 
     def _restore(self) -> None:
         tensors, values = checkpoint.load_tensors(self.path)
         if not {"run", "world", "at", "scaler"} <= values.keys():
             raise ValueError(f"{self.path} is no checkpoint of a training, but weights alone. Give another --out.")
-        same = {**self.run.to_json(), "root": ""}
-        if values["run"] != same:
-            other = [k for k in same if values["run"].get(k) != same[k]]
+        same, before = self._same(), Run.completed(values["run"])
+        if before != same:
+            other = [k for k in same if before.get(k) != same[k]]
             raise ValueError(f"{self.out} holds another run; it differs in {', '.join(other)}. Give another --out.")
         if values["world"] != self.world:
             raise ValueError(f"{self.out} was trained by {values['world']} processes, not {self.world}.")
-        checkpoint.unpack(tensors, self.plain, self.optimizer)
+        checkpoint.unpack(tensors, self.plain, self.optimizer, self.average)
         self.at = Progress(**values["at"])
         if self.rank:
             self.at.sums = [0.0, 0.0, 0.0]  # the saved ones are the first process's
         self.scaler.load_state_dict(values["scaler"])
         self.tell(f"Going on at epoch {self.at.epoch + 1}, step {self.at.step} of {self.steps}.")
+
+    def _same(self) -> dict[str, Any]:
+        """What has to be the same when the run goes on. The data may lie elsewhere; pretrained weights are told by what
+        they are, whatever the file is called."""
+        return {**self.run.portable(), "pretrained": self.start["sha256"] if self.start else ""}
 
     def go(self) -> dict[str, Any]:
         writes = self.main and not self._has_ended()
@@ -155,7 +176,7 @@ class Training:
             self.at = Progress(epoch + 1, 0, self.at.seconds, self.at.history)
             if self.main:
                 if cards.best(self.at.history) is line:
-                    checkpoint.save_tensors(self.out / "best.safetensors", self.plain.state_dict())
+                    checkpoint.save_tensors(self.out / "best.safetensors", self.kept.state_dict())
                 checkpoint.write(
                     self.out / "log.jsonl", "".join(json.dumps(x) + "\n" for x in self.at.history).encode()
                 )
@@ -165,7 +186,7 @@ class Training:
             board.close()
         result = cards.summary(self.at.history)
         if writes:
-            checkpoint.save_tensors(self.out / "last.safetensors", self.plain.state_dict())
+            checkpoint.save_tensors(self.out / "last.safetensors", self.kept.state_dict())
             self._describe(result)
         self.accelerator.wait_for_everyone()
         return result
@@ -178,18 +199,24 @@ class Training:
     def _epoch(self, epoch: int) -> dict[str, Any]:
         """Train and validate; the epoch's line in the log."""
         self.network.train()
+        for module in self.frozen:
+            module.training = False
         sums = torch.tensor(self.at.sums, device=self.device)
         first, begun, saved = self.at.step, time.monotonic(), time.monotonic()
         before = self.at.seconds
-        batches = self.train.training(self.run.batch_size, self.run.seed, epoch, first)
+        parts = self.run.accumulate
+        batches = self.train.training(self.run.batch_size, self.run.seed, epoch, first, parts)
         with progress_bar(self.bar, epoch, self.run, self.steps, first) as bar:
-            for step, (images, labels) in enumerate(batches, first):
-                sums += self.step(epoch, step, images, labels)
+            for index, (images, labels) in enumerate(batches, first * parts):
+                step, part = divmod(index, parts)
+                sums += self.step(epoch, step, images, labels, part)
+                if part + 1 < parts:
+                    continue
                 look = self.device.type == "cpu" or (step + 1) % LOOK == 0 or step + 1 == self.steps
                 if look:
                     loss = (sums[0] / sums[2]).item()
                     self._check("loss", loss, epoch, step)
-                    bar.set_postfix_str(f"loss {loss:.3f}, {rate(bar, self.run.batch_size * self.world)}")
+                    bar.set_postfix_str(f"loss {loss:.3f}, {rate(bar, self.whole)}")
                 bar.update()
                 late = time.monotonic() - saved > self.minutes * 60
                 if look and late and step + 1 < self.steps:
@@ -209,39 +236,57 @@ class Training:
             "train_loss": sums[0] / sums[2],
             "train_share_accuracy": 100 * sums[1] / sums[2],
             **self._validate(),
-            "images_per_second": (self.steps - first) * self.run.batch_size * self.world / max(took, 1e-9),
+            "images_per_second": (self.steps - first) * self.whole / max(took, 1e-9),
         }
         self.at.seconds = before + time.monotonic() - begun
         return line
 
-    def step(self, epoch: int, step: int, images: Tensor, labels: Tensor) -> Tensor:
-        """One step; sums of loss, label share predicted right, and images (3,)."""
-        run = self.run
+    def step(self, epoch: int, step: int, images: Tensor, labels: Tensor, part: int = 0) -> Tensor:
+        """One step, or a part of it where gradients are accumulated: the last one moves the weights.
+
+        Returns:
+            Sums of loss, label share predicted right, and images (3,).
+        """
+        run, last = self.run, part + 1 == self.run.accumulate
         for group in self.optimizer.param_groups:
             group["lr"] = run.lr_at(epoch + step / self.steps)
         # What the network itself draws (dropout), so that a resumed run draws it again and each process its own.
-        torch.manual_seed(np.random.SeedSequence([run.seed, epoch, step, DROP + self.rank]).generate_state(1)[0].item())
-        self._agree()
-        mixed, targets, recipe = self.mix(epoch, step, images, labels)
-        with mixviz.mix_inside(self.plain, recipe), self._autocast():
-            logits = self.network(mixed)
-        logits = logits.float()
-        loss = functional.cross_entropy(logits, targets)
-        self.optimizer.zero_grad()
-        self.scaler.scale(loss).backward()
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
+        drawn = np.random.SeedSequence([run.seed, epoch, step, DROP + self._place(part)])
+        torch.manual_seed(drawn.generate_state(1)[0].item())
+        self._agree(self.plain)
+        mixed, targets, recipe = self.mix(epoch, step, images, labels, part)
+        if part == 0:
+            self.optimizer.zero_grad()
+        with nullcontext() if last else self.accelerator.no_sync(self.network):
+            with mixviz.mix_inside(self.plain, recipe), self._autocast():
+                logits = self.network(mixed)
+            logits = logits.float()
+            loss = functional.cross_entropy(
+                logits, targets, weight=self.class_weights, label_smoothing=run.label_smoothing
+            )
+            self.scaler.scale(loss / run.accumulate).backward()
+        if last:
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+            if self.ema is not None:
+                self.ema.update(self.plain)
         with torch.no_grad():
             right = (recipe.share * (labels[recipe.partner] == logits.argmax(1))).sum()
             return torch.stack([loss.detach() * len(labels), right, right.new_tensor(len(labels))])
 
-    def mix(self, epoch: int, step: int, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Recipe]:
+    def _place(self, part: int) -> int:
+        """Of a batch among those of its step, over all parts and processes: two parts draw as two processes would."""
+        return part * self.world + self.rank
+
+    def mix(
+        self, epoch: int, step: int, images: Tensor, labels: Tensor, part: int = 0
+    ) -> tuple[Tensor, Tensor, Recipe]:
         """The mixed and normalised batch, its soft targets, and the recipe."""
-        rng = np.random.default_rng([self.run.seed, epoch, step, MIX + self.rank])
+        rng = np.random.default_rng([self.run.seed, epoch, step, MIX + self._place(part)])
         images = images.float().div_(255)
         # The network is asked as it is trained, but for fp16: gradients that no loss scale holds up vanish there.
         with nullcontext() if self.run.precision == "fp16" else self._autocast():
-            batch = Batch(images, labels, self.plain, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+            batch = Batch(images, labels, self.plain, mean=self.mean, std=self.std)
             mixed_at_all = rng.random() < self.run.mix_prob
             method = self.method if mixed_at_all else mixviz.METHODS["baseline"]()
             recipe = method.plan(batch, rng)
@@ -254,9 +299,9 @@ class Training:
         return torch.autocast(self.device.type, kind, enabled=self.run.precision != "fp32")
 
     @torch.no_grad()
-    def _agree(self) -> None:
+    def _agree(self, network: torch.nn.Module) -> None:
         """Every process takes the first one's running statistics: they decide what saliency and validation see."""
-        buffers = [buffer for buffer in self.plain.buffers() if buffer.is_floating_point()]
+        buffers = [buffer for buffer in network.buffers() if buffer.is_floating_point()]
         if self.world == 1 or not buffers:
             return
         from accelerate.utils import broadcast
@@ -269,12 +314,12 @@ class Training:
     def _validate(self) -> dict[str, float]:
         """Loss, top-1 and top-5 in % on the clean validation pictures."""
         self.network.eval()
-        self._agree()
+        self._agree(self.kept)
         sums = torch.zeros(4, device=self.device)
         for images, labels in self.val.validation(2 * self.run.batch_size):
-            clean = Batch(images, mean=IMAGENET_MEAN, std=IMAGENET_STD).inputs()
+            clean = Batch(images, mean=self.mean, std=self.std).inputs()
             with self._autocast():
-                logits = self.plain(clean.contiguous(memory_format=torch.channels_last))
+                logits = self.kept(clean.contiguous(memory_format=torch.channels_last))
             sums += score(logits.float(), labels)
         loss, top1, top5, count = self.accelerator.reduce(sums, "sum").tolist()
         return {"val_loss": loss / count, "top1": 100 * top1 / count, "top5": 100 * top5 / count}
@@ -294,12 +339,12 @@ class Training:
 
     def _save(self) -> None:
         values = {
-            "run": {**self.run.to_json(), "root": ""},  # the data may lie elsewhere when it goes on
+            "run": self._same(),
             "world": self.world,
             "at": vars(self.at),
             "scaler": self.scaler.state_dict(),
         }
-        checkpoint.save_tensors(self.path, checkpoint.pack(self.plain, self.optimizer), values)
+        checkpoint.save_tensors(self.path, checkpoint.pack(self.plain, self.optimizer, self.average), values)
 
     def _describe(self, result: dict[str, Any] | None = None) -> None:
         """The run's card: at first what is going to be trained, in the end what came of it."""
@@ -309,8 +354,21 @@ class Training:
         cards.write(self.out, cards.of_run(
             self.run, self.classes, self.keys, self.terms, side=side, stem=self.stem, layer=stage,
             pictures={"train": len(self.train), "val": len(self.val)}, device=self.device, processes=self.world,
-            seconds=self.at.seconds, network=self.plain, result=result,
+            seconds=self.at.seconds, network=self.plain, mean=self.mean, std=self.std, pretrained=self.start,
+            result=result,
         ))  # fmt: skip
+
+    def _tell_start(self) -> None:
+        """What a flag brings that the user may not have thought of."""
+        if self.start:
+            mean, std = (", ".join(f"{value:g}" for value in values) for values in (self.mean, self.std))
+            self.tell(f"Starts from {self.start['file']}; pictures are normalised by mean {mean} and std {std}.")
+        steps = self.run.epochs * self.steps
+        if (left := self.run.ema**steps) > 0.01:
+            self.tell(
+                f"--ema {self.run.ema:g}: after the {steps} steps of this run its average still holds "
+                f"{100 * left:.2g} % of the weights that it starts from; {0.01 ** (1 / steps):.4g} would leave 1 %."
+            )
 
     def _tell_epoch(self, line: dict[str, Any]) -> None:
         left = self.at.seconds / line["epoch"] * (self.run.epochs - line["epoch"])

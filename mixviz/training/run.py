@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mixviz import data
 from mixviz.method import Method, check_field, parameter
 from mixviz.networks.architectures import STEMS
 from mixviz.transform import make
+
+PRECISIONS = {"no": "fp32", "float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}  # as other trainers say it
 
 
 @dataclass(frozen=True)
@@ -28,15 +31,28 @@ class Run:
         "refuse", "a damaged picture ends the run, or is named and left out", choices=("refuse", "skip")
     )
     network: str = parameter("resnet18", "any network of timm")
+    pretrained: str = parameter(
+        "", "start from the weights in this safetensors file, timm's or a run's; a head of another width is made anew"
+    )
+    freeze: int = parameter(
+        0, "so many of the lowest stages, and what comes before them, stay as pretrained, batch norm's statistics too",
+        low=0, high=1000,
+    )  # fmt: skip
     stem: str = parameter(
         "auto",
-        "first layers; small: 3x3 without max-pooling; strided: 3x3 with stride 2; auto: small for ResNets up to 64 px",
+        "first layers; small: 3x3 without max-pooling; strided: 3x3 with stride 2; auto: small for ResNets up to 64 px "
+        "that are not pretrained",
         choices=STEMS,
     )
     width: float = parameter(1.0, "ResNets: channels as a share of the network's own", low=0.01, high=8)
     image_size: int = parameter(
         0, "side of the pictures in pixels; 0: their own where they are squares, else 224", low=0, high=1024
     )
+    mean: str = parameter(
+        "", "of the pictures' channels in [0, 1], one number or three with commas between; empty: with --pretrained "
+        "what timm gives for the network, else ImageNet's"
+    )  # fmt: skip
+    std: str = parameter("", "standard deviation of the channels; goes with --mean")
     augment: str = parameter(
         "auto", "before mixing, beside a flip; crop: after padding, or from a picture 8/7 as large; resized: a crop of "
         "random size; auto: crop up to 96 px", choices=("auto", "crop", "resized", "none"),
@@ -47,6 +63,16 @@ class Run:
     mix_prob: float = parameter(1.0, "the share of batches that are mixed at all", low=0, high=1)
     epochs: int = parameter(200, "passes over the training pictures", low=1, high=100_000)
     batch_size: int = parameter(128, "pictures per step and process", low=1, high=65_536)
+    accumulate: int = parameter(
+        1, "batches whose gradients are averaged before each step; each is mixed on its own", low=1, high=65_536
+    )
+    label_smoothing: float = parameter(
+        0.0, "the share of each label, mixed or not, that is spread evenly over all classes", low=0, high=1
+    )
+    class_weights: str = parameter(
+        "", "weights of the classes in the loss: balanced (by how many pictures each has), or a number for each class "
+        "with commas between; of a mixed label each class counts with its own"
+    )  # fmt: skip
     optimizer: str = parameter("sgd", "SGD with Nesterov momentum 0.9, or AdamW", choices=("sgd", "adamw"))
     lr: float = parameter(0.1, "learning rate at its highest", low=0, high=1000)
     weight_decay: float = parameter(5e-4, "weight decay", low=0, high=10)
@@ -56,16 +82,26 @@ class Run:
     )
     gamma: float = parameter(0.1, "multistep: what it is multiplied by", low=0, high=1)
     warmup: float = parameter(0.0, "epochs in which it rises from 0", low=0, high=1000)
-    precision: str = parameter("fp32", "numbers in the forward pass", choices=("fp32", "bf16", "fp16"))
+    ema: float = parameter(
+        0.0, "decay of an exponential moving average of the weights, e.g. 0.999, which then is what is validated and "
+        "kept; 0: none", low=0, high=0.999999,
+    )  # fmt: skip
+    precision: str = parameter(
+        "fp32", "numbers in the forward pass, for which --amp is another name; also: no, bfloat16, float16",
+        choices=("fp32", "bf16", "fp16"),
+    )  # fmt: skip
     seed: int = parameter(0, "seed of weights, order, crops and mixtures", low=0, high=2**31 - 1)
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "precision", PRECISIONS.get(self.precision, self.precision))
         for field in dataclasses.fields(self):
             if field.metadata:
                 check_field("run", field, getattr(self, field.name))
         self.augmentation()
         self.steps_down()
+        self.normalisation()
+        self.weights_of_classes()
         if self.warmup >= self.epochs:
             raise ValueError(f"--warmup {self.warmup:g} leaves nothing of {self.epochs} epochs.")
 
@@ -81,10 +117,34 @@ class Run:
         """The epochs after which ``multistep`` lowers the learning rate."""
         if not self.milestones:
             return [self.epochs / 2, self.epochs * 3 / 4]
-        try:
-            return [float(text) for text in self.milestones.split(",")]
-        except ValueError:
-            raise ValueError(f"--milestones should be epochs with commas between; got {self.milestones!r}.") from None
+        return _numbers("milestones", "epochs", self.milestones)
+
+    def normalisation(self) -> tuple[list[float], list[float]] | None:
+        """Mean and standard deviation of the three channels, of pixels in [0, 1]; None: the network's own."""
+        if bool(self.mean) != bool(self.std):
+            raise ValueError("--mean and --std belong together: give both, or neither.")
+        if not self.mean:
+            return None
+        found = []
+        for name, low, text in (("mean", -10, self.mean), ("std", 1e-3, self.std)):
+            values = _numbers(name, "one number or three", text)
+            values = values * 3 if len(values) == 1 else values
+            if len(values) != 3 or not all(low <= value <= 10 for value in values):
+                raise ValueError(
+                    f"--{name} should be one number or three with commas between, from {low:g} to 10, for pixels in "
+                    f"[0, 1] (divide by 255 what is for pixels up to 255); got {text!r}."
+                )
+            found.append(values)
+        return found[0], found[1]
+
+    def weights_of_classes(self) -> list[float] | None:
+        """The numbers in ``class_weights``; None where it has none."""
+        if self.class_weights in ("", "balanced"):
+            return None
+        values = _numbers("class-weights", "balanced, or a number for each class", self.class_weights)
+        if not all(0 <= value < math.inf for value in values) or not any(values):
+            raise ValueError(f"--class-weights should be 0 or more, and not all 0; got {self.class_weights!r}.")
+        return values
 
     def lr_at(self, epoch: float) -> float:
         """The learning rate at a moment, counted in epochs (half of the third one: 2.5)."""
@@ -102,12 +162,28 @@ class Run:
         """Plain values by name."""
         return dataclasses.asdict(self)
 
+    def portable(self) -> dict[str, Any]:
+        """The same for cards and checkpoints, without the folders of this machine."""
+        return {**self.to_json(), "root": "", "pretrained": Path(self.pretrained).name}
+
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Run:
-        """The run that :meth:`to_json` wrote."""
+        """The run that :meth:`to_json` wrote, now or before some of the fields were there."""
         return cls(**values)
+
+    @classmethod
+    def completed(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """What :meth:`to_json` would write today of a run that it wrote before some of the fields were there."""
+        return {name: about["default"] for name, about in cls.described().items()} | values
 
     @classmethod
     def described(cls) -> dict[str, dict[str, Any]]:
         """Name -> {default, text, low, high, choices} of every field but ``options``."""
         return {f.name: {"default": f.default, **f.metadata} for f in dataclasses.fields(cls) if f.metadata}
+
+
+def _numbers(name: str, what: str, text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"--{name} should be {what} with commas between; got {text!r}.") from None

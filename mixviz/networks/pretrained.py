@@ -1,0 +1,78 @@
+"""Weights that a training starts from: a safetensors file of the same architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from mixviz.networks import cards
+
+
+def load(network: nn.Module, name: str, path: str | Path) -> dict[str, str]:
+    """Fill a network of timm with the weights of a file. A head of another width keeps its fresh weights.
+
+    Args:
+        network: changed in place.
+        name: of the network, for messages.
+        path: safetensors with timm's names, e.g. the hub's ``model.safetensors``, or the ``last.safetensors`` of a run.
+            A pickle is never opened.
+
+    Returns:
+        ``file`` (its name), ``sha256``, and ``license`` and ``source`` as the file's own metadata give them, or empty.
+
+    Raises:
+        ValueError: no such file, one that is no safetensors, or the weights of another network.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise ValueError(f"--pretrained {path}: there is no such file. Give timm's weights as one safetensors file.")
+    try:
+        with safe_open(path, "pt") as file:
+            given = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            about = file.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(
+            f"--pretrained {path} is no safetensors file, or damaged ({error}). Pickled weights (.pth, .pt, .bin) may "
+            "run programs when they are opened and are refused: convert them where you trust them, with "
+            "torch.load(..., weights_only=True) and safetensors.torch.save_file."
+        ) from None
+    wanted, heads = network.state_dict(), _heads(network)
+    head = {key for key in {**wanted, **given} if key.startswith(heads)}
+    if any(key not in given or key not in wanted or given[key].shape != wanted[key].shape for key in head):
+        given = {key: tensor for key, tensor in given.items() if key not in head}
+        given |= {key: tensor for key, tensor in wanted.items() if key in head}
+    if problem := _problem(given, wanted):
+        raise ValueError(
+            f"--pretrained {path} does not fit --network {name}: {problem}. Give the --network, --stem and --width "
+            "that the file was trained with."
+        )
+    network.load_state_dict(given)
+    known = {key: about.get(key, "") for key in ("license", "source")}
+    return {"file": path.name, "sha256": cards.digest(path), **known}
+
+
+def _heads(network: nn.Module) -> tuple[str, ...]:
+    """What the names of the classifier's tensors begin with: timm names one, two, or none."""
+    names = network.pretrained_cfg["classifier"] or ()
+    return tuple(f"{name}." for name in ([names] if isinstance(names, str) else names))
+
+
+def _problem(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
+    """What tells a file's tensors from those of the network; empty where they fit."""
+    # Files from before torch 0.4.1 do not count batches, and nothing that is trained here depends on the count.
+    missing = [key for key in wanted if key not in given and not key.endswith("num_batches_tracked")]
+    if missing:
+        return f"it lacks {len(missing)} of the network's {len(wanted)} tensors, {missing[0]} among them"
+    if more := [key for key in given if key not in wanted]:
+        return f"it holds {len(more)} tensors that the network has not, {more[0]} among them"
+    for key, tensor in given.items():
+        if tensor.shape != wanted[key].shape:
+            return f"its {key} is {tuple(tensor.shape)}, the network's {tuple(wanted[key].shape)}"
+        if tensor.is_floating_point() != wanted[key].is_floating_point():
+            return f"its {key} holds {tensor.dtype}, the network's {wanted[key].dtype}"
+        if not tensor.isfinite().all():
+            return f"its {key} holds NaN or infinity"
+    return ""
