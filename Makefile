@@ -37,11 +37,11 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/ready: requirements.txt pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install -q -e '.[fast]'
+	$(BIN)/python -m pip install -q -e '.[fast,heic]'
 	$(CHECK_CV2)
 	touch $@
 
 $(VENV)/ready-dev: $(VENV)/ready
-	$(BIN)/python -m pip install -q -e '.[fast,dev]'
+	$(BIN)/python -m pip install -q -e '.[fast,heic,dev]'
 	$(CHECK_CV2)
 	touch $@

@@ -13,7 +13,7 @@ const sources = make("div", { class: "mv-chips", aria: { role: "group", label: t
 })));
 const count = make("input", { type: "range", id: "mv-batch-count", min: 2, max: 16, step: 1, value: 8, on: { input: () => mixviz.set({ count: Number(count.value) }) } });
 const counted = make("output", { htmlFor: count.id }), counter = make("div", { class: "mv-field" }, make("label", { htmlFor: count.id, textContent: t("batch.count") }), make("span", { class: "mv-count" }, count, counted));
-const inputs = [["folder", { webkitdirectory: true }], ["pictures", { accept: "image/*,.zip" }]].map(([name, more]) => make("input", { type: "file", multiple: true, name, ...more, on: { change: (event) => send(event.target) } }));
+const inputs = [["folder", { webkitdirectory: true }], ["pictures", { accept: `image/*,${t("endings")},.zip` }]].map(([name, more]) => make("input", { type: "file", multiple: true, name, ...more, on: { change: (event) => send(event.target) } }));
 const progress = make("p", { class: "mv-small", aria: { role: "status" } }), missing = make("ul", { class: "mv-small mv-left-out" });
 const uploads = make("div", { class: "mv-panel", hidden: true }, make("p", { class: "mv-small", textContent: t("batch.own_why", { most: MOST }) }),
   make("div", { class: "mv-load" }, ...inputs.map((input) => make("label", { class: "mv-file" }, t(input.name === "folder" ? "embed.choose_folder" : "batch.choose_pictures"), input))), progress, missing);
@@ -126,7 +126,7 @@ async function send(input) {
   try {
     const sent = zip ? await sendZip(zip, tell) : await sendFolder(files, MOST, tell);
     sent.sheets?.forEach(({ url }) => URL.revokeObjectURL(url));
-    missing.replaceChildren(...sent.left.map(([name, reason]) => make("li", { textContent: `${name}: ${reason}` })));
+    missing.replaceChildren(...sent.left.map((reason) => make("li", { textContent: reason })));
     const { known, others, paths } = sent;
     tell([
       t(paths.length < 2 ? "batch.few" : "batch.there", { count: paths.length, least: 2 }), known > MOST ? t("embed.some", { n: known, most: MOST }) : "",

@@ -171,6 +171,11 @@ const mixviz = (window.mixviz ??= ((texts) => {
       api.set({ view });
     },
     ownLabel: (image, name, letter) => (Object.values(api.labels ?? {}).includes(name) && image?.path && !image.path.includes("/assets/photos/") ? letter : name),
+    // What a browser cannot show, as TIFF and HEIC, the server can; and everybody sees what will be mixed.
+    preview: async (image, slot) => {
+      const { picture } = image?.path ? await question("preview", { path: image.path }) : {};
+      return picture && state[slot] === image.path ? { ...image, url: picture } : { __type__: "update" };
+    },
     swapped: () => { Object.assign(state, { box: null, mask: null, classes: [...state.classes].reverse() }); },
     pin: () => {},
     // What the view in sight asks beside the state, which goes with every question of every view.

@@ -22,7 +22,7 @@ const many = make("div", { class: "mv-many" }), near = make("div", { class: "mv-
 const far = make("div", { class: "mv-wide", tabIndex: 0, aria: { role: "region", label: t("embed.far") } }), farTold = make("p", { class: "mv-told" });
 const table = make("div", { class: "mv-wide", tabIndex: 0, aria: { role: "region", label: t("embed.numbers") } }), tableNote = make("p", { class: "mv-small" });
 const progress = make("p", { class: "mv-told", aria: { role: "status" } }), missing = make("ul", { class: "mv-small mv-left-out" }), ownTable = make("div", { class: "mv-wide", tabIndex: 0, hidden: true, aria: { role: "region", label: t("embed.folder") } });
-const inputs = [["folder", { webkitdirectory: true }], ["pictures", {}]].map(([name, more]) => make("input", { type: "file", multiple: true, name, ...more, on: { change: (event) => send(event.target) } }));
+const inputs = [["folder", { webkitdirectory: true }], ["pictures", { accept: `image/*,${t("endings")}` }]].map(([name, more]) => make("input", { type: "file", multiple: true, name, ...more, on: { change: (event) => send(event.target) } }));
 const all = make("button", { type: "button", class: "mv-button", textContent: t("embed.all"), hidden: true, on: { click: () => measureAll() } });
 const panel = (key, ...children) => make("section", { class: "mv-panel", data: { part: key } }, make("h3", { textContent: t(`embed.${key}`) }), ...children);
 const whole = make("div", { hidden: true },

@@ -8,7 +8,7 @@ async function send(input) {
   inputs.forEach((each) => { each.disabled = true; });
   try {
     const sent = await sendFolder(files, MOST, (text) => { progress.textContent = text; });
-    missing.replaceChildren(...sent.left.map(([name, reason]) => make("li", { textContent: `${name}: ${reason}` })));
+    missing.replaceChildren(...sent.left.map((reason) => make("li", { textContent: reason })));
     own?.sheets.forEach(({ url }) => URL.revokeObjectURL(url));
     own = { ...sent, laid: {}, shown: false };
     await layOut(network().name);

@@ -9,19 +9,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mixviz.decoding import hidden, left_out, sorted_out
 from mixviz.split import Box, Split
 
-SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"))
 TINY_IMAGENET = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
 
 
-def load(name: str, root: str | Path, part: str, download: bool = False) -> Split:
+def load(name: str, root: str | Path, part: str, download: bool = False, tell: Callable[[str], None] = print) -> Split:
     """The ``train`` or ``val`` part of a data set by name.
 
     Args:
         name: one of :data:`SETS`.
         root: the folder that holds it, in its official layout.
         download: fetch it first, where torchvision can.
+        tell: gets a line about files in the folder that are no pictures.
 
     Raises:
         ValueError: an unknown name; a folder that is not there, or lacks what its own lists name, and what to do.
@@ -35,6 +36,8 @@ def load(name: str, root: str | Path, part: str, download: bool = False) -> Spli
     found = SETS[name](root, part, download)
     if not len(found):
         raise ValueError(f"{root} holds no pictures for {part}.")
+    if found.others:
+        tell(left_out(found.others))
     return found
 
 
@@ -91,19 +94,21 @@ def _folder(root: Path, part: str, download: bool) -> Split:
         raise ValueError(
             f"{root} should hold train/CLASS/picture.jpg and val/CLASS/picture.jpg; there is no {names[0]}/."
         )
-    keys = tuple(sorted(p.name for p in (root / "train").iterdir() if p.is_dir())) if (root / "train").is_dir() else ()
-    extra = sorted(p.name for p in where.iterdir() if p.is_dir() and p.name not in keys)
+    keys = _classes(root / "train") if (root / "train").is_dir() else ()
+    extra = [name for name in _classes(where) if name not in keys]
     if extra:
         raise ValueError(f"{where} has classes that {root / 'train'} has not: {', '.join(extra[:5])}.")
-    found = [
-        (path, label)
-        for label, key in enumerate(keys)
-        for path in sorted((where / key).rglob("*"))
-        if path.suffix.lower() in SUFFIXES
-    ]
-    return Split(
-        [path for path, _ in found], torch.tensor([label for _, label in found], dtype=torch.int64), keys, keys
-    )
+    pictures, labels, others = [], [], []
+    for label, key in enumerate(keys):
+        found, rest = sorted_out(where / key, "**/*")
+        pictures += found
+        labels += [label] * len(found)
+        others += rest
+    return Split(pictures, torch.tensor(labels, dtype=torch.int64), keys, keys, others=tuple(others))
+
+
+def _classes(folder: Path) -> tuple[str, ...]:
+    return tuple(sorted(path.name for path in folder.iterdir() if path.is_dir() and not hidden(path.name)))
 
 
 def _cifar(name: str) -> Callable[[Path, str, bool], Split]:

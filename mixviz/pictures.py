@@ -1,4 +1,4 @@
-"""One loader in front of every picture that a person hands in, and the photographs that come with the project."""
+"""Pictures at the sizes in which they are shown and looked at, and the photographs that come with the project."""
 
 from __future__ import annotations
 
@@ -7,27 +7,20 @@ import json
 import math
 import os
 import threading
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image, ImageOps
 
-from mixviz.words import Mistake, in_language, texts
+from mixviz.decoding import File, decode
+from mixviz.decoding import PictureError as PictureError  # what loading raises, and
+from mixviz.decoding import upright_size as upright_size  # how large it was, for those who load
+from mixviz.words import in_language, texts
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF", "TIFF")
-MAX_PIXELS = 25_000_000
-MIN_SIDE = 16
-
-# Gradio opens an upload too, before this loader does; with this limit it refuses a bomb as well.
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-
-
-class PictureError(Mistake):
-    """A picture that cannot be used; the text says why and what to do."""
+MIN_SIDE = 16  # of a picture that is shown and mixed
+GAP = 2  # a JPEG for a network is decoded at no less than this many times the side: nothing of it is to be seen
 
 
 def assets() -> Path:
@@ -68,73 +61,53 @@ def photograph_of(path: str) -> dict | None:
     return entry if entry and os.path.samefile(path, photograph_path(entry["file"])) else None
 
 
-def load_image(path: str | os.PathLike | BinaryIO, side: int | None = None) -> np.ndarray:
-    """A picture as uint8 (H, W, 3) RGB: upright, over white where transparent, its first frame.
+def load_image(path: File, side: int | None = None, name: str | None = None) -> np.ndarray:
+    """A picture as uint8 (H, W, 3) RGB, to be shown and mixed: see :func:`mixviz.decoding.decode`.
 
     Args:
         path: of a file, or an open one.
-        side: scale the shorter side to this and crop the middle square, as a training pipeline does.
+        side: scale the shorter side to this and crop the middle square.
+        name: of the picture in messages; None: its file's.
 
     Raises:
         PictureError: not a picture, damaged, too large, or too small; says what to do.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as image:
-                return _decode(image, side)
-    except PictureError:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise PictureError("error.too_large", limit=MAX_PIXELS // 10**6) from None
-    except FileNotFoundError:
-        raise PictureError("error.no_file", name=os.path.basename(path)) from None
-    except Exception:  # decoders raise nearly anything on damaged files
-        raise PictureError("error.unreadable") from None
+    image = decode(path, side, smallest=MIN_SIDE, name=name)
+    return np.array(image if side is None else ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS))
 
 
-def upright_size(path: str | os.PathLike | BinaryIO) -> tuple[int, int]:
-    """(height, width) of what :func:`load_image` gives without a side, read from the picture's head alone.
+def load_view(path: File, side: int, name: str | None = None) -> np.ndarray:
+    """A picture as uint8 (side, side, 3) RGB, as networks of this side are trained, measured and looked at.
+
+    Args:
+        path: of a file, or an open one.
+        side: of the square pictures that the network takes.
+        name: of the picture in messages; None: its file's.
 
     Raises:
-        PictureError: not a picture, or one whose head is damaged.
+        PictureError: not a picture, damaged, or too large; says what to do.
     """
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            width, height = image.size
-            # The size of a TIFF is already that of the upright picture.
-            turned = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
-    except Exception:  # as above
-        raise PictureError("error.unreadable") from None
-    return (width, height) if turned else (height, width)
+    return view_of(decode(path, GAP * stored_side(side), name=name), side)
 
 
-def _decode(image: Image.Image, side: int | None) -> np.ndarray:
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise PictureError("error.too_large", limit=MAX_PIXELS // 10**6)
-    if min(width, height) < MIN_SIDE:
-        raise PictureError("error.too_small", width=width, height=height, least=MIN_SIDE)
-    if side is not None:
-        image.draft("RGB", (side, side))  # a JPEG is decoded at the smallest scale that is large enough
-    image.seek(0)
-    image = _to_rgb(ImageOps.exif_transpose(image))
-    if side is not None:
-        image = ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS)
-    return np.array(image)
+def stored_side(side: int) -> int:
+    """The side that a picture is scaled to before the middle ``side`` of it is cut: above 96 px 8/7 of that, as is
+    customary."""
+    return side if side <= 96 else round(side * 8 / 7)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) // 257).astype(np.uint8)).convert("RGB")
-    if image.mode in ("I", "F"):
-        values = np.asarray(image, dtype=np.float32)
-        scale = 255 if values.max() <= 1 else 1 if values.max() <= 255 else 255 / 65535
-        return Image.fromarray(np.clip(values * scale, 0, 255).round().astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")
+def view_of(image: Image.Image, side: int) -> np.ndarray:
+    """The (side, side, 3) uint8 of an RGB image that :func:`load_view` gives."""
+    pixels = square(image, stored_side(side))
+    margin = (len(pixels) - side) // 2
+    return pixels[margin : margin + side, margin : margin + side].copy()
+
+
+def square(image: Image.Image, side: int) -> np.ndarray:
+    """The image's middle, (side, side, 3) uint8, bicubic: its shorter side is resized to ``side``, the rest cut off."""
+    if image.size == (side, side):
+        return np.asarray(image)
+    return np.asarray(ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC))
 
 
 _decoding = threading.BoundedSemaphore(2)  # a large picture takes memory while it is decoded
@@ -143,15 +116,33 @@ _decoding = threading.BoundedSemaphore(2)  # a large picture takes memory while 
 @functools.lru_cache(maxsize=128)
 def tile(path: str, side: int) -> np.ndarray:
     """:func:`load_image` for a page that shows the same file again and again: kept, and not to be written to."""
-    picture = load_once(path, side)
+    return _fixed(load_once(path, side))
+
+
+@functools.lru_cache(maxsize=128)
+def view(path: str, side: int) -> np.ndarray:
+    """:func:`load_view` likewise: kept, and not to be written to."""
+    with _decoding:
+        return _fixed(load_view(path, side))
+
+
+def _fixed(picture: np.ndarray) -> np.ndarray:
     picture.flags.writeable = False
     return picture
 
 
-def load_once(path: str, side: int) -> np.ndarray:
+def load_once(path: File, side: int, name: str | None = None) -> np.ndarray:
     """:func:`load_image` on a server: few pictures are decoded at a time, and nothing is kept."""
     with _decoding:
-        return load_image(path, side)
+        return load_image(path, side, name)
+
+
+def preview(path: str, side: int) -> np.ndarray:
+    """The whole picture as uint8 (H, W, 3) RGB, at most ``side`` pixels high and wide."""
+    with _decoding:
+        image = decode(path, side, smallest=MIN_SIDE)
+        image.thumbnail((side, side), Image.Resampling.BICUBIC)
+        return np.asarray(image)
 
 
 def load_pair(a: str | os.PathLike, b: str | os.PathLike, side: int = 224) -> torch.Tensor:
@@ -186,21 +177,35 @@ def middle_square(size: tuple[int, int]) -> tuple[float, float, float, float]:
     return top, left, top + least, left + least
 
 
-def whole_box(box: Sequence[int], side: int, size: tuple[int, int]) -> tuple[int, int, int, int]:
+def view_square(size: tuple[int, int], side: int) -> tuple[float, float, float, float]:
+    """The part (top, left, bottom, right) of the :func:`middle_square` that :func:`load_view` cuts for a side."""
+    top, left, bottom, _ = middle_square(size)
+    stored = stored_side(side)
+    scale = (bottom - top) / stored
+    offset = (stored - side) // 2 * scale
+    top, left = top + offset, left + offset
+    return top, left, top + side * scale, left + side * scale
+
+
+def whole_box(
+    box: Sequence[int], side: int, size: tuple[int, int], square: tuple[float, float, float, float] | None = None
+) -> tuple[int, int, int, int]:
     """The inverse of :func:`square_box`: a box in the square of ``side``, in pixels of the upright picture.
 
-    $$y = t + y' \\, s \\qquad s = \\min(H, W) / \\text{side} \\qquad t = (H - \\min(H, W)) / 2$$
+    $$y = t + y' \\, s \\qquad s = h / \\text{side}$$
 
-    and likewise for x. Edges are rounded to whole pixels; a pixel of a small square is several of the picture, so that
-    the box is no finer than that. Where it is the other way round, all pixels that the box touches are in.
+    for a square at t with sides of h, and likewise for x. Edges are rounded to whole pixels; a pixel of a small square
+    is several of the picture, so that the box is no finer than that. Where it is the other way round, all pixels that
+    the box touches are in.
 
     Args:
         box: (top, left, bottom, right), half-open, in the square.
         side: of the square.
-        size: (height, width) of the upright picture, see :func:`upright_size`.
+        size: (height, width) of the upright picture, see :func:`mixviz.decoding.upright_size`.
+        square: (top, left, bottom, right) of the square in the picture; None: the :func:`middle_square`.
     """
-    top, left, *_ = middle_square(size)
-    scale = min(size) / side
+    top, left, bottom, _ = square or middle_square(size)
+    scale = (bottom - top) / side
     edges = [edge * scale + offset for edge, offset in zip(box, (top, left, top, left), strict=True)]
     if scale < 1:
         edges = [math.floor(edge) for edge in edges[:2]] + [math.ceil(edge) for edge in edges[2:]]

@@ -10,8 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
+
+from mixviz.decoding import PictureError
+from mixviz.decoding import decode as decode_file
+from mixviz.pictures import GAP, square
 
 Box = tuple[int, int, int, int]
 
@@ -29,6 +33,7 @@ class Split:
         boxes: where the object is, half-open (top, left, bottom, right), per picture; empty where nothing is known.
         masks: a path per picture to its trimap (1 object, 2 background, 3 border: ignored); empty where none is known.
         terms: licence or terms of the data, with what to cite.
+        others: files among the pictures that are none by their names, and were left out.
     """
 
     pictures: Sequence[Path | np.ndarray]
@@ -39,6 +44,7 @@ class Split:
     boxes: tuple[Box, ...] = ()
     masks: tuple[Path, ...] = ()
     terms: str = "unknown: ask whoever made the pictures"
+    others: tuple[Path, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -103,31 +109,22 @@ class Split:
         return self.take(keep)
 
 
-def read(picture: Path | np.ndarray) -> Image.Image:
-    """The picture as RGB, turned as its EXIF data say.
+def read(picture: Path | np.ndarray, side: int | None = None) -> Image.Image:
+    """The picture as RGB: see :func:`mixviz.decoding.decode`.
+
+    Args:
+        side: that it will be resized to; a JPEG is decoded no larger than that needs. None: whole.
 
     Raises:
-        ValueError: it is damaged or no picture, with its path.
+        ValueError: it is damaged, too large or no picture, with its path and what to do.
     """
     if isinstance(picture, np.ndarray):
         return Image.fromarray(picture)
     try:
-        with Image.open(picture) as image:
-            image = ImageOps.exif_transpose(image)
-            if image.mode.startswith("I"):  # 16 bits: Pillow would clip all but the darkest to white
-                image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
-            return image.convert("RGB")
-    except Exception as error:  # decoders raise nearly anything on damaged files
-        raise ValueError(
-            f"{picture} cannot be read ({error}). Repair or remove it, or train without such pictures: --corrupt skip."
-        ) from error
-
-
-def square(image: Image.Image, side: int) -> np.ndarray:
-    """The picture's middle, (side, side, 3) uint8: its shorter side is resized to ``side``, the rest cut off."""
-    if image.size == (side, side):
-        return np.asarray(image)
-    return np.asarray(ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC))
+        return decode_file(picture, side and GAP * side)
+    except PictureError as error:
+        told = PictureError(error.key, **error.values | {"name": picture})
+        raise ValueError(f"{told} Or train without such pictures: --corrupt skip.") from error
 
 
 def decode(split: Split, side: int, corrupt: str = "refuse", tell: Callable[[str], None] = print) -> tuple:
@@ -145,7 +142,7 @@ def decode(split: Split, side: int, corrupt: str = "refuse", tell: Callable[[str
 
     def put(index: int) -> None:
         try:
-            pixels[index] = torch.from_numpy(square(read(split.pictures[index]), side).copy())
+            pixels[index] = torch.from_numpy(square(read(split.pictures[index], side), side).copy())
         except ValueError as error:
             if corrupt == "refuse":
                 raise

@@ -229,7 +229,7 @@ def test_the_command_line_writes_the_same(tmp_path, monkeypatch, capsys):
     assert [float(row["label: cats"]) for row in rows] == pytest.approx(batch.targets[:, 1].tolist(), abs=1e-6)
     told = capsys.readouterr()
     assert "3 images" in told.out
-    assert "Left out: broken.png: This file could not be read" in told.err
+    assert "Left out: broken.png could not be read as a picture" in told.err
 
 
 # ---------------------------------------------------------------- the view

@@ -208,7 +208,7 @@ def test_a_known_photograph_has_its_class_and_two_pictures_have_two(lion_and_bee
 
 def test_what_nobody_knows_is_what_the_networks_say():
     path = pictures.photograph_path("rocket.jpg")
-    image = torch.from_numpy(pictures.load_image(path, 64)).permute(2, 0, 1)[None] / 255
+    image = torch.from_numpy(pictures.load_view(path, 64)).permute(2, 0, 1)[None] / 255
     total = sum(asked(name, image)[0] for name in zoo.names())
     assert networks.class_of(path) == (networks.classes()[int(total.argmax())], False)
 
@@ -239,7 +239,7 @@ def asked(name: str, images: torch.Tensor) -> torch.Tensor:
 
 
 def test_the_curves_are_what_the_networks_say(lion_and_bee):
-    a, b = (torch.from_numpy(pictures.load_image(path, 64)).permute(2, 0, 1) for path in lion_and_bee)
+    a, b = (torch.from_numpy(pictures.load_view(path, 64)).permute(2, 0, 1) for path in lion_and_bee)
     answer, names = between.between(Request(*lion_and_bee)), networks.classes()
     assert answer["classes"] == ["lion", "bee"]
     assert answer["how"] == ["known", "known"]

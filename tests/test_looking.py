@@ -101,7 +101,7 @@ def test_classes_by_name(models):
 
 
 def view(known: looking.Known) -> np.ndarray:
-    return pictures.load_image(pictures.photograph_path("lion.jpg"), known.side)
+    return pictures.load_view(pictures.photograph_path("lion.jpg"), known.side)
 
 
 def test_a_look_is_grad_cam_of_the_normalised_view(models):

@@ -89,7 +89,7 @@ def bomb(path, width: int, height: int):
     return path
 
 
-@pytest.mark.parametrize("size", [(13_000, 13_000), (20_000, 2_500), (100_000, 100_000)])
+@pytest.mark.parametrize("size", [(13_000, 13_000), (20_000, 5_000), (100_000, 100_000)])
 def test_a_bomb_is_refused_by_its_header(tmp_path, size):
     with pytest.raises(pictures.PictureError, match="megapixels"):
         pictures.load_image(bomb(tmp_path / "b.png", *size))

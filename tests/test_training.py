@@ -818,7 +818,7 @@ def test_pictures_are_streamed_where_they_do_not_fit(tmp_path, monkeypatch, pict
 def test_damaged_pictures_are_left_out_where_that_is_asked_for(tmp_path):
     root, told = picture_folder(tmp_path / "d"), []
     (root / "train" / "bee" / "03.png").write_bytes(b"nothing")
-    with pytest.raises(ValueError, match=r"03.png cannot be read"):
+    with pytest.raises(ValueError, match=r"03.png could not be read"):
         train(small(root, epochs=1), tmp_path / "out")
     train(small(root, epochs=1, corrupt="skip"), tmp_path / "out", tell=told.append)
     assert "03.png" in told[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from mixviz import pictures
+from mixviz.decoding import PictureError, left_out
 from mixviz.files.gathering import Limits, gather
 from mixviz.words import Mistake
 
@@ -48,13 +50,17 @@ def bundled(count: int = 8, side: int = SIDE) -> Pictures:
 
 
 def load(where: str | Path | Sequence[str | Path], side: int = SIDE, most: int = MOST) -> Pictures:
-    """The pictures of a folder, a zip or a list, as far as they can be read, squares of a side.
+    """The pictures of a folder, a zip or a list, as far as they can be read, squares of a side; a warning names others.
 
     Raises:
         ValueError: as :func:`mixviz.files.gathering.gather` does; or fewer than two pictures can be read.
     """
-    with found_in(where, most) as found:
-        return opened(found, side)
+    told: list[str] = []
+    with found_in(where, most, tell=told.append) as found:
+        mixed = opened(found, side, told.append)
+    for line in told:
+        warnings.warn(line, stacklevel=2)
+    return mixed
 
 
 def photographs(count: int) -> list[Found]:
@@ -65,12 +71,20 @@ def photographs(count: int) -> list[Found]:
 
 @contextmanager
 def found_in(
-    where: str | Path | Sequence[str | Path], most: int = MOST, limits: Limits | None = None
+    where: str | Path | Sequence[str | Path],
+    most: int = MOST,
+    limits: Limits | None = None,
+    tell: Callable[[str], object] = print,
 ) -> Iterator[list[Found]]:
-    """The pictures of a folder, a zip or a list, at most so many, open within this context; see :func:`labels_of`."""
+    """The pictures of a folder, a zip or a list, at most so many, open within this context; see :func:`labels_of`.
+    ``tell`` gets a line about what is left out."""
     home = f"{Path(where).name}/" if isinstance(where, str | Path) and Path(where).is_dir() else ""
     with gather(where, limits=limits) as gathered:
         known = some(gathered.pictures, most)
+        if gathered.others:
+            tell(left_out(gathered.others))
+        if len(known) < len(gathered.pictures):
+            tell(f"Taken evenly: {len(known)} of {len(gathered.pictures)} pictures.")
         labels = labels_of([home + one.name for one in known])
         yield [Found(one.name, label, one.open) for one, label in zip(known, labels, strict=True)]
 
@@ -104,16 +118,23 @@ def read(found: Sequence[Found], side: int) -> Iterator[tuple[Found, np.ndarray 
     for one in found:
         try:
             with one.open() as file:
-                tile = pictures.load_image(file, side)
-        except (ValueError, OSError) as error:
+                tile = pictures.load_image(file, side, one.name)
+        except PictureError as error:
             yield one, None, str(error)
+        except (ValueError, OSError) as error:
+            yield one, None, f"{one.name}: {error}"
         else:
             yield one, tile, ""
 
 
-def opened(found: Sequence[Found], side: int) -> Pictures:
-    """What can be read of some pictures."""
-    good = [(one, tile) for one, tile, _ in read(found, side) if tile is not None]
+def opened(found: Sequence[Found], side: int, tell: Callable[[str], object] = print) -> Pictures:
+    """What can be read of some pictures; ``tell`` gets a line about each of the others."""
+    good = []
+    for one, tile, reason in read(found, side):
+        if tile is None:
+            tell(f"Left out: {reason}")
+        else:
+            good.append((one, tile))
     return stacked([one for one, _ in good], [tile for _, tile in good])
 
 

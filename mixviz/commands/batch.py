@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,11 +56,12 @@ def _run(where: Path, method: mixviz.Method, out: Path, most: int, **options: An
     method.plan(
         mixviz.Batch(torch.zeros(2, 3, 8, 8)), np.random.default_rng(0)
     )  # what it misses it says before the walk
-    with found_in(where, most) as found, closing(record(found, method, out, **options)) as walk:
+    tell = partial(typer.echo, err=True)
+    with found_in(where, most, tell=tell) as found, closing(record(found, method, out, **options)) as walk:
         bar = tqdm(walk, total=2 * len(found), unit="step")
-        left = [f"{step.name}: {step.reason}" for step in bar if step.reason]
+        left = [step.reason for step in bar if step.reason]
     for line in left:
-        typer.echo(f"Left out: {line}", err=True)
+        tell(f"Left out: {line}")
     typer.echo(
         f"{method.card.title}: {len(found) - len(left)} images with their partners in {out}/mixed, soft labels in "
         f"{out}/labels.csv, all that was decided in {out}/recipe.json."

@@ -78,7 +78,7 @@ def _looks(image: Path, known: list[Known], classes: Sequence[str], kind: str, l
     from mixviz import pictures
     from mixviz.heatmaps import looking
 
-    views = {side: pictures.load_image(image, side) for side in {one.side for one in known}}
+    views = {side: pictures.load_view(image, side) for side in {one.side for one in known}}
     for one in known:
         with _bar(one.name, KINDS[kind].slow) as progress:
             yield looking.look(one, views[one.side], classes, kind=kind, layer=layer, progress=progress)

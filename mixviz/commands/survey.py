@@ -43,6 +43,7 @@ def command(
 
     mixviz survey photos.zip --networks cutmix,mixup --class tabby --pictures --out survey
     """
+    from mixviz.decoding import left_out
     from mixviz.files.gathering import gather
     from mixviz.heatmaps import looking
     from mixviz.survey.tally import Tally
@@ -58,16 +59,18 @@ def command(
             for seen in _bar(walk, len(gathered.pictures)):
                 tally.add(seen.rows)
                 done += 1
-                unread += [] if seen.looks else [f"{seen.name}: {seen.rows[0]['note']}"]
+                unread += [] if seen.looks else [seen.rows[0]["note"]]
         except KeyboardInterrupt:
             typer.echo(f"Stopped after {done} of {len(gathered.pictures)} pictures.", err=True)
             if not done:
                 raise typer.Exit(130) from None
         _tell(tally.rows())
     for line in unread[:5]:
-        typer.echo(f"Could not be read: {line}", err=True)
-    if len(unread) > 5 or gathered.others:
-        typer.echo(f"{len(unread)} pictures could not be read, {len(gathered.others)} files are none.", err=True)
+        typer.echo(f"Left out: {line}", err=True)
+    if len(unread) > 5:
+        typer.echo(f"{len(unread)} pictures could not be read: survey.csv says why.", err=True)
+    if gathered.others:
+        typer.echo(left_out(gathered.others), err=True)
     typer.echo(f"survey.csv and summary.csv{', and pictures/,' if pictures else ''} are in {out}/.")
     if done < len(gathered.pictures):
         raise typer.Exit(130)  # as a shell has it for what Ctrl-C ended

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,7 +49,7 @@ def command(
     from mixviz.compare import candidates, choosing
 
     wanted = [construct(mixviz.METHODS, text) for text in methods or mixviz.METHODS]
-    chosen = choosing.gather(choosing.in_folder(images) if images else ())
+    chosen = choosing.gather(choosing.in_folder(images, partial(typer.echo, err=True)) if images else ())
     rows = [candidates.candidate(method, chosen) for method in wanted]
     if as_json:
         typer.echo(json.dumps(candidates.as_json(rows, chosen), indent=1, ensure_ascii=False))

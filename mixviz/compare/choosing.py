@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 import mixviz
-from mixviz import checks, pictures, zoo
+from mixviz import checks, decoding, pictures, zoo
 from mixviz.batch import Batch
 from mixviz.method import Method
 from mixviz.recipe import Recipe
@@ -88,7 +88,7 @@ def gather(paths: tuple[str, ...] = ()) -> Pictures:
 
 @functools.lru_cache(maxsize=8)
 def _gathered(paths: tuple[str, ...]) -> Pictures:
-    tiles = np.stack([pictures.tile(path, SIDE) for path in paths])
+    tiles = np.stack([pictures.view(path, SIDE) for path in paths])
     images = torch.from_numpy(tiles).permute(0, 3, 1, 2).contiguous()
     boxes = [(entry := pictures.photograph_of(path)) and pictures.square_box(entry, SIDE) for path in paths]
     judge = torch.zeros(len(paths), SIDE, SIDE) if all(boxes) else mixviz.saliency(images)
@@ -99,17 +99,18 @@ def _gathered(paths: tuple[str, ...]) -> Pictures:
     return Pictures(images, judge, sum(box is not None for box in boxes))
 
 
-def in_folder(folder: Path) -> tuple[str, ...]:
-    """The paths of a folder's pictures, in the order of their names.
+def in_folder(folder: Path, tell: Callable[[str], None] = print) -> tuple[str, ...]:
+    """The paths of a folder's pictures, in the order of their names; ``tell`` gets a line about other files.
 
     Raises:
         ValueError: no folder, or none with pictures.
     """
-    known = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif", ".tif", ".tiff")
-    found = sorted(str(path) for path in folder.iterdir() if path.suffix.lower() in known) if folder.is_dir() else []
+    found, others = decoding.sorted_out(folder)
     if not found:
-        raise ValueError(f"{folder} holds no pictures: name a folder with at least two ({', '.join(known)}).")
-    return tuple(found)
+        raise ValueError(f"{folder} holds no pictures: name a folder with at least two ({decoding.SOME_ENDINGS}, …).")
+    if others:
+        tell(decoding.left_out([path.name for path in others]))
+    return tuple(map(str, found))
 
 
 def measure(method: Method, chosen: Pictures, *, draws: int = DRAWS, seed: int = 0) -> Measured:

@@ -14,15 +14,13 @@ from typing import BinaryIO, NamedTuple
 
 from torch import Tensor
 
+from mixviz import decoding
+from mixviz.decoding import hidden
 from mixviz.files import zips
 from mixviz.files.true_boxes import FILE as BOXES
 from mixviz.files.true_boxes import read_boxes
-from mixviz.files.zips import Limits, hidden
+from mixviz.files.zips import Limits
 
-SUFFIXES = (
-    ".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".avif", ".tif", ".tiff",
-    ".heic", ".heif", ".jp2", ".svg",  # cannot be read, and are told of as such
-)  # fmt: skip
 RESULT = "survey.csv"  # a folder that holds one is the result of an earlier survey
 
 
@@ -77,7 +75,7 @@ def gather(
     path = Path(where)
     if path.is_dir():
         yield _found(str(path), _in_folder(path), boxes)
-    elif path.is_file() and path.name.lower().endswith(SUFFIXES):
+    elif path.is_file() and decoding.is_picture(path.name):
         yield _found(path.name, {path.name: _file(path)}, boxes)
     elif zipfile.is_zipfile(path):
         with zips.opened(path, limits or Limits()) as archive:
@@ -119,9 +117,9 @@ def _found(
     where: str, files: Mapping[str, Callable[[], BinaryIO]], boxes: str | Path | None, flat: bool = False
 ) -> Gathered:
     """``flat``: the files have lost their folders, and so have the names in the table of boxes."""
-    names = sorted(name for name in files if name.lower().endswith(SUFFIXES))
+    names = sorted(filter(decoding.is_picture, files))
     if not names:
-        raise ValueError(f"There is no picture in {where}; their names end in {', '.join(SUFFIXES[:10])}.")
+        raise ValueError(f"There is no picture in {where}; their names end in {decoding.SOME_ENDINGS} or the like.")
     beside = sorted((name for name in files if PurePosixPath(name).name == BOXES), key=lambda name: name.count("/"))
     if boxes is not None:
         true = read_boxes(_file(Path(boxes)), str(boxes))

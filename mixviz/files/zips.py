@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from mixviz.decoding import hidden
+
 MB = 2**20
 
 
@@ -19,11 +21,6 @@ class Limits(NamedTuple):
     files: int = 20_000
     each: int = 100 * MB
     all: int = 4096 * MB
-
-
-def hidden(name: str) -> bool:
-    """Of the system rather than the user's. "..", in a zip, is not: a name is only ever told, and no path."""
-    return (name.startswith(".") and name not in (".", "..")) or name in ("__MACOSX", "Thumbs.db", "desktop.ini")
 
 
 @contextmanager

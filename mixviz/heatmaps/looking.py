@@ -156,7 +156,7 @@ def look(
     """Ask one network where it sees some classes, or without any the one that it predicts.
 
     Args:
-        view: (side, side, 3) uint8, of :func:`mixviz.pictures.load_image` with the network's side.
+        view: (side, side, 3) uint8, of :func:`mixviz.pictures.load_view` with the network's side.
         kind: of :data:`mixviz.heatmaps.kinds.KINDS`.
         layer: None: the last feature maps for ``cam``, else the layer of the card.
 

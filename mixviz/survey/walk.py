@@ -35,13 +35,15 @@ COLUMNS = (
 
 class Seen(NamedTuple):
     """A picture that was looked at: its ``name``, that it is the ``done``-th of ``total``, its ``rows`` (keys of
-    :data:`COLUMNS`) and its ``looks``, one per network, none where it could not be read."""
+    :data:`COLUMNS`) and its ``looks``, one per network, none where it could not be read. ``others``: how many files
+    beside the pictures are none."""
 
     name: str
     done: int
     total: int
     rows: list[Row]
     looks: tuple[Look, ...]
+    others: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,10 +87,10 @@ class Survey:
         """Look at every picture; whoever closes the generator stops it.
 
         A row is one network's answer for one class of one picture. ``top``, ``left``, ``bottom``, ``right`` are its
-        box, half-open, in pixels of the *original* upright picture, of which networks see the middle square scaled
-        to their side (:func:`mixviz.pictures.whole_box`); empty where the map points nowhere, which counts as an IoU
-        of 0. ``true_top`` … is the true box that fits best, as it was given; ``true_seen`` the share of it that lies
-        in the middle square; ``iou`` is that of the box with this part. Pictures with true boxes have a row of the
+        box, half-open, in pixels of the *original* upright picture, of which a network sees a square in the middle,
+        scaled to its side (:func:`mixviz.pictures.view_square`); empty where the map points nowhere, which counts as
+        an IoU of 0. ``true_top`` … is the true box that fits best, as it was given; ``true_seen`` the share of it that
+        lies in this square; ``iou`` is that of the box with this part. Pictures with true boxes have a row of the
         network ``centre`` too, a Gaussian in the middle that looks at no picture. A picture that cannot be read has
         one row, of no network, whose ``note`` says why. What was not measured is None.
 
@@ -106,7 +108,7 @@ class Survey:
                     rows = [{**dict.fromkeys(COLUMNS), "file": name, "note": opened}]
                 else:
                     rows = self._rows(index, name, opened, mine, gathered.boxes.get(name))
-                yield Seen(name, index + 1, len(all_), rows, mine)
+                yield Seen(name, index + 1, len(all_), rows, mine, len(gathered.others))
 
     def _looks(self, part: Sequence[_Opened | str], one: Known) -> list[Look]:
         """One network's looks at those pictures that could be read."""
@@ -126,15 +128,17 @@ class Survey:
             rng = np.random.default_rng([self.seed, index])
             measured = [one._asdict() for one in faithful(look, rng)] if self.faithful else [{}] * len(look.classes)
             for wanted, box, numbers in zip(look.classes, look.boxes(self.threshold), measured, strict=True):
-                whole = box and pictures.whole_box(box, look.known.side, opened.size)
+                square = pictures.view_square(opened.size, look.known.side)
+                whole = box and pictures.whole_box(box, look.known.side, opened.size, square)
                 said = {"class": classes[wanted], "probability": round(look.probability[wanted].item(), 6)}
                 said |= {key: _rounded(value) for key, value in numbers.items()}
-                rows.append(about | said | _placed(whole, true, opened.size))
+                rows.append(about | said | _placed(whole, true, opened.size, square))
         if true is not None:
             about = {key: about[key] for key in ("file", "height", "width", "threshold")}
-            whole = _centre_box(self.threshold)
+            whole, middle = _centre_box(self.threshold), pictures.middle_square(opened.size)
             whole = whole and pictures.whole_box(whole, CENTRE_SIDE, opened.size)
-            rows.append({**dict.fromkeys(COLUMNS), **about, "network": CENTRE, **_placed(whole, true, opened.size)})
+            placed = _placed(whole, true, opened.size, middle)
+            rows.append({**dict.fromkeys(COLUMNS), **about, "network": CENTRE, **placed})
         return rows
 
 
@@ -149,25 +153,25 @@ def _open(picture: Picture, sides: Sequence[int]) -> _Opened | str:
     """A picture as networks see it, or why it cannot be read."""
     try:
         with picture.open() as file:
-            size, views = pictures.upright_size(file), {}
+            size, views = pictures.upright_size(file, picture.name), {}
             for side in sides:
                 file.seek(0)
-                views[side] = pictures.load_image(file, side)
+                views[side] = pictures.load_view(file, side, picture.name)
             return _Opened(size, views)
-    except OSError as error:
-        return error.strerror or str(error)
-    except ValueError as error:
+    except pictures.PictureError as error:
         return str(error)
+    except (ValueError, OSError) as error:
+        return f"{picture.name}: {getattr(error, 'strerror', None) or error}"
 
 
-def _placed(box: tuple[int, ...] | None, true: Tensor | None, size: tuple[int, int]) -> Row:
-    """A box, and how it fits the best of the true ones."""
+def _placed(box: tuple[int, ...] | None, true: Tensor | None, size: tuple[int, int], square: tuple[float, ...]) -> Row:
+    """A box, and how it fits the best of the true ones, as far as these lie in the square that is looked at."""
     found: Row = dict(zip(BOX, box or [None] * 4, strict=True))
     if true is None:
         return found
-    square = torch.tensor(pictures.middle_square(size), dtype=torch.float64)
-    corner = true[:, :2].maximum(square[:2])
-    part = torch.cat([corner, true[:, 2:].minimum(square[2:]).maximum(corner)], 1)
+    edges = torch.tensor(square, dtype=torch.float64)
+    corner = true[:, :2].maximum(edges[:2])
+    part = torch.cat([corner, true[:, 2:].minimum(edges[2:]).maximum(corner)], 1)
     seen = (part[:, 2:] - part[:, :2]).prod(1) / (true[:, 2:] - true[:, :2]).prod(1)
     if (true[:, :2] < 0).any() or (true[:, 2:] > torch.tensor(size)).any():
         found["note"] = "A true box reaches beyond the picture: is it in pixels of the upright original?"

@@ -16,7 +16,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from mixviz.split import Split, decode, read, square
+from mixviz import pictures
+from mixviz.pictures import square
+from mixviz.split import Split, decode, read
 
 # Streams of random numbers that must not be one another's; of the last two, each process has its own.
 ORDER, CROP, STREAM, MIX, DROP = 0, 1, 2, 3, 2**31
@@ -145,13 +147,15 @@ class _Files(Dataset):
 
     def __getitem__(self, item: Item) -> tuple[Tensor, int]:
         index, step, place = item
-        picture, label = read(self.split.pictures[index]), int(self.split.labels[index])
+        stored = stored_side(self.side, self.augment)
+        whole = None if self.augment == "resized" else stored  # a crop of any part may be enlarged
+        picture, label = read(self.split.pictures[index], whole), int(self.split.labels[index])
         if self.augment == "resized":
             state = np.random.SeedSequence([self.seed, self.epoch, index, STREAM]).generate_state(1, np.uint64)[0]
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(int(state >> 1))
                 return self.resized(picture), label
-        pixels = square(picture, stored_side(self.side, self.augment))
+        pixels = square(picture, stored)
         pad, room = _room(self.side, len(pixels))
         top = left = (len(pixels) - self.side) // 2
         if self.augment == "crop":
@@ -171,8 +175,8 @@ def _places(moment: list[int], whole: int, room: int) -> tuple[np.ndarray, np.nd
 
 
 def stored_side(side: int, augment: str) -> int:
-    """The side at which pictures are kept: what is larger than 96 px is cut from 8/7 of its side, as is customary."""
-    return side if side <= 96 or augment == "resized" else round(side * 8 / 7)
+    """The side at which pictures are kept, see :func:`mixviz.pictures.stored_side`."""
+    return side if augment == "resized" else pictures.stored_side(side)
 
 
 def _room(side: int, stored: int) -> tuple[int, int]:
@@ -211,18 +215,18 @@ def feed(
     """
     stored = stored_side(side, augment)
     if augment == "resized" or not fits(len(split), stored, device):
-        split = _readable(split, tell) if corrupt == "skip" else split
+        split = _readable(split, stored, tell) if corrupt == "skip" else split
         return Feed(split, side, augment, device, None, rank, world, workers)
     pixels, split = decode(split, stored, corrupt, tell)
     return Feed(split, side, augment, device, pixels.to(device), rank, world)
 
 
-def _readable(split: Split, tell: Callable[[str], None]) -> Split:
+def _readable(split: Split, side: int, tell: Callable[[str], None]) -> Split:
     """The split without the pictures that cannot be read: a look at each, once, before any time is spent."""
 
     def problem(picture: object) -> str:
         try:
-            read(picture)
+            read(picture, side)
         except ValueError as error:
             return str(error)
         return ""

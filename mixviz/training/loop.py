@@ -92,7 +92,7 @@ class Training:
         if self.path.exists() and not resume:
             raise ValueError(f"{out} holds a training already: go on with --resume, or give another --out.")
         with self.accelerator.main_process_first() if download else nullcontext():
-            splits = setup.splits(run, download)
+            splits = setup.splits(run, download, self.tell)
         side = run.image_size or splits[0].side or 224
         self.classes, self.keys, self.terms = splits[0].classes, splits[0].keys, splits[0].terms
         torch.manual_seed(run.seed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -18,13 +18,13 @@ from mixviz.split import Split
 from mixviz.training.run import Run
 
 
-def splits(run: Run, download: bool = False) -> list[Split]:
+def splits(run: Run, download: bool = False, tell: Callable[[str], None] = print) -> list[Split]:
     """The pictures to train with and those to validate on.
 
     Raises:
         ValueError: what is missing, and what to do.
     """
-    found = [data.load(run.data, run.root, part, download) for part in ("train", "val")]
+    found = [data.load(run.data, run.root, part, download, tell) for part in ("train", "val")]
     if run.classes:
         found = [split.of_classes(run.wanted_classes()) for split in found]
     found = [split.complete(part) for split, part in zip(found, ("train", "val"), strict=True)]

@@ -135,7 +135,7 @@ def look(
         if not (is_number(threshold) and 0 <= threshold <= 1):
             raise ValueError("The threshold τ should be a number from 0 to 1.")
         asked = [lookup(known, name) for name in dict.fromkeys(networks or known)]
-        looks = [looking.look(one, pictures.tile(path, one.side).copy(), classes or (), kind=kind) for one in asked]
+        looks = [looking.look(one, pictures.view(path, one.side).copy(), classes or (), kind=kind) for one in asked]
         figure = drawing.figure(looks, kind=kind, scale=scale, threshold=threshold)
         return {
             "figure": paint.data_uri(figure, "PNG"),

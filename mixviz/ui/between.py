@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz import paint
+from mixviz import paint, pictures
 from mixviz.robustness import meeting
-from mixviz.ui import lenses, networks
+from mixviz.ui import networks
 from mixviz.ui.request import Request
 from mixviz.ui.tiling import sheet
 from mixviz.words import Mistake
@@ -63,7 +63,8 @@ def _between(a: str, b: str, of_a: tuple[str, str], of_b: tuple[str, str]) -> di
     """
     (first, second), how = zip(of_a, of_b, strict=True)
     names, side = networks.alike()[0].classes, networks.alike()[0].side
-    lams, pair = np.linspace(0, 1, STEPS).tolist(), lenses.pair(a, b, side)
+    lams, views = np.linspace(0, 1, STEPS).tolist(), np.stack([pictures.view(path, side) for path in (a, b)])
+    pair = torch.from_numpy(views).permute(0, 3, 1, 2).contiguous()
     recipes = {way: [meeting(pair, lam, way, np.random.default_rng(0)) for lam in lams] for way in WAYS}
     tiles = {way: torch.stack([recipe.apply(pair)[0] for recipe in found]) for way, found in recipes.items()}
     inner = networks.answers(torch.cat([shown[1:-1] for shown in tiles.values()])).chunk(len(WAYS), dim=1)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mixviz.embeddings import directions, pca, placing, tsne
-from mixviz.ui.embed import small
+from mixviz.ui.embed import seen, small
 from mixviz.ui.state import language_of
 from mixviz.ui.stored import THUMBNAIL, chosen, flat, numbers, sheet_of
 from mixviz.words import Mistake
@@ -28,7 +28,7 @@ def look_in(state: Any, checked_path: Callable[[Any], str]) -> dict[str, Any]:
     language, told, tiles = language_of(state), [], []
     for path in _paths(state, PART):
         try:
-            tiles.append(_kept(checked_path(path), THUMBNAIL))
+            tiles.append(_thumbnail(checked_path(path)))
             told.append(None)
         except Mistake as mistake:
             told.append(mistake.told(language))
@@ -98,16 +98,21 @@ def _paths(state: Any, most: int) -> list[Any]:
     return files
 
 
+# Large photographs take long to open: small, four folders of them take 15 MB.
 @functools.lru_cache(maxsize=1200)
-def _kept(path: str, side: int) -> Tensor:
-    """Large photographs take long to open: small, four folders of them take 15 MB."""
-    return small(path, side)
+def _thumbnail(path: str) -> Tensor:
+    return small(path, THUMBNAIL)
+
+
+@functools.lru_cache(maxsize=1200)
+def _seen(path: str, side: int) -> Tensor:
+    return seen(path, side)
 
 
 @functools.lru_cache(maxsize=24)
 def _embedded(name: str, paths: tuple[str, ...]) -> Tensor:
     one = chosen(name)
-    return one.embed(torch.stack([_kept(path, one.known.side) for path in paths]))
+    return one.embed(torch.stack([_seen(path, one.known.side) for path in paths]))
 
 
 @functools.lru_cache(maxsize=24)

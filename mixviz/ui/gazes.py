@@ -40,8 +40,8 @@ class Gaze(NamedTuple):
 def view_of(known: Known, request: Request, picture: np.ndarray) -> np.ndarray:
     """The picture (side, side, 3) as the network takes it; A and B from their files, as ``mixviz cam`` does."""
     if request.subject == "mix":
-        return np.asarray(Image.fromarray(picture).resize((known.side, known.side), Image.Resampling.LANCZOS))
-    return pictures.tile(request.a if request.subject == "a" else request.b, known.side)
+        return pictures.view_of(Image.fromarray(picture), known.side)
+    return pictures.view(request.a if request.subject == "a" else request.b, known.side)
 
 
 def layer_of(known: Known, earlier: str) -> str | None:

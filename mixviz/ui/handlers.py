@@ -6,13 +6,14 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from mixviz import pictures
+from mixviz import paint, pictures
 from mixviz.ui import embed, folders, lesson, localize, recipe_files, stored, taking, unpacking, views
 from mixviz.ui.between import between as steps_between
 from mixviz.ui.state import language_of, networks_of, of_query, of_state, usable
@@ -20,6 +21,8 @@ from mixviz.words import Mistake, say
 
 WAITING = 24  # questions at work or waiting for their turn; the next one is told to come again. Each keeps one of
 # Gradio's 40 threads, and the others have to be enough for the page's files and for uploads.
+
+PREVIEW = 600  # pixels: browsers show neither TIFF nor HEIC nor JPEG 2000, and none what is mixed of a 16-bit PNG
 
 _places = threading.BoundedSemaphore(WAITING)
 _working = threading.BoundedSemaphore(max(2, os.cpu_count() or 2))
@@ -124,6 +127,13 @@ def about(state: Any) -> dict[str, Any]:
 def trust(state: Any) -> dict[str, Any]:
     """How faithful one network's maps of a state are: {name, faith}, a dictionary per class, or {message}."""
     return _answered(state, lambda: localize.trusted(of_state(state, checked_path)))
+
+
+def preview(state: Any) -> dict[str, Any]:
+    """A picture that the visitor chose, as it is decoded here, small: {picture: data URI}, or {message}."""
+    path = state.get("path") if isinstance(state, dict) else None
+    picture = partial(pictures.preview, side=PREVIEW)
+    return _answered(state, lambda: {"picture": paint.data_uri(picture(checked_path(path)))})
 
 
 def take(state: Any) -> dict[str, Any]:

@@ -176,7 +176,7 @@ def row(known: Known, request: Request, picture: np.ndarray, names: tuple[str, .
         "name": known.name,
         "title": known.title,
         "layer": look.layer,
-        "side": known.side,
+        "side": pictures.stored_side(known.side),
         "size": list(look.maps.shape[1:]),
         "top": [[known.classes[i], p] for p, i in zip(top.values.tolist(), top.indices.tolist(), strict=True)],
         "looks": [_told(look, i) for i in range(len(names))],
@@ -206,8 +206,14 @@ def _told(look: Look, i: int) -> dict[str, Any]:
         "class": look.known.classes[look.classes[i]],
         "probability": look.probability[look.classes[i]].item(),
         "range": [float(f"{edge.item():.6g}") for edge in edges] if somewhere else None,
-        **_map(heat),
+        **_map(_in_square(heat)),
     }
+
+
+def _in_square(heat: Tensor) -> Tensor:
+    """A map (side, side) in the middle of the square that is drawn, of which the network is shown so much alone."""
+    margin = (pictures.stored_side(len(heat)) - len(heat)) // 2
+    return torch.nn.functional.pad(heat, [margin] * 4)
 
 
 def _map(heat: Tensor) -> dict[str, Any]:

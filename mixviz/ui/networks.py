@@ -82,7 +82,7 @@ def _pixels(index: int) -> Pixels:
 def clean(path: str) -> Tensor:
     """What all networks say (networks, classes) of a picture that nobody has mixed. A path's content never changes."""
     side = alike()[0].side
-    return answers(torch.from_numpy(pictures.tile(path, side).copy()).permute(2, 0, 1)[None])[:, 0]
+    return answers(torch.from_numpy(pictures.view(path, side).copy()).permute(2, 0, 1)[None])[:, 0]
 
 
 def likely(path: str) -> list[str]:

@@ -22,11 +22,12 @@ from PIL import Image, ImageOps
 
 import mixviz
 from mixviz import paint, pictures, zoo
+from mixviz.decoding import ENDINGS
 from mixviz.heatmaps.kinds import KINDS
 from mixviz.ui import api, batch_parcel, files, handlers, lenses, scripts, surveying, views
 from mixviz.ui.parts import as_json, component, in_browser
 from mixviz.ui.picture import Picture, fetch_nothing
-from mixviz.ui.request import VIEWS, Request
+from mixviz.ui.request import LARGEST, VIEWS, Request
 from mixviz.words import texts
 
 # Beside the style sheet, which Gradio confines to a part of the page.
@@ -65,6 +66,7 @@ def own_texts() -> dict[str, str]:
         **{f"object.{entry['label']}": entry["label"] for entry in pictures.photographs().values()},
         **{f"network.{name}": title for name, title in zoo.strategies().items()},
         **{f"class.{name}": name for name in zoo.TWENTY},
+        "endings": ",".join(ENDINGS),
     }
 
 
@@ -132,7 +134,9 @@ def build() -> gr.Blocks:
             "labels": {Path(name).stem: entry["label"] for name, entry in pictures.photographs().items()},
             "methods": {name: [cls.card.title, cls.card.family] for name, cls in mixviz.METHODS.items()},
         }
-        functions = [as_json(one) for one in (handlers.look, handlers.take, handlers.about, handlers.trust)]
+        functions = [
+            as_json(one) for one in (handlers.look, handlers.take, handlers.about, handlers.trust, handlers.preview)
+        ]
         bridge = component("bridge", bundled, server_functions=functions)
         _views(start)
         with gr.Row(elem_id="dock"):
@@ -191,6 +195,7 @@ def _wire(page: gr.Blocks, bridge: gr.HTML, controls: list, buttons: dict[str, g
     )
     for image, name, letter in ((image_a, name_a, "A"), (image_b, name_b, "B")):
         in_browser(image.input, f"(image, name) => mixviz.ownLabel(image, name, '{letter}')", [image, name], name)
+        in_browser(image.input, f"(image) => mixviz.preview(image, '{letter.lower()}')", image, image)
     in_browser(
         buttons["swap"].click, "(a, b, c, d) => mixviz.swapped() || [b, a, d, c]",
         [image_a, image_b, name_a, name_b], [image_a, image_b, name_a, name_b],
@@ -227,7 +232,7 @@ def launch(**options: Any) -> Any:
         "share": False,
         "run_history": False,
         "footer_links": ["api", "settings"],
-        "max_file_size": "64mb",
+        "max_file_size": LARGEST,
         "ssr_mode": False,
         "enable_monitoring": False,
         "theme": theme(),

@@ -20,6 +20,7 @@ from mixviz.method import Method
 from mixviz.ui import lenses
 from mixviz.words import Mistake, texts
 
+LARGEST = 64 * 2**20  # bytes of a file, alone or in a zip
 MAX_SEED = 2**32 - 1
 CELLS = 28  # cells along each side of a painted mask: 8 pixels each at 224
 VIEWS = ("grid", "detail", "draws", "sweep", "batch", "localize", "compare", "which", "tree", "embeddings")

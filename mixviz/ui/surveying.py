@@ -12,20 +12,21 @@ from typing import Any
 import gradio as gr
 
 from mixviz.catalogue import lookup
-from mixviz.files.gathering import SUFFIXES, Limits
+from mixviz.decoding import ENDINGS
+from mixviz.files.gathering import Limits
 from mixviz.heatmaps.kinds import KINDS
 from mixviz.survey.tally import Tally
 from mixviz.survey.walk import CENTRE, Survey
 from mixviz.survey.writing import bundle
 from mixviz.ui import networks, progress
 from mixviz.ui.handlers import checked_path
-from mixviz.ui.request import is_number
+from mixviz.ui.request import LARGEST, is_number
 from mixviz.ui.state import language_of
 from mixviz.words import Mistake, say
 
 MOST = 300  # pictures of one visit: others wait for the same two cores
-LIMITS = Limits(files=1000, each=25_000_000, all=500_000_000)
-ENDINGS = ["image", ".zip", ".csv"]
+LIMITS = Limits(files=1000, each=LARGEST, all=500_000_000)
+TAKEN = (*ENDINGS, ".zip", ".csv")
 QUICK = {name: kind for name, kind in KINDS.items() if not kind.slow}
 
 
@@ -34,7 +35,7 @@ def panel() -> None:
     word = gr.I18n()
     with gr.Accordion(word("survey.title"), open=False, elem_id="survey"):
         gr.Markdown(word("survey.why"))
-        files = gr.File(label=word("survey.files"), file_count="multiple", file_types=ENDINGS, height=140)
+        files = gr.File(label=word("survey.files"), file_count="multiple", file_types=list(TAKEN), height=140)
         folder = gr.UploadButton(word("survey.folder"), file_count="directory", size="sm")
         with gr.Row():
             with gr.Column():
@@ -57,8 +58,8 @@ def panel() -> None:
         parcel = gr.File(label=word("survey.parcel"), interactive=False, visible=False)
         given = [files, which, classes, kind, threshold, pictures, faithful, language]
         folder.upload(
-            _usable, folder, files, api_name="survey_folder", api_visibility="undocumented",
-            show_progress="hidden", queue=False,
+            _usable, [folder, language], files, api_name="survey_folder", api_visibility="undocumented",
+            show_progress="hidden", queue=False, js="(folder) => [folder, mixviz.language()]",
         )  # fmt: skip
         # The queue may take a while: what was said before is taken back, and the visitor told to wait, at once.
         start.click(
@@ -72,9 +73,12 @@ def panel() -> None:
         stop.click(progress.halt, None, None, api_name="halt", api_visibility="undocumented", queue=False)
 
 
-def _usable(paths: list[str]) -> list[str]:
-    """What of a folder a survey can use: all else stays unread."""
-    return [path for path in paths if path.lower().endswith((*SUFFIXES, ".zip", ".csv"))]
+def _usable(paths: list[str], language: Any) -> list[str]:
+    """What of a folder a survey can use: all else stays unread, and is told of."""
+    used = [path for path in paths if path.lower().endswith(TAKEN)]
+    if others := len(paths) - len(used):
+        gr.Info(say("embed.others", language_of({"language": language}), count=others))
+    return used
 
 
 def begin(language: Any, request: gr.Request) -> tuple[str, Any]:
@@ -97,15 +101,16 @@ def survey(
         plan = Survey(asked, wanted, lookup(QUICK, kind).name, threshold=_share(threshold), faithful=bool(faithful))
         with tempfile.TemporaryDirectory() as room:
             path = Path(room) / "mixviz-survey.zip"
-            tally, done, total = Tally(plan), 0, 0
+            tally, done, total, unread, others = Tally(plan), 0, 0, 0, 0
             with closing(bundle(plan, where, path, limits=LIMITS, pictures=bool(pictures))) as walk:
                 for seen in walk:
                     tally.add(seen.rows)
-                    done, total = seen.done, seen.total
+                    done, total, others = seen.done, seen.total, seen.others
+                    unread += not seen.looks
                     yield progress.bar(done, total, seen.name), gr.skip()
                     if progress.stopped(request) or done >= MOST:
                         break
-            yield _summary(tally, done, total, language), gr.update(value=str(path), visible=True)
+            yield _summary(tally, done, total, (unread, others), language), gr.update(value=str(path), visible=True)
     except Mistake as mistake:
         raise gr.Error(mistake.told(language), print_exception=False) from None
     except (ValueError, OSError) as error:
@@ -132,8 +137,8 @@ def _share(number: Any) -> float:
     return float(number)
 
 
-def _summary(tally: Tally, done: int, total: int, language: str) -> str:
-    """How far it came, and a line per network."""
+def _summary(tally: Tally, done: int, total: int, left_out: tuple[int, int], language: str) -> str:
+    """How far it came, how many pictures could not be read and files are none, and a line per network."""
     titles = {one.name: one.title for one in tally.survey.known} | {CENTRE: say("look.centre", language)}
     rows = tally.rows()
     columns = {
@@ -146,6 +151,8 @@ def _summary(tally: Tally, done: int, total: int, language: str) -> str:
     heads = [say(f"survey.column.{name}", language) for name in told]
     lines = zip(*told.values(), strict=True)
     how = say("survey.done" if done == total else "survey.part", language, done=done, total=total)
+    for key, count in zip(("survey.unread", "embed.others"), left_out, strict=True):
+        how += f" {say(key, language, count=count)}" if count else ""
     cells = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in line)}</tr>" for line in lines)
     head = "".join(f'<th scope="col">{html.escape(one)}</th>' for one in heads)
     return (

@@ -14,10 +14,11 @@ from mixviz.batches.loading import MOST, some
 from mixviz.files.gathering import Gathered, Picture, gather
 from mixviz.files.zips import Limits
 from mixviz.pictures import load_once
+from mixviz.ui.request import LARGEST
 from mixviz.ui.state import language_of
 from mixviz.words import Mistake
 
-LIMITS = Limits(files=2000, each=25_000_000, all=500_000_000)
+LIMITS = Limits(files=2000, each=LARGEST, all=500_000_000)
 PART = 20  # pictures that are looked at in one turn
 THUMBNAIL = 64  # pixels: a picture that can be opened so small can be opened
 
@@ -57,10 +58,10 @@ def _member(one: Picture, language: str) -> tuple[str | None, str | None]:
     try:
         with one.open() as file:
             data = file.read()
-        load_once(io.BytesIO(data), THUMBNAIL)
+        load_once(io.BytesIO(data), THUMBNAIL, PurePosixPath(one.name).name)
     except Mistake as mistake:
         return None, mistake.told(language)
     except (ValueError, OSError) as error:
-        return None, str(error)
+        return None, f"{one.name}: {error}"
     name = f"picture{PurePosixPath(one.name).suffix.lower()}"  # its own name is only ever told
     return save_bytes_to_cache(data, name, get_upload_folder()), None
