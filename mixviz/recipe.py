@@ -6,6 +6,7 @@ x̃[n] = Σ_k weight[k, n] ⊙ source[k, n]          ỹ[n] = Σ_k share[k, n] �
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -188,12 +189,13 @@ class Recipe:
         """Soft labels (N, C) float32: each source's label in its share.
 
         Args:
-            labels: (N,) class indices, or (N, C) soft labels.
-            num_classes: C, needed with class indices; soft labels have to be as wide.
+            labels: (N,) class indices, or (N, C) soft labels. Rows need not sum to 1: an image may have several labels.
+            num_classes: C, needed with class indices; soft labels have to be as wide. Without it, (N, C) may hold any
+                numbers, e.g. targets of a regression.
 
         Raises:
             TypeError, ValueError: the labels do not fit the recipe or ``num_classes``: soft labels of another width, or
-                (on the CPU) a class index that is not below C.
+                (on the CPU) negative, infinite or NaN, or a class index that is not below C.
         """
         check_labels(labels, len(self))
         if labels.ndim == 2:
@@ -202,6 +204,13 @@ class Recipe:
                     f"num_classes={num_classes}, but the soft labels are for {labels.shape[1]} classes, "
                     f"{tuple(labels.shape)}: give the labels' own width, or labels of {num_classes} columns."
                 )
+            if num_classes is not None and labels.device.type == "cpu":
+                low, high = (extreme.item() for extreme in torch.aminmax(labels))
+                if not 0 <= low <= high < math.inf:  # also true for NaN
+                    raise ValueError(
+                        f"Soft labels should be 0 or more, and finite; these run from {low:.4g} to {high:.4g}. Logits: "
+                        "take their softmax. Targets of a regression: recipe.targets(labels), without num_classes."
+                    )
             labels = labels.float()
             return sum(share[:, None] * labels[who] for share, who in zip(self.share, self.partner, strict=True))
         if num_classes is None:

@@ -142,7 +142,9 @@ class MixTransform:
             for the clean batch most of the time.
         parameters: the method's own.
 
-    A method that mixes inside a network (``recipe.layer > 0``) needs its recipe there: use ``plan``.
+    A method that mixes inside a network (``recipe.layer > 0``) needs its recipe there: use ``plan``. Only images and
+    labels are mixed. Row n of anything else, e.g. of names or masks, still belongs to image n; to mix it as well, take
+    the recipe from ``plan``.
     """
 
     def __init__(
@@ -162,6 +164,11 @@ class MixTransform:
             raise ValueError("normalize is for images in [0, 1], and any_range for others: give one of the two.")
         if not 0 <= mix_probability <= 1:
             raise ValueError(f"mix_probability should lie between 0 and 1; got {mix_probability}.")
+        if not isinstance(seed, int | np.integer) or seed < 0:
+            raise ValueError(
+                f"seed should be a whole number from 0 up; got {seed!r}. One transform goes on by itself from batch to "
+                "batch: make it once, before the loop. mixviz.mix also takes a generator."
+            )
         self.method, self.num_classes = make(method, **parameters), num_classes
         self.mix_probability, self.seed, self.normalize, self.network = mix_probability, seed, normalize, network
         self.inplace, self.any_range = inplace, any_range
@@ -181,8 +188,9 @@ class MixTransform:
                 "recipe = transform.plan(images, labels), then `with mixviz.mix_inside(network, recipe):` around the "
                 "forward pass, and recipe.targets for the labels."
             )
+        targets = recipe.targets(labels, self.num_classes)  # first: labels that are refused leave the images clean
         mixed = recipe.apply(images, out=images if self.inplace else None)
-        return mixed if self.normalize is None else batch.normalised(mixed), recipe.targets(labels, self.num_classes)
+        return mixed if self.normalize is None else batch.normalised(mixed), targets
 
     def plan(self, images: Tensor, labels: Tensor, *, lam: float | np.ndarray | None = None, **given: Tensor) -> Recipe:
         """The next recipe of this transform's stream; a baseline one for the batches that stay unmixed.

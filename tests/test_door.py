@@ -13,6 +13,7 @@ from torch import Tensor
 
 import mixviz
 from mixviz import METHODS, Batch, MixCollate, MixTransform
+from mixviz.batch import check_range
 from mixviz.transform import REPEATS
 
 CLASSES = 3
@@ -47,6 +48,16 @@ def test_floats_outside_their_range_are_refused_in_a_loader():
     samples = [(image * 255, int(label)) for image, label in zip(IMAGES, LABELS, strict=True)]
     with pytest.raises(ValueError, match="divide by 255"):
         MixCollate("brightness", CLASSES)(samples)
+
+
+def test_the_sample_of_a_large_batch_has_all_its_images():
+    images = torch.rand(300, 3, 6, 7)
+    check_range(images, sampled=True)
+    for bad in (0, 150, 299):
+        other = images.clone()
+        other[bad] = (other[bad] + 1) * 100
+        with pytest.raises(ValueError, match=r"should lie in \[0, 1\]"):
+            check_range(other, sampled=True)
 
 
 def test_a_scale_that_changes_later_is_refused_as_well():
@@ -103,6 +114,23 @@ def test_soft_labels_of_another_width_are_refused():
     assert torch.equal(recipe.targets(soft), recipe.targets(soft, num_classes=10))
 
 
+@pytest.mark.parametrize("bad", [-0.1, float("nan"), float("inf")])
+def test_soft_labels_that_are_none_are_refused_before_a_pixel_is_mixed(bad):
+    soft, images = torch.eye(3)[LABELS], IMAGES.clone()
+    soft[2, 1] = bad
+    with pytest.raises(ValueError, match="Soft labels should be 0 or more"):
+        MixTransform("cutmix", 3, inplace=True)(images, soft)
+    assert torch.equal(images, IMAGES)
+
+
+def test_several_labels_per_image_and_regressions_are_mixed():
+    several = torch.tensor([[1.0, 1, 0], [0, 1, 0], [1, 1, 1], [0, 0, 0]])
+    _, recipe = mixviz.mix(IMAGES, several, "mixup", seed=0)
+    assert recipe.targets(several, 3).sum() == pytest.approx((recipe.share * several.sum(1)[recipe.partner]).sum())
+    values = torch.tensor([[-3.0], [2], [0], [1]])  # of a regression
+    torch.testing.assert_close(recipe.targets(values), (recipe.share[..., None] * values[recipe.partner]).sum(0))
+
+
 def test_a_generator_goes_on_and_a_number_does_not():
     def lam(seed):
         return mixviz.mix(IMAGES, LABELS, "cutmix", seed=seed)[1].drawn
@@ -114,6 +142,12 @@ def test_a_generator_goes_on_and_a_number_does_not():
     assert torch.equal(lam((0, 1, 2)), lam((0, 1, 2)))
     assert not torch.equal(lam((0, 1, 2)), lam((0, 1, 3)))
     assert not torch.equal(lam(None), lam(None))
+
+
+@pytest.mark.parametrize("seed", [None, -1, 0.5, (0, 1), np.random.default_rng(0)])
+def test_a_transforms_seed_is_one_number(seed):
+    with pytest.raises(ValueError, match="seed should be a whole number"):
+        MixTransform("cutmix", CLASSES, seed=seed)
 
 
 def loop(step, batches=REPEATS):
