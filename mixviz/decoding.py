@@ -111,7 +111,6 @@ def decode(path: File, least: int | None = None, *, smallest: int = 1, name: str
                 scale *= 2
             if scale > 1:
                 image.draft(None, (width // scale, height // scale))
-        image.seek(0)
         image.load()
         with suppress(Exception):  # damaged EXIF data turn nothing
             ImageOps.exif_transpose(image, in_place=True)
