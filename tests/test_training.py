@@ -409,6 +409,15 @@ GUIDED = {
     "saliencymix_plus": {"method": "saliencymix_plus", "mix_prob": 0.7, "optimizer": "adamw", "lr": 0.002},
     "manifold_mixup": {"method": "manifold_mixup", "mix_prob": 0.7, "warmup": 0.5},
     "dropout": {"method": "mixup", "network": "test_vit_relpos", "image_size": 160},
+    "average": {
+        "method": "cutmix",
+        "mix_prob": 0.5,
+        "batch_size": 2,
+        "accumulate": 2,
+        "ema": 0.8,
+        "label_smoothing": 0.1,
+        "class_weights": "balanced",
+    },
 }
 STOPS = [  # each counted from where the one before left it: six steps an epoch, a checkpoint after each
     ("step", 2), ("replace checkpoint", 2), ("+replace checkpoint", 2), ("fsync", 3), ("replace best", 1),
@@ -484,10 +493,32 @@ def test_two_processes_train_as_one_with_the_double_batch(tmp_path, fork, pictur
 
 
 @pytest.mark.slow
-def test_two_processes_agree_on_the_network_that_is_asked(tmp_path, fork, pictures):
+def test_two_processes_that_accumulate_are_one_that_accumulates_twice_as_much(tmp_path, fork, pictures):
+    """Mixed: each part draws its own λ, the same whichever process it is of. Stopped and resumed it changes no bit."""
+    common = {"network": "test_vit", "method": "mixup", "label_smoothing": 0.1, "class_weights": "3,1,2", "lr": 0.01,
+              "ema": 0.7}  # fmt: skip
+    job = {**common, "batch_size": 2, "accumulate": 2}
+    together(fork, [(job, str(tmp_path / "two"))])
+    together(fork, [(job, str(tmp_path / "killed"))], stop=("step", 5))
+    together(fork, [(job, str(tmp_path / "killed"))])
+    train(small(pictures, **common, batch_size=2, accumulate=4), tmp_path / "one")
+    assert same_weights(tmp_path / "two", tmp_path / "killed")
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    torch.manual_seed(0)
+    fresh = architectures.build("test_vit", 3).state_dict()
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=1e-4, atol=2e-6)
+    assert max((value - fresh[name]).abs().max().item() for name, value in one.items()) > 1e-3
+    for first, second in zip(log(tmp_path / "one"), log(tmp_path / "two"), strict=True):
+        assert second == pytest.approx(first, rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("more", [{}, {"ema": 0.6}], ids=["weights", "average"])
+def test_two_processes_agree_on_the_network_that_is_asked(tmp_path, fork, pictures, more):
     """Each has seen other pictures: without agreeing on the running statistics, they would see other saliency, and
     validate other networks than the one that is saved."""
-    job = {"method": "saliencymix_plus", "batch_size": 4, "epochs": 2, "lr": 0.05}
+    job = {"method": "saliencymix_plus", "batch_size": 2, "accumulate": 2, "epochs": 2, "lr": 0.05, **more}
     together(fork, [(job, str(tmp_path / "straight"))])
     together(fork, [(job, str(tmp_path / "killed"))], stop=("step", 5))
     together(fork, [(job, str(tmp_path / "killed"))])

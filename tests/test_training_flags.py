@@ -52,15 +52,6 @@ def lopsided(tmp_path_factory) -> Path:
     return root
 
 
-@pytest.fixture
-def small_vit(monkeypatch) -> None:
-    """Vision transformers take 32 px."""
-    real = timm.create_model
-    monkeypatch.setattr(
-        timm, "create_model", lambda name, **more: real(name, **({"img_size": 32} if "vit" in name else {}), **more)
-    )
-
-
 def pretrain(path: Path, name: str = "test_resnet", classes: int = 7, **metadata: str) -> dict[str, torch.Tensor]:
     """A file as timm's are: weights of some network, whose batch norm has seen something."""
     torch.manual_seed(11)
@@ -239,7 +230,7 @@ def test_frozen_stages_are_those_below():
 @pytest.mark.parametrize(
     "more", [{}, {"optimizer": "adamw", "method": "saliencymix_plus"}, {"method": "manifold_mixup", "ema": 0.9}]
 )
-def test_frozen_stages_stay_to_the_bit_and_the_others_move(tmp_path, small_vit, network, stages, lower, more):
+def test_frozen_stages_stay_to_the_bit_and_the_others_move(tmp_path, network, stages, lower, more):
     """Weight decay, batch norm's statistics and counts, and the average of the weights leave them alone as well."""
     root = picture_folder(tmp_path / "d", train=2, val=1, side=32)
     given = pretrain(tmp_path / "s.safetensors", network)
@@ -379,9 +370,7 @@ def test_a_mixture_cannot_have_an_ignored_part():
 
 @pytest.mark.parametrize("augment", ["crop", "none"])
 @pytest.mark.parametrize("resident", [True, False])
-def test_accumulated_gradients_are_those_of_the_larger_batch(
-    tmp_path, monkeypatch, small_vit, lopsided, augment, resident
-):
+def test_accumulated_gradients_are_those_of_the_larger_batch(tmp_path, monkeypatch, lopsided, augment, resident):
     """Without batch norm, whose statistics are each batch's own, but for the order in which float32 are added."""
     if not resident:
         monkeypatch.setattr("mixviz.training.feeding.fits", lambda *_: False)

@@ -49,10 +49,10 @@ class Run:
         0, "side of the pictures in pixels; 0: their own where they are squares, else 224", low=0, high=1024
     )
     mean: str = parameter(
-        "", "of the pictures' channels in [0, 1], one number or three with commas between; empty: with --pretrained "
-        "what timm gives for the network, else ImageNet's"
+        "", "mean of the channels of pictures in [0, 1], one number or three with commas between; empty: with "
+        "--pretrained what timm gives for the network, else ImageNet's"
     )  # fmt: skip
-    std: str = parameter("", "standard deviation of the channels; goes with --mean")
+    std: str = parameter("", "their standard deviation; goes with --mean")
     augment: str = parameter(
         "auto", "before mixing, beside a flip; crop: after padding, or from a picture 8/7 as large; resized: a crop of "
         "random size; auto: crop up to 96 px", choices=("auto", "crop", "resized", "none"),
