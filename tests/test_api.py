@@ -6,6 +6,7 @@ import base64
 import functools
 import inspect
 import io
+import itertools
 import json
 import math
 import os
@@ -23,7 +24,7 @@ import torch
 from PIL import Image
 
 import mixviz
-from mixviz import arithmetic, describe, draws, edit, paint, pictures, words
+from mixviz import arithmetic, describe, draws, edit, paint, pictures, words, zoo
 from mixviz.heatmaps import looking
 from mixviz.ui import lenses
 from mixviz.ui.request import CELLS, MAX_SEED, VIEWS, Request
@@ -44,7 +45,20 @@ MADE_UP = [
     *("/etc/passwd", "app.py", "../app.py", "assets/photos/../photos.json", "file:///etc/passwd", "", "/", "."),
     *("http://127.0.0.1:9/x.png", "https://localhost:9/x.png", "a\0b", "x" * 5000, f"{CAT}/../../photos.json"),
 ]
-NO_PATH = [None, 3, ["x"], {"path": "/etc/passwd"}, {"path": CAT, "meta": {"_type": "gradio.FileData"}}]
+NO_PATH = [None, 3, ["x"], {}, {"path": None}, {"path": ["x"]}, {"path": {"path": CAT}}]
+PICTURES = [(name, key) for name, key in itertools.product(PUBLIC, ("a", "b", "picture"))
+            if key in inspect.signature(PUBLIC[name]).parameters]  # fmt: skip
+ELSEWHERE = "http://picture-host.invalid/x.png"
+
+
+def as_file(path, **more) -> dict:
+    """A file as Gradio's clients send it."""
+    return {"path": path, "meta": {"_type": "gradio.FileData"}} | more
+
+
+def forms(path) -> list:
+    """All forms in which an endpoint may be given a path."""
+    return [path, {"path": path}, as_file(path, url=f"file://{CAT}", orig_name="lion.jpg")]
 
 
 def arguments(name: str, **changed) -> list:
@@ -209,6 +223,49 @@ def test_every_public_endpoint_is_named_described_and_typed(client):
             assert re.search(rf"^ +{value['parameter_name']}: \w", described["description"], re.M), "what it is"
 
 
+@pytest.mark.parametrize(("name", "key"), PICTURES)
+def test_every_endpoint_takes_what_gradios_clients_send(address, client, uploaded, two_files, name, key):
+    few = {"networks": [zoo.names()[0]]}
+    given = arguments(name, **few)
+    at = list(inspect.signature(PUBLIC[name]).parameters).index(key)
+    answers = [
+        client.predict(*given[:at], gradio_client.handle_file(two_files[0]), *given[at + 1 :], api_name=f"/{name}")
+    ]
+    for form in (uploaded[0], {"path": uploaded[0]}, as_file(uploaded[0], url=ELSEWHERE, size=3, mime_type="x/y")):
+        event, data = call(address, name, arguments(name, **few, **{key: form}))
+        assert event == "complete"
+        answers += json.loads(data)
+    assert all(answer == answers[0] for answer in answers)
+    assert answers[0] != json.loads(call(address, name, given)[1])[0]
+
+
+@pytest.mark.parametrize(("name", "key"), PICTURES)
+def test_no_file_but_uploads_in_any_form(address, two_files, uploaded, name, key):
+    uploads, other = os.environ["GRADIO_TEMP_DIR"], str(two_files[0])
+    link = os.path.join(uploads, f"{name}-{key}.png")
+    os.symlink(other, link)
+    around = os.path.join(uploads, os.path.relpath(other, uploads))  # out of the folder by its own path
+    assert os.path.samefile(around, other)
+    addresses = [f"file://{other}", f"file://{uploaded[0]}", f"{address}gradio_api/file={uploaded[0]}"]
+    asked = [form for path in (other, link, around) for form in forms(path)] + addresses
+    asked = [arguments(name, **{key: form}) for form in asked]
+    with ThreadPoolExecutor(4) as askers:
+        answers = list(askers.map(lambda data: call(address, name, data), asked))
+    os.remove(link)
+    for event, data in answers:
+        assert event == "error"
+        assert "data:image" not in data
+
+
+def test_a_path_of_the_callers_own_machine_is_told_how_to_upload(client, two_files):
+    for path in (str(two_files[0]), "cat.jpg", ELSEWHERE):
+        with pytest.raises(gradio_client.exceptions.AppError, match=r"handle_file\('cat.jpg'\)"):
+            client.predict(path, api_name="/saliency")
+    for url in (ELSEWHERE, f"{client.src}gradio_api/file={CAT}"):
+        with pytest.raises(gradio_client.exceptions.AppError, match="addresses are not fetched"):
+            client.predict(gradio_client.handle_file(url), api_name="/saliency")
+
+
 # ---------------------------------------------------------------- bare requests, made-up paths, wrong values
 
 
@@ -243,11 +300,9 @@ def test_the_grid_shows_the_mixtures_of_the_core(address, uploaded, two_files):
 
 @pytest.mark.parametrize("path", [*MADE_UP, *NO_PATH], ids=lambda path: repr(path)[:24])
 def test_made_up_paths_are_refused_everywhere(address, path):
-    places = [
-        (name, key) for name in PUBLIC for key in {"a", "b", "picture"} & {*inspect.signature(PUBLIC[name]).parameters}
-    ]
     with ThreadPoolExecutor() as askers:
-        calls = [askers.submit(call, address, name, arguments(name, **{key: path})) for name, key in places]
+        calls = [askers.submit(call, address, name, arguments(name, **{key: path})) for name, key in PICTURES]
+        calls += [askers.submit(call, address, "saliency", arguments("saliency", picture=one)) for one in forms(path)]
         states = [(function, a_state(take="png", **{key: path})) for function in ("look", "take") for key in "ab"]
         answers = [askers.submit(ask, address, *question) for question in states]
     for event, data in (one.result() for one in calls):
@@ -262,7 +317,7 @@ def test_made_up_paths_are_refused_everywhere(address, path):
     assert answer.get("data", UNTOUCHED)[:9] == UNTOUCHED  # Gradio refuses some of them itself
 
 
-@pytest.mark.parametrize("path", [*MADE_UP, *NO_PATH, "\ud800"], ids=lambda path: repr(path)[:24])
+@pytest.mark.parametrize("path", [*MADE_UP, *NO_PATH, as_file(CAT), "\ud800"], ids=lambda path: repr(path)[:24])
 def test_the_loader_checks_paths_itself(path):
     with pytest.raises(pictures.PictureError):
         handlers.checked_path(path)
@@ -731,9 +786,9 @@ def test_the_server_asks_nobody_anything(tmp_path):
         url = server.stdout.readline().strip()
         assert httpx.get(url).status_code == 200
         assert call(url, "mix", arguments("mix"))[0] == "complete"
-        host = "http://picture-host.invalid/x.png"
-        file = {"path": host, "url": host, "orig_name": "x.png", "meta": {"_type": "gradio.FileData"}}
-        for elsewhere in (host, file):
+        file = as_file(ELSEWHERE, url=ELSEWHERE, orig_name="x.png")
+        assert call(url, "mix", arguments("mix", a=as_file(CAT, url=ELSEWHERE)))[0] == "complete"
+        for elsewhere in (ELSEWHERE, file):
             for name in ("mix", "saliency", "detail"):
                 assert call(url, name, arguments(name, a=elsewhere, picture=elsewhere))[0] == "error"
             for function in ("look", "take"):

@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 TEXT = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 PORT = "http://127.0.0.1:7860/"
@@ -19,6 +20,14 @@ def block(language: str) -> str:
     return re.findall(rf"```{language}\n(.*?)```", TEXT, re.S)[0]
 
 
+@pytest.fixture
+def a_cat(two_files, tmp_path, monkeypatch):
+    """The reader's own picture, where the reader is."""
+    Image.open(two_files[0]).save(tmp_path / "cat.jpg")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("a_cat")
 def test_the_client_in_python(address):
     pytest.importorskip("gradio_client")
     said = io.StringIO()
@@ -28,6 +37,7 @@ def test_the_client_in_python(address):
     assert re.search(r"A’s label, by area = \d+ ÷ \(224 × 224\) = 0\.\d+", said.getvalue())
 
 
+@pytest.mark.usefixtures("a_cat")
 @pytest.mark.skipif(not all(map(shutil.which, ("curl", "sh"))), reason="curl is not installed")
 def test_curl(address):
     script = block("sh").replace(PORT, address)

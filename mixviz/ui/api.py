@@ -51,8 +51,8 @@ def _checked_side(side: Any) -> int:
 
 @on_gpu
 def mix(
-    a: str,
-    b: str,
+    a: str | dict,
+    b: str | dict,
     method: str = "cutmix",
     lam: float | None = None,
     seed: int = 0,
@@ -63,8 +63,9 @@ def mix(
     """Mix two pictures by one method: {picture: the mixture as a PNG data URI, recipe: its numbers}.
 
     Args:
-        a: Picture A, the one that is augmented: the path that an upload returned, or a bundled photograph's name.
-        b: Picture B, its partner.
+        a: Picture A, the one that is augmented: an upload (`handle_file` of Gradio's client, or the path that
+            /upload returned), or a bundled photograph's name.
+        b: Picture B, its partner, likewise.
         method: A method's name, as `python -m mixviz methods` lists them.
         lam: λ, A's share, 0 to 1; null draws it.
         seed: Seed of everything that is drawn.
@@ -83,11 +84,12 @@ def mix(
         return {"picture": paint.data_uri(mixed, "PNG"), "recipe": describe.recipe_json(recipe, truth)}
 
 
-def saliency(picture: str, detector: str = "fine_grained", side: int = 224) -> dict:
+def saliency(picture: str | dict, detector: str = "fine_grained", side: int = 224) -> dict:
     """Where a detector looks: {heat: the picture under its map as a PNG data URI, map: grey PNG, peak: [row, column]}.
 
     Args:
-        picture: The path that an upload returned, or a bundled photograph's name.
+        picture: An upload (`handle_file` of Gradio's client, or the path that /upload returned), or a bundled
+            photograph's name.
         detector: A detector's name, as the page offers them.
         side: Side of the square picture in pixels, 32 to 1024.
     """
@@ -107,7 +109,7 @@ def saliency(picture: str, detector: str = "fine_grained", side: int = 224) -> d
 
 
 def look(
-    picture: str,
+    picture: str | dict,
     classes: list[str] | None = None,
     networks: list[str] | None = None,
     kind: str = "grad_cam",
@@ -117,7 +119,8 @@ def look(
     """Where trained networks look in a picture: {figure: PNG data URI, networks: predictions, maps, boxes of each}.
 
     Args:
-        picture: The path that an upload returned, or a bundled photograph's name.
+        picture: An upload (`handle_file` of Gradio's client, or the path that /upload returned), or a bundled
+            photograph's name.
         classes: What to look for, by name; none: what each network predicts.
         networks: Names of trained networks; none: all of them.
         kind: grad_cam, cam, grad_cam_plus_plus, hires_cam, layer_cam, xgrad_cam, eigen_cam, score_cam or ablation_cam.
@@ -144,8 +147,8 @@ def look(
 
 
 def detail(
-    a: str,
-    b: str,
+    a: str | dict,
+    b: str | dict,
     method: str = "cutmix",
     lam: float | None = None,
     seed: int = 0,
@@ -155,8 +158,9 @@ def detail(
     """Everything that the page says of one method: its sentence, steps, every number with its sum, and the recipe.
 
     Args:
-        a: Picture A, the one that is augmented: the path that an upload returned, or a bundled photograph's name.
-        b: Picture B, its partner.
+        a: Picture A, the one that is augmented: an upload (`handle_file` of Gradio's client, or the path that
+            /upload returned), or a bundled photograph's name.
+        b: Picture B, its partner, likewise.
         method: A method's name, as `python -m mixviz methods` lists them.
         lam: λ, A's share, 0 to 1; null draws it.
         seed: Seed of everything that is drawn.
@@ -185,12 +189,27 @@ def methods() -> list:
     return describe.catalogue_json()
 
 
-def _path(name: Any) -> str:
-    bundled = isinstance(name, str) and name in pictures.photographs()
-    return checked_path(pictures.photograph_path(name) if bundled else name)
+def _path(picture: Any) -> str:
+    """The real path of a picture that a program names, or sends as Gradio's clients do: {path, meta, ...}.
+
+    Of such a dictionary the path alone counts; what else it says, its url too, is the client's word.
+
+    Raises:
+        ValueError: neither an upload nor a bundled photograph.
+    """
+    path = picture.get("path") if isinstance(picture, dict) else picture
+    bundled = isinstance(path, str) and path in pictures.photographs()
+    try:
+        return checked_path(pictures.photograph_path(path) if bundled else path)
+    except pictures.PictureError:
+        raise ValueError(
+            f"{str(path)[:MAX_NAME]!r} is neither an upload nor a bundled photograph such as 'lion.jpg'. Upload your "
+            "picture: give handle_file('cat.jpg') to gradio_client, or POST the file to /gradio_api/upload and give "
+            "the path that comes back. Addresses are not fetched."
+        ) from None
 
 
-def _request(a: str, b: str, method: str, lam: float | None, seed: int, detector: str, parameters: Any) -> Request:
+def _request(a: Any, b: Any, method: str, lam: float | None, seed: int, detector: str, parameters: Any) -> Request:
     lookup(mixviz.METHODS, method)
     paths = {key: _path(name) for key, name in (("a", a), ("b", b))}
     names = {f"name_{key}": entry["label"] for key, path in paths.items() if (entry := pictures.photograph_of(path))}
