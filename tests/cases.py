@@ -18,7 +18,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mixviz import METHODS, Batch, Recipe, operations
+from mixviz import METHODS, Batch, Recipe, operations, pictures
 
 
 def variants(ends: bool) -> Iterator[tuple[str, dict]]:
@@ -94,6 +94,12 @@ def without_colour(recipe: Recipe) -> Recipe:
 def noise(seed: int, side: int = 16) -> np.ndarray:
     """A picture (side, side, 3) uint8 that is like no other, in whatever way it is turned or shifted."""
     return np.random.default_rng([seed, side]).integers(0, 256, (side, side, 3), np.uint8)
+
+
+def photographs(side: int) -> torch.Tensor:
+    """The bundled photographs (N, 3, side, side) uint8, cropped to squares."""
+    paths = map(pictures.photograph_path, sorted(pictures.photographs()))
+    return torch.stack([torch.from_numpy(pictures.load_image(path, side)).movedim(2, 0) for path in paths])
 
 
 def picture_folder(root: Path, classes=("ant", "bee", "cat"), train=8, val=3, side=16) -> Path:
