@@ -20,7 +20,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mixviz import METHODS, Batch, Recipe, operations
+from mixviz import METHODS, Batch, Recipe, operations, pictures
 
 
 def variants(ends: bool) -> Iterator[tuple[str, dict]]:
@@ -107,6 +107,12 @@ def network_of_ones_own(folder: Path) -> Path:
     (folder / "card.json").write_text(json.dumps({**card, "title": "Mine", "parameters": {}, "method": ""}))
     shutil.copy(zoo.folder() / "cutmix" / zoo.WEIGHTS, folder / zoo.WEIGHTS)
     return folder
+
+
+def photographs(side: int) -> torch.Tensor:
+    """The bundled photographs (N, 3, side, side) uint8, cropped to squares."""
+    paths = map(pictures.photograph_path, sorted(pictures.photographs()))
+    return torch.stack([torch.from_numpy(pictures.load_image(path, side)).movedim(2, 0) for path in paths])
 
 
 def picture_folder(root: Path, classes=("ant", "bee", "cat"), train=8, val=3, side=16) -> Path:

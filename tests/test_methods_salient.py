@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 
+import cases
 import numpy as np
 import pytest
 import torch
@@ -75,8 +76,15 @@ def worth_of(labels, worth, who, method, grid=(2, 2)):
             value += method.smooth * (abs(a - c) + abs(b - d) == 1 and row[i] == row[j])
         for k in range(n):
             others = sum(share[m, k] for m in range(n) if m != one)
-            value -= method.diversity * r * share[one, k] * max(method.free, others)
+            value -= method.diversity * r * share[one, k] * paid(others, method)
     return value
+
+
+def paid(others, method):
+    """What others show of a picture, as far as it costs: but for a constant where the threshold is soft."""
+    if method.threshold == "soft":
+        return np.maximum(method.free, others)
+    return np.where(others > method.free, others, 0)
 
 
 def all_worths(worth, who, method):
@@ -92,18 +100,24 @@ def all_worths(worth, who, method):
             share[:, who[k, n]] += (ways == k).mean(1)
         shares.append(share.reshape(*shape, 3))
     for share in shares:
-        value -= method.diversity * 4 * (share * np.maximum(method.free, sum(shares) - share)).sum(-1)
+        value -= method.diversity * 4 * (share * paid(sum(shares) - share, method)).sum(-1)
     return value
 
 
-@pytest.mark.parametrize(("diversity", "optimal", "share"), [(0.0, 8, 0.02), (16.0, 1, 0.08)])
-def test_comixup_is_nearly_the_best_of_all(diversity, optimal, share):
+@pytest.mark.parametrize(("given", "of", "optimal", "share"), [
+    ({}, "noise", 1, 0.08), ({}, "photographs", 2, 0.08), ({"threshold": "hard"}, "photographs", 2, 0.05),
+    ({"diversity": 0.0}, "noise", 8, 0.02), ({"diversity": 0.0}, "photographs", 1, 0.15),
+])  # fmt: skip
+def test_comixup_is_nearly_the_best_of_all(given, of, optimal, share):
     """All ways of filling three mixtures: what is missed of what lies between the median and the best is little."""
-    rng, method, missed = np.random.default_rng(0), METHODS["comixup"](diversity=diversity), []
+    rng, method, missed = np.random.default_rng(0), METHODS["comixup"](**given), []
     who = chain(np.roll(np.arange(3), 1), 3)
+    if of == "photographs":
+        maps = Batch(cases.photographs(64)).saliency("spectral_residual").numpy()
+        maps = maps.reshape(-1, 2, 32, 2, 32).mean((2, 4))
     for _ in range(12):
-        means = rng.gamma(1, 1, (3, 2, 2))
-        means /= means.mean((1, 2), keepdims=True)
+        means = rng.gamma(1, 1, (3, 2, 2)) if of == "noise" else maps[rng.choice(len(maps), 3, replace=False)]
+        means = means / means.mean((1, 2), keepdims=True)
         worth = means[who] + 0.05 * np.log(rng.dirichlet([2] * 3, 3).T)[:, :, None, None]
         shown = method._assigned(
             torch.from_numpy(worth), torch.from_numpy(who), comixup._turns(who, rng), Batch(torch.zeros(3, 3, 2, 2))
@@ -115,6 +129,27 @@ def test_comixup_is_nearly_the_best_of_all(diversity, optimal, share):
         missed.append((values.max() - values[at]) / (values.max() - np.median(values)))
     assert sum(one < 1e-9 for one in missed) >= optimal
     assert np.mean(missed) < share
+
+
+@pytest.mark.parametrize(("gain", "alike"), [(0.31, True), (0.33, False)])
+def test_neighbours_that_disagree_cost_what_they_do_in_the_released_code(gain, alike):
+    """0.32 a pair: the right cell follows the left one, unless its own picture is worth more than that."""
+    worth, who = torch.zeros(2, 2, 1, 2), torch.tensor([[0, 1], [1, 0]])
+    worth[0, :, 0, 0], worth[1, :, 0, 1] = 1, gain
+    method = METHODS["comixup"](diversity=0.0)
+    shown = method._assigned(worth, who, np.array([0, 1]), Batch(torch.zeros(2, 3, 2, 2))).argmax(0)
+    assert shown.tolist() == [[[0, 0 if alike else 1]]] * 2
+
+
+def test_beyond_the_threshold_a_picture_costs_what_is_beyond_or_all():
+    """Mixture 0 shows nine cells of picture 0 and one of picture 1; mixture 1 shows picture 1 alone."""
+    who, shown = torch.tensor([[0, 1], [1, 0]]), torch.zeros(2, 2, 1, 10)
+    shown[0, 0, 0, :9] = shown[1, 0, 0, 9] = 1
+    shown[0, 1] = 1
+    for threshold, prices in (("soft", (16 * 0.07, 16 * 0.17)), ("hard", (16 * 0.9, 16.0))):
+        price = METHODS["comixup"](threshold=threshold)._price(shown, who)
+        expected = [[0, 0], [prices[1], prices[0]]]  # of the partner, which the other mixture has nearly used up
+        np.testing.assert_allclose(price, expected, atol=1e-5)
 
 
 def test_a_picture_that_all_want_is_shared_out():

@@ -4,10 +4,12 @@ drawn, image by image, and by loops where torchvision has nothing."""
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import io
 import itertools
 import json
 import math
+import re
 from collections import Counter
 
 import numpy as np
@@ -374,6 +376,47 @@ def test_fast_autoaugments_data_is_whole():
         for name, odds in expected.items():
             near(names(recipe)[name], odds / 2, 2 * 4000)
     assert data["cifar10"][0] == [["Contrast", 0.8321, 0.4988], ["TranslateX", 0.4185, 0.394]]  # as in archive.py
+
+
+@pytest.mark.parametrize(("form", "level", "hidden"), [
+    ("centred", 1.0, 0.0317), ("released", 1.0, 0.0454), ("released", 0.5, 0.0151), ("released", 0.0, 0.0),
+])  # fmt: skip
+def test_how_much_fast_autoaugments_hole_hides(form, level, hidden):
+    """The released code's mean share of 32 x 32 pixels over 4000 draws, by Pillow 12.3, and that of centred squares."""
+    side, n = (32, 32), 4000
+    chance = _policies.Chance.draw(np.random.default_rng(0), n, 1, side)
+    space = _policies.END_TO_END[form]
+    holes = np.array([chance.link(space, "cutout", level, (i, 0), side).values for i in range(n)])
+    sides = holes[:, 2:] - holes[:, :2]
+    assert sides.prod(1).mean() / 1024 == pytest.approx(hidden, abs=0.0005)
+    assert 0 <= holes.min() <= holes.max() <= 32
+    if form == "released":  # cut at the bottom and right alone
+        assert (sides == sides.max())[holes[:, :2] == 0].all()
+
+
+@pytest.mark.parametrize("name", ["fast_autoaugment", "uniformaugment"])
+def test_the_form_of_a_hole_is_the_methods(name):
+    for form, largest in (("centred", 3), ("released", 4)):  # of 20 pixels, at a little less than the full fifth
+        recipe = many(name, cutout=form)
+        holes = [link.values for chain in recipe.chains[0] for link in chain if link.name == "cutout"]
+        assert max(right - left for _, left, _, right in holes) == largest
+
+
+def test_fast_autoaugment_tells_the_counts_of_its_lists_in_their_order():
+    data = _policies.data("fast_autoaugment")
+    counts = [str(len(data[key])) for key in METHODS["fast_autoaugment"].parameters()["policy"]["choices"]]
+    assert counts == ["498", "493", "497"]
+    assert re.findall(r"\b49\d\b", inspect.getdoc(METHODS["fast_autoaugment"])) == counts
+
+
+@pytest.mark.parametrize(("fill", "corner"), [("mean", 0.25), ("black", 0.0)])
+def test_augmix_fills_what_is_empty(fill, corner):
+    images = torch.ones(64, 3, 16, 16)
+    batch = Batch(images, mean=(0.25,) * 3, std=(0.5,) * 3)
+    recipe = METHODS["augmix"](fill=fill, severity=10.0, branches=1).plan(batch, np.random.default_rng(0), lam=0.0)
+    moved = [i for i, chain in enumerate(recipe.chains[1]) if {*(link.name for link in chain)} == {"translate_x"}]
+    mixed = recipe.apply(images)[moved]
+    assert mixed.min() == pytest.approx(corner, abs=1e-6)
 
 
 def test_pbas_schedule_grows():

@@ -325,6 +325,15 @@ def test_every_method_teaches(name):
     )
 
 
+@pytest.mark.parametrize("name", mixviz.METHODS)
+def test_every_figure_says_how_it_was_measured(name):
+    """Beside a measured or published figure stands with which parameters it was measured: the default, or others."""
+    for part in inspect.cleandoc(mixviz.METHODS[name].__doc__).split("\n\n"):
+        said = " ".join(part.split())
+        if re.search(r"\d \(?(?:%(?! of a picture)|AP|points)|\d\.\d\d? (?:%(?! of a picture)|against)", said):
+            assert re.search(r"\bdefaults?\b|\bno parameters\b", said), said
+
+
 def test_the_readmes_table_is_the_catalogue():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     table = text.split("<!-- methods -->\n")[1].split("<!-- /methods -->")[0]

@@ -15,12 +15,15 @@ import numpy as np
 
 from mixviz.batch import Batch
 from mixviz.geometry import box_around, random_centre
-from mixviz.method import Draw
+from mixviz.method import Draw, parameter
 from mixviz.operations import Chain, Link
 from mixviz.planning import done
 from mixviz.recipe import Recipe
 
-ROUND = {"cut": np.trunc, "round": np.rint, "up": np.ceil}
+ROUND = {
+    "cut": np.trunc, "round": np.rint, "up": np.ceil,
+    "drawn": lambda side: np.trunc(side) + (side > 0),  # of a rectangle that Pillow draws: both its ends belong to it
+}  # fmt: skip
 
 
 class Range(NamedTuple):
@@ -83,6 +86,11 @@ FROM_END_TO_END = space(0.3, 0.45, 30, (0.1, 1.9), (4, 8), (0, 256), whole="", m
     "translate_y": Range(-0.45, 0.45, mirrored=True, side=0),
     "rotate": Range(-30, 30, mirrored=True),
 }
+# By the form of the holes: around a pixel, or as that code draws them.
+END_TO_END = {
+    "centred": FROM_END_TO_END,
+    "released": FROM_END_TO_END | {"cutout": Range(0, 0.2, side=1, whole="drawn")},
+}
 
 # The integers of the code behind AutoAugment's experiments, which AugMix and PBA took over: at 0 <= level <= 1 bits and
 # thresholds are 4 - int(4 level) and 256 - int(256 level).
@@ -124,8 +132,17 @@ class Chance(NamedTuple):
         value = about.at(level, size, bool(self.mirror[at]))
         if name != "cutout":
             return Link(name, (value,))
-        box = box_around(*self.centre[at][:, None], *(np.array([int(value)]) for _ in range(2)), size)
+        side, centre = int(value), self.centre[at]
+        if about.whole == "drawn":  # moved in at the top and left, where others are cut
+            centre = np.maximum(centre, side // 2)
+        box = box_around(*centre[:, None], *np.array([[side], [side]]), size)
         return Link(name, tuple(box[0].tolist()))
+
+
+def cutout_form() -> Any:
+    """Which of :data:`END_TO_END` a method takes."""
+    text = "a hole around a pixel, or as the released code draws it: a pixel larger, and whole at two of the edges"
+    return parameter("centred", text, choices=tuple(END_TO_END))
 
 
 def policy(batch: Batch, draw: Draw, chains: list[Chain]) -> Recipe:

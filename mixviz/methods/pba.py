@@ -29,9 +29,11 @@ class PBA(Method):
     tried in random order until k of them have happened. Move ``progress`` and look: at 0 there is nothing at all, as
     the network still has to learn what things are. The schedules are the two of the authors' repository, for 200 and
     160 epochs; a method of this catalogue does not know how far a training is, so that it holds one moment of them.
-    Sampling is bilinear and corners get the mean. CIFAR-10 error of Wide-ResNet-28-10: 2.58 % (PBA README) against
-    3.9 % plain (Fast AutoAugment README). It hurts where an operation changes the class, and too early: of what the end
-    of the schedule makes of its pictures, a network that has never met it knows 44.0 % (this zoo's baseline, 64 px).
+    Corners and holes get the mean, as there; sampling is bilinear, there the nearest pixel. CIFAR-10 error of
+    Wide-ResNet-28-10: 2.58 % (PBA README; the whole schedule for CIFAR-10 and a Cutout of 16 pixels after it, not the
+    default here, which holds its last moment) against 3.9 % plain (Fast AutoAugment README). It hurts where an
+    operation changes the class, and too early: of what the end of the schedule makes of its pictures, a network that
+    has never met it knows 44.0 % (this zoo's baseline, 64 px; the defaults).
     """
 
     policy: str = parameter("cifar10", "the data set that the schedule was found on", choices=("cifar10", "svhn"))

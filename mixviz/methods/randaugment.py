@@ -23,8 +23,12 @@ class RandAugment(Method):
     30; they can be tried out like any other setting. One of the 14 operations does nothing. Move M and look when you no
     longer recognise the object: the label does not know. Larger networks and more data bear a larger M; for small data
     sets and small networks less is better. ImageNet accuracy of ResNet-50: 77.6 % (pytorch-randaugment README) against
-    76.3 % plain (Fast AutoAugment README). Operations, ranges and rounding are torchvision's, but sampling is bilinear
-    and corners get the mean.
+    76.3 % plain (Fast AutoAugment README). That code has 16 operations, among them inverted colours and a hole, and
+    none that does nothing: no N and M here, nor the defaults, are what it measured.
+
+    Operations, ranges and rounding are torchvision's, which takes the nearest pixel and leaves corners black; here
+    sampling is bilinear and corners get the mean. M is on torchvision's scale of 30, where the default of 9 turns a
+    picture by 9°; on the scale of 10 of AutoAugment's code, M = 9 turns it by 27°, which is 27 here.
     """
 
     operations: int = parameter(2, "N: how many in a row", low=0, high=6)

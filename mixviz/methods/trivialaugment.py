@@ -24,9 +24,10 @@ class TrivialAugment(Method):
     searched for: a question to ask of every search. One of the 14 operations does nothing. With the wide ranges (the
     default, turns of up to 135°) some pictures are ruined and most are hardly touched; look through a few seeds. The
     mixture of both is the point: RandAugment has all its pictures about equally far from the original. Operations,
-    ranges and rounding are torchvision's, but sampling is bilinear and corners get the mean. It helps if training is
-    long enough: in torchvision's recipe it took ResNet-50 from 76.49 to 76.81 % of ImageNet, and 600 epochs from there
-    to 78.61 % (torchvision's blog). It hurts where an operation of the fourteen changes the class.
+    ranges and rounding are torchvision's, but sampling is bilinear and corners get the mean (there, the nearest pixel
+    and black). It helps if training is long enough: in torchvision's recipe it took ResNet-50 from 76.49 to 76.81 % of
+    ImageNet, and 600 epochs from there to 78.61 % (torchvision's blog, in that form, with the wide ranges). It hurts
+    where an operation of the fourteen changes the class.
     """
 
     ranges: str = parameter("wide", "as wide as the authors advise, or RandAugment's", choices=("wide", "usual"))

@@ -7,7 +7,7 @@ import numpy as np
 
 from mixviz.batch import Batch
 from mixviz.method import Card, Draw, Method, parameter
-from mixviz.methods._policies import FROM_END_TO_END, Chance, policy
+from mixviz.methods._policies import END_TO_END, Chance, cutout_form, policy
 from mixviz.recipe import Recipe
 
 
@@ -22,12 +22,16 @@ class UniformAugment(Method):
     of them undergo one operation. The argument: if what the operations make of a picture is still a picture of its
     class, then no draw from them can be a bad one, and there is nothing to search. Look for draws of which that is not
     true: there it hurts. ImageNet accuracy of ResNet-50: 77.63 % in the paper, 77.80 % when done again (README of a
-    PyTorch reimplementation), against 76.3 % plain (Fast AutoAugment README). Among the operations are inverted colours
-    and a hole, which RandAugment leaves out. Ranges are those of the authors' code (which took them from Fast
-    AutoAugment); sampling is bilinear and corners get the mean.
+    PyTorch reimplementation; two operations, the default), against 76.3 % plain (Fast AutoAugment README). Among the
+    operations are inverted colours and a hole, which RandAugment leaves out.
+
+    Ranges are Fast AutoAugment's, which the reimplementation took over with the rest of that code: the nearest pixel,
+    black corners and holes a pixel larger (``cutout="released"``). Here sampling is bilinear, and corners and holes get
+    the mean of the data; that is not what the second number was measured with.
     """
 
     operations: int = parameter(2, "how many in a row", low=0, high=6)
+    cutout: str = cutout_form()
 
     card: ClassVar[Card] = Card(
         "uniformaugment", "UniformAugment", "UniformAugment: A Search-free Probabilistic Data Augmentation Approach",
@@ -39,12 +43,13 @@ class UniformAugment(Method):
         return None
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
-        names, shape = list(FROM_END_TO_END), (len(batch), self.operations)
+        ranges = END_TO_END[self.cutout]
+        names, shape = list(ranges), (len(batch), self.operations)
         chosen, probability = draw.rng.integers(len(names), size=shape), draw.rng.random(shape)
         chance = Chance.draw(draw.rng, *shape, batch.size)
         return policy(batch, draw, [
             tuple(
-                chance.link(FROM_END_TO_END, names[which], chance.level[i, j], (i, j), batch.size)
+                chance.link(ranges, names[which], chance.level[i, j], (i, j), batch.size)
                 for j, which in enumerate(row)
                 if chance.coin[i, j] < probability[i, j]
             )
