@@ -30,7 +30,7 @@ class FastAutoAugment(Method):
     The released code takes the nearest pixel, leaves corners black and fills holes with CIFAR-10's mean; here sampling
     is bilinear and both get the mean of the data. Its holes are a pixel larger, and whole at the top and left edge:
     4.5 % of a picture of 32 pixels at full strength, where a hole around a pixel hides 3.2 % (``cutout="released"``
-    draws them so).
+    draws them so, the default does not).
     """
 
     policy: str = parameter("imagenet", "the data set that the pairs were found on", choices=(
