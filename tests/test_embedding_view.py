@@ -355,7 +355,7 @@ def test_a_bad_picture_is_left_out_with_its_reason(uploads):
     bad.write_text("not a picture")
     answer = handlers.look_in({"files": [good[0], str(bad), good[1]], "language": "ko"})
     assert answer["reasons"][::2] == [None, None]
-    assert answer["reasons"][1] == words.say("error.unreadable", "ko")
+    assert answer["reasons"][1] == words.say("error.unreadable", "ko", name="letter.jpg")
     second = decoded(answer["sheet"])[:, 64:128].astype(int)
     apart = [np.abs(second - noise(i, 64)).mean() for i in range(2)]  # as JPEG
     assert apart[1] < apart[0]

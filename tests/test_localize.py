@@ -290,7 +290,10 @@ def test_the_endpoint_asks_each_network_once():
 
 def test_of_a_folder_only_what_can_be_used_is_taken():
     given = ["a/x.JPG", "a/readme.txt", "a/boxes.csv", "a/more.zip", "a/.DS_Store"]
-    assert surveying._usable(given) == ["a/x.JPG", "a/boxes.csv", "a/more.zip"]
+    used, told = surveying._usable(given, "en")
+    assert used == ["a/x.JPG", "a/boxes.csv", "a/more.zip"]
+    assert "Files that are no pictures: 1." in told
+    assert surveying._usable(given[:1], "en") == (["a/x.JPG"], "")
 
 
 def test_half_a_character_and_odd_displays_are_no_accident():
@@ -556,15 +559,18 @@ def test_many_pictures_become_a_zip_of_tables_and_maps(looking_tab, tmp_path):
     for name in ("lion.jpg", "bee.jpg"):
         shutil.copy(pictures.photograph_path(name), folder)
     (folder / "broken.jpg").write_bytes(b"no picture")
+    (folder / "notes.txt").write_text("no picture")
     top, left, bottom, right = pictures.photographs()["lion.jpg"]["box"]
     (folder / "boxes.csv").write_text(f"file,top,left,bottom,right\nlion.jpg,{top},{left},{bottom},{right}\n")
     tab.page.get_by_role("button", name="Many pictures at once, to a table").click()
     room = tab.page.locator("#survey")
     room.locator("input[type=file]").last.set_input_files(folder)
     room.get_by_text("lion", exact=False).first.wait_for(state="attached")
+    room.get_by_text("Files that are no pictures: 1.").wait_for()
     room.get_by_label("Classes").fill("lion, bee")
     room.get_by_role("button", name="Start").click()
     room.get_by_text("3 pictures. Everything is in the zip").wait_for(timeout=60000)
+    room.get_by_text("Pictures that could not be read: 1").wait_for()
     with tab.page.expect_download() as download:
         room.locator("a.download-link").last.click()
     with zipfile.ZipFile(download.value.path()) as parcel:

@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from mixviz.catalogue import lookup
-from mixviz.decoding import ENDINGS
+from mixviz.decoding import ENDINGS, hidden
 from mixviz.files.gathering import Limits
 from mixviz.heatmaps.kinds import KINDS
 from mixviz.survey.tally import Tally
@@ -58,7 +58,7 @@ def panel() -> None:
         parcel = gr.File(label=word("survey.parcel"), interactive=False, visible=False)
         given = [files, which, classes, kind, threshold, pictures, faithful, language]
         folder.upload(
-            _usable, [folder, language], files, api_name="survey_folder", api_visibility="undocumented",
+            _usable, [folder, language], [files, told], api_name="survey_folder", api_visibility="undocumented",
             show_progress="hidden", queue=False, js="(folder) => [folder, mixviz.language()]",
         )  # fmt: skip
         # The queue may take a while: what was said before is taken back, and the visitor told to wait, at once.
@@ -73,12 +73,14 @@ def panel() -> None:
         stop.click(progress.halt, None, None, api_name="halt", api_visibility="undocumented", queue=False)
 
 
-def _usable(paths: list[str], language: Any) -> list[str]:
-    """What of a folder a survey can use: all else stays unread, and is told of."""
-    used = [path for path in paths if path.lower().endswith(TAKEN)]
-    if others := len(paths) - len(used):
-        gr.Info(say("embed.others", language_of({"language": language}), count=others))
-    return used
+def _usable(paths: list[str], language: Any) -> tuple[list[str], str]:
+    """What of a folder a survey can use, and HTML that says of how many files it can not."""
+    seen = [path for path in paths if not hidden(Path(path).name)]
+    used = [path for path in seen if path.lower().endswith(TAKEN)]
+    if len(used) == len(seen):
+        return used, ""
+    said = say("embed.others", language_of({"language": language}), count=len(seen) - len(used))
+    return used, f'<div class="mv-part"><p class="mv-told">{said}</p></div>'
 
 
 def begin(language: Any, request: gr.Request) -> tuple[str, Any]:
