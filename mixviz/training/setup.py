@@ -94,7 +94,7 @@ def class_weights(run: Run, split: Split) -> Tensor | None:
 
 def rehearse(
     name: str, network: nn.Module, method: Method, classes: int, side: int,
-    mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD,
+    mean: Sequence[float], std: Sequence[float],
 ) -> None:  # fmt: skip
     """One batch of noise through everything, so that what cannot work is said before the pictures are read.
 
