@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from mixviz import data, embeddings, zoo
+from mixviz.cam import feature_layers
 from mixviz.evaluation import measuring
 from mixviz.localization import trimap
 from mixviz.networks import cards
@@ -71,6 +72,10 @@ def assess(
     split = whole.of_classes(card["data"]["keys"]).complete("val")
     seen = _seen(split.per_class(limit) if limit else split, card, device)
     strange = _others(whole, card, others, len(seen))
+    parts, side = None if parts is None else list(parts), card["network"]["image_size"]
+    layer = card["network"]["layer"] or None
+    # Without parts, all that can be measured is: a network may have no layer to look at.
+    places = "localisation" in parts if parts is not None else layer or feature_layers(network, (side, side))
     with _float32():
         metrics = measuring.evaluate(
             network,
@@ -78,9 +83,9 @@ def assess(
             seen.split.labels,
             mean=card["network"]["mean"],
             std=card["network"]["std"],
-            layer=card["network"]["layer"] or None,
-            boxes=_boxes(seen) if card["network"]["layer"] else None,
-            masks=_masks(seen) if card["network"]["layer"] else None,
+            layer=layer,
+            boxes=_boxes(seen) if places else None,
+            masks=_masks(seen) if places else None,
             others=None if strange is None else _images(_seen(strange, card, device), batch_size),
             parts=parts,
             batch_size=batch_size,

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from mixviz.cam import last_layer
 from mixviz.compare.comparison import table
 from mixviz.evaluation.parts import PARTS
 from mixviz.evaluation.subject import Split
@@ -43,7 +42,8 @@ def evaluate(
         images: (N, 3, H, W) uint8, on the network's device.
         labels: (N,) int64 true classes.
         mean, std: the normalisation that the network was trained with, per channel.
-        layer: where Grad-CAM looks; None: the last feature map (:func:`mixviz.cam.last_layer`).
+        layer: where Grad-CAM looks; None: the last feature map (:func:`mixviz.cam.last_layer`). The part localisation
+            alone needs one.
         boxes: per image (M, 4) half-open (top, left, bottom, right), for MaxBoxAcc; None: not measured.
         masks: (N, H, W), 1 object, 0 background, 255 left out, for PxAP; None: not measured.
         others: (M, 3, H, W) uint8 images of another data set, for out-of-distribution detection.
@@ -62,7 +62,6 @@ def evaluate(
     """
     names = _chosen(parts, boxes is not None or masks is not None)
     _check(images, labels, boxes, masks, others, names)
-    layer = last_layer(network, tuple(images.shape[2:])) if layer is None else layer
     pixels = Pixels(network, mean, std)
     split = Split(pixels, images, labels.to(images.device), layer, boxes, masks, others, seed, batch_size)
     result: dict = {"images": len(images), "size": list(images.shape[2:]), "seed": seed, "seconds": {}}
