@@ -1,13 +1,17 @@
-"""Mixing inside a network: one hook on the stage that a recipe names."""
+"""Mixing inside a network: the stage that a recipe names mixes what it returns."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from mixviz import blend
+from mixviz import blend, grids
+from mixviz.networks.asking import plain
 from mixviz.recipe import Recipe
 
 TRUNK = 3 / 4  # of all layers, from which a block is the trunk and no stage
@@ -19,9 +23,7 @@ def stages(network: nn.Module) -> list[nn.Module]:
     The last direct child is the head and never a stage. A block that holds nearly all layers is looked into instead:
     VGG's ``features``, a transformer's encoder beside its patch embedding, the trunk between a stem and a norm.
     """
-    while hasattr(network, "_orig_mod") or isinstance(network, nn.DataParallel | nn.parallel.DistributedDataParallel):
-        network = network._orig_mod if hasattr(network, "_orig_mod") else network.module
-    children = list(network.children())
+    children = list(plain(network).children())
     return _blocks(children[:-1] or children)
 
 
@@ -35,6 +37,41 @@ def _blocks(modules: list[nn.Module]) -> list[nn.Module]:
     return _blocks(list(blocks[trunk].children())) if layers[trunk] > TRUNK * sum(layers) else blocks
 
 
+class _Mixing:
+    """What a stage does to its output while it mixes."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe, self.used = recipe, False
+
+    def __call__(self, module: nn.Module, output: Any) -> Tensor:
+        recipe, self.used = self.recipe, True
+        if not isinstance(output, Tensor):
+            raise ValueError(
+                f"Stage {recipe.layer} ({_name(module)}) returns a {type(output).__name__}, which cannot be mixed: "
+                "name modules that return one tensor, mix_inside(network, recipe, at=[...])."
+            )
+        if len(output) != len(recipe):
+            raise ValueError(f"The recipe mixes {len(recipe)} images; this forward pass has {len(output)}.")
+        if output.ndim != 4 or not grids.channels_last(module, output.shape, recipe.size):
+            return blend.sources(recipe, output)
+        return blend.sources(recipe, output.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+
+
+@functools.cache
+def _mixing(kind: type[nn.Module]) -> type[nn.Module]:
+    """The class of a stage that mixes. Of a class its name stays, and one is made of each: what compiled code checks
+    is its identity."""
+
+    def __call__(self: nn.Module, *args: Any, **kwargs: Any) -> Tensor:
+        return self._mixing(self, kind.__call__(self, *args, **kwargs))
+
+    return type(kind.__name__, (kind,), {"__call__": __call__})
+
+
+def _name(module: nn.Module) -> str:
+    return type(module).__name__
+
+
 @contextmanager
 def mix_inside(network: nn.Module, recipe: Recipe, at: Sequence[nn.Module] | None = None) -> Iterator[None]:
     """Within this context the network mixes the output of stage ``recipe.layer``; with layer 0, nothing happens.
@@ -42,11 +79,15 @@ def mix_inside(network: nn.Module, recipe: Recipe, at: Sequence[nn.Module] | Non
         with mixviz.mix_inside(network, recipe):
             loss = criterion(network(recipe.apply(images)), recipe.targets(labels, num_classes))
 
+    The network may be compiled by ``torch.compile``, which then compiles it once for every stage that mixes. It may be
+    wrapped by DistributedDataParallel or Accelerate. Where activations are checkpointed, the backward pass belongs into
+    the context too, because it runs the stage again.
+
     Args:
         at: the stages, the first being layer 1; by default :func:`stages` of the network.
 
     Raises:
-        ValueError: the network has no such stage.
+        ValueError: the network has no such stage; or at the end, no forward pass went through it.
     """
     if recipe.layer == 0:
         yield
@@ -57,19 +98,24 @@ def mix_inside(network: nn.Module, recipe: Recipe, at: Sequence[nn.Module] | Non
             f"The recipe mixes after stage {recipe.layer}, and this network has {len(where)}: "
             "lower the method's `stages`, or name the modules: mix_inside(network, recipe, at=[...])."
         )
-
-    def mix(module: nn.Module, args: tuple, output: Tensor) -> Tensor:
-        if not isinstance(output, Tensor):
-            raise ValueError(
-                f"Stage {recipe.layer} ({type(module).__name__}) returns a {type(output).__name__}, which cannot be "
-                "mixed: name modules that return one tensor, mix_inside(network, recipe, at=[...])."
-            )
-        if len(output) != len(recipe):
-            raise ValueError(f"The recipe mixes {len(recipe)} images; this forward pass has {len(output)}.")
-        return blend.sources(recipe, output)
-
-    handle = where[recipe.layer - 1].register_forward_hook(mix)
+    stage = where[recipe.layer - 1]
+    if isinstance(stage, torch.jit.ScriptModule) or "_mixing" in stage.__dict__:
+        why = "mixes already" if "_mixing" in stage.__dict__ else "is TorchScript: give the network before torch.jit"
+        raise ValueError(f"Stage {recipe.layer} ({_name(stage)}) {why}.")
+    kind, mixing = type(stage), _Mixing(recipe)
+    # Not a hook: code that is compiled without one never looks for it. What it does check is the module's class. And
+    # past the module's own way of setting: a compiled one would pass it on to what it holds.
+    stage.__dict__["_mixing"] = mixing
+    object.__setattr__(stage, "__class__", _mixing(kind))
     try:
         yield
     finally:
-        handle.remove()
+        object.__setattr__(stage, "__class__", kind)
+        del stage.__dict__["_mixing"]
+    if not mixing.used:
+        raise ValueError(
+            f"Nothing was mixed: within mix_inside no forward pass went through stage {recipe.layer} ({_name(stage)}). "
+            "Call the network within it. A copy of the network, an exported one, or one that runs the parts of its "
+            "stages by themselves, as with gradient checkpointing, mixes where you name modules that it calls: "
+            "mix_inside(network, recipe, at=[...])."
+        )

@@ -171,16 +171,6 @@ def test_layers_from_early_to_late():
     assert not any(module._forward_hooks for module in network.modules())
 
 
-@pytest.mark.parametrize("name", ["test_vit", "test_vit_relpos", "swin_tiny_patch4_window7_224"])
-def test_tokens_are_no_maps(name):
-    """Queries and keys, attention and channels that come last have four dimensions too."""
-    import timm
-
-    network = timm.create_model(name, num_classes=3)
-    side = network.patch_embed.img_size[0]
-    assert cam.feature_layers(network, (side, side)) == {}
-
-
 def test_it_says_what_it_needs():
     network = resnet()
     with pytest.raises(ValueError, match=r"no layer 'layer9'.*layer4"):

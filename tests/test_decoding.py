@@ -398,6 +398,7 @@ def test_what_cannot_be_opened_says_so(tmp_path):
 def test_heic_needs_its_plug_in(tmp_path, monkeypatch):
     heif = pytest.importorskip("pillow_heif")
     heif.from_pillow(flat()).save(tmp_path / "photo.heic", quality=95)
+    decoding._formats.cache_clear()
     assert np.abs(np.asarray(decode(tmp_path / "photo.heic")).astype(int) - ORANGE).max() < 8
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     decoding._formats.cache_clear()

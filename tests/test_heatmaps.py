@@ -208,7 +208,7 @@ def test_the_package_waits_until_it_is_asked():
 
 
 def test_evidence_is_what_grad_cam_is_made_of():
-    features, slopes, logits, classes = cam.evidence(resnet(), inputs(), CLASSES, "layer3")
+    features, slopes, logits, classes, _ = cam.evidence(resnet(), inputs(), CLASSES, "layer3")
     by_hand = torch.einsum("nkc,nchw->nkhw", slopes.mean((3, 4)), features).relu()
     torch.testing.assert_close(by_hand, cam.grad_cam(resnet(), inputs(), CLASSES, "layer3"))
     assert torch.equal(classes, CLASSES)

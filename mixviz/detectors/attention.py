@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from mixviz.batch import Batch
 from mixviz.method import Card, Saliency
-from mixviz.networks.asking import evaluating, float_type
+from mixviz.networks.asking import evaluating, float_type, plain
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,10 @@ class Attention(Saliency):
     needs_tokens: ClassVar[bool] = True
 
     def maps(self, batch: Batch) -> Tensor:
-        modules = batch.network.modules() if isinstance(batch.network, nn.Module) else ()
+        network = plain(batch.network)
+        modules = network.modules() if isinstance(network, nn.Module) else ()
         layers = [m for m in modules if hasattr(m, "qkv") and hasattr(m, "num_heads")]
-        if not layers or getattr(batch.network, "cls_token", None) is None:
+        if not layers or getattr(network, "cls_token", None) is None:
             raise ValueError(
                 "The attention detector looks at the class token of timm's vision transformers (vit_…, deit_…), and "
                 'this network has none. Choose another detector, e.g. detector="gradient".'
@@ -53,12 +54,12 @@ class Attention(Saliency):
 
         handle = layers[-1].register_forward_pre_hook(keep)
         try:
-            with evaluating(batch.network):
-                batch.network(batch.inputs().to(float_type(batch.network)))
-                looks = _class_attention(layers[-1], tokens[0])[:, batch.network.num_prefix_tokens :].float()
+            with evaluating(network):
+                network(batch.inputs().to(float_type(network)))
+                looks = _class_attention(layers[-1], tokens[0])[:, network.num_prefix_tokens :].float()
         finally:
             handle.remove()
-        grid = batch.network.patch_embed.dynamic_feat_size(batch.size)
+        grid = network.patch_embed.dynamic_feat_size(batch.size)
         maps = functional.interpolate(looks.unflatten(1, grid)[:, None], batch.size, mode="nearest")[:, 0]
         return maps / maps.amax((1, 2), keepdim=True).clamp(min=torch.finfo(maps.dtype).tiny)
 

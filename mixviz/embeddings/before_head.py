@@ -7,7 +7,7 @@ import threading
 import torch
 from torch import Tensor, nn
 
-from mixviz.networks.asking import check_logits, evaluating, float_type
+from mixviz.networks.asking import check_logits, evaluating, float_type, plain
 
 
 def embed(network: nn.Module, inputs: Tensor, *, batch_size: int = 256) -> Tensor:
@@ -28,6 +28,7 @@ def embed(network: nn.Module, inputs: Tensor, *, batch_size: int = 256) -> Tenso
     Raises:
         ValueError: the network does not end in a linear layer, or gives a NaN or an infinity.
     """
+    network = plain(network)
     with torch.no_grad(), evaluating(network):
         parts = inputs.to(float_type(network)).split(batch_size)
         found = torch.cat([_before_head(network, part) for part in parts]).float()

@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from mixviz import data, embeddings, zoo
+from mixviz.cam import feature_layers
 from mixviz.evaluation import measuring
 from mixviz.localization import trimap
 from mixviz.networks import cards, own
@@ -77,6 +78,9 @@ def assess(
     split = whole.of_classes(keys).complete("val")
     seen = _seen(split.per_class(limit) if limit else split, card, device)
     strange = _others(whole, split, others, len(seen))
+    parts, side = None if parts is None else list(parts), card["network"]["image_size"]
+    # Without parts, all that can be measured is: a network may have no layer to look at.
+    places = "localisation" in parts if parts is not None else layer or feature_layers(network, (side, side))
     with _float32():
         metrics = measuring.evaluate(
             network,
@@ -85,8 +89,8 @@ def assess(
             mean=card["network"]["mean"],
             std=card["network"]["std"],
             layer=layer,
-            boxes=_boxes(seen) if layer else None,
-            masks=_masks(seen) if layer else None,
+            boxes=_boxes(seen) if places else None,
+            masks=_masks(seen) if places else None,
             others=None if strange is None else _images(_seen(strange, card, device), batch_size),
             parts=parts,
             batch_size=batch_size,

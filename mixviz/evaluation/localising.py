@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mixviz.cam import feature_layers, grad_cam
+from mixviz.cam import feature_layers, grad_cam, last_layer
 from mixviz.evaluation.subject import Split
 from mixviz.localization import DELTAS, BoxScores, box_scores, centre_heat, heat, pixel_scores
 
@@ -18,9 +18,11 @@ def localisation(split: Split) -> dict:
     size = tuple(split.images.shape[2:])
     correct = split.clean.argmax(1) == split.labels
     centre = centre_heat(size).to(split.images.device)
-    result = {**_of_layer(split, split.layer, correct), "centre": _against_truth(split, centre, correct)}
-    last = next(reversed(feature_layers(split.network.network, size)), split.layer)
-    if last != split.layer:  # papers measure the last map, where Grad-CAM is CAM; of small pictures it is coarse
+    layers = feature_layers(split.network.network, size)
+    layer = split.layer or last_layer(split.network.network, size)
+    result = {**_of_layer(split, layer, correct), "centre": _against_truth(split, centre, correct)}
+    last = next(reversed(layers), layer)
+    if last != layer:  # papers measure the last map, where Grad-CAM is CAM; of small pictures it is coarse
         result["last_map"] = _of_layer(split, last, correct)
     return result
 

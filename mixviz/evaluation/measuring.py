@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from mixviz import checks
-from mixviz.cam import last_layer
 from mixviz.compare.comparison import table
 from mixviz.evaluation.parts import PARTS
 from mixviz.evaluation.subject import Split
@@ -44,7 +43,8 @@ def evaluate(
         images: (N, 3, H, W) uint8, on the network's device.
         labels: (N,) int64 true classes.
         mean, std: the normalisation that the network was trained with, per channel.
-        layer: where Grad-CAM looks; None: the last feature map (:func:`mixviz.cam.last_layer`).
+        layer: where Grad-CAM looks; None: the last feature map (:func:`mixviz.cam.last_layer`). The part localisation
+            alone needs one.
         boxes: per image (M, 4) half-open (top, left, bottom, right), for MaxBoxAcc; None: not measured.
         masks: (N, H, W), 1 object, 0 background, 255 left out, for PxAP; None: not measured.
         others: (M, 3, H, W) uint8 images of another data set, for out-of-distribution detection.
@@ -65,7 +65,6 @@ def evaluate(
     pixels = Pixels(network, mean, std)
     _check(pixels, images, labels, boxes, masks, others)
     checks.number("batch_size", batch_size, 1, whole=True)
-    layer = last_layer(network, tuple(images.shape[2:])) if layer is None else layer
     split = Split(pixels, images, labels.to(images.device), layer, boxes, masks, others, seed, batch_size)
     result: dict = {"images": len(images), "size": list(images.shape[2:]), "seed": seed, "seconds": {}}
     with evaluating(pixels):

@@ -21,7 +21,7 @@ class Split:
     network: Pixels
     images: Tensor
     labels: Tensor
-    layer: str
+    layer: str | None
     boxes: Sequence[Tensor] | None
     masks: Tensor | None
     others: Tensor | None

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from mixviz.cam import Evidence
+from mixviz.grids import Grid
 from mixviz.networks.asking import check_logits, evaluating, float_type
 
 CLASSES = {
@@ -93,7 +94,7 @@ def slow(
     with torch.inference_mode(False), torch.no_grad(), evaluating(network):
         inputs = inputs.clone()
         for image in range(count):
-            asked = _Replaced(network, network.get_submodule(layer)) if kind == "ablation_cam" else network
+            asked = _Replaced(network, network.get_submodule(layer), found.grid) if kind == "ablation_cam" else network
             model = _Asked(asked, float_type(network), found.features.device, told)
             explainer = _explainer(kind, model)
             features = _array(found.features[image : image + 1])
@@ -160,12 +161,13 @@ class _Hidden(nn.Module):
 
 
 class _Replaced(_Hidden):
-    """A network whose layer's output goes through ``layer``, which the package hooks and replaces by its own."""
+    """A network whose layer's output goes through ``layer`` as feature maps, which the package hooks and replaces by
+    its own."""
 
-    def __init__(self, network: nn.Module, layer: nn.Module) -> None:
+    def __init__(self, network: nn.Module, layer: nn.Module, grid: Grid) -> None:
         super().__init__(network)
         self.layer = nn.Identity()
-        self.real = (layer,)
+        self.real, self.grid = (layer,), grid
 
     def forward(self, inputs: Tensor) -> Tensor:
         with self._through():
@@ -178,7 +180,9 @@ class _Replaced(_Hidden):
 
         def replaced(_module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor | None:
             # What follows may work in place, and the package keeps what it was given.
-            return self.layer(output).clone() if threading.get_ident() == asking else None
+            if threading.get_ident() != asking:
+                return None
+            return self.grid.unfold(self.layer(self.grid.fold(output)), output).clone()
 
         handle = self.real[0].register_forward_hook(replaced)
         try:

@@ -17,6 +17,7 @@ from mixviz import cam
 from mixviz.cam import Explanation
 from mixviz.catalogue import lookup
 from mixviz.heatmaps import formulas
+from mixviz.networks.asking import plain
 
 Progress = Callable[[int, int], None]
 
@@ -133,7 +134,7 @@ def heat_maps(
         inputs: (N, 3, H, W), normalised as in training.
         classes: (N,) one class of each image, or (N, K) several; None: the one that it predicts.
         kind: a name of :data:`KINDS`.
-        layer: dotted name of a module that returns feature maps (N, C, h, w); None: :func:`mixviz.cam.last_layer`.
+        layer: dotted name of a module that holds the places of a picture; None: :func:`mixviz.cam.last_layer`.
         progress: called by slow kinds with (passes through the network so far, passes in all). What it raises ends
             the work at once and reaches the caller: so it is cancelled.
 
@@ -154,6 +155,7 @@ def heat_maps(
             f"classes should be (N,) or (N, K) for {len(inputs)} images; got {tuple(classes.shape)}. One class for all "
             "is torch.full((N,), c)."
         )
+    network = plain(network)
     layer = cam.last_layer(network, tuple(inputs.shape[-2:])) if layer is None else layer
     if kind == "grad_cam":
         columns = classes[:, None] if classes is not None and classes.ndim == 1 else classes

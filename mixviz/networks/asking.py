@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+
+PARALLEL = nn.DataParallel, nn.parallel.DistributedDataParallel
+
+
+def plain(network: nn.Module) -> nn.Module:
+    """The network without ``torch.compile``, DataParallel and DistributedDataParallel, whose layers can be listened to.
+
+    Compiled code runs no hooks that it was not compiled with.
+
+    Raises:
+        ValueError: TorchScript, which runs no hooks of Python at all.
+    """
+    while isinstance(network, PARALLEL) or hasattr(network, "_orig_mod"):
+        network = network.module if isinstance(network, PARALLEL) else network._orig_mod
+    if isinstance(network, torch.jit.ScriptModule):
+        raise ValueError(
+            "The layers of a TorchScript network cannot be listened to: give the network before torch.jit.script or "
+            "torch.jit.trace."
+        )
+    if getattr(network, "_compiled_call_impl", None) is not None:  # by its own method compile(); a copy leaves that out
+        network = copy.copy(network)
+    return network
 
 
 @contextmanager

@@ -349,7 +349,7 @@ class Training:
     def _describe(self, result: dict[str, Any] | None = None) -> None:
         """The run's card: at first what is going to be trained, in the end what came of it."""
         side, stage = self.train.side, ""
-        with suppress(ValueError):  # a transformer of tokens has no stage for heat maps
+        with suppress(ValueError):  # a network may have no layer for heat maps
             stage = cam.heat_layer(self.plain, (side, side))
         cards.write(self.out, cards.of_run(
             self.run, self.classes, self.keys, self.terms, side=side, stem=self.stem, layer=stage,

@@ -48,11 +48,11 @@ def places(paths: tuple[str, ...]) -> list[dict[str, dict[str, Any]]]:
     """:func:`placed` of several, which each network sees at once. An upload's path holds its content's hash, and so
     never changes."""
     networks, _ = everything()
-    seen = {
+    views = {
         side: torch.stack([seen(path, side) for path in paths])
         for side in {one.known.side for one in networks.values()}
     }
-    told = {name: _placed(one, seen[one.known.side]) for name, one in networks.items()}
+    told = {name: _placed(one, views[one.known.side]) for name, one in networks.items()}
     return [{name: placed[i] for name, placed in told.items()} for i in range(len(paths))]
 
 
