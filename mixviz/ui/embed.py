@@ -48,11 +48,11 @@ def places(paths: tuple[str, ...]) -> list[dict[str, dict[str, Any]]]:
     """:func:`placed` of several, which each network sees at once. An upload's path holds its content's hash, and so
     never changes."""
     networks, _ = everything()
-    views = {
-        side: torch.stack([seen(path, side) for path in paths])
+    seen = {
+        side: torch.stack([view(path, side) for path in paths])
         for side in {one.known.side for one in networks.values()}
     }
-    told = {name: _placed(one, views[one.known.side]) for name, one in networks.items()}
+    told = {name: _placed(one, seen[one.known.side]) for name, one in networks.items()}
     return [{name: placed[i] for name, placed in told.items()} for i in range(len(paths))]
 
 
@@ -67,7 +67,7 @@ def small(path: str, side: int) -> Tensor:
     return torch.from_numpy(pictures.load_once(path, side)).permute(2, 0, 1)
 
 
-def seen(path: str, side: int) -> Tensor:
+def view(path: str, side: int) -> Tensor:
     """(3, side, side) uint8, as a network takes it."""
     return torch.from_numpy(pictures.view(path, side).copy()).permute(2, 0, 1)
 

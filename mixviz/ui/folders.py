@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mixviz.embeddings import directions, pca, placing, tsne
-from mixviz.ui.embed import seen, small
+from mixviz.ui.embed import small, view
 from mixviz.ui.state import language_of
 from mixviz.ui.stored import THUMBNAIL, chosen, flat, numbers, sheet_of
 from mixviz.words import Mistake
@@ -105,14 +105,14 @@ def _thumbnail(path: str) -> Tensor:
 
 
 @functools.lru_cache(maxsize=1200)
-def _seen(path: str, side: int) -> Tensor:
-    return seen(path, side)
+def _view(path: str, side: int) -> Tensor:
+    return view(path, side)
 
 
 @functools.lru_cache(maxsize=24)
 def _embedded(name: str, paths: tuple[str, ...]) -> Tensor:
     one = chosen(name)
-    return one.embed(torch.stack([_seen(path, one.known.side) for path in paths]))
+    return one.embed(torch.stack([_view(path, one.known.side) for path in paths]))
 
 
 @functools.lru_cache(maxsize=24)
