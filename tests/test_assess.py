@@ -10,10 +10,10 @@ import pytest
 import torch
 from test_data import oxford_pet, tiny_imagenet
 
-from mixviz import __main__, data, describe, zoo
+from mixviz import __main__, cam, data, describe, zoo
 from mixviz.compare import published
-from mixviz.evaluation import assess, measuring, parts
-from mixviz.networks import cards
+from mixviz.evaluation import assess, localising, measuring, parts
+from mixviz.networks import cards, own
 from mixviz.training.loop import train
 from mixviz.training.run import Run
 
@@ -45,6 +45,37 @@ def test_the_numbers_are_those_of_the_weights(trained):
     assert metrics["localisation"]["centre"]["max_box_acc_percent"] > 0
     assert cards.read(home / "run0") == json.loads(json.dumps(card))
     assert "max_box_acc_v2_percent" in (home / "run0" / "card.md").read_text()
+
+
+def test_a_transformer_is_measured(trained, tmp_path):
+    run = Run(data="tiny_imagenet", root=str(trained[1]), classes="goose,bee", network="test_vit", image_size=160,
+              method="mixup", epochs=1, batch_size=8, limit=4)  # fmt: skip
+    train(run, tmp_path / "run", bar=False, tell=lambda line: None)
+    assert cards.read(tmp_path / "run")["network"]["layer"] == "blocks.5.norm1"
+    metrics = assess.assess(tmp_path / "run", trained[1], parts=["accuracy", "embedding"], limit=4)["metrics"]
+    assert metrics["embedding"]["dimensions"] == 64
+    images, labels = torch.zeros(2, 3, 160, 160, dtype=torch.uint8), torch.tensor([0, 1])
+    network = own.read_folder(tmp_path / "run").network
+    found = measuring.evaluate(
+        network, images, labels, mean=[0.5] * 3, std=[0.5] * 3, boxes=[torch.tensor([[0, 0, 8, 8]])] * 2,
+        parts=["localisation"],
+    )["localisation"]  # fmt: skip
+    assert (found["layer"], found["map_size"]) == ("blocks.5.norm1", [10, 10])
+
+
+def test_a_network_without_places_is_measured_but_for_them(trained, monkeypatch, tmp_path):
+    home, root = trained
+    run = shutil.copytree(home / "run1", tmp_path / "run")
+    card = cards.read(run)
+    cards.write(run, {**card, "network": {**card["network"], "layer": ""}})
+    monkeypatch.setattr(cam, "feature_layers", lambda *_: {})
+    for module in (assess, localising):
+        monkeypatch.setattr(module, "feature_layers", lambda *_: {})
+    assert "accuracy" in assess.assess(run, root, parts=["accuracy"])["metrics"]
+    monkeypatch.setattr(measuring, "PARTS", {name: parts.PARTS[name] for name in ("accuracy", "localisation")})
+    assert "localisation" not in assess.assess(run, root)["metrics"]
+    with pytest.raises(ValueError, match=r"no feature map.*none"):
+        assess.assess(run, root, parts=["localisation"])
 
 
 def test_what_was_measured_before_stays(trained):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import socket
 from collections.abc import Callable
 
@@ -18,6 +19,7 @@ from mixviz.heatmaps.kinds import heat_maps
 from mixviz.inside import stages
 
 SIDE = 8
+INSIDE = [name for name, method in METHODS.items() if "stages" in method.parameters()]
 
 
 class Network(nn.Module):
@@ -47,7 +49,8 @@ def plans(method: str, layers: list[int], images: Tensor | None = None) -> list[
     found, rng = [], np.random.default_rng(0)
     while len(found) < len(layers):
         recipe = METHODS[method](stages=2).plan(Batch(pictures() if images is None else images), rng)
-        found += [recipe] if recipe.layer == layers[len(found)] else []
+        layer = layers[len(found)]
+        found += [dataclasses.replace(recipe, layer=layer)] if bool(recipe.layer) == bool(layer) else []
     return found
 
 
@@ -58,8 +61,10 @@ def _fresh():
     torch._dynamo.reset()
 
 
-@pytest.mark.parametrize("fullgraph", [False, True])
-@pytest.mark.parametrize("method", ["manifold_mixup", "feature_cutmix", "alignmix", "stylemix"])
+@pytest.mark.parametrize("fullgraph", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.parametrize(
+    "method", ["manifold_mixup", *(pytest.param(m, marks=pytest.mark.slow) for m in INSIDE if m != "manifold_mixup")]
+)
 def test_a_compiled_network_mixes_as_a_plain_one(method, fullgraph):
     """Also after it was compiled without mixing, and with one graph for each stage however many recipes."""
     from torch._dynamo.testing import CompileCounterWithBackend
@@ -70,7 +75,7 @@ def test_a_compiled_network_mixes_as_a_plain_one(method, fullgraph):
     with torch.no_grad():  # an evaluation
         compiled.eval()(pictures())
         compiled.train()
-    before = graphs.frame_count
+    before, most = graphs.frame_count, 0.0
     for recipe in plans(method, [0, 1, 0, 2, 1, 2, 2, 1, 0]):
         images, grads = recipe.apply(pictures()), []
         for network in (plain, compiled):
@@ -81,7 +86,8 @@ def test_a_compiled_network_mixes_as_a_plain_one(method, fullgraph):
             grads.append([logits, *(value.grad for value in network.parameters())])
         torch.testing.assert_close(*grads)
         if recipe.layer:
-            assert not torch.allclose(logits, copy.deepcopy(plain)(images), atol=1e-4)
+            most = max(most, (logits - copy.deepcopy(plain)(images)).abs().max().item())
+    assert most > 0.01
     assert graphs.frame_count - before == 3
     torch.testing.assert_close(inner.state_dict(), plain.state_dict())  # batch norm's statistics
 
@@ -268,7 +274,7 @@ def test_checkpointed_activations_are_mixed_again(reentrant):
 
 
 @pytest.mark.parametrize("library", ["timm", "torchvision"])
-@pytest.mark.parametrize("method", ["manifold_mixup", "feature_cutmix", "alignmix", "stylemix"])
+@pytest.mark.parametrize("method", INSIDE)
 def test_channels_last_are_mixed_as_maps(method, library):
     """Swin's stages give (N, h, w, C): the same as mixing (N, C, h, w) and turning it back."""
     torch.manual_seed(0)
