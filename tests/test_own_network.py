@@ -271,7 +271,7 @@ def test_the_folder_that_the_page_takes_goes_every_road(tmp_path, monkeypatch, c
     for name, line in roads(folder, root, tmp_path).items():
         assert command(monkeypatch, capsys, *line)[0] == 0, name
     told = json.loads((tmp_path / "looks" / "looks.json").read_text(encoding="utf-8"))["networks"][0]
-    one = looking.look(page, pictures.load_image(pictures.photograph_path("bee.jpg"), page.side))
+    one = looking.look(page, pictures.view(pictures.photograph_path("bee.jpg"), page.side).copy())
     assert (
         (told["title"], told["sha256"])
         == (page.title, page.sha256)
