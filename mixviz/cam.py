@@ -121,9 +121,9 @@ def _asked(network: nn.Module, inputs: Tensor, layer: str | None) -> Iterator[tu
 
 def _no_places(layer: str, what: str) -> ValueError:
     return ValueError(
-        f"Layer {layer!r} should give feature maps (N, C, h, w), or as many numbers for every place of a picture, row "
-        f"by row, (N, h, w, C) or (N, tokens, C); it gives {what}, which do not follow the places of a picture so. "
-        "Name another layer, or leave it out for the last one that does."
+        f"Layer {layer!r} should give feature maps (N, C, h, w), channels last (N, h, w, C) or tokens (N, T, C), row "
+        f"by row; it gives {what}, and these do not follow the places of a picture. Name another layer, or none for "
+        "the last one that does."
     )
 
 
@@ -185,9 +185,10 @@ def _module(network: nn.Module, layer: str) -> nn.Module:
 def feature_layers(network: nn.Module, size: tuple[int, int] = (64, 64)) -> dict[str, tuple[int, int, int]]:
     """The layers of a network that hold the places of a picture, one per resolution, from early to late.
 
-    Feature maps (N, C, h, w) of convolutions, channels last (N, h, w, C) as in Swin, and rows of tokens (N, T, C) with
-    or without class and register tokens. By its shape alone an output may be misread: of what is not certainly feature
-    maps, noise whose quadrants change one after another tells whether the places lie in the picture's order.
+    Feature maps (N, C, h, w) of convolutions, channels last (N, h, w, C) as in Swin, and tokens (N, T, C) with or
+    without class and register tokens are all read as maps. A shape alone can mislead: where a layer is not certainly
+    convolutional, the network is shown noise of which one quadrant after another changes, and the output has to change
+    in the same quadrants.
 
     Args:
         network: from normalised images to class scores.
@@ -211,14 +212,14 @@ def feature_layers(network: nn.Module, size: tuple[int, int] = (64, 64)) -> dict
     prefixes = grids.prefix_counts(network)
     may_be = {name: grids.by_shape(shape, size, prefixes) for name, shape in shapes.items() if shape[0] == 1}
     tokens = any(len(shape) == 3 for shape in shapes.values())
-    if tokens:  # queries, keys and values are branches, of which the score sees more than one
+    if tokens:  # queries, keys and values are branches side by side, and one of them is not all that the score uses
         may_be = {name: one for name, one in may_be.items() if not isinstance(network.get_submodule(name), nn.Linear)}
     places = _places(network, size, shapes, {name: one for name, one in may_be.items() if one})
     slopes = _slopes(network, size) if any(grid.layout == "tokens" for grid in places.values()) else {}
     channels: dict[tuple[int, int], int] = {}
     found: dict[tuple[int, int], tuple[str, tuple[int, int, int]]] = {}
     for name, grid in reversed(places.items()):
-        # Of the same channels: what a block has within itself is not what it passes on.
+        # Of as many channels as the last: a block has more within itself than it passes on.
         own = shapes[name][1 if grid.layout == "maps" else -1]
         same = own == channels.setdefault(grid.size, own)
         if same and (not slopes or (name in slopes and grid.fold(slopes[name]).any())):

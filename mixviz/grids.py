@@ -18,7 +18,7 @@ from mixviz.networks.asking import evaluating, float_type
 Size = tuple[int, int]
 PREFIX = re.compile(r"(cls|class|dist|distillation|reg|register)_?tokens?_?\d*")
 ASKED = 5  # pictures: one, and the same with each quadrant drawn anew
-LEAST = 0.1  # more than chance gives where places lie in no order
+LEAST = 0.1  # of _follows: outputs of other orders had up to 0.07, residual streams of 30 families 0.36 and more
 CHANNELS_SECOND = (  # what a layer holds whose four dimensions are certainly (N, C, h, w)
     nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d,
 )  # fmt: skip
@@ -146,7 +146,7 @@ class Changes:
             }
 
     def best(self, name: str) -> Grid | None:
-        """The layout in which each quadrant of the grid follows its own quadrant of the picture most; None: none."""
+        """The layout whose quadrants follow those of the picture most; None where none does."""
         scores = {grid: _follows(change) for grid, change in self.found.get(name, {}).items()}
         grid = max(scores, key=scores.__getitem__, default=None)
         return grid if grid is not None and scores[grid] > LEAST else None
@@ -155,8 +155,7 @@ class Changes:
 def changes(network: nn.Module, picture: Sequence[int], may_be: Mapping[str, Sequence[Grid]]) -> Changes:
     """Ask the network about noise, and about the same noise with one quadrant after another drawn anew.
 
-    A layout by shape alone is a guess: channels may be as many as places, and tokens may be sorted by windows. What
-    follows a quadrant of the picture lies there.
+    A layout by shape alone is a guess: channels may be as many as places, and tokens may be sorted by windows.
     """
     base, other = torch.randn(2, *picture, generator=torch.Generator().manual_seed(0))
     below, right = (torch.arange(length) >= length / 2 for length in picture[1:])
@@ -173,11 +172,13 @@ def _change(maps: Tensor) -> Tensor:
 
 
 def _follows(change: Tensor) -> float:
-    """How much more two quadrants of the grid follow their own quadrants of the picture than each other's, for the two
-    of which that is least so; in shares of all that changes there, from -2 to 2.
+    """How much more quadrants of the grid follow their own quadrant of the picture than one another's, from -2 to 2.
 
-    A border that convolutions shift, or what all places follow, is the same on both sides and drops out. Outputs that
-    never change, or are no numbers, have nothing to tell: 2.
+    $$\\min_{p \\ne q} \\, s_{pp} + s_{qq} - s_{pq} - s_{qp}$$
+
+    $s_{pq}$ is the share of all change in quadrant q of the grid that comes with quadrant p of the picture. A border
+    that convolutions shift drops out, and so does what all places follow. Outputs that never change, or are not
+    finite, tell nothing: 2.
     """
     rows, columns = (min(length, 2) for length in change.shape[1:])
     total = change.sum(0)

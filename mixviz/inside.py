@@ -59,8 +59,8 @@ class _Mixing:
 
 @functools.cache
 def _mixing(kind: type[nn.Module]) -> type[nn.Module]:
-    """The class of a stage that mixes. Of a class its name stays, and one is made of each: what compiled code checks
-    is its identity."""
+    """A subclass that mixes what the module returns. Made once for each class, because compiled code checks a module's
+    class by identity."""
 
     def __call__(self: nn.Module, *args: Any, **kwargs: Any) -> Tensor:
         return self._mixing(self, kind.__call__(self, *args, **kwargs))
@@ -103,8 +103,8 @@ def mix_inside(network: nn.Module, recipe: Recipe, at: Sequence[nn.Module] | Non
         why = "mixes already" if "_mixing" in stage.__dict__ else "is TorchScript: give the network before torch.jit"
         raise ValueError(f"Stage {recipe.layer} ({_name(stage)}) {why}.")
     kind, mixing = type(stage), _Mixing(recipe)
-    # Not a hook: code that is compiled without one never looks for it. What it does check is the module's class. And
-    # past the module's own way of setting: a compiled one would pass it on to what it holds.
+    # A class and not a hook, because torch.compile guards on a module's class but not on its hooks. object.__setattr__,
+    # because a compiled module passes attributes on to the module that it holds.
     stage.__dict__["_mixing"] = mixing
     object.__setattr__(stage, "__class__", _mixing(kind))
     try:
