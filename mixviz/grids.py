@@ -18,7 +18,7 @@ from mixviz.networks.asking import evaluating, float_type
 Size = tuple[int, int]
 PREFIX = re.compile(r"(cls|class|dist|distillation|reg|register)_?tokens?_?\d*")
 ASKED = 5  # pictures: one, and the same with each quadrant drawn anew
-LEAST = 0.1  # of _follows: outputs of other orders had up to 0.07, residual streams of 30 families 0.36 and more
+LEAST = 0.1  # of _follows: outputs of other orders had up to 0.07, residual streams of 15 families 0.36 and more
 CHANNELS_SECOND = (  # what a layer holds whose four dimensions are certainly (N, C, h, w)
     nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d,
 )  # fmt: skip
