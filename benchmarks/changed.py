@@ -14,12 +14,14 @@ import numpy as np
 import torch
 
 from benchmarks.timing import table
-from mixviz import METHODS, data, zoo
-from mixviz.batch import Batch
-from mixviz.catalogue import construct
-from mixviz.method import Method
-from mixviz.networks.asking import Pixels, evaluating
-from mixviz.split import read, square
+from mixviz import METHODS
+from mixviz.core.batch import Batch
+from mixviz.core.inference import Pixels, evaluating
+from mixviz.core.method import Method
+from mixviz.core.registry import construct
+from mixviz.data import sources
+from mixviz.data.dataset import read, square
+from mixviz.networks import zoo
 
 STEP = 250
 ALONE = ("erase", "colour", "geometry", "learned policy")
@@ -33,7 +35,7 @@ def main() -> None:
     told = parser.parse_args()
     card = zoo.card(told.network)
     network = Pixels(zoo.load(told.network), card["network"]["mean"], card["network"]["std"])
-    split = data.load(card["data"]["name"], told.root, "val").of_classes(card["data"]["keys"])
+    split = sources.load(card["data"]["name"], told.root, "val").of_classes(card["data"]["keys"])
     side = card["network"]["image_size"]
     images = torch.from_numpy(np.stack([square(read(picture), side).transpose(2, 0, 1) for picture in split.pictures]))
     alone = [

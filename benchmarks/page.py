@@ -20,7 +20,8 @@ from typing import Any
 
 from benchmarks.timing import table
 from benchmarks.visitors import PATIENCE, ROOT, Crowd, Seen, Server, Visitor, question, serve, slider_value
-from mixviz import METHODS, pictures
+from mixviz import METHODS
+from mixviz.data import pictures
 
 VISITORS = 8
 SHOWN = ".mv-grid[data-shown]"

@@ -12,7 +12,7 @@ import torch
 import mixviz
 from benchmarks.mixing import CLASSES, SIZES, ours
 from benchmarks.timing import best_times, pivot, rate
-from mixviz import pictures
+from mixviz.data import pictures
 
 
 def batch_of(size: int, n: int) -> torch.Tensor:

@@ -23,8 +23,8 @@ from PIL import Image
 
 import mixviz
 from benchmarks.timing import rate, table
-from mixviz.training.loop import Training
-from mixviz.training.run import Run
+from mixviz.networks.run import Run
+from mixviz.training.trainer import Training
 
 
 def main() -> None:

@@ -15,10 +15,11 @@ import numpy as np
 import typer
 from torch import Tensor
 
-import mixviz
-from mixviz.catalogue import lookup
-from mixviz.commands import batch, cam, lab, survey, which
-from mixviz.method import Method
+from mixviz.cli import batch, cam, folder, networks, which
+from mixviz.core.method import Method
+from mixviz.core.recipe import Recipe
+from mixviz.core.registry import lookup
+from mixviz.methods import METHODS
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -53,17 +54,18 @@ def mix_command(
 
         mixviz mix cat.jpg dog.jpg --method saliencymix --tie random --out folder
     """
-    from mixviz import describe, pictures
+    from mixviz.data import pictures
+    from mixviz.explain import serialize
 
-    cls = lookup(mixviz.METHODS, method)
+    cls = lookup(METHODS, method)
     chosen = cls(**_own_options(cls, context.args))
     pair = [pictures.load_image(path, side) for path in (a, b)]
-    mixed, recipe, batch = describe.mix_two(*pair, chosen, seed, lam)
+    mixed, recipe, batch = serialize.mix_two(*pair, chosen, seed, lam)
     maps = batch.saliency() if recipe.saliency is None else recipe.saliency
     report = {
-        **describe.replay(method, chosen, seed, lam, side),
+        **serialize.replay(method, chosen, seed, lam, side),
         "pictures": [a.name, b.name],
-        **describe.recipe_json(recipe, recipe.truth(maps)),
+        **serialize.recipe_json(recipe, recipe.truth(maps)),
     }
     out.mkdir(parents=True, exist_ok=True)
     for name, picture in _steps(pair, mixed, recipe, maps).items():
@@ -93,16 +95,16 @@ def _own_options(cls: type[Method], arguments: list[str], others: Iterable[str] 
     return values
 
 
-def _steps(pair: list[np.ndarray], mixed: np.ndarray, recipe: mixviz.Recipe, maps: Tensor) -> dict:
+def _steps(pair: list[np.ndarray], mixed: np.ndarray, recipe: Recipe, maps: Tensor) -> dict:
     """The pictures of a card, by file name: saliency and patch of B (of A where there is no partner)."""
-    from mixviz import paint
+    from mixviz.render import overlays
 
     source = pair[int(recipe.paired)]
     steps = {"a": pair[0], "b": pair[1], "mixture": mixed}
-    steps["saliency"] = paint.overlay(source, maps[int(source is pair[1])].numpy())
+    steps["saliency"] = overlays.overlay(source, maps[int(source is pair[1])].numpy())
     box = recipe.target_box if recipe.source_box is None else recipe.source_box
     if box is not None:
-        steps["patch"] = paint.spotlight(source, tuple(box[0].tolist()))
+        steps["patch"] = overlays.spotlight(source, tuple(box[0].tolist()))
     steps["mask"] = np.rint(recipe.mask()[0, 0].numpy() * 255).astype(np.uint8)
     return steps
 
@@ -120,15 +122,15 @@ def methods_command(
     readme: Annotated[Path | None, typer.Option(help="Write the catalogue's table into this README.")] = None,
 ) -> None:
     """List the catalogue, or explain one method."""
-    from mixviz import describe
+    from mixviz.explain import serialize
 
     if readme is not None:
-        text = describe.between(readme.read_text(encoding="utf-8"), "methods", describe.catalogue_markdown())
+        text = serialize.between(readme.read_text(encoding="utf-8"), "methods", serialize.catalogue_markdown())
         readme.write_text(text, encoding="utf-8")
         return
-    entries = describe.catalogue_json()
+    entries = serialize.catalogue_json()
     if name is not None:
-        entries = [entry for entry in entries if entry["name"] == lookup(mixviz.METHODS, name).card.name]
+        entries = [entry for entry in entries if entry["name"] == lookup(METHODS, name).card.name]
     if as_json:
         typer.echo(json.dumps(entries, indent=2, ensure_ascii=False))
         return
@@ -181,9 +183,9 @@ def bench_command(context: typer.Context) -> None:
     runpy.run_path(str(script), run_name="__main__")
 
 
-lab.register(app, _own_options)
+networks.register(app, _own_options)
 cam.register(app)
-survey.register(app)
+folder.register(app)
 batch.register(app, _own_options)
 which.register(app)
 

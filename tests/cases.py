@@ -20,7 +20,9 @@ import pytest
 import torch
 from PIL import Image
 
-from mixviz import METHODS, Batch, Recipe, operations, pictures
+from mixviz import METHODS, Batch, Recipe
+from mixviz.data import pictures
+from mixviz.ops import operations
 
 
 def variants(ends: bool) -> Iterator[tuple[str, dict]]:
@@ -100,7 +102,7 @@ def noise(seed: int, side: int = 16) -> np.ndarray:
 
 def network_of_ones_own(folder: Path) -> Path:
     """The zoo's CutMix network as a visitor brings it to the page: card.json and weights, under a title of his own."""
-    from mixviz import zoo
+    from mixviz.networks import zoo
 
     card = json.loads((zoo.folder() / "cutmix" / "card.json").read_text(encoding="utf-8"))
     folder.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from mixviz.words import texts
+from mixviz.i18n import texts
 
 pytestmark = pytest.mark.browser
 VIEWS = {

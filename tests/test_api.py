@@ -24,8 +24,12 @@ import torch
 from PIL import Image
 
 import mixviz
-from mixviz import arithmetic, describe, draws, edit, paint, pictures, words, zoo
-from mixviz.heatmaps import looking
+from mixviz import i18n
+from mixviz.cam import inference
+from mixviz.data import pictures
+from mixviz.explain import edits, label_terms, sampling, serialize
+from mixviz.networks import zoo
+from mixviz.render import overlays
 from mixviz.ui import lenses
 from mixviz.ui.request import CELLS, MAX_SEED, VIEWS, Request
 
@@ -175,7 +179,7 @@ def test_saliency_answers_with_the_detectors_map(client):
         assert np.abs(decoded(answer["map"]) / 255 - maps).max() <= 0.5 / 255 + 1e-6
         assert maps[tuple(answer["peak"])] == maps.max()
         assert answer["mean"] == pytest.approx(maps.mean())
-        heat = paint.overlay(picture[0].permute(1, 2, 0).numpy(), maps)
+        heat = overlays.overlay(picture[0].permute(1, 2, 0).numpy(), maps)
         assert np.array_equal(decoded(answer["heat"]), heat)
 
 
@@ -187,10 +191,10 @@ def test_detail_answers_with_what_the_core_says(client):
     assert answer["sentence"] == told.text()
     assert "lion" in answer["sentence"]
     assert answer["judge"] == "object"
-    lines = arithmetic.lines(told)
+    lines = label_terms.lines(told)
     assert [number["sum"] for number in answer["numbers"]] == [line.sum for line in lines]
     assert [number["value"] for number in answer["numbers"]] == pytest.approx([line.value for line in lines])
-    assert answer["recipe"] == json.loads(json.dumps(describe.recipe_json(told.recipe, told.truth)))
+    assert answer["recipe"] == json.loads(json.dumps(serialize.recipe_json(told.recipe, told.truth)))
     assert answer["python"] == telling.code(request, told)
     assert any("Centre" in step["text"] for step in answer["steps"])
 
@@ -204,7 +208,7 @@ def test_detail_of_every_method_has_no_place_left_open(name):
 
 def test_methods_answers_with_the_catalogue(client):
     answer = client.predict(api_name="/methods")
-    assert answer == json.loads(json.dumps(describe.catalogue_json()))
+    assert answer == json.loads(json.dumps(serialize.catalogue_json()))
     assert [entry["name"] for entry in answer] == METHODS
 
 
@@ -392,7 +396,7 @@ def test_mistakes_are_told_in_the_visitors_language(language):
         ({"a": None}, "missing", {}),
     ):
         answer = handlers.look(a_state(**wrong) | {"language": language})
-        assert answer == {"message": words.say(key, language, **values)}
+        assert answer == {"message": i18n.say(key, language, **values)}
 
 
 def test_what_was_made_by_hand_for_another_recipe_is_left_out():
@@ -423,7 +427,7 @@ def test_draws_at_the_small_size_are_those_of_the_page(index, detector):
     request = Request(**pair, method="saliencymix", detector=detector, view="draws")
     small = many.drawn(request)[0]
     images, maps = (make(*pair.values(), telling.SIDE) for make in (lenses.pair, lambda *x: lenses.maps(*x, detector)))
-    full = draws.repeat(images, request.chosen("saliencymix"), maps, maps, count=125)
+    full = sampling.repeat(images, request.chosen("saliencymix"), maps, maps, count=125)
     assert small.share[:125].mean() == pytest.approx(full.share.mean(), abs=0.02)  # the first draws are the same
 
 
@@ -436,9 +440,9 @@ def test_errors_of_the_program_stay_inside(address, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("secret path")
 
-    for module, name in ((views, "show"), (describe, "mix_two"), (describe, "catalogue_json"), (pictures, "load_once"),
-                         (telling, "story"), (lenses, "pair"),
-                         (looking, "look"), (taking, "_parcel"), (handlers, "_controls")):  # fmt: skip
+    for module, name in ((views, "show"), (serialize, "mix_two"), (serialize, "catalogue_json"), (pictures,
+                         "load_once"), (telling, "story"), (lenses, "pair"),
+                         (inference, "look"), (taking, "_parcel"), (handlers, "_controls")):  # fmt: skip
         monkeypatch.setattr(module, name, broken)
     for name in ("mix", "saliency", "detail", "look", "methods"):
         event, data = call(address, name, arguments(name))
@@ -467,7 +471,7 @@ def test_a_rush_is_told_to_come_again_and_the_page_stays_up(address, monkeypatch
                     break
                 time.sleep(0.01)
             assert not handlers._places._value, "as many can wait as there are places"
-            busy = words.say("busy")
+            busy = i18n.say("busy")
             for function in ("look", "take"):
                 assert ask(address, function, a_state(take="png")).json() == {"message": busy}
             event, data = call(address, "mix", arguments("mix"))
@@ -491,7 +495,7 @@ def test_places_are_given_back_after_mistakes(monkeypatch):
         with pytest.raises(gradio.Error):
             api.mix("none.jpg", "none.jpg")
     with handlers.turn():
-        assert handlers.look(a_state()) == {"message": words.say("busy")}
+        assert handlers.look(a_state()) == {"message": i18n.say("busy")}
         with pytest.raises(gradio.Error, match="busy"):
             api.mix("lion.jpg", "bee.jpg")
     assert handlers.look(a_state())["view"] == "detail"
@@ -541,9 +545,11 @@ def changed_by_hand() -> list[dict]:
     for name in METHODS:
         recipe = telling.story(bundled(method=name, seed=1), name).recipe
         usual = {"method": name, "seed": 1, "view": "detail"}
-        found += [usual | {"box": (0.125, 0.25, 0.75, 1.0)}] * edit.can_move(recipe)
-        found += [usual | {"mask": MASK}] * edit.can_paint(recipe)
-        found += [usual | {"mask": MASK, "box": (0, 0, 0.5, 0.5)}] * (edit.can_move(recipe) and edit.can_paint(recipe))
+        found += [usual | {"box": (0.125, 0.25, 0.75, 1.0)}] * edits.can_move(recipe)
+        found += [usual | {"mask": MASK}] * edits.can_paint(recipe)
+        found += [usual | {"mask": MASK, "box": (0, 0, 0.5, 0.5)}] * (
+            edits.can_move(recipe) and edits.can_paint(recipe)
+        )
     return found
 
 
@@ -638,12 +644,12 @@ def test_a_recipe_of_the_command_line_is_one_too(name):
     for given in ({}, non_default(name)):
         method = mixviz.METHODS[name](**given)
         report = {
-            **describe.replay(name, method, 4, None, 512),
+            **serialize.replay(name, method, 4, None, 512),
             "pictures": [os.path.basename(path) for path in (CAT, DOG)],
         }
         again = reloaded(json.dumps(report), detector="uniform", alpha=6.0)
         chosen = again.chosen(name, again.parameters)
-        assert describe.parameters_of(chosen) == describe.parameters_of(method)
+        assert serialize.parameters_of(chosen) == serialize.parameters_of(method)
         assert again.seed == 4
 
 
@@ -674,7 +680,7 @@ def test_a_recipe_reaches_the_controls(address):
         "view": "detail", "method": "resizemix", "parameters": {"low": 0.3}, "box": [0, 0, 0.5, 0.5], "any": True,
         "message": "",
     }  # fmt: skip
-    assert rest["message"] == words.say("recipe_loaded")
+    assert rest["message"] == i18n.say("recipe_loaded")
 
 
 GOOD = json.dumps(recipe_files.recipe_of(bundled(method="cutmix", parameters={"label": "lam"})))
@@ -723,7 +729,7 @@ STRANGE = [
 )  # fmt: skip
 def test_a_file_that_is_no_recipe_says_so_and_changes_nothing(address, text):
     values = restore(address, {"recipe": text})
-    assert values == [*UNTOUCHED, {"message": words.say("recipe_bad"), "any": False}]
+    assert values == [*UNTOUCHED, {"message": i18n.say("recipe_bad"), "any": False}]
 
 
 def test_a_recipe_with_anything_anywhere_is_read_or_refused():

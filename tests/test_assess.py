@@ -10,12 +10,15 @@ import pytest
 import torch
 from test_data import oxford_pet, tiny_imagenet
 
-from mixviz import __main__, cam, data, describe, zoo
-from mixviz.compare import published
-from mixviz.evaluation import assess, localising, measuring, parts
-from mixviz.networks import cards, own
-from mixviz.training.loop import train
-from mixviz.training.run import Run
+from mixviz import __main__
+from mixviz.cam import grad_cam
+from mixviz.data import sources
+from mixviz.evaluation import evaluate, localization, published, runner, zoo_tables
+from mixviz.evaluation import metrics as parts
+from mixviz.explain import serialize
+from mixviz.networks import model_card, user_network, zoo
+from mixviz.networks.run import Run
+from mixviz.training.trainer import train
 
 QUICK = ["accuracy", "calibration", "localisation", "ood"]
 
@@ -36,14 +39,14 @@ def trained(tmp_path_factory):
 
 def test_the_numbers_are_those_of_the_weights(trained):
     home, root = trained
-    card = assess.assess(home / "run0", root, parts=QUICK)
+    card = runner.assess(home / "run0", root, parts=QUICK)
     metrics = card["metrics"]
     assert metrics["accuracy"]["top1_error_percent"] == pytest.approx(100 - card["result"]["last"]["top1"])
     assert metrics["weights"] == "last epoch"
     assert metrics["ood"]["others"]["images"] == 8  # all there are of the third class
     assert metrics["ood"]["others_are"] == "other classes of tiny_imagenet"
     assert metrics["localisation"]["centre"]["max_box_acc_percent"] > 0
-    assert cards.read(home / "run0") == json.loads(json.dumps(card))
+    assert model_card.read(home / "run0") == json.loads(json.dumps(card))
     assert "max_box_acc_v2_percent" in (home / "run0" / "card.md").read_text()
 
 
@@ -51,12 +54,12 @@ def test_a_transformer_is_measured(trained, tmp_path):
     run = Run(data="tiny_imagenet", root=str(trained[1]), classes="goose,bee", network="test_vit", image_size=160,
               method="mixup", epochs=1, batch_size=8, limit=4)  # fmt: skip
     train(run, tmp_path / "run", bar=False, tell=lambda line: None)
-    assert cards.read(tmp_path / "run")["network"]["layer"] == "blocks.5.norm1"
-    metrics = assess.assess(tmp_path / "run", trained[1], parts=["accuracy", "embedding"], limit=4)["metrics"]
+    assert model_card.read(tmp_path / "run")["network"]["layer"] == "blocks.5.norm1"
+    metrics = runner.assess(tmp_path / "run", trained[1], parts=["accuracy", "embedding"], limit=4)["metrics"]
     assert metrics["embedding"]["dimensions"] == 64
     images, labels = torch.zeros(2, 3, 160, 160, dtype=torch.uint8), torch.tensor([0, 1])
-    network = own.read_folder(tmp_path / "run").network
-    found = measuring.evaluate(
+    network = user_network.read_folder(tmp_path / "run").network
+    found = evaluate.evaluate(
         network, images, labels, mean=[0.5] * 3, std=[0.5] * 3, boxes=[torch.tensor([[0, 0, 8, 8]])] * 2,
         parts=["localisation"],
     )["localisation"]  # fmt: skip
@@ -66,22 +69,22 @@ def test_a_transformer_is_measured(trained, tmp_path):
 def test_a_network_without_places_is_measured_but_for_them(trained, monkeypatch, tmp_path):
     home, root = trained
     run = shutil.copytree(home / "run1", tmp_path / "run")
-    card = cards.read(run)
-    cards.write(run, {**card, "network": {**card["network"], "layer": ""}})
-    monkeypatch.setattr(cam, "feature_layers", lambda *_: {})
-    for module in (assess, localising):
+    card = model_card.read(run)
+    model_card.write(run, {**card, "network": {**card["network"], "layer": ""}})
+    monkeypatch.setattr(grad_cam, "feature_layers", lambda *_: {})
+    for module in (runner, localization):
         monkeypatch.setattr(module, "feature_layers", lambda *_: {})
-    assert "accuracy" in assess.assess(run, root, parts=["accuracy"])["metrics"]
-    monkeypatch.setattr(measuring, "PARTS", {name: parts.PARTS[name] for name in ("accuracy", "localisation")})
-    assert "localisation" not in assess.assess(run, root)["metrics"]
+    assert "accuracy" in runner.assess(run, root, parts=["accuracy"])["metrics"]
+    monkeypatch.setattr(evaluate, "PARTS", {name: parts.PARTS[name] for name in ("accuracy", "localisation")})
+    assert "localisation" not in runner.assess(run, root)["metrics"]
     with pytest.raises(ValueError, match=r"no feature map.*none"):
-        assess.assess(run, root, parts=["localisation"])
+        runner.assess(run, root, parts=["localisation"])
 
 
 def test_what_was_measured_before_stays(trained):
     home, root = trained
-    first = assess.assess(home / "run0", root, parts=QUICK)["metrics"]
-    both = assess.assess(home / "run0", root, parts=["fgsm"])["metrics"]
+    first = runner.assess(home / "run0", root, parts=QUICK)["metrics"]
+    both = runner.assess(home / "run0", root, parts=["fgsm"])["metrics"]
     assert both["accuracy"] == first["accuracy"]
     assert set(both["seconds"]) == {*QUICK, "fgsm"}
 
@@ -89,74 +92,74 @@ def test_what_was_measured_before_stays(trained):
 @pytest.mark.parametrize("other", [{"limit": 4}, {"weights": "best"}])
 def test_a_quick_look_neither_mixes_with_a_measurement_nor_destroys_it(trained, other):
     home, root = trained
-    assess.assess(home / "run0", root, parts=["accuracy"])
+    runner.assess(home / "run0", root, parts=["accuracy"])
     before = (home / "run0" / "card.json").read_bytes()
-    seen = assess.assess(home / "run0", root, parts=["calibration"], **other)["metrics"]
+    seen = runner.assess(home / "run0", root, parts=["calibration"], **other)["metrics"]
     assert "accuracy" not in seen
     assert (home / "run0" / "card.json").read_bytes() == before
 
 
 def test_all_parts_of_other_weights_take_the_place_of_what_was_measured(trained, monkeypatch, tmp_path):
     root, run = trained[1], shutil.copytree(trained[0] / "run1", tmp_path / "run1")
-    assess.assess(run, root, parts=["accuracy"])
+    runner.assess(run, root, parts=["accuracy"])
     monkeypatch.setattr(parts, "PARTS", {"fgsm": parts.PARTS["fgsm"]})
-    monkeypatch.setattr(measuring, "PARTS", parts.PARTS)
-    assess.assess(run, root, weights="best")
-    assert cards.read(run)["metrics"].keys() == {"images", "size", "seed", "seconds", "fgsm", "weights"}
+    monkeypatch.setattr(evaluate, "PARTS", parts.PARTS)
+    runner.assess(run, root, weights="best")
+    assert model_card.read(run)["metrics"].keys() == {"images", "size", "seed", "seconds", "fgsm", "weights"}
     with monkeypatch.context() as patch:
-        patch.setattr(measuring, "PARTS", {"ood": lambda split: {}})
-        assess.assess(run, root, limit=1)  # fewer pictures than before
-    assert "fgsm" in cards.read(run)["metrics"]
+        patch.setattr(evaluate, "PARTS", {"ood": lambda split: {}})
+        runner.assess(run, root, limit=1)  # fewer pictures than before
+    assert "fgsm" in model_card.read(run)["metrics"]
 
 
 def test_only_seeds_share_a_row(trained):
     home, _ = trained
-    one, two = (cards.read(home / f"run{seed}") for seed in (0, 1))
+    one, two = (model_card.read(home / f"run{seed}") for seed in (0, 1))
     bare = [{**card, "metrics": None} for card in (one, two)]
-    assert [name for name, _ in cards.rows(bare)] == ["CutMix", "CutMix"]
+    assert [name for name, _ in model_card.rows(bare)] == ["CutMix", "CutMix"]
     longer = {**bare[1], "run": {**bare[1]["run"], "epochs": 9, "lr": 0.5}}
-    assert [name for name, _ in cards.rows([bare[0], longer])] == [
+    assert [name for name, _ in model_card.rows([bare[0], longer])] == [
         "CutMix / epochs 2 / lr 0.02", "CutMix / epochs 9 / lr 0.5"
     ]  # fmt: skip
     other = {**bare[0], "method": "mixup", "title": "Mixup", "parameters": {}, "run": {**bare[0]["run"], "epochs": 9}}
-    assert [name for name, _ in cards.rows([bare[0], other])] == ["CutMix", "Mixup"]
+    assert [name for name, _ in model_card.rows([bare[0], other])] == ["CutMix", "Mixup"]
     with pytest.raises(ValueError, match="CutMix with seed 0 is there twice"):
-        cards.rows([bare[0], bare[0]])
+        model_card.rows([bare[0], bare[0]])
 
 
 def test_a_card_has_a_line_for_a_list_and_reads_back_as_it_was(trained):
     home, _ = trained
     card = {
-        **cards.read(home / "run0"),
+        **model_card.read(home / "run0"),
         "metrics": {"odd": ["a ]  b,\n c", 'q"['], "none": [], "curve": [0.5, None, 2]},
     }
     folder = home / "odd"
     folder.mkdir()
-    cards.write(folder, card)
-    assert cards.read(folder) == card
+    model_card.write(folder, card)
+    assert model_card.read(folder) == card
     assert '"curve": [0.5, null, 2]' in (folder / "card.json").read_text()
 
 
 def test_the_zoo_is_measured_in_half_precision(trained, tmp_path):
     home, root = trained
     zoo.add(home / "run0", "cutmix", tmp_path)
-    card = assess.assess(tmp_path / "cutmix", root, parts=["accuracy"])
+    card = runner.assess(tmp_path / "cutmix", root, parts=["accuracy"])
     assert card["metrics"]["weights"] == "last epoch"
     assert card["weights"]["dtype"] == "float16"
-    assert "CutMix" in zoo.table(tmp_path)
+    assert "CutMix" in zoo_tables.table(tmp_path)
     with open(tmp_path / "cutmix" / zoo.WEIGHTS, "r+b") as file:
         file.seek(-1, 2)
         file.write(b"!")
     with pytest.raises(ValueError, match="not the file that the card describes"):
-        assess.assess(tmp_path / "cutmix", root, parts=["accuracy"])
+        runner.assess(tmp_path / "cutmix", root, parts=["accuracy"])
 
 
 def test_masks_are_cut_like_their_pictures(tmp_path):
     root = oxford_pet(tmp_path)
-    split = data.load("oxford_pet", root, "val")
+    split = sources.load("oxford_pet", root, "val")
     card = {"network": {"image_size": 112}, "run": {"corrupt": "refuse"}}
-    seen = assess._seen(split, card, torch.device("cpu"))
-    masks, images = assess._masks(seen), assess._images(seen, 4)
+    seen = runner._seen(split, card, torch.device("cpu"))
+    masks, images = runner._masks(seen), runner._images(seen, 4)
     assert masks.shape == (len(split), 112, 112)
     assert images.shape == (len(split), 3, 112, 112)
     assert set(masks.unique().tolist()) == {0, 1, 255}
@@ -179,7 +182,7 @@ def test_evaluating_on_the_command_line(trained, monkeypatch, capsys, tmp_path):
         monkeypatch, capsys, "evaluate", *runs, "--root", root, "--parts", "accuracy", "--table", table
     )
     assert status == 0
-    errors = [cards.read(run)["metrics"]["accuracy"]["top1_error_percent"] for run in runs]
+    errors = [model_card.read(run)["metrics"]["accuracy"]["top1_error_percent"] for run in runs]
     assert f"| CutMix | 2 | {sum(errors) / 2:.2f} ±" in table.read_text()
     assert table.read_text() in said
 
@@ -221,6 +224,6 @@ def test_published_numbers_are_errors_of_methods_that_there_are():
 
 def test_a_table_takes_the_place_of_the_one_before():
     text = "a\n<!-- zoo -->\nold\n<!-- /zoo -->\nb\n"
-    assert describe.between(text, "zoo", "new\n") == "a\n<!-- zoo -->\nnew\n<!-- /zoo -->\nb\n"
+    assert serialize.between(text, "zoo", "new\n") == "a\n<!-- zoo -->\nnew\n<!-- /zoo -->\nb\n"
     with pytest.raises(ValueError, match="no place for the table"):
-        describe.between("a\n", "zoo", "new\n")
+        serialize.between("a\n", "zoo", "new\n")

@@ -19,9 +19,10 @@ from cases import noise, table, variants
 from PIL import Image
 
 import mixviz
-from mixviz import __main__, pictures, words
-from mixviz.batches import loading, sheet, writing
-from mixviz.batches.sheet import mix_batch
+from mixviz import __main__, i18n
+from mixviz.data import batch_loading, pictures
+from mixviz.render import batch_export, batch_sheet
+from mixviz.render.batch_sheet import mix_batch
 
 SIDE = 32
 
@@ -57,9 +58,9 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 def test_sub_folders_are_classes_and_lone_pictures_are_their_own():
     names = ["mine/cats/1.jpg", "mine/dogs/a/2.jpg", "mine/bee.jpg", "mine/wasp.jpg", "mine/wasp.png", "mine/cats.jpg"]
-    assert loading.labels_of(names) == ["cats", "dogs", "bee", "wasp.jpg", "wasp.png", "cats.jpg"]
-    assert loading.labels_of(["a.jpg", "b.jpg"]) == ["a", "b"]
-    assert loading.labels_of(["cats/1.jpg", "b.jpg"]) == ["cats", "b"]
+    assert batch_loading.labels_of(names) == ["cats", "dogs", "bee", "wasp.jpg", "wasp.png", "cats.jpg"]
+    assert batch_loading.labels_of(["a.jpg", "b.jpg"]) == ["a", "b"]
+    assert batch_loading.labels_of(["cats/1.jpg", "b.jpg"]) == ["cats", "b"]
 
 
 def test_a_folder_and_its_zip_are_one_batch(tmp_path):
@@ -68,31 +69,31 @@ def test_a_folder_and_its_zip_are_one_batch(tmp_path):
         tmp_path / "mine.zip",
         {f"mine/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in folder.rglob("*.png")},
     )
-    from_folder, from_zip = (sheet.load(where, SIDE) for where in (folder, archive))
+    from_folder, from_zip = (batch_sheet.load(where, SIDE) for where in (folder, archive))
     assert from_folder.classes == from_zip.classes == ["bee", "cats", "dogs"]
     assert from_folder.labels.tolist() == from_zip.labels.tolist() == [0, 1, 1, 2]
     assert torch.equal(from_folder.images, from_zip.images)
 
 
 def test_of_too_many_every_folder_keeps_its_share():
-    assert loading.some(range(10), 4) == [0, 2, 5, 7]
-    assert loading.some(range(3), 4) == [0, 1, 2]
+    assert batch_loading.some(range(10), 4) == [0, 2, 5, 7]
+    assert batch_loading.some(range(3), 4) == [0, 1, 2]
 
 
 def test_what_cannot_be_read_is_left_out_and_one_alone_has_no_partner(tmp_path):
     folder = painted(tmp_path, ["a.png", "b.png"])
     (folder / "c.png").write_bytes(b"no picture")
-    assert sheet.load(folder, SIDE).names == ["a.png", "b.png"]
+    assert batch_sheet.load(folder, SIDE).names == ["a.png", "b.png"]
     (folder / "b.png").unlink()
-    with pytest.raises(words.Mistake, match="needs 2 pictures or more; 1 can be used"):
-        sheet.load(folder, SIDE)
+    with pytest.raises(i18n.Mistake, match="needs 2 pictures or more; 1 can be used"):
+        batch_sheet.load(folder, SIDE)
 
 
 # ---------------------------------------------------------------- the batch
 
 
 def test_it_is_the_first_batch_of_a_training_with_this_seed():
-    seen = sheet.bundled(8, SIDE)
+    seen = batch_sheet.bundled(8, SIDE)
     batch = mix_batch(seen, mixviz.METHODS["mixup"](alpha=0.5), seed=3)
     images, targets = mixviz.MixTransform("mixup", len(seen.classes), seed=3, alpha=0.5)(seen.images, seen.labels)
     assert torch.equal(batch.mixed, images)
@@ -109,7 +110,7 @@ def test_it_is_the_first_batch_of_a_training_with_this_seed():
 
 
 def test_what_is_held_is_held_and_nothing_else_moves():
-    seen = sheet.bundled(6, SIDE)
+    seen = batch_sheet.bundled(6, SIDE)
     held, drawn = (mix_batch(seen, mixviz.METHODS["cutmix"](), 5, lam) for lam in (0.25, None))
     assert torch.equal(held.recipe.partner, drawn.recipe.partner)
     assert held.recipe.drawn.tolist() == [0.25] * 6
@@ -119,7 +120,7 @@ def test_what_is_held_is_held_and_nothing_else_moves():
 def test_the_numbers_by_hand():
     """Four pictures of three classes: 0 and 1 of one; 0 meets 1, 1 meets 2, 2 meets 0, and 3 itself."""
     images = torch.stack([torch.full((3, 4, 4), 60 * n, dtype=torch.uint8) for n in range(4)])
-    seen = loading.Pictures(images, torch.tensor([0, 0, 1, 2]), ["a", "b", "c"], list("wxyz"))
+    seen = batch_loading.Pictures(images, torch.tensor([0, 0, 1, 2]), ["a", "b", "c"], list("wxyz"))
     judge = torch.zeros(4, 4, 4)
     judge[:, :, 0] = 1  # what counts lies in the first column
     method = mixviz.METHODS["mixup"]()
@@ -127,7 +128,7 @@ def test_the_numbers_by_hand():
     who = torch.tensor([[0, 1, 2, 3], [1, 2, 0, 3]])
     share = torch.tensor([[0.75] * 4, [0.25] * 4])
     recipe = mixviz.Recipe(size=(4, 4), partner=who, share=share, target_boxes=box[None])
-    batch = sheet.MixedBatch(pictures=seen, method=method, recipe=recipe, judge=judge)
+    batch = batch_sheet.MixedBatch(pictures=seen, method=method, recipe=recipe, judge=judge)
     assert [batch.partners(n) for n in range(4)] == [[1], [2], [0], []]
     assert batch.fixed == [3]
     assert batch.parts(0) == {0: 1.0}  # both are of one class
@@ -146,7 +147,7 @@ def from_pictures(given: dict) -> bool:
 
 @table([case for case in variants(False) if from_pictures(case[1])])
 def test_every_method_makes_a_batch_whose_parts_add_up(name, given):
-    seen = sheet.bundled(5, SIDE)
+    seen = batch_sheet.bundled(5, SIDE)
     maps = mixviz.saliency(seen.images)
     batch = mix_batch(seen, mixviz.METHODS[name](**given), 1, maps=maps)
     for n in range(5):
@@ -164,15 +165,15 @@ def test_every_method_makes_a_batch_whose_parts_add_up(name, given):
 # ---------------------------------------------------------------- the files
 
 
-def written(folder: Path, found, name: str = "cutmix", **options) -> list[writing.Step]:
-    return list(writing.record(found, mixviz.METHODS[name](), folder, side=SIDE, **options))
+def written(folder: Path, found, name: str = "cutmix", **options) -> list[batch_export.Step]:
+    return list(batch_export.record(found, mixviz.METHODS[name](), folder, side=SIDE, **options))
 
 
 def test_the_table_says_what_the_recipe_says(tmp_path):
-    steps = written(tmp_path, loading.photographs(6), "mosaic", seed=2)
+    steps = written(tmp_path, batch_loading.photographs(6), "mosaic", seed=2)
     assert [step.done for step in steps] == list(range(1, 13))
     assert {step.total for step in steps} == {12}
-    seen = sheet.bundled(6, SIDE)
+    seen = batch_sheet.bundled(6, SIDE)
     recipe = mixviz.MixTransform("mosaic", len(seen.classes), seed=2).plan(seen.images, seen.labels)
     mixed, targets, rows = recipe.apply(seen.images), recipe.targets(seen.labels, 6), rows_of(tmp_path / "labels.csv")
     told = json.loads((tmp_path / "recipe.json").read_text(encoding="utf-8"))
@@ -192,8 +193,8 @@ def test_names_of_strangers_stay_in_their_folder_and_are_no_formulas(tmp_path):
     bad = ["=cmd|x.png", "../../etc/passwd.png", "한국어/=1+1.png", "a\n,b.png", "....png"]
     archive = packed(tmp_path / "bad.zip", {name: png(i) for i, name in enumerate(bad)})
     path = tmp_path / "out.zip"
-    with loading.found_in(archive) as found:
-        list(writing.bundle(found, mixviz.METHODS["mixup"](), path, side=SIDE))
+    with batch_loading.found_in(archive) as found:
+        list(batch_export.bundle(found, mixviz.METHODS["mixup"](), path, side=SIDE))
     with zipfile.ZipFile(path) as parcel:
         parcel.extractall(tmp_path / "out")
         names = parcel.namelist()
@@ -206,7 +207,7 @@ def test_names_of_strangers_stay_in_their_folder_and_are_no_formulas(tmp_path):
 
 
 def test_a_zip_that_was_given_up_is_not_there(tmp_path):
-    walk = writing.bundle(loading.photographs(4), mixviz.METHODS["mixup"](), tmp_path / "x.zip", side=SIDE)
+    walk = batch_export.bundle(batch_loading.photographs(4), mixviz.METHODS["mixup"](), tmp_path / "x.zip", side=SIDE)
     for _ in range(6):
         next(walk)
     walk.close()
@@ -222,7 +223,7 @@ def test_the_command_line_writes_the_same(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as end:
         __main__.main()
     assert end.value.code == 0
-    seen = sheet.load(folder, SIDE)
+    seen = batch_sheet.load(folder, SIDE)
     batch = mix_batch(seen, mixviz.METHODS["cutmix"](label="lam"), 4)
     rows = rows_of(out / "labels.csv")
     assert [row["class"] for row in rows] == ["bee", "cats", "cats"]
@@ -404,7 +405,7 @@ def test_the_pages_zip_can_be_stopped_and_mistakes_are_told():
     state = {"a": A, "b": B, "view": "batch", "language": "ko"}
     told, data = parcelled(state, stop_at=2)
     assert data is None
-    assert words.say("batch.stopped", "ko") in told[-1]
+    assert i18n.say("batch.stopped", "ko") in told[-1]
     for bad, side in ((state | {"method": "none"}, 192), (state, 100_000), ([], 192)):
         with pytest.raises(gradio.Error):
             parcelled(bad, side)
@@ -517,7 +518,7 @@ def test_a_visitors_folder_and_zip_are_mixed_and_bad_files_are_told(tab, tmp_pat
 @pytest.mark.browser
 def test_the_batch_speaks_korean(open_tab):
     tab = open_tab("?view=batch&method=mosaic&lam=drawn&count=4", "batch", locale="ko-KR")
-    english = {text for key, text in words.texts()["en"].items() if key.startswith("batch.")}
+    english = {text for key, text in i18n.texts()["en"].items() if key.startswith("batch.")}
     shown = set("\n".join(tab.page.locator("#mv-batch").all_inner_texts()).split("\n"))
     assert not shown & english - {"λ"}
     assert "고양이" in tab.page.locator(".mv-batch-tile").first.get_attribute("aria-label")

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mixviz import cam
-from mixviz.localization import heat
+from mixviz.cam import grad_cam
+from mixviz.cam.localization import heat
 
 timm = pytest.importorskip("timm")
 
@@ -45,7 +45,7 @@ def by_package(network: nn.Module, layer: str, images: Tensor, classes: Tensor) 
 def test_resnet_is_as_in_the_grad_cam_package(layer):
     network, images, classes = resnet(), inputs(), torch.tensor([0, 6, 2])
     raw, final = by_package(network, layer, images, classes)
-    ours = cam.grad_cam(network, images, classes, layer)
+    ours = grad_cam.grad_cam(network, images, classes, layer)
     torch.testing.assert_close(ours, raw, rtol=1e-4, atol=1e-6)
     bilinear = nn.functional.interpolate(_scaled(ours)[:, None], (64, 64), mode="bilinear")[:, 0]
     torch.testing.assert_close(_scaled(bilinear), final, rtol=1e-3, atol=1e-4)
@@ -55,9 +55,9 @@ def test_resnet_is_as_in_the_grad_cam_package(layer):
 def test_other_networks_are_as_in_the_grad_cam_package(name):
     torch.manual_seed(0)
     network = timm.create_model(name, num_classes=5).eval()
-    images, classes, layer = inputs(2), torch.tensor([1, 4]), cam.last_layer(network)
+    images, classes, layer = inputs(2), torch.tensor([1, 4]), grad_cam.last_layer(network)
     raw, _ = by_package(network, layer, images, classes)
-    torch.testing.assert_close(cam.grad_cam(network, images, classes), raw, rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(grad_cam.grad_cam(network, images, classes), raw, rtol=1e-4, atol=1e-7)
 
 
 def _scaled(maps: Tensor) -> Tensor:
@@ -71,24 +71,24 @@ def test_by_hand_it_is_cam():
     features = network[:3](images)
     classes = torch.tensor([4, 1])
     by_hand = torch.einsum("nc,nchw->nhw", network[-1].weight[classes], features).relu() / 36
-    torch.testing.assert_close(cam.grad_cam(network, images, classes, "2"), by_hand)
+    torch.testing.assert_close(grad_cam.grad_cam(network, images, classes, "2"), by_hand)
 
 
 @pytest.mark.parametrize("layer", ["layer4", "layer1"])
 def test_several_classes_are_one_after_another(layer):
     network, images, classes = resnet(), inputs(), torch.tensor([[0, 1], [6, 6], [2, 3]])
-    maps = cam.grad_cam(network, images, classes, layer)
+    maps = grad_cam.grad_cam(network, images, classes, layer)
     for k in range(2):
-        torch.testing.assert_close(maps[:, k], cam.grad_cam(network, images, classes[:, k], layer))
+        torch.testing.assert_close(maps[:, k], grad_cam.grad_cam(network, images, classes[:, k], layer))
 
 
 def test_without_classes_it_explains_the_prediction():
     network, images = resnet(), inputs()
-    maps, logits = cam.explain(network, images)
+    maps, logits = grad_cam.explain(network, images)
     torch.testing.assert_close(logits, network(images).detach())
     assert not logits.requires_grad
     assert not maps.requires_grad
-    assert torch.equal(maps, cam.grad_cam(network, images, logits.argmax(1), "layer4"))
+    assert torch.equal(maps, grad_cam.grad_cam(network, images, logits.argmax(1), "layer4"))
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -103,10 +103,10 @@ def test_the_network_is_left_alone(fails):
     images, before = inputs(), inputs()
     if fails:
         with pytest.raises(RuntimeError):
-            cam.grad_cam(network, images, layer="1")
+            grad_cam.grad_cam(network, images, layer="1")
     else:
-        cam.grad_cam(network, images)
-        cam.grad_cam(network, images, layer="1")  # what follows works in place
+        grad_cam.grad_cam(network, images)
+        grad_cam.grad_cam(network, images, layer="1")  # what follows works in place
     assert torch.is_grad_enabled()
     assert [module.training for module in network[:3]] == [True, False, True]
     assert network.training
@@ -120,7 +120,7 @@ def test_the_network_is_left_alone(fails):
 
 def test_activations_are_those_before_a_change_in_place():
     images, classes = inputs(), torch.tensor([0, 1, 2])
-    plain, inplace = (cam.grad_cam(small(i).eval(), images, classes, "1") for i in (False, True))
+    plain, inplace = (grad_cam.grad_cam(small(i).eval(), images, classes, "1") for i in (False, True))
     assert torch.equal(plain, inplace)
 
 
@@ -128,21 +128,21 @@ def test_activations_are_those_before_a_change_in_place():
 @pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
 def test_where_nothing_is_differentiated(context, frozen):
     network, classes = resnet().requires_grad_(not frozen), torch.tensor([1, 2, 3])
-    expected = cam.grad_cam(network, inputs(), classes)
+    expected = grad_cam.grad_cam(network, inputs(), classes)
     with context():
-        ours = cam.grad_cam(network, inputs() + 0, classes + 0)
+        ours = grad_cam.grad_cam(network, inputs() + 0, classes + 0)
         assert not torch.is_grad_enabled()
     assert torch.equal(ours, expected)
 
 
 def test_threads_share_a_network():
     network, images, classes = resnet(), inputs(8), torch.arange(8) % 7
-    expected, logits = cam.grad_cam(network, images, classes, "layer3"), network(images).detach()
+    expected, logits = grad_cam.grad_cam(network, images, classes, "layer3"), network(images).detach()
     wrong: list[str] = []
 
     def explains(index: int) -> None:
         for _ in range(10):
-            ours = cam.grad_cam(network, images[index : index + 1], classes[index : index + 1], "layer3")
+            ours = grad_cam.grad_cam(network, images[index : index + 1], classes[index : index + 1], "layer3")
             if not torch.allclose(ours[0], expected[index], rtol=1e-3, atol=1e-6):
                 wrong.append(f"map {index}")
 
@@ -164,27 +164,27 @@ def test_threads_share_a_network():
 def test_layers_from_early_to_late():
     network = resnet()
     shapes = {"act1": (64, 32, 32), "layer1": (16, 16, 16), "layer2": (24, 8, 8), "layer3": (32, 4, 4)}
-    assert cam.feature_layers(network) == {**shapes, "layer4": (48, 2, 2)}
-    assert cam.last_layer(network) == "layer4"
-    assert cam.last_layer(network, earlier=1) == "layer3"
-    assert cam.last_layer(network, (32, 32)) == "layer3"  # layer4 has a single pixel there
+    assert grad_cam.feature_layers(network) == {**shapes, "layer4": (48, 2, 2)}
+    assert grad_cam.last_layer(network) == "layer4"
+    assert grad_cam.last_layer(network, earlier=1) == "layer3"
+    assert grad_cam.last_layer(network, (32, 32)) == "layer3"  # layer4 has a single pixel there
     assert not any(module._forward_hooks for module in network.modules())
 
 
 def test_it_says_what_it_needs():
     network = resnet()
     with pytest.raises(ValueError, match=r"no layer 'layer9'.*layer4"):
-        cam.grad_cam(network, inputs(), layer="layer9")
+        grad_cam.grad_cam(network, inputs(), layer="layer9")
     with pytest.raises(ValueError, match=r"feature maps \(N, C, h, w\).*\(3, 7\)"):
-        cam.grad_cam(network, inputs(), layer="fc")
+        grad_cam.grad_cam(network, inputs(), layer="fc")
     with pytest.raises(ValueError, match="layer1 16x16"):
-        cam.last_layer(network, earlier=9)
+        grad_cam.last_layer(network, earlier=9)
     with pytest.raises(ValueError, match=r"\(N, C\)"):
-        cam.grad_cam(network.layer4, torch.rand(1, 32, 8, 8), layer="0")
+        grad_cam.grad_cam(network.layer4, torch.rand(1, 32, 8, 8), layer="0")
 
 
 def test_maps_become_heat():
-    maps = cam.grad_cam(resnet(), inputs(), torch.tensor([0, 1, 2]))
+    maps = grad_cam.grad_cam(resnet(), inputs(), torch.tensor([0, 1, 2]))
     warm = heat(maps, (64, 64))
     assert warm.shape == (3, 64, 64)
     assert warm.amin() == 0

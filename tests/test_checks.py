@@ -10,12 +10,12 @@ import pytest
 import torch
 
 import mixviz
-from mixviz import checks, localization, robustness
-from mixviz.compare import choosing, standings
-from mixviz.embeddings import measures, placing, planes, vectors
-from mixviz.evaluation import calibration, corruptions, measuring, subject
-from mixviz.heatmaps import contours, faithfulness
-from mixviz.survey.tally import MEANS, Tally
+from mixviz.cam import boxes, faithfulness, localization
+from mixviz.core import checks
+from mixviz.embeddings import measures, placement, planes, vectors
+from mixviz.evaluation import calibration, corruptions, evaluate, results, robustness, subject
+from mixviz.evaluation.folder_summary import MEANS, Tally
+from mixviz.selection import scores
 
 CLASSES = 3
 
@@ -100,7 +100,7 @@ def number(low: float, high: float = np.inf):
 METRICS = {
     calibration.calibration: ({"probabilities": HEAT[:, 0, :CLASSES].softmax(1), "labels": LABELS, "bins": 5},
                               {"probabilities": unit, "labels": classes, "bins": number(1)}),
-    measuring.evaluate: ({"network": Net(), "images": BYTES, "labels": LABELS, "mean": (0, 0, 0), "std": (1, 1, 1),
+    evaluate.evaluate: ({"network": Net(), "images": BYTES, "labels": LABELS, "mean": (0, 0, 0), "std": (1, 1, 1),
                           "layer": "", "boxes": [BOXES] * 4, "masks": MASKS, "others": BYTES, "parts": ["accuracy"],
                           **PASSED},
                          {"images": shapes, "labels": classes, "masks": lambda x: [x[None], x[:3], x[:, :4]],
@@ -116,10 +116,10 @@ METRICS = {
     localization.pixel_scores: ({"heat": HEAT, "masks": MASKS},
                                 {"heat": unit, "masks": lambda x: [*shapes(x), fill(x, 2), x[:3], x[:, :4]]}),
     localization.trimap: ({"annotation": 1 + LABELS}, {"annotation": lambda x: [x[:0], x - 1, x + 1, x / 1]}),
-    contours.from_inclusive: ({"boxes": BOXES}, {"boxes": lambda x: corners(x)[1:]}),
-    contours.iou: ({"boxes": BOXES, "others": BOXES}, {"boxes": corners, "others": corners}),
-    contours.boxes_at: ({"heat": HEAT[0], "threshold": 0.2}, {"heat": unit, "threshold": number(0, 1)}),
-    contours.integers: ({"heat": HEAT}, {"heat": unit}),
+    boxes.from_inclusive: ({"boxes": BOXES}, {"boxes": lambda x: corners(x)[1:]}),
+    boxes.iou: ({"boxes": BOXES, "others": BOXES}, {"boxes": corners, "others": corners}),
+    boxes.boxes_at: ({"heat": HEAT[0], "threshold": 0.2}, {"heat": unit, "threshold": number(0, 1)}),
+    boxes.integers: ({"heat": HEAT}, {"heat": unit}),
     robustness.loss_gradient: ({"network": network, "images": IMAGES, "labels": LABELS},
                                {"images": unit, "labels": classes}),
     robustness.fgsm: ({"network": network, "images": IMAGES, "labels": LABELS, "eps": 2},
@@ -149,23 +149,23 @@ METRICS = {
     vectors.directions: ({"embedding": VECTORS}, {"embedding": finite}),
     planes.pca: ({"embedding": VECTORS}, {"embedding": finite}),
     planes.tsne: ({"embedding": VECTORS}, {"embedding": finite}),
-    placing.standing: ({"embedding": VECTORS, "labels": MANY}, {"embedding": finite, "labels": fitting}),
-    placing.plane: ({"embedding": VECTORS, "plot": PLOT}, {"embedding": finite, "plot": finite}),
-    placing.project: ({"embedding": VECTORS, "known": placing.plane(VECTORS, PLOT)}, {"embedding": finite}),
-    placing.explained: ({"embedding": VECTORS, "plot": PLOT}, {"embedding": finite, "plot": finite}),
-    placing.nearest: ({"embedding": VECTORS, "stored": VECTORS, "count": 2},
+    placement.standing: ({"embedding": VECTORS, "labels": MANY}, {"embedding": finite, "labels": fitting}),
+    placement.plane: ({"embedding": VECTORS, "plot": PLOT}, {"embedding": finite, "plot": finite}),
+    placement.project: ({"embedding": VECTORS, "known": placement.plane(VECTORS, PLOT)}, {"embedding": finite}),
+    placement.explained: ({"embedding": VECTORS, "plot": PLOT}, {"embedding": finite, "plot": finite}),
+    placement.nearest: ({"embedding": VECTORS, "stored": VECTORS, "count": 2},
                       {"embedding": finite, "stored": finite, "count": number(1)}),
-    placing.beside: ({"near": placing.nearest(VECTORS, VECTORS, 2), "plot": PLOT},
+    placement.beside: ({"near": placement.nearest(VECTORS, VECTORS, 2), "plot": PLOT},
                      {"plot": lambda x: [x[None], fill(x, torch.nan)],
                       "near": lambda x: [x._replace(index=fill(x.index, value)) for value in (-1, 12)]}),
-    placing.yardstick: ({"stored": VECTORS, "labels": MANY, "folds": 2},
+    placement.yardstick: ({"stored": VECTORS, "labels": MANY, "folds": 2},
                         {"stored": finite, "labels": fitting, "folds": number(2)}),
-    placing.outlying: ({"embedding": VECTORS, "held": placing.yardstick(VECTORS, MANY)}, {"embedding": finite}),
-    standings.standard_error: ({"percent": 20, "count": 50}, {"percent": number(0, 100), "count": number(1)}),
-    standings.value: ({"each": [1.0, 2.0], "count": 5}, {"each": lambda x: [[], [1.0, np.nan], [None]]}),
-    choosing.figure: ({"values": [1.0, 2.0]}, {"values": lambda x: [[], [1.0, np.inf], ["1"]]}),
-    choosing.unrelated: ({"images": IMAGES}, {"images": lambda x: [*real(x), x[:1]]}),
-    choosing.diversity: ({"distance": choosing.Figure(1.0, 0.1), "scale": 2.0},
+    placement.outlying: ({"embedding": VECTORS, "held": placement.yardstick(VECTORS, MANY)}, {"embedding": finite}),
+    results.standard_error: ({"percent": 20, "count": 50}, {"percent": number(0, 100), "count": number(1)}),
+    results.value: ({"each": [1.0, 2.0], "count": 5}, {"each": lambda x: [[], [1.0, np.nan], [None]]}),
+    scores.figure: ({"values": [1.0, 2.0]}, {"values": lambda x: [[], [1.0, np.inf], ["1"]]}),
+    scores.unrelated: ({"images": IMAGES}, {"images": lambda x: [*real(x), x[:1]]}),
+    scores.diversity: ({"distance": scores.Figure(1.0, 0.1), "scale": 2.0},
                          {"distance": lambda x: [x._replace(mean=value) for value in (-1.0, np.nan)],
                           "scale": number(0)}),
     RECIPE.truth: ({"saliency": HEAT}, {"saliency": lambda x: [*real(x), x[:3], x[:, :4], fill(x, -0.1)]}),
@@ -201,7 +201,7 @@ def test_what_is_wrong_is_named(metric):
 
 
 @pytest.mark.parametrize(
-    "module", [localization, robustness, contours, faithfulness, measures, placing, planes, vectors, calibration],
+    "module", [localization, robustness, boxes, faithfulness, measures, placement, planes, vectors, calibration],
     ids=lambda module: module.__name__,
 )  # fmt: skip
 def test_no_measurement_is_left_out(module):
@@ -230,10 +230,10 @@ def test_a_surveys_rows_are_checked():
 
 def test_bars_are_checked():
     bars = {"count": [1, 0], "confidence": [0.4, None], "accuracy": [1.0, None]}
-    assert standings.reliability([bars]) == {"confidence": [40], "accuracy": [100], "count": [1]}
+    assert results.reliability([bars]) == {"confidence": [40], "accuracy": [100], "count": [1]}
     for name, value in (("count", -1), ("count", 0.5), ("confidence", 40), ("accuracy", np.nan), ("accuracy", None)):
         with pytest.raises((TypeError, ValueError), match=rf"{name}\[0\] should be"):
-            standings.reliability([{**bars, name: [value, None]}])
+            results.reliability([{**bars, name: [value, None]}])
 
 
 def test_a_message_says_what_was_given_and_what_was_expected():

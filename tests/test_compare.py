@@ -17,14 +17,15 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from mixviz import __main__, pictures, zoo
-from mixviz.compare import published, standings
-from mixviz.networks import cards
-from mixviz.training.run import Run
+from mixviz import __main__
+from mixviz.data import pictures
+from mixviz.evaluation import published, results, zoo_tables
+from mixviz.i18n import Mistake
+from mixviz.networks import model_card, zoo
+from mixviz.networks.run import Run
 from mixviz.ui import between, compare, networks
 from mixviz.ui.page import first_request
 from mixviz.ui.request import Request
-from mixviz.words import Mistake
 
 ERROR, MIXED = "top-1 error ↓", "Mixup λ=½"
 
@@ -38,7 +39,7 @@ def made(method: str = "cutmix", seed: int = 0, error: float = 36.0, images: int
 
 
 def row_of(*several: dict, logs: list | None = None) -> dict:
-    (row,) = standings.rows({str(i): c for i, c in enumerate(several)}, {str(i): x for i, x in enumerate(logs or [])})
+    (row,) = results.rows({str(i): c for i, c in enumerate(several)}, {str(i): x for i, x in enumerate(logs or [])})
     return row
 
 
@@ -67,10 +68,10 @@ def test_what_is_no_mean_of_pictures_has_no_error():
 
 
 def test_another_method_is_another_row_and_the_same_run_twice_is_refused():
-    rows = standings.rows({"a": made(), "b": made("mixup"), "c": made(seed=3)}, {})
+    rows = results.rows({"a": made(), "b": made("mixup"), "c": made(seed=3)}, {})
     assert [row["networks"] for row in rows] == [["a", "c"], ["b"]]
     with pytest.raises(ValueError, match="twice"):
-        standings.rows({"a": made(), "b": made()}, {})
+        results.rows({"a": made(), "b": made()}, {})
 
 
 def test_curves_begin_with_the_pictures_untouched():
@@ -92,7 +93,7 @@ def test_training_goes_as_far_as_all_seeds_went():
 def test_reliability_of_several_seeds_is_that_of_all_their_pictures():
     one = {"count": [0, 1, 3], "confidence": [None, 0.5, 0.9], "accuracy": [None, 0.0, 1.0]}
     two = {"count": [0, 3, 0], "confidence": [None, 0.7, None], "accuracy": [None, 1.0, None]}
-    found = standings.reliability([one, two])
+    found = results.reliability([one, two])
     assert found["count"] == [4, 3]
     assert found["confidence"] == pytest.approx([65, 90])
     assert found["accuracy"] == pytest.approx([75, 100])
@@ -103,16 +104,16 @@ def values_of(*means: float, error: float = 1.0, seeds: int = 1) -> list[dict]:
 
 
 def test_more_than_chance_is_told_from_chance():
-    assert standings.beyond_chance(values_of(40, 42.6)) is False  # (2.6)² / 2 = 3.4 against 3.8
-    assert standings.beyond_chance(values_of(40, 42.9)) is True  # 4.2
-    assert standings.beyond_chance(values_of(40, 42.6, seeds=4)) is True  # the mean of four is known twice as well
-    assert standings.beyond_chance(values_of(40, 44, error=None)) is None
-    assert standings.beyond_chance(values_of(40)) is None
+    assert results.beyond_chance(values_of(40, 42.6)) is False  # (2.6)² / 2 = 3.4 against 3.8
+    assert results.beyond_chance(values_of(40, 42.9)) is True  # 4.2
+    assert results.beyond_chance(values_of(40, 42.6, seeds=4)) is True  # the mean of four is known twice as well
+    assert results.beyond_chance(values_of(40, 44, error=None)) is None
+    assert results.beyond_chance(values_of(40)) is None
 
 
 def test_how_often_equal_networks_are_told_apart():
     rng = np.random.default_rng(0)
-    told = [standings.beyond_chance(values_of(*rng.normal(40, 1, 11))) for _ in range(4000)]
+    told = [results.beyond_chance(values_of(*rng.normal(40, 1, 11))) for _ in range(4000)]
     assert np.mean(told) == pytest.approx(0.05, abs=0.01)
 
 
@@ -120,8 +121,8 @@ def test_the_centre_is_said_only_where_all_cards_agree():
     def card(v2: float) -> dict:
         return made(localisation={"centre": {"max_box_acc_v2_percent": v2, "top1_localisation_percent": 40}})
 
-    assert standings.centre([card(68), card(68)]) == {"MaxBoxAccV2": 68, "MaxBoxAccV2, last map": 68}
-    assert standings.centre([card(68), card(69)]) == {}
+    assert results.centre([card(68), card(68)]) == {"MaxBoxAccV2": 68, "MaxBoxAccV2, last map": 68}
+    assert results.centre([card(68), card(69)]) == {}
 
 
 # ---- the zoo's own
@@ -129,7 +130,9 @@ def test_the_centre_is_said_only_where_all_cards_agree():
 
 def test_the_view_shows_the_numbers_of_the_table():
     value = compare.compare(first_request())
-    head, _, *lines = ([cell.strip() for cell in line.strip("| ").split(" | ")] for line in zoo.table().splitlines())
+    head, _, *lines = (
+        [cell.strip() for cell in line.strip("| ").split(" | ")] for line in zoo_tables.table().splitlines()
+    )
     for row, cells in zip(value["rows"], lines, strict=False):
         told = dict(zip(head, cells, strict=False))
         assert told["strategy"] == row["title"]
@@ -157,8 +160,8 @@ def test_what_the_view_begins_with_is_what_the_cards_say():
 def test_the_line_on_a_card_starts_the_very_run(name, monkeypatch, tmp_path):
     runs, card = [], zoo.card(name)
     result = {key: {"top1": 0.0} for key in ("last", "best", "median_of_last_10")}
-    monkeypatch.setattr("mixviz.training.loop.train", lambda run, *_, **__: runs.append(run) or result)
-    python, m, mixviz, *words = shlex.split(cards.command(card))
+    monkeypatch.setattr("mixviz.training.trainer.train", lambda run, *_, **__: runs.append(run) or result)
+    python, m, mixviz, *words = shlex.split(model_card.command(card))
     assert (python, m, mixviz) == ("python", "-m", "mixviz")
     asked = CliRunner().invoke(__main__.app, [*words, "--out", str(tmp_path)])
     assert asked.exit_code == 0, asked.output
@@ -264,7 +267,7 @@ def test_the_curves_are_what_the_networks_say(lion_and_bee):
 
 def test_networks_are_loaded_once(monkeypatch):
     networks.known_networks()
-    monkeypatch.setattr(networks.looking, "open_networks", lambda *_: pytest.fail("loaded again"))
+    monkeypatch.setattr(networks.inference, "open_networks", lambda *_: pytest.fail("loaded again"))
     assert networks.known_networks() is networks.known_networks()
 
 
@@ -351,7 +354,7 @@ def test_a_name_opens_the_card_and_gives_the_focus_back(room):
     button.press("Enter")
     assert room.page.evaluate("document.activeElement.textContent") == "CutMix"
     told, about = card.inner_text(), zoo.card("cutmix")
-    for word in (about["made"]["commit"], about["made"]["date"], about["data"]["terms"], cards.command(about)):
+    for word in (about["made"]["commit"], about["made"]["date"], about["data"]["terms"], model_card.command(about)):
         assert word in told
     assert f"{about['metrics']['accuracy']['top1_error_percent']:.1f}" in told
     room.page.keyboard.press("Escape")

@@ -15,9 +15,9 @@ import torch
 from cases import noise, picture_folder
 from PIL import Image
 
-from mixviz import data
-from mixviz.split import Split, decode, read, square
-from mixviz.training import feeding
+from mixviz.data import sources
+from mixviz.data.dataset import Split, decode, read, square
+from mixviz.training import loader
 
 CPU = torch.device("cpu")
 
@@ -133,7 +133,7 @@ def cifar(root: Path, monkeypatch, name="CIFAR10") -> Path:
 
 @pytest.mark.parametrize("part", ["train", "val"])
 def test_tiny_imagenet(tmp_path, part):
-    split = data.load("tiny_imagenet", tiny_imagenet(tmp_path), part)
+    split = sources.load("tiny_imagenet", tiny_imagenet(tmp_path), part)
     assert split.keys == ("n03", "n01", "n02")  # as in wnids.txt
     assert split.classes == ("king penguin", "goose", "bee")
     assert len(split) == len(split.pictures) == len(split.boxes) == {"train": 9, "val": 6}[part]
@@ -146,15 +146,15 @@ def test_tiny_imagenet(tmp_path, part):
 def test_boxes_are_half_open(tmp_path):
     """3 to 40 across and 5 to 63 down, both ends inside, are 38 by 59 pixels: a slice gives them."""
     for part in ("train", "val"):
-        split = data.load("tiny_imagenet", tiny_imagenet(tmp_path / part), part)
+        split = sources.load("tiny_imagenet", tiny_imagenet(tmp_path / part), part)
         for top, left, bottom, right in split.boxes:
             assert np.zeros((64, 64))[top:bottom, left:right].shape == (59, 38)
             assert (top, left) == (5, 3)
 
 
 def test_tiny_imagenet_is_found_in_its_own_folder_too(tmp_path):
-    outer = data.load("tiny_imagenet", tiny_imagenet(tmp_path), "val")
-    inner = data.load("tiny_imagenet", tmp_path / "tiny-imagenet-200", "val")
+    outer = sources.load("tiny_imagenet", tiny_imagenet(tmp_path), "val")
+    inner = sources.load("tiny_imagenet", tmp_path / "tiny-imagenet-200", "val")
     assert list(outer.pictures) == list(inner.pictures)
 
 
@@ -164,7 +164,7 @@ def test_folder(tmp_path):
     (root / "train" / "readme.txt").write_text("no class")
     (root / "train" / "bee" / "more").mkdir()
     (root / "train" / "bee" / "00.png").rename(root / "train" / "bee" / "more" / "deep.PNG")
-    train, val = (data.load("folder", root, part) for part in ("train", "val"))
+    train, val = (sources.load("folder", root, part) for part in ("train", "val"))
     assert train.classes == train.keys == val.classes == ("Ant", "bee", "zebra")
     assert (len(train), len(val)) == (12, 6)
     for split in (train, val):
@@ -173,12 +173,12 @@ def test_folder(tmp_path):
         assert not split.boxes
         assert not split.masks
     (root / "val").rename(root / "test")
-    assert len(data.load("folder", root, "val")) == 6
+    assert len(sources.load("folder", root, "val")) == 6
 
 
 @pytest.mark.parametrize("part", ["train", "val"])
 def test_oxford_pet(tmp_path, part):
-    split = data.load("oxford_pet", oxford_pet(tmp_path), part)
+    split = sources.load("oxford_pet", oxford_pet(tmp_path), part)
     assert split.classes == ("Abyssinian", "american bulldog", "Birman")
     assert split.keys == tuple(PETS)
     assert len(split) == 6
@@ -188,13 +188,13 @@ def test_oxford_pet(tmp_path, part):
         assert picture.stem == mask.stem
         assert int(picture.stem.rsplit("_", 1)[1]) >= number
         assert np.unique(np.asarray(Image.open(mask))).tolist() == [1, 2, 3]
-    assert not data.load("oxford_pet", oxford_pet(tmp_path / "other", masks=False), part).masks
+    assert not sources.load("oxford_pet", oxford_pet(tmp_path / "other", masks=False), part).masks
 
 
 @pytest.mark.parametrize("name", ["CIFAR10", "CIFAR100"])
 def test_cifar_through_torchvision(tmp_path, monkeypatch, name):
     root = cifar(tmp_path, monkeypatch, name)
-    train, val = (data.load(name.lower(), root, part) for part in ("train", "val"))
+    train, val = (sources.load(name.lower(), root, part) for part in ("train", "val"))
     assert train.classes == val.classes == ("apple", "bear")
     assert train.labels.tolist() == [1, 0, 1, 0]
     assert val.labels.tolist() == [0, 1]
@@ -206,13 +206,13 @@ def test_cifar_through_torchvision(tmp_path, monkeypatch, name):
 
 def test_caltech101_has_thirty_of_each_to_train(tmp_path):
     root = caltech101(tmp_path)
-    train, val = (data.load("caltech101", root, part) for part in ("train", "val"))
+    train, val = (sources.load("caltech101", root, part) for part in ("train", "val"))
     assert train.classes == ("Faces", "accordion")  # the alphabet's order, and no background
     assert torch.bincount(train.labels).tolist() == [30, 30]
     assert torch.bincount(val.labels).tolist() == [3, 3]
     paths = {*train.pictures, *val.pictures}
     assert len(paths) == 66  # none twice, none left
-    again = data.load("caltech101", root, "train")
+    again = sources.load("caltech101", root, "train")
     assert list(again.pictures) == list(train.pictures)
     for picture, label in zip(train.pictures, train.labels.tolist(), strict=True):
         assert picture.parent.name == train.classes[label]
@@ -227,14 +227,14 @@ def test_every_set_names_its_terms(tmp_path, monkeypatch):
         "caltech101": caltech101(tmp_path / "x"), "cifar10": cifar(tmp_path / "c", monkeypatch),
     }  # fmt: skip
     for name, root in roots.items():
-        assert "cite" in data.load(name, root, "train").terms
+        assert "cite" in sources.load(name, root, "train").terms
 
 
 # ---- parts of a split
 
 
 def test_classes_in_the_order_given_by_name_or_key(tmp_path):
-    split = data.load("tiny_imagenet", tiny_imagenet(tmp_path), "train")
+    split = sources.load("tiny_imagenet", tiny_imagenet(tmp_path), "train")
     some = split.of_classes(["BEE", "n03"])
     assert some.classes == ("bee", "king penguin")
     assert some.keys == ("n02", "n03")
@@ -246,7 +246,7 @@ def test_classes_in_the_order_given_by_name_or_key(tmp_path):
 
 
 def test_a_class_that_is_none_is_named_with_those_there_are(tmp_path):
-    split = data.load("tiny_imagenet", tiny_imagenet(tmp_path), "train")
+    split = sources.load("tiny_imagenet", tiny_imagenet(tmp_path), "train")
     with pytest.raises(ValueError, match=r"'wasp'.*king penguin, goose, bee"):
         split.of_classes(["bee", "wasp"])
     with pytest.raises(ValueError, match="twice"):
@@ -254,14 +254,14 @@ def test_a_class_that_is_none_is_named_with_those_there_are(tmp_path):
 
 
 def test_a_limit_is_per_class(tmp_path):
-    split = data.load("tiny_imagenet", tiny_imagenet(tmp_path), "train")
+    split = sources.load("tiny_imagenet", tiny_imagenet(tmp_path), "train")
     assert torch.bincount(split.per_class(2).labels).tolist() == [2, 2, 2]
     assert list(split.per_class(2).pictures) == [p for i, p in enumerate(split.pictures) if i % 3 < 2]
     assert list(split.per_class(9).pictures) == list(split.pictures)
 
 
 def test_taking_keeps_together_what_belongs_together(tmp_path):
-    split = data.load("oxford_pet", oxford_pet(tmp_path), "train")
+    split = sources.load("oxford_pet", oxford_pet(tmp_path), "train")
     some = split.take([5, 0, 2])
     assert (
         [p.stem for p in some.pictures] == [m.stem for m in some.masks] == [split.pictures[i].stem for i in (5, 0, 2)]
@@ -275,37 +275,37 @@ def test_taking_keeps_together_what_belongs_together(tmp_path):
 MAKERS = {"tiny_imagenet": tiny_imagenet, "folder": picture_folder, "oxford_pet": oxford_pet, "caltech101": caltech101}
 
 
-@pytest.mark.parametrize("name", data.SETS)
+@pytest.mark.parametrize("name", sources.SETS)
 @pytest.mark.parametrize("part", ["train", "val"])
 def test_a_wrong_root_says_what_to_do(tmp_path, name, part):
     with pytest.raises(ValueError, match=r"--root .*nowhere.*no such folder"):
-        data.load(name, tmp_path / "nowhere", part)
+        sources.load(name, tmp_path / "nowhere", part)
     with pytest.raises(ValueError, match=r"official layout|should hold|--download") as caught:
-        data.load(name, tmp_path, part)
+        sources.load(name, tmp_path, part)
     assert str(tmp_path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_an_unknown_data_set_is_refused_with_those_there_are(tmp_path):
     with pytest.raises(ValueError, match=r"'imagenet'.*cifar10.*folder"):
-        data.load("imagenet", tmp_path, "train")
+        sources.load("imagenet", tmp_path, "train")
 
 
 @pytest.mark.parametrize("name", ["tiny_imagenet", "oxford_pet"])
 def test_a_missing_picture_is_named(tmp_path, name):
     root = MAKERS[name](tmp_path)
     for part in ("train", "val"):
-        gone = data.load(name, root, part).pictures[1]
+        gone = sources.load(name, root, part).pictures[1]
         gone.unlink()
         with pytest.raises(ValueError, match=f"1 pictures are missing.*{gone.name}"):
-            data.load(name, root, part)
+            sources.load(name, root, part)
 
 
 def test_a_missing_folder_is_named(tmp_path):
     root = tiny_imagenet(tmp_path)
     (root / "tiny-imagenet-200" / "train" / "n01" / "n01_boxes.txt").unlink()
     with pytest.raises(ValueError, match=r"n01_boxes.txt is missing"):
-        data.load("tiny_imagenet", root, "train")
+        sources.load("tiny_imagenet", root, "train")
 
 
 @pytest.mark.parametrize("file", ["wnids.txt", "words.txt"])
@@ -314,17 +314,17 @@ def test_a_class_missing_from_tiny_imagenets_lists_is_named(tmp_path, file):
     path = root / "tiny-imagenet-200" / file
     path.write_text("".join(line for line in path.open() if not line.startswith("n01")))
     with pytest.raises(ValueError, match="n01"):
-        data.load("tiny_imagenet", root, "val")
+        sources.load("tiny_imagenet", root, "val")
 
 
 def test_a_class_without_pictures_is_named(tmp_path):
     root = picture_folder(tmp_path)
     (root / "val" / "dog").mkdir()
     with pytest.raises(ValueError, match=r"val has classes that .*train has not: dog"):
-        data.load("folder", root, "val")
+        sources.load("folder", root, "val")
     (root / "val" / "dog").rename(root / "train" / "dog")
     for part in ("train", "val"):
-        split = data.load("folder", root, part)
+        split = sources.load("folder", root, part)
         with pytest.raises(ValueError, match=rf"no picture for {part} of dog.*--classes"):
             split.complete(part)
         others = split.of_classes([name for name in split.classes if name != "dog"])
@@ -336,12 +336,12 @@ def test_caltech101_without_a_picture_or_its_background(tmp_path):
     home = root / "caltech101" / "101_ObjectCategories"
     (home / "Faces" / "image_0007.jpg").unlink()
     with pytest.raises(ValueError, match=r"image_00\d\d.jpg"):
-        [data.load("caltech101", root, part) for part in ("train", "val")]
+        [sources.load("caltech101", root, part) for part in ("train", "val")]
     for path in (home / "BACKGROUND_Google").iterdir():
         path.unlink()
     (home / "BACKGROUND_Google").rmdir()
     with pytest.raises(ValueError, match="official archive"):
-        data.load("caltech101", root, "train")
+        sources.load("caltech101", root, "train")
 
 
 def truncated(path: Path) -> None:
@@ -373,14 +373,14 @@ DAMAGE = [truncated, empty, words]
 @pytest.mark.parametrize("streamed", [False, True])
 def test_damaged_pictures_are_named_and_refused_or_left_out(tmp_path, monkeypatch, damage, streamed):
     if streamed:
-        monkeypatch.setattr(feeding, "fits", lambda *_: False)
-    split = data.load("folder", picture_folder(tmp_path), "train")
+        monkeypatch.setattr(loader, "fits", lambda *_: False)
+    split = sources.load("folder", picture_folder(tmp_path), "train")
     for index in (3, 9):
         damage(split.pictures[index])
     with pytest.raises(ValueError, match=r"(03|01).png could not be read.*--corrupt skip"):
-        list(feeding.feed(split, 16, "none", CPU).validation(4))
+        list(loader.feed(split, 16, "none", CPU).validation(4))
     told = []
-    feed = feeding.feed(split, 16, "none", CPU, corrupt="skip", tell=told.append)
+    feed = loader.feed(split, 16, "none", CPU, corrupt="skip", tell=told.append)
     assert len(told) == 2
     assert all(str(split.pictures[index]) in line for index, line in zip((3, 9), told, strict=True))
     assert len(feed) == 22
@@ -391,13 +391,13 @@ def test_damaged_pictures_are_named_and_refused_or_left_out(tmp_path, monkeypatc
 
 
 def test_a_whole_picture_with_broken_exif_data_is_used_as_it_lies(tmp_path):
-    split = data.load("folder", picture_folder(tmp_path), "train")
+    split = sources.load("folder", picture_folder(tmp_path), "train")
     broken_exif(split.pictures[3])
-    assert len(feeding.feed(split, 16, "none", CPU)) == 24
+    assert len(loader.feed(split, 16, "none", CPU)) == 24
 
 
 def test_nothing_left_is_an_error(tmp_path):
-    split = data.load("folder", picture_folder(tmp_path, train=1), "train")
+    split = sources.load("folder", picture_folder(tmp_path, train=1), "train")
     for path in split.pictures:
         empty(path)
     with pytest.raises(ValueError, match="No picture"):
@@ -474,9 +474,9 @@ def split_of(count: int, side: int = 16) -> Split:
     return Split([noise(i, side) for i in range(count)], torch.arange(count), names, names)
 
 
-def a_feed(split: Split, side=16, augment="crop", streamed=False, **more) -> feeding.Feed:
-    resident = None if streamed else decode(split, feeding.stored_side(side, augment))[0]
-    return feeding.Feed(split, side, augment, CPU, resident, **more)
+def a_feed(split: Split, side=16, augment="crop", streamed=False, **more) -> loader.Feed:
+    resident = None if streamed else decode(split, loader.stored_side(side, augment))[0]
+    return loader.Feed(split, side, augment, CPU, resident, **more)
 
 
 def places(picture: torch.Tensor, side: int, pad: int) -> dict[bytes, tuple[int, int, bool]]:
@@ -513,19 +513,19 @@ def test_crops_are_slices_of_the_padded_picture_and_flips_their_mirror(streamed,
     assert abs(np.corrcoef(top, flip)[0, 1]) < 4.5 / np.sqrt(len(seen))
 
 
-def resized(split: Split, **more) -> feeding.Feed:
+def resized(split: Split, **more) -> loader.Feed:
     return a_feed(split, 12, "resized", streamed=True, **more)
 
 
-def cropped(split: Split, **more) -> feeding.Feed:
+def cropped(split: Split, **more) -> loader.Feed:
     return a_feed(split, **more)
 
 
-def streamed(split: Split, **more) -> feeding.Feed:
+def streamed(split: Split, **more) -> loader.Feed:
     return a_feed(split, streamed=True, **more)
 
 
-def large(split: Split, **more) -> feeding.Feed:
+def large(split: Split, **more) -> loader.Feed:
     return a_feed(dataclasses.replace(split, pictures=[noise(i, 120) for i in range(len(split))]), 105, **more)
 
 
@@ -634,11 +634,11 @@ def test_reading_in_other_processes_changes_nothing():
 
 def test_pictures_live_on_the_device_only_where_they_fit(monkeypatch):
     split = split_of(4)
-    assert feeding.feed(split, 16, "crop", CPU).resident.shape == (4, 3, 16, 16)
-    assert feeding.feed(split, 98, "crop", CPU).resident.shape == (4, 3, 112, 112)  # 8/7 of the side
-    assert feeding.feed(split, 16, "resized", CPU).resident is None
-    monkeypatch.setattr(feeding, "fits", lambda *_: False)
-    assert feeding.feed(split, 16, "crop", CPU).resident is None
+    assert loader.feed(split, 16, "crop", CPU).resident.shape == (4, 3, 16, 16)
+    assert loader.feed(split, 98, "crop", CPU).resident.shape == (4, 3, 112, 112)  # 8/7 of the side
+    assert loader.feed(split, 16, "resized", CPU).resident is None
+    monkeypatch.setattr(loader, "fits", lambda *_: False)
+    assert loader.feed(split, 16, "crop", CPU).resident is None
     monkeypatch.undo()
-    assert feeding.fits(1, 16, CPU)
-    assert not feeding.fits(10**9, 64, CPU)  # 12 TB
+    assert loader.fits(1, 16, CPU)
+    assert not loader.fits(10**9, 64, CPU)  # 12 TB

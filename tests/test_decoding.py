@@ -15,16 +15,15 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
-from mixviz import data, decoding, pictures, split
-from mixviz.batches import loading
-from mixviz.commands import cam
-from mixviz.compare import choosing
-from mixviz.decoding import PictureError, decode
-from mixviz.evaluation import assess
-from mixviz.files.gathering import gather
-from mixviz.heatmaps.looking import Known
-from mixviz.survey.walk import Survey
-from mixviz.training import feeding
+from mixviz.cam.inference import Known
+from mixviz.cli import cam
+from mixviz.data import batch_loading, dataset, decoding, pictures, sources
+from mixviz.data.decoding import PictureError, decode
+from mixviz.data.files.gathering import gather
+from mixviz.evaluation import runner
+from mixviz.evaluation.folder_eval import Survey
+from mixviz.selection import scores
+from mixviz.training import loader
 
 SIZE = (180, 140)
 ORANGE, WHITE = (200, 100, 50), (255, 255, 255)
@@ -177,22 +176,22 @@ class Looked:
 @pytest.mark.parametrize("side", [48, 112])
 def test_every_road_shows_a_network_the_same_pixels(odd, side, monkeypatch):
     """Above 96 px the middle 7/8 are cut: by training, by `evaluate`, and by whatever looks."""
-    monkeypatch.setattr("mixviz.survey.walk.looks", lambda one, views, *_, **__: views)
+    monkeypatch.setattr("mixviz.evaluation.folder_eval.looks", lambda one, views, *_, **__: views)
     monkeypatch.setattr(Survey, "_rows", lambda *_: [])
-    monkeypatch.setattr("mixviz.heatmaps.looking.look", lambda one, view, *_, **__: view)
+    monkeypatch.setattr("mixviz.cam.inference.look", lambda one, view, *_, **__: view)
     known = Looked(side).known
-    folder = data.load("folder", odd, "val")
+    folder = sources.load("folder", odd, "val")
     names = [path.name for path in folder.pictures]
     assert names == sorted(ODD)
     cpu = torch.device("cpu")
-    resident = feeding.feed(folder, side, "none", cpu)
-    streamed = feeding.Feed(folder, side, "none", cpu, None)
+    resident = loader.feed(folder, side, "none", cpu)
+    streamed = loader.Feed(folder, side, "none", cpu, None)
     roads = {
         "trained": next(resident.training(len(names), 0, 0)),
         "streamed": next(streamed.validation(len(names))),
-        "evaluated": (assess._images(assess._seen(folder, known.card, cpu), 8), None),
+        "evaluated": (runner._images(runner._seen(folder, known.card, cpu), 8), None),
     }
-    order = np.random.default_rng([0, 0, feeding.ORDER]).permutation(len(names))
+    order = np.random.default_rng([0, 0, loader.ORDER]).permutation(len(names))
     trained = torch.empty_like(roads["trained"][0])
     trained[torch.from_numpy(order)] = roads["trained"][0]
     roads = {"trained": trained, **{road: images for road, (images, _) in roads.items() if road != "trained"}}
@@ -212,7 +211,7 @@ def test_what_is_mixed_and_shown_is_the_same_picture(odd, tmp_path):
     with zipfile.ZipFile(tmp_path / "odd.zip", "w") as archive:
         for path in sorted((odd / "val" / "odd").iterdir()):
             archive.write(path, f"odd/{path.name}")
-    batch = loading.load(tmp_path / "odd.zip", side=64)
+    batch = batch_loading.load(tmp_path / "odd.zip", side=64)
     assert len(batch.names) == len(ODD)
     for name, image in zip(sorted(ODD), batch.images, strict=True):
         view = pictures.load_view(odd / "val" / "odd" / name, 64)
@@ -277,18 +276,18 @@ def test_every_road_takes_the_same_endings(tmp_path, capsys):
         for name in (".DS_Store", "._000.jpg", "Thumbs.db", ".ipynb_checkpoints/b.jpg"):
             (tmp_path / part / "a" / name).write_bytes(b"")
     count = len(decoding.ENDINGS)
-    whole = data.load("folder", tmp_path, "train")
+    whole = sources.load("folder", tmp_path, "train")
     assert len(whole) == count
     assert whole.classes == ("a",)
     assert "Left out, no pictures by their names' endings: 2 (" in capsys.readouterr().out
     with gather(tmp_path / "train") as gathered:
         assert (len(gathered.pictures), len(gathered.others)) == (count, 2)
-    assert len(choosing.in_folder(tmp_path / "train" / "a")) == count
+    assert len(scores.in_folder(tmp_path / "train" / "a")) == count
     assert "endings: 2 (" in capsys.readouterr().out
     foreign = sum(ending in (".dng", ".cr2") for ending in decoding.ENDINGS)
     assert foreign == 2
     with pytest.warns(UserWarning, match=r"Left out, no pictures by their names' endings: 2 "):
-        assert len(loading.load(tmp_path / "train", 16, most=count)[0]) == count  # by content they are all PNG
+        assert len(batch_loading.load(tmp_path / "train", 16, most=count)[0]) == count  # by content they are all PNG
 
 
 def test_the_page_takes_the_same_endings():
@@ -321,14 +320,14 @@ def test_a_phones_large_jpeg_is_decoded_small_on_every_road(tmp_path, size):
     Image.new("L", size, 90).save(path, quality=50)
     assert np.abs(pictures.load_image(path, 224).astype(int) - 90).max() <= 2
     assert np.abs(pictures.load_view(path, 64).astype(int) - 90).max() <= 2
-    assert split.read(path, 64).size == (size[0] // 8, size[1] // 8)  # the smallest scale that a JPEG has
+    assert dataset.read(path, 64).size == (size[0] // 8, size[1] // 8)  # the smallest scale that a JPEG has
     assert pictures.upright_size(path) == size[::-1]
     whole = decode(path)
     assert whole.size == (size if size[0] < 10_000 else (8160, 6120))
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.write(path, "one.jpg")
         archive.write(path, "two.jpg")
-    assert loading.load(tmp_path / "a.zip", 64).images.shape == (2, 3, 64, 64)
+    assert batch_loading.load(tmp_path / "a.zip", 64).images.shape == (2, 3, 64, 64)
 
 
 @pytest.mark.parametrize("least", [17, 30, 70, 140])
@@ -374,14 +373,14 @@ def test_a_refusal_names_the_file_its_format_and_what_to_do_on_every_road(tmp_pa
         assert name in caught.value.told("ko")
         assert caught.value.told("ko") != str(caught.value)
     with pytest.raises(ValueError, match=says) as caught:
-        split.read(path)
+        dataset.read(path)
     assert str(path) in str(caught.value)  # who trains wants to find it
     assert "--corrupt skip" in str(caught.value)
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.write(path, f"sub/{name}")
     for where in (folder, tmp_path / "a.zip", [path]):
-        with loading.found_in(where) as found:
-            ((_, tile, reason),) = loading.read(found, 32)
+        with batch_loading.found_in(where) as found:
+            ((_, tile, reason),) = batch_loading.read(found, 32)
             assert tile is None
             assert name in reason
         with gather(where) as gathered:

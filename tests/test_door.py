@@ -13,8 +13,8 @@ from torch import Tensor
 
 import mixviz
 from mixviz import METHODS, Batch, MixCollate, MixTransform
-from mixviz.batch import check_range
-from mixviz.transform import REPEATS
+from mixviz.core.tensors import check_range
+from mixviz.core.transforms import REPEATS
 
 CLASSES = 3
 IMAGES = torch.rand(4, 3, 12, 10, generator=torch.Generator().manual_seed(0))

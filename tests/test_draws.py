@@ -9,7 +9,8 @@ import pytest
 import torch
 from cases import pair, plan_pair, table, variants, without_colour
 
-from mixviz import METHODS, Batch, draws
+from mixviz import METHODS, Batch
+from mixviz.explain import sampling
 
 SIZE = (9, 14)
 COUNT = 100
@@ -36,9 +37,9 @@ twice_each = table(
 )
 
 
-def repeat(name, given, count=COUNT, seed=0, size=SIZE) -> draws.Draws:
+def repeat(name, given, count=COUNT, seed=0, size=SIZE) -> sampling.Draws:
     images, maps, objects = pair(size)
-    return draws.repeat(images, METHODS[name](**given), maps, objects, count=count, seed=seed)
+    return sampling.repeat(images, METHODS[name](**given), maps, objects, count=count, seed=seed)
 
 
 def one_by_one(name, given, count=COUNT, first=1000) -> dict[str, np.ndarray]:
@@ -113,7 +114,7 @@ def test_ranges_shapes_and_what_belongs_together(name, given):
 @usual_case
 def test_one_seed_one_result(name, given):
     one, same, other = (repeat(name, given, count=30, seed=seed) for seed in (5, 5, 6))
-    for field in dataclasses.fields(draws.Draws):
+    for field in dataclasses.fields(sampling.Draws):
         values = [getattr(found, field.name) for found in (one, same, other)]
         assert values[0] is values[1] is None or np.array_equal(values[0], values[1])
     if one.drawn is not None:
@@ -132,7 +133,7 @@ def test_no_draw_repeats_another(name, given):
 def test_the_pictures_stay(name, given):
     images, maps, objects = pair(SIZE)
     copies = [tensor.clone() for tensor in (images, maps, objects)]
-    draws.repeat(images, METHODS[name](**given), maps, objects, count=5)
+    sampling.repeat(images, METHODS[name](**given), maps, objects, count=5)
     assert all(torch.equal(*both) for both in zip((images, maps, objects), copies, strict=True))
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from cases import plan_pair, table, variants
 
-from mixviz import edit
+from mixviz.explain import edits
 
 USUAL = list(variants(ends=False))
 SIZES = [(12, 20), (17, 9), (16, 16)]
@@ -44,9 +44,9 @@ def plain(recipe) -> bool:
 
 
 usual_case = table(USUAL)
-movable_case, paintable_case = cases(edit.can_move), cases(edit.can_paint)
-moved_area_case = cases(lambda recipe: edit.can_move(recipe) and recipe.label_by == "area")
-moved_saliency_case = cases(lambda recipe: edit.can_move(recipe) and recipe.label_by == "saliency")
+movable_case, paintable_case = cases(edits.can_move), cases(edits.can_paint)
+moved_area_case = cases(lambda recipe: edits.can_move(recipe) and recipe.label_by == "area")
+moved_saliency_case = cases(lambda recipe: edits.can_move(recipe) and recipe.label_by == "saliency")
 fixed_label_case = cases(lambda recipe: recipe.label_by in ("lam", "own"))
 
 
@@ -107,9 +107,9 @@ def test_every_rule_is_somebodys():
 def test_a_patch_moved_to_where_it_is_stays(name, given):
     """Row 0 alone: a moved box is one box for all rows."""
     for images, recipe in plans(name, given):
-        if not edit.can_move(recipe) or not area(box := recipe.target_box[0].tolist()):
+        if not edits.can_move(recipe) or not area(box := recipe.target_box[0].tolist()):
             continue
-        moved = edit.move_patch(recipe, tuple(box))
+        moved = edits.move_patch(recipe, tuple(box))
         close(moved.apply(images)[0], recipe.apply(images)[0], 1e-6)
         close(moved.share[:, 0], recipe.share[:, 0])
         if recipe.source_boxes is not None:
@@ -119,11 +119,11 @@ def test_a_patch_moved_to_where_it_is_stays(name, given):
 @movable_case
 def test_a_moved_patch_shows_its_source_inside_and_a_outside(name, given):
     for images, recipe in plans(name, given):
-        if not edit.can_move(recipe):
+        if not edits.can_move(recipe):
             continue
         height, width = recipe.size
         box = top, left, bottom, right = (1, 2, height - 3, width // 2 + 1)
-        moved = edit.move_patch(recipe, box)
+        moved = edits.move_patch(recipe, box)
         mixed = moved.apply(images)[0]
         outside = torch.ones(height, width, dtype=torch.bool)
         outside[top:bottom, left:right] = False
@@ -148,11 +148,11 @@ def test_a_moved_patch_shows_its_source_inside_and_a_outside(name, given):
 @moved_area_case
 def test_an_area_label_counts_the_moved_box(name, given):
     for _, recipe in plans(name, given):
-        if not edit.can_move(recipe) or recipe.label_by != "area":
+        if not edits.can_move(recipe) or recipe.label_by != "area":
             continue
         height, width = recipe.size
         for box in ((0, 0, 3, 5), (2, 1, height, width), (0, 0, height, width)):
-            moved, part = edit.move_patch(recipe, box), area(box) / (height * width)
+            moved, part = edits.move_patch(recipe, box), area(box) / (height * width)
             below = 1 if recipe.weight is None else recipe.weight[0, 0].item()  # a blend may lie below the box
             above = 0 if recipe.inside is None else 1 - recipe.inside[0, 0].item()
             own = (1 - part) * below + part * above
@@ -164,11 +164,11 @@ def test_an_area_label_counts_the_moved_box(name, given):
 def test_a_label_that_does_not_follow_the_pixels_stays(name, given):
     for _, recipe in plans(name, given):
         if recipe.label_by in ("lam", "own"):
-            if edit.can_move(recipe):
-                moved = edit.move_patch(recipe, (0, 0, 4, 4))
+            if edits.can_move(recipe):
+                moved = edits.move_patch(recipe, (0, 0, 4, 4))
                 assert torch.equal(moved.share, recipe.share)
-            if edit.can_paint(recipe):
-                painted = edit.paint_mask(recipe, torch.zeros(recipe.size))
+            if edits.can_paint(recipe):
+                painted = edits.paint_mask(recipe, torch.zeros(recipe.size))
                 assert torch.equal(painted.share, recipe.share)
 
 
@@ -179,7 +179,7 @@ def test_a_saliency_label_follows_the_moved_patch(name, given):
         if recipe.label_by != "saliency":
             continue
         box = top, left, bottom, right = (1, 2, 9, 7)
-        moved = edit.move_patch(recipe, box)
+        moved = edits.move_patch(recipe, box)
         of_a, of_b = recipe.saliency.double()
         t, le, b, r = moved.source_box[0].tolist()
         a = 1 - of_a[top:bottom, left:right].sum() / of_a.sum()
@@ -192,9 +192,9 @@ def test_what_is_cut_elsewhere_keeps_its_centre_as_the_border_allows():
     _, recipe = plan_pair("randsaliencymix", {"source": "uniform", "label": "area"}, (40, 40), 1, 0.9)
     centres = torch.tensor([[[18, 20, 24, 30], [0, 0, 6, 10]]])
     recipe = dataclasses.replace(recipe, source_boxes=centres, target_boxes=torch.zeros_like(centres))
-    assert edit.move_patch(recipe, (5, 5, 9, 9)).source_boxes[0].tolist() == [[19, 23, 23, 27], [1, 3, 5, 7]]
+    assert edits.move_patch(recipe, (5, 5, 9, 9)).source_boxes[0].tolist() == [[19, 23, 23, 27], [1, 3, 5, 7]]
     # Twice as wide as the room beside the second centre: pushed inside.
-    assert edit.move_patch(recipe, (0, 0, 20, 20)).source_boxes[0].tolist() == [[11, 15, 31, 35], [0, 0, 20, 20]]
+    assert edits.move_patch(recipe, (0, 0, 20, 20)).source_boxes[0].tolist() == [[11, 15, 31, 35], [0, 0, 20, 20]]
 
 
 def area(box) -> int:
@@ -208,9 +208,9 @@ def area(box) -> int:
 def test_the_recipes_own_mask_painted_changes_nothing(name, given):
     """Where pixels stay in their places: a mask cannot move them."""
     for images, recipe in plans(name, given):
-        if not edit.can_paint(recipe) or not plain(recipe):
+        if not edits.can_paint(recipe) or not plain(recipe):
             continue
-        painted = edit.paint_mask(recipe, recipe.mask()[0, 0])
+        painted = edits.paint_mask(recipe, recipe.mask()[0, 0])
         close(painted.apply(images)[0], recipe.apply(images)[0], 1e-6)
         close(painted.share[:, 0], recipe.share[:, 0])
 
@@ -218,10 +218,10 @@ def test_the_recipes_own_mask_painted_changes_nothing(name, given):
 @paintable_case
 def test_bytes_under_a_hard_mask_are_copied(name, given):
     for images, recipe in plans(name, given, torch.uint8):
-        if not edit.can_paint(recipe) or not plain(recipe):
+        if not edits.can_paint(recipe) or not plain(recipe):
             continue
         mask = (torch.arange(recipe.size[0])[:, None] + torch.arange(recipe.size[1])) % 3 > 0
-        mixed = edit.paint_mask(recipe, mask).apply(images)[0]
+        mixed = edits.paint_mask(recipe, mask).apply(images)[0]
         other = images[1] if len(recipe.partner) > 1 else (recipe.fill * 255).round().byte().expand(images.shape)[0]
         assert torch.equal(mixed, torch.where(mask, images[0], other))
 
@@ -229,9 +229,9 @@ def test_bytes_under_a_hard_mask_are_copied(name, given):
 @paintable_case
 def test_masks_of_one_value(name, given):
     for images, recipe in plans(name, given, torch.uint8):
-        if not edit.can_paint(recipe):
+        if not edits.can_paint(recipe):
             continue
-        kept, hidden = (edit.paint_mask(recipe, torch.full(recipe.size, float(value))) for value in (1, 0))
+        kept, hidden = (edits.paint_mask(recipe, torch.full(recipe.size, float(value))) for value in (1, 0))
         assert torch.equal(kept.apply(images), images)
         if len(recipe.partner) > 1:
             assert torch.equal(hidden.apply(images), images.flip(0))
@@ -250,17 +250,17 @@ def test_what_cannot_be_changed_says_so(name, given):
         sources, inside_the_network = len(recipe.partner), recipe.layer > 0
         as_they_are = recipe.chains is None
         patches = 0 if recipe.target_boxes is None else len(recipe.target_boxes)
-        assert edit.can_move(recipe) == (patches == 1 and not inside_the_network)
+        assert edits.can_move(recipe) == (patches == 1 and not inside_the_network)
         mixes = sources == 2 or recipe.fill is not None
-        assert edit.can_paint(recipe) == (
+        assert edits.can_paint(recipe) == (
             mixes and sources <= 2 and not recipe.resample and not inside_the_network and as_they_are
         )
-        if not edit.can_move(recipe):
+        if not edits.can_move(recipe):
             with pytest.raises(ValueError, match="no single patch"):
-                edit.move_patch(recipe, (0, 0, 4, 4))
-        if not edit.can_paint(recipe):
+                edits.move_patch(recipe, (0, 0, 4, 4))
+        if not edits.can_paint(recipe):
             with pytest.raises(ValueError, match="cannot be painted"):
-                edit.paint_mask(recipe, torch.ones(recipe.size))
+                edits.paint_mask(recipe, torch.ones(recipe.size))
 
 
 @pytest.mark.parametrize(
@@ -277,13 +277,13 @@ def test_what_cannot_be_changed_says_so(name, given):
 )
 def test_who_can_be_changed(name, given, moves, paints):
     _, recipe = plan_pair(name, given)
-    assert (edit.can_move(recipe), edit.can_paint(recipe)) == (moves, paints)
+    assert (edits.can_move(recipe), edits.can_paint(recipe)) == (moves, paints)
 
 
 def test_what_is_mixed_inside_a_network_cannot_be_changed():
     recipes = [plan_pair("manifold_mixup", {}, seed=seed)[1] for seed in range(20)]
-    assert {edit.can_paint(recipe) for recipe in recipes if recipe.layer} == {False}
-    assert {edit.can_paint(recipe) for recipe in recipes if not recipe.layer} == {True}
+    assert {edits.can_paint(recipe) for recipe in recipes if recipe.layer} == {False}
+    assert {edits.can_paint(recipe) for recipe in recipes if not recipe.layer} == {True}
 
 
 @pytest.mark.parametrize(
@@ -296,7 +296,7 @@ def test_what_is_mixed_inside_a_network_cannot_be_changed():
 def test_a_box_that_is_none_is_refused(box):
     _, recipe = plan_pair("cutmix", {}, (12, 20))
     with pytest.raises(ValueError):  # noqa: PT011 - Python words some of them
-        edit.move_patch(recipe, box)
+        edits.move_patch(recipe, box)
 
 
 @pytest.mark.parametrize(
@@ -307,17 +307,17 @@ def test_a_box_that_is_none_is_refused(box):
 def test_a_mask_that_does_not_fit_is_refused(mask):
     _, recipe = plan_pair("cutmix", {}, (12, 20))
     with pytest.raises(ValueError, match="12x20 numbers from 0 to 1"):
-        edit.paint_mask(recipe, mask)
+        edits.paint_mask(recipe, mask)
 
 
 @usual_case
 def test_the_callers_recipe_and_mask_stay(name, given):
     for _, recipe in plans(name, given):
         before, mask = tensors(recipe), torch.full(recipe.size, 0.5)
-        if edit.can_move(recipe):
-            edit.move_patch(recipe, (0, 0, 5, 5))
-        if edit.can_paint(recipe):
-            edit.paint_mask(recipe, mask)
+        if edits.can_move(recipe):
+            edits.move_patch(recipe, (0, 0, 5, 5))
+        if edits.can_paint(recipe):
+            edits.paint_mask(recipe, mask)
         after = tensors(recipe)
         assert before.keys() == after.keys()
         assert all(torch.equal(before[key], after[key]) for key in before)
@@ -328,13 +328,13 @@ def test_the_callers_recipe_and_mask_stay(name, given):
 
 
 def test_cells_become_squares_of_pixels():
-    mask = edit.mask_from_cells(["10", "01"], 4)
+    mask = edits.mask_from_cells(["10", "01"], 4)
     assert mask.tolist() == [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]]
 
 
 def test_cells_that_do_not_divide_the_side_differ_by_a_pixel():
     # Four pixels to three cells: pixels 0 and 1 lie (mostly) in the first, 2 in the second, 3 in the third.
-    assert edit.mask_from_cells(["101", "000", "010"], 4).tolist() == [
+    assert edits.mask_from_cells(["101", "000", "010"], 4).tolist() == [
         [1, 1, 0, 1],
         [1, 1, 0, 1],
         [0, 0, 0, 0],
@@ -344,5 +344,5 @@ def test_cells_that_do_not_divide_the_side_differ_by_a_pixel():
 
 def test_a_mask_from_cells_can_be_painted():
     images, recipe = plan_pair("mixup", {}, (12, 12))
-    mixed = edit.paint_mask(recipe, edit.mask_from_cells(["10"], 12)).apply(images)[0]
+    mixed = edits.paint_mask(recipe, edits.mask_from_cells(["10"], 12)).apply(images)[0]
     assert torch.equal(mixed, torch.cat([images[0, :, :, :6], images[1, :, :, 6:]], 2))

@@ -14,14 +14,15 @@ from cases import noise
 from PIL import Image
 from test_data import tiny_imagenet
 
-from mixviz import embeddings, pictures, words, zoo
-from mixviz.embeddings import placing
-from mixviz.evaluation import assess
-from mixviz.networks import cards
-from mixviz.networks.asking import Pixels
-from mixviz.split import decode, read
-from mixviz.training.loop import train
-from mixviz.training.run import Run
+from mixviz import embeddings, i18n
+from mixviz.core.inference import Pixels
+from mixviz.data import pictures
+from mixviz.data.dataset import decode, read
+from mixviz.embeddings import placement
+from mixviz.evaluation import runner
+from mixviz.networks import model_card, zoo
+from mixviz.networks.run import Run
+from mixviz.training.trainer import train
 
 pytest.importorskip("gradio")
 
@@ -42,16 +43,16 @@ def clumps(classes=4, each=10, wide=8, apart=3.0) -> tuple[torch.Tensor, torch.T
 
 
 def test_the_nearest_by_hand():
-    near = placing.nearest(torch.tensor([[2.0, 1.0]]), torch.tensor([[1.0, 0.0], [0.0, 7.0], [3.0, 3.0]]), 3)
+    near = placement.nearest(torch.tensor([[2.0, 1.0]]), torch.tensor([[1.0, 0.0], [0.0, 7.0], [3.0, 3.0]]), 3)
     assert near.index.tolist() == [[2, 0, 1]]  # 3/√10, 2/√5, 1/√5: lengths do not count
     assert near.similarity[0].tolist() == pytest.approx([3 / 10**0.5, 2 / 5**0.5, 1 / 5**0.5])
     plot = torch.tensor([[0.0, 0.0], [4.0, 100.0], [2.0, 2.0]])
-    assert placing.beside(near, plot).tolist() == [[2.0, 2.0]]  # of each coordinate by itself
+    assert placement.beside(near, plot).tolist() == [[2.0, 2.0]]  # of each coordinate by itself
 
 
 def test_of_equally_near_ones_the_first_comes_first():
     same = torch.tensor([[1.0, 1.0]]).expand(40, 2)
-    assert placing.nearest(same[:1], same, 5).index.tolist() == [[0, 1, 2, 3, 4]]
+    assert placement.nearest(same[:1], same, 5).index.tolist() == [[0, 1, 2, 3, 4]]
 
 
 def test_further_pictures_stand_where_pca_itself_would_put_them():
@@ -59,37 +60,37 @@ def test_further_pictures_stand_where_pca_itself_would_put_them():
     vectors, _ = clumps()
     unit, more = embeddings.directions(vectors), torch.randn(5, 8, generator=ROOM)
     plot = embeddings.pca(unit)
-    found = placing.project(more, placing.plane(vectors, plot.half().float()))
+    found = placement.project(more, placement.plane(vectors, plot.half().float()))
     fitted = decomposition.PCA(2, svd_solver="full").fit(unit.numpy())
     expected = torch.from_numpy(fitted.transform(embeddings.directions(more).numpy()))
     own = torch.from_numpy(fitted.transform(unit.numpy()))
     torch.testing.assert_close(found, expected * (own * plot).sum(0).sign(), atol=1e-3, rtol=0)
-    assert placing.explained(vectors, plot) == pytest.approx(fitted.explained_variance_ratio_.sum())
+    assert placement.explained(vectors, plot) == pytest.approx(fitted.explained_variance_ratio_.sum())
 
 
 def test_a_plot_of_flat_pictures_shows_everything():
     angles = torch.tensor([0.1, 0.7, 1.9, 3.0, 4.4])
     flat = torch.stack([angles.cos(), angles.sin(), torch.zeros(5)], 1)
-    assert placing.explained(flat, embeddings.pca(flat)) == pytest.approx(1)
+    assert placement.explained(flat, embeddings.pca(flat)) == pytest.approx(1)
     same = torch.ones(4, 3)
-    assert placing.explained(same, embeddings.pca(same)) == 0
-    assert placing.project(same[:1], placing.plane(same, embeddings.pca(same))).tolist() == [[0, 0]]
+    assert placement.explained(same, embeddings.pca(same)) == 0
+    assert placement.project(same[:1], placement.plane(same, embeddings.pca(same))).tolist() == [[0, 0]]
 
 
 def test_a_vector_of_another_length_has_no_place():
     vectors, labels = clumps()
     narrow = torch.ones(1, 5)
     with pytest.raises(ValueError, match="8 dimensions and the network's 5"):
-        placing.nearest(narrow, vectors)
+        placement.nearest(narrow, vectors)
     with pytest.raises(ValueError, match="8 dimensions"):
-        placing.project(narrow, placing.plane(vectors, embeddings.pca(vectors)))
+        placement.project(narrow, placement.plane(vectors, embeddings.pca(vectors)))
     with pytest.raises(ValueError, match="dimensions"):
-        placing.outlying(narrow, placing.yardstick(vectors, labels))
+        placement.outlying(narrow, placement.yardstick(vectors, labels))
 
 
 def test_what_a_distance_is_held_against_was_not_fitted_to():
     vectors, labels = clumps(each=7)
-    unit, held = embeddings.directions(vectors), placing.yardstick(vectors, labels)
+    unit, held = embeddings.directions(vectors), placement.yardstick(vectors, labels)
     asking = torch.randn(3, 8, generator=ROOM)
     nearer = torch.zeros(3)
     for fold in range(5):  # by hand: pictures 0 and 5 of each class are in the first fold, 1 and 6 in the next
@@ -97,7 +98,7 @@ def test_what_a_distance_is_held_against_was_not_fitted_to():
         known = embeddings.gaussians(unit[~out], labels[~out])
         own = embeddings.mahalanobis(unit[out], known)
         nearer += torch.stack([(own < d).sum() for d in embeddings.mahalanobis(embeddings.directions(asking), known)])
-    far = placing.outlying(asking, held)
+    far = placement.outlying(asking, held)
     assert far.farther.tolist() == pytest.approx((nearer / len(labels)).tolist())
     known = embeddings.gaussians(unit, labels)
     torch.testing.assert_close(far.distance, embeddings.mahalanobis(embeddings.directions(asking), known))
@@ -108,18 +109,18 @@ def test_what_a_distance_is_held_against_was_not_fitted_to():
 
 def test_a_known_picture_lies_near_and_a_strange_one_far():
     vectors, labels = clumps(apart=10)
-    held = placing.yardstick(vectors, labels)
+    held = placement.yardstick(vectors, labels)
     centre = embeddings.directions(vectors)[labels == 0].mean(0, keepdim=True)
-    far = placing.outlying(torch.cat([centre, -centre]), held)
+    far = placement.outlying(torch.cat([centre, -centre]), held)
     assert far.farther[0] < 0.1
     assert far.farther[1] == 1
     with pytest.raises(ValueError, match="two pictures of every class"):
-        placing.yardstick(vectors[:11], labels[:11])
+        placement.yardstick(vectors[:11], labels[:11])
 
 
 def test_standing_is_what_its_parts_are():
     vectors, labels = clumps(apart=1)
-    stand = placing.standing(vectors, labels, seed=3)
+    stand = placement.standing(vectors, labels, seed=3)
     assigned = embeddings.clusters(embeddings.directions(vectors), 4, 3)
     assert stand.assigned.equal(assigned)
     assert stand.purity == embeddings.purity(assigned, labels)
@@ -143,7 +144,7 @@ def small_zoo(tmp_path_factory):
     )  # fmt: skip
     train(run, home / "run", bar=False, tell=lambda line: None)
     zoo.add(home / "run", "cutmix_small", home / "models")
-    assess.assess(home / "models" / "cutmix_small", root, parts=["accuracy", "ood", "embedding"])
+    runner.assess(home / "models" / "cutmix_small", root, parts=["accuracy", "ood", "embedding"])
     return home / "models", root
 
 
@@ -160,7 +161,7 @@ def in_small_zoo(small_zoo, monkeypatch):
 
 
 def test_the_page_shows_what_the_evaluation_wrote(in_small_zoo):
-    card = cards.read(in_small_zoo[0] / "cutmix_small")
+    card = model_card.read(in_small_zoo[0] / "cutmix_small")
     (told,) = stored.overview()["networks"]
     assert told["title"] == "CutMix"
     shown, written = told["card"], card["metrics"]["embedding"]
@@ -229,7 +230,7 @@ def test_networks_without_a_stored_embedding_are_named(in_small_zoo, monkeypatch
         raise ValueError("none stored")
 
     monkeypatch.setattr(zoo, "embedding", none)
-    with pytest.raises(words.Mistake, match="none stored"):
+    with pytest.raises(i18n.Mistake, match="none stored"):
         stored.overview()
     assert "none stored" in handlers.overview({})["message"]
 
@@ -245,8 +246,8 @@ def test_a_network_that_was_not_measured_is_still_drawn(in_small_zoo):
 @pytest.mark.parametrize("name", zoo.names())
 def test_the_stored_pictures_stand_where_they_are_stored(name):
     tensors = zoo.embedding(name)
-    plane = placing.plane(tensors["embedding"], tensors["pca"])
-    again = placing.project(tensors["embedding"], plane)
+    plane = placement.plane(tensors["embedding"], tensors["pca"])
+    again = placement.project(tensors["embedding"], plane)
     assert (again - tensors["pca"]).abs().max() < 2**-11  # of float16 between 0.5 and 1
     torch.testing.assert_close(plane.axes.T @ plane.axes, torch.eye(2).double(), atol=2e-4, rtol=0)
 
@@ -261,7 +262,7 @@ def test_everything_at_once_is_small():
         assert len(one["pca"]) == len(one["tsne"]) == 2 * len(one["clusters"]) == 600
         assert 0 < one["explained"] < 1
     assert not answer["left_out"]
-    known = words.texts()
+    known = i18n.texts()
     for language in ("en", "ko"):
         assert all(f"embed.kind.{kind}" in known[language] for kind in pictures_["kinds"])
 
@@ -327,7 +328,7 @@ def test_a_folder_is_laid_out_by_the_library(uploads):
     unit = embeddings.directions(vectors)
     assert answer["pca"] == pytest.approx(embeddings.pca(unit).flatten().tolist(), abs=6e-4)
     assert answer["tsne"] == pytest.approx(embeddings.tsne(unit).flatten().tolist(), abs=6e-4)
-    stand = placing.standing(vectors, torch.tensor(answer["label"]))
+    stand = placement.standing(vectors, torch.tensor(answer["label"]))
     assert answer["here"] == stored.numbers(stand)
     assert answer["here"]["purity_percent"] == 100  # red and blue can be told apart
     assert answer["clusters"] == stand.assigned.tolist()
@@ -355,7 +356,7 @@ def test_a_bad_picture_is_left_out_with_its_reason(uploads):
     bad.write_text("not a picture")
     answer = handlers.look_in({"files": [good[0], str(bad), good[1]], "language": "ko"})
     assert answer["reasons"][::2] == [None, None]
-    assert answer["reasons"][1] == words.say("error.unreadable", "ko", name="letter.jpg")
+    assert answer["reasons"][1] == i18n.say("error.unreadable", "ko", name="letter.jpg")
     second = decoded(answer["sheet"])[:, 64:128].astype(int)
     apart = [np.abs(second - noise(i, 64)).mean() for i in range(2)]  # as JPEG
     assert apart[1] < apart[0]

@@ -17,15 +17,16 @@ from test_evaluation import MEAN, STD, measured, network, split
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mixviz import data, embeddings, zoo
-from mixviz.compare.comparison import table
-from mixviz.evaluation import assess, embedding
-from mixviz.evaluation.measuring import evaluate
-from mixviz.networks import architectures, cards
-from mixviz.robustness import detection
-from mixviz.training.checkpoint import load_tensors, save_tensors
-from mixviz.training.loop import train
-from mixviz.training.run import Run
+from mixviz import embeddings
+from mixviz.data import sources
+from mixviz.evaluation import embedding, runner
+from mixviz.evaluation.evaluate import evaluate
+from mixviz.evaluation.robustness import detection
+from mixviz.evaluation.tables import table
+from mixviz.networks import architectures, model_card, zoo
+from mixviz.networks.files import load_tensors, save_tensors
+from mixviz.networks.run import Run
+from mixviz.training.trainer import train
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -317,7 +318,7 @@ def trained(tmp_path_factory):
 @pytest.fixture
 def models(trained, tmp_path):
     zoo.add(trained[0], "cutmix", tmp_path)
-    assess.assess(tmp_path / "cutmix", trained[1], parts=["embedding"])
+    runner.assess(tmp_path / "cutmix", trained[1], parts=["embedding"])
     return tmp_path
 
 
@@ -325,10 +326,10 @@ def test_an_embedding_lies_beside_the_card(models, trained):
     stored = zoo.embedding("cutmix", models)
     card = zoo.card("cutmix", models)
     assert card["metrics"]["embedding"]["mahalanobis"]["others_are"] == "other classes of tiny_imagenet"
-    seen = data.load("tiny_imagenet", trained[1], "val").of_classes(card["data"]["keys"])
+    seen = sources.load("tiny_imagenet", trained[1], "val").of_classes(card["data"]["keys"])
     assert torch.equal(stored["label"], torch.tensor([0, 1]).repeat_interleave(8))
     assert torch.equal(seen.labels[stored["index"]], stored["label"])
-    inputs = assess._images(assess._seen(seen.take(stored["index"]), card, torch.device("cpu")), 4) / 255
+    inputs = runner._images(runner._seen(seen.take(stored["index"]), card, torch.device("cpu")), 4) / 255
     mean, std = (torch.tensor(card["network"][key]).view(3, 1, 1) for key in ("mean", "std"))
     found = embeddings.embed(zoo.load("cutmix", models), (inputs - mean) / std)
     assert torch.allclose(stored["embedding"], found, rtol=2e-3, atol=1e-4)
@@ -340,8 +341,8 @@ def test_an_embedding_lies_beside_the_card(models, trained):
 
 def test_a_quick_look_stores_none(trained, tmp_path):
     zoo.add(trained[0], "cutmix", tmp_path)
-    assess.assess(tmp_path / "cutmix", trained[1], parts=["accuracy"])
-    assess.assess(tmp_path / "cutmix", trained[1], parts=["embedding"], limit=4)  # of fewer pictures than the card's
+    runner.assess(tmp_path / "cutmix", trained[1], parts=["accuracy"])
+    runner.assess(tmp_path / "cutmix", trained[1], parts=["embedding"], limit=4)  # of fewer pictures than the card's
     with pytest.raises(ValueError, match=r"embedding.safetensors is missing: `mixviz evaluate .*cutmix --parts embed"):
         zoo.embedding("cutmix", tmp_path)
     with pytest.raises(ValueError, match="no network 'mixup'"):
@@ -371,8 +372,8 @@ def test_an_embedding_of_other_weights_is_refused_and_goes_when_these_come(model
 def test_the_pictures_are_spread_evenly_over_the_classes(trained):
     def labels(classes: int, each: int) -> Tensor:
         names = tuple(f"{i}" for i in range(classes))
-        alike = data.Split([None] * classes * each, torch.arange(classes).repeat(each), names, names)
-        return alike.labels[assess._spread(alike)]
+        alike = sources.Split([None] * classes * each, torch.arange(classes).repeat(each), names, names)
+        return alike.labels[runner._spread(alike)]
 
     assert torch.equal(labels(20, 50), torch.arange(20).repeat_interleave(15))
     assert torch.equal(labels(200, 3), torch.arange(200))
@@ -381,26 +382,26 @@ def test_the_pictures_are_spread_evenly_over_the_classes(trained):
 
 
 def test_wide_embeddings_are_turned_and_stay_small(models, trained, monkeypatch):
-    card = cards.read(models / "cutmix")
-    seen = data.load("tiny_imagenet", trained[1], "val").of_classes(card["data"]["keys"])
+    card = model_card.read(models / "cutmix")
+    seen = sources.load("tiny_imagenet", trained[1], "val").of_classes(card["data"]["keys"])
     net, device = zoo.load("cutmix", models), torch.device("cpu")
-    plain = assess._embedding(net, seen, card, device, 8)["embedding"].float()
-    monkeypatch.setattr(assess, "WIDEST", plain.shape[1] - 1)
-    turned = assess._embedding(net, seen, card, device, 8)["embedding"].float()
+    plain = runner._embedding(net, seen, card, device, 8)["embedding"].float()
+    monkeypatch.setattr(runner, "WIDEST", plain.shape[1] - 1)
+    turned = runner._embedding(net, seen, card, device, 8)["embedding"].float()
     assert turned.shape == (16, 16)
     assert torch.allclose(turned @ turned.T, plain @ plain.T, rtol=5e-3)
     monkeypatch.undo()
-    assert 2 * assess.KEPT * (assess.WIDEST + 2 + 2 + 4 + 4) < 350_000  # bytes of the largest there can be
+    assert 2 * runner.KEPT * (runner.WIDEST + 2 + 2 + 4 + 4) < 350_000  # bytes of the largest there can be
 
 
 def test_a_damaged_picture_is_left_out(models, trained):
-    card = cards.read(models / "cutmix")
+    card = model_card.read(models / "cutmix")
     card["run"]["corrupt"] = "skip"
-    seen = data.load("tiny_imagenet", trained[1], "val").of_classes(card["data"]["keys"])
+    seen = sources.load("tiny_imagenet", trained[1], "val").of_classes(card["data"]["keys"])
     pictures = list(seen.pictures)
     bad = torch.nonzero(seen.labels == 0)[2].item()
     pictures[bad] = trained[0] / "card.json"
-    stored = assess._embedding(
+    stored = runner._embedding(
         zoo.load("cutmix", models), replace(seen, pictures=pictures), card, torch.device("cpu"), 8
     )
     assert len(stored["embedding"]) == len(stored["index"]) == 15

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mixviz.evaluation import localising
-from mixviz.evaluation.measuring import PARTS, evaluate, table
+from mixviz.evaluation import localization
+from mixviz.evaluation.evaluate import PARTS, evaluate, table
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 
@@ -196,7 +196,7 @@ def test_the_table_finds_all_numbers(everything):
 def test_measuring_needs_neither_gradio_nor_grad_cam_nor_opencv_until_boxes():
     others = ["gradio", "cv2", "pytorch_grad_cam", "timm", "accelerate", "torchvision", "torchmetrics", "PIL"]
     others.append("sklearn")
-    code = f"import sys, mixviz.evaluation.measuring; print([m for m in {others} if m in sys.modules])"
+    code = f"import sys, mixviz.evaluation.evaluate; print([m for m in {others} if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1])
     assert run.stdout.strip() == "[]", run.stderr
-    assert localising.PLOTTED == 10
+    assert localization.PLOTTED == 10

@@ -18,9 +18,10 @@ import torch
 from PIL import Image, ImageSequence
 
 import mixviz
-from mixviz import export, figure, lettering, words
-from mixviz.animation import LARGEST, LAST, STEP, WIDTH
-from mixviz.story import Story, corner_fractions, percent, steps, tell
+from mixviz import i18n
+from mixviz.explain.example import Story, corner_fractions, percent, steps, tell
+from mixviz.render import export, figure, fonts
+from mixviz.render.gif import LARGEST, LAST, STEP, WIDTH
 
 SIDE = 64
 NAMES = ("Egyptian cat", "Ente")
@@ -201,8 +202,8 @@ def test_drawing_leaves_matplotlib_as_it_was():
 def test_language_that_no_font_has(monkeypatch):
     """An SVG leaves it to the reader's fonts; what carries its own letters is in English."""
     english = export.figure(story("mixup"), "pdf"), export.gif(story("mixup"))
-    monkeypatch.setitem(words.texts(), "xx", {"mixture": UNSEEN * 3, "step.pictures": UNSEEN})
-    assert lettering.file_for(UNSEEN) is None
+    monkeypatch.setitem(i18n.texts(), "xx", {"mixture": UNSEEN * 3, "step.pictures": UNSEEN})
+    assert fonts.file_for(UNSEEN) is None
     assert UNSEEN * 3 in texts(export.figure(story("mixup"), "svg", "xx"))
     assert (export.figure(story("mixup"), "pdf", "xx"), export.gif(story("mixup"), "xx")) == english
 
@@ -236,14 +237,14 @@ def test_other_kinds_are_refused():
 
 def test_lines_fit_their_room():
     text = "one two three fourteen-hundred-and-ninety-two"
-    assert lettering.wrap(text, 7, len) == ["one two", "three", "fourte…"]
-    assert lettering.wrap(text, 8, len, most=2) == ["one two", "three f…"]
-    assert lettering.shorten("short", 5, len) == "short"
-    assert lettering.shorten("longer", 0, len) == "…"
-    assert lettering.clean("a\x00b\n c\ud800") == "a b c"
+    assert fonts.wrap(text, 7, len) == ["one two", "three", "fourte…"]
+    assert fonts.wrap(text, 8, len, most=2) == ["one two", "three f…"]
+    assert fonts.shorten("short", 5, len) == "short"
+    assert fonts.shorten("longer", 0, len) == "…"
+    assert fonts.clean("a\x00b\n c\ud800") == "a b c"
 
 
 def test_import_stays_light():
     code = "import sys, mixviz; assert 'PIL' not in sys.modules"
-    code += "; import mixviz.export; assert 'matplotlib' not in sys.modules"
+    code += "; import mixviz.render.export; assert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

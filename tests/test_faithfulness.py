@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mixviz.heatmaps import faithfulness
-from mixviz.heatmaps.faithfulness import confidence, deletion, insertion, road
+from mixviz.cam import faithfulness
+from mixviz.cam.faithfulness import confidence, deletion, insertion, road
 
 CLASSES = torch.tensor([1])
 

@@ -11,9 +11,9 @@ pytest.importorskip("gradio")
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from mixviz.i18n import texts
 from mixviz.ui import files, scripts
 from mixviz.ui.request import VIEWS
-from mixviz.words import texts
 
 
 @pytest.fixture(scope="module")

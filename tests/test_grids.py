@@ -9,10 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mixviz import cam, embeddings, grids
-from mixviz.grids import Grid
-from mixviz.heatmaps.kinds import KINDS, heat_maps
-from mixviz.networks.asking import evaluating
+from mixviz import embeddings
+from mixviz.cam import grad_cam
+from mixviz.cam.methods import KINDS, heat_maps
+from mixviz.core import feature_grids
+from mixviz.core.feature_grids import Grid
+from mixviz.core.inference import evaluating
 
 timm = pytest.importorskip("timm")
 models = pytest.importorskip("torchvision.models")
@@ -116,24 +118,24 @@ SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in LARGER]
 
 
 def folded(network: nn.Module, layer: str, images: Tensor) -> Tensor:
-    return cam.evidence(network, images, layer=layer, slopes=False).features
+    return grad_cam.evidence(network, images, layer=layer, slopes=False).features
 
 
 @pytest.mark.parametrize("family", [*FAMILIES, *SLOW])
 def test_the_last_places(family):
     network, size, layer, shape = made(family)
-    found = cam.feature_layers(network, size)
-    assert cam.last_layer(network, size) == layer
+    found = grad_cam.feature_layers(network, size)
+    assert grad_cam.last_layer(network, size) == layer
     assert found[layer] == shape
     sides = [side for _, *side in found.values()]
     assert sides == sorted(sides, reverse=True)
     assert all(abs(h * size[1] - w * size[0]) < max(size) for h, w in sides)
     assert not any(module._forward_hooks for module in network.modules())
     images, classes = torch.randn(2, 3, *size), torch.tensor([[0, 1], [2, 3]])
-    slopes = cam.evidence(network, images, classes, layer).slopes
+    slopes = grad_cam.evidence(network, images, classes, layer).slopes
     assert slopes.shape == (2, 2, *shape)
     assert slopes.flatten(2).any(2).all()
-    assert cam.grad_cam(network, images, classes, layer).shape == (2, 2, *shape[1:])
+    assert grad_cam.grad_cam(network, images, classes, layer).shape == (2, 2, *shape[1:])
 
 
 # The random weights of two spread everything everywhere; what they give are certainly maps.
@@ -199,7 +201,7 @@ def test_grad_cam_by_hand(family):
     if family == "torchvision swin":  # after its permute
         features, slopes = (value.permute(0, 2, 3, 1) for value in (features, slopes))
     expected = torch.einsum("nc,nhwc->nhw", slopes.mean((1, 2)), features).relu()
-    torch.testing.assert_close(cam.grad_cam(network, images, classes), expected)
+    torch.testing.assert_close(grad_cam.grad_cam(network, images, classes), expected)
 
 
 @pytest.mark.parametrize("family", ["vit", "swin"])
@@ -260,15 +262,15 @@ class Shuffled(nn.Module):
 def test_tokens_in_another_order_are_refused():
     torch.manual_seed(0)
     images, straight = torch.randn(2, 3, 32, 32), Shuffled(None)
-    assert cam.grad_cam(straight, images, layer="body").shape == (2, 4, 4)
-    assert list(cam.feature_layers(straight, (32, 32))) == ["body"]
+    assert grad_cam.grad_cam(straight, images, layer="body").shape == (2, 4, 4)
+    assert list(grad_cam.feature_layers(straight, (32, 32))) == ["body"]
     shuffled = Shuffled(torch.randperm(16))
     with pytest.raises(ValueError, match=r"'body'.*\(2, 16, 16\).*do not follow the places"):
-        cam.grad_cam(shuffled, images, layer="body")
-    assert list(cam.feature_layers(shuffled, (32, 32))) == ["cut"]
+        grad_cam.grad_cam(shuffled, images, layer="body")
+    assert list(grad_cam.feature_layers(shuffled, (32, 32))) == ["cut"]
     hiera, *_ = made("hiera")  # sorted by units that its blocks merge
     with pytest.raises(ValueError, match="do not follow the places"):
-        cam.grad_cam(hiera, torch.randn(1, 3, *SQUARE), layer="blocks.0")
+        grad_cam.grad_cam(hiera, torch.randn(1, 3, *SQUARE), layer="blocks.0")
 
 
 @pytest.mark.parametrize("layout", ["maps", "last"])
@@ -292,15 +294,19 @@ def test_as_many_channels_as_places(layout):
 
 def test_a_network_without_places_says_so():
     network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16, 8), nn.ReLU(), nn.Linear(8, 5))
-    assert cam.feature_layers(network, (4, 4)) == {}
+    assert grad_cam.feature_layers(network, (4, 4)) == {}
     with pytest.raises(ValueError, match=r"no feature map.*none.*\(N, h, w, C\)"):
-        cam.grad_cam(network, torch.rand(2, 3, 4, 4))
+        grad_cam.grad_cam(network, torch.rand(2, 3, 4, 4))
     vit, size, *_ = made("vit")
     images = torch.randn(2, 3, *size)
-    assert cam.grad_cam(vit, images, layer="blocks.1.attn.qkv").shape == (2, 4, 6)  # of each token, queries and all
+    assert grad_cam.grad_cam(vit, images, layer="blocks.1.attn.qkv").shape == (
+        2,
+        4,
+        6,
+    )  # of each token, queries and all
     for layer in ("head", "fc_norm", "blocks.1.attn.q_norm"):
         with pytest.raises(ValueError, match="do not follow the places"):
-            cam.grad_cam(vit, images, layer=layer)
+            grad_cam.grad_cam(vit, images, layer=layer)
 
 
 @pytest.mark.parametrize(
@@ -319,7 +325,7 @@ def test_a_network_without_places_says_so():
     ],
 )
 def test_grids_by_shape(shape, size, expected):
-    assert grids.by_shape(shape, size, (1, 0)) == expected
+    assert feature_grids.by_shape(shape, size, (1, 0)) == expected
 
 
 @pytest.mark.parametrize("grid", [Grid("maps", (2, 3)), Grid("last", (2, 3)), Grid("tokens", (2, 3), 2)])
@@ -339,7 +345,7 @@ def test_places_are_found_once():
     asked = []
     network.patch_embed.register_forward_hook(lambda _module, given, _output: asked.append(len(given[0])))
     for _ in range(3):
-        cam.grad_cam(network, torch.randn(2, 3, *size), layer=layer)
+        grad_cam.grad_cam(network, torch.randn(2, 3, *size), layer=layer)
     assert asked == [2, 5, 2, 2]
 
 

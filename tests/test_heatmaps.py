@@ -11,9 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mixviz import cam
-from mixviz.heatmaps import formulas
-from mixviz.heatmaps.kinds import KINDS, heat_maps
+from mixviz.cam import formulas, grad_cam
+from mixviz.cam.methods import KINDS, heat_maps
 
 timm = pytest.importorskip("timm")
 package = pytest.importorskip("pytorch_grad_cam")
@@ -203,14 +202,14 @@ def test_it_says_what_it_needs(monkeypatch):
 
 
 def test_the_package_waits_until_it_is_asked():
-    code = "import sys, mixviz.heatmaps.kinds; assert not {'pytorch_grad_cam', 'cv2', 'timm'} & set(sys.modules)"
+    code = "import sys, mixviz.cam.methods; assert not {'pytorch_grad_cam', 'cv2', 'timm'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_evidence_is_what_grad_cam_is_made_of():
-    features, slopes, logits, classes, _ = cam.evidence(resnet(), inputs(), CLASSES, "layer3")
+    features, slopes, logits, classes, _ = grad_cam.evidence(resnet(), inputs(), CLASSES, "layer3")
     by_hand = torch.einsum("nkc,nchw->nkhw", slopes.mean((3, 4)), features).relu()
-    torch.testing.assert_close(by_hand, cam.grad_cam(resnet(), inputs(), CLASSES, "layer3"))
+    torch.testing.assert_close(by_hand, grad_cam.grad_cam(resnet(), inputs(), CLASSES, "layer3"))
     assert torch.equal(classes, CLASSES)
     assert logits.shape == (2, 7)
-    assert cam.evidence(resnet(), inputs(), slopes=False).slopes is None
+    assert grad_cam.evidence(resnet(), inputs(), slopes=False).slopes is None

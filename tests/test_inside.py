@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 import mixviz
-from mixviz import METHODS, Batch, Recipe, blend, cam, embeddings
-from mixviz.heatmaps.kinds import heat_maps
-from mixviz.inside import stages
+from mixviz import METHODS, Batch, Recipe, embeddings
+from mixviz.cam import grad_cam
+from mixviz.cam.methods import heat_maps
+from mixviz.core import apply
+from mixviz.core.feature_mixing import stages
 
 SIDE = 8
 INSIDE = [name for name, method in METHODS.items() if "stages" in method.parameters()]
@@ -164,7 +166,7 @@ def test_a_wrapped_network_is_looked_at_as_a_plain_one(wrapper):
     images, classes = pictures(), torch.tensor([[0, 1], [2, 3], [4, 0], [1, 2]])
     with torch.no_grad():
         wrapped(images)
-    torch.testing.assert_close(cam.grad_cam(wrapped, images, classes), cam.grad_cam(plain, images, classes))
+    torch.testing.assert_close(grad_cam.grad_cam(wrapped, images, classes), grad_cam.grad_cam(plain, images, classes))
     for kind in ("cam", "grad_cam"):
         ours, theirs = (heat_maps(network, images, classes, kind=kind).maps for network in (wrapped, plain))
         torch.testing.assert_close(ours, theirs)
@@ -191,8 +193,8 @@ def test_attention_of_a_wrapped_transformer(wrapper):
 def test_torchscript_is_refused(script):
     scripted, (recipe,) = script(made().eval()), plans("manifold_mixup", [1])
     looks = {
-        "maps": lambda: cam.grad_cam(scripted, pictures()),
-        "layers": lambda: cam.feature_layers(scripted),
+        "maps": lambda: grad_cam.grad_cam(scripted, pictures()),
+        "layers": lambda: grad_cam.feature_layers(scripted),
         "heat maps": lambda: heat_maps(scripted, pictures()),
         "embedding": lambda: embeddings.embed(scripted, pictures()),
         "stages": lambda: stages(scripted),
@@ -294,7 +296,7 @@ def test_channels_last_are_mixed_as_maps(method, library):
 
         def turned(_module, _inputs, output, recipe=recipe):
             assert output.shape == (4, 8 // recipe.layer, 8 // recipe.layer, 8 * recipe.layer)
-            return blend.sources(recipe, output.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+            return apply.sources(recipe, output.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
         with torch.no_grad(), mixviz.mix_inside(swin.eval(), recipe, at=at):
             mixed = swin(images)

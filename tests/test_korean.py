@@ -10,8 +10,10 @@ import httpx
 import pytest
 
 import mixviz
-from mixviz import pictures, words, zoo
-from mixviz.operations import OPERATIONS
+from mixviz import i18n
+from mixviz.data import pictures
+from mixviz.networks import zoo
+from mixviz.ops.operations import OPERATIONS
 from mixviz.ui import handlers, lenses, page, taking, telling, views
 
 HANGUL = re.compile("[가-힣]")
@@ -19,8 +21,8 @@ FORMULA = re.compile(r"\$\$.+?\$\$|\$.+?\$", re.S)
 CODE = re.compile(r"`[^`]+`")
 NUMBER = re.compile(r"\d+\.\d+")
 # A method or detector is one file: its Korean may come later, and then has to be whole.
-METHODS = [name for name in mixviz.METHODS if name in words.catalogue()["ko"]]
-DETECTORS = [name for name in mixviz.SALIENCY if f"detector.{name}" in words.texts()["ko"]]
+METHODS = [name for name in mixviz.METHODS if name in i18n.catalogue()["ko"]]
+DETECTORS = [name for name in mixviz.SALIENCY if f"detector.{name}" in i18n.texts()["ko"]]
 CATALOGUE = {name: {**mixviz.METHODS, **mixviz.SALIENCY}[name] for name in (*METHODS, *DETECTORS)}
 PARAMETERS = [(name, key, about) for name, cls in CATALOGUE.items() for key, about in cls.parameters().items()]
 PHRASE = re.compile(r"[A-Za-z][\w’'-]*(?:[ ,]+[A-Za-z][\w’'-]*){3,}")  # four Latin words on end are a sentence
@@ -28,11 +30,11 @@ PHRASE = re.compile(r"[A-Za-z][\w’'-]*(?:[ ,]+[A-Za-z][\w’'-]*){3,}")  # fou
 
 @pytest.mark.parametrize(("name", "key", "about"), PARAMETERS, ids=[f"{name}-{key}" for name, key, _ in PARAMETERS])
 def test_every_parameter_and_choice_is_told(name, key, about):
-    assert HANGUL.search(words.in_language(f"{name}.{key}", "ko", about["text"]))
+    assert HANGUL.search(i18n.in_language(f"{name}.{key}", "ko", about["text"]))
     for choice in about["choices"]:
-        told = words.in_language(f"{name}.{key}.{choice}", "ko", choice)
+        told = i18n.in_language(f"{name}.{key}.{choice}", "ko", choice)
         assert told.startswith(f"{choice}: ")
-        assert told != words.in_language(f"{name}.{key}.{choice}", "en", choice) == choice
+        assert told != i18n.in_language(f"{name}.{key}.{choice}", "en", choice) == choice
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -68,8 +70,8 @@ def test_what_comes_with_the_project_is_told():
 
 def test_one_thing_has_one_name():
     others = re.compile("네트워크|열지도|문턱|눈금|사진|기울기|특징 지도|한가운데|[“”]")
-    assert {key: text for key, text in words.texts()["ko"].items() if others.search(text)} == {}
-    known = words.texts()["ko"]
+    assert {key: text for key, text in i18n.texts()["ko"].items() if others.search(text)} == {}
+    known = i18n.texts()["ko"]
     assert all(HANGUL.search(known[f"class.{name}"]) for name in zoo.TWENTY)
     assert len({known[f"class.{name}"] for name in zoo.TWENTY}) == len(zoo.TWENTY)
     assert {name: page.own_texts()[f"network.{name}"] for name in zoo.names()} == {
@@ -81,9 +83,9 @@ def test_there_are_no_texts_of_things_that_are_not_there():
     known = {f"{name}.{key}" for name, key, _ in PARAMETERS} | set(METHODS)
     known |= {f"{name}.{key}.{choice}" for name, key, about in PARAMETERS for choice in about["choices"]}
     known |= {f"operation.{name}" for name in OPERATIONS}
-    assert set(words.catalogue()["ko"]) == known
+    assert set(i18n.catalogue()["ko"]) == known
     kinds = ("summary", "detector", "object", "class", "network", "kind")
-    said = {key for key in words.texts()["ko"] if key.partition(".")[0] in kinds and "." in key}
+    said = {key for key in i18n.texts()["ko"] if key.partition(".")[0] in kinds and "." in key}
     assert said <= set(page.own_texts())
 
 
@@ -102,7 +104,7 @@ def test_what_has_no_korean_is_told_in_english(monkeypatch):
         "labels": ["area", "lam"],
     }
     assert pictures.label_in("ko", "my yard") == "my yard"
-    assert words.in_language("nothing", "xx", "English") == "English"
+    assert i18n.in_language("nothing", "xx", "English") == "English"
 
 
 def test_a_restored_state_names_its_objects_in_the_visitors_language():
@@ -119,7 +121,7 @@ def test_a_restored_state_names_its_objects_in_the_visitors_language():
 
 def test_exports_without_korean_letters_name_bundled_objects_in_english(monkeypatch):
     told = []
-    monkeypatch.setattr(taking.lettering, "drawable", lambda text: re.sub(HANGUL, "□", text))
+    monkeypatch.setattr(taking.fonts, "drawable", lambda text: re.sub(HANGUL, "□", text))
     monkeypatch.setattr(taking.export, "figure", lambda story, *_: told.append(story.names) or b"")
     a, b = (pictures.photograph_path(name) for name in ("lion.jpg", "bee.jpg"))
     for kind in ("pdf", "svg"):
@@ -180,7 +182,7 @@ def test_the_first_cards_and_the_detectors_say_nothing_in_english(open_tab):
     tab = open_tab(locale="ko-KR")
     assert tab.label("mixup") == "라벨: 60 % 고양이, 40 % 개"
     assert "‘고양이’" in tab.page.locator("[data-method=samplepairing] .mv-truth").inner_text()
-    tab.after(tab.page.get_by_text(words.texts()["ko"]["lenses"]).click)
+    tab.after(tab.page.get_by_text(i18n.texts()["ko"]["lenses"]).click)
     shown = tab.page.locator(".mv-lens")
     assert shown.locator("b").all_inner_texts() == list(lenses.titles("ko").values())
     tab.after(shown.nth(list(lenses.titles()).index("centre")).click)
@@ -191,4 +193,4 @@ def test_the_first_cards_and_the_detectors_say_nothing_in_english(open_tab):
     assert phrases(tab, "#mv-grid, #mv-pairs, #detector, #title") == []
     link = tab.page.locator("#copy")
     link.click()
-    tab.page.get_by_text(words.texts()["ko"]["copied"], exact=True).wait_for()
+    tab.page.get_by_text(i18n.texts()["ko"]["copied"], exact=True).wait_for()

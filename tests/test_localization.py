@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from mixviz import localization
-from mixviz.heatmaps.contours import THRESHOLDS
-from mixviz.localization import box_scores, boxes_at, heat, iou, pixel_scores
+from mixviz.cam import localization
+from mixviz.cam.boxes import THRESHOLDS
+from mixviz.cam.localization import box_scores, boxes_at, heat, iou, pixel_scores
 
 
 def boxes(*rows: tuple[int, int, int, int]) -> Tensor:

@@ -24,15 +24,15 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import mixviz
-from mixviz import pictures
 from mixviz.__main__ import app
-from mixviz.heatmaps import looking, scales, shading, trust
-from mixviz.heatmaps.contours import boxes_at, iou
-from mixviz.localization import heat
+from mixviz.cam import inference, scales, shading, trust
+from mixviz.cam.boxes import boxes_at, iou
+from mixviz.cam.localization import heat
+from mixviz.data import pictures
+from mixviz.i18n import Mistake
 from mixviz.ui import api, figures, gazes, handlers, kept, localize, networks, surveying, views
 from mixviz.ui.page import first_request
 from mixviz.ui.telling import SIDE, story
-from mixviz.words import Mistake
 
 START = replace(first_request(), view="localize")
 LION = pictures.photograph_path("lion.jpg")
@@ -57,13 +57,13 @@ def test_maps_boxes_and_probabilities_are_the_librarys(subject):
     value = answer(subject=subject, classes=("Egyptian cat", "golden retriever"))
     assert [row["name"] for row in value["rows"]] == list(networks.known_networks())
     for row in value["rows"][::4]:
-        known = looking.open_networks(row["name"])[0]
+        known = inference.open_networks(row["name"])[0]
         if subject == "mix":
             mixed = story(replace(START, subject=subject), START.method).mixed.permute(1, 2, 0).numpy()
             view = pictures.view_of(Image.fromarray(mixed), known.side)
         else:
             view = pictures.load_view({"a": START.a, "b": START.b}[subject], known.side)
-        look = looking.look(known, view, ("Egyptian cat", "golden retriever"))
+        look = inference.look(known, view, ("Egyptian cat", "golden retriever"))
         for i, told in enumerate(row["looks"]):
             warm = look.heat()[i]
             assert told["class"] == ("Egyptian cat", "golden retriever")[i]
@@ -84,7 +84,7 @@ def test_what_a_picture_shows_is_known_or_said_by_the_networks():
     rocket = pictures.photograph_path("rocket.jpg")
     name, known = networks.class_of(rocket)
     chances = sum(
-        looking.look(one, pictures.load_view(rocket, one.side)).probability for one in looking.open_networks("all")
+        inference.look(one, pictures.load_view(rocket, one.side)).probability for one in inference.open_networks("all")
     )
     assert (name, known) == (networks.classes()[int(chances.argmax())], False)
     both = networks.classes_of(rocket, rocket)
@@ -478,7 +478,7 @@ def test_heat_of_the_page_is_the_heat_that_localisation_measures():
 def test_faithfulness_is_that_of_the_library():
     told = localize.trusted(replace(START, subject="a", only=("cutmix",), classes=("Egyptian cat", "tabby")))
     known = networks.known_networks()["cutmix"]
-    look = looking.look(known, pictures.load_view(START.a, known.side), ("Egyptian cat", "tabby"))
+    look = inference.look(known, pictures.load_view(START.a, known.side), ("Egyptian cat", "tabby"))
     for found, expected in zip(told["faith"], trust.faithful(look, np.random.default_rng(0)), strict=True):
         assert found == pytest.approx(expected._asdict(), abs=1e-3)
 
@@ -580,7 +580,7 @@ def test_many_pictures_become_a_zip_of_tables_and_maps(looking_tab, tmp_path):
     assert sum(row["network"] in networks.known_networks() for row in rows) == 2 * 2 * count
     assert [row["note"] != "" for row in rows if row["file"] == "broken.jpg"] == [True]
     lion = next(row for row in rows if (row["file"], row["network"], row["class"]) == ("lion.jpg", "cutmix", "lion"))
-    look = looking.look(networks.known_networks()["cutmix"], pictures.load_view(LION, 64), ("lion",))
+    look = inference.look(networks.known_networks()["cutmix"], pictures.load_view(LION, 64), ("lion",))
     assert float(lion["probability"]) == pytest.approx(look.probability[look.classes[0]].item(), abs=1e-4)
     assert float(lion["iou"]) > 0
 

@@ -13,12 +13,13 @@ import pytest
 import torch
 from PIL import Image
 
-from mixviz import __main__, cam, pictures
-from mixviz.heatmaps import drawing, looking
-from mixviz.heatmaps.contours import boxes_at
-from mixviz.localization import heat
-from mixviz.networks import architectures, cards
-from mixviz.training.checkpoint import save_tensors
+from mixviz import __main__
+from mixviz.cam import drawing, grad_cam, inference
+from mixviz.cam.boxes import boxes_at
+from mixviz.cam.localization import heat
+from mixviz.data import pictures
+from mixviz.networks import architectures, model_card
+from mixviz.networks.files import save_tensors
 
 pytest.importorskip("timm")
 CLASSES = ["Persian cat", "lion", "bee"]
@@ -36,7 +37,7 @@ def add(
     save_tensors(home / name / weights, network.state_dict())
     card = {"title": f"Network {name}", "network": spec, "data": {"classes": list(classes)}}
     if weights == "weights.safetensors":
-        card["weights"] = {"file": weights, "sha256": cards.digest(home / name / weights)}
+        card["weights"] = {"file": weights, "sha256": model_card.digest(home / name / weights)}
     (home / name / "card.json").write_text(json.dumps(card), encoding="utf-8")
     return home / name
 
@@ -51,7 +52,7 @@ def models(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def zoo_at(models, monkeypatch) -> Path:
-    monkeypatch.setattr("mixviz.zoo.folder", lambda: models)
+    monkeypatch.setattr("mixviz.networks.zoo.folder", lambda: models)
     return models
 
 
@@ -63,10 +64,10 @@ def run(monkeypatch, *arguments) -> None:
 
 
 def test_the_zoo_by_all_by_name_and_by_folder(models, tmp_path):
-    assert [known.name for known in looking.open_networks("all", models)] == ["one", "two"]
-    assert [known.name for known in looking.open_networks(" two, one", models)] == ["two", "one"]
+    assert [known.name for known in inference.open_networks("all", models)] == ["one", "two"]
+    assert [known.name for known in inference.open_networks(" two, one", models)] == ["two", "one"]
     own = add(tmp_path, "mine", 2, weights="last.safetensors")
-    known, other = looking.open_networks(f"{own},one", models)
+    known, other = inference.open_networks(f"{own},one", models)
     assert (known.name, known.title, known.side, known.classes) == ("mine", "Network mine", 64, CLASSES)
     assert known.sha256 == hashlib.sha256((own / "last.safetensors").read_bytes()).hexdigest()
     assert not known.network.training
@@ -75,24 +76,24 @@ def test_the_zoo_by_all_by_name_and_by_folder(models, tmp_path):
 
 def test_networks_that_are_not_there(models, tmp_path):
     with pytest.raises(ValueError, match=r"no network 'onee'. Did you mean 'one'\?"):
-        looking.open_networks("onee", models)
+        inference.open_networks("onee", models)
     with pytest.raises(ValueError, match=r"no network 'xyz'. There are: one, two"):
-        looking.open_networks("xyz", models)
+        inference.open_networks("xyz", models)
     with pytest.raises(ValueError, match=r"no networks in .*card.json and weights"):
-        looking.open_networks("all", tmp_path)
+        inference.open_networks("all", tmp_path)
     with pytest.raises(ValueError, match="one name"):
-        looking.open_networks(f"one,{add(tmp_path, 'one', 3)}", models)
+        inference.open_networks(f"one,{add(tmp_path, 'one', 3)}", models)
     damaged = add(tmp_path, "damaged", 4)
     (damaged / "weights.safetensors").write_bytes(b"0" * 99)
     with pytest.raises(ValueError, match=r"damaged: The weights, weights.safetensors, are no safetensors, or damaged"):
-        looking.open_networks(str(damaged), models)
+        inference.open_networks(str(damaged), models)
     (damaged / "card.json").write_text('{"network": {"name": "resnet18"}, "data": {}}', encoding="utf-8")
     with pytest.raises(ValueError, match="damaged: The card's classes should be a list"):
-        looking.open_networks(str(damaged), models)
+        inference.open_networks(str(damaged), models)
 
 
 def test_classes_by_name(models):
-    known = looking.open_networks("one", models)[0]
+    known = inference.open_networks("one", models)[0]
     assert known.index("persian CAT") == 0
     with pytest.raises(ValueError, match=r"one knows no class 'persan'. Did you mean 'Persian cat'\?"):
         known.index("persan")
@@ -100,46 +101,46 @@ def test_classes_by_name(models):
         known.index("xyz")
 
 
-def view(known: looking.Known) -> np.ndarray:
+def view(known: inference.Known) -> np.ndarray:
     return pictures.load_view(pictures.photograph_path("lion.jpg"), known.side)
 
 
 def test_a_look_is_grad_cam_of_the_normalised_view(models):
-    for known in looking.open_networks("all", models):
+    for known in inference.open_networks("all", models):
         seen = view(known)
-        one = looking.look(known, seen, ["lion", "Persian cat", "LION"])
+        one = inference.look(known, seen, ["lion", "Persian cat", "LION"])
         assert one.classes == (1, 0)
         assert one.layer == "layer3"
         images = torch.from_numpy(seen).permute(2, 0, 1)[None] / 255
         mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in ([0.5, 0.4, 0.3], [0.2] * 3))
-        maps, logits = cam.explain(known.network, (images - mean) / std, torch.tensor([[1, 0]]), "layer3")
+        maps, logits = grad_cam.explain(known.network, (images - mean) / std, torch.tensor([[1, 0]]), "layer3")
         torch.testing.assert_close(one.maps, maps[0])
         torch.testing.assert_close(one.probability, logits[0].softmax(0))
-        own = looking.look(known, seen)
+        own = inference.look(known, seen)
         assert own.classes == (int(logits.argmax()),)
 
 
 def test_the_box_is_in_pixels_of_the_view(models):
-    known = looking.open_networks("two", models)[0]
-    one = looking.look(known, view(known), ["lion"])
+    known = inference.open_networks("two", models)[0]
+    one = inference.look(known, view(known), ["lion"])
     expected = boxes_at(heat(one.maps, (32, 32))[0], 0.3)[0]
     assert one.boxes(0.3) == [tuple(expected.tolist())]
     assert one.boxes(1.0) == [None]  # nothing is above the highest value
-    nowhere = looking.Look(known, one.view, one.layer, one.probability, one.classes, torch.zeros(1, 4, 4))
+    nowhere = inference.Look(known, one.view, one.layer, one.probability, one.classes, torch.zeros(1, 4, 4))
     assert nowhere.boxes(0.2) == [None]
-    told = looking.report(nowhere, 0.2)["classes"][0]
+    told = inference.report(nowhere, 0.2)["classes"][0]
     assert told["box"] is None
     assert told["map"]["hottest_pixel"] is None
-    nothing = looking.Look(known, one.view, one.layer, one.probability, one.classes, torch.full((1, 4, 4), torch.nan))
-    assert json.loads(json.dumps(looking.report(nothing, 0.2), allow_nan=False))["classes"][0]["map"]["high"] is None
+    nothing = inference.Look(known, one.view, one.layer, one.probability, one.classes, torch.full((1, 4, 4), torch.nan))
+    assert json.loads(json.dumps(inference.report(nothing, 0.2), allow_nan=False))["classes"][0]["map"]["high"] is None
 
 
 def test_the_numbers_by_hand(models):
-    known = looking.open_networks("two", models)[0]
+    known = inference.open_networks("two", models)[0]
     maps = torch.zeros(1, 4, 4)
     maps[0, 1, 2] = 3
-    one = looking.Look(known, view(known), "layer2", torch.tensor([0.2, 0.7, 0.1]), (2,), maps)
-    told = looking.report(one, 0.5)
+    one = inference.Look(known, view(known), "layer2", torch.tensor([0.2, 0.7, 0.1]), (2,), maps)
+    told = inference.report(one, 0.5)
     assert [(top["class"], top["probability"]) for top in told["top5"]] == [
         ("lion", 0.7), ("Persian cat", 0.2), ("bee", 0.1),
     ]  # fmt: skip
@@ -154,14 +155,14 @@ def test_the_numbers_by_hand(models):
 
 
 def test_cam_takes_the_last_maps_whatever_the_card_says(models):
-    known = looking.open_networks("one", models)[0]
-    assert looking.look(known, view(known), ["bee"], kind="cam").layer == "layer4"
+    known = inference.open_networks("one", models)[0]
+    assert inference.look(known, view(known), ["bee"], kind="cam").layer == "layer4"
 
 
 @pytest.mark.parametrize("side", [16, 256, 512])
 def test_the_box_is_drawn_where_it_is(side):
     seen = np.full((side, side, 3), 128, np.uint8)
-    one = looking.Look(None, seen, "", torch.ones(1), (0,), torch.zeros(1, 2, 2))
+    one = inference.Look(None, seen, "", torch.ones(1), (0,), torch.zeros(1, 2, 2))
     cold = np.zeros((drawing.SIDE,) * 2, np.float32)
     plain = drawing.overlay(one, cold, None, 0.5, "inferno")
     half = drawing.overlay(one, cold, (side // 4, side // 2, side // 2, side), 0.5, "inferno")
@@ -172,14 +173,14 @@ def test_the_box_is_drawn_where_it_is(side):
 
 
 def test_the_legend_says_what_colours_stand_for(models):
-    known = looking.open_networks("two", models)[0]
+    known = inference.open_networks("two", models)[0]
     maps = torch.linspace(0, 3, 16).view(1, 4, 4)
-    one = looking.Look(known, view(known), "layer3", torch.tensor([0.2, 0.7, 0.1]), (1,), maps)
+    one = inference.Look(known, view(known), "layer3", torch.tensor([0.2, 0.7, 0.1]), (1,), maps)
     for scale, says in (("raw", r"\(0 to 3\)\.$"), ("shared", r"\(0 to 3\)\.$"), ("image", r"never how much\.$")):
         legend = drawing._legend([one], drawing.on_one_scale([one], scale), "grad_cam", scale, 0.2)
         assert re.search(says, legend)
         assert "Grad-CAM at layer3" in legend
-    nowhere = looking.Look(known, one.view, "layer3", one.probability, (1,), maps * 0)
+    nowhere = inference.Look(known, one.view, "layer3", one.probability, (1,), maps * 0)
     scales = drawing.on_one_scale([nowhere], "raw")
     assert "nan" not in drawing._legend([nowhere], scales, "grad_cam", "raw", 0.2)
 

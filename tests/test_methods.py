@@ -699,7 +699,10 @@ def test_gradients_flow_to_both_images(layer):
 
 def mixing(model):
     """How many modules are not what they were made as."""
-    return sum(type(module).__module__ == "mixviz.inside" or "_mixing" in vars(module) for module in model.modules())
+    return sum(
+        type(module).__module__ == "mixviz.core.feature_mixing" or "_mixing" in vars(module)
+        for module in model.modules()
+    )
 
 
 @pytest.mark.parametrize("layer", range(4))

@@ -35,7 +35,8 @@ from test_methods import (
 from torch import nn
 
 import mixviz
-from mixviz import METHODS, Batch, blend
+from mixviz import METHODS, Batch
+from mixviz.core import apply
 from mixviz.methods import fmix, puzzlemix, switch
 from mixviz.methods.mixed_examples import NOISE, WAYS
 
@@ -539,7 +540,7 @@ def test_moved_cells_on_every_road():
         recipe = METHODS["puzzlemix"](cost=0.02).plan(batch, np.random.default_rng(1))
         assert not torch.equal(recipe.moves, torch.arange(16).view(4, 4).expand(2, 5, 4, 4))
         expected = recipe.apply(images)
-        assert torch.equal(blend.by_masks(recipe, images), expected)
+        assert torch.equal(apply.by_masks(recipe, images), expected)
         last = images.contiguous(memory_format=torch.channels_last)
         assert torch.equal(recipe.apply(last), expected)
         assert recipe.apply(last).is_contiguous(memory_format=torch.channels_last)
@@ -718,7 +719,7 @@ def test_a_patch_in_tokens_is_refused():
         model(images)
 
 
-def matched(a, b, epsilon, steps=blend.SINKHORN):
+def matched(a, b, epsilon, steps=apply.SINKHORN):
     """One image's places of b (C, r) as seen from a's: rows and columns of the plan scaled in turn, in loops."""
     a_hat, b_hat = a / np.linalg.norm(a, axis=0), b / np.linalg.norm(b, axis=0)
     r = a.shape[1]
@@ -759,7 +760,7 @@ def test_alignmix_blends_matched_places(epsilon):
 def test_alignment_undoes_a_permutation():
     own = torch.randn(3, 8, 4, 5)
     shuffled = own.flatten(2)[:, :, torch.randperm(20)].view_as(own)
-    torch.testing.assert_close(blend.aligned(own, shuffled, 0.01), own, atol=1e-3, rtol=0)
+    torch.testing.assert_close(apply.aligned(own, shuffled, 0.01), own, atol=1e-3, rtol=0)
 
 
 def test_alignment_needs_maps():
@@ -829,7 +830,7 @@ def test_switch_is_the_method_that_it_draws():
             again.choice(3, p=[0.5, 0.25, 0.25])
             inner = METHODS[kind]()
             lam = inner.draw(again, 4)
-            expected = inner.build(batch, mixviz.method.Draw(again, lam, permutation))
+            expected = inner.build(batch, mixviz.core.method.Draw(again, lam, permutation))
             assert torch.equal(recipe.apply(batch.images), expected.apply(batch.images))
             assert torch.equal(recipe.share, expected.share)
     fits_distribution(drawn, {"cutmix": 2, "mixup": 1, "mosaic": 1})

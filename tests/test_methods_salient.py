@@ -12,8 +12,8 @@ import torch
 from test_methods import CLASSES, SIZE, Mixture, expect, pixels, run, seeds
 
 from mixviz import METHODS, Batch
+from mixviz.core.builders import chain
 from mixviz.methods import comixup
-from mixviz.planning import chain
 
 
 def weights_of(mix: Mixture) -> np.ndarray:

@@ -18,10 +18,12 @@ import torch
 from cases import pair
 
 import mixviz
-from mixviz import METHODS, Batch, describe, operations, story, warps
-from mixviz.effects import hashing, jpeg, smoothing
+from mixviz import METHODS, Batch
+from mixviz.explain import example, serialize
 from mixviz.methods import _policies, autoaugment, pba
-from mixviz.operations import Link
+from mixviz.ops import filters, geometric, jpeg, operations
+from mixviz.ops import noise as hashing
+from mixviz.ops.operations import Link
 
 v2 = pytest.importorskip("torchvision.transforms.v2")
 tv, BILINEAR = v2.functional, v2.InterpolationMode.BILINEAR
@@ -94,7 +96,7 @@ def by_torchvision(link: Link, image: torch.Tensor) -> torch.Tensor:
                    for (x, y), (sx, sy), (a, b) in zip(start, signs, shares, strict=True)]  # fmt: skip
             return tv.perspective(image, start, end, BILINEAR)
         case "elastic":
-            field = warps.elastic_field((1, *image.shape), np.array([v]), np.array([link.seed]), image.device)
+            field = geometric.elastic_field((1, *image.shape), np.array([v]), np.array([link.seed]), image.device)
             return tv.elastic(image, field, BILINEAR, fill=None)
         case "cutout":
             top, left, bottom, right = map(int, v)
@@ -249,8 +251,8 @@ def test_patchshuffle_draws_every_order_of_a_window():
 
 
 def test_kernels_are_mirrored_at_the_edges():
-    assert smoothing.mirrored(np.arange(-5, 9), 4).tolist() == [1, 2, 3, 2, 1, 0, 1, 2, 3, 2, 1, 0, 1, 2]
-    assert smoothing.mirrored(np.arange(-3, 4), 1).tolist() == [0] * 7
+    assert filters.mirrored(np.arange(-5, 9), 4).tolist() == [1, 2, 3, 2, 1, 0, 1, 2, 3, 2, 1, 0, 1, 2]
+    assert filters.mirrored(np.arange(-3, 4), 1).tolist() == [0] * 7
 
 
 @pytest.mark.parametrize("given", [{}, {"ratio": 0.3, "low": 0.1, "high": 0.2}, {"degrees": 0.0}])
@@ -517,7 +519,7 @@ def test_chains_in_words():
     assert operations.in_words(chain) == "rotate 12°, solarize 128, equalize"
     assert operations.in_words(chain, "ko") == "회전 12°, 128부터 솔라리제이션, 평활화"
     assert operations.in_words(()) == ""
-    known = mixviz.words.catalogue()["ko"]
+    known = mixviz.i18n.catalogue()["ko"]
     for name, operation in operations.OPERATIONS.items():
         assert sorted(set(operation.text) & set("01234")) == sorted(set(known[f"operation.{name}"]) & set("01234"))
 
@@ -526,9 +528,9 @@ def test_chains_in_words():
 def test_cards_steps_and_files_say_what_was_drawn(name):
     images, maps, _ = pair((24, 30))
     for seed in range(6):
-        told = story.tell(images, METHODS[name](), seed, None, maps=maps, names=("cat", "dog"))
+        told = example.tell(images, METHODS[name](), seed, None, maps=maps, names=("cat", "dog"))
         drawn = [chains[0] for chains in told.recipe.chains]
-        step = next(step for step in story.steps(told) if step.key == "operations")
+        step = next(step for step in example.steps(told) if step.key == "operations")
         for chain in filter(None, drawn):
             assert operations.in_words(chain) in step.number
             assert operations.in_words(chain) in told.text()
@@ -536,7 +538,7 @@ def test_cards_steps_and_files_say_what_was_drawn(name):
         if not any(drawn):
             assert step.number == "as it is" or len(drawn) > 1
             assert told.sentence["key"] == "sentence.unchanged"
-        report = json.loads(json.dumps(describe.recipe_json(told.recipe, told.truth)))
+        report = json.loads(json.dumps(serialize.recipe_json(told.recipe, told.truth)))
         for chain, listed in zip(drawn, report["chains"], strict=True):
             again = [Link(one["name"], tuple(one["values"]), one["seed"]) for one in listed]
             assert tuple(again) == chain
@@ -544,10 +546,10 @@ def test_cards_steps_and_files_say_what_was_drawn(name):
 
 def test_augmix_tells_its_weights():
     images, maps, _ = pair((24, 30))
-    told = story.tell(images, METHODS["augmix"](), 1, None, maps=maps)
+    told = example.tell(images, METHODS["augmix"](), 1, None, maps=maps)
     said = told.operations().split(" + ")
     assert len(said) == 4
-    assert said[0] == f"{story.percent(told.recipe.drawn[0].item())} (as it is)"
+    assert said[0] == f"{example.percent(told.recipe.drawn[0].item())} (as it is)"
 
 
 @chained

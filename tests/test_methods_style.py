@@ -25,7 +25,9 @@ from test_methods import (
 )
 
 import mixviz
-from mixviz import METHODS, Batch, blend, edit
+from mixviz import METHODS, Batch
+from mixviz.core import apply
+from mixviz.explain import edits
 from mixviz.methods import stylemix
 
 A, B, A_AS_B, B_AS_A = range(4)
@@ -164,13 +166,13 @@ def pictures(n=4, low=0.0, high=1.0, dtype=torch.float32):
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64, torch.uint8])
 def test_a_picture_in_its_own_style_is_itself(dtype):
     images, own = pictures(dtype=dtype), torch.arange(4)
-    assert torch.equal(blend.restyled(images, own, own), images)
+    assert torch.equal(apply.restyled(images, own, own), images)
 
 
 def test_a_restyled_picture_has_the_others_means_and_deviations():
     images = pictures(low=0.35, high=0.65) * torch.tensor([1.0, 0.9, 0.8, 1.1])[:, None, None, None]
     style = torch.tensor([1, 2, 3, 0])
-    shown = blend.restyled(images, torch.arange(4), style)
+    shown = apply.restyled(images, torch.arange(4), style)
     assert 0 < shown.min() < shown.max() < 1  # nothing was clamped
     torch.testing.assert_close(shown.mean((2, 3)), images[style].mean((2, 3)), rtol=0, atol=1e-5)
     torch.testing.assert_close(shown.std((2, 3)), images[style].std((2, 3)), rtol=1e-3, atol=0)
@@ -182,14 +184,14 @@ def test_a_restyled_picture_has_the_others_means_and_deviations():
 def test_bytes_and_floats_have_one_style():
     images = pictures(dtype=torch.uint8)
     who, style = torch.arange(4), torch.tensor([1, 2, 3, 0])
-    exact = blend.restyled(images.double() / 255, who, style) * 255
-    torch.testing.assert_close(blend.restyled(images, who, style).double(), exact, rtol=0, atol=0.5001)
+    exact = apply.restyled(images.double() / 255, who, style) * 255
+    torch.testing.assert_close(apply.restyled(images, who, style).double(), exact, rtol=0, atol=0.5001)
 
 
 def test_a_flat_picture_takes_on_the_others_mean_and_no_noise():
     images = pictures()
     images[0] = torch.tensor([0.1, 0.5, 0.9])[:, None, None]
-    shown = blend.restyled(images, torch.tensor([0, 1]), torch.tensor([1, 0]))
+    shown = apply.restyled(images, torch.tensor([0, 1]), torch.tensor([1, 0]))
     expected = images[1].mean((1, 2))[:, None, None].expand_as(shown[0])
     torch.testing.assert_close(shown[0], expected, rtol=0, atol=1e-3)
     assert shown[1].std((1, 2)).max() < 0.005  # and the other way round there is nearly nothing left to see
@@ -260,8 +262,8 @@ def test_recipes_of_a_style_add_up_by_picture():
         seen = truth.visible[A] + truth.visible[A_AS_B]
         torch.testing.assert_close(seen, torch.stack(by_hand))
         torch.testing.assert_close(truth.visible.sum(0), torch.ones(2))  # both objects lie at one place here
-        assert not edit.can_paint(recipe)
-        assert not edit.can_move(recipe)
+        assert not edits.can_paint(recipe)
+        assert not edits.can_move(recipe)
         row = recipe.row(1)
         assert row.style.tolist() == [[1], [0], [0], [1]]
         assert torch.equal(row.weights()[:, 0], recipe.weights()[:, 1])
@@ -282,5 +284,5 @@ def test_a_style_is_not_painted_over():
     recipe = METHODS["stylemix"]().plan(Batch(torch.rand(2, 3, 4, 4)), np.random.default_rng(0))
     two = dataclasses.replace(recipe, partner=recipe.partner[:2], share=recipe.share[:2], weight=recipe.weight[:2],
                               style=recipe.partner[:2].flip(0))  # fmt: skip
-    assert not edit.can_paint(two)
-    assert edit.can_paint(dataclasses.replace(two, style=None))
+    assert not edits.can_paint(two)
+    assert edits.can_paint(dataclasses.replace(two, style=None))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mixviz import describe, zoo
-from mixviz.compare import standings
-from mixviz.networks import cards
-from mixviz.training.run import Run
+from mixviz.evaluation import results, zoo_tables
+from mixviz.explain import serialize
+from mixviz.networks import model_card, zoo
+from mixviz.networks.run import Run
 
 NINE = {
     "baseline", "mixup", "cutout", "cutmix", "saliencymix", "saliencymix_shared", "saliencymix_plus", "randsaliencymix",
@@ -45,7 +45,7 @@ def test_only_the_augmentation_differs(name):
 @every
 def test_its_card_is_what_was_measured(name):
     about = zoo.card(name)
-    assert (zoo.folder() / name / "card.md").read_text(encoding="utf-8") == cards.markdown(about)
+    assert (zoo.folder() / name / "card.md").read_text(encoding="utf-8") == model_card.markdown(about)
     assert about["metrics"].keys() >= MEASURED
     assert about["metrics"]["images"] == about["data"]["pictures"]["val"]
     # Training validated in bf16, the stored weights are halved ones: a few pictures may fall on the other side.
@@ -60,7 +60,7 @@ def test_its_card_is_what_was_measured(name):
 def test_its_calibration_error_is_that_of_its_bars(name):
     """So it was under either rule for a confidence on an edge of its bin: none of these was on one."""
     told = zoo.card(name)["metrics"]["calibration"]
-    bars = standings.reliability([told])
+    bars = results.reliability([told])
     off = [n * abs(a - c) for n, a, c in zip(bars["count"], bars["accuracy"], bars["confidence"], strict=True)]
     assert sum(off) / sum(bars["count"]) == pytest.approx(told["ece_percent"], abs=2e-4)  # bars have six decimals
 
@@ -68,7 +68,7 @@ def test_its_calibration_error_is_that_of_its_bars(name):
 @pytest.mark.parametrize("text", ["README.md", "models/README.md"])
 def test_the_tables_are_the_cards(text):
     told = (zoo.folder().parent / text).read_text(encoding="utf-8")
-    places = [name for name in zoo.tables() if f"<!-- {name} -->" in told]
+    places = [name for name in zoo_tables.all_tables() if f"<!-- {name} -->" in told]
     assert places
     for name in places:
-        assert describe.between(told, name, zoo.tables()[name]) == told
+        assert serialize.between(told, name, zoo_tables.all_tables()[name]) == told

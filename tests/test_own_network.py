@@ -16,9 +16,11 @@ import torch
 from cases import network_of_ones_own, picture_folder
 from safetensors.torch import save_file
 
-from mixviz import __main__, pictures, zoo
-from mixviz.heatmaps import looking
-from mixviz.networks import architectures, own
+from mixviz import __main__
+from mixviz.cam import inference
+from mixviz.data import pictures
+from mixviz.evaluation import zoo_tables
+from mixviz.networks import architectures, user_network, zoo
 
 pytest.importorskip("timm")
 pytestmark = pytest.mark.usefixtures("one_thread_of_a_cpu")
@@ -58,11 +60,11 @@ def card(folder: Path, **changes) -> Path:
 
 
 def test_a_network_of_ones_own_looks_as_it_does_elsewhere(weights, tmp_path):
-    known = looking.open_own(card(tmp_path), weights)
+    known = inference.open_own(card(tmp_path), weights)
     assert (known.name, known.title, known.side, known.classes) == ("own_Mine", "Mine", 32, ["lion", "bee", "cup"])
     view = pictures.load_image(pictures.photograph_path("lion.jpg"), 32)
-    here = looking.look(known, view)
-    there = looking.look(looking.Known("", CARD, network(), ""), view)
+    here = inference.look(known, view)
+    there = inference.look(inference.Known("", CARD, network(), ""), view)
     torch.testing.assert_close(here.maps, there.maps)
     assert not known.network.training
 
@@ -70,13 +72,13 @@ def test_a_network_of_ones_own_looks_as_it_does_elsewhere(weights, tmp_path):
 @pytest.mark.parametrize("name", ["cutmix", "saliencymix_released"])
 def test_a_card_as_the_training_writes_it(name):
     home = zoo.folder() / name
-    known = looking.open_own(home / "card.json", home / "weights.safetensors")  # in half precision
-    known_there = looking.open_networks(name)[0]
+    known = inference.open_own(home / "card.json", home / "weights.safetensors")  # in half precision
+    known_there = inference.open_networks(name)[0]
     assert known.title.startswith(known_there.title[:60])
     assert re.fullmatch(r"own_\w{1,40}", known.name)
     assert known.sha256 == known_there.sha256
     view = pictures.load_image(pictures.photograph_path("bee.jpg"), 64)
-    torch.testing.assert_close(looking.look(known, view).maps, looking.look(known_there, view).maps)
+    torch.testing.assert_close(inference.look(known, view).maps, inference.look(known_there, view).maps)
 
 
 def test_of_the_card_no_more_is_taken_than_was_checked(weights, tmp_path):
@@ -84,20 +86,20 @@ def test_of_the_card_no_more_is_taken_than_was_checked(weights, tmp_path):
         tmp_path, title="../<b>\x1b[31m\n", method="cutmix", parameters={"evil": 1}, network__evil=1, metrics={"a": 1},
         data__classes=["a\nb", "A b", " <i> "],
     )  # fmt: skip
-    known = looking.open_own(odd, weights)
+    known = inference.open_own(odd, weights)
     assert known.name == "own_b_31m"
     assert known.title == "../<b> [31m"
     assert known.classes == ["a b", "A b (1)", "<i>"]
     assert set(known.card) == {"title", "network", "data"}
     assert "evil" not in known.card["network"]
-    untitled = looking.open_own(card(tmp_path, title=...), weights)
+    untitled = inference.open_own(card(tmp_path, title=...), weights)
     assert untitled.name == "own_weights"
 
 
 def test_without_a_layer_the_last_maps_are_taken(weights, tmp_path):
-    known = looking.open_own(card(tmp_path, network__layer=...), weights)
+    known = inference.open_own(card(tmp_path, network__layer=...), weights)
     view = pictures.load_image(pictures.photograph_path("bee.jpg"), 32)
-    assert looking.look(known, view).layer == "layer4"
+    assert inference.look(known, view).layer == "layer4"
 
 
 @pytest.mark.parametrize(
@@ -135,7 +137,7 @@ def test_without_a_layer_the_last_maps_are_taken(weights, tmp_path):
 )
 def test_a_field_that_is_wrong_is_one_line(weights, tmp_path, changes, says):
     with pytest.raises(ValueError, match=says) as error:
-        looking.open_own(card(tmp_path, **changes), weights)
+        inference.open_own(card(tmp_path, **changes), weights)
     assert "\n" not in str(error.value)
 
 
@@ -144,10 +146,10 @@ def test_a_card_that_is_none(weights, tmp_path, text):
     path = tmp_path / "card.json"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ValueError, match="The card") as error:
-        looking.open_own(path, weights)
+        inference.open_own(path, weights)
     assert "\n" not in str(error.value)
     with pytest.raises(ValueError, match="The card cannot be read"):
-        looking.open_own(tmp_path / "missing.json", weights)
+        inference.open_own(tmp_path / "missing.json", weights)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +162,7 @@ def test_a_card_that_is_none(weights, tmp_path, text):
 )
 def test_a_card_names_no_file_elsewhere(weights, tmp_path, stored, says):
     with pytest.raises(ValueError, match=says):
-        looking.open_own(card(tmp_path, weights=stored), weights)
+        inference.open_own(card(tmp_path, weights=stored), weights)
 
 
 class Evil:
@@ -174,7 +176,7 @@ def test_weights_that_are_refused(tmp_path, monkeypatch):
 
     def refused(says: str) -> None:
         with pytest.raises(ValueError, match=says) as error:
-            looking.open_own(about, path)
+            inference.open_own(about, path)
         assert "\n" not in str(error.value)
 
     refused("weights.safetensors, cannot be read")
@@ -190,7 +192,7 @@ def test_weights_that_are_refused(tmp_path, monkeypatch):
     refused(r"fc\.bias is of .* type .*I64")
     save_file({**state, "fc.bias": torch.tensor([0, torch.nan, 0])}, path)
     refused(r"fc\.bias holds NaN")
-    monkeypatch.setattr(own, "LARGEST", 2**20)
+    monkeypatch.setattr(user_network, "LARGEST", 2**20)
     save_file({**state, "more": torch.zeros(2**19)}, path)
     refused("more than 1 MB")
 
@@ -205,8 +207,8 @@ def test_nothing_is_built_before_the_shapes_fit(weights, tmp_path, monkeypatch):
     networks_build = architectures.build
     monkeypatch.setattr(architectures, "build", build)
     with pytest.raises(ValueError, match="another network"):
-        looking.open_own(card(tmp_path, network__width=4), weights)
-    looking.open_own(card(tmp_path), weights)
+        inference.open_own(card(tmp_path, network__width=4), weights)
+    inference.open_own(card(tmp_path), weights)
     assert devices == ["meta", "meta"]
 
 
@@ -216,12 +218,12 @@ def test_a_network_of_tokens(tmp_path):
     save_file(network("vit_tiny_patch16_224", stem="standard", width=1).state_dict(), path)
     about = card(tmp_path, network__name="vit_tiny_patch16_224", **whole)
     with pytest.raises(ValueError, match=r"takes no pictures of 32 px") as error:
-        looking.open_own(about, path)
+        inference.open_own(about, path)
     assert "\n" not in str(error.value)
     about = card(tmp_path, network__name="vit_tiny_patch16_224", network__image_size=224, **whole)
-    known = looking.open_own(about, path)
+    known = inference.open_own(about, path)
     view = np.random.default_rng(0).integers(0, 256, (224, 224, 3), np.uint8)
-    look = looking.look(known, view, known.classes[:2])
+    look = inference.look(known, view, known.classes[:2])
     assert look.layer == "blocks.11.norm1"
     assert look.maps.shape == (2, 14, 14)
 
@@ -267,11 +269,11 @@ def test_the_folder_that_the_page_takes_goes_every_road(tmp_path, monkeypatch, c
     folder = network_of_ones_own(tmp_path / "mine")
     before = (folder / "card.json").read_bytes()
     root = picture_folder(tmp_path / "pictures", zoo.TWENTY, train=1, val=1, side=64)
-    page = looking.open_own(folder / "card.json", folder / "weights.safetensors")
+    page = inference.open_own(folder / "card.json", folder / "weights.safetensors")
     for name, line in roads(folder, root, tmp_path).items():
         assert command(monkeypatch, capsys, *line)[0] == 0, name
     told = json.loads((tmp_path / "looks" / "looks.json").read_text(encoding="utf-8"))["networks"][0]
-    one = looking.look(page, pictures.view(pictures.photograph_path("bee.jpg"), page.side).copy())
+    one = inference.look(page, pictures.view(pictures.photograph_path("bee.jpg"), page.side).copy())
     assert (
         (told["title"], told["sha256"])
         == (page.title, page.sha256)
@@ -280,7 +282,7 @@ def test_the_folder_that_the_page_takes_goes_every_road(tmp_path, monkeypatch, c
     assert told["top5"][0]["probability"] == pytest.approx(one.probability.amax().item(), abs=1e-6)
     assert len((tmp_path / "survey" / "survey.csv").read_text(encoding="utf-8").splitlines()) == 1 + 20
     assert (folder / "card.json").read_bytes() == before  # which holds a measurement of more pictures
-    assert looking.open_networks(str(folder))[0].classes == page.classes
+    assert inference.open_networks(str(folder))[0].classes == page.classes
 
 
 def test_the_least_folder_goes_every_road(small, pets, tmp_path, monkeypatch, capsys):
@@ -295,7 +297,7 @@ def test_the_least_folder_goes_every_road(small, pets, tmp_path, monkeypatch, ca
     with torch.inference_mode():
         assert zoo.load("small", tmp_path)(torch.zeros(1, 3, 32, 32)).shape == (1, 3)
     assert zoo.title("small", tmp_path) == "Mine"
-    assert "| Mine | 1 |" in zoo.table(tmp_path)
+    assert "| Mine | 1 |" in zoo_tables.table(tmp_path)
     status, error = command(monkeypatch, capsys, *roads(small, pets, tmp_path)["evaluate"][:2], "--root", pets)
     assert (status, error.count("\n")) == (2, 1)
     assert "names no data set: say which one to measure on (--data)" in error
@@ -351,7 +353,7 @@ def test_what_is_wrong_is_said_alike_on_every_road(small, pets, tmp_path, monkey
     spoil(small)
     if spoil is not missing:  # of a page's two files none is missing
         with pytest.raises(ValueError, match=re.escape(says)):
-            looking.open_own(small / "card.json", small / "weights.safetensors")
+            inference.open_own(small / "card.json", small / "weights.safetensors")
     for name, line in roads(small, pets, tmp_path).items():
         status, error = command(monkeypatch, capsys, *line)
         assert (status, error.count("\n")) == (2, 1), (name, error)
@@ -364,16 +366,16 @@ def test_what_is_wrong_is_said_alike_on_every_road(small, pets, tmp_path, monkey
 def test_which_weights_of_a_folder_are_taken(small, weights):
     other = small / "mine.safetensors"
     (small / "weights.safetensors").rename(other)
-    assert own.read_folder(small).weights == "mine.safetensors"
+    assert user_network.read_folder(small).weights == "mine.safetensors"
     shutil.copy(other, small / "more.safetensors")
     with pytest.raises(ValueError, match=r"several files of weights \(mine.safetensors, more.safetensors\)"):
-        own.read_folder(small)
+        user_network.read_folder(small)
     card(small, weights={"file": "more.safetensors"})
-    assert own.read_folder(small).weights == "more.safetensors"
+    assert user_network.read_folder(small).weights == "more.safetensors"
     card(small)
     for name, wanted in (("last", "last epoch"), ("best", "best epoch")):
         shutil.copy(weights, small / f"{name}.safetensors")
-        assert own.read_folder(small, name).weights == wanted
+        assert user_network.read_folder(small, name).weights == wanted
 
 
 @pytest.mark.slow
@@ -383,7 +385,7 @@ def test_the_tensors_that_no_file_tells_are_made(tmp_path):
     save_file(swin.state_dict(), tmp_path / "weights.safetensors")
     card(tmp_path, network__name="swin_tiny_patch4_window7_224", network__stem="standard", network__width=1,
          network__image_size=224, network__layer=...)  # fmt: skip
-    read = own.read_folder(tmp_path).network
+    read = user_network.read_folder(tmp_path).network
     images = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         torch.testing.assert_close(read(images), swin(images))

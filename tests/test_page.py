@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import mixviz
-from mixviz import pictures
+from mixviz.data import pictures
 from mixviz.ui import lenses, telling, views
 
 pytestmark = pytest.mark.browser

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mixviz import pictures
+from mixviz.data import pictures
 
 RAMP = np.linspace(0, 255, 40 * 60).reshape(40, 60)
 

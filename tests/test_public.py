@@ -16,7 +16,9 @@ import pytest
 import torch
 
 import mixviz
-from mixviz import describe, method, pictures
+from mixviz.core import parameters
+from mixviz.data import pictures
+from mixviz.explain import serialize
 
 ROOT = Path(__file__).parent.parent
 
@@ -50,8 +52,8 @@ def test_the_environment_has_opencvs_saliency():
 METHOD = """
 from dataclasses import dataclass
 from typing import ClassVar
-from mixviz.method import Card, Method
-from mixviz.planning import blend
+from mixviz import Card, Method
+from mixviz.core.builders import blend
 
 @dataclass(frozen=True)
 class Mine(Method):
@@ -92,7 +94,7 @@ def test_a_duplicate_name_raises(tmp_path, monkeypatch):
 def test_every_method_says_who_it_is(name):
     cls = mixviz.METHODS[name]
     assert cls.card.name == name == cls.__module__.rsplit(".", 1)[1]
-    assert cls.card.family in method.FAMILIES
+    assert cls.card.family in parameters.FAMILIES
     assert cls.card.label
     text = cls.__doc__
     assert "$$" in text, "the formula"
@@ -277,7 +279,7 @@ def test_command_line_writes_every_step(tmp_path, two_files):
     report = json.loads((out / "recipe.json").read_text())
     pair = [pictures.load_image(path, 64) for path in two_files]
     cls = mixviz.METHODS["saliencymix"]
-    mixed, recipe, _ = describe.mix_two(*pair, cls(tie="last"), 3, None)
+    mixed, recipe, _ = serialize.mix_two(*pair, cls(tie="last"), 3, None)
     assert report["parameters"] == {
         "alpha": 1.0,
         "box": "image",
@@ -337,7 +339,7 @@ def test_every_figure_says_how_it_was_measured(name):
 def test_the_readmes_table_is_the_catalogue():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     table = text.split("<!-- methods -->\n")[1].split("<!-- /methods -->")[0]
-    assert table == describe.catalogue_markdown(), "run: python -m mixviz methods --readme README.md"
+    assert table == serialize.catalogue_markdown(), "run: python -m mixviz methods --readme README.md"
 
 
 def test_the_readmes_python_runs():
@@ -371,11 +373,11 @@ def test_stages_are_the_blocks_before_the_head(name, expected):
     models = pytest.importorskip("torchvision.models")
     with torch.device("meta"):
         network = getattr(models, name)()
-    found = mixviz.inside.stages(network)
+    found = mixviz.core.feature_mixing.stages(network)
     assert len(found) == expected
     head = list(network.children())[-1]
     assert all(stage is not head for stage in found)
-    assert mixviz.inside.stages(torch.nn.DataParallel(network)) == found
+    assert mixviz.core.feature_mixing.stages(torch.nn.DataParallel(network)) == found
 
 
 @pytest.mark.parametrize(
@@ -388,7 +390,7 @@ def test_stages_are_the_blocks_before_the_head(name, expected):
 def test_stages_of_timms_networks_are_those_of_the_trunk(name, expected):
     timm = pytest.importorskip("timm")
     with torch.device("meta"):
-        assert len(mixviz.inside.stages(timm.create_model(name))) == expected
+        assert len(mixviz.core.feature_mixing.stages(timm.create_model(name))) == expected
 
 
 def test_a_stage_that_returns_no_tensor_says_so():

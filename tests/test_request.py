@@ -14,7 +14,8 @@ import pytest
 import torch
 
 import mixviz
-from mixviz import pictures, words
+from mixviz import i18n
+from mixviz.data import pictures
 from mixviz.ui import lenses, page
 from mixviz.ui.request import CELLS, MAX_ROWS, MAX_SEED, SWEEPS, VIEWS, Request, is_number, written
 from mixviz.ui.state import checked_name, of_query, of_state, usable
@@ -374,9 +375,9 @@ def places(text: str) -> set[str]:
     return set(re.findall(r"\{(\w*)\}", text))
 
 
-@pytest.mark.parametrize("language", words.texts())
+@pytest.mark.parametrize("language", i18n.texts())
 def test_every_language_has_the_same_places_for_values(language):
-    known, english = words.texts()[language], page.own_texts() | words.texts()["en"]
+    known, english = i18n.texts()[language], page.own_texts() | i18n.texts()["en"]
     assert set(known) <= set(english)
     for key, text in known.items():
         assert isinstance(text, str)

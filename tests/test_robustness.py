@@ -10,12 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mixviz import robustness
-from mixviz.compare import standings
-from mixviz.evaluation import parts
+from mixviz.core.inference import Pixels
+from mixviz.evaluation import metrics, results, robustness
 from mixviz.evaluation.calibration import calibration
 from mixviz.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
-from mixviz.networks.asking import Pixels
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -303,8 +301,8 @@ def test_the_bars_are_those_of_the_error(seed):
     smooth = (2 * torch.randn(500, 4, generator=torch.Generator().manual_seed(seed))).softmax(1)
     for given in (probabilities, smooth):
         split = types.SimpleNamespace(clean=given.log(), labels=labels)
-        numbers = parts.PARTS["calibration"](split)
-        bars = standings.reliability([numbers])
+        numbers = metrics.PARTS["calibration"](split)
+        bars = results.reliability([numbers])
         gaps = [n * abs(a - c) for n, a, c in zip(bars["count"], bars["accuracy"], bars["confidence"], strict=True)]
         assert sum(gaps) / 500 == pytest.approx(numbers["ece_percent"], abs=2e-4)
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from mixviz.heatmaps import shading
-from mixviz.heatmaps.scales import SCALES, difference, scaled
-from mixviz.localization import heat
+from mixviz.cam import shading
+from mixviz.cam.localization import heat
+from mixviz.cam.scales import SCALES, difference, scaled
 
 
 @pytest.fixture(autouse=True)

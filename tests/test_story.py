@@ -15,12 +15,14 @@ import torch
 from cases import pair, plan_pair, table, variants
 
 import mixviz
-from mixviz import arithmetic, edit, story, tiles, words
-from mixviz.story import Story, steps, tell
+from mixviz import i18n
+from mixviz.explain import edits, example, label_terms
+from mixviz.explain.example import Story, steps, tell
+from mixviz.render import panels
 
 SIZE = (12, 20)
 usual_case = table(list(variants(ends=False)))
-ENGLISH = words.texts()["en"]
+ENGLISH = i18n.texts()["en"]
 
 
 def stories(name, given) -> list[Story]:
@@ -40,9 +42,9 @@ def _tell(name, given):
         known = {"maps": maps, "objects": objects if seed % 2 else None, "names": ("cat", "dog")}
         told = tell(images, method, seed, lam, **known)
         yield told
-        if edit.can_move(told.recipe):
+        if edits.can_move(told.recipe):
             yield tell(images, method, seed, lam, **known).moved((2, 3, 11, 13))
-        if edit.can_paint(told.recipe):
+        if edits.can_paint(told.recipe):
             mask = torch.from_numpy((np.random.default_rng(seed).random(SIZE) < 0.7).astype(np.float32))
             yield tell(images, method, seed, lam, **known).painted(mask)
 
@@ -71,14 +73,14 @@ def test_the_calculator_calculates(text, value):
     assert worked_out(text) == value
 
 
-def by_key(told: Story) -> dict[str, arithmetic.Line]:
-    return {line.key: line for line in arithmetic.lines(told)}
+def by_key(told: Story) -> dict[str, label_terms.Line]:
+    return {line.key: line for line in label_terms.lines(told)}
 
 
 @usual_case
 def test_every_sum_comes_to_its_value(name, given):
     for told in stories(name, given):
-        for line in arithmetic.lines(told):
+        for line in label_terms.lines(told):
             if line.sum:
                 assert worked_out(line.sum) == pytest.approx(line.value, abs=2e-4), line
             else:
@@ -89,7 +91,7 @@ def test_every_sum_comes_to_its_value(name, given):
 @usual_case
 def test_every_number_has_a_name(name, given):
     for told in stories(name, given):
-        for line in arithmetic.lines(told):
+        for line in label_terms.lines(told):
             assert f"line.{line.key}" in ENGLISH
 
 
@@ -128,8 +130,8 @@ def test_numbers_against_a_hand_computed_case():
     """10 x 10 pixels; a patch of 4 x 5 on A, cut from where 10 of the 25 pixels of B's object are."""
     told = hand_made(target=(3, 0, 7, 5), share=0.8, a=(0, 0, 5, 10), b=(0, 0, 5, 5))
     lines = by_key(told)
-    assert lines["patch"] == arithmetic.Line("patch", "(7 − 3) × (5 − 0) ÷ (10 × 10)", 0.2)
-    assert lines["area_a"] == arithmetic.Line("area_a", "80 ÷ (10 × 10)", 0.8)
+    assert lines["patch"] == label_terms.Line("patch", "(7 − 3) × (5 − 0) ÷ (10 × 10)", 0.2)
+    assert lines["area_a"] == label_terms.Line("area_a", "80 ÷ (10 × 10)", 0.8)
     assert lines["visible_a_object"].sum == "40 ÷ 50"
     assert lines["visible_b_object"].sum == "10 ÷ 25"
     assert lines["fair"].sum == "0.8000 ÷ (0.8000 + 0.4000)"
@@ -144,13 +146,13 @@ def test_sums_of_small_numbers_come_out_too(small):
     objects = torch.ones(2, 10, 10)
     objects[0, :, 9], objects[1, :, :9] = 1.25 * small, 0.4 * small
     told = dataclasses.replace(told, objects=objects)
-    for line in arithmetic.lines(told):
+    for line in label_terms.lines(told):
         assert worked_out(line.sum) == pytest.approx(line.value, abs=2e-4), line
 
 
 def test_objects_that_are_nowhere_to_be_seen_share_the_label():
     told = hand_made(target=(0, 0, 10, 5), share=0.5, a=(0, 0, 10, 5), b=(0, 5, 10, 10))
-    assert by_key(told)["fair"] == arithmetic.Line("fair", "1 ÷ 2", 0.5)
+    assert by_key(told)["fair"] == label_terms.Line("fair", "1 ÷ 2", 0.5)
     assert told.visible == (0, 0)
 
 
@@ -234,7 +236,7 @@ def test_sentences_of_hand_made_mixtures(key, given, says):
 
 def test_a_picture_painted_all_a_under_a_label_that_is_not():
     told = hand_made(share=0.6, weight=0.6, label_by="lam")
-    told = dataclasses.replace(told, recipe=edit.paint_mask(told.recipe, torch.ones(10, 10)))
+    told = dataclasses.replace(told, recipe=edits.paint_mask(told.recipe, torch.ones(10, 10)))
     assert plain(told.text()) == "Almost nothing of “dog” can be seen (0 %), yet the label says 40 % “dog”."
 
 
@@ -283,7 +285,7 @@ def test_the_sentence_and_the_sums_of_a_style():
 
 
 def test_every_sentence_has_its_text_and_every_text_its_sentence():
-    source = inspect.getsource(story._sentence)
+    source = inspect.getsource(example._sentence)
     said = {word for line in re.findall(r"return (.+)", source) for word in re.findall(r'"(\w+)"', line)} - {"own"}
     assert {f"sentence.{key}" for key in said} == {key for key in ENGLISH if key.startswith("sentence.")}
     assert said >= {key for key, *_ in SENTENCES}
@@ -293,7 +295,7 @@ def test_every_sentence_has_its_text_and_every_text_its_sentence():
 def test_every_place_of_a_sentence_is_filled(name, given):
     for told in stories(name, given):
         assert told.sentence["key"] in ENGLISH
-        for language in words.texts():
+        for language in i18n.texts():
             assert not re.search(r"[{}]", told.text(language))
         assert all(isinstance(value, str) for value in told.values.values())
 
@@ -316,7 +318,7 @@ def test_the_sentence_is_true(name, given):
             assert (seen_a > 0.95) == (kind == "hole_missed")
             assert other == 0
         elif kind.endswith("fair"):
-            assert told.gap <= story.FAIR
+            assert told.gap <= example.FAIR
         elif kind == "faint":
             assert own == pytest.approx(told.area[0], abs=1e-5)
             assert min(told.area) > 0
@@ -324,7 +326,7 @@ def test_the_sentence_is_true(name, given):
             assert own == 1
         elif kind == "empty":
             assert seen_b < 0.05
-            assert told.gap > story.FAIR
+            assert told.gap > example.FAIR
         elif kind == "hides":
             assert own > told.fair[0]
             assert seen_a <= 0.95
@@ -335,20 +337,20 @@ def test_the_sentence_is_true(name, given):
             assert own == pytest.approx(0.7 * told.area[0] + 0.3 * told.style[0], abs=1e-5)
         else:
             assert kind == "tiles_off"
-            assert told.gap > story.FAIR
+            assert told.gap > example.FAIR
 
 
 @pytest.mark.parametrize(
     ("share", "says"), [(0, "0 %"), (1, "100 %"), (0.004, "0 %"), (0.996, "100 %"), (-1e-9, "0 %")]
 )
 def test_per_cent(share, says):
-    assert plain(story.percent(share)) == says
+    assert plain(example.percent(share)) == says
 
 
 def test_a_language_that_lacks_a_text_has_it_in_english():
-    assert words.say("sentence.inside", "xx", layer=3) == words.say("sentence.inside", layer=3)
-    assert "stage 3" in words.say("sentence.inside", layer=3)
-    assert "stage {layer}" in words.say("sentence.inside")  # what was not given stays a place
+    assert i18n.say("sentence.inside", "xx", layer=3) == i18n.say("sentence.inside", layer=3)
+    assert "stage 3" in i18n.say("sentence.inside", layer=3)
+    assert "stage {layer}" in i18n.say("sentence.inside")  # what was not given stays a place
 
 
 def test_a_label_with_braces_stays_as_it_was_typed():
@@ -363,7 +365,7 @@ def test_a_label_with_braces_stays_as_it_was_typed():
 @usual_case
 def test_steps_are_known_and_in_their_order(name, given):
     for told in stories(name, given):
-        listed, pictures = steps(told), tiles.tiles(told)
+        listed, pictures = steps(told), panels.tiles(told)
         keys = [step.key for step in listed]
         assert all(f"step.{key}" in ENGLISH for key in keys)
         assert keys[0] == "pictures"

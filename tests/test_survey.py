@@ -18,17 +18,18 @@ import torch
 from PIL import Image
 from torch import nn
 
-from mixviz import __main__, pictures
-from mixviz.files import zips
-from mixviz.files.gathering import gather
-from mixviz.files.true_boxes import read_boxes
-from mixviz.heatmaps import faithfulness, looking, trust
+from mixviz import __main__
+from mixviz.cam import faithfulness, inference, trust
+from mixviz.data import pictures
+from mixviz.data.files import zips
+from mixviz.data.files.gathering import gather
+from mixviz.data.files.true_boxes import read_boxes
+from mixviz.evaluation import folder_eval as surveys
+from mixviz.evaluation.folder_eval import COLUMNS, Survey
+from mixviz.evaluation.folder_export import bundle, record
+from mixviz.evaluation.folder_summary import Tally
 from mixviz.networks import architectures
-from mixviz.survey import walk as surveys
-from mixviz.survey.tally import Tally
-from mixviz.survey.walk import COLUMNS, Survey
-from mixviz.survey.writing import bundle, record
-from mixviz.training.checkpoint import save_tensors
+from mixviz.networks.files import save_tensors
 
 pytest.importorskip("timm")
 pytestmark = pytest.mark.usefixtures("one_thread_of_a_cpu")
@@ -49,10 +50,10 @@ class Red(nn.Module):
         return torch.stack([torch.zeros_like(score), score], 1)
 
 
-def red(side: int = 32, name: str = "red") -> looking.Known:
+def red(side: int = 32, name: str = "red") -> inference.Known:
     spec = {"image_size": side, "layer": "layer", "mean": [0.0] * 3, "std": [1.0] * 3}
     card = {"title": name, "network": spec, "data": {"classes": ["none", "=red"]}}
-    return looking.Known(name, card, Red().eval(), "")
+    return inference.Known(name, card, Red().eval(), "")
 
 
 def paint(path: Path, size: tuple[int, int], box: tuple[int, int, int, int] | None = None, **how) -> Path:
@@ -184,11 +185,11 @@ def test_a_map_that_points_nowhere_finds_nothing(tmp_path):
 
 
 def test_many_pictures_at_a_time_give_what_each_gives_alone(tmp_path):
-    known = looking.open_networks("cutmix")[0]
+    known = inference.open_networks("cutmix")[0]
     paths = [Path(pictures.photograph_path(name)) for name in list(pictures.photographs())[:5]]
     for seen, path in zip(walked(Survey([known], ["bee", "lion"]), paths), sorted(paths), strict=True):
         assert seen.name == path.name
-        alone = looking.look(known, pictures.load_view(path, 64), ["bee", "lion"])
+        alone = inference.look(known, pictures.load_view(path, 64), ["bee", "lion"])
         (mine,) = seen.looks
         assert mine.classes == alone.classes
         torch.testing.assert_close(mine.maps, alone.maps, rtol=1e-4, atol=1e-6)
@@ -451,8 +452,8 @@ def test_the_five_numbers_are_those_of_the_measures(monkeypatch):
     torch.manual_seed(0)
     network = architectures.build("resnet18", 3, stem="strided", width=0.125).eval()
     card = {"title": "", "network": {**SPEC, "image_size": 32}, "data": {"classes": ["a", "b", "c"]}}
-    known = looking.Known("one", card, network, "")
-    one = looking.look(known, pictures.load_view(LION, 32), ["b", "a"])
+    known = inference.Known("one", card, network, "")
+    one = inference.look(known, pictures.load_view(LION, 32), ["b", "a"])
     found = trust.faithful(one, np.random.default_rng(3))
     pixels = trust.Pixels(network, *([value] * 3 for value in (0.5, 0.2)))
     images = torch.from_numpy(np.stack([one.view] * 2)).permute(0, 3, 1, 2)
@@ -472,7 +473,7 @@ def test_the_five_numbers_are_those_of_the_measures(monkeypatch):
     def missing() -> types.ModuleType:
         raise ImportError("grad-cam")
 
-    monkeypatch.setattr("mixviz.heatmaps.formulas.package", missing)
+    monkeypatch.setattr("mixviz.cam.formulas.package", missing)
     without = trust.faithful(one, np.random.default_rng(3))
     assert [one.road for one in without] == [None, None]
     assert [one.deletion for one in without] == [one.deletion for one in found]
@@ -500,7 +501,7 @@ def zoo_at(tmp_path, monkeypatch) -> Path:
         save_tensors(home / name / "weights.safetensors", network.state_dict())
         card = {"title": name, "network": {**SPEC, "image_size": side}, "data": {"classes": classes}}
         (home / name / "card.json").write_text(json.dumps(card))
-    monkeypatch.setattr("mixviz.zoo.folder", lambda: home)
+    monkeypatch.setattr("mixviz.networks.zoo.folder", lambda: home)
     return home
 
 
@@ -532,7 +533,7 @@ def test_control_c_keeps_what_is_done(zoo_at, folder, tmp_path, monkeypatch, cap
             raise KeyboardInterrupt
         drawn.append(arguments)
 
-    monkeypatch.setattr("mixviz.survey.writing._draw", interrupted)
+    monkeypatch.setattr("mixviz.evaluation.folder_export._draw", interrupted)
     out = tmp_path / "out"
     assert run(monkeypatch, "survey", folder, "--networks", "one", "--pictures", "--out", out) == 130
     assert "Stopped after 1 of 4" in capsys.readouterr().err

@@ -24,11 +24,11 @@ from torch import nn
 
 import mixviz
 from mixviz import Batch, Recipe
-from mixviz.commands import lab
-from mixviz.evaluation import assess
-from mixviz.networks import architectures, cards
-from mixviz.training import checkpoint, feeding
-from mixviz.training.run import Run
+from mixviz.cli import networks
+from mixviz.evaluation import runner
+from mixviz.networks import architectures, files, model_card
+from mixviz.networks.run import Run
+from mixviz.training import checkpoint, loader
 
 ROOT = Path(__file__).parent.parent
 FIELDS = Run.described()
@@ -50,7 +50,7 @@ def small(root: Path, **changes) -> Run:
 
 
 def train(run: Run, out: Path, **more) -> dict:
-    from mixviz.training.loop import train
+    from mixviz.training.trainer import train
 
     return train(run, out, **{"bar": False, "tell": lambda line: None, **more})
 
@@ -165,7 +165,7 @@ def test_a_run_survives_json():
 
 def test_no_method_has_a_parameter_that_is_a_flag_of_training():
     """They share the command line."""
-    flags = {p.name for p in (*lab._flags(), *lab._more())} | {"help", "options"}
+    flags = {p.name for p in (*networks._flags(), *networks._more())} | {"help", "options"}
     assert set(FIELDS) < flags
     for name, cls in mixviz.METHODS.items():
         assert not flags & set(cls.parameters()), name
@@ -206,9 +206,9 @@ def flat(network: nn.Module, optimizer: torch.optim.Optimizer) -> list[torch.Ten
 def test_a_checkpoint_is_what_was_saved_to_the_bit(tmp_path, kind):
     path, values = tmp_path / "c.safetensors", {"epoch": 3, "pi": math.pi, "text": "Σ", "none": None, "list": [0.1]}
     network, optimizer = stepped(kind)
-    checkpoint.save_tensors(path, checkpoint.pack(network, optimizer), values)
+    files.save_tensors(path, checkpoint.pack(network, optimizer), values)
     other, its = stepped(kind, steps=1, seed=1)
-    tensors, read = checkpoint.load_tensors(path)
+    tensors, read = files.load_tensors(path)
     checkpoint.unpack(tensors, other, its)
     assert read == values
     assert len(flat(network, optimizer)) > len(network.state_dict()) + 3  # the optimizer's is among it
@@ -222,7 +222,7 @@ def test_a_checkpoint_is_what_was_saved_to_the_bit(tmp_path, kind):
 
 def test_saving_leaves_no_second_file(tmp_path):
     for _ in range(2):
-        checkpoint.save_tensors(tmp_path / "c.safetensors", {"a": torch.ones(3)})
+        files.save_tensors(tmp_path / "c.safetensors", {"a": torch.ones(3)})
     assert [path.name for path in tmp_path.iterdir()] == ["c.safetensors"]
 
 
@@ -255,7 +255,7 @@ FULL = OSError(errno.ENOSPC, "No space left on device")
 @pytest.mark.parametrize("where", ["open", "write", "fsync", "replace"])
 def test_what_cannot_be_written_leaves_the_old_file_whole(tmp_path, monkeypatch, where, error):
     path, old, raised = tmp_path / "c.safetensors", torch.arange(1000.0), []
-    checkpoint.save_tensors(path, {"a": old}, {"epoch": 1})
+    files.save_tensors(path, {"a": old}, {"epoch": 1})
     real = builtins.open
 
     def fail(*_):
@@ -273,17 +273,17 @@ def test_what_cannot_be_written_leaves_the_old_file_whole(tmp_path, monkeypatch,
         else:
             patch.setattr(os, where, fail)
         with pytest.raises(type(error)) as caught:
-            checkpoint.save_tensors(path, {"a": -old}, {"epoch": 2})
+            files.save_tensors(path, {"a": -old}, {"epoch": 2})
     assert raised
     if error is FULL:
         assert str(path) in str(caught.value)
         assert "No space left" in str(caught.value)
         assert "untouched" in str(caught.value)
-    tensors, values = checkpoint.load_tensors(path)
+    tensors, values = files.load_tensors(path)
     assert torch.equal(tensors["a"], old)
     assert values == {"epoch": 1}
-    checkpoint.save_tensors(path, {"a": -old}, {"epoch": 2})  # and the next attempt succeeds
-    assert checkpoint.load_tensors(path)[1] == {"epoch": 2}
+    files.save_tensors(path, {"a": -old}, {"epoch": 2})  # and the next attempt succeeds
+    assert files.load_tensors(path)[1] == {"epoch": 2}
 
 
 class Trap:
@@ -298,7 +298,7 @@ class Trap:
 
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
     path = tmp_path / "c.safetensors"
-    checkpoint.save_tensors(path, {"a": torch.arange(1000.0)}, {"epoch": 1})
+    files.save_tensors(path, {"a": torch.arange(1000.0)}, {"epoch": 1})
     whole, trap = path.read_bytes(), tmp_path / "sprung"
     save_file({"a": torch.ones(3)}, tmp_path / "other")
     torch.save({"a": Trap(trap)}, tmp_path / "zip")
@@ -308,7 +308,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
     ):  # fmt: skip
         path.write_bytes(content)
         with pytest.raises(ValueError, match="no checkpoint of MixViz, or damaged") as caught:
-            checkpoint.load_tensors(path)
+            files.load_tensors(path)
         assert str(path) in str(caught.value)
     assert not trap.exists()
 
@@ -380,8 +380,8 @@ def _fatal(function: Callable, name: str, stop: tuple[str, int] | None) -> Calla
 def fork(pictures):
     """Starts a training in a process of its own, which a server that imported everything has forked."""
     server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["mixviz.training.loop", "accelerate", "timm", "torchvision.transforms.v2", "pytest",
-                                   "torch.utils.tensorboard", "psutil", "tqdm"])  # fmt: skip
+    server.set_forkserver_preload(["mixviz.training.trainer", "accelerate", "timm", "torchvision.transforms.v2",
+                                   "pytest", "torch.utils.tensorboard", "psutil", "tqdm"])  # fmt: skip
 
     def start(jobs, stop=None, watch="", **environment) -> multiprocessing.Process:
         with pytest.MonkeyPatch.context() as patch:
@@ -440,9 +440,9 @@ def test_a_training_killed_anywhere_ends_as_one_that_was_not(tmp_path, fork, nam
         assert same_weights(whole, killed, weight)
     assert log(whole) == log(killed)
     assert len(log(whole)) == 2
-    assert cards.read(whole)["result"] == cards.read(killed)["result"]
-    assert cards.read(killed)["made"]["seconds"] > 0
-    ends = [checkpoint.load_tensors(out / "checkpoint.safetensors") for out in (whole, killed)]
+    assert model_card.read(whole)["result"] == model_card.read(killed)["result"]
+    assert model_card.read(killed)["made"]["seconds"] > 0
+    ends = [files.load_tensors(out / "checkpoint.safetensors") for out in (whole, killed)]
     assert all(torch.equal(ends[0][0][key], ends[1][0][key]) for key in ends[0][0])
     assert "Going on at epoch 3" in (killed / "told.txt").read_text()  # there was nothing left but to write it down
     left = {path.name for path in killed.iterdir()} - {"told.txt", "tensorboard"}
@@ -480,7 +480,7 @@ def test_two_processes_train_as_one_with_the_double_batch(tmp_path, fork, pictur
     for first, second in zip(log(tmp_path / "one"), log(tmp_path / "two"), strict=True):
         for key, value in first.items():
             assert second[key] == pytest.approx(value, rel=1e-4), key
-    card = cards.read(tmp_path / "two")
+    card = model_card.read(tmp_path / "two")
     assert card["made"]["hardware"].startswith("2 x ")
 
     shares = [json.loads((tmp_path / "watched" / f"shares{rank}.json").read_text()) for rank in range(2)]
@@ -523,7 +523,7 @@ def test_two_processes_agree_on_the_network_that_is_asked(tmp_path, fork, pictur
     together(fork, [(job, str(tmp_path / "killed"))], stop=("step", 5))
     together(fork, [(job, str(tmp_path / "killed"))])
     assert same_weights(tmp_path / "straight", tmp_path / "killed")
-    metrics = assess.assess(tmp_path / "straight", pictures, parts=["accuracy"])["metrics"]
+    metrics = runner.assess(tmp_path / "straight", pictures, parts=["accuracy"])["metrics"]
     loss = log(tmp_path / "straight")[-1]["val_loss"]
     assert metrics["accuracy"]["cross_entropy_nats"] == pytest.approx(loss, abs=1e-5)
 
@@ -549,8 +549,8 @@ def test_what_a_training_leaves_behind(tmp_path, pictures):
         assert all(math.isfinite(value) for value in line.values())
         assert all(0 <= line[key] <= 100 for key in ("top1", "top5", "train_share_accuracy"))
     assert lines[0]["lr"] == pytest.approx(0.02 * (1 + math.cos(math.pi * 5 / 18)) / 2)  # of the sixth of 18 steps
-    card = cards.read(tmp_path / "out")
-    assert card["result"] == json.loads(json.dumps(result)) == json.loads(json.dumps(cards.summary(lines)))
+    card = model_card.read(tmp_path / "out")
+    assert card["result"] == json.loads(json.dumps(result)) == json.loads(json.dumps(model_card.summary(lines)))
     assert card["data"]["classes"] == ["ant", "bee", "cat"]
     assert card["data"]["pictures"] == {"train": 24, "val": 9}
     assert "ant, bee, cat" in (tmp_path / "out" / "card.md").read_text()
@@ -626,13 +626,13 @@ def test_the_median_of_the_last_ten_by_hand():
          "train_share_accuracy": 3.0}
         for i, top1 in enumerate([90, 80, 10, 20, 30, 70, 40, 50, 60, 65, 61, 62])
     ]  # fmt: skip
-    found = cards.summary(history)
+    found = model_card.summary(history)
     assert found["last"] == {"epoch": 12, "top1": 62, "top5": 72, "val_loss": 1.0}
     assert found["best"] == {"epoch": 1, "top1": 90, "top5": 100, "val_loss": 1.0}
     assert found["median_of_last_10"] == {"top1": 55, "top5": 65}  # 10 20 30 40 50 | 60 61 62 65 70
-    assert cards.summary(history[:3])["median_of_last_10"]["top1"] == 80
+    assert model_card.summary(history[:3])["median_of_last_10"]["top1"] == 80
     history[4]["top1"] = 90
-    assert cards.summary(history)["best"]["epoch"] == 1  # of equal epochs the first
+    assert model_card.summary(history)["best"]["epoch"] == 1  # of equal epochs the first
 
 
 class Moody(Dull):
@@ -672,7 +672,7 @@ def test_every_method_trains(tmp_path, pictures, name, precision):
     result = train(run, tmp_path / "out", minutes=0.0)
     assert math.isfinite(result["train_loss"])
     assert all(value.isfinite().all() for value in weights(tmp_path / "out").values() if value.is_floating_point())
-    assert checkpoint.load_tensors(tmp_path / "out" / "checkpoint.safetensors")[1]["at"]["epoch"] == 1
+    assert files.load_tensors(tmp_path / "out" / "checkpoint.safetensors")[1]["at"]["epoch"] == 1
 
 
 def test_asking_the_network_where_it_looks_leaves_no_trace(tmp_path, monkeypatch, pictures):
@@ -751,7 +751,7 @@ def test_resuming_what_has_ended_changes_nothing(tmp_path, pictures):
     """Not even the card, which may hold measurements by then."""
     out, run = tmp_path / "out", small(pictures, epochs=1)
     result = train(run, out)
-    cards.write(out, {**cards.read(out), "metrics": {"calibration": 0.5}})
+    model_card.write(out, {**model_card.read(out), "metrics": {"calibration": 0.5}})
     before = {path: path.read_bytes() for path in out.iterdir() if path.is_file()}
     assert train(run, out, resume=True) == result
     assert {path: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
@@ -774,10 +774,10 @@ def test_a_loss_that_is_no_number_ends_the_training(tmp_path, pictures, optimize
         ValueError, match=r"The (loss|weights) became (nan|inf) at epoch 1, step \d .*lower --lr \(1000\)"
     ):
         train(run, tmp_path / "out", minutes=0.0)
-    tensors, values = checkpoint.load_tensors(tmp_path / "out" / "checkpoint.safetensors")
+    tensors, values = files.load_tensors(tmp_path / "out" / "checkpoint.safetensors")
     assert values["at"]["step"] > 0
     assert all(tensor.isfinite().all() for name, tensor in tensors.items() if name.startswith("network."))
-    assert cards.read(tmp_path / "out")["result"] is None
+    assert model_card.read(tmp_path / "out")["result"] is None
 
 
 @pytest.mark.parametrize("ruined", [1, 5, 6])
@@ -795,7 +795,7 @@ def test_weights_that_are_no_numbers_never_reach_a_checkpoint(tmp_path, monkeypa
     monkeypatch.setattr(torch.optim.SGD, "step", step)
     with pytest.raises(ValueError, match=f"nan at epoch 2, step {ruined}.*lower --lr"):
         train(small(pictures), tmp_path / "out", minutes=0.0)
-    tensors, values = checkpoint.load_tensors(tmp_path / "out" / "checkpoint.safetensors")
+    tensors, values = files.load_tensors(tmp_path / "out" / "checkpoint.safetensors")
     assert all(tensor.isfinite().all() for tensor in tensors.values())
     assert (values["at"]["epoch"], values["at"]["step"]) == (1, ruined - 1)
     assert all(tensor.isfinite().all() for tensor in weights(tmp_path / "out", "best").values())
@@ -838,7 +838,7 @@ def test_pictures_are_streamed_where_they_do_not_fit(tmp_path, monkeypatch, pict
         patch.setattr(torch.optim.SGD, "step", step)
         with pytest.raises(KeyboardInterrupt):
             train(run, tmp_path / "halted", minutes=0.0)
-    monkeypatch.setattr(feeding, "fits", lambda *_: False)
+    monkeypatch.setattr(loader, "fits", lambda *_: False)
     told = []
     train(run, tmp_path / "halted", resume=True, tell=told.append)
     assert told[0] == "Going on at epoch 1, step 3 of 6."
@@ -853,12 +853,12 @@ def test_damaged_pictures_are_left_out_where_that_is_asked_for(tmp_path):
         train(small(root, epochs=1), tmp_path / "out")
     train(small(root, epochs=1, corrupt="skip"), tmp_path / "out", tell=told.append)
     assert "03.png" in told[0]
-    assert cards.read(tmp_path / "out")["data"]["pictures"] == {"train": 23, "val": 9}
+    assert model_card.read(tmp_path / "out")["data"]["pictures"] == {"train": 23, "val": 9}
 
 
 def test_classes_and_limit(tmp_path, pictures):
     train(small(pictures, classes="cat, ant", limit=3, epochs=1), tmp_path / "out")
-    card = cards.read(tmp_path / "out")
+    card = model_card.read(tmp_path / "out")
     assert card["data"]["classes"] == ["cat", "ant"]
     assert card["data"]["pictures"] == {"train": 6, "val": 6}
     assert weights(tmp_path / "out")["fc.weight"].shape[0] == 2

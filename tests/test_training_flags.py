@@ -22,11 +22,11 @@ from typer.testing import CliRunner
 
 import mixviz
 from mixviz import Recipe, __main__
-from mixviz.evaluation import assess
-from mixviz.networks import architectures, cards, pretrained
+from mixviz.evaluation import runner
+from mixviz.networks import architectures, model_card, pretrained
+from mixviz.networks.run import Run
 from mixviz.training import checkpoint, setup
-from mixviz.training.loop import Training
-from mixviz.training.run import Run
+from mixviz.training.trainer import Training
 
 pytestmark = pytest.mark.usefixtures("one_thread_of_a_cpu")
 
@@ -173,7 +173,7 @@ def test_what_a_card_tells_of_the_start(tmp_path, pictures, monkeypatch):
     assert (
         told[0] == "Starts from start.safetensors; pictures are normalised by mean 0.5, 0.5, 0.5 and std 0.5, 0.5, 0.5."
     )
-    card, text = cards.read(tmp_path / "out"), (tmp_path / "out" / "card.md").read_text()
+    card, text = model_card.read(tmp_path / "out"), (tmp_path / "out" / "card.md").read_text()
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     assert card["pretrained"] == {
         "file": "start.safetensors", "sha256": digest, "license": "Apache-2.0", "source": "somebody's page",
@@ -185,8 +185,8 @@ def test_what_a_card_tells_of_the_start(tmp_path, pictures, monkeypatch):
         assert said in text
     for name in ("card.json", "card.md", "checkpoint.safetensors"):
         assert str(tmp_path).encode() not in (tmp_path / "out" / name).read_bytes()
-    assert "--pretrained start.safetensors" in cards.command(card)
-    metrics = assess.assess(tmp_path / "out", pictures, parts=["accuracy"])["metrics"]
+    assert "--pretrained start.safetensors" in model_card.command(card)
+    metrics = runner.assess(tmp_path / "out", pictures, parts=["accuracy"])["metrics"]
     assert metrics["accuracy"]["cross_entropy_nats"] == pytest.approx(log(tmp_path / "out")[-1]["val_loss"], abs=1e-5)
 
 
@@ -297,7 +297,7 @@ def test_precision_has_the_names_that_other_trainers_use(tmp_path, monkeypatch, 
         assert Run(precision=name) == Run(precision=ours)
         assert Run(precision=name).to_json()["precision"] == ours
     seen = []
-    monkeypatch.setattr("mixviz.training.loop.train", lambda run, out, **_: seen.append(run) or stop())
+    monkeypatch.setattr("mixviz.training.trainer.train", lambda run, out, **_: seen.append(run) or stop())
 
     def stop():
         raise ValueError("seen")
@@ -320,15 +320,15 @@ def test_a_run_from_before_these_flags_is_read_and_stands_beside_todays(tmp_path
     train(run, tmp_path / "old", resume=True)
     train(run, tmp_path / "whole")
     assert same_weights(tmp_path / "old", tmp_path / "whole")
-    card = cards.read(tmp_path / "whole")
+    card = model_card.read(tmp_path / "whole")
     del card["pretrained"]
     old = {**card, "run": {key: value for key, value in card["run"].items() if key not in new}}
     other = {**card, "run": {**card["run"], "seed": 1}}
-    assert [name for name, _ in cards.rows([old, other])] == ["CutMix", "CutMix"]
-    assert [name for name, _ in cards.rows([old, {**card, "run": {**card["run"], "ema": 0.9}}])] == [
+    assert [name for name, _ in model_card.rows([old, other])] == ["CutMix", "CutMix"]
+    assert [name for name, _ in model_card.rows([old, {**card, "run": {**card["run"], "ema": 0.9}}])] == [
         "CutMix / ema 0.0", "CutMix / ema 0.9",
     ]  # fmt: skip
-    assert "ema" not in cards.markdown(old)
+    assert "ema" not in model_card.markdown(old)
 
 
 # ---- the loss
@@ -373,7 +373,7 @@ def test_a_mixture_cannot_have_an_ignored_part():
 def test_accumulated_gradients_are_those_of_the_larger_batch(tmp_path, monkeypatch, lopsided, augment, resident):
     """Without batch norm, whose statistics are each batch's own, but for the order in which float32 are added."""
     if not resident:
-        monkeypatch.setattr("mixviz.training.feeding.fits", lambda *_: False)
+        monkeypatch.setattr("mixviz.training.loader.fits", lambda *_: False)
     common = {"network": "test_vit", "image_size": 32, "method": "baseline", "augment": augment, "epochs": 2,
               "label_smoothing": 0.1, "class_weights": "balanced", "limit": 4}  # fmt: skip
     train(small(lopsided, **common, batch_size=6), tmp_path / "one")
@@ -461,9 +461,9 @@ def test_the_average_of_the_weights_by_hand(tmp_path, monkeypatch, pictures):
     train(small(pictures, mix_prob=0.5), tmp_path / "plain")
     assert all(torch.equal(tensors[f"network.{key}"], value) for key, value in weights(tmp_path / "plain").items())
     assert not same_weights(tmp_path / "plain", tmp_path / "out")
-    metrics = assess.assess(tmp_path / "out", pictures, parts=["accuracy"])["metrics"]
+    metrics = runner.assess(tmp_path / "out", pictures, parts=["accuracy"])["metrics"]
     assert metrics["accuracy"]["cross_entropy_nats"] == pytest.approx(result["last"]["val_loss"], abs=1e-5)
-    best = assess.assess(tmp_path / "out", pictures, parts=["accuracy"], weights="best")["metrics"]
+    best = runner.assess(tmp_path / "out", pictures, parts=["accuracy"], weights="best")["metrics"]
     assert best["accuracy"]["cross_entropy_nats"] == pytest.approx(result["best"]["val_loss"], abs=1e-5)
     assert told[0].startswith("--ema 0.7: after the 12 steps of this run its average still holds 1.4 % of the weights")
     assert "0.6813 would leave 1 %" in told[0]  # 0.01 ** (1 / 12)

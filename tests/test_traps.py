@@ -18,7 +18,10 @@ from cases import plan_pair, recolours, table, variants, without_colour
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import mixviz
-from mixviz import METHODS, Batch, Card, Recipe, Saliency, blend, describe, operations
+from mixviz import METHODS, Batch, Card, Recipe, Saliency
+from mixviz.core import apply
+from mixviz.explain import serialize
+from mixviz.ops import operations
 
 SIZE = (7, 12)
 CLASSES = 11
@@ -357,7 +360,7 @@ def test_no_step_waits_for_an_accelerator(name, given, monkeypatch):
         batch = Batch(images, labels, saliency=maps, errors=errors)
         recipe = METHODS[name](**given).plan(batch, np.random.default_rng(0))
         results = [
-            recipe.apply(images), blend.by_masks(recipe, images), recipe.targets(labels, CLASSES),
+            recipe.apply(images), apply.by_masks(recipe, images), recipe.targets(labels, CLASSES),
             recipe.weights(), recipe.truth(maps).gap, *fields(recipe).values(),
         ]  # fmt: skip
         assert {result.device.type for result in results} == {"cuda"}
@@ -402,7 +405,7 @@ def test_channels_last_stays_channels_last(name, given, road, dtype):
     batch = make_batch(dtype=dtype)
     recipe = plan(name, given, batch)
     images, expected = batch.images.contiguous(memory_format=torch.channels_last), recipe.apply(batch.images)
-    mixed = recipe.apply(images) if road == "apply" else blend.by_masks(recipe, images)
+    mixed = recipe.apply(images) if road == "apply" else apply.by_masks(recipe, images)
     assert expected.is_contiguous()
     close(mixed, expected, rounding(recipe, dtype))
     assert mixed.is_contiguous(memory_format=torch.channels_last)
@@ -416,7 +419,7 @@ def test_autocast_leaves_pixels_alone(name, given, road):
     for enabled in (False, True):
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
             assert same(plan(name, given, batch), recipe)
-            mixed.append(recipe.apply(batch.images) if road == "apply" else blend.by_masks(recipe, batch.images))
+            mixed.append(recipe.apply(batch.images) if road == "apply" else apply.by_masks(recipe, batch.images))
     assert torch.equal(*mixed)
 
 
@@ -428,7 +431,7 @@ def test_both_roads_lead_to_the_same_picture(name, given, layout):
     images = batch.images.contiguous(memory_format=form)
     for seed in range(3):
         recipe = plan(name, given, batch, seed)
-        slices, masks = blend.by_slices(recipe, images, torch.empty_like(images)), blend.by_masks(recipe, images)
+        slices, masks = apply.by_slices(recipe, images, torch.empty_like(images)), apply.by_masks(recipe, images)
         assert slices.dtype == masks.dtype == images.dtype
         if recipe.resample:
             close(slices, masks, rounding(recipe, images.dtype))
@@ -443,10 +446,10 @@ def test_both_roads_lead_to_the_same_picture_in_pieces(name, n, size):
     for dtype in (torch.float32, torch.uint8):
         batch = make_batch(n, size, dtype=dtype)
         recipe = plan(name, {}, batch)
-        masks = blend.by_masks(recipe, batch.images)
+        masks = apply.by_masks(recipe, batch.images)
         assert masks.shape == batch.images.shape
         for out in (torch.empty_like(batch.images), batch.images):
-            close(blend.by_slices(recipe, batch.images, out), masks, rounding(recipe, dtype))
+            close(apply.by_slices(recipe, batch.images, out), masks, rounding(recipe, dtype))
 
 
 @pytest.mark.parametrize(
@@ -466,7 +469,7 @@ def test_memory_may_be_laid_out_in_any_way(name, given, view):
     assert not images.is_contiguous()
     recipe = plan(name, given, batch)
     close(recipe.apply(images), recipe.apply(images.contiguous()), 1e-6)
-    close(blend.by_masks(recipe, images), blend.by_masks(recipe, images.contiguous()), 1e-6)
+    close(apply.by_masks(recipe, images), apply.by_masks(recipe, images.contiguous()), 1e-6)
     views = Batch(images, batch.labels, saliency=view(batch.saliency()[:, None])[:, 0], errors=batch.errors)
     solid = Batch(images.contiguous(), batch.labels, saliency=views.saliency().contiguous(), errors=batch.errors)
     one, two = fields(plan(name, given, views)), fields(plan(name, given, solid))
@@ -529,7 +532,7 @@ def test_the_smallest_images(name, given):
         batch = make_batch(size=size)
         recipe = plan(name, given, batch)
         mixed, _ = check_sane(recipe, batch)
-        close(mixed, blend.by_masks(recipe, batch.images), rounding(recipe, torch.float32))
+        close(mixed, apply.by_masks(recipe, batch.images), rounding(recipe, torch.float32))
 
 
 @every_case
@@ -644,7 +647,7 @@ def test_a_recipe_is_told_whole(name):
     """Every patch and every source, in plain numbers."""
     batch = make_batch()
     recipe = plan(name, {}, batch)
-    told = json.loads(json.dumps(describe.recipe_json(recipe, recipe.truth(batch.saliency()), 2)))
+    told = json.loads(json.dumps(serialize.recipe_json(recipe, recipe.truth(batch.saliency()), 2)))
     for key in ("target_boxes", "source_boxes", "inside", "moves", "style", "share", "partner"):
         value = getattr(recipe, key)
         assert told[key] == (None if value is None else value[:, 2].tolist()), key

@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 import mixviz
-from mixviz.compare import descent
-from mixviz.method import Card
+from mixviz.core.parameters import Card
+from mixviz.i18n import texts
+from mixviz.selection import lineage
 from mixviz.ui.page import first_request
 from mixviz.ui.tree import tree
-from mixviz.words import texts
 
 METHODS = {name: cls for name, cls in mixviz.METHODS.items() if cls.card.family != "none"}
 
@@ -28,10 +28,10 @@ def catalogue(**cards: dict) -> dict:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_parent_is_known_and_none_is_younger(name):
-    cards = {**descent.ANCESTORS, **{other: cls.card for other, cls in mixviz.METHODS.items()}}
+    cards = {**lineage.ANCESTORS, **{other: cls.card for other, cls in mixviz.METHODS.items()}}
     for parent in METHODS[name].card.after:
         assert parent in cards, f"{parent} is neither a method nor one of descent.ANCESTORS"
-        born, before = descent.first_seen(cards[name]), descent.first_seen(cards[parent])
+        born, before = lineage.first_seen(cards[name]), lineage.first_seen(cards[parent])
         if born[0]:
             assert before[0] <= born[0]
         if born[1] and before[1] and born[0] == before[0]:
@@ -39,12 +39,12 @@ def test_every_parent_is_known_and_none_is_younger(name):
 
 
 def test_every_method_of_a_year_is_in_the_tree_and_relatives_know_one_another():
-    found = descent.tree()
+    found = lineage.tree()
     assert found.keys() >= {name for name, cls in METHODS.items() if cls.card.year or cls.card.after}
     for name, idea in found.items():
         assert all(name in found[parent].children for parent in idea.parents)
         assert all(name in found[child].parents for child in idea.children)
-        assert idea.ancestor == (name in descent.ANCESTORS)
+        assert idea.ancestor == (name in lineage.ANCESTORS)
     assert found["cutmix"].parents == ("mixup", "cutout")
     years = [idea.year or 9999 for idea in found.values()]
     assert years == sorted(years)
@@ -52,7 +52,7 @@ def test_every_method_of_a_year_is_in_the_tree_and_relatives_know_one_another():
 
 def test_a_year_is_that_of_the_first_public_version():
     def seen(year: int, arxiv: str) -> tuple[int, int]:
-        return descent.first_seen(Card("a", "A", year=year, arxiv=arxiv))
+        return lineage.first_seen(Card("a", "A", year=year, arxiv=arxiv))
 
     assert seen(2018, "1710.09412") == (2017, 10)
     assert seen(2020, "") == (2020, 0)
@@ -61,17 +61,17 @@ def test_a_year_is_that_of_the_first_public_version():
 
 
 def test_unknown_parents_and_strangers_do_not_break_the_tree():
-    found = descent.tree(
+    found = lineage.tree(
         catalogue(a={"after": ("nobody", "a2", "a2")}, a2={"year": 2019, "family": "new"}, lone={"year": 0})
     )
     assert list(found) == ["a2", "a"]
     assert (found["a"].parents, found["a2"].children) == (("a2",), ("a",))
-    assert descent.tree({}) == {}
+    assert lineage.tree({}) == {}
 
 
 def test_nothing_comes_from_itself():
     with pytest.raises(ValueError, match="comes from itself"):
-        descent.tree(catalogue(a={"after": ("b",)}, b={"after": ("c",)}, c={"after": ("a",)}))
+        lineage.tree(catalogue(a={"after": ("b",)}, b={"after": ("c",)}, c={"after": ("a",)}))
 
 
 def test_the_view_is_plain_data_with_words_for_all_of_it():
@@ -79,7 +79,7 @@ def test_the_view_is_plain_data_with_words_for_all_of_it():
     json.dumps(value, allow_nan=False)
     assert {idea["family"] for idea in value["ideas"]} == set(value["families"])
     for language in texts().values():
-        for name in descent.ANCESTORS:
+        for name in lineage.ANCESTORS:
             assert language[f"tree.is.{name}"]
     for idea in value["ideas"]:  # what nobody wrote a paper about is told without one
         assert idea["citation"] or not METHODS[idea["name"]].card.paper
@@ -102,9 +102,9 @@ def test_the_address_opens_an_idea_with_its_relatives(room):
     assert card.citation in told
     assert card.label in told
     assert panel.locator("[data-to]").evaluate_all("all => all.map(one => one.dataset.to)") == [
-        *descent.tree()["cutmix"].parents, *descent.tree()["cutmix"].children
+        *lineage.tree()["cutmix"].parents, *lineage.tree()["cutmix"].children
     ]  # fmt: skip
-    assert room.page.locator("[data-idea]").count() == len(descent.tree())
+    assert room.page.locator("[data-idea]").count() == len(lineage.tree())
     faint = room.page.locator("[data-idea=manifold_mixup]").evaluate("node => node.style.opacity")
     assert (faint, room.page.locator("[data-idea=mixup]").evaluate("node => node.style.opacity")) == ("0.3", "1")
     panel.locator("[data-to=mixup]").click()
@@ -168,7 +168,7 @@ def test_an_idea_under_a_resting_pointer_does_not_speak_until_it_moves(room):
 def test_the_list_says_the_same(room):
     room.page.get_by_text("As a list").click()
     lines = room.page.locator("[data-listed]")
-    assert lines.evaluate_all("all => all.map(one => one.dataset.listed)") == list(descent.tree())
+    assert lines.evaluate_all("all => all.map(one => one.dataset.listed)") == list(lineage.tree())
     said = room.page.locator("[data-listed=cutmix]").inner_text()
     assert "after Mixup, Cutout" in said
     assert mixviz.METHODS["cutmix"].card.citation in said

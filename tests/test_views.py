@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 import mixviz
-from mixviz import pictures
+from mixviz.data import pictures
 from mixviz.ui import lesson, many, telling
 
 pytestmark = pytest.mark.browser

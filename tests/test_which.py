@@ -13,28 +13,31 @@ import torch
 from typer.testing import CliRunner
 
 import mixviz
-from mixviz import __main__, describe, zoo
-from mixviz.compare import candidates, choosing, pace, published
-from mixviz.recipe import Recipe
+from mixviz import __main__
+from mixviz.core.recipe import Recipe
+from mixviz.evaluation import published
+from mixviz.explain import serialize
+from mixviz.i18n import texts
+from mixviz.networks import zoo
+from mixviz.selection import candidates, scores, throughput
 from mixviz.ui import views
 from mixviz.ui.page import first_request
 from mixviz.ui.which import _row, says, which
-from mixviz.words import texts
 
 METHODS = list(mixviz.METHODS)
 
 
 @pytest.fixture(scope="module")
-def photographs() -> choosing.Pictures:
-    return choosing.gather()
+def photographs() -> scores.Pictures:
+    return scores.gather()
 
 
-def flat(*levels: int) -> choosing.Pictures:
+def flat(*levels: int) -> scores.Pictures:
     """Pictures of one grey each, whose object is their left half."""
     images = torch.tensor(levels, dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 64, 64).contiguous()
     judge = torch.zeros(len(levels), 64, 64)
     judge[:, :, :32] = 1
-    return choosing.Pictures(images, judge, len(levels))
+    return scores.Pictures(images, judge, len(levels))
 
 
 class Fixed:
@@ -49,7 +52,7 @@ class Fixed:
 
 
 def test_figures_by_hand():
-    found = choosing.measure(Fixed(), flat(0, 100), draws=4)
+    found = scores.measure(Fixed(), flat(0, 100), draws=4)
     # All of the image's own object is seen and nothing of the other's, to whom half of the label goes.
     assert found.hidden == (0, 0)
     assert found.gap == pytest.approx((0.5, 0))
@@ -61,28 +64,28 @@ def test_figures_by_hand():
 
 def test_diversity_by_hand():
     images = flat(0, 100, 200).images
-    scale = choosing.unrelated(images)
+    scale = scores.unrelated(images)
     assert scale == pytest.approx((100**2 + 200**2 + 100**2) / 3)
-    found = choosing.diversity(choosing.Figure(scale / 4, scale / 100), scale)
+    found = scores.diversity(scores.Figure(scale / 4, scale / 100), scale)
     assert found == pytest.approx((0.5, 0.01))
     # Half of the picture is the partner's, which is one of two others: they differ in half of the draws.
-    mean = choosing.measure(Fixed(), flat(0, 100, 200), draws=400).diversity.mean
+    mean = scores.measure(Fixed(), flat(0, 100, 200), draws=400).diversity.mean
     distance = {0: 100**2, 100: 200**2, 200: 100**2}  # between the two possible partners of each
     assert mean == pytest.approx(math.sqrt(sum(distance.values()) / 3 * 0.5 * 0.5 / scale), abs=0.03)
     with pytest.raises(ValueError, match="are the same"):
-        choosing.diversity(choosing.Figure(0, 0), choosing.unrelated(flat(7, 7).images))
+        scores.diversity(scores.Figure(0, 0), scores.unrelated(flat(7, 7).images))
 
 
 def test_a_figure_is_the_mean_and_its_standard_error():
-    assert choosing.figure([1, 2, 3]) == pytest.approx((2, 1 / math.sqrt(3)))
-    assert choosing.figure([4]) == (4, 0)
+    assert scores.figure([1, 2, 3]) == pytest.approx((2, 1 / math.sqrt(3)))
+    assert scores.figure([4]) == (4, 0)
 
 
 def test_partners_follow_a_cycle_and_nobody_meets_itself():
     import numpy as np
 
     for seed in range(5):
-        partner = choosing._cycles(5, 3, np.random.default_rng(seed))
+        partner = scores._cycles(5, 3, np.random.default_rng(seed))
         for copy in range(3):
             at, seen = copy * 5, []
             for _ in range(5):
@@ -94,21 +97,21 @@ def test_partners_follow_a_cycle_and_nobody_meets_itself():
 
 def test_known_methods_are_what_they_are(photographs):
     found = {
-        name: choosing.measure(mixviz.METHODS[name](), photographs) for name in ("baseline", "mixup", "samplepairing")
+        name: scores.measure(mixviz.METHODS[name](), photographs) for name in ("baseline", "mixup", "samplepairing")
     }
     assert found["baseline"].hidden.mean == found["baseline"].gap.mean == found["baseline"].diversity.mean == 0
     assert found["mixup"].gap.mean == pytest.approx(0, abs=1e-6)
     assert found["mixup"].hidden.mean == pytest.approx(0.5, abs=4 * found["mixup"].hidden.error)  # the mean of 1 - λ
     assert found["samplepairing"].hidden == pytest.approx((0.5, 0), abs=1e-6)
     assert found["samplepairing"].gap.mean == pytest.approx(0.5)
-    same = choosing.measure(mixviz.METHODS["mixup"](), photographs)
+    same = scores.measure(mixviz.METHODS["mixup"](), photographs)
     assert same == found["mixup"]
-    assert choosing.measure(mixviz.METHODS["mixup"](), photographs, seed=1) != same
+    assert scores.measure(mixviz.METHODS["mixup"](), photographs, seed=1) != same
 
 
 def test_errors_say_how_far_other_draws_are(photographs):
     method = mixviz.METHODS["cutmix"]()
-    means = [choosing.measure(method, photographs, seed=seed).hidden for seed in range(12)]
+    means = [scores.measure(method, photographs, seed=seed).hidden for seed in range(12)]
     spread = torch.tensor([mean for mean, _ in means]).std().item()
     error = sum(error for _, error in means) / len(means)
     assert error / 2 < spread < 2 * error
@@ -122,10 +125,10 @@ def test_what_mixes_inside_a_network_is_not_measured_in_pixels(photographs):
 
 
 def test_a_method_that_cannot_be_measured_says_why(photographs, monkeypatch):
-    monkeypatch.setattr(choosing, "network", lambda: None)
-    choosing.given.cache_clear()
+    monkeypatch.setattr(scores, "network", lambda: None)
+    scores.given.cache_clear()
     row = candidates.candidate(mixviz.METHODS["saliencymix_plus"](), photographs)
-    choosing.given.cache_clear()
+    scores.given.cache_clear()
     assert "network" in row["error"]
     assert "gap" not in row
     assert candidates.by_columns(row)["gap"] == (None, None)
@@ -133,23 +136,25 @@ def test_a_method_that_cannot_be_measured_says_why(photographs, monkeypatch):
 
 def test_pictures_without_a_box_are_judged_by_saliency(two_files):
     paths = (*map(str, two_files), first_request().a)
-    chosen = choosing.gather(paths)
+    chosen = scores.gather(paths)
     assert (len(chosen), chosen.boxed) == (3, 1)
     assert set(chosen.judge[2].unique().tolist()) == {0, 1}
     torch.testing.assert_close(chosen.judge[:2], mixviz.saliency(chosen.images)[:2])
     with pytest.raises(ValueError, match="Two pictures"):
-        choosing.gather(paths[:1])
+        scores.gather(paths[:1])
 
 
 def test_pace_is_a_rate_and_looking_a_share(photographs):
-    plain, looks = (pace.pace(mixviz.METHODS[name](), photographs) for name in ("cutmix", "saliencymix"))
+    plain, looks = (throughput.pace(mixviz.METHODS[name](), photographs) for name in ("cutmix", "saliencymix"))
     assert plain.looking is None
     assert 0 < looks.looking < 1
     assert plain.rate > looks.rate > 0
-    assert pace.pace(mixviz.METHODS["cutmix_mixup"](), photographs).looking is None  # it has a detector it does not use
+    assert (
+        throughput.pace(mixviz.METHODS["cutmix_mixup"](), photographs).looking is None
+    )  # it has a detector it does not use
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
-    with pace.one_thread():
+    with throughput.one_thread():
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == 2
     torch.set_num_threads(threads)
@@ -233,7 +238,7 @@ def test_the_command_prints_the_table(two_files):
     asked = CliRunner().invoke(__main__.app, ["which", "cutmix", "--json"])
     told = json.loads(asked.output)
     assert told["pictures"] == told["boxed"] == 16
-    assert told["methods"][0]["gap"] == choosing.measure(mixviz.METHODS["cutmix"](), choosing.gather()).gap._asdict()
+    assert told["methods"][0]["gap"] == scores.measure(mixviz.METHODS["cutmix"](), scores.gather()).gap._asdict()
 
 
 @pytest.mark.parametrize("given", [["no_such"], ["cutmix", "--images", "nowhere"]])
@@ -245,7 +250,7 @@ def test_the_commands_mistakes_are_explained(given):
 
 def test_what_a_method_needs():
     wanted = {"cutmix": "", "saliencymix": "saliency", "saliencymix_plus": "network", "manifold_mixup": "network"}
-    assert {name: describe.needs_of(mixviz.METHODS[name]) for name in wanted} == wanted
+    assert {name: serialize.needs_of(mixviz.METHODS[name]) for name in wanted} == wanted
 
 
 # ---------------------------------------------------------------- in a browser
@@ -281,7 +286,7 @@ def test_the_table_has_every_method_and_sorts(room):
 
 def everything() -> list[dict]:
     """What the server has told."""
-    return [_row(mixviz.METHODS[name](), choosing.gather()) for name in METHODS]
+    return [_row(mixviz.METHODS[name](), scores.gather()) for name in METHODS]
 
 
 @pytest.mark.browser
@@ -289,7 +294,7 @@ def everything() -> list[dict]:
 def test_a_question_leaves_methods_out_and_says_why(room):
     room.page.locator("input[name=ask-network]").check()
     left = set(METHODS) - set(shown(room))
-    assert left == {name for name in METHODS if describe.needs_of(mixviz.METHODS[name]) == "network"}
+    assert left == {name for name in METHODS if serialize.needs_of(mixviz.METHODS[name]) == "network"}
     told = room.page.locator("[data-part=left]").inner_text()
     assert all(mixviz.METHODS[name].card.title in told for name in left)
     room.page.locator("input[name=ask-visible]").check()
@@ -343,7 +348,7 @@ def test_the_file_holds_the_table(room):
     with open(waiting.value.path(), encoding="utf-8-sig", newline="") as file:
         head, *rows = csv.reader(io.StringIO(file.read()))
     told = dict(zip(head, next(row for row in rows if row[0] == "CutMix"), strict=True))
-    found = choosing.measure(mixviz.METHODS["cutmix"](), choosing.gather())
+    found = scores.measure(mixviz.METHODS["cutmix"](), scores.gather())
     assert float(told["Label error"]) == pytest.approx(found.gap.mean)
     assert float(told["Label error: ±"]) == pytest.approx(found.gap.error)
 

@@ -17,9 +17,10 @@ from torch import nn
 from typer.testing import CliRunner
 
 import mixviz
-from mixviz import __main__, cam, zoo
-from mixviz.networks import architectures, cards, own
-from mixviz.training.run import Run
+from mixviz import __main__
+from mixviz.cam import grad_cam
+from mixviz.networks import architectures, model_card, user_network, zoo
+from mixviz.networks.run import Run
 
 pytestmark = pytest.mark.usefixtures("one_thread_of_a_cpu")
 
@@ -79,7 +80,7 @@ def test_the_zoos_network(scale, classes):
     run = zoo.run_of("cutmix", scale, "data")
     network = architectures.build(run.network, classes, stem=run.stem, width=run.width)
     assert sum(p.numel() for p in network.parameters()) == resnet18_parameters(classes, run.width)
-    maps, stage = [], cam.heat_layer(network, (64, 64))
+    maps, stage = [], grad_cam.heat_layer(network, (64, 64))
     network.get_submodule(stage).register_forward_hook(lambda m, i, out: maps.append(out))
     network.eval()(torch.zeros(1, 3, 64, 64))
     assert maps[0].shape[2:] == (8, 8)
@@ -90,7 +91,7 @@ def test_looking_for_a_stage_leaves_the_network_as_it_was(training):
     network = architectures.build("test_resnet", 3).train(training)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     state = torch.get_rng_state()
-    cam.heat_layer(network, (32, 32))
+    grad_cam.heat_layer(network, (32, 32))
     assert all(module.training == training for module in network.modules())
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state)
@@ -134,7 +135,7 @@ def pictures(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, pictures) -> Path:
     """A finished run of two epochs, in 32 pixels."""
-    from mixviz.training.loop import train
+    from mixviz.training.trainer import train
 
     out = tmp_path_factory.mktemp("runs") / "resizemix"
     run = Run(root=str(pictures), network="resnet18", width=0.125, stem="strided", image_size=32, batch_size=8,
@@ -156,12 +157,12 @@ def test_the_zoo_keeps_half_of_every_number(models, trained):
     for name, value in full.items():
         assert half[name].dtype == (torch.float16 if value.is_floating_point() else value.dtype)
         assert torch.equal(half[name], value.to(half[name].dtype))
-    card = cards.read(home)
+    card = model_card.read(home)
     assert card["weights"]["sha256"] == hashlib.sha256((home / "weights.safetensors").read_bytes()).hexdigest()
     assert card["weights"]["dtype"] == "float16"
     assert (home / "log.jsonl").read_bytes() == (trained / "log.jsonl").read_bytes()
     assert {key: value for key, value in card.items() if key not in ("weights", "metrics")} == {
-        key: value for key, value in cards.read(trained).items() if key != "metrics"
+        key: value for key, value in model_card.read(trained).items() if key != "metrics"
     }
 
 
@@ -171,14 +172,14 @@ def test_a_loaded_network_is_the_runs_in_half_precision(models, trained):
     assert torch.equal(torch.get_rng_state(), state)
     assert not any(module.training for module in network.modules())
     assert {p.dtype for p in network.parameters()} == {torch.float32}
-    original = own.read_folder(trained).network
+    original = user_network.read_folder(trained).network
     for (name, one), two in zip(network.state_dict().items(), original.state_dict().values(), strict=True):
         assert torch.equal(one, two.half().float() if two.is_floating_point() else two), name
     images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         scores, expected = network(images), original(images)
     assert (scores - expected).abs().max() < 0.02 * expected.abs().max()  # eleven bits, through eighteen layers
-    card = cards.read(models / "resizemix")
+    card = model_card.read(models / "resizemix")
     assert network.get_submodule(card["network"]["layer"])
     assert sum(p.numel() for p in network.parameters()) == card["network"]["parameters"]
 
@@ -209,7 +210,7 @@ def test_only_what_has_ended_comes_into_the_zoo(tmp_path, trained):
     with pytest.raises(ValueError, match=r"no run of `mixviz train`"):
         zoo.add(run, "cutmix", tmp_path / "models")
     shutil.copytree(trained, run)
-    cards.write(run, {**cards.read(run), "result": None})
+    model_card.write(run, {**model_card.read(run), "result": None})
     with pytest.raises(ValueError, match=r"has not ended: go on with .*--resume"):
         zoo.add(run, "cutmix", tmp_path / "models")
     assert not (tmp_path / "models").exists()
@@ -217,9 +218,9 @@ def test_only_what_has_ended_comes_into_the_zoo(tmp_path, trained):
 
 def test_weights_of_another_network_are_refused(models):
     home = models / "resizemix"
-    card = cards.read(home)
+    card = model_card.read(home)
     card["network"]["width"] = 0.25
-    cards.write(home, card)
+    model_card.write(home, card)
     with pytest.raises(ValueError, match=r"resizemix: The weights are of another network than the card's"):
         zoo.load("resizemix", models)
 
@@ -255,9 +256,9 @@ def test_what_is_called_as_released_says_which_boxes():
     """The zoo's own network was trained with boxes to the nearest pixel, and its card still replays them."""
     options = {"rounding": "even", "detector": "opencv_fine_grained:float_bytes=true,channel_order=bgr", "box": "batch"}
     card = {"title": "SaliencyMix", "method": "saliencymix", "parameters": options}
-    assert cards.strategy(card) == "SaliencyMix (as released)"
+    assert model_card.strategy(card) == "SaliencyMix (as released)"
     stored = zoo.card("saliencymix_released")
-    assert cards.strategy(stored) == "SaliencyMix (released saliency)"
+    assert model_card.strategy(stored) == "SaliencyMix (released saliency)"
     assert ("saliencymix", stored["parameters"]) == zoo.STRATEGIES["saliencymix_released"]
     assert mixviz.METHODS["saliencymix"](**stored["parameters"]).rounding == "nearest"
 
@@ -271,7 +272,7 @@ def test_twenty_classes_are_twenty():
 
 
 def test_a_card_for_people_says_what_it_says_as_json(models):
-    card = cards.read(models / "resizemix")
+    card = model_card.read(models / "resizemix")
     text = (models / "resizemix" / "card.md").read_text(encoding="utf-8")
     result = card["result"]
     for expected in (
@@ -281,7 +282,7 @@ def test_a_card_for_people_says_what_it_says_as_json(models):
     ):  # fmt: skip
         assert expected in text, expected
     card["metrics"] = {"calibration": {"ece": 0.123456, "bins": [1, 2]}, "corruption": 41.5}
-    text = cards.markdown(card)
+    text = model_card.markdown(card)
     assert "ece: 0.1235" in text
     assert "corruption: 41.5" in text
 
@@ -289,7 +290,7 @@ def test_a_card_for_people_says_what_it_says_as_json(models):
 def test_a_damaged_card_is_named(tmp_path):
     (tmp_path / "card.json").write_text('{"title": ')
     with pytest.raises(ValueError, match=r"card.json is damaged"):
-        cards.read(tmp_path)
+        model_card.read(tmp_path)
 
 
 # ---- the command line
@@ -314,7 +315,7 @@ def test_training_on_the_command_line(tmp_path, monkeypatch, capsys, pictures):
     out = tmp_path / "out"
     status, said, _ = command(monkeypatch, capsys, *line(pictures, out), "--tie=last")
     assert status == 0
-    card = cards.read(out)
+    card = model_card.read(out)
     top1 = card["result"]["last"]["top1"]
     assert f"last {top1:.2f} %" in said
     assert f"median of last 10 {top1:.2f} %" in said
@@ -400,19 +401,19 @@ def test_the_zoo_is_built_on_the_command_line(tmp_path, monkeypatch, capsys, pic
     assert command(monkeypatch, capsys, *build)[0] == 0
     assert zoo.names() == ["mixup"]
     zoo.load("mixup")
-    cards.write(tmp_path / "models" / "mixup", {**zoo.card("mixup"), "metrics": {"images": 1}})
+    model_card.write(tmp_path / "models" / "mixup", {**zoo.card("mixup"), "metrics": {"images": 1}})
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs" / "mixup").iterdir()}
     assert command(monkeypatch, capsys, *build)[0] == 0
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs" / "mixup").iterdir()} == times
     assert zoo.card("mixup")["metrics"] == {"images": 1}
     assert command(monkeypatch, capsys, *build, "--seed", "1")[0] == 0
-    assert cards.read(tmp_path / "runs" / "mixup-seed1")["run"]["seed"] == 1
+    assert model_card.read(tmp_path / "runs" / "mixup-seed1")["run"]["seed"] == 1
     assert zoo.names() == ["mixup"]
     small["epochs"] = 2  # as at another scale
     code, _, told = command(monkeypatch, capsys, *build)
     assert code != 0
     assert "another run" in told
-    assert cards.read(tmp_path / "models" / "mixup")["run"]["epochs"] == 1
+    assert model_card.read(tmp_path / "models" / "mixup")["run"]["epochs"] == 1
 
 
 def test_what_is_not_installed_costs_its_own_network_alone(tmp_path, monkeypatch, capsys, pictures):
@@ -424,7 +425,7 @@ def test_what_is_not_installed_costs_its_own_network_alone(tmp_path, monkeypatch
         if run.method == "mixup":
             raise ImportError("a detector is missing")
 
-    monkeypatch.setattr("mixviz.training.loop.train", train)
+    monkeypatch.setattr("mixviz.training.trainer.train", train)
     code, out, err = command(monkeypatch, capsys, "zoo", "build", "--root", pictures, "--runs", tmp_path)
     assert code == 2
     assert "mixup is left out: a detector is missing" in out

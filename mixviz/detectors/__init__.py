@@ -1,1 +1,8 @@
-"""The saliency detectors, one file each; a new file here is found by ``mixviz.SALIENCY``."""
+"""The saliency detectors, one file each; a new file here is an entry of ``mixviz.SALIENCY``."""
+
+import sys
+
+from mixviz.core.registry import discover
+from mixviz.core.saliency import Saliency
+
+SALIENCY = discover(sys.modules[__name__], Saliency)

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from mixviz.method import parameter
+from mixviz.core.parameters import parameter
 
 # 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601) in units of 2^-15, for channels 0, 1 and 2 of the tensor.
 WEIGHTS = {"rgb": (9798, 19235, 3735), "bgr": (3735, 19235, 9798)}

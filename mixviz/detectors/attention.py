@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mixviz.batch import Batch
-from mixviz.method import Card, Saliency
-from mixviz.networks.asking import evaluating, float_type, plain
+from mixviz.core.batch import Batch
+from mixviz.core.inference import evaluating, float_type, plain
+from mixviz.core.parameters import Card
+from mixviz.core.saliency import Saliency
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from mixviz.batch import Batch
+from mixviz.core.batch import Batch
+from mixviz.core.parameters import Card, parameter
+from mixviz.core.saliency import Saliency
 from mixviz.detectors import _fine_grained_torch as eager
 from mixviz.detectors._gray import channel_order
-from mixviz.method import Card, Saliency, parameter
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz.batch import Batch
+from mixviz.core.batch import Batch
+from mixviz.core.parameters import Card, parameter
+from mixviz.core.saliency import Saliency
 from mixviz.detectors._gray import channel_order
-from mixviz.method import Card, Saliency, parameter
 
 
 @dataclass(frozen=True)

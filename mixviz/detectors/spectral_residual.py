@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mixviz.batch import Batch
+from mixviz.core.batch import Batch
+from mixviz.core.parameters import Card
+from mixviz.core.saliency import Saliency
 from mixviz.detectors._gray import channel_order, gray_
-from mixviz.method import Card, Saliency
 
 SIDE = 64  # of the small image whose spectrum is taken
 

@@ -8,8 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from mixviz.batch import Batch
-from mixviz.method import Card, Saliency
+from mixviz.core.batch import Batch
+from mixviz.core.parameters import Card
+from mixviz.core.saliency import Saliency
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,8 @@ scikit-learn is imported where it is used, so that ``import mixviz`` does withou
 in float64, whatever is handed in.
 """
 
-from mixviz.embeddings.before_head import embed
-from mixviz.embeddings.measures import (
-    Gaussians,
-    Retrieval,
-    clusters,
-    gaussians,
-    mahalanobis,
-    nmi,
-    purity,
-    retrieval,
-)
+from mixviz.embeddings.extraction import embed
+from mixviz.embeddings.measures import Gaussians, Retrieval, clusters, gaussians, mahalanobis, nmi, purity, retrieval
 from mixviz.embeddings.planes import pca, tsne
 from mixviz.embeddings.vectors import directions
 

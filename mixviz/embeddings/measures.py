@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mixviz import checks
+from mixviz.core import checks
 from mixviz.embeddings.vectors import checked, class_indices, directions, sklearn
 
 QUERIES = 512  # pictures that are held against all others at a time
@@ -123,8 +123,8 @@ def mahalanobis(embedding: Tensor, known: Gaussians) -> Tensor:
     $$\\min_c \\, (f - \\mu_c)^\\top \\Sigma^{-1} (f - \\mu_c)$$
 
     Pictures that are like none of the classes lie far from all: its negative is a score for
-    :func:`mixviz.robustness.detection`. Of the paper, this is the confidence score of the last layer alone, without
-    the noise on the input and without the other layers.
+    :func:`mixviz.evaluation.robustness.detection`. Of the paper, this is the confidence score of the last layer alone,
+    without the noise on the input and without the other layers.
 
     Args:
         embedding: (N, D).

@@ -8,7 +8,7 @@ from types import ModuleType
 from torch import Tensor
 from torch.nn import functional
 
-from mixviz import checks
+from mixviz.core import checks
 
 
 def directions(embedding: Tensor, name: str = "embedding") -> Tensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mixviz import checks
+from mixviz.core import checks
 
 BINS = 15
 ROUNDING = 1e-2  # by which a row of probabilities may miss 1: that of bfloat16

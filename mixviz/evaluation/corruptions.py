@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz import checks
+from mixviz.core import checks
 
 SEVERITIES = (1, 2, 3, 4, 5)
 

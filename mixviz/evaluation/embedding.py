@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz import embeddings, robustness
-from mixviz.embeddings import placing
+from mixviz import embeddings
+from mixviz.embeddings import placement
+from mixviz.evaluation import robustness
 from mixviz.evaluation.subject import Split
 
 FEW = 4  # pictures that a class needs for its embedding to be measured: two in each half
@@ -22,7 +23,7 @@ def embedding(split: Split) -> dict:
     found = split.embedding()
     if (found == found[0]).all():
         return {"not_measured": "it is the same for all pictures"}
-    stand = placing.standing(found, labels, split.seed)
+    stand = placement.standing(found, labels, split.seed)
     result: dict = {
         "dimensions": found.shape[1],
         "clusters": len(classes),

@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz import checks, embeddings
-from mixviz.networks.asking import Pixels
+from mixviz import embeddings
+from mixviz.core import checks
+from mixviz.core.inference import Pixels
 
 
 @dataclass(frozen=True)
 class Split:
-    """What the parts measure on; see :func:`mixviz.evaluation.measuring.evaluate`."""
+    """What the parts measure on; see :func:`mixviz.evaluation.evaluate.evaluate`."""
 
     network: Pixels
     images: Tensor

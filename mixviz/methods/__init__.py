@@ -1,1 +1,8 @@
-"""One file per augmentation; :func:`mixviz.method.discover` finds them."""
+"""The augmentations, one file each; a new file here is an entry of ``mixviz.METHODS``."""
+
+import sys
+
+from mixviz.core.method import Method
+from mixviz.core.registry import discover
+
+METHODS = discover(sys.modules[__name__], Method)

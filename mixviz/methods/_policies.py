@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mixviz.batch import Batch
-from mixviz.geometry import box_around, random_centre
-from mixviz.method import Draw, parameter
-from mixviz.operations import Chain, Link
-from mixviz.planning import done
-from mixviz.recipe import Recipe
+from mixviz.core.batch import Batch
+from mixviz.core.builders import done
+from mixviz.core.geometry import box_around, random_centre
+from mixviz.core.method import Draw
+from mixviz.core.parameters import parameter
+from mixviz.core.recipe import Recipe
+from mixviz.ops.operations import Chain, Link
 
 ROUND = {
     "cut": np.trunc, "round": np.rint, "up": np.ceil,

@@ -6,11 +6,12 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from mixviz.batch import Batch
-from mixviz.geometry import cell_means, spread_cells
-from mixviz.method import Card, Draw, Method, detector, parameter
-from mixviz.planning import masked
-from mixviz.recipe import Recipe
+from mixviz.core.batch import Batch
+from mixviz.core.builders import masked
+from mixviz.core.geometry import cell_means, spread_cells
+from mixviz.core.method import Draw, Method
+from mixviz.core.parameters import Card, detector, parameter
+from mixviz.core.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from mixviz.batch import Batch
-from mixviz.method import Card, Draw, Method, parameter
+from mixviz.core.batch import Batch
+from mixviz.core.builders import alone, fill_colour, lam_tensor
+from mixviz.core.method import Draw, Method
+from mixviz.core.parameters import Card, parameter
+from mixviz.core.recipe import Recipe
 from mixviz.methods._policies import ENHANCE, IN_WHOLE_STEPS, Chance, space
-from mixviz.operations import Chain, check_torchvision
-from mixviz.planning import alone, fill_colour, lam_tensor
-from mixviz.recipe import Recipe
+from mixviz.ops.operations import Chain, check_torchvision
 
 # The reference implementation's ranges at level 10 (augmentations.py).
 RANGES = space(0.3, 1 / 3, 30, (0.1, 1.9), (4, 0), (256, 0)) | IN_WHOLE_STEPS

@@ -6,11 +6,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from mixviz.batch import Batch
-from mixviz.method import Card, Draw, Method, parameter
+from mixviz.core.batch import Batch
+from mixviz.core.method import Draw, Method
+from mixviz.core.parameters import Card, parameter
+from mixviz.core.recipe import Recipe
 from mixviz.methods._policies import PUBLISHED, USUAL, Chance, policy
-from mixviz.operations import check_torchvision
-from mixviz.recipe import Recipe
+from mixviz.ops.operations import check_torchvision
 
 BINS = 9  # levels are 0 to 9
 

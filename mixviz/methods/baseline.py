@@ -6,10 +6,11 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from mixviz.batch import Batch
-from mixviz.method import Card, Draw, Method
-from mixviz.planning import alone
-from mixviz.recipe import Recipe
+from mixviz.core.batch import Batch
+from mixviz.core.builders import alone
+from mixviz.core.method import Draw, Method
+from mixviz.core.parameters import Card
+from mixviz.core.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from mixviz.batch import Batch
-from mixviz.method import Card, Draw, Method, parameter
-from mixviz.planning import each
-from mixviz.recipe import Recipe
+from mixviz.core.batch import Batch
+from mixviz.core.builders import each
+from mixviz.core.method import Draw, Method
+from mixviz.core.parameters import Card, parameter
+from mixviz.core.recipe import Recipe
 
 
 @dataclass(frozen=True)

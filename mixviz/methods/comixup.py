@@ -7,11 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz.batch import Batch
-from mixviz.geometry import cell_means, chessboard, neighbours, spread_cells
-from mixviz.method import Card, Draw, Method, detector, parameter
-from mixviz.planning import amounts, chain, lit, shown_in
-from mixviz.recipe import Recipe
+from mixviz.core.batch import Batch
+from mixviz.core.builders import amounts, chain, lit, shown_in
+from mixviz.core.geometry import cell_means, chessboard, neighbours, spread_cells
+from mixviz.core.method import Draw, Method
+from mixviz.core.parameters import Card, detector, parameter
+from mixviz.core.recipe import Recipe
 
 SWEEPS = 2  # over all mixtures; it has settled before
 TURNS = 12  # groups of mixtures at most: those that share a picture and a group do not see each other move

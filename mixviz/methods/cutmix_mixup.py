@@ -6,11 +6,12 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from mixviz.batch import Batch
-from mixviz.geometry import box_area, box_around, patch_sides, peak, random_centre
-from mixviz.method import Card, Draw, Method, box_rounding, detector, parameter
-from mixviz.planning import lam_tensor, pair, paste, two_shares
-from mixviz.recipe import Recipe
+from mixviz.core.batch import Batch
+from mixviz.core.builders import lam_tensor, pair, paste, two_shares
+from mixviz.core.geometry import box_area, box_around, patch_sides, peak, random_centre
+from mixviz.core.method import Draw, Method
+from mixviz.core.parameters import Card, box_rounding, detector, parameter
+from mixviz.core.recipe import Recipe
 
 
 @dataclass(frozen=True)

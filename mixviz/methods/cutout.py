@@ -5,11 +5,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from mixviz.batch import Batch
-from mixviz.geometry import box_around, random_centre
-from mixviz.method import Card, Draw, Method, parameter
-from mixviz.planning import erase
-from mixviz.recipe import Recipe
+from mixviz.core.batch import Batch
+from mixviz.core.builders import erase
+from mixviz.core.geometry import box_around, random_centre
+from mixviz.core.method import Draw, Method
+from mixviz.core.parameters import Card, parameter
+from mixviz.core.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz.batch import Batch
-from mixviz.method import Card, Draw, Method, beta_alpha, parameter
-from mixviz.planning import masked
-from mixviz.recipe import Recipe
+from mixviz.core.batch import Batch
+from mixviz.core.builders import masked
+from mixviz.core.method import Draw, Method
+from mixviz.core.parameters import Card, beta_alpha, parameter
+from mixviz.core.recipe import Recipe
 
 LEFT_OUT = 1e-4  # of the field's variance: what this little moves of the mask's border is a fraction of a pixel
 

@@ -5,11 +5,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from mixviz.batch import Batch
-from mixviz.geometry import spread_cells
-from mixviz.method import Card, Draw, Method, beta_alpha, parameter
-from mixviz.planning import masked
-from mixviz.recipe import Recipe
+from mixviz.core.batch import Batch
+from mixviz.core.builders import masked
+from mixviz.core.geometry import spread_cells
+from mixviz.core.method import Draw, Method
+from mixviz.core.parameters import Card, beta_alpha, parameter
+from mixviz.core.recipe import Recipe
 
 
 @dataclass(frozen=True)

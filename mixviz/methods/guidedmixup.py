@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz.batch import Batch
-from mixviz.method import Card, Draw, Method, detector, parameter
-from mixviz.planning import masked, salient_parts
-from mixviz.recipe import Recipe
+from mixviz.core.batch import Batch
+from mixviz.core.builders import masked, salient_parts
+from mixviz.core.method import Draw, Method
+from mixviz.core.parameters import Card, detector, parameter
+from mixviz.core.recipe import Recipe
 
 
 @dataclass(frozen=True)

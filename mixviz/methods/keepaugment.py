@@ -6,11 +6,12 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from mixviz.batch import Batch
-from mixviz.geometry import integral, stack_box
-from mixviz.method import Card, Draw, Method, detector, parameter
-from mixviz.planning import erase
-from mixviz.recipe import Recipe
+from mixviz.core.batch import Batch
+from mixviz.core.builders import erase
+from mixviz.core.geometry import integral, stack_box
+from mixviz.core.method import Draw, Method
+from mixviz.core.parameters import Card, detector, parameter
+from mixviz.core.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ from typing import ClassVar
 import numpy as np
 from torch import Tensor
 
-from mixviz.batch import Batch
-from mixviz.geometry import box_around, random_centre, stack_box, uniform_corner
-from mixviz.method import Card, Draw, Method, parameter
-from mixviz.planning import masked, paste, two_shares
-from mixviz.recipe import Recipe
+from mixviz.core.batch import Batch
+from mixviz.core.builders import masked, paste, two_shares
+from mixviz.core.geometry import box_around, random_centre, stack_box, uniform_corner
+from mixviz.core.method import Draw, Method
+from mixviz.core.parameters import Card, parameter
+from mixviz.core.recipe import Recipe
 
 NOISE = 0.025  # standard deviation of noisy_mixup's λ from pixel to pixel
 SQUARE = 0.5  # side of random_square: 16 of CIFAR's 32 pixels

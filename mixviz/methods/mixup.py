@@ -5,10 +5,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from mixviz.batch import Batch
-from mixviz.method import Card, Draw, Method, beta_alpha
-from mixviz.planning import blend
-from mixviz.recipe import Recipe
+from mixviz.core.batch import Batch
+from mixviz.core.builders import blend
+from mixviz.core.method import Draw, Method
+from mixviz.core.parameters import Card, beta_alpha
+from mixviz.core.recipe import Recipe
 
 
 @dataclass(frozen=True)

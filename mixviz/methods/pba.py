@@ -5,10 +5,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from mixviz.batch import Batch
-from mixviz.method import Card, Draw, Method, parameter
+from mixviz.core.batch import Batch
+from mixviz.core.method import Draw, Method
+from mixviz.core.parameters import Card, parameter
+from mixviz.core.recipe import Recipe
 from mixviz.methods._policies import IN_WHOLE_STEPS, PUBLISHED, Chance, Range, data, policy, space
-from mixviz.recipe import Recipe
 
 # The authors' ranges (augmentation_transforms.py, for pictures of 32 pixels): shifts of up to 10, holes of up to 20.
 MORE = {"invert": None, "cutout": Range(0, 20 / 32, side=1, whole="cut")}

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz.batch import Batch
-from mixviz.geometry import cell_means, chessboard, equal_grid, neighbours, spread_cells
-from mixviz.method import Card, Draw, Method, beta_alpha, detector, parameter
-from mixviz.planning import lit, masked
-from mixviz.recipe import Recipe
+from mixviz.core.batch import Batch
+from mixviz.core.builders import lit, masked
+from mixviz.core.geometry import cell_means, chessboard, equal_grid, neighbours, spread_cells
+from mixviz.core.method import Draw, Method
+from mixviz.core.parameters import Card, beta_alpha, detector, parameter
+from mixviz.core.recipe import Recipe
 
 SWEEPS = 8  # over the mask's cells; it has settled before
 

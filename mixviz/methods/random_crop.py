@@ -5,11 +5,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from mixviz.batch import Batch
-from mixviz.geometry import uniform_corner
-from mixviz.method import Card, Draw, Method, parameter
-from mixviz.planning import each
-from mixviz.recipe import Recipe
+from mixviz.core.batch import Batch
+from mixviz.core.builders import each
+from mixviz.core.geometry import uniform_corner
+from mixviz.core.method import Draw, Method
+from mixviz.core.parameters import Card, parameter
+from mixviz.core.recipe import Recipe
 
 TRIES = 10  # as torchvision tries
 

@@ -5,11 +5,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from mixviz.batch import Batch
-from mixviz.geometry import stack_box, uniform_corner
-from mixviz.method import Card, Draw, Method, parameter
-from mixviz.planning import FILLS, erase
-from mixviz.recipe import Recipe
+from mixviz.core.batch import Batch
+from mixviz.core.builders import FILLS, erase
+from mixviz.core.geometry import stack_box, uniform_corner
+from mixviz.core.method import Draw, Method
+from mixviz.core.parameters import Card, parameter
+from mixviz.core.recipe import Recipe
 
 TRIES = 10  # the paper draws until the box fits; one that has not fitted by then leaves its image alone
 

@@ -7,11 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz.batch import Batch
-from mixviz.geometry import patch_sides, salient_corner, stack_box, uniform_corner
-from mixviz.method import Card, Draw, Method, beta_alpha, box_rounding, detector, parameter
-from mixviz.planning import paste, visible_share
-from mixviz.recipe import Recipe
+from mixviz.core.batch import Batch
+from mixviz.core.builders import paste, visible_share
+from mixviz.core.geometry import patch_sides, salient_corner, stack_box, uniform_corner
+from mixviz.core.method import Draw, Method
+from mixviz.core.parameters import Card, beta_alpha, box_rounding, detector, parameter
+from mixviz.core.recipe import Recipe
 
 PLACES = ("saliency", "complement", "uniform")
 

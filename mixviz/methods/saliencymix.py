@@ -5,11 +5,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from mixviz.batch import Batch
-from mixviz.geometry import box_around, patch_sides, peak
-from mixviz.method import Card, Draw, Method, beta_alpha, box_rounding, detector, parameter, tie_break
-from mixviz.planning import paste
-from mixviz.recipe import Recipe
+from mixviz.core.batch import Batch
+from mixviz.core.builders import paste
+from mixviz.core.geometry import box_around, patch_sides, peak
+from mixviz.core.method import Draw, Method
+from mixviz.core.parameters import Card, beta_alpha, box_rounding, detector, parameter, tie_break
+from mixviz.core.recipe import Recipe
 
 
 @dataclass(frozen=True)

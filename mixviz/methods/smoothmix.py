@@ -6,11 +6,12 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from mixviz.batch import Batch
-from mixviz.geometry import random_centre
-from mixviz.method import Card, Draw, Method, parameter
-from mixviz.planning import lam_tensor, pair
-from mixviz.recipe import Recipe
+from mixviz.core.batch import Batch
+from mixviz.core.builders import lam_tensor, pair
+from mixviz.core.geometry import random_centre
+from mixviz.core.method import Draw, Method
+from mixviz.core.parameters import Card, parameter
+from mixviz.core.recipe import Recipe
 
 
 @dataclass(frozen=True)

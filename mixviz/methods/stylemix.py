@@ -7,11 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz.batch import Batch
-from mixviz.geometry import box_around, box_mask, patch_sides, random_centre
-from mixviz.method import Card, Draw, Method, beta_alpha, box_rounding, parameter
-from mixviz.planning import lam_tensor, pair
-from mixviz.recipe import Recipe
+from mixviz.core.batch import Batch
+from mixviz.core.builders import lam_tensor, pair
+from mixviz.core.geometry import box_around, box_mask, patch_sides, random_centre
+from mixviz.core.method import Draw, Method
+from mixviz.core.parameters import Card, beta_alpha, box_rounding, parameter
+from mixviz.core.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from mixviz.batch import Batch
-from mixviz.method import Card, Draw, Method, detector, parameter
-from mixviz.planning import amounts, chain, salient_parts, shown_in
-from mixviz.recipe import Recipe
+from mixviz.core.batch import Batch
+from mixviz.core.builders import amounts, chain, salient_parts, shown_in
+from mixviz.core.method import Draw, Method
+from mixviz.core.parameters import Card, detector, parameter
+from mixviz.core.recipe import Recipe
 
 
 @dataclass(frozen=True)

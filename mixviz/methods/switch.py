@@ -6,10 +6,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from mixviz.batch import Batch
-from mixviz.catalogue import construct
-from mixviz.method import Card, Draw, Method, parameter
-from mixviz.recipe import Recipe
+from mixviz.core.batch import Batch
+from mixviz.core.method import Draw, Method
+from mixviz.core.parameters import Card, parameter
+from mixviz.core.recipe import Recipe
+from mixviz.core.registry import construct
 
 ODDS = re.compile(r"\s*(\d+\.?\d*|\.\d+)?\s*(\S.*?)\s*")
 
@@ -22,7 +23,7 @@ def chosen_from(text: str) -> list[tuple[float, Method]]:
     Raises:
         ValueError: no method, an unknown one, or odds that are none.
     """
-    from mixviz import METHODS
+    from mixviz.methods import METHODS
 
     found = []
     for part in text.split("+" if ":" in text else ",") if "+" not in text else text.split("+"):

@@ -6,11 +6,12 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from mixviz.batch import Batch
-from mixviz.geometry import spread_cells
-from mixviz.method import Card, Draw, Method, beta_alpha, detector, parameter
-from mixviz.planning import lit, masked, pair
-from mixviz.recipe import Recipe
+from mixviz.core.batch import Batch
+from mixviz.core.builders import lit, masked, pair
+from mixviz.core.geometry import spread_cells
+from mixviz.core.method import Draw, Method
+from mixviz.core.parameters import Card, beta_alpha, detector, parameter
+from mixviz.core.recipe import Recipe
 
 BLOCKS = 12  # rectangles that are tried; each takes what it can of the tokens that are left to take
 SMALLEST = {"paper": 14, "released": 1}  # tokens of a rectangle, of 14 x 14, where so many are left

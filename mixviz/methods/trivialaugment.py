@@ -5,10 +5,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from mixviz.batch import Batch
-from mixviz.method import Card, Draw, Method, parameter
+from mixviz.core.batch import Batch
+from mixviz.core.method import Draw, Method
+from mixviz.core.parameters import Card, parameter
+from mixviz.core.recipe import Recipe
 from mixviz.methods._policies import USUAL, WIDE, Chance, policy
-from mixviz.recipe import Recipe
 
 LEVELS = 30
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from mixviz.networks import cards
+from mixviz.networks import model_card
 
 
 def load(network: nn.Module, name: str, path: str | Path) -> dict[str, str]:
@@ -51,7 +51,7 @@ def load(network: nn.Module, name: str, path: str | Path) -> dict[str, str]:
         )
     network.load_state_dict(given)
     known = {key: about.get(key, "") for key in ("license", "source")}
-    return {"file": path.name, "sha256": cards.digest(path), **known}
+    return {"file": path.name, "sha256": model_card.digest(path), **known}
 
 
 def _heads(network: nn.Module) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mixviz.training.run import Run
+from mixviz.networks.run import Run
 
 
 @dataclass
@@ -41,9 +41,3 @@ def rate(bar: Any, images: int) -> str:
     """Images a second by the bar\'s own average; nothing before it has one."""
     rate = bar.format_dict["rate"]
     return f"{rate * images:.0f} images/s" if rate else ""
-
-
-def clock(seconds: float) -> str:
-    """Seconds in words: ``1 h 02 min`` or ``3 min 04 s``."""
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours} h {rest // 60:02d} min" if hours else f"{rest // 60} min {rest % 60:02d} s"

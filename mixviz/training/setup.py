@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-import mixviz
-from mixviz import data
-from mixviz.batch import IMAGENET_MEAN, IMAGENET_STD, Batch
-from mixviz.inside import stages
-from mixviz.method import Method
-from mixviz.split import Split
-from mixviz.training.run import Run
+from mixviz.core.batch import Batch
+from mixviz.core.feature_mixing import mix_inside, stages
+from mixviz.core.method import Method
+from mixviz.core.tensors import IMAGENET_MEAN, IMAGENET_STD
+from mixviz.data import sources
+from mixviz.data.dataset import Split
+from mixviz.networks.run import Run
 
 
 def splits(run: Run, download: bool = False, tell: Callable[[str], None] = print) -> list[Split]:
@@ -24,7 +24,7 @@ def splits(run: Run, download: bool = False, tell: Callable[[str], None] = print
     Raises:
         ValueError: what is missing, and what to do.
     """
-    found = [data.load(run.data, run.root, part, download, tell) for part in ("train", "val")]
+    found = [sources.load(run.data, run.root, part, download, tell) for part in ("train", "val")]
     if run.classes:
         found = [split.of_classes(run.wanted_classes()) for split in found]
     found = [split.complete(part) for split, part in zip(found, ("train", "val"), strict=True)]
@@ -49,7 +49,8 @@ def normalisation(run: Run, network: nn.Module) -> tuple[Sequence[float], Sequen
 
 
 def freeze(run: Run, network: nn.Module) -> list[nn.Module]:
-    """Take the lowest stages (:func:`mixviz.inside.stages`), and all that the network has before them, out of training.
+    """Take the lowest stages (:func:`mixviz.core.feature_mixing.stages`), and all that the network has before them, out
+    of training.
 
     Returns:
         The modules that have to stay in evaluation mode: batch norm would go on counting, and dropout go on dropping.
@@ -113,5 +114,5 @@ def rehearse(
     batch = Batch(images, labels, network, mean=mean, std=std)
     recipe = method.plan(batch, rng)
     recipe = dataclasses.replace(recipe, layer=getattr(method, "stages", 0))  # the deepest that may be drawn
-    with torch.no_grad(), mixviz.mix_inside(network, recipe):
+    with torch.no_grad(), mix_inside(network, recipe):
         network(batch.normalised(recipe.apply(images)))

@@ -10,19 +10,22 @@ from typing import Any
 import gradio as gr
 import torch
 
-import mixviz
-from mixviz import arithmetic, describe, paint, pictures
-from mixviz.catalogue import lookup
-from mixviz.heatmaps import drawing, looking
-from mixviz.heatmaps.kinds import KINDS
-from mixviz.heatmaps.scales import SCALES
-from mixviz.story import steps
+from mixviz.cam import drawing, inference
+from mixviz.cam.methods import KINDS
+from mixviz.cam.scales import SCALES
+from mixviz.core import transforms
+from mixviz.core.registry import lookup
+from mixviz.data import pictures
+from mixviz.explain import label_terms, serialize
+from mixviz.explain.example import steps
+from mixviz.i18n import say
+from mixviz.methods import METHODS
+from mixviz.render import overlays
 from mixviz.ui import lenses
 from mixviz.ui.handlers import checked_path, turn
 from mixviz.ui.networks import known_networks
 from mixviz.ui.request import MAX_NAME, Request, is_number
 from mixviz.ui.telling import code, story
-from mixviz.words import say
 
 try:
     from spaces import GPU as on_gpu  # a hosted Space lends its GPU per call
@@ -79,9 +82,9 @@ def mix(
         pair = [pictures.load_once(path, side) for path in (request.a, request.b)]
         chosen, network = request.chosen(method, request.parameters), lenses.network(detector)
         network = network and copy.deepcopy(network).to(device)
-        mixed, recipe, batch = describe.mix_two(*pair, chosen, int(seed), lam, device, network)
+        mixed, recipe, batch = serialize.mix_two(*pair, chosen, int(seed), lam, device, network)
         truth = recipe.truth(batch.saliency(lenses.detector(detector)))
-        return {"picture": paint.data_uri(mixed, "PNG"), "recipe": describe.recipe_json(recipe, truth)}
+        return {"picture": overlays.data_uri(mixed, "PNG"), "recipe": serialize.recipe_json(recipe, truth)}
 
 
 def saliency(picture: str | dict, detector: str = "fine_grained", side: int = 224) -> dict:
@@ -99,10 +102,10 @@ def saliency(picture: str | dict, detector: str = "fine_grained", side: int = 22
         lookup(lenses.titles(), detector)
         image = pictures.load_once(path, side)  # of any side: not kept
         batch = torch.from_numpy(image).permute(2, 0, 1)[None].contiguous()
-        found = mixviz.saliency(batch, lenses.detector(detector), network=lenses.network(detector))[0].numpy()
+        found = transforms.saliency(batch, lenses.detector(detector), network=lenses.network(detector))[0].numpy()
         return {
-            "heat": paint.data_uri(paint.overlay(image, found), "PNG"),
-            "map": paint.data_uri((found * 255).round().astype("uint8"), "PNG"),
+            "heat": overlays.data_uri(overlays.overlay(image, found), "PNG"),
+            "map": overlays.data_uri((found * 255).round().astype("uint8"), "PNG"),
             "peak": list(map(int, divmod(found.argmax(), side))),
             "mean": float(found.mean()),
         }
@@ -138,11 +141,11 @@ def look(
         if not (is_number(threshold) and 0 <= threshold <= 1):
             raise ValueError("The threshold τ should be a number from 0 to 1.")
         asked = [lookup(known, name) for name in dict.fromkeys(networks or known)]
-        looks = [looking.look(one, pictures.view(path, one.side).copy(), classes or (), kind=kind) for one in asked]
+        looks = [inference.look(one, pictures.view(path, one.side).copy(), classes or (), kind=kind) for one in asked]
         figure = drawing.figure(looks, kind=kind, scale=scale, threshold=threshold)
         return {
-            "figure": paint.data_uri(figure, "PNG"),
-            "networks": [looking.report(one, threshold) for one in looks],
+            "figure": overlays.data_uri(figure, "PNG"),
+            "networks": [inference.report(one, threshold) for one in looks],
         }
 
 
@@ -177,16 +180,16 @@ def detail(
             "steps": [{"text": say(f"step.{step.key}", **words), "number": step.number} for step in steps(told)],
             "numbers": [
                 {"name": say(f"line.{line.key}"), "sum": line.sum, "value": line.value}
-                for line in arithmetic.lines(told)
+                for line in label_terms.lines(told)
             ],
-            "recipe": describe.recipe_json(told.recipe, told.truth),
+            "recipe": serialize.recipe_json(told.recipe, told.truth),
             "python": code(request, told),
         }
 
 
 def methods() -> list:
     """Every method: its card, parameters with their ranges, and teaching text."""
-    return describe.catalogue_json()
+    return serialize.catalogue_json()
 
 
 def _path(picture: Any) -> str:
@@ -210,7 +213,7 @@ def _path(picture: Any) -> str:
 
 
 def _request(a: Any, b: Any, method: str, lam: float | None, seed: int, detector: str, parameters: Any) -> Request:
-    lookup(mixviz.METHODS, method)
+    lookup(METHODS, method)
     paths = {key: _path(name) for key, name in (("a", a), ("b", b))}
     names = {f"name_{key}": entry["label"] for key, path in paths.items() if (entry := pictures.photograph_of(path))}
     return Request(**paths, **names, lam=lam, seed=seed, detector=detector, method=method, parameters=parameters or {})

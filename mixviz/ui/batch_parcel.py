@@ -12,13 +12,13 @@ from typing import Any
 
 import gradio as gr
 
-from mixviz.batches.loading import SIDE
-from mixviz.batches.writing import bundle
+from mixviz.data.batch_loading import SIDE
+from mixviz.i18n import Mistake, say
+from mixviz.render.batch_export import bundle
 from mixviz.ui import lenses, progress
 from mixviz.ui.batching import found_by
 from mixviz.ui.handlers import checked_path
 from mixviz.ui.state import language_of, of_state
-from mixviz.words import Mistake, say
 
 SIDES = (SIDE, 256, 384, 512)
 

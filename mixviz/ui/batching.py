@@ -7,17 +7,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import mixviz
-from mixviz import paint, pictures
-from mixviz.batches import loading
-from mixviz.batches.loading import SIDE, Found, Pictures
-from mixviz.batches.sheet import MixedBatch, mix_batch
-from mixviz.method import Method
+from mixviz.core.method import Method
+from mixviz.core.transforms import saliency
+from mixviz.data import batch_loading, pictures
+from mixviz.data.batch_loading import SIDE, Found, Pictures
+from mixviz.detectors import SALIENCY
+from mixviz.i18n import in_language
+from mixviz.render import overlays
+from mixviz.render.batch_sheet import MixedBatch, mix_batch
 from mixviz.ui import lenses
 from mixviz.ui.request import Request, written
 from mixviz.ui.telling import parameters, written_options
 from mixviz.ui.tiling import sheet
-from mixviz.words import in_language
 
 COLUMNS = 8  # tiles side by side in a sheet
 
@@ -33,8 +34,8 @@ def batch(request: Request) -> dict[str, Any]:
         "key": "|".join(path for path, _ in request.files) or str(int(request.count)),
         "side": SIDE,
         "columns": (columns := min(COLUMNS, len(mixed))),
-        "sheet": paint.data_uri(sheet(list(mixed.mixed), columns)),
-        "originals": paint.data_uri(sheet(list(images), columns)) if request.still else None,
+        "sheet": overlays.data_uri(sheet(list(mixed.mixed), columns)),
+        "originals": overlays.data_uri(sheet(list(images), columns)) if request.still else None,
         "own": bool(request.files),
         "judge": "saliency" if mixed.pictures.objects is None else "object",
         "classes": [
@@ -63,33 +64,33 @@ def mixed_of(request: Request) -> MixedBatch:
 def found_by(request: Request) -> list[Found]:
     """The state's pictures, still to be opened."""
     if not request.files:
-        return loading.photographs(int(request.count))
+        return batch_loading.photographs(int(request.count))
     return _found(request.files)
 
 
 def _found(files: Files) -> list[Found]:
-    labels = loading.labels_of([name for _, name in files])
+    labels = batch_loading.labels_of([name for _, name in files])
     return [Found(name, label, partial(open, path, "rb")) for (path, name), label in zip(files, labels, strict=True)]
 
 
 @functools.lru_cache(maxsize=8)
 def _pictures(files: Files, count: int) -> Pictures:
     """They are kept: 7 MB at most. An upload's path holds its content's hash, and so never changes."""
-    found = _found(files) if files else loading.photographs(count)
+    found = _found(files) if files else batch_loading.photographs(count)
     paths = [path for path, _ in files] or [pictures.photograph_path(one.name) for one in found]
-    return loading.stacked(found, [pictures.load_once(path, SIDE) for path in paths])
+    return batch_loading.stacked(found, [pictures.load_once(path, SIDE) for path in paths])
 
 
 @functools.lru_cache(maxsize=16)
 def _maps(files: Files, count: int, detector: str) -> Any:
     seen = _pictures(files, count)
     network = lenses.network(detector)
-    return mixviz.saliency(seen.images, lenses.detector(detector), labels=seen.labels, network=network)
+    return saliency(seen.images, lenses.detector(detector), labels=seen.labels, network=network)
 
 
 def _asks(method: Method) -> bool:
     own = type(method).parameters().get("detector")
-    return bool(own and mixviz.SALIENCY[own["default"]].needs_network)
+    return bool(own and SALIENCY[own["default"]].needs_network)
 
 
 def _tile(mixed: MixedBatch, n: int) -> dict[str, Any]:
@@ -116,7 +117,7 @@ def code(request: Request, mixed: MixedBatch) -> str:
     lam = "" if mixed.lam is None else f", lam={written(mixed.lam)}"
     lines = [
         "import mixviz",
-        "from mixviz.batches import sheet",
+        "from mixviz.render import sheet",
         *network,
         "",
         f"images, labels, *_ = sheet.{given}",

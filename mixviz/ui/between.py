@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz import paint, pictures
-from mixviz.robustness import meeting
+from mixviz.data import pictures
+from mixviz.evaluation.robustness import meeting
+from mixviz.i18n import Mistake
+from mixviz.render import overlays
 from mixviz.ui import networks
 from mixviz.ui.request import Request
 from mixviz.ui.tiling import sheet
-from mixviz.words import Mistake
 
 STEPS = 21
 WAYS = ("mixup", "cutmix")  # blended; or with a patch of B that grows from the middle
@@ -86,7 +87,7 @@ def _between(a: str, b: str, of_a: tuple[str, str], of_b: tuple[str, str]) -> di
             }
             for way in WAYS
         },
-        "sheet": paint.data_uri(sheet([tile for shown in tiles.values() for tile in shown], STEPS)),
+        "sheet": overlays.data_uri(sheet([tile for shown in tiles.values() for tile in shown], STEPS)),
     }
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import mixviz
-from mixviz import zoo
-from mixviz.compare import published, standings
-from mixviz.compare.comparison import COLUMNS, SHORT
-from mixviz.networks import cards
-from mixviz.training.progress import clock
+from mixviz.evaluation import published, results
+from mixviz.evaluation.tables import COLUMNS, SHORT
+from mixviz.methods import METHODS
+from mixviz.networks import model_card, zoo
+from mixviz.networks.model_card import clock
 from mixviz.ui.request import Request
 
 RUN = ("epochs", "batch_size", "optimizer", "lr", "weight_decay", "schedule", "warmup", "mix_prob", "precision", "seed")
@@ -24,20 +23,20 @@ def compare(request: Request) -> dict[str, Any]:
 
 @functools.cache
 def _standings() -> dict[str, Any]:
-    about = {name: card for name in zoo.names() if cards.is_whole(card := zoo.card(name)) and card["metrics"]}
-    rows = standings.rows(about, {name: zoo.history(name) for name in about})
+    about = {name: card for name in zoo.names() if model_card.is_whole(card := zoo.card(name)) and card["metrics"]}
+    rows = results.rows(about, {name: zoo.history(name) for name in about})
     measured = [title for title in COLUMNS if any(title in row["values"] for row in rows)]
-    middle = standings.centre(about.values())
+    middle = results.centre(about.values())
     return {
         "columns": [
-            {"title": title, "lower": standings.lower_is_better(title), "short": title in SHORT} for title in measured
+            {"title": title, "lower": results.lower_is_better(title), "short": title in SHORT} for title in measured
         ],
         "rows": [{**row, "name": _strategy(row["title"])} for row in rows],
         "centre": middle,
         "centre_curve": _centre_curve(about),
         "findings": [_finding(title, rows, middle) for title in TOLD if title in measured],
         "published": published.changes(),
-        "titles": {name: cls.card.title for name, cls in mixviz.METHODS.items()},
+        "titles": {name: cls.card.title for name, cls in METHODS.items()},
         "cards": {name: _card(card) for name, card in about.items()},
         "pictures": sorted({card["metrics"]["images"] for card in about.values()}),
     }
@@ -68,7 +67,7 @@ def _finding(title: str, rows: list[dict[str, Any]], middle: dict[str, float]) -
         "means": means,
         "error": max((value["error"] or 0 for value in told.values()), default=0),
         "kind": next(iter(told.values()))["kind"],
-        "beyond": standings.beyond_chance(list(told.values())),
+        "beyond": results.beyond_chance(list(told.values())),
         "base": base and means[base],
         "others": [min(others), max(others)] if others else None,
         "centre": middle.get(title),
@@ -80,9 +79,9 @@ def _card(card: dict[str, Any]) -> dict[str, Any]:
     """What the panel of one network says of it."""
     data, network, made = card["data"], card["network"], card["made"]
     return {
-        "title": cards.strategy(card),
+        "title": model_card.strategy(card),
         "citation": card["citation"],
-        "url": mixviz.METHODS[card["method"]].card.url,
+        "url": METHODS[card["method"]].card.url,
         "data": {"name": data["name"], "terms": data["terms"], **data["pictures"], "classes": data["classes"]},
         "network": {key: network[key] for key in ("name", "stem", "width", "image_size", "layer", "parameters")},
         "run": {key: card["run"][key] for key in RUN},
@@ -90,5 +89,5 @@ def _card(card: dict[str, Any]) -> dict[str, Any]:
         "last": (card["result"] or {}).get("last"),
         "best": (card["result"] or {}).get("best"),
         "sha256": (card.get("weights") or {}).get("sha256", ""),
-        "command": cards.command(card),
+        "command": model_card.command(card),
     }

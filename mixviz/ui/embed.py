@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mixviz import paint, pictures
-from mixviz.embeddings import placing
+from mixviz.data import pictures
+from mixviz.embeddings import placement
+from mixviz.render import overlays
 from mixviz.ui.request import Request
 from mixviz.ui.stored import THUMBNAIL, Stored, chosen, everything, flat, sheet_of
 
@@ -59,7 +60,7 @@ def places(paths: tuple[str, ...]) -> list[dict[str, dict[str, Any]]]:
 @functools.lru_cache(maxsize=256)
 def thumbnail(path: str) -> str:
     """A small picture as a data URI."""
-    return paint.data_uri(small(path, THUMBNAIL).permute(1, 2, 0).numpy())
+    return overlays.data_uri(small(path, THUMBNAIL).permute(1, 2, 0).numpy())
 
 
 def small(path: str, side: int) -> Tensor:
@@ -76,11 +77,11 @@ def _placed(one: Stored, images: Tensor) -> list[dict[str, Any]]:
     vectors, chances = one.answers(images)
     said = [{"class": int(each.argmax()), "probability": round(each.max().item(), 4)} for each in chances]
     try:
-        near = placing.nearest(vectors, one.tensors["embedding"], NEAREST)
+        near = placement.nearest(vectors, one.tensors["embedding"], NEAREST)
     except ValueError as error:
         return [{**each, "not_placed": str(error)} for each in said]
-    labels, held = one.tensors["label"][near.index].tolist(), one.held and placing.outlying(vectors, one.held)
-    planes = {"pca": placing.project(vectors, one.plane), "tsne": placing.beside(near, one.tensors["tsne"])}
+    labels, held = one.tensors["label"][near.index].tolist(), one.held and placement.outlying(vectors, one.held)
+    planes = {"pca": placement.project(vectors, one.plane), "tsne": placement.beside(near, one.tensors["tsne"])}
     return [
         {
             **each,

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mixviz import describe, pictures
-from mixviz.heatmaps import drawing, looking, shading
-from mixviz.heatmaps.looking import Look
-from mixviz.heatmaps.scales import SCALES
+from mixviz.cam import drawing, inference, shading
+from mixviz.cam.inference import Look
+from mixviz.cam.scales import SCALES
+from mixviz.data import pictures
+from mixviz.explain import serialize
 from mixviz.ui import gazes, localize, networks
 from mixviz.ui.request import Request, is_number, written
 from mixviz.ui.telling import SIDE, changed_by, picture_names
@@ -31,7 +32,7 @@ def parcel(kind: str, request: Request, shown: Any) -> bytes:
     looks = looks_of(request)
     if kind == "json":
         told = {"kind": request.kind, "threshold": threshold, "command": command(request)}
-        told["networks"] = [looking.report(one, threshold) for one in looks]
+        told["networks"] = [inference.report(one, threshold) for one in looks]
         return (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode()
     whole = drawing.figure(
         looks, kind=request.kind, scale=scale, threshold=threshold, strength=strength, colours=colours
@@ -65,7 +66,7 @@ def command(request: Request) -> str:
         known = chosen.parameters()
         given = "".join(
             f" --{key} {shlex.quote(str(value))}"
-            for key, value in describe.parameters_of(chosen).items()
+            for key, value in serialize.parameters_of(chosen).items()
             if value != known[key]["default"] and isinstance(value, str | int | float)
         )
         mix = f"python -m mixviz mix {names[0]} {names[1]} --method {request.method}{lam}{given}"

@@ -13,7 +13,7 @@ import gradio as gr
 from fastapi import Request, Response
 from starlette.routing import Route
 
-from mixviz import pictures
+from mixviz.data import pictures
 
 FOLDER = Path(gr.__file__).parent / "templates" / "frontend" / "assets"
 KEPT = {"Cache-Control": "public, max-age=31536000, immutable"}  # their names hold a hash of what they say

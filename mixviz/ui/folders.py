@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mixviz.embeddings import directions, pca, placing, tsne
+from mixviz.embeddings import directions, pca, placement, tsne
+from mixviz.i18n import Mistake
 from mixviz.ui.embed import small, view
 from mixviz.ui.state import language_of
 from mixviz.ui.stored import THUMBNAIL, chosen, flat, numbers, sheet_of
-from mixviz.words import Mistake
 
 MOST = 300  # pictures: as many as are stored of the zoo's own
 PART = 20  # pictures that are looked at in one turn
@@ -59,7 +59,7 @@ def laid_out(state: Any, checked_path: Callable[[Any], str]) -> dict[str, Any]:
         "label": labels,
         "pca": flat(plot),
         "tsne": flat(_tsne(name, paths)) if state.get("tsne") else None,
-        "explained": round(placing.explained(vectors, plot), 4),
+        "explained": round(placement.explained(vectors, plot), 4),
         **_numbers(vectors, torch.tensor(labels)),
     }
 
@@ -81,7 +81,7 @@ def _numbers(vectors: Tensor, labels: Tensor) -> dict[str, Any]:
     if len(labels[known].unique()) < 2:
         return {"here": None, "clusters": None}
     try:
-        stand = placing.standing(vectors[known], labels[known])
+        stand = placement.standing(vectors[known], labels[known])
     except ValueError:  # no class has two pictures
         return {"here": None, "clusters": None}
     clusters = torch.full_like(labels, -1)

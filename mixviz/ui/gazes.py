@@ -11,13 +11,13 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from mixviz import cam, pictures
-from mixviz.heatmaps import looking, trust
-from mixviz.heatmaps.kinds import KINDS, Progress
-from mixviz.heatmaps.looking import Known, Look
+from mixviz.cam import grad_cam, inference, trust
+from mixviz.cam.inference import Known, Look
+from mixviz.cam.methods import KINDS, Progress
+from mixviz.data import pictures
+from mixviz.i18n import Mistake
 from mixviz.ui.kept import Kept
 from mixviz.ui.request import Request
-from mixviz.words import Mistake
 
 LONGEST = 20  # seconds of one map: others wait meanwhile
 WIDEST = 128  # pixels a side for slow kinds, which show a network some hundred pictures
@@ -49,7 +49,7 @@ def layer_of(known: Known, earlier: str) -> str | None:
     if not earlier:
         return None
     key, side = (known.sha256, known.side, earlier), (known.side, known.side)
-    return small_kept.of(key, lambda: cam.last_layer(known.network, side, int(earlier)), len)
+    return small_kept.of(key, lambda: grad_cam.last_layer(known.network, side, int(earlier)), len)
 
 
 def look(known: Known, request: Request, picture: np.ndarray, names: tuple[str, ...]) -> Look:
@@ -97,8 +97,8 @@ def _asked(
     """The named classes in one forward pass, and the predicted one in another where it is wanted."""
     how = {"kind": kind, "layer": layer, "progress": progress}
     named = [name for name in names if name != "*"]
-    parts = [looking.look(known, view, named, **how)] if named else []
-    parts += [looking.look(known, view, **how)] if "*" in names else []
+    parts = [inference.look(known, view, named, **how)] if named else []
+    parts += [inference.look(known, view, **how)] if "*" in names else []
     own = int(parts[0].probability.argmax())
     maps = {index: part.maps[i] for part in parts for i, index in enumerate(part.classes)}
     wanted = tuple(own if name == "*" else known.index(name) for name in names)

@@ -13,11 +13,12 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from mixviz import paint, pictures
+from mixviz.data import pictures
+from mixviz.i18n import Mistake, say
+from mixviz.render import overlays
 from mixviz.ui import embed, folders, lesson, localize, recipe_files, stored, taking, unpacking, views
 from mixviz.ui.between import between as steps_between
 from mixviz.ui.state import language_of, networks_of, of_query, of_state, usable
-from mixviz.words import Mistake, say
 
 WAITING = 24  # questions at work or waiting for their turn; the next one is told to come again. Each keeps one of
 # Gradio's 40 threads, and the others have to be enough for the page's files and for uploads.
@@ -133,7 +134,7 @@ def preview(state: Any) -> dict[str, Any]:
     """A picture that the visitor chose, as it is decoded here, small: {picture: data URI}, or {message}."""
     path = state.get("path") if isinstance(state, dict) else None
     picture = partial(pictures.preview, side=PREVIEW)
-    return _answered(state, lambda: {"picture": paint.data_uri(picture(checked_path(path)))})
+    return _answered(state, lambda: {"picture": overlays.data_uri(picture(checked_path(path)))})
 
 
 def take(state: Any) -> dict[str, Any]:

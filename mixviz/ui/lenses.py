@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import mixviz
-from mixviz import pictures
-from mixviz.method import Saliency
-from mixviz.words import in_language
+from mixviz.core.saliency import Saliency
+from mixviz.core.transforms import saliency
+from mixviz.data import pictures
+from mixviz.detectors import SALIENCY
+from mixviz.i18n import in_language
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,14 @@ class Lens:
 @functools.cache
 def _lenses() -> dict[str, Lens]:
     found = {}
-    for name, cls in mixviz.SALIENCY.items():
+    for name, cls in SALIENCY.items():
         if cls.needs_tokens:
             continue  # no transformer comes with the page
         if cls.needs_network:
             found[name] = Lens(f"{cls.card.title} of an untrained network", cls(), f'"{name}"', "lens.untrained")
         else:
             found[name] = Lens(cls.card.title, cls(), f'"{name}"')
-    released = mixviz.SALIENCY["opencv_fine_grained"](float_bytes=True, channel_order="bgr")
+    released = SALIENCY["opencv_fine_grained"](float_bytes=True, channel_order="bgr")
     code = 'mixviz.SALIENCY["opencv_fine_grained"](float_bytes=True, channel_order="bgr")'
     found["released"] = Lens("As the released SaliencyMix code saw it", released, code, "lens.released")
     return found
@@ -81,7 +82,7 @@ def pair(a: str, b: str, side: int) -> Tensor:
 @functools.lru_cache(maxsize=96)
 def maps(a: str, b: str, side: int, name: str) -> Tensor:
     """Their saliency (2, side, side) by a detector: neither λ nor the seed changes it."""
-    return mixviz.saliency(pair(a, b, side), detector(name), network=network(name))
+    return saliency(pair(a, b, side), detector(name), network=network(name))
 
 
 @functools.lru_cache(maxsize=64)

@@ -6,8 +6,8 @@ import functools
 import json
 from typing import Any
 
-from mixviz import pictures
-from mixviz.story import percent
+from mixviz.data import pictures
+from mixviz.explain.example import percent
 from mixviz.ui import many, telling
 from mixviz.ui.request import Request
 from mixviz.ui.state import of_query, usable

@@ -16,17 +16,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz import cam, paint, pictures
-from mixviz.catalogue import lookup
-from mixviz.heatmaps import shading
-from mixviz.heatmaps.contours import Found, integers
-from mixviz.heatmaps.kinds import KINDS
-from mixviz.heatmaps.looking import Known, Look
-from mixviz.localization import centre_heat
+from mixviz.cam import grad_cam, shading
+from mixviz.cam.boxes import Found, integers
+from mixviz.cam.inference import Known, Look
+from mixviz.cam.localization import centre_heat
+from mixviz.cam.methods import KINDS
+from mixviz.core.registry import lookup
+from mixviz.data import pictures
+from mixviz.i18n import Mistake
+from mixviz.render import overlays
 from mixviz.ui import figures, gazes, lenses, networks
 from mixviz.ui.request import Request
 from mixviz.ui.telling import SIDE, story
-from mixviz.words import Mistake
 
 PATIENCE = 0.3  # seconds of work after which the rest is left for the next question: what is ready is shown
 EVERY = 10  # of the thousand thresholds
@@ -58,7 +59,7 @@ def localize(request: Request) -> dict[str, Any]:
         "key": "|".join([shown, request.kind, request.layer, *names]),
         "place": place,
         "subject": {
-            "picture": paint.data_uri(seen.picture), "boxes": seen.boxes, "of": request.subject,
+            "picture": overlays.data_uri(seen.picture), "boxes": seen.boxes, "of": request.subject,
             "method": request.method, "inside": request.subject == "mix" and _inside(request),
         },
         "classes": [{"name": name, "known": sure} for name, sure in wanted],
@@ -76,7 +77,7 @@ def context(own: tuple[tuple[str, str], ...] = ()) -> dict[str, Any]:
     """What stays as it is: the networks with what was measured of them, kinds, layers, classes and colours."""
     known = networks.with_own(own)
     first = next(iter(known.values()))
-    layers = cam.feature_layers(first.network, (first.side, first.side))
+    layers = grad_cam.feature_layers(first.network, (first.side, first.side))
     return {
         "networks": {
             name: {"title": one.title, "side": one.side, "measured": _measured(one)} for name, one in known.items()

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-import mixviz
-from mixviz import draws, paint
-from mixviz.method import Method
+from mixviz.core.method import Method
+from mixviz.explain import sampling
+from mixviz.methods import METHODS
+from mixviz.render import overlays
 from mixviz.ui import lenses
 from mixviz.ui.request import MAX_SEED, Request
 from mixviz.ui.telling import SIDE, SMALL, story
@@ -22,7 +23,7 @@ STRIP = 9  # pictures of a filmstrip
 ALPHAS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 6.0, 8.0)
 
 
-def drawn(request: Request) -> tuple[draws.Draws, Method, Tensor]:
+def drawn(request: Request) -> tuple[sampling.Draws, Method, Tensor]:
     """A thousand draws of the state's method, the method, and the small pictures that it was drawn for."""
     a, b = request.a, request.b
     known = lenses.objects(a, b, DRAWS_SIDE)
@@ -31,7 +32,7 @@ def drawn(request: Request) -> tuple[draws.Draws, Method, Tensor]:
     images, maps = lenses.pair(a, b, DRAWS_SIDE), with_peaks(seen, DRAWS_SIDE, getattr(method, "tie", "first"))
     judge = shrunk(seen, DRAWS_SIDE) if known is None else known
     asked = {"count": DRAWS, "seed": int(request.seed), "network": lenses.network(request.detector)}
-    return draws.repeat(images, method, maps, judge, **asked), method, images
+    return sampling.repeat(images, method, maps, judge, **asked), method, images
 
 
 def repeated(request: Request) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def repeated(request: Request) -> dict[str, Any]:
     found, method, images = drawn(request)
     kinds = {"drawn": found.drawn, "area": found.area, "share": found.share, "gap": found.gap}
     shown = images.permute(0, 2, 3, 1).numpy()
-    heat = [paint.overlay(shown[1], found.cut), paint.overlay(shown[0], found.covered)]
+    heat = [overlays.overlay(shown[1], found.cut), overlays.overlay(shown[0], found.covered)]
     return {
         "card": {"name": request.method, "title": type(method).card.title},
         "inside": type(method).card.family == "feature-level",
@@ -48,7 +49,7 @@ def repeated(request: Request) -> dict[str, Any]:
         "alpha": getattr(method, "alpha", None),
         "histograms": {name: _histogram(values) for name, values in kinds.items() if values is not None},
         "peak": [float(found.cut.max()), float(found.covered.max())],
-        "heat": paint.data_uri(np.concatenate(heat, axis=1)),
+        "heat": overlays.data_uri(np.concatenate(heat, axis=1)),
     }
 
 
@@ -75,10 +76,10 @@ def sweep(request: Request) -> dict[str, Any]:
             {"share": one.share, "area": one.area, "gap": one.gap, "drawn": one.recipe.drawn is not None and
              one.recipe.drawn[0].item()} for one in told
         ]  # fmt: skip
-        rows.append({"name": name, "title": mixviz.METHODS[name].card.title, "cells": cells})
+        rows.append({"name": name, "title": METHODS[name].card.title, "cells": cells})
     return {
         "over": request.over,
         "values": [next(iter(change.values())) for change in changes],
         "rows": rows,
-        "sheet": paint.data_uri(sheet(tiles, STRIP)),
+        "sheet": overlays.data_uri(sheet(tiles, STRIP)),
     }

@@ -9,10 +9,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from mixviz import pictures, zoo
-from mixviz.heatmaps import looking
-from mixviz.heatmaps.looking import Known
-from mixviz.networks.asking import Pixels
+from mixviz.cam import inference
+from mixviz.cam.inference import Known
+from mixviz.core.inference import Pixels
+from mixviz.data import pictures
+from mixviz.networks import zoo
 
 _opening = threading.Lock()
 
@@ -41,7 +42,7 @@ def with_own(own: tuple[tuple[str, str], ...]) -> dict[str, Known]:
 @functools.lru_cache(maxsize=4)
 def own_network(card: str, weights: str) -> Known:
     """A visitor's network; the paths hold the contents' hashes, and so never change what they mean."""
-    return looking.open_own(card, weights)
+    return inference.open_own(card, weights)
 
 
 def titles() -> list[tuple[str, str]]:
@@ -51,7 +52,7 @@ def titles() -> list[tuple[str, str]]:
 
 @functools.cache
 def _opened() -> dict[str, Known]:
-    return {one.name: one for one in looking.open_networks("all")}
+    return {one.name: one for one in inference.open_networks("all")}
 
 
 def classes() -> list[str]:

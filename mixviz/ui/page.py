@@ -20,15 +20,17 @@ import torch
 from gradio.routes import App
 from PIL import Image, ImageOps
 
-import mixviz
-from mixviz import paint, pictures, zoo
-from mixviz.decoding import ENDINGS
-from mixviz.heatmaps.kinds import KINDS
+from mixviz.cam.methods import KINDS
+from mixviz.data import pictures
+from mixviz.data.decoding import ENDINGS
+from mixviz.i18n import texts
+from mixviz.methods import METHODS
+from mixviz.networks import zoo
+from mixviz.render import overlays
 from mixviz.ui import api, batch_parcel, files, handlers, lenses, scripts, surveying, views
 from mixviz.ui.parts import as_json, component, in_browser
 from mixviz.ui.picture import Picture, fetch_nothing
 from mixviz.ui.request import LARGEST, VIEWS, Request
-from mixviz.words import texts
 
 # Beside the style sheet, which Gradio confines to a part of the page.
 STILL = "@media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }"
@@ -40,7 +42,7 @@ ASKED = {
         handlers.overview, handlers.thumbnails, handlers.photographs, handlers.look_in, handlers.lay_out,
     ),
 }  # fmt: skip
-FIRST = tuple(mixviz.METHODS)[:9]  # the cards that come with the page; the others as they come into sight
+FIRST = tuple(METHODS)[:9]  # the cards that come with the page; the others as they come into sight
 PANELS = {"batch": batch_parcel.panel, "localize": surveying.panel}
 FORMULAS = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
 
@@ -60,7 +62,7 @@ def own_texts() -> dict[str, str]:
     """What methods, detectors, kinds of maps, networks and photographs say of themselves: English, unless a language
     says it."""
     return {
-        **{f"summary.{name}": views.summary(name) for name in mixviz.METHODS},
+        **{f"summary.{name}": views.summary(name) for name in METHODS},
         **{f"kind.{name}": kind.text for name, kind in KINDS.items()},
         **{f"detector.{name}": title for name, title in lenses.titles().items()},
         **{f"object.{entry['label']}": entry["label"] for entry in pictures.photographs().values()},
@@ -90,7 +92,7 @@ def _pairs() -> list[dict[str, str]]:
     def thumbnail(name: str) -> str:
         with Image.open(pictures.photograph_path(name)) as photograph:
             photograph.draft("RGB", (144, 144))  # a JPEG opens small in a fraction of the time
-            return paint.data_uri(np.asarray(ImageOps.fit(photograph, (72, 72))))
+            return overlays.data_uri(np.asarray(ImageOps.fit(photograph, (72, 72))))
 
     return [
         {key: Path(pair[key]).stem for key in "ab"}
@@ -132,7 +134,7 @@ def build() -> gr.Blocks:
         component("lesson", server_functions=[as_json(handlers.teach)])
         bundled = {
             "labels": {Path(name).stem: entry["label"] for name, entry in pictures.photographs().items()},
-            "methods": {name: [cls.card.title, cls.card.family] for name, cls in mixviz.METHODS.items()},
+            "methods": {name: [cls.card.title, cls.card.family] for name, cls in METHODS.items()},
         }
         functions = [
             as_json(one) for one in (handlers.look, handlers.take, handlers.about, handlers.trust, handlers.preview)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import mixviz
-from mixviz import describe, pictures
-from mixviz.catalogue import lookup
+from mixviz.core.registry import lookup
+from mixviz.data import pictures
+from mixviz.explain import serialize
+from mixviz.methods import METHODS
 from mixviz.ui import telling
 from mixviz.ui.request import Request
 from mixviz.ui.state import checked_name, usable
@@ -20,13 +21,13 @@ def recipe_of(request: Request) -> dict[str, Any]:
     told = telling.story(request, request.method, by_hand=True)
     change = telling.changed_by(request, telling.story(request, request.method))
     return {
-        **describe.replay(request.method, told.method, request.seed, request.lam, telling.SIDE),
+        **serialize.replay(request.method, told.method, request.seed, request.lam, telling.SIDE),
         "detector": request.detector,
         "pictures": telling.picture_names(request),
         "names": list(told.names),
         "box": list(request.box) if change == "box" else None,
         "mask": list(request.mask) if change == "mask" else None,
-        **describe.recipe_json(told.recipe, told.truth),
+        **serialize.recipe_json(told.recipe, told.truth),
     }
 
 
@@ -40,7 +41,7 @@ def state_of(text: Any) -> dict[str, Any] | None:
             return None
         data = json.loads(text)
         state = {"method": data["method"], "seed": data["seed"], "lam": data.get("lam"), "view": "detail"}
-        known, given = lookup(mixviz.METHODS, state["method"]).parameters(), dict(data["parameters"])
+        known, given = lookup(METHODS, state["method"]).parameters(), dict(data["parameters"])
         own = given.pop("detector", None)
         state |= {"alpha": given.pop("alpha")} if "alpha" in given else {}
         state["parameters"] = {name: x for name, x in given.items() if x != known[name]["default"]}

@@ -11,14 +11,16 @@ from urllib.parse import urlencode
 
 from torch import Tensor
 
-import mixviz
-from mixviz import edit, pictures, zoo
-from mixviz.batches.loading import LEAST, MOST
-from mixviz.catalogue import lookup
-from mixviz.heatmaps.kinds import KINDS
-from mixviz.method import Method
+from mixviz.cam.methods import KINDS
+from mixviz.core.method import Method
+from mixviz.core.registry import lookup
+from mixviz.data import pictures
+from mixviz.data.batch_loading import LEAST, MOST
+from mixviz.explain import edits
+from mixviz.i18n import Mistake, texts
+from mixviz.methods import METHODS
+from mixviz.networks import zoo
 from mixviz.ui import lenses
-from mixviz.words import Mistake, texts
 
 LARGEST = 64 * 2**20  # bytes of a file, alone or in a zip
 MAX_SEED = 2**32 - 1
@@ -109,11 +111,11 @@ class Request:
         _one_of("layer", self.layer, LAYERS)
         if not _is_names(self.classes, 2, 2):
             raise ValueError("There are two classes to look for.")
-        if self.only is not None and not _is_names(self.only, 1, len(mixviz.METHODS) if self.view == "grid" else 100):
+        if self.only is not None and not _is_names(self.only, 1, len(METHODS) if self.view == "grid" else 100):
             raise ValueError("The cards to draw should be some, or all.")
         drawn = self.only if self.only and self.view == "grid" else ()
         for name in (self.method, *self.methods, *drawn):
-            lookup(mixviz.METHODS, name)
+            lookup(METHODS, name)
         if not isinstance(self.parameters, Mapping) or "detector" in self.parameters:
             raise ValueError("Parameters are the method's own, by name; the detector is chosen for the whole page.")
         self.chosen(self.method, self.parameters)
@@ -128,7 +130,7 @@ class Request:
         Raises:
             ValueError: an unknown name or parameter, or one out of range.
         """
-        cls = lookup(mixviz.METHODS, name)
+        cls = lookup(METHODS, name)
         known, values = cls.parameters(), dict(parameters or {})
         if self.alpha is not None and "alpha" in known:
             values.setdefault("alpha", float(self.alpha))
@@ -152,7 +154,7 @@ class Request:
 
     def weights(self, size: int) -> Tensor | None:
         """The painted mask at a size (size, size), 1 where A is kept."""
-        return None if self.mask is None else edit.mask_from_cells(self.mask, size)
+        return None if self.mask is None else edits.mask_from_cells(self.mask, size)
 
     def query(self) -> str:
         """What the page's address says of this state: nothing that the visitor handed in, and no picture but ours."""

@@ -8,11 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import mixviz
-from mixviz import pictures, zoo
-from mixviz.batches.loading import MOST
+from mixviz.data import pictures
+from mixviz.data.batch_loading import MOST
+from mixviz.i18n import Mistake, texts
+from mixviz.methods import METHODS
+from mixviz.networks import zoo
 from mixviz.ui.request import MAX_OWN, Request, is_box
-from mixviz.words import Mistake, texts
 
 MAX_PATH = 400  # letters of a picture's name with its folders
 
@@ -108,7 +109,7 @@ def of_query(query: Mapping[str, str]) -> dict[str, Any]:
     if query.get("box"):
         edges = [_number(edge) for edge in query["box"].split(",")]
         state |= {"box": edges} if is_box(edges) else {}
-    cls = mixviz.METHODS.get(state.get("method", "cutmix"))
+    cls = METHODS.get(state.get("method", "cutmix"))
     known = cls.parameters() if cls else {}
     if "method" in state:
         state["parameters"] = {}

@@ -12,14 +12,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mixviz import paint, zoo
-from mixviz.embeddings import embed, placing
-from mixviz.heatmaps.looking import Known
-from mixviz.networks.asking import Pixels, float_type
-from mixviz.split import decode
+from mixviz.cam.inference import Known
+from mixviz.core.inference import Pixels, float_type
+from mixviz.data.dataset import decode
+from mixviz.embeddings import embed, placement
+from mixviz.i18n import Mistake
+from mixviz.networks import zoo
+from mixviz.render import overlays
 from mixviz.ui.networks import known_networks
 from mixviz.ui.tiling import sheet
-from mixviz.words import Mistake
 
 DATA = "MIXVIZ_DATA"  # the environment variable that names the folder of the data sets
 THUMBNAIL = 64  # pixels
@@ -41,14 +42,15 @@ KINDS = {
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """A network with what is stored of its embedding (``tensors``: see :func:`mixviz.zoo.embedding`), and what follows
+    """A network with what is stored of its embedding (``tensors``: see :func:`mixviz.networks.zoo.embedding`), and what
+    follows
     from that; ``held`` is None where the classes have too few pictures."""
 
     known: Known
     tensors: dict[str, Tensor]
-    plane: placing.Plane
-    standing: placing.Standing
-    held: placing.Yardstick | None
+    plane: placement.Plane
+    standing: placement.Standing
+    held: placement.Yardstick | None
 
     def embed(self, images: Tensor) -> Tensor:
         """The embedding (N, D) of pictures (N, 3, side, side) uint8."""
@@ -76,15 +78,15 @@ def everything() -> tuple[dict[str, Stored], dict[str, str]]:
     for known in known_networks().values():
         try:
             tensors = zoo.embedding(known.name)
-            stand = placing.standing(tensors["embedding"], tensors["label"])
+            stand = placement.standing(tensors["embedding"], tensors["label"])
         except ValueError as error:
             left_out[known.name] = str(error)
             continue
         try:
-            held = placing.yardstick(tensors["embedding"], tensors["label"])
+            held = placement.yardstick(tensors["embedding"], tensors["label"])
         except ValueError:
             held = None
-        plane = placing.plane(tensors["embedding"], tensors["pca"])
+        plane = placement.plane(tensors["embedding"], tensors["pca"])
         found[known.name] = Stored(known, tensors, plane, stand, held)
     return found, left_out
 
@@ -139,7 +141,7 @@ def _told(one: Stored) -> dict[str, Any]:
         "pca": flat(tensors["pca"]),
         "tsne": flat(tensors["tsne"]),
         "clusters": one.standing.assigned.tolist(),
-        "explained": round(placing.explained(tensors["embedding"], tensors["pca"]), 4),
+        "explained": round(placement.explained(tensors["embedding"], tensors["pca"]), 4),
         "here": numbers(one.standing),
         "card": of_card(card),
     }
@@ -150,7 +152,7 @@ def flat(plot: Tensor) -> list[float]:
     return [round(value, 3) for value in plot.double().flatten().tolist()]
 
 
-def numbers(stand: placing.Standing) -> dict[str, float]:
+def numbers(stand: placement.Standing) -> dict[str, float]:
     """Of pictures that are shown, by the names that cards have for them."""
     return {
         "images": len(stand.assigned),
@@ -203,4 +205,4 @@ def thumbnails(state: Any) -> dict[str, Any]:
 
 def sheet_of(tiles: list[Tensor]) -> str:
     """Thumbnails in rows of :data:`COLUMNS`."""
-    return paint.data_uri(sheet(tiles, COLUMNS))
+    return overlays.data_uri(sheet(tiles, COLUMNS))

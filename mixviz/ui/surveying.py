@@ -11,18 +11,18 @@ from typing import Any
 
 import gradio as gr
 
-from mixviz.catalogue import lookup
-from mixviz.decoding import ENDINGS, hidden
-from mixviz.files.gathering import Limits
-from mixviz.heatmaps.kinds import KINDS
-from mixviz.survey.tally import Tally
-from mixviz.survey.walk import CENTRE, Survey
-from mixviz.survey.writing import bundle
+from mixviz.cam.methods import KINDS
+from mixviz.core.registry import lookup
+from mixviz.data.decoding import ENDINGS, hidden
+from mixviz.data.files.gathering import Limits
+from mixviz.evaluation.folder_eval import CENTRE, Survey
+from mixviz.evaluation.folder_export import bundle
+from mixviz.evaluation.folder_summary import Tally
+from mixviz.i18n import Mistake, say
 from mixviz.ui import networks, progress
 from mixviz.ui.handlers import checked_path
 from mixviz.ui.request import LARGEST, is_number
 from mixviz.ui.state import language_of
-from mixviz.words import Mistake, say
 
 MOST = 300  # pictures of one visit: others wait for the same two cores
 LIMITS = Limits(files=1000, each=LARGEST, all=500_000_000)

@@ -7,7 +7,8 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from mixviz import export, lettering, pictures
+from mixviz.data import pictures
+from mixviz.render import export, fonts
 from mixviz.ui import figures, lenses, telling
 from mixviz.ui.recipe_files import recipe_of
 from mixviz.ui.request import Request
@@ -54,4 +55,4 @@ def _parcel(kind: str, request: Request) -> bytes:
 
 def _drawable(name: str) -> str:
     """The name of a bundled object in English where no font at hand has its letters."""
-    return name if lettering.drawable(name) == name else pictures.label_in("en", name)
+    return name if fonts.drawable(name) == name else pictures.label_in("en", name)

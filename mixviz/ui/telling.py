@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import mixviz
-from mixviz import describe, edit, pictures
-from mixviz.method import Method
-from mixviz.story import Story, corner_fractions, tell
+from mixviz.core.method import Method
+from mixviz.data import pictures
+from mixviz.detectors import SALIENCY
+from mixviz.explain import edits, serialize
+from mixviz.explain.example import Story, corner_fractions, tell
+from mixviz.i18n import in_language
 from mixviz.ui import lenses
 from mixviz.ui.request import Request, written
-from mixviz.words import in_language
 
 SIDE = 224  # pixels of a picture: what networks see of ImageNet, and all methods still mix and encode within 35 ms
 SMALL = SIDE // 2  # pixels of a tile in a strip: several dozen are sent at once
@@ -45,9 +46,9 @@ def changed_by(request: Request, told: Story | None = None) -> str:
     if request.mask is None and request.box is None:
         return ""
     recipe = (told or story(request, request.method)).recipe
-    if request.mask is not None and edit.can_paint(recipe):
+    if request.mask is not None and edits.can_paint(recipe):
         return "mask"
-    return "box" if request.box is not None and edit.can_move(recipe) else ""
+    return "box" if request.box is not None and edits.can_move(recipe) else ""
 
 
 def card(told: Story, request: Request) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def card(told: Story, request: Request) -> dict[str, Any]:
         "pair": recipe.paired,
         "looks": recipe.saliency is not None,
         "own": about.name == request.method and bool(request.parameters),
-        "asks": bool(own and mixviz.SALIENCY[own["default"]].needs_network),
+        "asks": bool(own and SALIENCY[own["default"]].needs_network),
         "drawn": None if recipe.drawn is None else recipe.drawn[0].item(),
         "area": told.area,
         "share": told.share,
@@ -82,7 +83,8 @@ def code(request: Request, told: Story) -> str:
     options, network = written_options(request, told.method)
     names = picture_names(request)
     lam = "" if request.lam is None else f"lam={written(request.lam)}, "
-    lines = ["import mixviz", "import numpy as np", f"from mixviz import {'edit, ' if change else ''}pictures"]
+    lines = ["import mixviz", "import numpy as np", "from mixviz.data import pictures"]
+    lines += ["from mixviz.explain import edits"] if change else []
     lines, asks = lines + network, ", network=network" if network else ""
     draw = f"np.random.default_rng({int(request.seed)}), {lam}partner=[1, 0]"
     lines += [
@@ -92,9 +94,9 @@ def code(request: Request, told: Story) -> str:
     ]
     if change == "mask":
         lines += ["import json", 'cells = json.load(open("recipe.json"))["mask"]  # the recipe from this page']
-        lines.append(f"recipe = edit.paint_mask(recipe, edit.mask_from_cells(cells, {SIDE}))")
+        lines.append(f"recipe = edits.paint_mask(recipe, edits.mask_from_cells(cells, {SIDE}))")
     elif change == "box":
-        lines.append(f"recipe = edit.move_patch(recipe, {request.pixels(SIDE)})")
+        lines.append(f"recipe = edits.move_patch(recipe, {request.pixels(SIDE)})")
     return "\n".join([*lines, "mixed = recipe.apply(batch.images)[0]  # (3, H, W) uint8"])
 
 
@@ -103,7 +105,7 @@ def written_options(request: Request, method: Method) -> tuple[list[str], list[s
     lens, known = lenses.lens(request.detector), type(method).parameters()
     given = {
         name: repr(value).replace("'", '"')
-        for name, value in describe.parameters_of(method).items()
+        for name, value in serialize.parameters_of(method).items()
         if name != "detector" and value != known[name]["default"]
     }
     if "detector" in known and lens.code != repr(known["detector"]["default"]).replace("'", '"'):
@@ -115,7 +117,7 @@ def written_options(request: Request, method: Method) -> tuple[list[str], list[s
 
 def parameters(method: Method, language: str) -> list[dict[str, Any]]:
     """The method's parameters for the page's controls; the detector is chosen for the whole page."""
-    values = describe.parameters_of(method)
+    values = serialize.parameters_of(method)
     return [
         {"name": name, "value": values[name], "kind": type(about["default"]).__name__, **about}
         | told_in(f"{method.card.name}.{name}", about, language)

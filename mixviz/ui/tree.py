@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from mixviz.compare import descent
-from mixviz.method import FAMILIES
+from mixviz.core.parameters import FAMILIES
+from mixviz.selection import lineage
 from mixviz.ui.request import Request
 
 
 def tree(request: Request) -> dict[str, Any]:
     """The ideas, the oldest first, whatever the pictures are."""
-    found = descent.tree()
+    found = lineage.tree()
     lanes = {idea.card.family for idea in found.values()}
     return {
         "families": [family for family in FAMILIES if family in lanes] + sorted(lanes - set(FAMILIES)),

@@ -10,13 +10,13 @@ from typing import Any
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
-from mixviz.batches.loading import MOST, some
-from mixviz.files.gathering import Gathered, Picture, gather
-from mixviz.files.zips import Limits
-from mixviz.pictures import load_once
+from mixviz.data.batch_loading import MOST, some
+from mixviz.data.files.gathering import Gathered, Picture, gather
+from mixviz.data.files.zips import Limits
+from mixviz.data.pictures import load_once
+from mixviz.i18n import Mistake
 from mixviz.ui.request import LARGEST
 from mixviz.ui.state import language_of
-from mixviz.words import Mistake
 
 LIMITS = Limits(files=2000, each=LARGEST, all=500_000_000)
 PART = 20  # pictures that are looked at in one turn

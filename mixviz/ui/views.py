@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 
-import mixviz
-from mixviz import arithmetic, edit, export, paint, words
-from mixviz.story import Story, steps
+from mixviz import i18n
+from mixviz.explain import edits, label_terms
+from mixviz.explain.example import Story, steps
+from mixviz.i18n import in_language
+from mixviz.methods import METHODS
+from mixviz.render import export, overlays
 from mixviz.ui import lenses
 from mixviz.ui.batching import batch
 from mixviz.ui.compare import compare
@@ -23,7 +26,6 @@ from mixviz.ui.telling import SIDE, SMALL, card, changed_by, code, parameters, s
 from mixviz.ui.tiling import sheet, shrunk
 from mixviz.ui.tree import tree
 from mixviz.ui.which import which
-from mixviz.words import in_language
 
 COLUMNS = 4  # tiles side by side in the sheet of mixtures
 
@@ -50,22 +52,22 @@ def show(request: Request) -> dict[str, Any]:
 def grid(request: Request) -> dict[str, Any]:
     """A card per method, or of ``only`` some, and a sheet of their mixtures; with ``still`` the pictures that λ and the
     seed leave alone, and with ``strip`` what each detector makes of them."""
-    told = {name: story(request, name) for name in request.only or mixviz.METHODS}
+    told = {name: story(request, name) for name in request.only or METHODS}
     value = {
         "columns": COLUMNS,
         "rows": math.ceil(len(told) / COLUMNS),
-        "sheet": paint.data_uri(sheet([one.mixed for one in told.values()], COLUMNS)),
+        "sheet": overlays.data_uri(sheet([one.mixed for one in told.values()], COLUMNS)),
         "cards": [{"name": name, **card(one, request)} for name, one in told.items()],
         "still": None,
     }
     if request.still:
         value["all"] = [
             {"name": name, "title": cls.card.title, "family": cls.card.family, "citation": cls.card.citation}
-            for name, cls in mixviz.METHODS.items()
+            for name, cls in METHODS.items()
         ]
         images, maps = _shown(request)
-        heat = [paint.overlay(p, m) for p, m in zip(images, maps, strict=True)]
-        value["still"] = paint.data_uri(np.concatenate([*images, *heat], axis=1))
+        heat = [overlays.overlay(p, m) for p, m in zip(images, maps, strict=True)]
+        value["still"] = overlays.data_uri(np.concatenate([*images, *heat], axis=1))
         value["objects"] = [
             box and [edge / SIDE for edge in box] for box in lenses.object_boxes(request.a, request.b, SIDE)
         ]
@@ -85,11 +87,11 @@ def _lens_strip(request: Request) -> dict[str, Any]:
     for name in lenses.titles():
         maps = lenses.maps(a, b, SIDE, name)
         small = shrunk(maps, SMALL).numpy()
-        tiles += [paint.overlay(p, m) for p, m in zip(pictures, small, strict=True)]
+        tiles += [overlays.overlay(p, m) for p, m in zip(pictures, small, strict=True)]
         peaks = [divmod(int(m.argmax()), SIDE) for m in maps]
         peaks = [[(row + 0.5) / SIDE, (column + 0.5) / SIDE] for row, column in peaks]
         strip.append({"name": name, "note": lenses.lens(name).note, "peaks": peaks})
-    return {"lenses": strip, "lens_sheet": paint.data_uri(np.concatenate(tiles, axis=1))}
+    return {"lenses": strip, "lens_sheet": overlays.data_uri(np.concatenate(tiles, axis=1))}
 
 
 def detail(request: Request) -> dict[str, Any]:
@@ -100,12 +102,12 @@ def detail(request: Request) -> dict[str, Any]:
         "card": {"name": request.method, **card(told, request)},
         "parameters": parameters(told.method, request.language),
         "tiles": list(tiles := export.tiles(told)),
-        "sheet": paint.data_uri(np.concatenate(list(tiles.values()), axis=1)),
+        "sheet": overlays.data_uri(np.concatenate(list(tiles.values()), axis=1)),
         "steps": [asdict(step) for step in steps(told, request.language)],
-        "lines": [asdict(line) for line in arithmetic.lines(told)],
+        "lines": [asdict(line) for line in label_terms.lines(told)],
         "code": code(request, told),
-        "can_move": edit.can_move(told.recipe) or change == "mask",
-        "can_paint": edit.can_paint(told.recipe),
+        "can_move": edits.can_move(told.recipe) or change == "mask",
+        "can_paint": edits.can_paint(told.recipe),
         "mask": list(request.mask) if change == "mask" else _cells(told),
         "edited": change,
     }
@@ -118,20 +120,18 @@ def summary(name: str, language: str = "en") -> str:
 
 def explanation(name: str, language: str = "en") -> str:
     """A method's docstring as Markdown with formulas."""
-    further = words.catalogue().get(language, {}).get(name)
+    further = i18n.catalogue().get(language, {}).get(name)
     return f"{summary(name, language)}\n\n{further}" if further else _docstring(name)
 
 
 def explanations(language: str) -> str:
     """All of them, each in a section of its own."""
-    sections = (
-        f'<section id="about-{name}">\n\n{explanation(name, language)}\n\n</section>' for name in mixviz.METHODS
-    )
+    sections = (f'<section id="about-{name}">\n\n{explanation(name, language)}\n\n</section>' for name in METHODS)
     return "\n\n".join(sections)
 
 
 def _docstring(name: str) -> str:
-    text = inspect.cleandoc(mixviz.METHODS[name].__doc__ or "").replace("``", "`")
+    text = inspect.cleandoc(METHODS[name].__doc__ or "").replace("``", "`")
     return text.replace(":func:`mixviz.", "`mixviz.")
 
 

@@ -8,10 +8,12 @@ import re
 import time
 from typing import Any
 
-import mixviz
-from mixviz import describe, pictures, words
-from mixviz.compare import candidates, choosing
-from mixviz.method import Method
+from mixviz import i18n
+from mixviz.core.method import Method
+from mixviz.data import pictures
+from mixviz.explain import serialize
+from mixviz.methods import METHODS
+from mixviz.selection import candidates, scores
 from mixviz.ui.request import Request
 
 PATIENCE = 0.3  # seconds of work after which the rest is left for the next question: what is ready is shown
@@ -21,11 +23,11 @@ SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z가-힣“‘])")
 def which(request: Request) -> dict[str, Any]:
     """Rows of the methods, each as it comes; ``pending``: the ones still to be measured."""
     paths = _paths(request)
-    chosen, left = choosing.gather(paths), [name for name in request.only or mixviz.METHODS if name in mixviz.METHODS]
-    left.sort(key=lambda name: describe.needs_of(mixviz.METHODS[name]) == "network")  # they take longest
+    chosen, left = scores.gather(paths), [name for name in request.only or METHODS if name in METHODS]
+    left.sort(key=lambda name: serialize.needs_of(METHODS[name]) == "network")  # they take longest
     rows, start = [], time.monotonic()
     while left and (not rows or time.monotonic() - start < PATIENCE):
-        method = mixviz.METHODS[left.pop(0)]()
+        method = METHODS[left.pop(0)]()
         card = type(method).card
         told = {"citation": card.citation, "url": card.url, "label": card.label, "year": card.year}
         rows.append({**_row(method, chosen), **told, "says": says(card.name, request.language)})
@@ -34,21 +36,21 @@ def which(request: Request) -> dict[str, Any]:
         "key": "|".join(paths),
         "rows": rows,
         "pending": left,
-        "all": {name: cls.card.family for name, cls in mixviz.METHODS.items()},
+        "all": {name: cls.card.family for name, cls in METHODS.items()},
         "pictures": {
             "count": len(chosen), "boxed": chosen.boxed, "own": own, "could": len(_own(request)),
             "covers": chosen.judge.mean().item(),
         },
         "made": {
-            "draws": choosing.DRAWS, "batch": choosing.BATCH, "side": choosing.SIDE, "off": choosing.OFF,
-            "gone": choosing.GONE,
+            "draws": scores.DRAWS, "batch": scores.BATCH, "side": scores.SIDE, "off": scores.OFF,
+            "gone": scores.GONE,
         },
         "settings": candidates.settings(),
     }  # fmt: skip
 
 
 @functools.lru_cache(maxsize=512)
-def _row(method: Method, chosen: choosing.Pictures) -> dict[str, Any]:
+def _row(method: Method, chosen: scores.Pictures) -> dict[str, Any]:
     return candidates.candidate(method, chosen)
 
 
@@ -64,8 +66,8 @@ def _paths(request: Request) -> tuple[str, ...]:
 
 def says(name: str, language: str) -> list[str]:
     """What a method's explanation says after its summary and without formulas, sentence by sentence."""
-    own = inspect.cleandoc(mixviz.METHODS[name].__doc__ or "").replace("``", "`").partition("\n\n")[2]
-    text = words.catalogue().get(language, {}).get(name) or own
+    own = inspect.cleandoc(METHODS[name].__doc__ or "").replace("``", "`").partition("\n\n")[2]
+    text = i18n.catalogue().get(language, {}).get(name) or own
     prose = [" ".join(part.split()) for part in text.split("\n\n") if "$$" not in part]
     sentences = [one for part in prose for one in SENTENCE.split(part) if "$" not in one and ":func:" not in one]
     return [one.replace("`", "") for one in sentences]

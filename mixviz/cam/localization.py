@@ -1,0 +1,218 @@
+"""How well a map finds the object: MaxBoxAcc, MaxBoxAccV2 and PxAP, with the centre as the baseline.
+
+Choe, Oh, Lee, Chun, Akata, Shim, "Evaluating Weakly Supervised Object Localization Methods Right", CVPR 2020,
+arXiv:2001.07437. The map is always that of the true class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mixviz.cam.boxes import HEAT, STEPS, THRESHOLDS, Found, boxes_at, from_inclusive, integers, iou
+from mixviz.core import checks
+
+__all__ = [
+    "DELTAS", "IGNORE", "THRESHOLDS", "BoxScores", "Hits", "PixelScores", "box_scores", "boxes_at", "centre_heat",
+    "from_inclusive", "heat", "iou", "pixel_scores", "trimap",
+]  # fmt: skip
+
+DELTAS = (0.3, 0.5, 0.7)  # the IoU from which a box counts as a hit; MaxBoxAcc takes the middle one
+IGNORE = 255  # in a mask: neither object nor background
+PIECE = 64  # images whose pixels are binned at a time
+
+
+def heat(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Maps at the image's size, scaled to [0, 1].
+
+    $$h = \\frac{m - \\min m}{\\max m - \\min m} \\qquad m = \\mathrm{bicubic}(M)$$
+
+    Args:
+        maps: (N, h, w) of any float values, e.g. of :func:`mixviz.cam.grad_cam.grad_cam`.
+        size: (H, W).
+
+    Returns:
+        (N, H, W) float32. A map that is constant, or has a NaN or an infinity, is 0 everywhere: it points nowhere.
+
+    Raises:
+        TypeError, ValueError: no maps, or no size.
+    """
+    checks.tensor("maps", maps, "real", ("N", "h", "w"), values=False)
+    checks.size("size", size)
+    maps = maps.detach().float()
+    flat = maps.flatten(1)
+    # Asked before resizing, whose rounding would turn a constant map into a faint pattern.
+    useful = flat.isfinite().all(1) & (flat.amax(1) > flat.amin(1))
+    large = functional.interpolate(maps[:, None], tuple(size), mode="bicubic", align_corners=False)[:, 0]
+    large = large - large.amin((1, 2), keepdim=True)
+    large = large / large.amax((1, 2), keepdim=True)
+    return torch.where(useful[:, None, None] & large.isfinite().all(2).all(1)[:, None, None], large, 0)
+
+
+def centre_heat(size: tuple[int, int]) -> Tensor:
+    """The baseline (1, H, W) that looks at no picture: a Gaussian in the middle, scaled to [0, 1].
+
+    Photographers centre their subject. On the birds of CUB it reaches 59.7 MaxBoxAccV2, plain CAM 61.1.
+    """
+    from mixviz.core.batch import Batch
+    from mixviz.detectors.centre import Centre
+
+    checks.size("size", size)
+    return heat(Centre()(Batch(torch.empty(1, 3, *size))), size)
+
+
+class Hits(NamedTuple):
+    """One number of a whole split: ``accuracy`` (share of images, 0 to 1) at the one ``threshold`` τ that is best."""
+
+    accuracy: float
+    threshold: float
+
+
+@dataclass(frozen=True, eq=False)
+class BoxScores:
+    """The best IoU of every image at every τ; everything else follows from it.
+
+    Attributes:
+        largest: (N, 1000) float64, IoU of the largest contour's box with the true box that fits best, at τ of
+            :data:`THRESHOLDS`.
+        every: (N, 1000), the same, of the contour whose box fits best.
+    """
+
+    largest: Tensor
+    every: Tensor
+
+    def accuracy(self, delta: float = 0.5, *, every: bool = False) -> Tensor:
+        """BoxAcc(τ, δ): the share of images (1000,) whose IoU is at least δ, at every τ."""
+        checks.number("delta", delta, 0, 1)
+        return ((self.every if every else self.largest) >= delta).double().mean(0)
+
+    @cached_property
+    def max_box_acc(self) -> Hits:
+        """MaxBoxAcc: max over τ of BoxAcc(τ, 0.5) with the largest contour. ONE τ for the whole split: one per image
+        would be chosen by knowing the answer. Also called GT-known localisation."""
+        return _best(self.accuracy(0.5))
+
+    @cached_property
+    def max_box_acc_v2(self) -> float:
+        """MaxBoxAccV2: mean over δ in {0.3, 0.5, 0.7} of max over τ of BoxAcc(τ, δ), with one box per contour."""
+        return sum(_best(self.accuracy(delta, every=True)).accuracy for delta in DELTAS) / len(DELTAS)
+
+    def top1(self, correct: Tensor, threshold: float | None = None) -> float:
+        """Top-1 localisation: the share of images with IoU ≥ 0.5 *and* the class right.
+
+        Args:
+            correct: (N,) bool, the prediction is the true class.
+            threshold: τ; None: the one of :attr:`max_box_acc`.
+
+        Raises:
+            TypeError, ValueError: another number of images, or a τ outside [0, 1].
+        """
+        checks.tensor("correct", correct, "bool", (len(self.largest),))
+        tau = self.max_box_acc.threshold if threshold is None else threshold
+        checks.number("threshold", tau, 0, 1)
+        hit = self.largest[:, min(round(tau * STEPS), STEPS - 1)] >= 0.5
+        return (hit & correct.cpu()).double().mean().item()
+
+
+def _best(curve: Tensor) -> Hits:
+    index = int(curve.argmax())
+    return Hits(curve[index].item(), THRESHOLDS[index].item())
+
+
+def box_scores(heat: Tensor, boxes: Sequence[Tensor], *, released: bool = False) -> BoxScores:
+    """Hold maps against true boxes at every threshold τ = 0, 0.001, …, 0.999.
+
+    The boxes are those of :func:`boxes_at` at every τ, found in a few milliseconds per image.
+
+    Args:
+        heat: (N, H, W) in [0, 1], of :func:`heat`; or (1, H, W), one map for all images.
+        boxes: per image (M, 4) true boxes, half-open (top, left, bottom, right), M ≥ 1.
+        released: see :func:`boxes_at`.
+
+    Raises:
+        TypeError, ValueError: heat outside [0, 1], another number of maps than of images, an image without a box, or
+            corners in another order.
+    """
+    pixels = integers(heat)
+    if len(pixels) not in (1, len(boxes)) or not len(boxes):
+        raise ValueError(f"{len(pixels)} maps for {len(boxes)} images: give one map per image, or one for all.")
+    found = Found(pixels[0], released) if len(pixels) == 1 else None
+    result = np.empty((2, len(boxes), STEPS))
+    for i, true in enumerate(boxes):
+        checks.boxes(f"boxes[{i}]", true)
+    for i, true in enumerate(boxes):
+        result[:, i] = (found or Found(pixels[i], released)).ious(true.cpu())
+    return BoxScores(*torch.from_numpy(result))
+
+
+@dataclass(frozen=True, eq=False)
+class PixelScores:
+    """Precision and recall of the pixels of a whole split, pooled, at every τ.
+
+    Attributes:
+        precision: (1001,) float64 at τ of 0, 0.001, …, 0.999 and 1; NaN where no pixel is kept.
+        recall: (1001,) float64.
+    """
+
+    precision: Tensor
+    recall: Tensor
+
+    @cached_property
+    def px_ap(self) -> float:
+        """PxAP: the area under precision against recall, each step at the precision of its lower threshold.
+
+        $$\\mathrm{PxAP} = \\sum_l p(\\tau_l) \\, \\big(r(\\tau_l) - r(\\tau_{l+1})\\big)$$
+        """
+        gained = self.recall - torch.cat([self.recall[1:], self.recall.new_zeros(1)])
+        return (self.precision.nan_to_num(0) * gained).sum().item()
+
+
+def pixel_scores(heat: Tensor, masks: Tensor) -> PixelScores:
+    """Hold maps against object masks; a pixel is kept at τ where its heat is at least τ.
+
+    Args:
+        heat: (N, H, W) in [0, 1], of :func:`heat`; or (1, H, W), one map for all images.
+        masks: (N, H, W), 1 or True where the object is, 0 where it is not, 255 where nobody says: those pixels are
+            left out. :func:`trimap` makes them of the pets' annotation.
+
+    Raises:
+        TypeError, ValueError: shapes that do not fit, heat outside [0, 1], other values in a mask, or no object pixel
+            at all.
+    """
+    checks.tensor("heat", heat, "float", ("N", "H", "W"), 0, 1, hint=HEAT)
+    checks.tensor("masks", masks, "real", ("N", "H", "W"), values=False)
+    if heat.shape[1:] != masks.shape[1:] or len(heat) not in (1, len(masks)):
+        raise ValueError(f"{tuple(heat.shape)} maps do not fit {tuple(masks.shape)} masks: both should be (N, H, W).")
+    edges = torch.cat([THRESHOLDS, torch.ones(1, dtype=torch.float64)]).to(heat.device)
+    counts = heat.new_zeros((2, len(edges)), dtype=torch.int64)
+    for i in range(0, len(masks), PIECE):  # the bins take eight bytes per pixel
+        mask = masks[i : i + PIECE].to(heat.device)
+        if not ((mask == 0) | (mask == 1) | (mask == IGNORE)).all():
+            raise ValueError(
+                "masks should be 1 (object), 0 (background) or 255 (left out) at every pixel; there are other values."
+            )
+        warm = (heat if len(heat) == 1 else heat[i : i + PIECE]).expand(mask.shape).double()
+        bins = torch.bucketize(warm, edges, right=True) - 1
+        for row, value in zip(counts, (0, 1), strict=True):
+            row += bins[mask == value].bincount(minlength=len(edges))
+    wrong, right = counts.cpu().double().flip(1).cumsum(1).flip(1)
+    if right[0] == 0:
+        raise ValueError("No mask has a pixel of an object, so that nothing can be found.")
+    return PixelScores(right / (right + wrong), right / right[0])
+
+
+def trimap(annotation: Tensor) -> Tensor:
+    """Masks of Oxford-IIIT Pet's trimaps (1 pet, 2 background, 3 border, which is left out), uint8.
+
+    Raises:
+        TypeError, ValueError: other values than 1 to 3.
+    """
+    checks.tensor("annotation", annotation, "integer", (...,), 1, 3)
+    return torch.tensor([IGNORE, 1, 0, IGNORE], dtype=torch.uint8, device=annotation.device)[annotation.long()]

@@ -1,0 +1,68 @@
+"""``mixviz batch``: a folder of pictures as one batch of a training, on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+
+from mixviz.cli.networks import OPEN
+from mixviz.cli.options import Pictures
+from mixviz.core.batch import Batch
+from mixviz.core.method import Method
+from mixviz.core.registry import lookup
+from mixviz.data.batch_loading import MOST
+from mixviz.methods import METHODS
+
+
+def register(app: typer.Typer, own_options: Callable[..., dict[str, Any]]) -> None:
+    """Add the command; ``own_options`` reads a method's own parameters from what is left on the line."""
+
+    @app.command("batch", context_settings=OPEN)
+    def command(
+        context: typer.Context,
+        where: Pictures,
+        method: Annotated[str, typer.Option(help="A name from `mixviz methods`.")] = "cutmix",
+        seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)] = 0,
+        lam: Annotated[float | None, typer.Option(help="Hold λ instead of drawing it.", min=0, max=1)] = None,
+        side: Annotated[int, typer.Option(help="All pictures become squares of this side.", min=16, max=4096)] = 512,
+        most: Annotated[int, typer.Option(help="Of more pictures, so many are taken evenly.", min=2)] = MOST,
+        out: Annotated[Path, typer.Option(help="Folder for the pictures, the labels and the recipe.")] = Path("batch"),
+    ) -> None:
+        """Mix pictures as one batch of a training: every image with its partner, and its soft label.
+
+        Sub-folders are classes; a picture in none is a class of its own. The method's own parameters are options too
+        (see `mixviz methods NAME`):
+
+            mixviz batch photos.zip --method saliencymix --tie random --out folder
+        """
+        cls = lookup(METHODS, method)
+        known = ("seed", "lam", "side", "most", "out", "method")
+        _run(where, cls(**own_options(cls, context.args, known)), out, most, seed=seed, lam=lam, side=side)
+
+
+def _run(where: Path, method: Method, out: Path, most: int, **options: Any) -> None:
+    from tqdm import tqdm
+
+    from mixviz.data.batch_loading import found_in
+    from mixviz.render.batch_export import record
+
+    if out.resolve() == where.resolve():
+        raise ValueError(f"{out} holds the pictures: name another folder with --out.")
+    method.plan(Batch(torch.zeros(2, 3, 8, 8)), np.random.default_rng(0))  # what it misses it says before the walk
+    tell = partial(typer.echo, err=True)
+    with found_in(where, most, tell=tell) as found, closing(record(found, method, out, **options)) as walk:
+        bar = tqdm(walk, total=2 * len(found), unit="step")
+        left = [step.reason for step in bar if step.reason]
+    for line in left:
+        tell(f"Left out: {line}")
+    typer.echo(
+        f"{method.card.title}: {len(found) - len(left)} images with their partners in {out}/mixed, soft labels in "
+        f"{out}/labels.csv, all that was decided in {out}/recipe.json."
+    )

@@ -1,0 +1,208 @@
+"""Train, evaluate and the zoo on the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mixviz.core.registry import lookup
+from mixviz.methods import METHODS
+from mixviz.networks import model_card
+from mixviz.networks.run import Run
+
+ALSO = {"precision": ("--amp",)}  # what other trainers call our flags
+OPEN = {"allow_extra_args": True, "ignore_unknown_options": True}  # the methods' own parameters
+
+
+def register(app: typer.Typer, own_options: Callable[..., dict[str, Any]]) -> None:
+    """Add the commands; ``own_options`` reads a method's own parameters from what is left on the line."""
+
+    def train(context: typer.Context, **flags: Any) -> None:
+        from accelerate import PartialState
+
+        from mixviz.training.trainer import train as go
+
+        known = {field.name for field in dataclasses.fields(Run)}
+        cls = lookup(METHODS, flags["method"])
+        values = {name: value for name, value in flags.items() if name in known}
+        run = Run(**values, options=own_options(cls, context.args, known))
+        more = {name: flags[name] for name in ("resume", "download", "workers", "minutes", "bar")}
+        result = go(run, flags["out"], **more, tell=typer.echo)
+        if not PartialState().is_main_process:
+            return
+        typer.echo(
+            "top-1 accuracy: "
+            + ", ".join(
+                f"{what.replace('_', ' ')} {result[what]['top1']:.2f} %"
+                for what in ("last", "best", "median_of_last_10")
+            )
+            + f". Weights, log and card are in {flags['out']}/; next: mixviz evaluate {flags['out']}"
+        )
+
+    train.__doc__ = """Train a network with a method of the catalogue.
+
+    The method's own parameters are options too (see `mixviz methods NAME`). A run that was stopped, however it was
+    stopped, goes on with the same line and --resume:
+
+        mixviz train --data cifar100 --root data --download --method saliencymix --box batch --out runs/saliencymix
+    """
+    train.__signature__ = inspect.Signature([
+        inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context), *_flags(), *_more(),
+    ])  # fmt: skip
+    train.__annotations__ = {p.name: p.annotation for p in train.__signature__.parameters.values()}
+    app.command("train", context_settings=OPEN)(train)
+    app.command("evaluate")(evaluate)
+    app.add_typer(zoo, name="zoo")
+
+
+def evaluate(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Folders of runs, of the zoo's networks, or of card.json and weights."),
+    ],
+    root: Annotated[Path, typer.Option(help="The folder that holds the data set they were trained on.")] = Path("data"),
+    parts: Annotated[
+        str, typer.Option(help="Only these, with commas between: accuracy,localisation,…; empty: all.")
+    ] = "",
+    others: Annotated[str, typer.Option(help="NAME:ROOT of a data set they should not know.")] = "",
+    data: Annotated[str, typer.Option(help="The data set, where the card names none, or another one.")] = "",
+    weights: Annotated[str, typer.Option(help="Of the last or best epoch.")] = "last",
+    limit: Annotated[int, typer.Option(help="Pictures of each class; 0: all.", min=0)] = 0,
+    batch_size: Annotated[int, typer.Option(help="Pictures at a time.", min=1)] = 256,
+    table: Annotated[Path | None, typer.Option(help="Write the table into this file too.")] = None,
+) -> None:
+    """Measure networks: accuracy, calibration, localisation, robustness, embedding. Writes cards, prints a table.
+
+    Runs that differ by their seed alone become one row, with mean and spread.
+    """
+    from mixviz.evaluation import tables
+    from mixviz.evaluation.runner import assess
+    from mixviz.networks import user_network
+
+    known = [{"title": folder.name, **user_network.read_card(folder).whole, "metrics": None} for folder in folders]
+    model_card.rows(known)
+    if weights not in ("last", "best"):
+        raise ValueError(f"--weights is last or best; got {weights!r}.")
+    measured = []
+    for folder in folders:
+        chosen = [name.strip() for name in parts.split(",") if name.strip()] or None
+        strange = tuple(others.split(":", 1)) if ":" in others else None
+        if others and strange is None:
+            raise ValueError(f"--others is NAME:ROOT, e.g. cifar100:data; got {others!r}.")
+        card = assess(
+            folder, root, parts=chosen, others=strange, dataset=data or None, weights=weights, limit=limit,
+            batch_size=batch_size,
+            progress=lambda part, done, all_, name=folder.name: typer.echo(f"{name}: {part} ({done + 1}/{all_})")
+            if part else None,
+        )  # fmt: skip
+        if model_card.read(folder).get("metrics") != card["metrics"]:
+            typer.echo(f"{folder}/card.json holds a larger measurement, or one of other weights, and stays as it was.")
+        measured.append({"title": folder.name, **card})
+    text = tables.table(model_card.rows(measured))
+    typer.echo(text)
+    if table is not None:
+        table.write_text(text, encoding="utf-8")
+
+
+zoo = typer.Typer(no_args_is_help=True, help="The networks trained with each strategy.")
+
+
+@zoo.command("build")
+def zoo_build(
+    names: Annotated[list[str] | None, typer.Argument(help="Strategies; by default all.")] = None,
+    root: Annotated[Path, typer.Option(help="The folder that holds Tiny-ImageNet-200.")] = Path("data"),
+    scale: Annotated[str, typer.Option(help="small: twenty classes, on a CPU; full: all 200, on a GPU.")] = "small",
+    seed: Annotated[int, typer.Option(help="Seed; all but the first are for the spread, and stay out of the zoo.")] = 0,
+    runs: Annotated[Path, typer.Option(help="Folder of the runs, which are resumed where they stand.")] = Path("runs"),
+) -> None:
+    """Train what is missing of the zoo, one network after another, and put it into models/."""
+    from mixviz.networks import zoo as networks
+    from mixviz.training.trainer import train
+
+    left_out = []
+    for name in names or networks.STRATEGIES:
+        out = runs / (name if seed == 0 else f"{name}-seed{seed}")
+        typer.echo(f"{name}:")
+        run = networks.run_of(name, scale, str(root), seed)
+        card = model_card.read(out) if (out / "card.json").is_file() else {"result": None}
+        done = card["result"] and Run.completed(card["run"]) == run.portable()
+        try:
+            if not done:
+                train(run, out, resume=True, tell=typer.echo)  # which refuses to go on with another run
+        except ImportError as error:  # a detector may need what is not installed; the other networks do not
+            typer.echo(f"{name} is left out: {error}")
+            left_out.append(name)
+            continue
+        if seed == 0:
+            networks.add(out, name)
+    if left_out:
+        raise ValueError(f"Not trained: {', '.join(left_out)}; the reasons stand above.")
+
+
+def _flags() -> list[inspect.Parameter]:
+    """A flag for every field of a run."""
+    found = []
+    for name, about in Run.described().items():
+        text = f"{about['text']} ({'|'.join(about['choices'])})" if about["choices"] else about["text"]
+        low, high = (None, None) if about["low"] is None else (about["low"], about["high"])
+        names = f"--{name.replace('_', '-')}", *ALSO.get(name, ())
+        option = typer.Option(*names, help=text[0].upper() + text[1:] + ".", min=low, max=high)
+        kind = Annotated[type(about["default"]), option]
+        found.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=about["default"], annotation=kind))
+    return found
+
+
+def _more() -> list[inspect.Parameter]:
+    """What does not change the weights."""
+    table: list[tuple[str, type, Any, str]] = [
+        ("out", Path, Path("run"), "Folder for weights, log, checkpoint and card."),
+        ("resume", bool, False, "Go on where the folder's checkpoint stands."),
+        ("download", bool, False, "Fetch the data set first."),
+        ("workers", int, 0, "Processes that read pictures, where these do not fit into memory."),
+        ("minutes", float, 5.0, "Minutes between two checkpoints inside an epoch."),
+        ("bar", bool, True, "Show a progress bar."),
+    ]
+    return [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, typer.Option(help=text)]
+        )
+        for name, kind, default, text in table
+    ]
+
+
+@zoo.command("table")
+def zoo_table(
+    texts: Annotated[
+        list[Path],
+        typer.Argument(help="Markdown files with <!-- zoo -->, <!-- zoo in short --> or <!-- published -->."),
+    ],
+) -> None:
+    """Write the measured table, and the published numbers, from the cards into Markdown files."""
+    from mixviz.evaluation import zoo_tables
+    from mixviz.explain import serialize
+
+    for path in texts:
+        text = path.read_text(encoding="utf-8")
+        places = [name for name in zoo_tables.all_tables() if f"<!-- {name} -->" in text]
+        if not places:
+            raise ValueError(f"{path} has no place for a table, such as <!-- zoo --> and <!-- /zoo -->.")
+        for name in places:
+            text = serialize.between(text, name, zoo_tables.all_tables()[name])
+        path.write_text(text, encoding="utf-8")
+
+
+@zoo.command("list")
+def zoo_list() -> None:
+    """Name the networks that there are, each held against its sha256."""
+    from mixviz.networks import zoo as networks
+
+    for name in networks.names():
+        networks.verify(name)
+        about = networks.card(name)
+        said = f": {about['result']['last']['top1']:.2f} % top-1, last epoch" if about.get("result") else ""
+        typer.echo(f"{name:22} {networks.title(name)}{said}")

@@ -1,0 +1,361 @@
+"""The only code that blends pixels: two roads, the same picture.
+
+On the CPU, boxes are slices that are copied (a ``where`` over the batch costs several copies of it) and soft pairs
+are one ``lerp`` in pieces that stay in the cache. Elsewhere, under autograd and under ``torch.compile``, masks and
+gathers of static shape do it without ever waiting for the device.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mixviz.core import geometry
+from mixviz.ops import operations
+
+if TYPE_CHECKING:
+    from mixviz.core.recipe import Recipe
+
+PIECE = 2**18  # numbers gathered at a time: a megabyte of float32, which lerp then still finds in the cache
+SINKHORN = 20  # iterations of a matching; rows end exact, and columns close to it
+FLAT = 1e-5  # added to every variance: a channel that varies by less than a level of a byte has nothing to stretch
+LARGE = 2**15  # numbers per image from which one lerp per image, without gathering, is faster
+
+
+def apply(recipe: Recipe, images: Tensor, out: Tensor | None = None) -> Tensor:
+    """Blend by the fastest road that fits; see :meth:`mixviz.Recipe.apply`."""
+    if out is not None and (out.shape != images.shape or out.dtype != images.dtype):
+        raise ValueError(f"out should be like images, {tuple(images.shape)} {images.dtype}; got {tuple(out.shape)}.")
+    if images.device.type == "cpu" and not images.requires_grad and not torch.compiler.is_compiling():
+        return by_slices(recipe, images, torch.empty_like(images) if out is None else out)
+    mixed = by_masks(recipe, images)
+    return mixed if out is None else out.copy_(mixed)
+
+
+def sources(recipe: Recipe, hidden: Tensor) -> Tensor:
+    """Mix hidden activations by the recipe's weights; differentiable.
+
+    Scalar weights mix activations (N, ...) of any shape. A patch or a mask needs feature maps (N, C, h, w), and is
+    shrunk to them: a place that lies half under the patch is half of each, so that the label stays right. Alignment
+    and styles need feature maps, too.
+
+    Raises:
+        ValueError: there are no such maps.
+    """
+    if recipe.align and hidden.ndim == 4:
+        other = aligned(hidden, take(hidden, recipe.partner[1]), recipe.align)
+        return torch.lerp(hidden, other, recipe.weight[1].to(hidden.dtype))
+    anywhere = not recipe.align and recipe.style is None
+    if recipe.target_boxes is None and recipe.weight[0, 0].numel() == 1 and anywhere:
+        return _sum(recipe, hidden, recipe.weight.view(*recipe.partner.shape, *[1] * (hidden.ndim - 1)))
+    if hidden.ndim != 4:
+        raise ValueError(
+            f"Patches, alignment and styles need feature maps (N, C, h, w); this stage gives {tuple(hidden.shape)}. "
+            "Name stages that give maps, mix_inside(network, recipe, at=[...]), or mix the pictures alone: stages=0."
+        )
+    weight = F.adaptive_avg_pool2d(recipe.weights().flatten(0, 1), hidden.shape[2:])
+    return _sum(recipe, hidden, weight.unflatten(0, recipe.partner.shape))
+
+
+def aligned(own: Tensor, other: Tensor, epsilon: float) -> Tensor:
+    """Feature maps ``other`` (N, C, h, w) with their places sent to the places of ``own`` that look like them.
+
+    Sinkhorn's iterations on the squared distances of unit vectors, in the log domain; the matching has no gradient.
+    """
+    with torch.no_grad(), torch.autocast(own.device.type, enabled=False):
+        a, b = (F.normalize(_float(maps.detach()).flatten(2), dim=1) for maps in (own, other))
+        score = (2 * a.mT @ b - 2) / epsilon  # (N, r, r): minus the distance, 2 - 2 a·b
+        rows, columns = score.new_zeros(2, *score.shape[:2])
+        for _ in range(SINKHORN):
+            rows = -torch.logsumexp(score + columns[:, None, :], 2)
+            columns = -torch.logsumexp(score + rows[:, :, None], 1)
+        rows = -torch.logsumexp(score + columns[:, None, :], 2)  # each place of ``own`` gets a mean, exactly
+        match = (score + rows[:, :, None] + columns[:, None, :]).exp().to(other.dtype)
+        match = match.mT
+    return (other.flatten(2) @ match).view_as(other)
+
+
+def take(images: Tensor, index: Tensor) -> Tensor:
+    """``images[index]``; ``index_select`` is three times as fast, but would lose the channels_last layout."""
+    if _is_channels_last(images):
+        return images.permute(0, 2, 3, 1).index_select(0, index).permute(0, 3, 1, 2)
+    return images.index_select(0, index)
+
+
+def by_masks(recipe: Recipe, images: Tensor) -> Tensor:
+    """The static-shape road: no synchronisation, differentiable, compiles."""
+    plain = recipe.weight is None and recipe.chains is None
+    result = images if plain else _sum(recipe, images, recipe.weight)
+    for p, target in enumerate(() if recipe.target_boxes is None else recipe.target_boxes):
+        content = _moved(recipe, images, p)
+        if recipe.inside is not None:
+            weight = recipe.inside[p].view(-1, 1, 1, 1)
+            content = _cast(torch.lerp(_float(images), _float(content), weight.to(_float(images).dtype)), images)
+        if recipe.noise is not None:
+            content = _cast(_noisy(content, recipe.noise), images)
+        result = torch.where(geometry.box_mask(target, recipe.size)[:, None], content, result)
+    if result is images:
+        return images.clone()
+    return result.contiguous(memory_format=torch.channels_last) if _is_channels_last(images) else result
+
+
+def by_slices(recipe: Recipe, images: Tensor, out: Tensor) -> Tensor:
+    """The CPU road: copies of slices, and lerps of cache-sized pieces."""
+    in_place = out.data_ptr() == images.data_ptr()
+    plain = recipe.inside is None and recipe.noise is None and not recipe.resample
+    patches = 0 if recipe.target_boxes is None else len(recipe.target_boxes)
+    reads_first = recipe.weight is None and (patches == 0 or (patches == 1 and plain))
+    if in_place and not reads_first:
+        images = images.clone()
+    if recipe.weight is not None or recipe.chains is not None:
+        _sum_in_pieces(recipe, images, out)
+    elif not in_place:
+        out.copy_(images)
+    if recipe.target_boxes is not None:
+        (_copy_patches if plain else _blend_patches)(recipe, images, out)
+    return out
+
+
+def _copy_patches(recipe: Recipe, images: Tensor, out: Tensor) -> None:
+    """Patches that are plain copies. A patch is read for all images before it is written: ``out`` may be ``images``."""
+    pixels, canvas = _numpy(images), _numpy(out)
+    for p, target in enumerate(recipe.target_boxes):
+        targets = target.tolist()
+        if len(recipe.partner) == 1:
+            fill = _numpy(_fill(recipe, images))
+            for i, (top, left, bottom, right) in enumerate(targets):
+                canvas[i, :, top:bottom, left:right] = fill[i, :, top:bottom, left:right]
+            continue
+        boxes = targets if recipe.source_boxes is None else recipe.source_boxes[p].tolist()
+        partner = recipe.partner[p + 1].tolist()
+        cuts = (pixels[j, :, t:b, left:r] for j, (t, left, b, r) in zip(partner, boxes, strict=True))
+        if out.data_ptr() == images.data_ptr():
+            cuts = [cut.copy() for cut in cuts]
+        for image, cut, (top, left, bottom, right) in zip(canvas, cuts, targets, strict=True):
+            image[:, top:bottom, left:right] = cut
+
+
+def _blend_patches(recipe: Recipe, images: Tensor, out: Tensor) -> None:
+    """Patches that are mixed, noisy or resized, one image after another."""
+    fill = _fill(recipe, images) if len(recipe.partner) == 1 else None
+    noise = None if recipe.noise is None else recipe.noise.expand_as(images)
+    for p, target in enumerate(recipe.target_boxes):
+        targets = target.tolist()
+        boxes = targets if recipe.source_boxes is None else recipe.source_boxes[p].tolist()
+        partner = recipe.partner[min(p + 1, len(recipe.partner) - 1)].tolist()
+        for i, (top, left, bottom, right) in enumerate(targets):
+            if bottom <= top or right <= left:
+                continue
+            here = (slice(None), slice(top, bottom), slice(left, right))
+            cut = (slice(None), slice(boxes[i][0], boxes[i][2]), slice(boxes[i][1], boxes[i][3]))
+            if fill is not None:
+                content = fill[i][here]
+            elif recipe.resample:
+                content = _cast(_resize(images[partner[i]][cut], (bottom - top, right - left)), images)
+            else:
+                content = images[partner[i]][cut]
+            if recipe.inside is not None:
+                own = _float(images[i][here])
+                content = _cast(torch.lerp(own, _float(content), recipe.inside[p, i].to(own.dtype)), images)
+            if noise is not None:
+                content = _cast(_noisy(content, noise[i][here]), images)
+            out[i][here] = content
+
+
+def _sum(recipe: Recipe, images: Tensor, weight: Tensor | None) -> Tensor:
+    """Σ_k weight[k] ⊙ source[k], the missing weight going to the fill; without weights, the image itself."""
+    if recipe.style is not None:
+        return _restyled_sum(recipe, images, weight)
+    values = _float(images)
+    if weight is None:
+        return _cast(_source(recipe, values, 0, images), images)
+    weight = weight.to(values.dtype)
+    own = values if recipe.chains is None and recipe.moves is None else _source(recipe, values, 0, images)
+    if len(weight) == 1:
+        return _cast(torch.lerp(_float(_fill(recipe, images)), own, weight[0]), images)
+    if len(weight) == 2 and recipe.fill is None:
+        return _cast(torch.lerp(own, _source(recipe, values, 1, images), weight[1]), images)
+    total = weight[0] * own + sum(weight[k] * _source(recipe, values, k, images) for k in range(1, len(weight)))
+    if recipe.fill is not None:
+        total = total + (1 - weight.sum(0)) * _float(_fill(recipe, images))
+    return _cast(total, images)
+
+
+def _source(recipe: Recipe, values: Tensor, k: int, images: Tensor) -> Tensor:
+    """Source k of every image, its cells where the recipe moves them, with what its chain does to it; in the images'
+    units."""
+    source = take(values, recipe.partner[k]) if k else values  # the first is the image's own
+    if recipe.moves is not None:
+        source = geometry.move_cells(source, recipe.moves[k])
+    if recipe.chains is None:
+        return source
+    top = _top(images)
+    if top == 1:
+        return operations.run(recipe.chains[k], source, recipe.fill)
+    return operations.run(recipe.chains[k], source / top, recipe.fill) * top
+
+
+def restyled(images: Tensor, source: Tensor, style: Tensor) -> Tensor:
+    """``images[source]``, each in the style of ``images[style]``; indices (M,)."""
+    gain, offset = _restyling(images, source, style)
+    return _cast((_float(take(images, source)) * gain + offset).clamp(0, _top(images)), images)
+
+
+def _restyling(images: Tensor, source: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+    """Gain and offset (..., C, 1, 1) that give each source (...) the channel means and deviations of its style.
+
+    They are exactly 1 and 0 where a source keeps its own.
+    """
+    values = _float(images).contiguous()  # so that a layout changes no digit
+    mean = values.mean((2, 3), keepdim=True)
+    square = torch.linalg.vector_norm(values, dim=(2, 3), keepdim=True).square() / values[0, 0].numel()
+    # torch.var takes seventy times as long; what this one loses to rounding is far below FLAT
+    deviation = ((square - mean.square()).clamp(min=0) + FLAT * _top(images) ** 2).sqrt()
+    gain = deviation[style] / deviation[source]
+    return gain, mean[style] - gain * mean[source]
+
+
+def _restyled_sum(recipe: Recipe, images: Tensor, weight: Tensor) -> Tensor:
+    """Σ_k weight[k] ⊙ (gain[k] · source[k] + offset[k]), each source within the range of pixels; the missing weight
+    goes to the fill."""
+    total, weight = 0.0, weight.to(_float(images).dtype)
+    for k, (gain, offset) in enumerate(zip(*_restyling(images, recipe.partner, recipe.style), strict=True)):
+        source = _float(take(images, recipe.partner[k]))
+        if recipe.moves is not None:
+            source = geometry.move_cells(source, recipe.moves[k])
+        source = source * gain + offset
+        if not recipe.layer:
+            source = source.clamp(0, _top(images))
+        total = total + weight[k] * source
+    if recipe.fill is not None:
+        total = total + (1 - weight.sum(0)) * _float(_fill(recipe, images))
+    return _cast(total, images)
+
+
+def _restyle_in_pieces(recipe: Recipe, images: Tensor, out: Tensor) -> None:
+    """:func:`_restyled_sum` of pixels, a few images at a time, in place, and without what changes nothing."""
+    gain, offset = _restyling(images, recipe.partner, recipe.style)
+    own = [torch.equal(who, style) for who, style in zip(recipe.partner, recipe.style, strict=True)]
+    weight, step = recipe.weight.to(gain.dtype), max(1, PIECE // images[0].numel())
+    for start in range(0, len(images), step):
+        rows, total = slice(start, start + step), None
+        for k, who in enumerate(recipe.partner):
+            source = _float(take(images, who[rows]))  # its own memory, also where nothing is cast
+            if not own[k]:
+                source.mul_(gain[k, rows]).add_(offset[k, rows]).clamp_(0, _top(images))
+            source.mul_(weight[k, rows])
+            total = source if total is None else total.add_(source)
+        out[rows] = _cast(total, images)
+
+
+def _sum_in_pieces(recipe: Recipe, images: Tensor, out: Tensor) -> None:
+    """:func:`_sum` for pairs, a few images at a time; each step is the same arithmetic."""
+    still = recipe.moves is None and recipe.chains is None
+    if still and recipe.style is not None and recipe.fill is None:
+        _restyle_in_pieces(recipe, images, out)
+        return
+    if recipe.weight is None and recipe.moves is None and images.dtype == torch.float32 and images.is_contiguous():
+        mixed = operations.run(recipe.chains[0], images, recipe.fill, out if out.is_contiguous() else None)
+        if mixed is not out:
+            out.copy_(mixed)
+        return
+    if not still or len(recipe.weight) != 2 or recipe.fill is not None or recipe.style is not None:
+        out.copy_(_sum(recipe, images, recipe.weight))
+        return
+    weight = recipe.weight[1].to(torch.float64 if images.dtype == torch.float64 else torch.float32)
+    direct, large = images.dtype in (torch.float32, torch.float64), images[0].numel() >= LARGE
+    partner = recipe.partner[1]
+    step = 1 if large else max(1, PIECE // images[0].numel())
+    if large:
+        partner = partner.tolist()
+    for start in range(0, len(images), step):
+        piece = slice(start, start + step)
+        other = images[partner[start]][None] if large else take(images, partner[piece])
+        if direct:
+            torch.lerp(images[piece], other, weight[piece], out=out[piece])
+        else:
+            out[piece] = _cast(torch.lerp(_float(images[piece]), _float(other), weight[piece]), images)
+
+
+def _moved(recipe: Recipe, images: Tensor, p: int) -> Tensor:
+    """What patch p would show at every pixel of the target, (N, C, H, W)."""
+    if len(recipe.partner) == 1:
+        return _fill(recipe, images)
+    partner = recipe.partner[p + 1]
+    if recipe.source_boxes is None:
+        return take(images, partner)
+    source, target, (height, width) = recipe.source_boxes[p], recipe.target_boxes[p], recipe.size
+    if recipe.resample:
+        values = _float(take(images, partner))
+        down = _resize_matrix(source[:, 0::2], target[:, 0::2], height).to(values.dtype)
+        across = _resize_matrix(source[:, 1::2], target[:, 1::2], width).to(values.dtype)
+        with torch.autocast(images.device.type, enabled=False):
+            return _cast(down[:, None] @ values @ across[:, None].transpose(-1, -2), images)
+    shift = source - target
+    rows = (torch.arange(height, device=images.device) + shift[:, :1]).clamp(0, height - 1)
+    columns = (torch.arange(width, device=images.device) + shift[:, 1:2]).clamp(0, width - 1)
+    rows = rows[:, None, :, None].expand(-1, images.shape[1], -1, width)
+    columns = columns[:, None, None, :].expand(-1, images.shape[1], height, -1)
+    return take(images, partner).gather(2, rows).gather(3, columns)
+
+
+def _resize(crop: Tensor, size: tuple[int, int]) -> Tensor:
+    """Antialiased bilinear resize of one crop (C, h, w), in float."""
+    if size[1] == 1:  # lying down: torch repeats the first row in an output that is one pixel wide
+        crop, size = crop.transpose(1, 2), size[::-1]
+        return F.interpolate(_float(crop)[None], size, mode="bilinear", antialias=True)[0].transpose(1, 2)
+    return F.interpolate(_float(crop)[None], size, mode="bilinear", antialias=True)[0]
+
+
+def _resize_matrix(source: Tensor, target: Tensor, length: int) -> Tensor:
+    """(N, length, length): row i holds the antialiased bilinear weights of target pixel i over source pixels.
+
+    A triangle as wide as the larger of one source pixel and one target pixel, cut off at the source box:
+    the same kernel as ``F.interpolate(..., antialias=True)``, as a matrix so that every image may have its own size.
+    """
+    i = torch.arange(length, device=source.device, dtype=torch.float32)
+    scale = (source[:, 1] - source[:, 0]) / (target[:, 1] - target[:, 0]).clamp(min=1)
+    centre = (i - target[:, :1] + 0.5) * scale[:, None] + source[:, :1]
+    distance = (i + 0.5 - centre[:, :, None]).abs() / scale.clamp(min=1)[:, None, None]
+    inside = (i >= source[:, :1]) & (i < source[:, 1:])
+    weight = (1 - distance).clamp(min=0) * inside[:, None, :]
+    return weight / weight.sum(2, keepdim=True).clamp(min=1e-12)
+
+
+def _fill(recipe: Recipe, images: Tensor) -> Tensor:
+    """The fill as pixels of the images' dtype and shape."""
+    fill = recipe.fill * 255 if images.dtype == torch.uint8 else recipe.fill
+    return _cast(fill, images).expand_as(images)
+
+
+def _noisy(content: Tensor, noise: Tensor) -> Tensor:
+    """Content plus noise, kept within the range of pixels."""
+    top = _top(content)
+    return (_float(content) + noise * top).clamp(0, top)
+
+
+def _top(images: Tensor) -> int:
+    """The largest value of a pixel."""
+    return 255 if images.dtype == torch.uint8 else 1
+
+
+def _float(x: Tensor) -> Tensor:
+    """At least float32, so that half precision and bytes round once, at the end."""
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+def _cast(x: Tensor, like: Tensor) -> Tensor:
+    """Back to the images' dtype; bytes are rounded to the nearest."""
+    return x.round().to(like.dtype) if like.dtype == torch.uint8 else x.to(like.dtype)
+
+
+def _numpy(x: Tensor):
+    """A numpy view on a CPU tensor; bfloat16, which numpy lacks, as the same bytes."""
+    return x.detach().view(torch.int16).numpy() if x.dtype == torch.bfloat16 else x.detach().numpy()
+
+
+def _is_channels_last(x: Tensor) -> bool:
+    return x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()

@@ -1,0 +1,152 @@
+"""Batch: what a method plans for, and where saliency is worked out once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mixviz.core.registry import construct, detectors
+from mixviz.core.tensors import IMAGENET_MEAN, IMAGENET_STD, as_float, check_labels, check_range, on_device
+
+Detector = Callable[["Batch"], Tensor]  # a mixviz.Saliency, which lies above
+
+
+class Batch:
+    """Images as they are *before* normalisation, with what a method may ask of them.
+
+    Args:
+        images: (N, 3, H, W), uint8, or float in [0, 1]. Never changed.
+        labels: (N,) int64 or (N, C) soft; may be None where nothing asks for them.
+        network: the classifier that network-guided methods ask. It is called with float images, normalised by
+            ``mean`` and ``std`` where these are given, else as they are: just as it is called in training.
+        saliency: maps (N, H, W) to use instead of any detector's, e.g. cached or hand-painted ones.
+        mean, std: the data set's mean and standard deviation per channel, for the network's input; fills are of
+            this mean, or of ImageNet's.
+        errors: (C, C) non-negative; entry (i, j) weighs class j as a partner for class i
+            (RandSaliencyMix's ``partner="errors"``).
+        any_range: take float images outside [0, 1] too, e.g. normalised ones. Methods that only cut and blend mix them
+            rightly; those that look at pixels, fill holes or change colours refuse them all the same.
+
+    Raises:
+        TypeError, ValueError: a shape or dtype that cannot be mixed, with what was expected.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor | None = None,
+        network: Callable[[Tensor], Tensor] | None = None,
+        *,
+        saliency: Tensor | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        errors: Tensor | None = None,
+        any_range: bool = False,
+    ) -> None:
+        if not isinstance(images, Tensor):
+            raise TypeError(f"images should be a torch.Tensor (N, 3, H, W); got {type(images).__name__}.")
+        if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape:
+            raise ValueError(f"images should be (N, 3, H, W) and not empty; got {tuple(images.shape)}.")
+        if images.dtype != torch.uint8 and not images.is_floating_point():
+            raise TypeError(f"images should be uint8, or float in [0, 1]; got {images.dtype}.")
+        n, _, *size = images.shape
+        if labels is not None:
+            check_labels(labels, n)
+        if saliency is not None:
+            saliency = _checked_maps(saliency, (n, *size))
+        if errors is not None and (errors.ndim != 2 or errors.shape[0] != errors.shape[1]):
+            raise ValueError(f"errors should be square, (C, C) for C classes; got {tuple(errors.shape)}.")
+        self.images, self.labels, self.network, self.errors = images, labels, network, errors
+        self.any_range = any_range
+        self.size: tuple[int, int] = (size[0], size[1])
+        self.device = images.device
+        if (mean is None) != (std is None):
+            raise ValueError("mean and std belong together: give both, or neither.")
+        self._normal = None if mean is None else (mean, std)
+        self._given = saliency
+        self._maps: dict[Detector, Tensor] = {}
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @cached_property
+    def mean(self) -> Tensor:
+        """The data set's mean, (1, 3, 1, 1); ImageNet's where none was given."""
+        mean, _ = self._normal or (IMAGENET_MEAN, IMAGENET_STD)
+        return self.tensor(np.asarray(mean, np.float32)).view(1, 3, 1, 1)
+
+    @cached_property
+    def std(self) -> Tensor:
+        """The data set's standard deviation, (1, 3, 1, 1); ImageNet's where none was given."""
+        _, std = self._normal or (IMAGENET_MEAN, IMAGENET_STD)
+        return self.tensor(np.asarray(std, np.float32)).view(1, 3, 1, 1)
+
+    def of(self, images: Tensor) -> Batch:
+        """Other images, e.g. mixtures of these, with the same network, mean and std; their saliency is not known."""
+        mean, std = self._normal or (None, None)
+        return Batch(images, None, self.network, mean=mean, std=std, any_range=self.any_range)
+
+    def tensor(self, array: np.ndarray) -> Tensor:
+        """A host array as a tensor on the images' device, without waiting for the device."""
+        return on_device(array, self.device)
+
+    def check_range(self) -> None:
+        """Refuse float images outside [0, 1] by a sample of each, unless ``any_range`` allows them.
+
+        Raises:
+            ValueError: the range found, and what to do.
+        """
+        if not self.any_range:
+            check_range(self.images, sampled=True)
+
+    def pixels(self) -> Tensor:
+        """The images as bytes, (N, 3, H, W) uint8: what the detectors of OpenCV are defined on.
+
+        Raises:
+            ValueError: float images outside [0, 1]. On an accelerator this is not checked, because reading the
+                range back would stall it (``MixTransform`` checks its first batch); values are clamped there.
+        """
+        if self.images.dtype == torch.uint8:
+            return self.images
+        images = self.images if self.images.dtype == torch.float64 else self.images.float()
+        if self.device.type == "cpu":
+            check_range(images)
+        return (images * 255).round_().clamp_(0, 255).to(torch.uint8)
+
+    def inputs(self) -> Tensor:
+        """The images as the network takes them in training: float, normalised where ``mean`` and ``std`` are given."""
+        return self.normalised(self.images) if self._normal else as_float(self.images)
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Images (N, 3, H, W), uint8 or in [0, 1], less the mean and over the standard deviation."""
+        images = as_float(images)
+        return (images - self.mean.to(images.dtype)) / self.std.to(images.dtype)
+
+    def saliency(self, detector: str | Detector = "fine_grained") -> Tensor:
+        """Maps (N, H, W), float32 in [0, 1]: the given ones, else the detector's, worked out once.
+
+        A name may hold the detector's parameters: ``"opencv_fine_grained:float_bytes=true,channel_order=bgr"``.
+        """
+        if self._given is not None:
+            return self._given
+        if isinstance(detector, str):
+            detector = construct(detectors(), detector)
+        if detector not in self._maps:
+            self._maps[detector] = detector(self)
+        return self._maps[detector]
+
+
+def _checked_maps(maps: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Maps as float32; refused where they cannot be saliency. An accelerator's values are not read back."""
+    if tuple(maps.shape) != shape:
+        raise ValueError(f"saliency should be {shape}, one map per image; got {tuple(maps.shape)}.")
+    if maps.dtype != torch.bool and not maps.is_floating_point():
+        raise TypeError(f"saliency should be float in [0, 1], or a bool mask; got {maps.dtype}.")
+    maps = maps.float()
+    if maps.device.type == "cpu" and not (maps.amin() >= 0 and maps.amax() <= 1):  # also true for NaN
+        raise ValueError("saliency should lie in [0, 1]: divide each map by its maximum.")
+    return maps

@@ -1,0 +1,241 @@
+"""What plans have in common: partners, shares, and the three shapes that nearly every recipe has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mixviz.core import geometry
+from mixviz.core.batch import Batch
+from mixviz.core.method import Draw
+from mixviz.core.recipe import Recipe
+from mixviz.ops import filters, operations
+from mixviz.ops.operations import Chain, Link
+
+FILLS = ("mean", "black", "white", "random")
+
+
+def pair(batch: Batch, partner: np.ndarray | Tensor) -> Tensor:
+    """(2, N): every image itself, and its partner."""
+    partner = partner if isinstance(partner, Tensor) else batch.tensor(partner)
+    return torch.stack([torch.arange(len(batch), device=batch.device), partner])
+
+
+def chain(partner: np.ndarray, length: int) -> np.ndarray:
+    """(length, N): every image itself, its partner, the partner's partner, and so on."""
+    who = [np.arange(len(partner))]
+    for _ in range(length - 1):
+        who.append(partner[who[-1]])
+    return np.stack(who)
+
+
+def alone(batch: Batch) -> Tensor:
+    """(1, N): every image itself, without a partner."""
+    return torch.arange(len(batch), device=batch.device)[None]
+
+
+def amounts(draw: Draw, who: np.ndarray, concentration: float) -> np.ndarray:
+    """(K, N) how much of each source is wanted, drawn from Dirichlet(α), or the first as it is held; sums to 1.
+
+    A picture that is listed before has no amount of its own. Where there is no other picture, all is the first's.
+    """
+    drawn = draw.rng.standard_gamma(concentration, who.shape)
+    drawn = np.stack([np.where((who[:k] == one).any(0), 0, drawn[k]) for k, one in enumerate(who)])
+    own, rest = drawn[0] / drawn.sum(0) if draw.held is None else draw.held, drawn[1:]
+    total = rest.sum(0)
+    own = np.where(total > 0, own, 1.0)
+    return np.concatenate([own[None], rest * ((1 - own) / np.where(total > 0, total, 1))])
+
+
+def two_shares(batch: Batch, own: np.ndarray | Tensor) -> Tensor:
+    """(2, N) float32: ``own`` (N,) and what it leaves."""
+    own = own if isinstance(own, Tensor) else batch.tensor(own)
+    return torch.stack([own, 1 - own]).float()
+
+
+def lam_tensor(batch: Batch, draw: Draw) -> Tensor | None:
+    """The drawn λ as float32 (N,) for :attr:`Recipe.drawn`."""
+    return None if draw.lam is None else batch.tensor(draw.lam.astype(np.float32))
+
+
+def blend(batch: Batch, draw: Draw, own: np.ndarray | Tensor, share: np.ndarray | None = None, **more: Any) -> Recipe:
+    """Two whole images, the first in weight ``own`` (N,); the label in the same shares, unless it is given."""
+    weight = two_shares(batch, own)
+    return Recipe(
+        size=batch.size,
+        partner=pair(batch, draw.partner),
+        share=weight if share is None else two_shares(batch, share),
+        weight=weight[:, :, None, None, None],
+        drawn=lam_tensor(batch, draw),
+        label_by="lam" if share is None else "own",
+        **more,
+    )
+
+
+def paste(
+    batch: Batch,
+    draw: Draw,
+    target: geometry.Array,
+    source: geometry.Array | None = None,
+    own: Tensor | None = None,
+    **more: Any,
+) -> Recipe:
+    """The partner's patch in the box ``target`` (N, 4), cut from ``source``; the label by area, unless ``own`` (N,)."""
+    if own is None:
+        own = 1 - geometry.box_area(target, batch.size)
+    boxes = (None if b is None else (b if isinstance(b, Tensor) else batch.tensor(b))[None] for b in (target, source))
+    target_boxes, source_boxes = boxes
+    return Recipe(
+        size=batch.size,
+        partner=pair(batch, draw.partner),
+        share=two_shares(batch, own),
+        target_boxes=target_boxes,
+        source_boxes=source_boxes,
+        drawn=lam_tensor(batch, draw),
+        **more,
+    )
+
+
+def masked(batch: Batch, draw: Draw, own: Tensor, share: Tensor | None = None, **more: Any) -> Recipe:
+    """Two whole images, the first in weight ``own`` (N, 1 or C, 1 or H, 1 or W); the label by these weights' means,
+    unless ``share`` (2, N) is given."""
+    weight = torch.stack([own, 1 - own])
+    return Recipe(
+        size=batch.size,
+        partner=pair(batch, draw.partner),
+        share=weight.mean((2, 3, 4)) if share is None else share,
+        weight=weight,
+        drawn=lam_tensor(batch, draw),
+        **more,
+    )
+
+
+def shown_in(batch: Batch, who: Tensor, weight: Tensor, **more: Any) -> Recipe:
+    """Several whole images ``who`` (K, N), each in its weight (K, N, 1, H, W); the label by these weights' means."""
+    return Recipe(size=batch.size, partner=who, share=weight.mean((2, 3, 4)), weight=weight, **more)
+
+
+def four_tiles(batch: Batch, draw: Draw, at: np.ndarray, crop: str) -> Recipe:
+    """Four pictures that meet at a point: clockwise from the top left the image, its partner, the partner's partner,
+    and that one's. The label by area.
+
+    Args:
+        at: (2, N) row and column of the point, as shares of the sides.
+        crop: which tiles show a random place of their picture, ``none``, ``others`` (than the image itself) or
+            ``all``; the rest shows what stands at its own place there.
+    """
+    n, (height, width) = len(batch), batch.size
+    row, column = (np.rint(share * side).astype(np.int64) for share, side in zip(at, batch.size, strict=True))
+    zero, bottom, right = np.zeros_like(row), np.full(n, height), np.full(n, width)
+    targets = [
+        geometry.stack_box(zero, column, row, right),
+        geometry.stack_box(row, column, bottom, right),
+        geometry.stack_box(row, zero, bottom, column),
+    ]
+    partner, own = [*chain(draw.partner, 4)[1:]], row * column / (height * width)
+    if crop == "all":  # the image once more, as a patch that hides what is not cropped
+        targets, partner = [*targets, geometry.stack_box(zero, zero, row, column)], [*partner, np.arange(n)]
+        own = np.zeros(n)
+    areas = np.stack([own, *(geometry.box_area(target, batch.size) for target in targets)])
+    cuts = None if crop == "none" else np.stack([_elsewhere(draw, target, batch.size) for target in targets])
+    return Recipe(
+        size=batch.size,
+        partner=torch.cat([alone(batch), batch.tensor(np.stack(partner))]),
+        share=batch.tensor(areas.astype(np.float32)),
+        target_boxes=batch.tensor(np.stack(targets)),
+        source_boxes=None if cuts is None else batch.tensor(cuts),
+    )
+
+
+def _elsewhere(draw: Draw, box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A box of the same sides at a random place."""
+    height, width = box[:, 2] - box[:, 0], box[:, 3] - box[:, 1]
+    top, left = geometry.uniform_corner(draw.rng, height, width, size)
+    return geometry.stack_box(top, left, top + height, left + width)
+
+
+def erase(batch: Batch, draw: Draw, fill: str, **what: Any) -> Recipe:
+    """One image with a part replaced by a fill; the label stays whole."""
+    who = alone(batch)
+    return Recipe(
+        size=batch.size,
+        partner=who,
+        share=torch.ones(1, len(batch), device=batch.device),
+        fill=fill_colour(batch, draw.rng, fill),
+        drawn=lam_tensor(batch, draw),
+        label_by="own",
+        **what,
+    )
+
+
+def done(batch: Batch, draw: Draw, chains: Sequence[Chain], fill: str | None = None, **more: Any) -> Recipe:
+    """One image, and what is done to it: a chain for each; the label stays whole."""
+    operations.check_torchvision()
+    return Recipe(
+        size=batch.size,
+        partner=alone(batch),
+        share=torch.ones(1, len(batch), device=batch.device),
+        chains=(tuple(chains),),
+        fill=None if fill is None else fill_colour(batch, draw.rng, fill),
+        label_by="own",
+        **more,
+    )
+
+
+def each(batch: Batch, draw: Draw, name: str, *values: np.ndarray, fill: str | None = None) -> Recipe:
+    """One operation for all images, with the numbers (N,) that were drawn for it and a seed for each."""
+    seeds = draw.rng.integers(2**32, size=len(batch)).tolist()
+    numbers = zip(*(value.tolist() for value in values), strict=True)
+    return done(batch, draw, [(Link(name, v, seed),) for v, seed in zip(numbers, seeds, strict=True)], fill)
+
+
+def sometimes(batch: Batch, draw: Draw, name: str, probability: float, *values: float) -> Recipe:
+    """One operation with fixed numbers, for a share of the images."""
+    chosen = draw.rng.random(len(batch)) < probability
+    seeds = draw.rng.integers(2**32, size=len(batch)).tolist()
+    return done(
+        batch, draw, [(Link(name, values, seed),) if use else () for use, seed in zip(chosen, seeds, strict=True)]
+    )
+
+
+def fill_colour(batch: Batch, rng: np.random.Generator, name: str) -> Tensor:
+    """Broadcastable to (N, 3, H, W), in [0, 1].
+
+    ``random`` is one field of random bytes for the whole batch, which every image shows through its own hole:
+    a field per image would cost more than the rest of the step.
+    """
+    noise = rng.integers(0, 256, (1, 3, *batch.size), dtype=np.uint8) if name == "random" else None
+    if noise is not None:
+        return batch.tensor(noise) / 255
+    return batch.mean if name == "mean" else torch.full_like(batch.mean, float(name == "white"))
+
+
+def lit(maps: Tensor) -> Tensor:
+    """Maps (N, H, W) of which none is dark: where a detector found nothing, all places count alike."""
+    return torch.where(maps.amax((1, 2), keepdim=True) > 0, maps, 1)
+
+
+def salient_parts(maps: Tensor, spread: float) -> Tensor:
+    """Maps (N, H, W) smoothed by a Gaussian of σ ``spread`` (a share of the shorter side), each with a mean of 1."""
+    kernel = filters.gaussian(np.array([spread * min(maps.shape[1:])]))
+    with torch.autocast(maps.device.type, enabled=False):
+        smooth = filters.both_ways(lit(maps)[:, None], kernel)[:, 0]
+    return smooth / smooth.mean((1, 2), keepdim=True)
+
+
+def visible_share(maps: Tensor, partner: Tensor, source: Tensor, target: Tensor) -> Tensor:
+    """Image A's label share (N,) by saliency: a / (a + b).
+
+    a is the share of A's saliency that the patch leaves visible, b the share of B's saliency inside the patch;
+    1/2 where both are 0.
+    """
+    total = maps.sum((1, 2))
+    share = torch.where(total > 0, 1 / total, 0)
+    # Summed outside the box, not subtracted from the total: what is all hidden has to come out as 0.
+    a = (maps * ~geometry.box_mask(target, (maps.shape[1], maps.shape[2]))).sum((1, 2)) * share
+    b = geometry.sum_in_box(maps[partner], source) * share[partner]
+    return torch.where(a + b > 0, a / (a + b), 0.5)

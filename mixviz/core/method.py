@@ -1,0 +1,90 @@
+"""Method: the abstract base of every mixed-sample augmentation.
+
+Adding a file to ``mixviz/methods`` adds an entry to ``mixviz.METHODS``; the page, the command line, the benchmark, the
+docs and the catalogue-wide tests find it there.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from mixviz.core.batch import Batch
+from mixviz.core.parameters import Parametric
+from mixviz.core.recipe import Recipe
+
+
+class Draw(NamedTuple):
+    """What every plan starts from.
+
+    ``lam`` (N,) is the λ to use, drawn or held, and None for a method that draws none; ``held`` is λ where the caller
+    holds it, for methods that have another use for it; ``partner`` (N,) says whose pixels each image gets, and
+    ``partner_held`` that the caller wants just those.
+    """
+
+    rng: np.random.Generator
+    lam: np.ndarray | None
+    partner: np.ndarray
+    held: np.ndarray | None = None
+    partner_held: bool = False
+
+
+class Method(Parametric):
+    """A mixed-sample augmentation: it plans who is mixed, where and how much, and never touches a pixel.
+
+    ``together``: something that decides how all images of a batch are mixed is drawn once for it.
+    """
+
+    together: ClassVar[bool] = False
+
+    def plan(
+        self,
+        batch: Batch,
+        rng: np.random.Generator,
+        *,
+        lam: float | np.ndarray | None = None,
+        partner: np.ndarray | Tensor | None = None,
+    ) -> Recipe:
+        """Draw a :class:`~mixviz.Recipe` for the batch.
+
+        Args:
+            batch: the images and labels, not yet normalised.
+            rng: the only source of randomness; the same state gives the same recipe on every device.
+            lam: hold λ (image A's share, one number or (N,), 0 to 1) instead of drawing it. Everything else is
+                drawn as before, so that a dragged λ moves nothing but itself.
+            partner: hold the partners (N,) instead of drawing a permutation.
+
+        Raises:
+            TypeError: ``rng`` is not a ``numpy.random.Generator``.
+            ValueError: a held λ or partner is out of range, float images lie outside [0, 1] (and the batch does not
+                say ``any_range``), or the method misses something that it needs.
+        """
+        if not isinstance(rng, np.random.Generator):
+            raise TypeError(f"rng should be a numpy.random.Generator, e.g. np.random.default_rng(0); got {rng!r}.")
+        batch.check_range()
+        n = len(batch)
+        drawn, permutation, held = self.draw(rng, n), rng.permutation(n), None
+        if lam is not None:
+            held = np.asarray(lam, dtype=np.float64)
+            if held.shape not in ((), (n,)) or not ((held >= 0) & (held <= 1)).all():
+                raise ValueError(f"λ should be one number or {n}, between 0 and 1 (image A's share); got {lam!r}.")
+            held = np.broadcast_to(held, (n,))
+        if partner is not None:
+            permutation = np.asarray(partner)
+            fits = permutation.shape == (n,) and permutation.dtype.kind in "iu"
+            if not fits or permutation.min() < 0 or permutation.max() >= n:
+                raise ValueError(f"partner should hold {n} indices between 0 and {n - 1}; got {partner!r}.")
+            permutation = permutation.astype(np.int64)
+        use = drawn if drawn is None or held is None else held
+        return self.build(batch, Draw(rng, use, permutation, held, partner is not None))
+
+    @abstractmethod
+    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray | None:
+        """λ of every image (n,), float64: image A's share before rounding and clipping; None where there is none."""
+
+    @abstractmethod
+    def build(self, batch: Batch, draw: Draw) -> Recipe:
+        """The recipe for one draw. All further randomness comes from ``draw.rng``."""

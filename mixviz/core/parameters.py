@@ -1,0 +1,154 @@
+"""Describe methods and detectors: their cards, and parameters that carry a range, choices and a sentence."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+FAMILIES = (
+    "none", "blend", "cut", "saliency-guided", "feature-level", "multi-image", "erase", "colour", "geometry",
+    "learned policy",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Card:
+    """Who a method or detector is: what a table, a title or a citation needs.
+
+    ``label`` says in a few words what the label of image A becomes. What a paper lacks, or nobody knows for sure, is
+    empty (``year`` 0). ``after`` names the methods whose idea it builds on, where its paper or its definition says so;
+    a name may be one that this catalogue does not have (:mod:`mixviz.selection.lineage`).
+    """
+
+    name: str
+    title: str
+    paper: str = ""
+    authors: str = ""
+    venue: str = ""
+    year: int = 0
+    arxiv: str = ""
+    family: str = ""
+    label: str = ""
+    after: tuple[str, ...] = ()
+
+    @property
+    def url(self) -> str:
+        """Address of the paper, or an empty string."""
+        return f"https://arxiv.org/abs/{self.arxiv}" if self.arxiv else ""
+
+    @property
+    def citation(self) -> str:
+        """One line: authors, title, venue and year, arXiv number."""
+        where = f"{self.venue} {self.year or ''}".strip()
+        parts = (self.authors, f"“{self.paper}”" if self.paper else "", where, self.arxiv and f"arXiv:{self.arxiv}")
+        return ", ".join(part for part in parts if part)
+
+
+def parameter(
+    default: Any,
+    text: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+    example: str = "",
+    check: Callable[[Any], object] | None = None,
+) -> Any:
+    """A dataclass field that carries what a slider, a command-line flag, a table and a range test need.
+
+    A text without ``choices`` has an ``example`` other than its default, and a ``check`` that raises a ValueError for
+    what cannot be used.
+    """
+    about = {"text": text, "low": low, "high": high, "choices": choices, "example": example, "check": check}
+    return dataclasses.field(default=default, metadata=about)
+
+
+def beta_alpha(default: float) -> Any:
+    """The α of λ ~ Beta(α, α)."""
+    text = "Beta(α, α): below 1 mostly one image, above 1 mostly half and half"
+    return parameter(default, text, low=0.05, high=8)
+
+
+def tie_break() -> Any:
+    """Which of several equal peaks :func:`mixviz.core.geometry.peak` takes."""
+    return parameter("first", "which of several equal peaks to take", choices=("first", "last", "random"))
+
+
+def box_rounding() -> Any:
+    """How :func:`mixviz.core.geometry.patch_sides` makes whole pixels of a box's sides."""
+    text = "sides of the box: to the nearest pixel, or down to an even number as in released code"
+    return parameter("nearest", text, choices=("nearest", "even"))
+
+
+def detector(default: str) -> Any:
+    """Where a method's saliency comes from: a name of ``mixviz.SALIENCY``, or a :class:`mixviz.Saliency`."""
+    return parameter(default, "where saliency comes from")
+
+
+class Parametric(ABC):
+    """A frozen dataclass whose fields were made by :func:`parameter`, checked when it is made."""
+
+    card: ClassVar[Card]
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            check_field(self.card.name, field, getattr(self, field.name))
+
+    @classmethod
+    def parameters(cls) -> dict[str, dict[str, Any]]:
+        """Name -> {default, text, low, high, choices, example} of every parameter."""
+        return {
+            f.name: {"default": f.default} | {key: told for key, told in f.metadata.items() if key != "check"}
+            for f in dataclasses.fields(cls)
+        }
+
+    @classmethod
+    def parse(cls, name: str, text: str) -> Any:
+        """A parameter's value from text, in the type of its field; its range is checked when it is used.
+
+        Raises:
+            ValueError: no such parameter, or no number where one is needed.
+        """
+        known = cls.parameters()
+        if name not in known:
+            raise ValueError(f"{cls.card.title} has no parameter {name}. It has: {', '.join(known) or 'none'}.")
+        kind = type(known[name]["default"])
+        if kind is bool:
+            return text.lower() in ("1", "true", "yes")
+        try:
+            return kind(text)
+        except ValueError:
+            raise ValueError(f"{name} should be a {'whole ' if kind is int else ''}number; got {text!r}.") from None
+
+
+def check_field(owner: str, field: dataclasses.Field, value: Any) -> None:
+    """Refuse a value that is out of its field's range, of another type, or none of its choices."""
+    low, high, choices = (field.metadata[key] for key in ("low", "high", "choices"))
+    what = f"{owner}: {field.name}={value!r}"
+    if field.name == "detector" and (isinstance(value, str) or (isinstance(value, Parametric) and callable(value))):
+        return  # looked up when it is used: detectors may be added
+    if isinstance(field.default, str):
+        if choices and value not in choices:
+            raise ValueError(f"{what} is not one of {', '.join(choices)}.")
+        if not isinstance(value, str):
+            raise TypeError(f"{what} should be a text.")
+        if check := field.metadata.get("check"):
+            try:
+                check(value)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{what} cannot be used: {error}") from None
+        return
+    if isinstance(field.default, bool):
+        if not isinstance(value, bool):
+            raise TypeError(f"{what} should be True or False.")
+        return
+    whole = isinstance(field.default, int)
+    if isinstance(value, bool) or not isinstance(value, int | np.integer if whole else int | float | np.number):
+        raise TypeError(f"{what} should be {'a whole' if whole else 'a'} number.")
+    if not low <= value <= high:  # nor is NaN
+        raise ValueError(f"{what} is outside its range: {low} to {high} ({field.metadata['text']})")

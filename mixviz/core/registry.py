@@ -1,0 +1,79 @@
+"""Discovery: a file in a catalogue's package is an entry in the catalogue."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Mapping
+from types import MappingProxyType, ModuleType
+from typing import TypeVar
+
+from mixviz.core.parameters import FAMILIES, Card, Parametric
+
+Entry = TypeVar("Entry", bound=Parametric)
+
+
+def discover(package: ModuleType, base: type[Entry]) -> Mapping[str, type[Entry]]:
+    """Name -> class for every final subclass of ``base`` defined in the package's modules, by family and year.
+
+    Modules whose names start with an underscore are helpers and are not looked into.
+
+    Raises:
+        ValueError: two classes use one name.
+    """
+    found: dict[str, type[Entry]] = {}
+    for info in pkgutil.iter_modules(package.__path__):
+        if info.name.startswith("_"):
+            continue
+        module = importlib.import_module(f"{package.__name__}.{info.name}")
+        for cls in vars(module).values():
+            if not inspect.isclass(cls) or not issubclass(cls, base) or cls.__module__ != module.__name__:
+                continue
+            name = cls.card.name
+            if name in found:
+                raise ValueError(
+                    f"Two classes call themselves {name!r}: {found[name].__module__} and {module.__name__}. "
+                    "Give one of them another card name."
+                )
+            found[name] = cls
+    return MappingProxyType(dict(sorted(found.items(), key=lambda item: _order(item[1].card))))
+
+
+def _order(card: Card) -> tuple:
+    family = FAMILIES.index(card.family) if card.family in FAMILIES else len(FAMILIES)
+    return family, card.year or 9999, card.name
+
+
+def lookup(catalogue: Mapping[str, type], name: str) -> type:
+    """The class called ``name``, or a ValueError that lists (and guesses) the names there are."""
+    try:
+        return catalogue[name]
+    except (KeyError, TypeError):
+        close = difflib.get_close_matches(str(name), catalogue, n=1)
+        guess = f" Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"There is no {name!r}.{guess} Known: {', '.join(catalogue)}.") from None
+
+
+def construct(catalogue: Mapping[str, type], text: str) -> Parametric:
+    """An entry by name, with its parameters where they are given: ``"name"`` or ``"name:key=value,key=value"``.
+
+    Raises:
+        ValueError: an unknown name or parameter, or a value that does not fit, with what would.
+    """
+    name, _, rest = str(text).partition(":")
+    cls = lookup(catalogue, name)
+    pairs = [part.partition("=") for part in rest.split(",") if part]
+    return cls(**{key.strip(): cls.parse(key.strip(), value.strip()) for key, _, value in pairs})
+
+
+# Both catalogues lie above the core and are looked up by name when somebody asks.
+def methods() -> Mapping[str, type]:
+    """Return ``mixviz.METHODS``."""
+    return importlib.import_module("mixviz.methods").METHODS
+
+
+def detectors() -> Mapping[str, type]:
+    """Return ``mixviz.SALIENCY``."""
+    return importlib.import_module("mixviz.detectors").SALIENCY

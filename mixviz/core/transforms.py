@@ -1,0 +1,285 @@
+"""The three lines: any method in a function call, a training loop or a DataLoader."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mixviz.core.batch import Batch
+from mixviz.core.method import Method
+from mixviz.core.recipe import Recipe
+from mixviz.core.registry import lookup
+from mixviz.core.saliency import Saliency
+from mixviz.core.tensors import check_range
+from mixviz.detectors import SALIENCY
+from mixviz.methods import METHODS
+
+Seed = int | Sequence[int] | np.random.Generator | None
+REPEATS = 8  # batches in a row with one seed that are no accident any more
+_repeats = threading.local()
+
+
+def make(method: str | Method, **parameters: Any) -> Method:
+    """A method by name with its parameters, or the given one.
+
+    Raises:
+        ValueError, TypeError: an unknown name or parameter, with the known ones.
+    """
+    if isinstance(method, Method):
+        if parameters:
+            raise TypeError("Give parameters with a method's name; a Method object has its own already.")
+        return method
+    return _construct(lookup(METHODS, method), parameters)
+
+
+def _construct(cls: type, parameters: dict[str, Any]) -> Any:
+    unknown = set(parameters) - set(cls.parameters())
+    if unknown:
+        known = ", ".join(cls.parameters()) or "none"
+        raise TypeError(f"{cls.card.name} has no parameter {', '.join(sorted(unknown))}. It has: {known}.")
+    return cls(**parameters)
+
+
+def mix(
+    images: Tensor,
+    labels: Tensor | None = None,
+    method: str | Method = "cutmix",
+    seed: Seed = None,
+    **parameters: Any,
+) -> tuple[Tensor, Recipe]:
+    """Mix a batch: ``mixed, recipe = mixviz.mix(images, labels, method="cutmix", alpha=1.0)``.
+
+    Args:
+        images: (N, 3, H, W), uint8, or float in [0, 1]; not changed.
+        labels: (N,) class indices or (N, C) soft labels; only some methods look at them.
+        method: a name from ``mixviz.METHODS``, or a method.
+        seed: where the randomness comes from. In a loop, a ``numpy.random.Generator`` made before it, or numbers that
+            name the step, ``(seed, epoch, step)``. One number gives one recipe, the same on every device and in every
+            call. None: another one each time, which nothing repeats.
+        parameters: the method's own; ``network``, ``mean``, ``std``, ``saliency``, ``errors`` and ``any_range`` go to
+            :class:`mixviz.Batch`.
+
+    Returns:
+        The mixed images, like ``images``, and the :class:`~mixviz.Recipe`, whose ``targets`` mixes the labels.
+
+    Raises:
+        TypeError, ValueError: what :class:`mixviz.Batch` and :meth:`mixviz.Method.plan` refuse.
+
+    Warns:
+        UserWarning: one number as the seed of many batches in a row, which would all get the same recipe.
+    """
+    known = ("network", "saliency", "errors", "mean", "std", "any_range")
+    given = {name: parameters.pop(name) for name in known if name in parameters}
+    chosen, rng = make(method, **parameters), np.random.default_rng(seed)
+    if seed is not None and seed is not rng:
+        _count_repeats((chosen, str(seed)), images)
+    recipe = chosen.plan(Batch(images, labels, **given), rng)
+    return recipe.apply(images), recipe
+
+
+def _count_repeats(what: tuple, images: Tensor) -> None:
+    """Warn once where batch after batch is mixed by what was drawn for the first."""
+    last, count, seen = getattr(_repeats, "state", (None, 0, None))
+    if what != last:
+        count, seen = 0, None
+    if seen is None or seen() is not images:
+        count += 1
+    _repeats.state = what, count, weakref.ref(images)
+    if count == REPEATS:
+        warnings.warn(
+            f"{REPEATS} batches in a row were mixed with seed {what[1]}: all get the same recipe, with the same "
+            "partners and boxes. Make one generator before the loop, rng = numpy.random.default_rng(0), and give "
+            "seed=rng in it; or name the step, seed=(0, epoch, step); or make one MixTransform before the loop.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def saliency(
+    images: Tensor,
+    detector: str | Saliency = "fine_grained",
+    *,
+    labels: Tensor | None = None,
+    network: Callable[[Tensor], Tensor] | None = None,
+    **parameters: Any,
+) -> Tensor:
+    """Saliency maps (N, H, W), float32 in [0, 1], of images (N, 3, H, W) that are uint8, or float in [0, 1].
+
+    Args:
+        detector: a name from ``mixviz.SALIENCY``, or a detector.
+        labels, network: what network-guided detectors need.
+        parameters: the detector's own.
+
+    Raises:
+        ValueError: an unknown detector, float images outside [0, 1], or no network where one is needed.
+    """
+    if not isinstance(detector, Saliency):
+        detector = _construct(lookup(SALIENCY, detector), parameters)
+    elif parameters:
+        raise TypeError("Give parameters with a detector's name; a Saliency object has its own already.")
+    return Batch(images, labels, network).saliency(detector)
+
+
+class MixTransform:
+    """Any method in a training loop: ``images, targets = mix(images, labels)``, used like torchvision's v2.CutMix.
+
+    Args:
+        method: a name from ``mixviz.METHODS``, or a method.
+        num_classes: the width of the soft targets.
+        mix_probability: the share of batches that are mixed at all, as in the papers' training loops.
+        seed: two transforms with one seed give the same mixtures in the same order, and other ones in each process
+            of a distributed training. In DataLoader workers torch's own seed counts as well (``torch.manual_seed``,
+            or the loader's ``generator``).
+        normalize: (mean, std) per channel, applied to the mixed images, and to what the network is asked about.
+            None: images stay in [0, 1], for the network too.
+        network: the classifier that network-guided methods ask.
+        any_range: take float images outside [0, 1] too, see :class:`mixviz.Batch`.
+        inplace: mix into the given images instead of a new tensor, which saves a training loop that has no more use
+            for the clean batch most of the time.
+        parameters: the method's own.
+
+    A method that mixes inside a network (``recipe.layer > 0``) needs its recipe there: use ``plan``. Only images and
+    labels are mixed. Row n of anything else, e.g. of names or masks, still belongs to image n; to mix it as well, take
+    the recipe from ``plan``.
+    """
+
+    def __init__(
+        self,
+        method: str | Method,
+        num_classes: int,
+        *,
+        mix_probability: float = 1.0,
+        seed: int = 0,
+        normalize: tuple[Sequence[float], Sequence[float]] | None = None,
+        network: Callable[[Tensor], Tensor] | None = None,
+        inplace: bool = False,
+        any_range: bool = False,
+        **parameters: Any,
+    ) -> None:
+        if any_range and normalize is not None:
+            raise ValueError("normalize is for images in [0, 1], and any_range for others: give one of the two.")
+        if not 0 <= mix_probability <= 1:
+            raise ValueError(f"mix_probability should lie between 0 and 1; got {mix_probability}.")
+        if not isinstance(seed, int | np.integer) or seed < 0:
+            raise ValueError(
+                f"seed should be a whole number from 0 up; got {seed!r}. One transform goes on by itself from batch to "
+                "batch: make it once, before the loop. mixviz.mix also takes a generator."
+            )
+        self.method, self.num_classes = make(method, **parameters), num_classes
+        self.mix_probability, self.seed, self.normalize, self.network = mix_probability, seed, normalize, network
+        self.inplace, self.any_range = inplace, any_range
+        self._rng: np.random.Generator | None = None
+        self._worker: int | None = None
+
+    def __call__(self, images: Tensor, labels: Tensor, **given: Tensor) -> tuple[Tensor, Tensor]:
+        """Mixed images, float where ``normalize`` is given, and soft targets (N, num_classes) float32.
+
+        ``given`` may hold what :class:`mixviz.Batch` takes beside: ``saliency`` and ``errors``.
+        """
+        batch = self._batch(images, labels, **given)
+        recipe = self._plan(batch)
+        if recipe.layer:
+            raise ValueError(
+                f"{self.method.card.name} mixes inside the network, out of reach of a collate function: "
+                "recipe = transform.plan(images, labels), then `with mixviz.mix_inside(network, recipe):` around the "
+                "forward pass, and recipe.targets for the labels."
+            )
+        targets = recipe.targets(labels, self.num_classes)  # first: labels that are refused leave the images clean
+        mixed = recipe.apply(images, out=images if self.inplace else None)
+        return mixed if self.normalize is None else batch.normalised(mixed), targets
+
+    def plan(self, images: Tensor, labels: Tensor, *, lam: float | np.ndarray | None = None, **given: Tensor) -> Recipe:
+        """The next recipe of this transform's stream; a baseline one for the batches that stay unmixed.
+
+        ``lam`` holds λ, see :meth:`mixviz.Method.plan`.
+        """
+        return self._plan(self._batch(images, labels, **given), lam)
+
+    def _batch(self, images: Tensor, labels: Tensor, **given: Tensor) -> Batch:
+        mean, std = self.normalize or (None, None)
+        return Batch(images, labels, self.network, mean=mean, std=std, any_range=self.any_range, **given)
+
+    def _plan(self, batch: Batch, lam: float | np.ndarray | None = None) -> Recipe:
+        rng = self._stream(batch.images)
+        chosen = self.method if rng.random() < self.mix_probability else METHODS["baseline"]()
+        return chosen.plan(batch, rng, lam=lam)
+
+    def _stream(self, images: Tensor) -> np.random.Generator:
+        """One stream per process of a training, and per DataLoader worker and epoch: torch seeds each worker anew."""
+        info = torch.utils.data.get_worker_info()
+        worker = None if info is None else info.seed
+        if self._rng is None or worker != self._worker:
+            if info is not None and self.network is not None:
+                raise ValueError(
+                    "A DataLoader's worker holds a copy of the network from the epoch's start, not the one in "
+                    "training: use MixTransform in the training loop, or num_workers=0."
+                )
+            if not self.any_range:
+                check_range(images)  # every pixel, once: reading them back would stall a GPU at every step
+            there = torch.distributed.is_available() and torch.distributed.is_initialized()
+            rank = torch.distributed.get_rank() if there else 0
+            key = [self.seed, rank] if worker is None else [self.seed, rank, worker]
+            _count_repeats((self.method, str(self.seed), *key), images)  # a transform per batch, made in the loop
+            self._rng = np.random.default_rng(key)
+            self._worker = worker
+        return self._rng
+
+
+class MixCollate:
+    """Any method in an existing DataLoader: ``DataLoader(data, collate_fn=mixviz.MixCollate("cutmix", 100))``.
+
+    Collates samples as torch does, then mixes images and labels; takes what :class:`MixTransform` takes. A sample is
+    (image, label), (image, label, ...) or a dictionary. The batch has the same form, with mixed images and targets
+    (N, num_classes) float32. Everything else is collated and passed through unmixed: row n belongs to image n itself,
+    not to its partner.
+
+    Args:
+        keys: what a dictionary calls image and label.
+    """
+
+    def __init__(
+        self, method: str | Method, num_classes: int, *, keys: tuple[str, str] = ("image", "label"), **options: Any
+    ) -> None:
+        self.transform = MixTransform(method, num_classes, inplace=True, **options)  # a batch of its own making
+        self.keys = keys
+
+    def __call__(self, samples: Sequence[Any]) -> Any:
+        """Samples, with images (3, H, W), as a mixed batch.
+
+        Raises:
+            TypeError: samples of another form, or without image and label.
+        """
+        one = samples[0]
+        if isinstance(one, Mapping):
+            image, label = self.keys
+            if missing := [key for key in self.keys if key not in one]:
+                raise TypeError(
+                    f"A sample has no {' and no '.join(map(repr, missing))}; it has {', '.join(map(repr, one))}. Say "
+                    'what image and label are called: MixCollate(..., keys=("image", "label")).'
+                )
+        elif isinstance(one, Sequence) and not isinstance(one, str) and len(one) >= 2:
+            image, label = 0, 1
+        else:
+            what = f"{len(one)} part(s)" if isinstance(one, tuple | list) else type(one).__name__
+            raise TypeError(
+                "A sample should be (image, label), (image, label, ...), or a dictionary with both; got "
+                f"{what}. Give a data set that returns one of these, or mix in the loop: MixTransform."
+            )
+        if not isinstance(one[image], Tensor):
+            raise TypeError(
+                f"A sample's image should be a torch.Tensor (3, H, W); got {type(one[image]).__name__}. End the data "
+                "set's transform with torchvision.transforms.v2.PILToTensor()."
+            )
+        batch = torch.utils.data.default_collate(samples)
+        mixed, targets = self.transform(batch[image], batch[label])
+        if isinstance(batch, Mapping):
+            return {**batch, image: mixed, label: targets}
+        parts = [mixed, targets, *batch[2:]]
+        return type(batch)(*parts) if hasattr(batch, "_fields") else tuple(parts)

@@ -1,0 +1,1 @@
+"""Read pictures: decoding, data sets, folders, zips and batches."""

@@ -1,0 +1,160 @@
+"""A split of a data set: where its pictures are, what they show, and how they are read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from mixviz.data.decoding import PictureError
+from mixviz.data.decoding import decode as decode_file
+from mixviz.data.pictures import GAP, square
+
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Split:
+    """The training or validation pictures of a data set.
+
+    Attributes:
+        pictures: a path, or pixels (H, W, 3) uint8, per picture.
+        labels: (N,) int64, indices into ``classes``.
+        classes: names for people, in the order of the labels.
+        keys: what the data set itself calls the classes (WordNet ids, folder names).
+        side: the pictures' own side in pixels, where all are squares of one size; else 0.
+        boxes: where the object is, half-open (top, left, bottom, right), per picture; empty where nothing is known.
+        masks: a path per picture to its trimap (1 object, 2 background, 3 border: ignored); empty where none is known.
+        terms: licence or terms of the data, with what to cite.
+        others: files among the pictures that are none by their names, and were left out.
+    """
+
+    pictures: Sequence[Path | np.ndarray]
+    labels: Tensor
+    classes: tuple[str, ...]
+    keys: tuple[str, ...]
+    side: int = 0
+    boxes: tuple[Box, ...] = ()
+    masks: tuple[Path, ...] = ()
+    terms: str = "unknown: ask whoever made the pictures"
+    others: tuple[Path, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: Sequence[int]) -> Split:
+        """These pictures alone, in this order."""
+        pick = [int(i) for i in indices]
+        return replace(
+            self,
+            pictures=[self.pictures[i] for i in pick],
+            labels=self.labels[pick],
+            boxes=tuple(self.boxes[i] for i in pick) if self.boxes else (),
+            masks=tuple(self.masks[i] for i in pick) if self.masks else (),
+        )
+
+    def of_classes(self, wanted: Sequence[str]) -> Split:
+        """Only the classes named, by name or key, which become the labels 0, 1, … in the order given.
+
+        Raises:
+            ValueError: a name that no class has, or one given twice.
+        """
+        known = {name.lower(): i for names in (self.classes, self.keys) for i, name in enumerate(names)}
+        missing = [name for name in wanted if name.lower() not in known]
+        if missing:
+            raise ValueError(
+                f"No class is called {', '.join(map(repr, missing))}. There are: {', '.join(self.classes)}."
+            )
+        old = [known[name.lower()] for name in wanted]
+        if len(set(old)) < len(old):
+            raise ValueError("A class is named twice.")
+        new = torch.full((len(self.classes),), -1)
+        new[old] = torch.arange(len(old))
+        kept = self.take(torch.nonzero(new[self.labels] >= 0).flatten().tolist())
+        names, keys = (tuple(these[i] for i in old) for these in (self.classes, self.keys))
+        return replace(kept, labels=new[kept.labels], classes=names, keys=keys)
+
+    def complete(self, part: str) -> Split:
+        """Itself, if every class has pictures.
+
+        Args:
+            part: what it is, for the message.
+
+        Raises:
+            ValueError: classes without a picture, named, and what to do.
+        """
+        counts = torch.bincount(self.labels, minlength=len(self.classes))
+        empty = [self.classes[i] for i in torch.nonzero(counts == 0).flatten().tolist()]
+        if empty:
+            raise ValueError(
+                f"The data are incomplete: no picture for {part} of {', '.join(empty[:5])}"
+                f"{', …' if len(empty) > 5 else ''}. Fetch the rest, or name the classes to take (--classes)."
+            )
+        return self
+
+    def per_class(self, limit: int) -> Split:
+        """At most this many pictures of each class: the first ones."""
+        seen, keep = [0] * len(self.classes), []
+        for index, label in enumerate(self.labels.tolist()):
+            seen[label] += 1
+            if seen[label] <= limit:
+                keep.append(index)
+        return self.take(keep)
+
+
+def read(picture: Path | np.ndarray, side: int | None = None) -> Image.Image:
+    """The picture as RGB: see :func:`mixviz.data.decoding.decode`.
+
+    Args:
+        side: that it will be resized to; a JPEG is decoded no larger than that needs. None: whole.
+
+    Raises:
+        ValueError: it is damaged, too large or no picture, with its path and what to do.
+    """
+    if isinstance(picture, np.ndarray):
+        return Image.fromarray(picture)
+    try:
+        return decode_file(picture, side and GAP * side)
+    except PictureError as error:
+        told = PictureError(error.key, **error.values | {"name": picture})
+        raise ValueError(f"{told} Or train without such pictures: --corrupt skip.") from error
+
+
+def decode(split: Split, side: int, corrupt: str = "refuse", tell: Callable[[str], None] = print) -> tuple:
+    """All pictures of a split as (N, 3, side, side) uint8, and the split that they are.
+
+    Args:
+        corrupt: ``refuse``: the first damaged picture ends it; ``skip``: they are named and left out.
+        tell: gets a line for every picture that is left out.
+
+    Raises:
+        ValueError: a damaged picture, or none that is not.
+    """
+    pixels = torch.empty(len(split), side, side, 3, dtype=torch.uint8)
+    bad = []
+
+    def put(index: int) -> None:
+        try:
+            pixels[index] = torch.from_numpy(square(read(split.pictures[index], side), side).copy())
+        except ValueError as error:
+            if corrupt == "refuse":
+                raise
+            bad.append((index, str(error)))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(put, range(len(split))))
+    if bad:
+        for _, error in sorted(bad):
+            tell(f"Left out: {error}")
+        keep = sorted(set(range(len(split))) - {index for index, _ in bad})
+        if not keep:
+            raise ValueError("No picture of the data set can be read.")
+        split, pixels = split.take(keep), pixels[keep]
+    return pixels.permute(0, 3, 1, 2).contiguous(), split

@@ -1,0 +1,273 @@
+"""One decoder in front of every picture file: it gives what a good photo viewer shows."""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps
+
+from mixviz.i18n import Mistake
+
+# Pillow's name of a format -> the endings of its files. What Pillow hands to other programs (EPS to Ghostscript, WMF to
+# Windows) or knows by name alone (GRIB, HDF5) is not among them. TGA is the last one: nothing marks its files.
+FORMATS = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), "PNG": (".png", ".apng"), "WEBP": (".webp",), "GIF": (".gif",),
+    "BMP": (".bmp",), "TIFF": (".tif", ".tiff"), "AVIF": (".avif", ".avifs"),
+    "HEIF": (".heic", ".heics", ".heif", ".heifs", ".hif"),
+    "JPEG2000": (".jp2", ".j2k", ".jpc", ".jpf", ".jpx", ".j2c"),
+    "PPM": (".pbm", ".pgm", ".ppm", ".pnm", ".pfm"), "DIB": (".dib",), "ICO": (".ico",), "CUR": (".cur",),
+    "ICNS": (".icns",), "PCX": (".pcx",), "DCX": (".dcx",), "PSD": (".psd",), "QOI": (".qoi",),
+    "SGI": (".sgi", ".rgb", ".rgba", ".bw"), "SUN": (".ras",), "DDS": (".dds",), "BLP": (".blp",),
+    "FTEX": (".ftc", ".ftu"), "FITS": (".fits", ".fit"), "FLI": (".fli", ".flc"), "GBR": (".gbr",), "IM": (".im",),
+    "MSP": (".msp",), "PCD": (".pcd",), "PIXAR": (".pxr",), "XBM": (".xbm",), "XPM": (".xpm",),
+    "TGA": (".tga", ".icb", ".vda", ".vst"),
+}  # fmt: skip
+# Pictures that cannot be read, and are told of as such.
+FOREIGN = {
+    ".svg": "SVG", ".jxl": "JPEG XL", ".eps": "EPS", ".wmf": "WMF", ".emf": "WMF",
+    **dict.fromkeys((".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2"), "camera raw"),
+}  # fmt: skip
+ENDINGS = (*(ending for endings in FORMATS.values() for ending in endings), *FOREIGN)
+SOME_ENDINGS = ", ".join((".jpg", ".png", ".webp", ".gif", ".bmp", ".avif", ".tif", ".heic", ".jp2"))
+TITLES = {"HEIF": "HEIC", "JPEG2000": "JPEG 2000", "MPO": "JPEG"}  # as people call a format
+HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+
+MAX_PIXELS = 70_000_000  # of a picture as it is decoded
+MOST_PIXELS = 250_000_000  # of a JPEG in its file, which is decoded at a half, a quarter or an eighth
+
+# Whatever else opens a picture in this process, as Gradio may, refuses a bomb too; below it, the limits here decide.
+Image.MAX_IMAGE_PIXELS = MOST_PIXELS
+
+File = str | os.PathLike | BinaryIO
+
+
+class PictureError(Mistake):
+    """A picture that cannot be used; the text names it and says why and what to do."""
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file is a picture, by its name's ending."""
+    return name.lower().endswith(ENDINGS)
+
+
+def hidden(name: str) -> bool:
+    """Of the system rather than the user's. "..", in a zip, is not: a name is only ever told, and no path."""
+    return (name.startswith(".") and name not in (".", "..")) or name in ("__MACOSX", "Thumbs.db", "desktop.ini")
+
+
+def sorted_out(folder: Path, pattern: str = "*") -> tuple[list[Path], list[Path]]:
+    """(pictures, other files) of a folder in the order of their names, without what is hidden."""
+    pictures, others = [], []
+    for path in sorted(folder.glob(pattern)):
+        if any(map(hidden, path.relative_to(folder).parts)):
+            continue
+        if is_picture(path.name):
+            pictures.append(path)
+        elif path.is_file():
+            others.append(path)
+    return pictures, others
+
+
+def left_out(names: Sequence[object]) -> str:
+    """The sentence about files that are left out because their names are not those of pictures."""
+    some = ", ".join(map(str, names[:5])) + (", …" if len(names) > 5 else "")
+    return f"Left out, no pictures by their names' endings: {len(names)} ({some})."
+
+
+def decode(path: File, least: int | None = None, *, smallest: int = 1, name: str | None = None) -> Image.Image:
+    """Decode a picture file: RGB in sRGB, upright, over white where transparent, its first frame.
+
+    A JPEG is decoded at the smallest of the scales 1, 1/2, 1/4 and 1/8 whose shorter side has ``least`` pixels, and in
+    any case so small that it keeps to :data:`MAX_PIXELS`.
+
+    Args:
+        path: of a file, or an open one.
+        least: pixels that the shorter side needs; None: as many as there are.
+        smallest: pixels that the shorter side must have in the file.
+        name: of the picture in messages; None: its file's.
+
+    Raises:
+        PictureError: not a picture, damaged, too large, or too small; says what to do.
+    """
+    with _opened(path, name) as image:
+        width, height = image.size
+        pixels, at_once = width * height, image.format in ("JPEG", "MPO") and "progressive" not in image.info
+        if pixels > (MOST_PIXELS if at_once else MAX_PIXELS):  # a progressive JPEG is held whole, whatever its scale
+            raise _too_large(path, name, pixels, image.format)
+        if min(width, height) < smallest:
+            about = {"name": _called(path, name), "format": _title(image.format), "width": width, "height": height}
+            raise PictureError("error.too_small", **about, least=smallest)
+        if at_once:
+            scale = next((s for s in (8, 4, 2) if min(width, height) >= s * (least or min(width, height))), 1)
+            while pixels > MAX_PIXELS * scale**2:
+                scale *= 2
+            if scale > 1:
+                image.draft(None, (width // scale, height // scale))
+        image.load()
+        with suppress(Exception):  # damaged EXIF data turn nothing
+            ImageOps.exif_transpose(image, in_place=True)
+        return _shown(image)
+
+
+def upright_size(path: File, name: str | None = None) -> tuple[int, int]:
+    """(height, width) of the upright picture in its file, read from the head alone.
+
+    Raises:
+        PictureError: not a picture, or one whose head is damaged.
+    """
+    with _opened(path, name) as image:
+        (width, height), turned = image.size, False
+        with suppress(Exception):  # as above
+            # The size of a TIFF is already that of the upright picture.
+            turned = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
+    return (width, height) if turned else (height, width)
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    """The formats that can be read; HEIC where its plug-in is installed."""
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        return tuple(name for name in FORMATS if name != "HEIF")
+    register_heif_opener()
+    return tuple(FORMATS)
+
+
+@contextmanager
+def _opened(path: File, name: str | None) -> Iterator[Image.Image]:
+    """An image whose pixels are still to be decoded; every error within is a PictureError."""
+    known = None
+    try:
+        with Image.open(path, formats=_formats()) as image:
+            known = image.format
+            if known == "TIFF" and (kind := FOREIGN.get(_ending(path, name))):  # of a camera's raw file, a thumbnail
+                raise PictureError("error.format", name=_called(path, name), format=kind)
+            yield image
+    except PictureError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # which begins with the size
+        raise _too_large(path, name, int(re.search(r"\d+", str(error))[0]), known) from None
+    except FileNotFoundError:
+        raise PictureError("error.no_file", name=_called(path, name)) from None
+    except Exception as error:  # decoders raise nearly anything on damaged files
+        if isinstance(error, OSError) and error.errno:
+            raise PictureError("error.access", name=_called(path, name), reason=error.strerror) from None
+        raise _refusal(path, name, known) from None
+
+
+def _called(path: File, name: str | None) -> str:
+    """What a picture is called, as far as that is known."""
+    return name or os.path.basename(str(getattr(path, "name", "") if hasattr(path, "read") else path)) or "picture"
+
+
+def _ending(path: File, name: str | None) -> str:
+    return os.path.splitext(_called(path, name))[1].lower()
+
+
+def _title(key: str) -> str:
+    return TITLES.get(key, key)
+
+
+def _too_large(path: File, name: str | None, pixels: int, key: str | None) -> PictureError:
+    ending = _ending(path, name)
+    key = key or next((key for key, endings in FORMATS.items() if ending in endings), ending.lstrip(".").upper())
+    sizes = {"size": round(pixels / 10**6, 1), "limit": MAX_PIXELS // 10**6, "most": MOST_PIXELS // 10**6}
+    return PictureError("error.too_large", name=_called(path, name), format=_title(key), **sizes)
+
+
+def _refusal(path: File, name: str | None, known: str | None) -> PictureError:
+    """Why a file is none that can be read: what it is, or that it is damaged."""
+    kind = _title(known) if known else _foreign(_head(path), _ending(path, name))
+    if kind == "HEIC" and "HEIF" not in _formats():
+        return PictureError("error.heic", name=_called(path, name))
+    if known or kind == "HEIC":
+        return PictureError("error.damaged", name=_called(path, name), format=kind)
+    if kind:
+        return PictureError("error.format", name=_called(path, name), format=kind)
+    return PictureError("error.unreadable", name=_called(path, name))
+
+
+def _head(path: File) -> bytes:
+    if hasattr(path, "read"):
+        path.seek(0)
+        return path.read(1000)
+    with open(path, "rb") as file:
+        return file.read(1000)
+
+
+def _foreign(head: bytes, ending: str) -> str | None:
+    """What a file is that Pillow does not know, by its content, else by its ending."""
+    if head[4:8] == b"ftyp" and head[8:12] in HEIC:
+        return "HEIC"
+    signs = {b"\xff\x0a": "JPEG XL", b"\0\0\0\x0cJXL ": "JPEG XL", b"%PDF": "PDF", b"%!PS": "EPS"}
+    found = next((kind for sign, kind in signs.items() if head.startswith(sign)), None)
+    return found or ("SVG" if b"<svg" in head else FOREIGN.get(ending))
+
+
+def _shown(image: Image.Image) -> Image.Image:
+    """An opened image as RGB: 8 bits, over white, in sRGB."""
+    space = image.mode if image.mode in ("CMYK", "LAB") else "L" if image.mode[0] in "1LIF" else "RGB"
+    profile = b"LAB" if space == "LAB" else image.info.get("icc_profile")
+    if image.mode[0] in "IF":
+        image = _eight_bits(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    if profile and (found := _to_srgb(profile)):
+        from PIL import ImageCms
+
+        mode, transform = found
+        if mode == space:  # else it is another picture's
+            return ImageCms.applyTransform(image.convert(mode), transform)
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """16 bits, and whole or real numbers of any range, as L, or as LA where one value stands for nothing.
+
+    16 bits are taken as they are. Of what has no range of its own, the smallest of 1, 255 and 65535 that holds all
+    values is white, else the highest value.
+    """
+    values = np.asarray(image)
+    if image.mode.startswith("I;16"):
+        grey = (values // 257).astype(np.uint8)
+    else:
+        values = np.nan_to_num(values.astype(np.float32), nan=0, posinf=np.inf, neginf=-np.inf)
+        most = float(values[np.isfinite(values)].max(initial=0))
+        ranges = (65535,) if image.mode == "I" and image.format == "PPM" else (1, 255, 65535, most)
+        white = next(n for n in ranges if most <= n)
+        grey = np.clip(values * (255 / white), 0, 255).round().astype(np.uint8)
+    if (nothing := image.info.get("transparency")) is None:
+        return Image.fromarray(grey)
+    return Image.merge("LA", [Image.fromarray(grey), Image.fromarray((values != nothing).astype(np.uint8) * 255)])
+
+
+@functools.lru_cache(maxsize=16)
+def _to_srgb(profile: bytes) -> tuple[str, Any] | None:
+    """(mode, transform) from an embedded profile to sRGB; None where it is damaged or changes nothing to be seen."""
+    from PIL import ImageCms
+
+    try:
+        source = ImageCms.createProfile("LAB") if profile == b"LAB" else io.BytesIO(profile)
+        source = ImageCms.ImageCmsProfile(source)
+        mode = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}[source.profile.xcolor_space.strip()]
+        transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+        if mode in ("RGB", "L"):
+            levels = np.linspace(0, 255, 18).round().astype(np.uint8)
+            colours = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(18, -1, 3)
+            before = Image.fromarray(colours).convert(mode)
+            after = ImageCms.applyTransform(before, transform)
+            if np.abs(np.asarray(after, np.int16) - np.asarray(before.convert("RGB"), np.int16)).max() <= 2:
+                return None  # sRGB, of which there are many editions
+    except Exception:  # as above
+        return None
+    return mode, transform

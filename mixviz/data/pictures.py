@@ -1,0 +1,208 @@
+"""Pictures at the sizes in which they are shown and looked at, and the photographs that come with the project."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import os
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+from mixviz.data.decoding import File, decode
+from mixviz.data.decoding import PictureError as PictureError  # what loading raises, and
+from mixviz.data.decoding import upright_size as upright_size  # how large it was, for those who load
+from mixviz.i18n import in_language, texts
+from mixviz.resources import assets
+
+MIN_SIDE = 16  # of a picture that is shown and mixed
+GAP = 2  # a JPEG for a network is decoded at no less than this many times the side: nothing of it is to be seen
+
+
+@functools.cache
+def photographs() -> dict[str, dict]:
+    """File name -> label, credits, size and object box of every bundled photograph."""
+    entries = json.loads((assets() / "photos.json").read_text(encoding="utf-8"))
+    return {entry["file"]: entry for entry in entries}
+
+
+@functools.cache
+def pairs() -> list[dict[str, str]]:
+    """The bundled pairs: {a, b}, the best first."""
+    return json.loads((assets() / "pairs.json").read_text(encoding="utf-8"))
+
+
+def label_in(language: str, name: str) -> str:
+    """The name of what a bundled photograph shows, from whichever language it comes in; any other name as it is."""
+    for label in {entry["label"] for entry in photographs().values()}:
+        if name in {in_language(f"object.{label}", code, label) for code in texts()}:
+            return in_language(f"object.{label}", language, label)
+    return name
+
+
+def photograph_path(name: str) -> str:
+    """Where a bundled photograph lies."""
+    return str(assets() / "photos" / name)
+
+
+def photograph_of(path: str) -> dict | None:
+    """The entry of a bundled photograph by its path, or None."""
+    entry = photographs().get(os.path.basename(path))
+    return entry if entry and os.path.samefile(path, photograph_path(entry["file"])) else None
+
+
+def load_image(path: File, side: int | None = None, name: str | None = None) -> np.ndarray:
+    """A picture as uint8 (H, W, 3) RGB, to be shown and mixed: see :func:`mixviz.data.decoding.decode`.
+
+    Args:
+        path: of a file, or an open one.
+        side: scale the shorter side to this and crop the middle square.
+        name: of the picture in messages; None: its file's.
+
+    Raises:
+        PictureError: not a picture, damaged, too large, or too small; says what to do.
+    """
+    image = decode(path, side, smallest=MIN_SIDE, name=name)
+    return np.array(image if side is None else ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS))
+
+
+def load_view(path: File, side: int, name: str | None = None) -> np.ndarray:
+    """A picture as uint8 (side, side, 3) RGB, as networks of this side are trained, measured and looked at.
+
+    Args:
+        path: of a file, or an open one.
+        side: of the square pictures that the network takes.
+        name: of the picture in messages; None: its file's.
+
+    Raises:
+        PictureError: not a picture, damaged, or too large; says what to do.
+    """
+    return view_of(decode(path, GAP * stored_side(side), name=name), side)
+
+
+def stored_side(side: int) -> int:
+    """The side that a picture is scaled to before the middle ``side`` of it is cut: above 96 px 8/7 of that, as is
+    customary."""
+    return side if side <= 96 else round(side * 8 / 7)
+
+
+def view_of(image: Image.Image, side: int) -> np.ndarray:
+    """The (side, side, 3) uint8 of an RGB image that :func:`load_view` gives."""
+    pixels = square(image, stored_side(side))
+    margin = (len(pixels) - side) // 2
+    return pixels[margin : margin + side, margin : margin + side].copy()
+
+
+def square(image: Image.Image, side: int) -> np.ndarray:
+    """The image's middle, (side, side, 3) uint8, bicubic: its shorter side is resized to ``side``, the rest cut off."""
+    if image.size == (side, side):
+        return np.asarray(image)
+    return np.asarray(ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC))
+
+
+_decoding = threading.BoundedSemaphore(2)  # a large picture takes memory while it is decoded
+
+
+@functools.lru_cache(maxsize=128)
+def tile(path: str, side: int) -> np.ndarray:
+    """:func:`load_image` for a page that shows the same file again and again: kept, and not to be written to."""
+    return _fixed(load_once(path, side))
+
+
+@functools.lru_cache(maxsize=128)
+def view(path: str, side: int) -> np.ndarray:
+    """:func:`load_view` likewise: kept, and not to be written to."""
+    with _decoding:
+        return _fixed(load_view(path, side))
+
+
+def _fixed(picture: np.ndarray) -> np.ndarray:
+    picture.flags.writeable = False
+    return picture
+
+
+def load_once(path: File, side: int, name: str | None = None) -> np.ndarray:
+    """:func:`load_image` on a server: few pictures are decoded at a time, and nothing is kept."""
+    with _decoding:
+        return load_image(path, side, name)
+
+
+def preview(path: str, side: int) -> np.ndarray:
+    """The whole picture as uint8 (H, W, 3) RGB, at most ``side`` pixels high and wide."""
+    with _decoding:
+        image = decode(path, side, smallest=MIN_SIDE)
+        image.thumbnail((side, side), Image.Resampling.BICUBIC)
+        return np.asarray(image)
+
+
+def load_pair(a: str | os.PathLike, b: str | os.PathLike, side: int = 224) -> torch.Tensor:
+    """Two pictures (2, 3, side, side) uint8, as methods take them.
+
+    Args:
+        a, b: files, or names of bundled photographs such as ``"lion.jpg"``.
+        side: both become squares of this side.
+
+    Raises:
+        PictureError: a file that cannot be used; says what to do.
+    """
+    paths = (photograph_path(str(p)) if str(p) in photographs() and not os.path.exists(p) else p for p in (a, b))
+    return torch.from_numpy(np.stack([load_image(path, side) for path in paths])).permute(0, 3, 1, 2).contiguous()
+
+
+def square_box(entry: dict, side: int) -> tuple[int, int, int, int]:
+    """A photograph's object box after :func:`load_image` has scaled and cropped it to a square."""
+    height, width = entry["size"]
+    scale = side / min(height, width)
+    top, left = (height * scale - side) / 2, (width * scale - side) / 2
+    edges = (np.array(entry["box"]) * scale - (top, left, top, left)).round().clip(0, side)
+    return tuple(int(edge) for edge in edges)
+
+
+def middle_square(size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """The square (top, left, bottom, right) of a picture (height, width) that :func:`load_image` crops; its edges lie
+    between two pixels where the longer side is by an odd number longer."""
+    height, width = size
+    least = min(size)
+    top, left = (height - least) / 2, (width - least) / 2
+    return top, left, top + least, left + least
+
+
+def view_square(size: tuple[int, int], side: int) -> tuple[float, float, float, float]:
+    """The part (top, left, bottom, right) of the :func:`middle_square` that :func:`load_view` cuts for a side."""
+    top, left, bottom, _ = middle_square(size)
+    stored = stored_side(side)
+    scale = (bottom - top) / stored
+    offset = (stored - side) // 2 * scale
+    top, left = top + offset, left + offset
+    return top, left, top + side * scale, left + side * scale
+
+
+def whole_box(
+    box: Sequence[int], side: int, size: tuple[int, int], square: tuple[float, float, float, float] | None = None
+) -> tuple[int, int, int, int]:
+    """The inverse of :func:`square_box`: a box in the square of ``side``, in pixels of the upright picture.
+
+    $$y = t + y' \\, s \\qquad s = h / \\text{side}$$
+
+    for a square at t with sides of h, and likewise for x. Edges are rounded to whole pixels; a pixel of a small square
+    is several of the picture, so that the box is no finer than that. Where it is the other way round, all pixels that
+    the box touches are in.
+
+    Args:
+        box: (top, left, bottom, right), half-open, in the square.
+        side: of the square.
+        size: (height, width) of the upright picture, see :func:`mixviz.data.decoding.upright_size`.
+        square: (top, left, bottom, right) of the square in the picture; None: the :func:`middle_square`.
+    """
+    top, left, bottom, _ = square or middle_square(size)
+    scale = (bottom - top) / side
+    edges = [edge * scale + offset for edge, offset in zip(box, (top, left, top, left), strict=True)]
+    if scale < 1:
+        edges = [math.floor(edge) for edge in edges[:2]] + [math.ceil(edge) for edge in edges[2:]]
+    else:  # halves go up at every edge, so that a box does not vanish
+        edges = [math.floor(edge + 0.5) for edge in edges]
+    return tuple(min(max(edge, 0), limit) for edge, limit in zip(edges, (*size, *size), strict=True))

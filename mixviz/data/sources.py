@@ -1,0 +1,205 @@
+"""Data sets in their official layouts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mixviz.data.dataset import Box, Split
+from mixviz.data.decoding import hidden, left_out, sorted_out
+
+TINY_IMAGENET = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
+
+
+def load(name: str, root: str | Path, part: str, download: bool = False, tell: Callable[[str], None] = print) -> Split:
+    """The ``train`` or ``val`` part of a data set by name.
+
+    Args:
+        name: one of :data:`SETS`.
+        root: the folder that holds it, in its official layout.
+        download: fetch it first, where torchvision can.
+        tell: gets a line about files in the folder that are no pictures.
+
+    Raises:
+        ValueError: an unknown name; a folder that is not there, or lacks what its own lists name, and what to do.
+            Whether every class has pictures is for :meth:`Split.complete` to say, once classes have been chosen.
+    """
+    if name not in SETS:
+        raise ValueError(f"There is no data set {name!r}. Known: {', '.join(SETS)}.")
+    root = Path(root).expanduser()
+    if not download and not root.is_dir():
+        raise ValueError(f"--root {root}: there is no such folder. Give the one that holds {name}.")
+    found = SETS[name](root, part, download)
+    if not len(found):
+        raise ValueError(f"{root} holds no pictures for {part}.")
+    if found.others:
+        tell(left_out(found.others))
+    return found
+
+
+def _tiny_imagenet(root: Path, part: str, download: bool) -> Split:
+    if download and not (root / "tiny-imagenet-200").is_dir():
+        from torchvision.datasets.utils import download_and_extract_archive
+
+        download_and_extract_archive(TINY_IMAGENET, root, md5="90528d7ca1a48142e341f4ef8d21d0de", remove_finished=True)
+    root = root / "tiny-imagenet-200" if (root / "tiny-imagenet-200").is_dir() else root
+    keys = tuple(_lines(root / "wnids.txt", "Tiny-ImageNet-200"))
+    words = dict(line.split("\t", 1) for line in _lines(root / "words.txt", "Tiny-ImageNet-200"))
+    if nameless := [key for key in keys if key not in words]:
+        raise ValueError(f"{root / 'words.txt'} has no name for {', '.join(nameless[:5])}, which wnids.txt lists.")
+    where = {key: i for i, key in enumerate(keys)}
+    pictures, labels, boxes = [], [], []
+    for path, key, box in _tiny_train(root, keys) if part == "train" else _tiny_val(root):
+        if key not in where:
+            raise ValueError(f"{root / 'wnids.txt'} lacks {key}, the class of {path.name}: it should list all classes.")
+        pictures.append(path)
+        labels.append(where[key])
+        boxes.append(box)
+    _all_there(pictures, root)
+    return Split(
+        pictures, torch.tensor(labels), tuple(words[key].split(",")[0] for key in keys), keys, 64, tuple(boxes),
+        terms="non-commercial research; cite Le & Yang 2015 (Tiny ImageNet) and ImageNet",
+    )  # fmt: skip
+
+
+def _tiny_train(root: Path, keys: tuple[str, ...]) -> Iterator[tuple[Path, str, Box]]:
+    for key in keys:
+        for line in _lines(root / "train" / key / f"{key}_boxes.txt", "Tiny-ImageNet-200"):
+            name, *box = line.split("\t")
+            yield root / "train" / key / "images" / name, key, _half_open(box)
+
+
+def _tiny_val(root: Path) -> Iterator[tuple[Path, str, Box]]:
+    for line in _lines(root / "val" / "val_annotations.txt", "Tiny-ImageNet-200"):
+        name, key, *box = line.split("\t")
+        yield root / "val" / "images" / name, key, _half_open(box)
+
+
+def _half_open(box: list[str]) -> Box:
+    """x0 y0 x1 y1, both ends inclusive, as (top, left, bottom, right)."""
+    left, top, right, bottom = map(int, box)
+    return top, left, bottom + 1, right + 1
+
+
+def _folder(root: Path, part: str, download: bool) -> Split:
+    if download:
+        raise ValueError("A folder of your own cannot be downloaded.")
+    names = ("train",) if part == "train" else ("val", "valid", "validation", "test")
+    where = next((root / name for name in names if (root / name).is_dir()), None)
+    if where is None:
+        raise ValueError(
+            f"{root} should hold train/CLASS/picture.jpg and val/CLASS/picture.jpg; there is no {names[0]}/."
+        )
+    keys = _classes(root / "train") if (root / "train").is_dir() else ()
+    extra = [name for name in _classes(where) if name not in keys]
+    if extra:
+        raise ValueError(f"{where} has classes that {root / 'train'} has not: {', '.join(extra[:5])}.")
+    pictures, labels, others = [], [], []
+    for label, key in enumerate(keys):
+        found, rest = sorted_out(where / key, "**/*")
+        pictures += found
+        labels += [label] * len(found)
+        others += rest
+    return Split(pictures, torch.tensor(labels, dtype=torch.int64), keys, keys, others=tuple(others))
+
+
+def _classes(folder: Path) -> tuple[str, ...]:
+    return tuple(sorted(path.name for path in folder.iterdir() if path.is_dir() and not hidden(path.name)))
+
+
+def _cifar(name: str) -> Callable[[Path, str, bool], Split]:
+    def get(root: Path, part: str, download: bool) -> Split:
+        from torchvision import datasets
+
+        found = _torchvision(name, root, lambda: getattr(datasets, name)(root, part == "train", download=download))
+        terms = "no licence stated; cite Krizhevsky 2009"
+        names = tuple(found.classes)
+        return Split(list(found.data), torch.tensor(found.targets), names, names, 32, terms=terms)
+
+    return get
+
+
+def _oxford_pet(root: Path, part: str, download: bool) -> Split:
+    if download:
+        from torchvision import datasets
+
+        datasets.OxfordIIITPet(root, download=True)
+    root = root / "oxford-iiit-pet" if (root / "oxford-iiit-pet").is_dir() else root
+    names, labels, keys = [], [], {}
+    for both in ("trainval", "test"):  # a small copy may lack a breed in one of the two
+        for line in _lines(root / "annotations" / f"{both}.txt", "Oxford-IIIT Pet"):
+            name, label, *_ = line.split(" ")
+            keys[int(label) - 1] = name.rsplit("_", 1)[0]
+            if both == ("trainval" if part == "train" else "test"):
+                names.append(name)
+                labels.append(int(label) - 1)
+    if sorted(keys) != list(range(len(keys))):
+        raise ValueError(f"{root} is incomplete: the class numbers in annotations/ have gaps.")
+    pictures = [root / "images" / f"{name}.jpg" for name in names]
+    _all_there(pictures, root)
+    masks = tuple(root / "annotations" / "trimaps" / f"{name}.png" for name in names)
+    ordered = tuple(keys[i] for i in range(len(keys)))
+    return Split(
+        pictures, torch.tensor(labels), tuple(key.replace("_", " ") for key in ordered), ordered,
+        masks=masks if all(mask.is_file() for mask in masks) else (),
+        terms="CC BY-SA 4.0; cite Parkhi, Vedaldi, Zisserman, Jawahar 2012",
+    )  # fmt: skip
+
+
+def _caltech101(root: Path, part: str, download: bool) -> Split:
+    """Thirty pictures of each class to train with, the customary number; which ones is drawn once and for all."""
+    from torchvision import datasets
+
+    found = _torchvision("Caltech101", root, lambda: datasets.Caltech101(root, download=download))
+    labels, order = np.asarray(found.y), np.random.default_rng(101).permutation(len(found.y))
+    rank = np.empty(len(labels), np.int64)
+    for label in range(len(found.categories)):
+        mine = order[labels[order] == label]
+        rank[mine] = np.arange(len(mine))
+    keep = np.flatnonzero(rank < 30 if part == "train" else rank >= 30)
+    folder = Path(found.root) / "101_ObjectCategories"
+    pictures = [folder / found.categories[found.y[i]] / f"image_{found.index[i]:04d}.jpg" for i in keep]
+    _all_there(pictures, root)
+    names = tuple(found.categories)
+    return Split(
+        pictures, torch.from_numpy(labels[keep]), names, names, terms="CC BY 4.0; cite Fei-Fei, Fergus, Perona 2004"
+    )
+
+
+def _torchvision(name: str, root: Path, make: Callable) -> object:
+    try:
+        return make()
+    except (RuntimeError, OSError, ValueError) as error:
+        raise ValueError(
+            f"{name} is not in {root}, or not whole ({error}). On a machine with internet add --download; else copy "
+            "the official archive there and unpack it."
+        ) from None
+
+
+def _lines(path: Path, name: str) -> list[str]:
+    if not path.is_file():
+        raise ValueError(f"{path} is missing: that folder is not {name} in its official layout, or not all of it.")
+    return [line for line in path.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+
+
+def _all_there(pictures: Sequence[Path], root: Path) -> None:
+    there: dict[Path, set[str]] = {}  # a look at each folder is much faster than one at each file
+    for folder in {path.parent for path in pictures}:
+        there[folder] = set(os.listdir(folder)) if folder.is_dir() else set()
+    missing = [path for path in pictures if path.name not in there[path.parent]]
+    if missing:
+        raise ValueError(f"{root} is incomplete: {len(missing)} pictures are missing, the first is {missing[0]}.")
+
+
+SETS: dict[str, Callable[[Path, str, bool], Split]] = {
+    "cifar10": _cifar("CIFAR10"),
+    "cifar100": _cifar("CIFAR100"),
+    "tiny_imagenet": _tiny_imagenet,
+    "oxford_pet": _oxford_pet,
+    "caltech101": _caltech101,
+    "folder": _folder,
+}

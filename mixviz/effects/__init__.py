@@ -1,1 +1,0 @@
-"""What is done to the pixels of a whole batch at once, each image with numbers of its own, on any device."""

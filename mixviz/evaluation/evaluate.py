@@ -1,0 +1,108 @@
+"""All measurements of one network as a plain dictionary, and many networks as a table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mixviz.core import checks
+from mixviz.core.inference import Pixels, evaluating
+from mixviz.evaluation.metrics import PARTS
+from mixviz.evaluation.subject import Split
+from mixviz.evaluation.tables import table
+
+__all__ = ["PARTS", "evaluate", "table"]
+
+Progress = Callable[[str, int, int], None]
+
+
+def evaluate(
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    mean: Sequence[float],
+    std: Sequence[float],
+    layer: str | None = None,
+    boxes: Sequence[Tensor] | None = None,
+    masks: Tensor | None = None,
+    others: Tensor | None = None,
+    parts: Iterable[str] | None = None,
+    seed: int = 0,
+    batch_size: int = 256,
+    progress: Progress | None = None,
+) -> dict:
+    """Measure one network on one split.
+
+    Args:
+        network: from normalised images (N, 3, H, W) to logits (N, C); asked in evaluation mode and float32 as it is,
+            and left as it was.
+        images: (N, 3, H, W) uint8, on the network's device.
+        labels: (N,) int64 true classes.
+        mean, std: the normalisation that the network was trained with, per channel.
+        layer: where Grad-CAM looks; None: the last feature map (:func:`mixviz.cam.grad_cam.last_layer`). The part
+            localisation alone needs one.
+        boxes: per image (M, 4) half-open (top, left, bottom, right), for MaxBoxAcc; None: not measured.
+        masks: (N, H, W), 1 object, 0 background, 255 left out, for PxAP; None: not measured.
+        others: (M, 3, H, W) uint8 images of another data set, for out-of-distribution detection.
+        parts: names of :data:`PARTS`; None: all of them (localisation only with boxes or masks).
+        seed: of everything random: noise, places, pairs.
+        batch_size: images at a time; leaves every number as it is (rounding aside) but for the elastic warp, which a
+            batch shares.
+        progress: called with (part, how many are done, how many there are) before each part and at the end.
+
+    Returns:
+        A dictionary of numbers, strings and lists that ``json.dump`` takes, with one entry per part. Percentages are
+        named so; ε is in steps of 1/255; ``seconds`` holds what each part took.
+
+    Raises:
+        TypeError, ValueError: what cannot be measured, and what to give.
+    """
+    names = _chosen(parts, boxes is not None or masks is not None)
+    pixels = Pixels(network, mean, std)
+    _check(pixels, images, labels, boxes, masks, others)
+    checks.number("batch_size", batch_size, 1, whole=True)
+    split = Split(pixels, images, labels.to(images.device), layer, boxes, masks, others, seed, batch_size)
+    result: dict = {"images": len(images), "size": list(images.shape[2:]), "seed": seed, "seconds": {}}
+    with evaluating(pixels):
+        for done, name in enumerate(names):
+            if progress:
+                progress(name, done, len(names))
+            start = time.perf_counter()
+            result[name] = PARTS[name](split)
+            result["seconds"][name] = round(time.perf_counter() - start, 3)
+    if progress:
+        progress("", len(names), len(names))
+    return result
+
+
+def _chosen(parts: Iterable[str] | None, truth: bool) -> list[str]:
+    if parts is None:
+        return [name for name in PARTS if name != "localisation" or truth]
+    names = list(parts)
+    if unknown := [name for name in names if name not in PARTS]:
+        raise ValueError(f"No such part: {', '.join(map(repr, unknown))}. There are: {', '.join(PARTS)}.")
+    if "localisation" in names and not truth:
+        raise ValueError("Localisation is measured against boxes=[(M, 4), …] or masks=(N, H, W): give either.")
+    return names
+
+
+def _check(
+    pixels: Pixels, images: Tensor, labels: Tensor, boxes: Sequence[Tensor] | None, masks: Tensor | None,
+    others: Tensor | None,
+) -> None:  # fmt: skip
+    for name, value in (("images", images), ("others", images if others is None else others)):
+        checks.tensor(name, value, "uint8", ("N", 3, "H", "W"), hint="Give them before normalisation.")
+    with evaluating(pixels), torch.inference_mode():
+        classes = pixels(images[:1]).shape[1]
+    checks.labels("labels", labels, len(images), classes)  # others would count as misses
+    for name, value in (("boxes", boxes), ("masks", masks)):
+        if value is not None and len(value) != len(images):
+            raise ValueError(f"{name} should be one entry per image, {len(images)}; got {len(value)}.")
+    for index, box in enumerate(boxes or ()):
+        checks.boxes(f"boxes[{index}]", box)
+    if masks is not None:
+        checks.tensor("masks", masks, "real", (len(images), *images.shape[2:]), 0, 255)

@@ -1,0 +1,195 @@
+"""Many pictures through many networks: what they predict, where they look, and how well that fits the objects."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mixviz.cam.boxes import boxes_at, iou
+from mixviz.cam.inference import Known, Look, looks
+from mixviz.cam.localization import centre_heat
+from mixviz.cam.methods import KINDS
+from mixviz.cam.trust import Faithful, faithful
+from mixviz.core.registry import lookup
+from mixviz.data import pictures
+from mixviz.data.files.gathering import Gathered, Picture
+
+CENTRE = "centre"  # stands for a network: the box of a map that looks at no picture
+CENTRE_SIDE = 224  # pixels of that map
+TOGETHER, PIXELS = 16, 2**18  # pictures, and pixels of them, that pass through a network at a time
+
+Row = dict[str, Any]
+BOX = ("top", "left", "bottom", "right")
+TRUE = tuple(f"true_{edge}" for edge in BOX)
+COLUMNS = (
+    "file", "height", "width", "network", "predicted", "predicted_probability", "class", "probability", "kind", "layer",
+    "threshold", *BOX, *TRUE, "true_seen", "iou", *Faithful._fields, "sheet", "note",
+)  # fmt: skip
+
+
+class Seen(NamedTuple):
+    """A picture that was looked at: its ``name``, that it is the ``done``-th of ``total``, its ``rows`` (keys of
+    :data:`COLUMNS`) and its ``looks``, one per network, none where it could not be read. ``others``: how many files
+    beside the pictures are none."""
+
+    name: str
+    done: int
+    total: int
+    rows: list[Row]
+    looks: tuple[Look, ...]
+    others: int
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What to ask of every picture.
+
+    Args:
+        known: networks, of :func:`mixviz.cam.inference.open_networks`.
+        classes: by name; none: each network shows the one that it predicts.
+        kind: of heat map, of :data:`mixviz.cam.methods.KINDS`.
+        layer: of every network; None: as its card says.
+        threshold: τ of the boxes, a share of the map's maximum: ONE for all pictures. One for each would be chosen by
+            knowing the answer.
+        faithful: measure :func:`mixviz.cam.trust.faithful`, which takes a hundred times as long as the maps.
+        seed: of the noise that ROAD draws; the same for all networks and classes.
+
+    Raises:
+        ValueError: an unknown class or kind, or two networks of one name.
+    """
+
+    known: Sequence[Known]
+    classes: Sequence[str] = ()
+    kind: str = "grad_cam"
+    layer: str | None = None
+    threshold: float = 0.2
+    faithful: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        lookup(KINDS, self.kind)
+        if not 0 <= self.threshold <= 1:
+            raise ValueError(f"threshold should be 0 to 1; got {self.threshold}.")
+        names = [one.name for one in self.known]
+        if not names or len({*names, CENTRE}) <= len(names):
+            raise ValueError(f"Networks should have names of their own, other than {CENTRE!r}; got {names}.")
+        for one in self.known:
+            for name in self.classes:
+                one.index(name)
+
+    def walk(self, gathered: Gathered) -> Iterator[Seen]:
+        """Look at every picture; whoever closes the generator stops it.
+
+        A row is one network's answer for one class of one picture. ``top``, ``left``, ``bottom``, ``right`` are its
+        box, half-open, in pixels of the *original* upright picture, of which a network sees a square in the middle,
+        scaled to its side (:func:`mixviz.data.pictures.view_square`); empty where the map points nowhere, which counts
+        as an IoU of 0. ``true_top`` … is the true box that fits best, as it was given; ``true_seen`` the share of it
+        that lies in this square; ``iou`` is that of the box with this part. Pictures with true boxes have a row of the
+        network ``centre`` too, a Gaussian in the middle that looks at no picture. A picture that cannot be read has
+        one row, of no network, whose ``note`` says why. What was not measured is None.
+
+        Raises:
+            ValueError: a layer that a network lacks, or a kind that it is not made for.
+        """
+        all_, sides = gathered.pictures, sorted({one.side for one in self.known})
+        step = 1 if KINDS[self.kind].slow else min(max(PIXELS // sides[-1] ** 2, 1), TOGETHER)
+        for first in range(0, len(all_), step):
+            part = [_open(picture, sides) for picture in all_[first : first + step]]
+            asked = iter(zip(*map(functools.partial(self._looks, part), self.known), strict=True))
+            for index, opened in enumerate(part, first):
+                name, mine = all_[index].name, () if isinstance(opened, str) else next(asked)
+                if isinstance(opened, str):
+                    rows = [{**dict.fromkeys(COLUMNS), "file": name, "note": opened}]
+                else:
+                    rows = self._rows(index, name, opened, mine, gathered.boxes.get(name))
+                yield Seen(name, index + 1, len(all_), rows, mine, len(gathered.others))
+
+    def _looks(self, part: Sequence[_Opened | str], one: Known) -> list[Look]:
+        """One network's looks at those pictures that could be read."""
+        views = [opened.views[one.side] for opened in part if not isinstance(opened, str)]
+        return looks(one, views, self.classes, kind=self.kind, layer=self.layer) if views else []
+
+    def _rows(self, index: int, name: str, opened: _Opened, mine: Sequence[Look], true: Tensor | None) -> list[Row]:
+        height, width = opened.size
+        about = {**dict.fromkeys(COLUMNS), "file": name, "height": height, "width": width, "threshold": self.threshold}
+        rows = []
+        for look in mine:
+            top, classes = int(look.probability.argmax()), look.known.classes
+            about |= {
+                "network": look.known.name, "kind": self.kind, "layer": look.layer, "predicted": classes[top],
+                "predicted_probability": round(look.probability[top].item(), 6),
+            }  # fmt: skip
+            rng = np.random.default_rng([self.seed, index])
+            measured = [one._asdict() for one in faithful(look, rng)] if self.faithful else [{}] * len(look.classes)
+            for wanted, box, numbers in zip(look.classes, look.boxes(self.threshold), measured, strict=True):
+                square = pictures.view_square(opened.size, look.known.side)
+                whole = box and pictures.whole_box(box, look.known.side, opened.size, square)
+                said = {"class": classes[wanted], "probability": round(look.probability[wanted].item(), 6)}
+                said |= {key: _rounded(value) for key, value in numbers.items()}
+                rows.append(about | said | _placed(whole, true, opened.size, square))
+        if true is not None:
+            about = {key: about[key] for key in ("file", "height", "width", "threshold")}
+            whole, middle = _centre_box(self.threshold), pictures.middle_square(opened.size)
+            whole = whole and pictures.whole_box(whole, CENTRE_SIDE, opened.size)
+            placed = _placed(whole, true, opened.size, middle)
+            rows.append({**dict.fromkeys(COLUMNS), **about, "network": CENTRE, **placed})
+        return rows
+
+
+class _Opened(NamedTuple):
+    """``size`` (height, width) of the upright picture, and its ``views`` by their sides."""
+
+    size: tuple[int, int]
+    views: dict[int, np.ndarray]
+
+
+def _open(picture: Picture, sides: Sequence[int]) -> _Opened | str:
+    """A picture as networks see it, or why it cannot be read."""
+    try:
+        with picture.open() as file:
+            size, views = pictures.upright_size(file, picture.name), {}
+            for side in sides:
+                file.seek(0)
+                views[side] = pictures.load_view(file, side, picture.name)
+            return _Opened(size, views)
+    except pictures.PictureError as error:
+        return str(error)
+    except (ValueError, OSError) as error:
+        return f"{picture.name}: {getattr(error, 'strerror', None) or error}"
+
+
+def _placed(box: tuple[int, ...] | None, true: Tensor | None, size: tuple[int, int], square: tuple[float, ...]) -> Row:
+    """A box, and how it fits the best of the true ones, as far as these lie in the square that is looked at."""
+    found: Row = dict(zip(BOX, box or [None] * 4, strict=True))
+    if true is None:
+        return found
+    edges = torch.tensor(square, dtype=torch.float64)
+    corner = true[:, :2].maximum(edges[:2])
+    part = torch.cat([corner, true[:, 2:].minimum(edges[2:]).maximum(corner)], 1)
+    seen = (part[:, 2:] - part[:, :2]).prod(1) / (true[:, 2:] - true[:, :2]).prod(1)
+    if (true[:, :2] < 0).any() or (true[:, 2:] > torch.tensor(size)).any():
+        found["note"] = "A true box reaches beyond the picture: is it in pixels of the upright original?"
+    if not seen.any():
+        return found | {"true_seen": 0, "note": "No true box lies in the middle square, which is all that is seen."}
+    fits = iou(torch.tensor([box or (0, 0, 0, 0)]), part)[0].where(seen > 0, -1)
+    best = int(fits.argmax())
+    found |= dict(zip(TRUE, map(_rounded, true[best].tolist()), strict=True))
+    return found | {"true_seen": round(seen[best].item(), 6), "iou": round(fits[best].item(), 6)}
+
+
+@functools.cache
+def _centre_box(threshold: float) -> tuple[int, ...] | None:
+    box = tuple(boxes_at(centre_heat((CENTRE_SIDE, CENTRE_SIDE))[0], threshold)[0].tolist())
+    return box if any(box) else None
+
+
+def _rounded(value: float | bool | None) -> float | int | None:
+    if value is None or isinstance(value, bool):
+        return None if value is None else int(value)
+    return int(value) if value == int(value) else round(value, 6)

@@ -1,0 +1,86 @@
+"""A survey as files: a table of answers, a summary, and a sheet of heat maps per picture; in a folder or a zip."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from PIL import Image
+
+from mixviz.cam import drawing
+from mixviz.data.files import parcel
+from mixviz.data.files.gathering import RESULT, Gathered, Limits, gather
+from mixviz.evaluation.folder_eval import COLUMNS, Seen, Survey
+from mixviz.evaluation.folder_summary import SUMMARY, Tally
+
+SHEETS = "pictures"
+
+
+def record(survey: Survey, gathered: Gathered, folder: str | Path, *, pictures: bool = False) -> Iterator[Seen]:
+    """Walk a survey, and write down every picture before it is yielded.
+
+    ``survey.csv`` has the rows of :meth:`mixviz.evaluation.folder_eval.Survey.walk`, ``summary.csv`` those of
+    :class:`mixviz.evaluation.folder_summary.Tally`, ``pictures/`` a sheet of all networks per picture, whose name is in
+    the row. However it ends, closed by the caller too, the files hold what was done. They are in UTF-8 with a byte
+    order mark, without which spreadsheets do not know Korean; a text that a spreadsheet would take for a formula stands
+    behind an apostrophe.
+
+    Args:
+        folder: made where it is missing, once the first picture is done.
+        pictures: draw the sheets, which takes longer than a quick kind of map.
+
+    Raises:
+        ValueError: as the walk does.
+        OSError: a file cannot be written.
+    """
+    folder, tally = Path(folder), Tally(survey)
+    with closing(survey.walk(gathered)) as walk:
+        first = list(itertools.islice(walk, 1))  # a mistake shows here, and leaves nothing behind
+        (folder / SHEETS if pictures else folder).mkdir(parents=True, exist_ok=True)
+        with parcel.table(folder / RESULT) as file:
+            file.write(parcel.lines([dict(zip(COLUMNS, COLUMNS, strict=True))], COLUMNS))
+            try:
+                for seen in itertools.chain(first, walk):
+                    if pictures and seen.looks:
+                        _draw(survey, seen, folder)
+                    file.write(parcel.lines(seen.rows, COLUMNS))  # at once, so that no line is ever half there
+                    file.flush()
+                    tally.add(seen.rows)
+                    yield seen
+            finally:
+                with parcel.table(folder / "summary.csv") as other:
+                    other.write(parcel.lines([dict(zip(SUMMARY, SUMMARY, strict=True)), *tally.rows()], SUMMARY))
+
+
+def bundle(
+    survey: Survey, where: str | Path | Sequence[str | Path], path: str | Path, *, boxes: str | Path | None = None,
+    limits: Limits | None = None, pictures: bool = False,
+) -> Iterator[Seen]:  # fmt: skip
+    """:func:`record` into one zip, for a page: yields after every picture.
+
+    The zip is there when the generator has ended. Where the caller closes it before, the zip holds what was done;
+    with a mistake at the beginning there is none.
+
+    Args:
+        where, boxes, limits: see :func:`mixviz.data.files.gathering.gather`.
+        path: of the zip.
+    """
+    with tempfile.TemporaryDirectory() as room, gather(where, boxes, limits) as gathered:
+        try:
+            with closing(record(survey, gathered, room, pictures=pictures)) as walk:
+                yield from walk
+        finally:
+            if (Path(room) / RESULT).is_file():
+                parcel.pack(Path(room), Path(path))
+
+
+def _draw(survey: Survey, seen: Seen, folder: Path) -> None:
+    """A sheet of a picture's looks; of its name only letters and digits are taken, so that it stays in the folder."""
+    name = f"{SHEETS}/{seen.done:05d}-{parcel.plain(seen.name)}.png"
+    sheet = drawing.figure(seen.looks, kind=survey.kind, threshold=survey.threshold)
+    Image.fromarray(sheet).save(folder / name, compress_level=1)  # a third larger, in a fraction of the time
+    for row in seen.rows:
+        row["sheet"] = name

@@ -1,0 +1,70 @@
+"""The part of an evaluation that holds heat maps against true boxes and masks."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mixviz.cam.grad_cam import feature_layers, grad_cam, last_layer
+from mixviz.cam.localization import DELTAS, BoxScores, box_scores, centre_heat, heat, pixel_scores
+from mixviz.evaluation.subject import Split
+
+CAM_THRESHOLD = 0.2  # the fixed one of Zhou et al., CVPR 2016
+PLOTTED = 10  # of the 1,000 thresholds, every tenth is written: enough for a curve
+
+
+def localisation(split: Split) -> dict:
+    """How well Grad-CAM finds the object, at the split's layer and at the last one, beside the centre."""
+    size = tuple(split.images.shape[2:])
+    correct = split.clean.argmax(1) == split.labels
+    centre = centre_heat(size).to(split.images.device)
+    layers = feature_layers(split.network.network, size)
+    layer = split.layer or last_layer(split.network.network, size)
+    result = {**_of_layer(split, layer, correct), "centre": _against_truth(split, centre, correct)}
+    last = next(reversed(layers), layer)
+    if last != layer:  # papers measure the last map, where Grad-CAM is CAM; of small pictures it is coarse
+        result["last_map"] = _of_layer(split, last, correct)
+    return result
+
+
+def _of_layer(split: Split, layer: str, correct: Tensor) -> dict:
+    """Localisation by the maps of one layer, each of its picture's true class."""
+    maps = []
+    for part in split.slices():
+        inputs, labels = split.network.normalised(split.images[part]), split.labels[part]
+        maps.append(grad_cam(split.network.network, inputs, labels, layer))
+    found = heat(torch.cat(maps), tuple(split.images.shape[2:]))
+    return {"layer": layer, "map_size": list(maps[0].shape[1:]), "network": _against_truth(split, found, correct)}
+
+
+def _against_truth(split: Split, found: Tensor, correct: Tensor) -> dict:
+    """Localisation numbers of maps (N, H, W), or (1, H, W)."""
+    result: dict = {}
+    if split.boxes is not None:
+        result |= _box_numbers(box_scores(found, split.boxes), correct)
+    if split.masks is not None:
+        result["px_ap_percent"] = round(100 * pixel_scores(found, split.masks).px_ap, 4)
+    return result
+
+
+def _box_numbers(scores: BoxScores, correct: Tensor) -> dict:
+    best = scores.max_box_acc
+    at = int(CAM_THRESHOLD * len(scores.accuracy()))
+    curves = {
+        "mean_iou_percent": scores.largest.mean(0),
+        "box_acc_percent": scores.accuracy(),
+        **{f"box_acc_v2_iou{round(100 * delta)}_percent": scores.accuracy(delta, every=True) for delta in DELTAS},
+    }
+    return {
+        "max_box_acc_percent": round(100 * best.accuracy, 4),
+        "max_box_acc_threshold": best.threshold,
+        "max_box_acc_v2_percent": round(100 * scores.max_box_acc_v2, 4),
+        "top1_localisation_percent": round(100 * scores.top1(correct), 4),
+        "gt_known_at_fixed_threshold_percent": round(100 * scores.accuracy()[at].item(), 4),
+        "top1_localisation_at_fixed_threshold_percent": round(100 * scores.top1(correct, CAM_THRESHOLD), 4),
+        "fixed_threshold": CAM_THRESHOLD,
+        "curves": {
+            "threshold": [i / 1000 for i in range(0, 1000, PLOTTED)],
+            **{name: [round(100 * v, 2) for v in curve[::PLOTTED].tolist()] for name, curve in curves.items()},
+        },
+    }

@@ -1,0 +1,226 @@
+"""What the cards of trained networks say, as rows and curves to plot, each number with how sure it is."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from mixviz.core import checks
+from mixviz.evaluation.tables import COLUMNS, at
+from mixviz.networks import model_card
+
+# Measured picture by picture, as the mean of something from 0 to 1. ECE, areas under curves and clusters are not.
+BY_PICTURE = ("accuracy", "localisation", "fgsm", "pgd", "occlusion", "corruption", "in_between")
+LOSSES = ("top1", "val_loss", "train_loss")
+
+
+def lower_is_better(title: str) -> bool:
+    """Whether a column of :data:`mixviz.evaluation.tables.COLUMNS` counts what goes wrong."""
+    return title.endswith("↓")
+
+
+def pictures(title: str, metrics: Mapping) -> int | None:
+    """How many independent pictures a number is the mean of; None where it is no such mean.
+
+    In between, each pair of pictures is mixed twice, one way and the other, and counts once.
+    """
+    path = COLUMNS[title]
+    if path[0] not in BY_PICTURE or path[-1] == "px_ap_percent":
+        return None
+    count = at(metrics, ("in_between", "images")) if path[0] == "in_between" else metrics.get("images")
+    return count and (count // 2 if path[0] == "in_between" else count)
+
+
+def standard_error(percent: float, count: int) -> float:
+    """Of one network's percentage, in points: how far other pictures of the same kind might have moved it.
+
+    $$\\sqrt{p (1 - p) / n}$$
+
+    Exact for a share of pictures; the most that it can be for any mean of numbers from 0 to 1.
+
+    Args:
+        percent: p, 0 to 100, give or take its rounding.
+        count: n.
+
+    Raises:
+        TypeError, ValueError: a number outside its range.
+    """
+    checks.number("percent", percent, -0.001, 100.001)
+    checks.number("count", count, 1, whole=True)
+    share = min(max(percent / 100, 0), 1)
+    return 100 * math.sqrt(share * (1 - share) / count)
+
+
+def value(each: Sequence[float], count: int | None, kind: str = "pictures") -> dict[str, Any]:
+    """One cell: the numbers of all seeds, their mean, and an error that says what it is.
+
+    Args:
+        each: a number per seed.
+        count: see :func:`pictures`.
+        kind: what is counted, ``pictures`` or ``pairs`` of them.
+
+    Returns:
+        ``mean``, ``each``, ``error`` and ``kind``: the sample's standard deviation for several ``seeds``, one standard
+        error of ``count`` pictures or pairs for a single one, and None and "" where neither is known.
+
+    Raises:
+        TypeError, ValueError: no number, or a NaN or an infinity among them.
+    """
+    checks.all_numbers("each", each)
+    found: dict[str, Any] = {"mean": statistics.fmean(each), "each": list(each), "error": None, "kind": ""}
+    if len(each) > 1:
+        return found | {"error": statistics.stdev(each), "kind": "seeds"}
+    if count:
+        return found | {"error": standard_error(each[0], count), "kind": kind, "count": count}
+    return found
+
+
+def rows(networks: Mapping[str, Mapping], logs: Mapping[str, Sequence[Mapping]]) -> list[dict[str, Any]]:
+    """A row per strategy, in the order of the networks; runs that differ by their seed alone share one.
+
+    Args:
+        networks: name -> card, with its metrics.
+        logs: name -> the lines of its training, where they are known.
+
+    Returns:
+        Per row ``title``, ``method``, ``networks``, ``seeds``, ``values`` (column -> :func:`value`), ``curves`` and
+        ``reliability``.
+
+    Raises:
+        ValueError: the same run twice.
+    """
+    groups: dict[str, list[str]] = {}
+    for (title, _), name in zip(model_card.rows(list(networks.values())), networks, strict=True):
+        groups.setdefault(title, []).append(name)
+    return [_row(title, {name: networks[name] for name in names}, logs) for title, names in groups.items()]
+
+
+def _row(title: str, several: Mapping[str, Mapping], logs: Mapping[str, Sequence[Mapping]]) -> dict[str, Any]:
+    measured, first = [card["metrics"] for card in several.values()], next(iter(several.values()))
+    values = {}
+    for column, path in COLUMNS.items():
+        each = [number for metrics in measured if (number := at(metrics, path)) is not None]
+        if each:
+            counted = "pairs" if path[0] == "in_between" else "pictures"
+            values[column] = value(each, pictures(column, measured[0]), counted)
+    return {
+        "title": title,
+        "method": first["method"],
+        "networks": list(several),
+        "seeds": [card["run"]["seed"] for card in several.values()],
+        "values": values,
+        "curves": _measured_curves(measured) | _training([logs[name] for name in several if logs.get(name)]),
+        "reliability": reliability([metrics["calibration"] for metrics in measured if "calibration" in metrics]),
+    }
+
+
+def _measured_curves(several: Sequence[Mapping]) -> dict[str, dict[str, list]]:
+    """Curves of the same networks over ε, the occluded share and τ; at ε and share 0 stands the accuracy untouched."""
+    clean = [100 - m["accuracy"]["top1_error_percent"] for m in several if "accuracy" in m]
+    whole = clean if len(clean) == len(several) else None
+    found = {"fgsm": curve(several, ("fgsm", "eps_of_255"), ("fgsm", "accuracy_percent"), whole)}
+    for kind in ("hole", "border_hole", "boundary"):
+        over = ("occlusion", "share_of_area")
+        found[kind] = curve(several, over, ("occlusion", f"{kind}_accuracy_percent"), whole)
+    for name, place in {"box_acc": (), "box_acc_last": ("last_map",)}.items():
+        where = ("localisation", *place, "network", "curves")
+        found[name] = curve(several, (*where, "threshold"), (*where, "box_acc_percent"))
+    return {name: one for name, one in found.items() if one}
+
+
+def curve(
+    several: Sequence[Mapping], x: tuple[str, ...], y: tuple[str, ...], zero: Sequence[float] | None = None
+) -> dict[str, list] | None:
+    """A curve's mean and, for several seeds, its sample standard deviation; None where a network lacks it.
+
+    Args:
+        several: metrics, one per seed.
+        x, y: where the curve stands in them.
+        zero: the values at x = 0, one per seed, where the measurement leaves them out.
+    """
+    places, lines = [at(one, x) for one in several], [at(one, y) for one in several]
+    if None in places or None in lines or any(other != places[0] for other in places):
+        return None
+    start = [] if zero is None else [0]
+    lines = [[*([zero[i]] if zero else []), *line] for i, line in enumerate(lines)]
+    return _spread([*start, *places[0]], lines)
+
+
+def _spread(x: Sequence[float], lines: Sequence[Sequence[float]]) -> dict[str, list]:
+    columns = list(zip(*lines, strict=True))
+    error = [statistics.stdev(column) for column in columns] if len(lines) > 1 else None
+    return {"x": list(x), "y": [statistics.fmean(column) for column in columns], "error": error}
+
+
+def _training(logs: Sequence[Sequence[Mapping]]) -> dict[str, dict[str, list]]:
+    """Curves over the epochs that all the seeds have reached."""
+    epochs = min((len(log) for log in logs), default=0)
+    if not epochs:
+        return {}
+    x = [line["epoch"] for line in logs[0][:epochs]]
+    return {key: _spread(x, [[line[key] for line in log[:epochs]] for log in logs]) for key in LOSSES}
+
+
+def reliability(several: Sequence[Mapping]) -> dict[str, list]:
+    """Confidence and accuracy per bin in percent, and how many pictures lie in it, all seeds together.
+
+    Args:
+        several: per seed the ``count`` of each bin, and its mean ``confidence`` and ``accuracy`` in [0, 1], None where
+            it is empty.
+
+    Raises:
+        TypeError, ValueError: bins that are no such numbers.
+    """
+    bins: dict[int, list[float]] = {}
+    for one in several:
+        for i, count in enumerate(one["count"]):
+            checks.number(f"count[{i}]", count, 0, whole=True)
+            if count:
+                for name in ("confidence", "accuracy"):
+                    checks.number(f"{name}[{i}]", one[name][i], 0, 1 + 1e-4)
+                total = bins.setdefault(i, [0, 0.0, 0.0])
+                for j, number in enumerate((count, count * one["confidence"][i], count * one["accuracy"][i])):
+                    total[j] += number
+    filled = [bins[i] for i in sorted(bins)]
+    return {
+        "confidence": [100 * sure / count for count, sure, _ in filled],
+        "accuracy": [100 * right / count for count, _, right in filled],
+        "count": [count for count, *_ in filled],
+    }
+
+
+def centre(networks: Collection[Mapping]) -> dict[str, float]:
+    """What a Gaussian in the middle, which has seen no picture, reaches in localisation: column -> percent.
+
+    Top-1 localisation is left out: it is the networks' own answers that make it right or wrong there.
+    """
+    found = {}
+    for column, path in COLUMNS.items():
+        if path[0] == "localisation" and path[-1] != "top1_localisation_percent":
+            known = {at(card["metrics"], ("localisation", "centre", path[-1])) for card in networks} - {None}
+            if len(known) == 1:
+                found[column] = known.pop()
+    return found
+
+
+def beyond_chance(values: Sequence[Mapping]) -> bool | None:
+    """Do some numbers differ by more than their errors explain? None where an error is not known.
+
+    The sum of squared deviations from the weighted mean, each over its error, is held against the value that equal
+    networks exceed one time in twenty (chi-squared, after Wilson and Hilferty). Networks measured on the same pictures
+    share a part of their errors, so that small differences may be overlooked; with one seed each, the luck of training
+    is no part of the errors, and may make some.
+    """
+    if len(values) < 2 or any(not one["error"] for one in values):
+        return None
+    checks.all_numbers("values", [one["mean"] for one in values])
+    checks.all_numbers("values", [one["error"] for one in values], 0)
+    errors = [one["error"] / math.sqrt(len(one["each"])) for one in values]  # of the mean
+    weights = [1 / error**2 for error in errors]
+    mean = sum(w * one["mean"] for w, one in zip(weights, values, strict=True)) / sum(weights)
+    off = sum(w * (one["mean"] - mean) ** 2 for w, one in zip(weights, values, strict=True))
+    free = len(values) - 1
+    part = 2 / (9 * free)
+    return off > free * (1 - part + 1.6449 * math.sqrt(part)) ** 3

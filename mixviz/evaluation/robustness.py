@@ -1,0 +1,286 @@
+"""What a network does with pictures that it was not trained on: attacked, occluded, foreign, or half of each.
+
+A ``network`` is here anything from pictures in [0, 1], *before* normalisation, to logits (N, C):
+:class:`mixviz.core.inference.Pixels` makes one of a network that takes normalised images. The measurements are those
+of Yun et al., CutMix, ICCV 2019, arXiv:1905.04899.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mixviz.core import checks, geometry
+from mixviz.core.batch import Batch
+from mixviz.core.builders import alone
+from mixviz.core.inference import check_logits, evaluating
+from mixviz.core.recipe import Recipe
+
+Network = Callable[[Tensor], Tensor]
+BYTES = "Divide bytes by 255, and give them before normalisation."
+
+# Attacks
+
+
+def loss_gradient(network: Network, images: Tensor, labels: Tensor) -> Tensor:
+    """The slope (N, 3, H, W) of the cross-entropy with each image's own label (N,) over its pixels.
+
+    Parameters, their ``.grad`` and the network's mode are left alone; inference mode is left for it.
+
+    Raises:
+        TypeError, ValueError: no images in [0, 1], or labels that are none of the network's classes.
+    """
+    _check_images(images)
+    return _slope(network, images, labels, check=True)
+
+
+def _slope(network: Network, images: Tensor, labels: Tensor, *, check: bool = False) -> Tensor:
+    with torch.inference_mode(False), torch.enable_grad(), evaluating(network):
+        images = images.detach().clone().requires_grad_()
+        logits = check_logits(network(images), len(images)).float()
+        if check:  # labels are read back, which the steps of an attack need not wait for
+            checks.labels("labels", labels, *logits.shape)
+        labels = labels.clone()
+        return torch.autograd.grad(functional.cross_entropy(logits, labels, reduction="sum"), images)[0]
+
+
+def fgsm(network: Network, images: Tensor, labels: Tensor, eps: float) -> Tensor:
+    """The fast gradient sign method: one step up the loss, of the same size in every pixel.
+
+    $$x' = \\Pi_{[0, 1]}\\big(x + \\tfrac{\\varepsilon}{255} \\, \\mathrm{sign} \\, \\nabla_x L(f(x), y)\\big)$$
+
+    Args:
+        network: from images in [0, 1] to logits.
+        images: (N, 3, H, W) float in [0, 1].
+        labels: (N,) true classes.
+        eps: ε, 0 to 255, in steps of 1/255.
+
+    Raises:
+        TypeError, ValueError: no images in [0, 1], no ε, or labels that are none of the network's classes.
+
+    Source: Goodfellow, Shlens, Szegedy, "Explaining and Harnessing Adversarial Examples", ICLR 2015, arXiv:1412.6572.
+    """
+    return along(images, loss_gradient(network, images, labels), eps)
+
+
+def along(images: Tensor, slope: Tensor, eps: float) -> Tensor:
+    """The step of :func:`fgsm` for a slope that is known: one :func:`loss_gradient` serves any number of ε.
+
+    Raises:
+        TypeError, ValueError: a slope of another shape, or ε outside [0, 255].
+    """
+    checks.tensor("images", images, "float", ("N", 3, "H", "W"), values=False, hint=BYTES)
+    checks.tensor("slope", slope, "float", tuple(images.shape), values=False)
+    _check_eps(eps)
+    return (images + eps / 255 * slope.sign()).clamp(0, 1)
+
+
+def pgd(
+    network: Network, images: Tensor, labels: Tensor, eps: float, rng: np.random.Generator, *, steps: int = 10
+) -> Tensor:
+    """Projected gradient descent: FGSM in small steps from a random start, kept within ε of the image.
+
+    $$x_{t+1} = \\Pi_{[x - \\varepsilon, x + \\varepsilon] \\cap [0, 1]}
+      \\big(x_t + a \\, \\mathrm{sign} \\, \\nabla_x L(f(x_t), y)\\big) \\qquad a = 2.5 \\, \\varepsilon / T$$
+
+    The start is uniform within ε of the image; the step allows to reach the far side of the ball and to turn there.
+
+    Args:
+        network, images, labels, eps: see :func:`fgsm`.
+        rng: draws the start.
+        steps: T, each a forward and a backward pass.
+
+    Raises:
+        TypeError, ValueError: see :func:`fgsm`.
+
+    Source: Madry, Makelov, Schmidt, Tsipras, Vladu, "Towards Deep Learning Models Resistant to Adversarial Attacks",
+    ICLR 2018, arXiv:1706.06083.
+    """
+    _check_images(images)
+    _check_eps(eps)
+    checks.number("steps", steps, 1, whole=True)
+    radius = eps / 255
+    low, high = (images - radius).clamp(0, 1), (images + radius).clamp(0, 1)
+    start = torch.from_numpy(rng.random(images.shape, dtype=np.float32)).to(images)
+    attacked = torch.lerp(low, high, start)
+    for step in range(steps):
+        slope = _slope(network, attacked, labels, check=step == 0)
+        attacked = attacked + 2.5 * radius / steps * slope.sign()
+        attacked = torch.minimum(torch.maximum(attacked, low), high)
+    return attacked
+
+
+def _check_images(images: Tensor) -> None:
+    checks.tensor("images", images, "float", ("N", 3, "H", "W"), 0, 1, hint=BYTES)
+
+
+def _check_eps(eps: float) -> None:
+    checks.number("eps", eps, 0, 255)
+
+
+# Occlusion
+
+OCCLUSIONS = ("hole", "border_hole", "boundary")
+
+
+def occlude(
+    images: Tensor, share: float, kind: str, rng: np.random.Generator, fill: Sequence[float] = (0, 0, 0)
+) -> Tensor:
+    """Pictures of which a part is blanked.
+
+    Args:
+        images: (N, 3, H, W), uint8 or float in [0, 1]; not changed.
+        share: of the picture's area, 0 to 1; realised up to the rounding of the box to whole pixels.
+        kind: ``hole`` blanks a box in the middle, ``border_hole`` one that lies at a random place along the border,
+            ``boundary`` all but a box in the middle.
+        rng: draws the places along the border.
+        fill: the blank colour, in [0, 1]. The data set's mean is 0 after normalisation.
+
+    Raises:
+        TypeError, ValueError: no such images, kind, share or colour.
+    """
+    if kind not in OCCLUSIONS:
+        raise ValueError(f"kind should be {', '.join(OCCLUSIONS)}; got {kind!r}.")
+    checks.number("share", share, 0, 1)
+    checks.colour("fill", fill)
+    batch = Batch(images)
+    n, size = len(batch), batch.size
+    boundary = kind == "boundary"
+    height, width = geometry.patch_sides(np.full(n, share if boundary else 1 - share), size)
+    top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    if kind == "border_hole":
+        top, left = _along_border(rng, size, (height, width))
+    box = batch.tensor(geometry.stack_box(top, left, top + height, left + width))
+    keeps = geometry.box_mask(box, size)[None, :, None].float() if boundary else None
+    recipe = Recipe(
+        size=size,
+        partner=alone(batch),
+        share=torch.ones(1, n, device=batch.device),
+        weight=keeps,
+        target_boxes=None if boundary else box[None],
+        fill=batch.tensor(np.asarray(fill, np.float32)).view(1, -1, 1, 1),
+        label_by="own",
+    )
+    return recipe.apply(images)
+
+
+def _along_border(
+    rng: np.random.Generator, size: tuple[int, int], sides: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Corners of boxes that touch a side of the picture, each side as likely, anywhere along it."""
+    u = rng.random((len(sides[0]), 3))  # image after image, so that batches of any length get the same places
+    top, left = (u[:, :2].T * (np.array(size)[:, None] - sides + 1)).astype(np.int64)
+    at = (u[:, 2] * 4).astype(np.int64)
+    top = np.where(at == 0, 0, np.where(at == 1, size[0] - sides[0], top))
+    return top, np.where(at == 2, 0, np.where(at == 3, size[1] - sides[1], left))
+
+
+# Out of distribution
+
+
+class Detection(NamedTuple):
+    """``auroc`` and ``tnr_at_95_tpr``, both 0 to 1; by chance 0.5 and 0.05."""
+
+    auroc: float
+    tnr_at_95_tpr: float
+
+
+def detection(known: Tensor, foreign: Tensor) -> Detection:
+    """Can a score tell pictures of the network's own world from others?
+
+    AUROC is the chance that a known picture scores higher than a foreign one (ties count half); by torchmetrics. The
+    true negative rate at 95 % is the share of foreign pictures below the highest threshold that at least 95 % of the
+    known ones reach.
+
+    Args:
+        known: (N,) scores of known pictures, e.g. the largest softmax probability.
+        foreign: (M,) scores of others.
+
+    Raises:
+        TypeError, ValueError: no scores on a side, or a NaN among them.
+
+    Source: Hendrycks, Gimpel, "A Baseline for Detecting Misclassified and Out-of-Distribution Examples in Neural
+    Networks", ICLR 2017, arXiv:1610.02136.
+    """
+    from torchmetrics.functional.classification import binary_auroc
+
+    checks.tensor("known", known, "real", ("N",))
+    checks.tensor("foreign", foreign, "real", ("M",))
+    scores = torch.cat([known, foreign]).double()
+    # Only the order counts, and torchmetrics would take values outside [0, 1] for logits, and round them.
+    ranks = scores.unique(return_inverse=True)[1]
+    is_known = torch.cat([torch.ones_like(known, dtype=torch.int64), torch.zeros_like(foreign, dtype=torch.int64)])
+    auroc = binary_auroc(ranks.double() / ranks.max().clamp(min=1), is_known).item()
+    reached = known.sort(descending=True).values[-(-95 * len(known) // 100) - 1]  # 95 % of them, rounded up
+    return Detection(auroc, (foreign < reached).double().mean().item())
+
+
+# Between two classes
+
+
+def pairs(labels: Tensor, rng: np.random.Generator) -> np.ndarray:
+    """Random pairs (P, 2) of image indices with different classes; every image is in one pair at most.
+
+    One is left over where their number is odd, and more only where one class has more than half of them.
+
+    Args:
+        labels: (N,) class indices.
+        rng: draws the pairs.
+
+    Raises:
+        TypeError, ValueError: labels that are no class indices.
+    """
+    checks.labels("labels", labels, "N")
+    classes, order = labels.cpu().numpy(), rng.permutation(len(labels))
+    first, second = order[: len(order) // 2].copy(), order[len(order) // 2 :][: len(order) // 2].copy()
+    for _ in range(100):
+        alike = np.flatnonzero(classes[first] == classes[second])
+        if not len(alike):
+            break
+        # Those that are alike, and as many others, exchange what they are paired with.
+        mixed = np.union1d(alike, rng.choice(len(first), min(len(first), len(alike) + 1), replace=False))
+        everyone = rng.permutation(np.concatenate([first[mixed], second[mixed]]))
+        first[mixed], second[mixed] = everyone[: len(mixed)], everyone[len(mixed) :]
+    different = classes[first] != classes[second]
+    return np.stack([first[different], second[different]], 1)
+
+
+def between(images: Tensor, lam: float, method: str, rng: np.random.Generator) -> Tensor:
+    """Mixtures of a batch's first half with its second, and of its second with its first; see :func:`meeting`."""
+    return meeting(images, lam, method, rng).apply(images)
+
+
+def meeting(images: Tensor, lam: float, method: str, rng: np.random.Generator) -> Recipe:
+    """The recipe of :func:`between`; its ``share`` is the label that training with the method would ask for.
+
+    Args:
+        images: (2P, 3, H, W), uint8 or float in [0, 1].
+        lam: λ, the share of each image itself, 0 to 1, held for the method's plan.
+        method: ``mixup``, or ``cutmix`` with its patch moved to the middle, where no border clips it: at λ = 0 nothing
+            is left of the image.
+        rng: for the method's plan.
+
+    Raises:
+        TypeError, ValueError: another method, an odd number of images, or λ outside [0, 1].
+    """
+    from mixviz.explain.edits import move_patch
+    from mixviz.methods import METHODS
+
+    if method not in ("mixup", "cutmix"):
+        raise ValueError(f"method should be mixup or cutmix; got {method!r}.")
+    checks.number("lam", lam, 0, 1)
+    half, batch = len(images) // 2, Batch(images)
+    if len(images) % 2:
+        raise ValueError(f"images should be an even number, whose halves are mixed; got {len(images)}.")
+    recipe = METHODS[method]().plan(batch, rng, lam=lam, partner=np.roll(np.arange(2 * half), half))
+    if recipe.target_boxes is not None:
+        height, width = (int(side[0]) for side in geometry.patch_sides(np.array([lam]), batch.size))
+        top, left = (batch.size[0] - height) // 2, (batch.size[1] - width) // 2
+        if height and width:
+            recipe = move_patch(recipe, (top, left, top + height, left + width))
+    return recipe

@@ -1,0 +1,215 @@
+"""Measure a trained network on its data set's validation pictures, and write what comes out into its card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor, nn
+
+from mixviz import embeddings
+from mixviz.cam.grad_cam import feature_layers
+from mixviz.cam.localization import trimap
+from mixviz.core.inference import Pixels
+from mixviz.data import sources
+from mixviz.data.dataset import Split
+from mixviz.evaluation import evaluate
+from mixviz.networks import model_card, user_network, zoo
+from mixviz.networks.files import save_tensors
+from mixviz.training.loader import Feed, feed, stored_side
+
+SAME = ("images", "size", "seed", "weights")  # numbers of one card are of one network and the same pictures
+KEPT = 300  # pictures whose embedding is stored: more would hide one another in a plot
+WIDEST = 512  # dimensions that are stored as they are
+
+
+def assess(
+    folder: str | Path,
+    root: str | Path,
+    *,
+    parts: Iterable[str] | None = None,
+    others: tuple[str, str | Path] | None = None,
+    dataset: str | None = None,
+    weights: str = "last",
+    limit: int = 0,
+    batch_size: int = 256,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Measure the network in a folder and write the metrics into its ``card.json`` and ``card.md``.
+
+    What the card holds of the same weights and pictures stays beside the new numbers. Numbers of other weights or
+    pictures take its place only where all parts were measured, on no fewer pictures: a quick look destroys nothing.
+
+    With the part ``embedding``, the embedding of some pictures is written beside the card
+    (:func:`mixviz.networks.zoo.embedding` reads it).
+
+    Args:
+        folder: a finished run of ``mixviz train``, a network of the zoo, or any card with weights
+            (:func:`mixviz.networks.user_network.read_folder`).
+        root: the folder that holds the data set it was trained on.
+        parts: of :data:`mixviz.evaluation.evaluate.PARTS`; None: all that the data have the truth for.
+        others: (name, root) of a data set whose validation pictures it should not know. None: the classes that its
+            own data set has beside those it was trained on, if any.
+        dataset: its name, of :data:`mixviz.data.sources.SETS`; None: the card's. The classes are then found by their
+            names.
+        weights: ``last`` or ``best`` epoch of a run; the zoo has the last alone.
+        limit: pictures of each class; 0: all.
+        batch_size: pictures at a time.
+        progress: called with (part, parts done, parts there are).
+
+    Returns:
+        The card with the new numbers, written or not.
+
+    Raises:
+        ValueError: no card, weights or data set there.
+    """
+    folder, device = Path(folder), _device()
+    card = user_network.read_card(folder).whole
+    name, keys = dataset or card["data"].get("name"), card["data"]["classes"] if dataset else _keys(card)
+    if not name:
+        raise ValueError(f"{folder}: the card names no data set: say which one to measure on (--data).")
+    opened = user_network.read_folder(folder, weights)
+    network, layer = opened.network.to(device), card["network"].get("layer") or None
+    whole = sources.load(name, root, "val")
+    split = whole.of_classes(keys).complete("val")
+    seen = _seen(split.per_class(limit) if limit else split, card, device)
+    strange = _others(whole, split, others, len(seen))
+    parts, side = None if parts is None else list(parts), card["network"]["image_size"]
+    # Without parts, all that can be measured is: a network may have no layer to look at.
+    places = "localisation" in parts if parts is not None else layer or feature_layers(network, (side, side))
+    with _float32():
+        metrics = evaluate.evaluate(
+            network,
+            _images(seen, batch_size),
+            seen.split.labels,
+            mean=card["network"]["mean"],
+            std=card["network"]["std"],
+            layer=layer,
+            boxes=_boxes(seen) if places else None,
+            masks=_masks(seen) if places else None,
+            others=None if strange is None else _images(_seen(strange, card, device), batch_size),
+            parts=parts,
+            batch_size=batch_size,
+            progress=progress,
+        )
+    for part in (metrics.get("ood"), metrics.get("embedding", {}).get("mahalanobis")):
+        if part:
+            part["others_are"] = others[0] if others else f"other classes of {name}"
+    metrics["weights"] = opened.weights
+    before, shown = card.get("metrics"), "nmi_percent" in metrics.get("embedding", {})
+    same = before and all(before[key] == metrics[key] for key in SAME)
+    if same:
+        metrics["seconds"] = {**before["seconds"], **metrics["seconds"]}
+        metrics = {**before, **metrics}
+    card = {**card, "metrics": metrics}
+    if same or not before or (parts is None and metrics["images"] >= before["images"]):
+        if shown:
+            tensors = _embedding(network, split, card, device, batch_size)
+            save_tensors(folder / zoo.EMBEDDING, tensors, {"weights": opened.sha256})
+        model_card.write(folder, card)
+    return card
+
+
+@contextmanager
+def _float32() -> Iterator[None]:
+    """Convolutions in float32 on a GPU too, where TF32 is the default: numbers should not depend on the device."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
+
+
+def _device() -> torch.device:
+    from accelerate import PartialState
+
+    return PartialState().device
+
+
+def _keys(card: dict[str, Any]) -> list[str]:
+    """What the card's data set calls the network's classes; the names for people will do too."""
+    return card["data"].get("keys") or card["data"]["classes"]
+
+
+def _seen(split: Split, card: dict[str, Any], device: torch.device) -> Feed:
+    return feed(
+        split, card["network"]["image_size"], "none", device, corrupt=(card.get("run") or {}).get("corrupt", "refuse")
+    )
+
+
+def _images(seen: Feed, batch_size: int) -> Tensor:
+    return torch.cat([images for images, _ in seen.validation(batch_size)])
+
+
+def _embedding(
+    network: nn.Module, split: Split, card: dict[str, Any], device: torch.device, batch_size: int
+) -> dict[str, Tensor]:
+    """What is stored of a network's embedding: see :func:`mixviz.networks.zoo.embedding`.
+
+    The two plots are of the vectors at length 1, as clusters and neighbours are measured. Vectors of more dimensions
+    than :data:`WIDEST` are turned into the space that the pictures span, which leaves all their lengths and angles.
+    """
+    index = torch.tensor(_spread(split))
+    seen = _seen(replace(split.take(index), labels=index), card, device)  # a damaged picture may be left out
+    index, pixels = seen.split.labels, Pixels(network, card["network"]["mean"], card["network"]["std"])
+    with _float32():
+        inputs = pixels.normalised(_images(seen, batch_size))
+        found = embeddings.embed(network, inputs, batch_size=batch_size).cpu()
+    unit = embeddings.directions(found)
+    if found.shape[1] > WIDEST:
+        u, s, _ = torch.linalg.svd(found.double(), full_matrices=False)
+        found = u * s
+    plots = {"embedding": found, "pca": embeddings.pca(unit), "tsne": embeddings.tsne(unit)}
+    largest = torch.finfo(torch.float16).max
+    halved = {name: value.clamp(-largest, largest).half() for name, value in plots.items()}
+    return {**halved, "index": index, "label": split.labels[index]}
+
+
+def _spread(split: Split) -> list[int]:
+    """At most :data:`KEPT` places of pictures, class after class, the first ones of each and as many of each; where
+    there are more classes than that, one picture of so many of them, evenly."""
+    classes = len(split.classes)
+    chosen = range(classes) if classes <= KEPT else [i * classes // KEPT for i in range(KEPT)]
+    of_class = [torch.nonzero(split.labels == label).flatten().tolist() for label in chosen]
+    return [index for members in of_class for index in members[: max(1, KEPT // classes)]]
+
+
+def _boxes(seen: Feed) -> list[Tensor] | None:
+    """The objects' boxes, where the pictures are used as they are: (1, 4) each."""
+    if not seen.split.boxes or seen.split.side != seen.side:
+        return None
+    return [torch.tensor([box]) for box in seen.split.boxes]
+
+
+def _masks(seen: Feed) -> Tensor | None:
+    """The objects' masks (N, side, side), cut like the pictures: 1 object, 0 background, 255 left out."""
+    if not seen.split.masks:
+        return None
+    stored = stored_side(seen.side, "none")
+    margin = (stored - seen.side) // 2
+    found = []
+    for path in seen.split.masks:
+        with Image.open(path) as mask:
+            square = np.asarray(ImageOps.fit(mask.convert("L"), (stored, stored), Image.Resampling.NEAREST))
+        found.append(square[margin : margin + seen.side, margin : margin + seen.side])
+    return trimap(torch.from_numpy(np.stack(found)))
+
+
+def _others(whole: Split, known: Split, given: tuple[str, str | Path] | None, count: int) -> Split | None:
+    """As many pictures as are measured, of classes that the network was not trained on."""
+    if given is not None:
+        split = sources.load(*given, "val")
+    else:
+        there = {whole.keys[label] for label in whole.labels.tolist()}
+        rest = [key for key in whole.keys if key in there and key not in known.keys]
+        if not rest:
+            return None
+        split = whole.of_classes(rest)
+    return split.take(np.random.default_rng(0).permutation(len(split))[:count])

@@ -1,0 +1,21 @@
+"""Tables of the zoo, as the project's texts show them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mixviz.evaluation import published, tables
+from mixviz.networks import model_card, zoo
+
+
+def table(where: str | Path | None = None, *, short: bool = False) -> str:
+    """What the evaluation measured of every network, as Markdown; ``short``: the most telling columns alone."""
+    about = [zoo.card(name, where) for name in zoo.names(where)]
+    titles = tables.SHORT if short else tables.COLUMNS
+    return tables.table(model_card.rows([one for one in about if one.get("metrics")]), titles)
+
+
+def all_tables() -> dict[str, str]:
+    """What stands between ``<!-- name -->`` and ``<!-- /name -->`` in the project's texts, by name."""
+    others = published.errors([method for method, _ in zoo.STRATEGIES.values()])
+    return {"zoo": table(), "zoo in short": table(short=True), "published": others}

@@ -1,0 +1,1 @@
+"""Explain a mixture: its steps, label terms, draws, edits and JSON form."""

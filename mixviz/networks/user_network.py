@@ -1,0 +1,258 @@
+"""Networks as files, a card and safetensors: nothing of them is run, and nothing is built before it is known.
+
+Every road reads them here: the page's uploads, ``cam``, ``survey``, ``evaluate`` and the zoo.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from mixviz.cam import grad_cam
+from mixviz.networks import architectures, model_card, user_card
+from mixviz.render import fonts
+
+MB = 2**20
+LARGEST = 200 * MB  # bytes of what a stranger hands in
+SIDES = (1, 4096)  # of pictures on one's own machine
+FLOATS, INTEGERS = ("F16", "BF16", "F32", "F64"), ("I64", "I32", "U8", "BOOL")
+CARD, WEIGHTS = "card.json", "weights.safetensors"
+BESIDE = ("last.safetensors", "best.safetensors", "checkpoint.safetensors", "embedding.safetensors")
+PLAIN = "Other formats may run programs and are not opened: write yours with safetensors.torch.save_file."
+
+
+class Own(NamedTuple):
+    """A network that was read.
+
+    Attributes:
+        name: for files.
+        card: with what was checked of it and no more; that of a folder of :func:`mixviz.networks.model_card.of_run`'s
+            whole.
+        network: in evaluation mode and float32, on the CPU.
+        sha256: of the file of its weights.
+        weights: which ones of the folder, e.g. ``last epoch``; else the name of the file.
+    """
+
+    name: str
+    card: dict[str, Any]
+    network: nn.Module
+    sha256: str
+    weights: str
+
+
+def read(card_path: str | Path, weights_path: str | Path) -> Own:
+    """A network that a stranger hands in as two files, checked at every step before the next, within limits.
+
+    The weights are safetensors, whose head tells the names and shapes of all tensors: they are held against those of
+    the network that the card describes, built without memory, before it is built at all. A pickle is never opened.
+
+    Args:
+        card_path: ``card.json`` as ``mixviz train`` writes it, or with ``network`` (name, stem, width, image_size,
+            mean, std, and perhaps layer) and ``data`` (classes) alone.
+        weights_path: safetensors, e.g. the run's ``last.safetensors``.
+
+    Returns:
+        :class:`Own`. Classes of one name are numbered.
+
+    Raises:
+        ValueError: what is wrong, in one line.
+    """
+    about, weights_path = user_card.read(card_path), Path(weights_path)
+    network, sha256 = _opened(about, weights_path, LARGEST)
+    _try(network, about.network)
+    title = about.title or fonts.clean(weights_path.stem)[: user_card.LONGEST]
+    plain = re.sub(r"\W+", "_", title).strip("_")[:40]
+    return Own(f"own_{plain}", _taken(about, title), network, sha256, weights_path.name)
+
+
+def read_folder(folder: str | Path, weights: str = "last") -> Own:
+    """A network of a folder on this machine, by the same checks as :func:`read`: a run of ``mixviz train``, one of the
+    zoo, or any ``card.json`` with weights as safetensors.
+
+    Args:
+        folder: with the weights that the card names; else the run's, else ``weights.safetensors``, else the only other
+            safetensors there are.
+        weights: ``last`` or ``best`` epoch, of a run.
+
+    Raises:
+        ValueError: what is wrong, with the folder, in one line.
+    """
+    folder, about = Path(folder), read_card(folder)
+    try:
+        path = _weights(folder, about, weights)
+        network, sha256 = _opened(about, path, math.inf)
+        _answers(network, about.network)
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from None
+    name = folder.resolve().name
+    card = about.whole if model_card.is_whole(about.whole) else _taken(about, about.title or name)
+    of = (about.whole.get("weights") or {}).get("of") or {"last": "last epoch", "best": "best epoch"}.get(path.stem)
+    return Own(name, card, network, sha256, of or path.name)
+
+
+def read_card(folder: str | Path) -> user_card.Checked:
+    """The card of a folder.
+
+    Raises:
+        ValueError: what is wrong with it, with the folder, in one line.
+    """
+    try:
+        return user_card.read(Path(folder) / CARD, SIDES)
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from None
+
+
+def verify(folder: str | Path) -> None:
+    """Hold the weights of a folder against its card's sha256.
+
+    Raises:
+        ValueError: the card names none, or the file is missing or another one.
+    """
+    about = read_card(folder)
+    try:
+        if about.sha256 is None:
+            raise ValueError("The card knows no weights: put the run into the zoo with `zoo.add`.")
+        _digest(about, _weights(Path(folder), about, "last"))
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from None
+
+
+def _taken(about: user_card.Checked, title: str) -> dict[str, Any]:
+    return {"title": title, "network": about.network, "data": {"classes": about.classes}}
+
+
+def _weights(folder: Path, about: user_card.Checked, wanted: str) -> Path:
+    if about.file:
+        return folder / about.file
+    found = [folder / name for name in (f"{wanted}.safetensors", WEIGHTS) if (folder / name).is_file()]
+    found = found[:1] or [path for path in sorted(folder.glob("*.safetensors")) if path.name not in BESIDE]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(path.name for path in found)
+        raise ValueError(f"There are several files of weights ({names}): name one in the card, as weights.file.")
+    raise ValueError(
+        f"The weights are missing: there is no {wanted}.safetensors, which `mixviz train` writes in the end, and no "
+        f"{WEIGHTS}. {PLAIN}"
+    )
+
+
+def _opened(about: user_card.Checked, path: Path, largest: float) -> tuple[nn.Module, str]:
+    """The network of a card with the weights of a file, and the file's sha256."""
+    spec, count = about.network, len(about.classes)
+    shapes = _shapes(path, largest)
+    sha256 = _digest(about, path)
+    with torch.device("meta"):
+        bare = _built(spec, count)
+    _compare(bare.state_dict(), shapes, count)
+    return _filled(_built(spec, count) if _hides_tensors(bare) else bare, path), sha256
+
+
+def _digest(about: user_card.Checked, path: Path) -> str:
+    """The sha256 of the weights, which is the card's where it says so."""
+    try:
+        sha256 = model_card.digest(path)
+    except OSError as error:
+        raise ValueError(f"The weights, {path.name}, cannot be read ({error.strerror}).") from None
+    if about.sha256 not in (None, sha256):
+        raise ValueError(
+            "The weights are not the file that the card describes: their sha256 is another. Fetch or copy them once "
+            "more."
+        )
+    return sha256
+
+
+def _shapes(path: Path, largest: float) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Name -> shape and type of every tensor, from the file's head."""
+    try:
+        if path.stat().st_size > largest:
+            raise ValueError(f"The weights have more than {largest // MB} MB: store them in half precision.")
+        with safe_open(path, "pt") as file:
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            return {name: (tuple(part.get_shape()), part.get_dtype()) for name, part in slices.items()}
+    except OSError as error:
+        raise ValueError(f"The weights, {path.name}, cannot be read ({error.strerror}).") from None
+    except SafetensorError:
+        raise ValueError(
+            f"The weights, {path.name}, are no safetensors, or damaged: were they copied whole? {PLAIN}"
+        ) from None
+
+
+def _built(spec: Mapping[str, Any], count: int) -> nn.Module:
+    try:
+        with torch.random.fork_rng(devices=[]):
+            return architectures.build(spec["name"], count, stem=spec["stem"], width=spec["width"])
+    except ValueError as error:
+        raise ValueError(f"The card's network cannot be built: {error}") from None
+    except Exception as error:  # other people's networks fail in their own ways
+        raise ValueError(f"The card's network {spec['name']} cannot be built ({_first(error)}).") from None
+
+
+def _compare(wanted: Mapping[str, torch.Tensor], shapes: Mapping[str, tuple[tuple[int, ...], str]], count: int) -> None:
+    for name, tensor in wanted.items():
+        if name not in shapes:
+            raise ValueError(f"The weights are of another network than the card's: they lack {user_card.told(name)}.")
+        if shapes[name][1] not in (FLOATS if tensor.is_floating_point() else INTEGERS):
+            raise ValueError(
+                f"The weights' {name} is of a type that is not taken, {shapes[name][1]}: store F16 or F32."
+            )
+    other = {name: shapes[name][0] for name in wanted if shapes[name][0] != tuple(wanted[name].shape)}
+    if other:
+        name, shape = next(iter(other.items()))
+        if all(wanted[key].shape[:1] == (count,) and other[key][1:] == wanted[key].shape[1:] for key in other):
+            raise ValueError(f"The card names {count} classes, and the head ({name}) of the weights has {shape[0]}.")
+        both = f"{name} is {shape} in the weights and {tuple(wanted[name].shape)} by the card"
+        raise ValueError(f"The weights are of another network than the card's: {both}.")
+    if more := sorted(set(shapes) - set(wanted)):
+        raise ValueError(f"The weights are of another network than the card's: it has no {user_card.told(more[0])}.")
+
+
+def _hides_tensors(network: nn.Module) -> bool:
+    """Whether a network holds tensors that no file of weights tells: they would stay without memory."""
+    told = {id(tensor) for tensor in network.state_dict(keep_vars=True).values()}
+    held = [value for module in network.modules() for value in vars(module).values() if isinstance(value, torch.Tensor)]
+    return any(id(tensor) not in told for tensor in [*held, *network.buffers()])
+
+
+def _filled(network: nn.Module, path: Path) -> nn.Module:
+    with safe_open(path, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    bad = next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
+    if bad:
+        raise ValueError(f"The weights' {bad} holds NaN or infinity: did the training diverge?")
+    wanted = network.state_dict()
+    network.load_state_dict({name: tensor.to(wanted[name].dtype) for name, tensor in tensors.items()}, assign=True)
+    return network.float().eval()
+
+
+def _answers(network: nn.Module, spec: Mapping[str, Any]) -> None:
+    """One picture, to see that it takes the side."""
+    side = spec["image_size"]
+    try:
+        with torch.inference_mode():
+            network(torch.zeros(1, 3, side, side))
+    except Exception as error:  # other people's networks fail in their own ways
+        raise ValueError(f"The network takes no pictures of {side} px ({_first(error)}).") from None
+
+
+def _try(network: nn.Module, spec: Mapping[str, Any]) -> None:
+    """One picture, to see that there are maps to show."""
+    _answers(network, spec)
+    side = spec["image_size"]
+    try:
+        grad_cam.explain(network, torch.zeros(1, 3, side, side), None, spec.get("layer"))
+    except ValueError as error:
+        raise ValueError(f"No heat map can be made of the network: {error}") from None
+    except Exception as error:  # as above
+        raise ValueError(f"No heat map can be made of the network ({_first(error)}).") from None
+
+
+def _first(error: Exception) -> str:
+    return fonts.clean(f"{type(error).__name__}: {error}")[:160]

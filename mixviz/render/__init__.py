@@ -1,0 +1,1 @@
+"""Draw mixtures: overlays, panels, figures, animations and exported files."""

@@ -1,0 +1,43 @@
+"""A mixture to take away: its pictures, a figure for a paper or a slide, and an animation of its steps.
+
+The same story gives the same bytes, always: no dates, no random names.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import numpy as np
+from PIL import Image
+
+from mixviz.explain.example import Story
+from mixviz.render.figure import figure
+from mixviz.render.gif import gif
+from mixviz.render.panels import picture, tiles
+
+__all__ = ["figure", "gif", "pictures_zip", "png", "tiles"]
+
+LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the earliest date that a ZIP file can hold
+
+
+def png(story: Story) -> bytes:
+    """The mixture alone, lossless: every pixel is that of :attr:`~mixviz.explain.example.Story.mixed`."""
+    return _png(picture(story.mixed))
+
+
+def pictures_zip(story: Story) -> bytes:
+    """All pictures of :func:`tiles` as a ZIP of PNG files, ``a.png`` to ``mixed.png``: no name of a visitor's in it."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:  # stored: a PNG is compressed already
+        for name, tile in tiles(story).items():
+            entry = zipfile.ZipInfo(f"{name}.png", LONG_AGO)
+            entry.create_system, entry.external_attr = 3, 0o644 << 16  # the same on every system
+            archive.writestr(entry, _png(tile))
+    return buffer.getvalue()
+
+
+def _png(tile: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(tile).save(buffer, "PNG")
+    return buffer.getvalue()

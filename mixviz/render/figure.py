@@ -1,0 +1,186 @@
+"""A mixture as a figure for a paper or a slide: vector text and boxes around the pictures as they are."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from mixviz.explain.example import Story, corner_fractions, percent
+from mixviz.i18n import say
+from mixviz.render import fonts
+from mixviz.render.canvas import MARGIN, SIDE, Sheet, drawing, width_of
+from mixviz.render.panels import tiles
+
+# Inches. Six panels are as wide as a page of text, three as wide as one of its two columns.
+GAP, TITLE, BAR, LINE, KEY = 0.09, 0.29, 0.2, 0.125, 0.12
+LARGE = 9.0  # points of the title
+COLOURS = ("#1d4ed8", "#b45309")  # A, B: both carry white text at WCAG AA
+GREY = "#4b5563"
+WHOLE = (0.0, 0.0, 1.0, 1.0)
+DIM = 0.45  # brightness of what is left behind when a patch is cut
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture of a figure: a name of :func:`mixviz.render.export.tiles`, its caption, and boxes as shares of its
+    sides."""
+
+    tile: str
+    caption: str
+    boxes: tuple[tuple[float, float, float, float], ...] = ()
+    dashed: bool = False
+
+
+class _Part(NamedTuple):
+    """A picture's part of the label: what stands on it, its share, and whether that is too wide to stand on it."""
+
+    text: str
+    share: float
+    outside: bool
+
+
+def panels(story: Story, language: str = "en") -> list[Panel]:
+    """The pictures that tell a mixture, from left to right; what a method does without is left out."""
+    recipe, pair = story.recipe, story.recipe.paired
+    text = functools.partial(say, language=language)
+    found = [Panel("a", f"A · {fonts.clean(story.names[0])}")]
+    if pair:
+        found.append(Panel("b", f"B · {fonts.clean(story.names[1])}"))
+    other = "b" if pair else "a"
+    if recipe.saliency is not None:
+        found.append(Panel(f"heat_{other}", text("saliency_of", letter=other.upper())))
+    if recipe.layer:
+        return [*found, Panel("mixed", text("unmixed_layer", layer=recipe.layer))]
+    cut, landed = _boxes(story)
+    if cut:
+        key = "hole_in" if not pair else "all_of" if cut == (WHOLE,) else "patch_of"
+        found.append(Panel(other, text(key), cut))
+    if recipe.style is not None:
+        found += [Panel(tile, text(f"tile.{tile}")) for tile in ("a_styled", "b_styled")]
+    found.append(Panel("mask", text("tile.mask")))
+    return [*found, Panel("mixed", text("mixture"), landed, dashed=True)]
+
+
+def figure(story: Story, kind: str, language: str = "en") -> bytes:
+    """The mixture as a figure: its pictures with captions, the label as a bar, and the numbers below.
+
+    Text stays text and boxes stay vectors; pictures are embedded pixel by pixel. The same story gives the same bytes.
+
+    Args:
+        kind: ``"svg"`` or ``"pdf"``.
+        language: of the captions; English in a PDF where no font at hand has the letters.
+
+    Raises:
+        ValueError: another kind.
+    """
+    if kind not in ("svg", "pdf"):
+        raise ValueError(f'A figure is "svg" or "pdf"; got {kind!r}. For pixels take mixviz.render.export.png.')
+    if kind == "pdf" and not _has_letters(panels(story, language), language):
+        language = "en"
+    with drawing():
+        return _draw(story, language).save(kind, type(story.method).card.title)
+
+
+def _has_letters(found: list[Panel], language: str) -> bool:
+    texts = [panel.caption for panel in found if panel.tile not in "ab"] + [say("labels", language)]
+    return all(fonts.drawable(text) == text for text in texts)
+
+
+def _boxes(story: Story) -> tuple[tuple, tuple]:
+    """Where patches are cut from B (or holes are in A, without a partner), and where all patches land."""
+    recipe = story.recipe
+    if recipe.target_boxes is None:
+        return (), ()
+    landed = [corner_fractions(boxes, recipe.size) for boxes in recipe.target_boxes]
+    cut = landed
+    if recipe.source_boxes is not None:
+        cut = [corner_fractions(boxes, recipe.size) for boxes in recipe.source_boxes]
+    if len(recipe.partner) > 1:
+        cut = [box for box, who in zip(cut, recipe.partner[1:, 0].tolist(), strict=True) if who == 1]
+    return tuple(filter(None, cut)), tuple(filter(None, landed))
+
+
+def _draw(story: Story, language: str) -> Sheet:
+    found, pictures = panels(story, language), tiles(story)
+    captions = [fonts.wrap(panel.caption, SIDE, width_of, most=3) for panel in found]
+    width = len(found) * (SIDE + GAP) - GAP
+    tall = SIDE * story.recipe.size[0] / story.recipe.size[1]
+    bar = TITLE + tall + 0.05 + max(map(len, captions)) * LINE + 0.08
+    parts = _parts(story, width)
+    numbers = bar + BAR + (0.17 if any(part.outside for part in parts) else 0) + 0.08
+    sheet = Sheet(width + 2 * MARGIN, numbers + LINE + MARGIN, tall)
+    title = fonts.clean(type(story.method).card.title)
+    sheet.write(0, TITLE - 0.1, title, size=LARGE, weight="bold", room=width)
+    for i, (panel, lines) in enumerate(zip(found, captions, strict=True)):
+        left = i * (SIDE + GAP)
+        sheet.picture(left, TITLE, _dimmed(pictures[panel.tile], panel))
+        for box in panel.boxes:
+            sheet.outline(left, TITLE, box, panel.dashed)
+        for k, line in enumerate(lines):
+            sheet.write(left + SIDE / 2, TITLE + tall + 0.04 + (k + 1) * LINE, line, colour=GREY, align="center")
+    _label(sheet, parts, bar, width)
+    at = 0.0
+    for name, value in _numbers(story, language):
+        sheet.write(at, numbers + LINE, name, colour=GREY)
+        at += width_of(name) + 0.04
+        sheet.write(at, numbers + LINE, value)
+        at += width_of(value) + 0.16
+    return sheet
+
+
+def _dimmed(picture: np.ndarray, panel: Panel) -> np.ndarray:
+    """What is not cut steps back."""
+    if panel.dashed or not panel.boxes:
+        return picture
+    height, width = picture.shape[:2]
+    dim = np.rint(picture * DIM).astype(np.uint8)
+    for box in panel.boxes:
+        top, left, bottom, right = (round(at * side) for at, side in zip(box, (height, width) * 2, strict=True))
+        dim[top:bottom, left:right] = picture[top:bottom, left:right]
+    return dim
+
+
+def _parts(story: Story, width: float) -> list[_Part]:
+    """The label's parts. A name is cut where it must be, its per cent never."""
+    count = 2 if story.recipe.paired else 1
+    named = [
+        (fonts.clean(name), f" {percent(share)}", share) for name, share in zip(story.names, story.share, strict=True)
+    ]
+    bold = functools.partial(width_of, weight="bold")
+    outside = [bold(name + value) > share * width - 0.1 for name, value, share in named[:count]]
+    found = []
+    for (name, value, share), out in zip(named, outside, strict=False):
+        if out:
+            name = fonts.shorten(name, width / sum(outside) - KEY - 0.05 - bold(value), bold)
+        found.append(_Part(f"{name}{value}".strip(), share, out))
+    return found
+
+
+def _label(sheet: Sheet, parts: list[_Part], top: float, width: float) -> None:
+    """The label as a bar; a text that does not fit stands below its part's end, beside its part's colour."""
+    start, side = 0.0, 0.08
+    for part, colour, align in zip(parts, COLOURS, ("left", "right"), strict=False):
+        sheet.fill(start, top, part.share * width, BAR, colour)
+        middle, start = start + part.share * width / 2, start + part.share * width
+        if not part.outside:
+            sheet.write(middle, top + 0.135, part.text, weight="bold", colour="white", align="center")
+            continue
+        sheet.fill(0 if align == "left" else width - side, top + BAR + 0.055, side, side, colour)
+        at = KEY if align == "left" else width - KEY
+        sheet.write(at, top + BAR + 0.13, part.text, weight="bold", align=align)
+
+
+def _numbers(story: Story, language: str) -> list[tuple[str, str]]:
+    recipe, found = story.recipe, []
+    if recipe.drawn is not None:
+        key = "lam_held" if story.lam is not None else "lam_drawn"
+        found.append((say(key, language), f"{recipe.drawn[0]:.3f}"))
+    if not recipe.layer:
+        found.append((say("areas", language), f"{story.area[0]:.3f}"))
+    found.append((say("labels", language), f"{story.share[0]:.3f}"))
+    if not recipe.layer and recipe.paired:  # a hole has nobody to share a label with
+        found.append((say("fair_label", language), f"{story.fair[0]:.3f}"))
+    return found
