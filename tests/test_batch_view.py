@@ -343,7 +343,7 @@ def test_a_visitors_pictures_are_mixed_under_their_own_names(uploads):
     answer = asked(files=[*files, [str(uploads / "3/c.png"), "mine/<b>dog.png"]], still=True)
     assert answer["classes"] == ["<b>dog", "cats"]
     assert [tile["label"] for tile in answer["tiles"]] == [1, 1, 0]
-    assert 'sheet.load("your_pictures"' in answer["code"]
+    assert 'batch_loading.load("your_pictures"' in answer["code"]
     assert answer["judge"] == "saliency"
 
 

@@ -96,7 +96,8 @@ def test_what_has_no_korean_is_told_in_english(monkeypatch):
         $$x$$
         """
 
-    monkeypatch.setattr(mixviz, "METHODS", {**mixviz.METHODS, "new": New})
+    for module in (views, page):
+        monkeypatch.setattr(module, "METHODS", {**mixviz.METHODS, "new": New})
     assert views.explanation("new", "ko") == "A new method.\n\n$$x$$"
     assert page.own_texts()["summary.new"] == "A new method."
     assert telling.told_in("new.label", New.parameters()["label"], "ko") == {

@@ -23,9 +23,9 @@ from typer.testing import CliRunner
 import mixviz
 from mixviz import Recipe, __main__
 from mixviz.evaluation import runner
-from mixviz.networks import architectures, model_card, pretrained
+from mixviz.networks import architectures, files, model_card, pretrained
 from mixviz.networks.run import Run
-from mixviz.training import checkpoint, setup
+from mixviz.training import setup
 from mixviz.training.trainer import Training
 
 pytestmark = pytest.mark.usefixtures("one_thread_of_a_cpu")
@@ -314,9 +314,9 @@ def test_a_run_from_before_these_flags_is_read_and_stands_beside_todays(tmp_path
     assert Run.from_json(before) == run
     stopped(monkeypatch, 3, run, tmp_path / "old")
     path = tmp_path / "old" / "checkpoint.safetensors"
-    tensors, values = checkpoint.load_tensors(path)
+    tensors, values = files.load_tensors(path)
     values["run"] = {key: value for key, value in values["run"].items() if key not in new}
-    checkpoint.save_tensors(path, tensors, values)
+    files.save_tensors(path, tensors, values)
     train(run, tmp_path / "old", resume=True)
     train(run, tmp_path / "whole")
     assert same_weights(tmp_path / "old", tmp_path / "whole")
@@ -454,7 +454,7 @@ def test_the_average_of_the_weights_by_hand(tmp_path, monkeypatch, pictures):
     found = weights(tmp_path / "out")
     for key, value in kept.items():
         torch.testing.assert_close(found[key].to(value.dtype), value, rtol=1e-5, atol=1e-6)
-    tensors, _ = checkpoint.load_tensors(tmp_path / "out" / "checkpoint.safetensors")
+    tensors, _ = files.load_tensors(tmp_path / "out" / "checkpoint.safetensors")
     for key, value in training.plain.state_dict().items():
         assert torch.equal(tensors[f"network.{key}"], value)
         assert torch.equal(tensors[f"average.{key}"], found[key])
@@ -487,7 +487,7 @@ def test_with_every_flag_a_training_stopped_within_an_epoch_ends_in_the_same_bit
     assert same_weights(tmp_path / "whole", tmp_path / "halted")
     assert same_weights(tmp_path / "whole", tmp_path / "halted", "best")
     assert log(tmp_path / "whole") == log(tmp_path / "halted")
-    ends = [checkpoint.load_tensors(tmp_path / out / "checkpoint.safetensors")[0] for out in ("whole", "halted")]
+    ends = [files.load_tensors(tmp_path / out / "checkpoint.safetensors")[0] for out in ("whole", "halted")]
     assert ends[0].keys() == ends[1].keys()
     assert all(torch.equal(ends[0][key], ends[1][key]) for key in ends[0])
 

@@ -117,10 +117,10 @@ def code(request: Request, mixed: MixedBatch) -> str:
     lam = "" if mixed.lam is None else f", lam={written(mixed.lam)}"
     lines = [
         "import mixviz",
-        "from mixviz.render import sheet",
+        "from mixviz.data import batch_loading",
         *network,
         "",
-        f"images, labels, *_ = sheet.{given}",
+        f"images, labels, *_ = batch_loading.{given}",
         "",
         f"mix = mixviz.MixTransform({', '.join(made)})",
         f"recipe = mix.plan(images, labels{lam})",
