@@ -334,7 +334,8 @@ class Training:
             done = "the last checkpoint is from before" if self.path.exists() else "there is no checkpoint yet"
             raise ValueError(
                 f"The {what} became {value} at epoch {epoch + 1}, step {step + 1} ({done}): lower --lr "
-                f"({self.run.lr:g}), add --warmup 5, or take --precision fp32 or bf16 instead of fp16."
+                f"({self.run.lr:g}), add --warmup 5, or take --precision fp32: fp16 overflows, and on some CPUs bf16 "
+                "fails where a map has a single pixel."
             )
 
     def _save(self) -> None:
