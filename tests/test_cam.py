@@ -189,3 +189,10 @@ def test_maps_become_heat():
     assert warm.shape == (3, 64, 64)
     assert warm.amin() == 0
     assert warm.amax() == 1
+
+
+def test_heat_maps_of_small_pictures_are_taken_where_they_are_fine_enough():
+    """ResNet-18 at 64 px has maps of 16, 8, 4 and 2: the deepest of at least 7, else the finest there is."""
+    network = resnet()
+    assert grad_cam.heat_layer(network, (64, 64)) == "layer2"
+    assert grad_cam.heat_layer(network, (64, 64), smallest=100) == next(iter(grad_cam.feature_layers(network)))
