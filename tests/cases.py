@@ -21,6 +21,7 @@ import torch
 from PIL import Image
 
 from mixviz import METHODS, Batch, Recipe
+from mixviz.core.parts import Operations, Style
 from mixviz.data import pictures
 from mixviz.ops import operations
 
@@ -86,13 +87,15 @@ def plan_pair(name, given, size=(12, 20), seed=0, lam=None, dtype=torch.uint8) -
 
 def recolours(recipe: Recipe) -> bool:
     """Something is done to colours, so that a pixel is not what its sources weigh."""
-    return recipe.chains is not None and tuple(map(operations.moving, recipe.chains)) != recipe.chains
+    return recipe.sequences is not None and tuple(map(operations.moving, recipe.sequences)) != recipe.sequences
 
 
 def without_colour(recipe: Recipe) -> Recipe:
     """The recipe as far as it moves and weighs pixels, and does nothing else to them."""
-    chains = None if recipe.chains is None else tuple(map(operations.moving, recipe.chains))
-    return dataclasses.replace(recipe, chains=chains, style=None)
+    mixing = recipe.mixing
+    if isinstance(mixing, Operations):
+        mixing = dataclasses.replace(mixing, sequences=tuple(map(operations.moving, mixing.sequences)))
+    return dataclasses.replace(recipe, mixing=mixing.base if isinstance(mixing, Style) else mixing)
 
 
 def noise(seed: int, side: int = 16) -> np.ndarray:

@@ -157,7 +157,7 @@ def test_mix_takes_photographs_by_name_and_what_is_left_out_by_default(client):
     images = pictures.load_pair("lion.jpg", "bee.jpg", 512)
     recipe = mixviz.METHODS["cutmix"]().plan(mixviz.Batch(images), np.random.default_rng(0), partner=[1, 0])
     assert_same(decoded(answer["picture"]), recipe.apply(images)[0])
-    assert answer["recipe"]["drawn"] == pytest.approx(recipe.drawn[0].item())
+    assert answer["recipe"]["drawn"] == pytest.approx(recipe.lam[0].item())
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -20,6 +20,7 @@ from PIL import Image
 
 import mixviz
 from mixviz import __main__, i18n
+from mixviz.core.parts import Patches
 from mixviz.data import batch_loading, pictures
 from mixviz.render import batch_export, batch_sheet
 from mixviz.render.batch_sheet import mix_batch
@@ -113,7 +114,7 @@ def test_what_is_held_is_held_and_nothing_else_moves():
     seen = batch_sheet.bundled(6, SIDE)
     held, drawn = (mix_batch(seen, mixviz.METHODS["cutmix"](), 5, lam) for lam in (0.25, None))
     assert torch.equal(held.recipe.partner, drawn.recipe.partner)
-    assert held.recipe.drawn.tolist() == [0.25] * 6
+    assert held.recipe.lam.tolist() == [0.25] * 6
     assert held.summary["drawn"] == 0.25
 
 
@@ -127,7 +128,7 @@ def test_the_numbers_by_hand():
     box = torch.tensor([[0, 3, 4, 4]] * 4)  # the partner's last column is pasted: none of what counts
     who = torch.tensor([[0, 1, 2, 3], [1, 2, 0, 3]])
     share = torch.tensor([[0.75] * 4, [0.25] * 4])
-    recipe = mixviz.Recipe(size=(4, 4), partner=who, share=share, target_boxes=box[None])
+    recipe = mixviz.Recipe(size=(4, 4), partner=who, share=share, mixing=Patches(box[None]))
     batch = batch_sheet.MixedBatch(pictures=seen, method=method, recipe=recipe, judge=judge)
     assert [batch.partners(n) for n in range(4)] == [[1], [2], [0], []]
     assert batch.fixed == [3]

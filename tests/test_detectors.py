@@ -369,7 +369,7 @@ def test_class_attention_leaves_no_trace():
     assert torch.equal(torch.get_rng_state(), state)
     assert all(module.training and not module._forward_pre_hooks for module in vit.modules())
     mixed, recipe = mixviz.mix(images, method="transmix", detector="attention", network=vit)
-    assert torch.equal(recipe.attention, mixviz.saliency(mixed, "attention", network=vit))
+    assert torch.equal(recipe.trace.attention, mixviz.saliency(mixed, "attention", network=vit))
 
 
 def test_class_attention_says_what_it_needs():

@@ -133,7 +133,7 @@ def test_several_labels_per_image_and_regressions_are_mixed():
 
 def test_a_generator_goes_on_and_a_number_does_not():
     def lam(seed):
-        return mixviz.mix(IMAGES, LABELS, "cutmix", seed=seed)[1].drawn
+        return mixviz.mix(IMAGES, LABELS, "cutmix", seed=seed)[1].lam
 
     rng = np.random.default_rng(0)
     first, second = lam(rng), lam(rng)

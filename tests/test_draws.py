@@ -11,6 +11,7 @@ from cases import pair, plan_pair, table, variants, without_colour
 
 from mixviz import METHODS, Batch
 from mixviz.explain import sampling
+from mixviz.explain.edits import refilled
 
 SIZE = (9, 14)
 COUNT = 100
@@ -50,15 +51,14 @@ def one_by_one(name, given, count=COUNT, first=1000) -> dict[str, np.ndarray]:
     for seed in range(first, first + count):
         batch = Batch(images, torch.tensor([0, 1]), saliency=maps)
         recipe = method.plan(batch, np.random.default_rng(seed), partner=np.array([1, 0]))
-        fill = None if recipe.fill is None else torch.ones(1, 3, 1, 1)
-        pixels = without_colour(dataclasses.replace(recipe, fill=fill, noise=None, layer=0))
+        pixels = without_colour(dataclasses.replace(refilled(recipe, torch.ones(1, 3, 1, 1)), layer=0))
         leaf = images.clone().requires_grad_()
         mixed = pixels.apply(leaf)[0].mean(0)  # 0 where A is, 1 where B or a hole
         mixed.sum().backward()
         targets = recipe.targets(torch.tensor([0, 1]), 2)[0]
         seen = [recipe.truth(objects).visible[recipe.partner[:, 0] == i, 0].sum() for i in (0, 1)]
         fair = (0.5 if sum(seen) == 0 else seen[0] / sum(seen)) * targets.sum()
-        found["drawn"].append(np.nan if recipe.drawn is None else recipe.drawn[0].item())
+        found["drawn"].append(np.nan if recipe.lam is None else recipe.lam[0].item())
         found["area"].append(1 - mixed.mean().item())
         found["share"].append(targets[0].item())
         found["gap"].append(abs(targets[0].item() - float(fair)) if recipe.paired else 0.0)

@@ -40,7 +40,7 @@ def tensors(recipe):
 def plain(recipe) -> bool:
     """Pixels stay where they are and are nothing but weighed."""
     by_channel = recipe.weight is not None and recipe.weight.shape[2] > 1
-    return recipe.source_boxes is None and recipe.noise is None and recipe.moves is None and not by_channel
+    return recipe.source_boxes is None and recipe.noise is None and recipe.cell_permutation is None and not by_channel
 
 
 usual_case = table(USUAL)
@@ -59,7 +59,7 @@ def test_the_share_is_what_its_rule_says(name, given):
         if recipe.label_by == "area":
             close(recipe.share, recipe.area)
         elif recipe.label_by == "lam":
-            close(recipe.share, torch.stack([recipe.drawn, 1 - recipe.drawn]))
+            close(recipe.share, torch.stack([recipe.lam, 1 - recipe.lam]))
         elif recipe.label_by == "saliency":
             close(recipe.share, recipe.truth(recipe.saliency).fair)
         elif recipe.label_by == "visible":
@@ -88,7 +88,7 @@ def attended(recipe) -> torch.Tensor:
     """Each source's part of the attention, pixel by pixel."""
     weights, found = recipe.weights(), torch.zeros_like(recipe.share)
     for k in range(len(recipe.partner)):
-        for n, look in enumerate(recipe.attention):
+        for n, look in enumerate(recipe.trace.attention):
             found[k, n] = sum((weights[k, n, 0, y, x] * look[y, x]).item() for y, x in look.nonzero().tolist())
             found[k, n] /= look.sum()
     return found
@@ -140,7 +140,7 @@ def test_a_moved_patch_shows_its_source_inside_and_a_outside(name, given):
         assert (b - t, r - le) == (bottom - top, right - left)
         if recipe.source_boxes is None:
             assert (t, le, b, r) == box
-        shown = 1 if recipe.inside is None else recipe.inside[0, 0]
+        shown = 1 if recipe.patch_alpha is None else recipe.patch_alpha[0, 0]
         if recipe.noise is None:
             close(patch, here + shown * (images[1, :, t:b, le:r] - here), 1e-6)
 
@@ -154,10 +154,10 @@ def test_an_area_label_counts_the_moved_box(name, given):
         for box in ((0, 0, 3, 5), (2, 1, height, width), (0, 0, height, width)):
             moved, part = edits.move_patch(recipe, box), area(box) / (height * width)
             below = 1 if recipe.weight is None else recipe.weight[0, 0].item()  # a blend may lie below the box
-            above = 0 if recipe.inside is None else 1 - recipe.inside[0, 0].item()
+            above = 0 if recipe.patch_alpha is None else 1 - recipe.patch_alpha[0, 0].item()
             own = (1 - part) * below + part * above
             close(moved.share[:, 0], torch.tensor([own, 1 - own]))
-            assert moved.drawn is None
+            assert moved.lam is None
 
 
 @fixed_label_case
@@ -238,7 +238,7 @@ def test_masks_of_one_value(name, given):
         if recipe.label_by in ("area", "saliency"):
             assert kept.share.tolist() == [[1, 1], [0, 0]]
             assert hidden.share.tolist() == [[0, 0], [1, 1]]
-            assert kept.drawn is None
+            assert kept.lam is None
 
 
 # ---------------------------------------------------------------- what cannot be changed
@@ -248,7 +248,7 @@ def test_masks_of_one_value(name, given):
 def test_what_cannot_be_changed_says_so(name, given):
     for _, recipe in plans(name, given):
         sources, inside_the_network = len(recipe.partner), recipe.layer > 0
-        as_they_are = recipe.chains is None
+        as_they_are = recipe.sequences is None
         patches = 0 if recipe.target_boxes is None else len(recipe.target_boxes)
         assert edits.can_move(recipe) == (patches == 1 and not inside_the_network)
         mixes = sources == 2 or recipe.fill is not None

@@ -39,7 +39,7 @@ class Mixture:
     def __post_init__(self):
         self.size = self.images.shape[2:]
         self.partner = self.recipe.partner[-1 if len(self.recipe.partner) == 1 else 1].tolist()
-        self.lam = None if self.recipe.drawn is None else self.recipe.drawn.double().tolist()
+        self.lam = None if self.recipe.lam is None else self.recipe.lam.double().tolist()
         self.box = None if self.recipe.target_boxes is None else self.recipe.target_boxes[0].tolist()
         self.source = None if self.recipe.source_box is None else self.recipe.source_box.tolist()
 
@@ -159,7 +159,7 @@ def fits_distribution(drawn: list, odds: dict) -> None:
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 4.0])
 @pytest.mark.parametrize("name", [name for name, cls in METHODS.items() if "alpha" in cls.parameters()])
 def test_lam_is_drawn_from_a_beta_distribution_for_every_image(name, alpha):
-    lam = plan_many(name, 4000, alpha=alpha).drawn.double().numpy()
+    lam = plan_many(name, 4000, alpha=alpha).lam.double().numpy()
     assert lam.mean() == pytest.approx(0.5, abs=0.03)
     assert lam.var() == pytest.approx(0.25 / (2 * alpha + 1), rel=0.1)
     assert abs(np.corrcoef(lam[:-1], lam[1:])[0, 1]) < 0.07  # one image's says nothing about the next one's
@@ -252,7 +252,7 @@ def test_cutmix_pastes_less_than_half_on_average(side, rounding, mean):
     assert expected == pytest.approx(mean, abs=5e-4)
     recipe = plan_many("cutmix", 40000, (side, side), alpha=1.0, rounding=rounding)
     assert recipe.share[1].mean().item() == pytest.approx(expected, abs=0.006)  # 4.5 standard errors
-    assert recipe.drawn.mean().item() == pytest.approx(0.5, abs=0.01)
+    assert recipe.lam.mean().item() == pytest.approx(0.5, abs=0.01)
 
 
 def test_every_method_with_a_box_of_cutmix_has_both_roundings():
@@ -308,7 +308,7 @@ def triangle(at, length, whole):
 
 
 def test_resizemix_ratio_and_place_are_uniform():
-    ratio = (1 - plan_many("resizemix", 4000).drawn.double()).sqrt().numpy()
+    ratio = (1 - plan_many("resizemix", 4000).lam.double()).sqrt().numpy()
     assert ratio.mean() == pytest.approx(0.45, abs=0.02)
     assert ratio.var() == pytest.approx(0.7**2 / 12, rel=0.1)
     boxes = plan_many("resizemix", 12000, (4, 5), lam=0.75).target_box.tolist()  # 2x2 in 4x5
@@ -369,7 +369,7 @@ def test_smoothmix_reaches_the_lam_that_is_held(lam, size):
 
 def inner(mix: Mixture) -> list[float]:
     """μ, A's weight inside the patch."""
-    return (1 - mix.recipe.inside[0].double()).tolist()
+    return (1 - mix.recipe.patch_alpha[0].double()).tolist()
 
 
 @seeds
@@ -400,10 +400,10 @@ def test_cutmix_mixup_blends_inside_the_patch(seed, placement, rounding):
 
 def test_cutmix_mixup_second_draw_is_a_beta_of_its_own():
     recipe = plan_many("cutmix_mixup", 4000, alpha=1.0, beta=4.0)
-    mu = 1 - recipe.inside[0].double().numpy()
+    mu = 1 - recipe.patch_alpha[0].double().numpy()
     assert mu.mean() == pytest.approx(0.5, abs=0.02)
     assert mu.var() == pytest.approx(0.25 / 9, rel=0.1)
-    assert abs(np.corrcoef(mu, recipe.drawn.numpy())[0, 1]) < 0.07
+    assert abs(np.corrcoef(mu, recipe.lam.numpy())[0, 1]) < 0.07
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -664,7 +664,7 @@ def by_hand(model, images, recipe):
     """The first stages, image by image λ and its partner, the other stages."""
     hidden = model[: recipe.layer](images)
     rows = []
-    for n, (who, lam) in enumerate(zip(recipe.partner[1].tolist(), recipe.drawn.tolist(), strict=True)):
+    for n, (who, lam) in enumerate(zip(recipe.partner[1].tolist(), recipe.lam.tolist(), strict=True)):
         rows.append(lam * hidden[n] + (1 - lam) * hidden[who])
     return model[recipe.layer :](torch.stack(rows))
 
@@ -678,7 +678,7 @@ def test_manifold_mixup_mixes_between_the_halves_of_the_network(layer):
         output = model(mixed)
     torch.testing.assert_close(output, by_hand(model, images, recipe))
     assert not torch.allclose(output, model(images), atol=1e-3)
-    torch.testing.assert_close(recipe.share, torch.stack([recipe.drawn, 1 - recipe.drawn]))
+    torch.testing.assert_close(recipe.share, torch.stack([recipe.lam, 1 - recipe.lam]))
 
 
 @pytest.mark.parametrize("layer", range(4))
@@ -952,7 +952,7 @@ def test_random_erasing_area_and_aspect_are_in_range(limits):
     shape = 30, 40
     recipe = plan_many("random_erasing", 2000, shape, probability=1, low=low, high=high, aspect=aspect)
     shapes, sizes = set(), []
-    for (top, left, bottom, right), lam in zip(recipe.target_box.tolist(), recipe.drawn.double().tolist(), strict=True):
+    for (top, left, bottom, right), lam in zip(recipe.target_box.tolist(), recipe.lam.double().tolist(), strict=True):
         assert 0 <= top < bottom <= shape[0]
         assert 0 <= left < right <= shape[1]
         height, width, area = bottom - top, right - left, (1 - lam) * math.prod(shape)

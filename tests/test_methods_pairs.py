@@ -440,9 +440,9 @@ def test_tokenmix_of_the_released_code_gives_b_as_much_in_every_picture():
     """Half of 14 x 14 tokens and 14 more; by the paper the share is drawn."""
     released = plan_many("tokenmix", 400, (14, 14), blocks="released")
     torch.testing.assert_close(released.area[1], torch.full((400,), 112 / 196))
-    assert released.drawn is None
+    assert released.lam is None
     held = plan_many("tokenmix", 400, (14, 14), blocks="released", lam=0.25)
-    torch.testing.assert_close(held.area[0], held.drawn)
+    torch.testing.assert_close(held.area[0], held.lam)
     drawn = plan_many("tokenmix", 4000, (14, 14)).area[1]
     assert drawn.mean().item() == pytest.approx(0.5, abs=0.02)
     assert drawn.std().item() == pytest.approx(math.sqrt(1 / 12), abs=0.01)
@@ -468,7 +468,7 @@ def test_transmix_asks_about_the_mixture(seed, rounding, label):
     cut = run("cutmix", seed, rounding=rounding)
     np.testing.assert_array_equal(mix.mixed, cut.mixed)
     attention = mixviz.saliency(torch.from_numpy(mix.mixed), "spectral_residual").double().numpy()
-    np.testing.assert_allclose(mix.recipe.attention, attention, atol=1e-6)
+    np.testing.assert_allclose(mix.recipe.trace.attention, attention, atol=1e-6)
     own = []
     for n, look in enumerate(attention):
         inside = sum(look[y, x] for y, x in pixels(SIZE) if within(mix.box[n], y, x))
@@ -514,7 +514,7 @@ def moved(images: np.ndarray, moves: np.ndarray) -> np.ndarray:
 def test_puzzlemix_shows_moved_cells(seed, size, grid):
     maps = np.random.default_rng(seed).random((5, *size)) ** 4
     mix = run("puzzlemix", seed, shape=size, maps=maps, cost=0.02)
-    moves, own = mix.recipe.moves.numpy(), kept(mix)
+    moves, own = mix.recipe.cell_permutation.numpy(), kept(mix)
     assert moves.shape == (2, 5, *grid)
     expected = np.empty_like(mix.images)
     for n, who in enumerate(mix.partner):
@@ -538,14 +538,14 @@ def test_moved_cells_on_every_road():
         maps = torch.nn.functional.interpolate(torch.rand(5, 1, 4, 4) ** 4, size)[:, 0]
         batch = Batch(images, saliency=maps)
         recipe = METHODS["puzzlemix"](cost=0.02).plan(batch, np.random.default_rng(1))
-        assert not torch.equal(recipe.moves, torch.arange(16).view(4, 4).expand(2, 5, 4, 4))
+        assert not torch.equal(recipe.cell_permutation, torch.arange(16).view(4, 4).expand(2, 5, 4, 4))
         expected = recipe.apply(images)
         assert torch.equal(apply.by_masks(recipe, images), expected)
         last = images.contiguous(memory_format=torch.channels_last)
         assert torch.equal(recipe.apply(last), expected)
         assert recipe.apply(last).is_contiguous(memory_format=torch.channels_last)
         assert torch.equal(recipe.row(2).weights()[:, 0], recipe.weights()[:, 2])
-        assert recipe.row(2).moves.shape == (2, 1, 4, 4)
+        assert recipe.row(2).cell_permutation.shape == (2, 1, 4, 4)
         assert torch.equal(recipe.apply(images, out=images), expected)
 
 
@@ -615,7 +615,7 @@ def test_puzzlemix_at_the_ends_of_lam_is_one_picture():
 
 def test_a_cell_that_costs_too_much_stays():
     mix = run("puzzlemix", shape=(8, 8), cost=2.0, maps=np.random.default_rng(0).random((5, 8, 8)))
-    assert torch.equal(mix.recipe.moves, torch.arange(16).view(4, 4).expand(2, 5, 4, 4))
+    assert torch.equal(mix.recipe.cell_permutation, torch.arange(16).view(4, 4).expand(2, 5, 4, 4))
 
 
 @pytest.mark.parametrize(("grid", "share"), [((4, 4), 1.6 / 9), ((8, 8), 1.6 / 49), ((4, 8), 1.6 / 49), ((8, 1), None)])
@@ -636,7 +636,7 @@ def test_cells_of_photographs_stay_where_they_are(cells):
     method, side = METHODS["puzzlemix"](cells=cells, detector="spectral_residual"), 64 // cells
     recipe = method.plan(Batch(cases.photographs(64)), np.random.default_rng(0))
     visible = recipe.weight[:, :, 0, ::side, ::side] > 0
-    moved = recipe.moves != torch.arange(cells**2).view(cells, cells)
+    moved = recipe.cell_permutation != torch.arange(cells**2).view(cells, cells)
     assert (moved & visible).sum() / visible.sum() < 0.01
 
 
@@ -689,7 +689,7 @@ def test_the_box_of_feature_cutmix_is_cutmixs():
     for rounding in ("nearest", "even"):
         _, recipe = in_layer(2, rounding=rounding)
         for lam, box, area in zip(
-            recipe.drawn.tolist(), recipe.target_box.tolist(), recipe.share[1].tolist(), strict=True
+            recipe.lam.tolist(), recipe.target_box.tolist(), recipe.share[1].tolist(), strict=True
         ):
             height_width = sides(lam, SIZE, rounding)
             assert any(same_box(box, clipped(*centre, *height_width, SIZE)) for centre in pixels(SIZE))
@@ -746,7 +746,7 @@ def test_alignmix_blends_matched_places(epsilon):
         output = model(recipe.apply(images))
     hidden = model[:2](images).detach().numpy()
     expected = []
-    for n, (who, lam) in enumerate(zip(recipe.partner[1].tolist(), recipe.drawn.tolist(), strict=True)):
+    for n, (who, lam) in enumerate(zip(recipe.partner[1].tolist(), recipe.lam.tolist(), strict=True)):
         other = matched(hidden[n].reshape(5, -1), hidden[who].reshape(5, -1), epsilon).reshape(hidden[n].shape)
         expected.append(lam * hidden[n] + (1 - lam) * other)
     expected = model[2:](torch.from_numpy(np.stack(expected)))
@@ -840,5 +840,5 @@ def test_switch_hands_on_what_is_held():
     batch, held = Batch(torch.rand(4, 3, 8, 8)), np.array([1, 2, 3, 0])
     for seed in range(10):
         recipe = METHODS["switch"]().plan(batch, np.random.default_rng(seed), lam=0.25, partner=held)
-        assert recipe.drawn.tolist() == [0.25] * 4
+        assert recipe.lam.tolist() == [0.25] * 4
         assert recipe.partner[1].tolist() == held.tolist()

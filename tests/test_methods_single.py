@@ -19,11 +19,12 @@ from cases import pair
 
 import mixviz
 from mixviz import METHODS, Batch
+from mixviz.core.parts import Operations
 from mixviz.explain import example, serialize
 from mixviz.methods import _policies, autoaugment, pba
 from mixviz.ops import filters, geometric, jpeg, operations
 from mixviz.ops import noise as hashing
-from mixviz.ops.operations import Link
+from mixviz.ops.operations import AppliedOp
 
 v2 = pytest.importorskip("torchvision.transforms.v2")
 tv, BILINEAR = v2.functional, v2.InterpolationMode.BILINEAR
@@ -53,7 +54,7 @@ def affine(image, angle=0.0, move=(0, 0), scale=1.0, shear=(0.0, 0.0), center=No
     return tv.affine(image, angle, list(move), scale, list(shear), BILINEAR, center=center)
 
 
-def by_torchvision(link: Link, image: torch.Tensor) -> torch.Tensor:
+def by_torchvision(link: AppliedOp, image: torch.Tensor) -> torch.Tensor:
     """One link of a chain for one picture (C, H, W), with black where nothing is."""
     height, width = image.shape[1:]
     v = link.values
@@ -123,15 +124,17 @@ def test_torchvision_makes_the_same_of_the_numbers_that_were_drawn(name, seed):
     images = batch(seed=seed)
     recipe = plan(name, images, seed)
     mixed, fill = recipe.apply(images.images), torch.zeros(3, 1, 1) if recipe.fill is None else recipe.fill[0]
-    weights = torch.ones(len(recipe.chains), len(mixed)) if recipe.weight is None else recipe.weight[..., 0, 0, 0]
+    weights = torch.ones(len(recipe.sequences), len(mixed)) if recipe.weight is None else recipe.weight[..., 0, 0, 0]
     for n, image in enumerate(images.images):
-        versions = [by_chain(chains[n], image, fill) for chains in recipe.chains]
+        versions = [by_chain(chains[n], image, fill) for chains in recipe.sequences]
         expected = sum(w * version for w, version in zip(weights[:, n], versions, strict=True))
         off = (mixed[n] - expected).abs()
         # What is off by a millionth before may be off by a byte after it, and a histogram then counts other bytes.
-        stepped = {"posterize", "solarize", "equalize"} & {link.name for chains in recipe.chains for link in chains[n]}
+        stepped = {"posterize", "solarize", "equalize"} & {
+            link.name for chains in recipe.sequences for link in chains[n]
+        }
         assert off.median() < 1e-5
-        assert (off < 1e-4).float().mean() > (0.85 if stepped else 1 - 1e-6), recipe.chains[0][n]
+        assert (off < 1e-4).float().mean() > (0.85 if stepped else 1 - 1e-6), recipe.sequences[0][n]
 
 
 @chained
@@ -143,7 +146,7 @@ def test_the_chain_is_what_happened(name):
     for n in range(8):
         alone = recipe.row(n)
         total = 0
-        for k, chains in enumerate(alone.chains):
+        for k, chains in enumerate(alone.sequences):
             weight = 1 if alone.weight is None else alone.weight[k, 0]
             total = total + weight * operations.run(chains, images.images[n : n + 1], recipe.fill)
         torch.testing.assert_close(mixed[n], total[0], rtol=0, atol=2e-6)
@@ -205,12 +208,12 @@ def test_iso_noise_grows_with_the_root_of_the_light():
     levels = torch.tensor([0.04, 0.16, 0.36])
     images = levels.view(3, 1, 1, 1).expand(3, 3, 120, 120)
     for own in (0.0, 0.5, 1.0):
-        chains = [(Link("iso_noise", (0.1, own), seed),) for seed in range(3)]
+        chains = [(AppliedOp("iso_noise", (0.1, own), seed),) for seed in range(3)]
         noise = operations.run(chains, images) - images
         for level, one in zip(levels, noise, strict=True):
             assert one.std().item() == pytest.approx(0.1 * math.sqrt(level), rel=0.05)
             assert np.corrcoef(one[0].ravel(), one[1].ravel())[0, 1] == pytest.approx(1 - own, abs=0.05)
-    assert not operations.run([(Link("iso_noise", (0.5, 0.5), 1),)], torch.zeros(1, 3, 9, 9)).any()
+    assert not operations.run([(AppliedOp("iso_noise", (0.5, 0.5), 1),)], torch.zeros(1, 3, 9, 9)).any()
 
 
 @pytest.mark.parametrize(("length", "angle"), [(9.0, 0.0), (7.0, 90.0), (8.5, 30.0), (6.0, 135.0), (0.0, 40.0)])
@@ -218,7 +221,7 @@ def test_motion_blur_is_the_mean_of_a_line(length, angle):
     """A thousand pictures, each moved a little further by OpenCV, and their mean."""
     cv2 = pytest.importorskip("cv2")
     image = batch(1, (40, 50)).images
-    found = operations.run([(Link("motion_blur", (length, angle)),)], image)[0, :, 12:-12, 12:-12]
+    found = operations.run([(AppliedOp("motion_blur", (length, angle)),)], image)[0, :, 12:-12, 12:-12]
     picture, total = image[0].permute(1, 2, 0).numpy(), 0
     for t in np.linspace(-0.5, 0.5, 400):
         across, down = t * length * np.cos(np.radians(angle)), -t * length * np.sin(np.radians(angle))
@@ -306,7 +309,7 @@ def test_ranges_are_torchvisions(which):
 
 
 def names(recipe, k=0) -> Counter:
-    return Counter(link.name for chain in recipe.chains[k] for link in chain)
+    return Counter(link.name for chain in recipe.sequences[k] for link in chain)
 
 
 def many(name, n=4000, seed=0, **given):
@@ -328,7 +331,7 @@ def test_autoaugment_draws_the_published_pairs(policy):
         for a, b in itertools.product((True, False), repeat=2):
             what = ((_policies.PUBLISHED[first],) if a else ()) + ((_policies.PUBLISHED[second],) if b else ())
             expected[what] += (p if a else 1 - p) * (q if b else 1 - q) / 25
-    seen = Counter(tuple(link.name for link in chain) for chain in recipe.chains[0])
+    seen = Counter(tuple(link.name for link in chain) for chain in recipe.sequences[0])
     assert {what for what, odds in expected.items() if odds} >= set(seen)
     for what, odds in expected.items():
         near(seen[what], odds, n)
@@ -339,23 +342,23 @@ def test_randaugment_and_trivialaugment_draw_evenly():
     recipe = many("randaugment", n, operations=3)
     for name in _policies.USUAL:
         near(names(recipe)[name], 1 / 14, 3 * n)
-    assert {abs(link.values[0]) for c in recipe.chains[0] for link in c if link.name == "rotate"} == {30 * 9 / 30}
+    assert {abs(link.values[0]) for c in recipe.sequences[0] for link in c if link.name == "rotate"} == {30 * 9 / 30}
     recipe = many("trivialaugment", n)
-    near(sum(not chain for chain in recipe.chains[0]), 1 / 14, n)
-    turns = {round(link.values[0], 4) for c in recipe.chains[0] for link in c if link.name == "rotate"}
+    near(sum(not chain for chain in recipe.sequences[0]), 1 / 14, n)
+    turns = {round(link.values[0], 4) for c in recipe.sequences[0] for link in c if link.name == "rotate"}
     assert turns <= {round(sign * 135 * i / 30, 4) for i in range(31) for sign in (-1, 1)}
     assert len(turns) > 55
 
 
 def test_uniformaugment_applies_half_of_its_operations():
     n, recipe = 6000, many("uniformaugment", 6000)
-    near(sum(not chain for chain in recipe.chains[0]), 1 / 4, n)
+    near(sum(not chain for chain in recipe.sequences[0]), 1 / 4, n)
     for name in _policies.FROM_END_TO_END:
         near(names(recipe)[name], 1 / 30, 2 * n)
-    factors = [link.values[0] for c in recipe.chains[0] for link in c if link.name == "contrast"]
+    factors = [link.values[0] for c in recipe.sequences[0] for link in c if link.name == "contrast"]
     assert 0.1 <= min(factors) < 0.2
     assert 1.8 < max(factors) <= 1.9
-    for top, left, bottom, right in (link.values for c in recipe.chains[0] for link in c if link.name == "cutout"):
+    for top, left, bottom, right in (link.values for c in recipe.sequences[0] for link in c if link.name == "cutout"):
         assert 0 <= top <= bottom <= 16
         assert 0 <= left <= right <= 20
         assert max(bottom - top, right - left) <= 4
@@ -400,7 +403,7 @@ def test_how_much_fast_autoaugments_hole_hides(form, level, hidden):
 def test_the_form_of_a_hole_is_the_methods(name):
     for form, largest in (("centred", 3), ("released", 4)):  # of 20 pixels, at a little less than the full fifth
         recipe = many(name, cutout=form)
-        holes = [link.values for chain in recipe.chains[0] for link in chain if link.name == "cutout"]
+        holes = [link.values for chain in recipe.sequences[0] for link in chain if link.name == "cutout"]
         assert max(right - left for _, left, _, right in holes) == largest
 
 
@@ -416,18 +419,18 @@ def test_augmix_fills_what_is_empty(fill, corner):
     images = torch.ones(64, 3, 16, 16)
     batch = Batch(images, mean=(0.25,) * 3, std=(0.5,) * 3)
     recipe = METHODS["augmix"](fill=fill, severity=10.0, branches=1).plan(batch, np.random.default_rng(0), lam=0.0)
-    moved = [i for i, chain in enumerate(recipe.chains[1]) if {*(link.name for link in chain)} == {"translate_x"}]
+    moved = [i for i, chain in enumerate(recipe.sequences[1]) if {*(link.name for link in chain)} == {"translate_x"}]
     mixed = recipe.apply(images)[moved]
     assert mixed.min() == pytest.approx(corner, abs=1e-6)
 
 
 def test_pbas_schedule_grows():
-    assert not any(many("pba", progress=0.0).chains[0])
+    assert not any(many("pba", progress=0.0).sequences[0])
     for policy in ("cifar10", "svhn"):
         recipe = many("pba", policy=policy)
-        assert max(map(len, recipe.chains[0])) == 2
-        near(sum(not chain for chain in recipe.chains[0]), 0.2, 4000)
-        lengths = Counter(map(len, recipe.chains[0]))
+        assert max(map(len, recipe.sequences[0])) == 2
+        near(sum(not chain for chain in recipe.sequences[0]), 0.2, 4000)
+        lengths = Counter(map(len, recipe.sequences[0]))
         near(lengths[2], 0.5, 4000)
     first, last = (pba.PBA(progress=at).moment() for at in (0.2, 1.0))
     assert len(first) == len(last) == 30
@@ -439,21 +442,21 @@ def test_augmix_weighs_the_picture_and_its_chains():
     recipe = many("augmix", alpha=1.0)
     weight = recipe.weight[..., 0, 0, 0].double()
     torch.testing.assert_close(weight.sum(0), torch.ones(4000).double(), rtol=0, atol=1e-6)
-    torch.testing.assert_close(weight[0], recipe.drawn.double())
+    torch.testing.assert_close(weight[0], recipe.lam.double())
     shares = (weight[1:] / weight[1:].sum(0).clamp(min=1e-9))[0].numpy()  # Dirichlet(1, 1, 1): Beta(1, 2) each
     assert shares.mean() == pytest.approx(1 / 3, abs=0.02)
     assert shares.var() == pytest.approx(2 / (9 * 4), rel=0.1)
     for k in (1, 2, 3):
-        lengths = Counter(map(len, recipe.chains[k]))
+        lengths = Counter(map(len, recipe.sequences[k]))
         assert set(lengths) == {1, 2, 3}
         for times in lengths.values():
             near(times, 1 / 3, 4000)
-    assert not any(recipe.chains[0])
+    assert not any(recipe.sequences[0])
     assert not {*_policies.ENHANCE} & set(names(recipe, 1))
-    turns = [link.values[0] for c in recipe.chains[1] for link in c if link.name == "rotate"]
+    turns = [link.values[0] for c in recipe.sequences[1] for link in c if link.name == "rotate"]
     assert set(turns) <= set(range(-9, 10))  # whole degrees up to 30 · 3 / 10
     assert {*_policies.ENHANCE} <= set(names(many("augmix", operations="all"), 2))
-    assert {len(chain) for chain in many("augmix", 50, depth=5).chains[2]} == {5}
+    assert {len(chain) for chain in many("augmix", 50, depth=5).sequences[2]} == {5}
 
 
 # ---------------------------------------------------------------- maps, words, devices, errors
@@ -466,7 +469,7 @@ def test_what_a_crop_leaves_out_is_not_visible(seed):
     recipe = plan("random_crop", images, seed)
     visible = recipe.truth(maps).visible[0]
     for n in range(12):
-        top, left, height, width = map(int, recipe.chains[0][n][0].values)
+        top, left, height, width = map(int, recipe.sequences[0][n][0].values)
         inside = maps[n, top : top + height, left : left + width].sum() / maps[n].sum()
         assert visible[n].item() == pytest.approx(inside.item(), abs=0.02)
 
@@ -490,7 +493,7 @@ def test_what_leaves_the_picture_is_not_visible(name, given):
     maps = torch.rand(2, height, width, generator=torch.Generator().manual_seed(0))
     single = torch.eye(height * width).view(-1, 1, height, width)
     for n in range(2):
-        (link,) = recipe.chains[0][n]
+        (link,) = recipe.sequences[0][n]
         arrives = torch.stack([by_torchvision(link, one).sum() for one in single]).view(height, width).clamp(0, 1)
         seen = (maps[n] * arrives).sum() / maps[n].sum()
         assert recipe.truth(maps).visible[0, n].item() == pytest.approx(seen.item(), abs=0.1)
@@ -501,7 +504,8 @@ def test_what_becomes_small_stays_visible():
     images, maps = batch(8, (48, 60)), torch.rand(8, 48, 60)
     for recipe in (plan("perspective", images), plan("affine", images, degrees=0.0, shift=0.0, shear=0.0, zoom=1.0)):
         torch.testing.assert_close(recipe.truth(maps).visible[0], torch.ones(8), rtol=0, atol=0.03)
-    small = dataclasses.replace(recipe, chains=(((Link("affine", (0.0, 0.0, 0.0, 0.5, 0.0)),),) * 8,))
+    halved = Operations((((AppliedOp("affine", (0.0, 0.0, 0.0, 0.5, 0.0)),),) * 8,))
+    small = dataclasses.replace(recipe, mixing=halved)
     torch.testing.assert_close(small.truth(maps).visible[0], torch.ones(8), rtol=0, atol=0.03)
     assert small.area.mean().item() == pytest.approx(0.25, abs=0.02)
 
@@ -515,7 +519,7 @@ def test_augmix_gives_no_label_to_a_wrong_picture():
 
 
 def test_chains_in_words():
-    chain = (Link("rotate", (12.0,)), Link("solarize", (128.0,)), Link("equalize"))
+    chain = (AppliedOp("rotate", (12.0,)), AppliedOp("solarize", (128.0,)), AppliedOp("equalize"))
     assert operations.in_words(chain) == "rotate 12°, solarize 128, equalize"
     assert operations.in_words(chain, "ko") == "회전 12°, 128부터 솔라리제이션, 평활화"
     assert operations.in_words(()) == ""
@@ -529,7 +533,7 @@ def test_cards_steps_and_files_say_what_was_drawn(name):
     images, maps, _ = pair((24, 30))
     for seed in range(6):
         told = example.tell(images, METHODS[name](), seed, None, maps=maps, names=("cat", "dog"))
-        drawn = [chains[0] for chains in told.recipe.chains]
+        drawn = [chains[0] for chains in told.recipe.sequences]
         step = next(step for step in example.steps(told) if step.key == "operations")
         for chain in filter(None, drawn):
             assert operations.in_words(chain) in step.number
@@ -540,7 +544,7 @@ def test_cards_steps_and_files_say_what_was_drawn(name):
             assert told.sentence["key"] == "sentence.unchanged"
         report = json.loads(json.dumps(serialize.recipe_json(told.recipe, told.truth)))
         for chain, listed in zip(drawn, report["chains"], strict=True):
-            again = [Link(one["name"], tuple(one["values"]), one["seed"]) for one in listed]
+            again = [AppliedOp(one["name"], tuple(one["values"]), one["seed"]) for one in listed]
             assert tuple(again) == chain
 
 
@@ -549,7 +553,7 @@ def test_augmix_tells_its_weights():
     told = example.tell(images, METHODS["augmix"](), 1, None, maps=maps)
     said = told.operations().split(" + ")
     assert len(said) == 4
-    assert said[0] == f"{example.percent(told.recipe.drawn[0].item())} (as it is)"
+    assert said[0] == f"{example.percent(told.recipe.lam[0].item())} (as it is)"
 
 
 @chained
@@ -576,15 +580,6 @@ def test_one_call_per_operation_and_place(monkeypatch):
         plan(name, images).apply(images.images)
         assert len(calls) <= most
         assert sum(calls) > 200
-
-
-def test_patches_and_chains_are_not_planned_together():
-    recipe = plan("rotation")
-    with pytest.raises(ValueError, match="patches or chains"):
-        mixviz.Recipe(
-            size=SIZE, partner=recipe.partner, share=recipe.share, chains=recipe.chains,
-            target_boxes=torch.zeros(1, 24, 4, dtype=torch.int64),
-        )  # fmt: skip
 
 
 @chained

@@ -27,6 +27,7 @@ from test_methods import (
 import mixviz
 from mixviz import METHODS, Batch
 from mixviz.core import apply
+from mixviz.core.parts import Style, Weights
 from mixviz.explain import edits
 from mixviz.methods import stylemix
 
@@ -204,7 +205,7 @@ def test_what_leaves_the_range_is_clamped_before_it_is_weighed():
     who = torch.tensor([[0, 1], [1, 0], [0, 1], [1, 0]])
     weight = torch.tensor([0.0, 0.0, 1.0, 0.0])[:, None, None, None, None].expand(4, 2, 1, 1, 1)
     recipe = mixviz.Recipe(
-        size=(4, 4), partner=who, share=weight[..., 0, 0, 0], weight=weight, style=who.flip(1)[[1, 0, 0, 1]]
+        size=(4, 4), partner=who, share=weight[..., 0, 0, 0], mixing=Style(who.flip(1)[[1, 0, 0, 1]], Weights(weight))
     )
     mixed = recipe.apply(images)
     assert recipe.style.tolist() == [[0, 1], [1, 0], [1, 0], [0, 1]]
@@ -269,20 +270,10 @@ def test_recipes_of_a_style_add_up_by_picture():
         assert torch.equal(row.weights()[:, 0], recipe.weights()[:, 1])
 
 
-def test_what_a_style_does_not_go_with_is_refused():
-    recipe = plan_many("stylemix", 4)
-    for other in ({"chains": (((),) * 4,) * 4}, {"target_boxes": torch.zeros(1, 4, 4, dtype=torch.int64)}):
-        with pytest.raises(ValueError, match="or styles"):
-            dataclasses.replace(recipe, **other)
-    for other in ({"align": 0.1}, {"weight": None}):
-        with pytest.raises(ValueError, match="Styles are for weighted sources"):
-            dataclasses.replace(recipe, **other)
-
-
 def test_a_style_is_not_painted_over():
     """A painted mask says nothing of whose style counts for the label."""
     recipe = METHODS["stylemix"]().plan(Batch(torch.rand(2, 3, 4, 4)), np.random.default_rng(0))
-    two = dataclasses.replace(recipe, partner=recipe.partner[:2], share=recipe.share[:2], weight=recipe.weight[:2],
-                              style=recipe.partner[:2].flip(0))  # fmt: skip
+    styled = Style(recipe.partner[:2].flip(0), Weights(recipe.weight[:2]))
+    two = dataclasses.replace(recipe, partner=recipe.partner[:2], share=recipe.share[:2], mixing=styled)
     assert not edits.can_paint(two)
-    assert edits.can_paint(dataclasses.replace(two, style=None))
+    assert edits.can_paint(dataclasses.replace(two, mixing=styled.base))

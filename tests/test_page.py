@@ -142,12 +142,12 @@ def test_lambda_is_drawn_when_it_is_not_held(tab):
     drawn = tab.page.locator("[data-method=cutmix] .mv-numbers dd").first.inner_text()
     batch = mixviz.Batch(torch.zeros(2, 3, telling.SIDE, telling.SIDE))
     recipe = mixviz.METHODS["cutmix"]().plan(batch, np.random.default_rng(0))
-    assert drawn == f"{recipe.drawn[0]:.2f}"
+    assert drawn == f"{recipe.lam[0]:.2f}"
     assert not tab.page.locator("#lam").is_visible()
     tab.enter(tab.page.get_by_label("number input for α"), 0.2)
     tab.see("cutmix")
     narrow = mixviz.METHODS["cutmix"](alpha=0.2).plan(batch, np.random.default_rng(0))
-    assert tab.page.locator("[data-method=cutmix] .mv-numbers dd").first.inner_text() == f"{narrow.drawn[0]:.2f}"
+    assert tab.page.locator("[data-method=cutmix] .mv-numbers dd").first.inner_text() == f"{narrow.lam[0]:.2f}"
 
 
 def test_shuffle_draws_anew(tab):
@@ -220,7 +220,7 @@ def test_a_link_shows_the_same_page(tab, open_tab):
     tab.set_lambda(0.35)
     tab.enter(tab.page.get_by_label("Seed"), 11)
     tab.page.get_by_role("button", name="Copy link").click()
-    tab.page.get_by_text("Link copied").wait_for()
+    tab.page.get_by_text("AppliedOp copied").wait_for()
     link = tab.page.evaluate("navigator.clipboard.readText()")
     other = open_tab(link[link.index("?") :])
     assert [other.label(name) for name in mixviz.METHODS] == [tab.label(name) for name in mixviz.METHODS]

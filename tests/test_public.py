@@ -18,6 +18,7 @@ import torch
 import mixviz
 from mixviz import __main__
 from mixviz.core import parameters
+from mixviz.core.parts import Patches
 from mixviz.data import pictures
 from mixviz.explain import serialize
 
@@ -263,7 +264,7 @@ def test_truth_against_a_hand_computed_case():
     masks[0, :, :2], masks[1, :2, :2] = 1, 1
     recipe = mixviz.Recipe(
         size=(4, 4), partner=torch.tensor([[0, 1], [1, 0]]), share=torch.full((2, 2), 0.5),
-        target_boxes=torch.tensor([[[0, 2, 4, 4]] * 2]),
+        mixing=Patches(torch.tensor([[[0, 2, 4, 4]] * 2])),
     )  # fmt: skip
     assert batch.size == recipe.size
     truth = recipe.truth(masks)
@@ -271,8 +272,8 @@ def test_truth_against_a_hand_computed_case():
     assert truth.fair[:, 0].tolist() == [1, 0]
     assert truth.gap[0] == 0.5  # half of the label names what cannot be seen
     moved = mixviz.Recipe(
-        size=(4, 4), partner=recipe.partner, share=recipe.share, target_boxes=recipe.target_boxes,
-        source_boxes=torch.tensor([[[0, 0, 4, 2]] * 2]),
+        size=(4, 4), partner=recipe.partner, share=recipe.share,
+        mixing=Patches(recipe.target_boxes, torch.tensor([[[0, 0, 4, 2]] * 2])),
     ).truth(masks)  # fmt: skip
     assert moved.visible[:, 0].tolist() == [1, 1]
     assert moved.gap[0] == 0

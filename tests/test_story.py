@@ -16,6 +16,7 @@ from cases import pair, plan_pair, table, variants
 
 import mixviz
 from mixviz import i18n
+from mixviz.core.parts import ByStyle, LabelRule, Patches, Style, Unmixed, Weights
 from mixviz.explain import edits, example, label_terms
 from mixviz.explain.example import Story, steps, tell
 from mixviz.render import panels
@@ -85,7 +86,7 @@ def test_every_sum_comes_to_its_value(name, given):
                 assert worked_out(line.sum) == pytest.approx(line.value, abs=2e-4), line
             else:
                 assert line.key in ("lam_drawn", "lam_held")
-                assert line.value == told.recipe.drawn[0]
+                assert line.value == told.recipe.lam[0]
 
 
 @usual_case
@@ -170,12 +171,15 @@ def hand_made(share=1.0, a=(0, 0, 10, 10), b=(0, 0, 10, 10), target=None, source
     """Two pictures of 10 x 10 pixels with known objects, and a recipe that no method made."""
     k = 2 if paired else 1
     boxes = [None if box is None else torch.tensor([[box] * 2]) for box in (target, source)]
+    mixing = Unmixed()
+    if weight is not None:
+        mixing = Weights(torch.tensor([weight, 1 - weight]).view(2, 1, 1, 1, 1).expand(2, 2, 1, 1, 1))
+    if target is not None:
+        mixing = Patches(*boxes, fill=None if paired else torch.zeros(1, 3, 1, 1), base=mixing)
     recipe = mixviz.Recipe(
         size=(10, 10), partner=torch.tensor([[0, 1], [1, 0]])[:k],
         share=torch.tensor([[share] * 2, [1 - share] * 2])[:k],
-        weight=None if weight is None else torch.tensor([weight, 1 - weight]).view(2, 1, 1, 1, 1).expand(2, 2, 1, 1, 1),
-        target_boxes=boxes[0], source_boxes=boxes[1], fill=None if paired else torch.zeros(1, 3, 1, 1),
-        label_by=label_by, layer=layer,
+        mixing=mixing, label=LabelRule(label_by), layer=layer,
     )  # fmt: skip
     return Story(
         names=("cat", "dog"), images=torch.zeros(2, 3, 10, 10, dtype=torch.uint8), maps=torch.ones(2, 10, 10),
@@ -247,7 +251,7 @@ def four_tiles(share, a, b):
     targets = torch.tensor([[box] * 2 for box in (right, bottom, (5, 0, 10, 5))])
     partner = torch.tensor([[0, 1], [1, 0], [0, 1], [1, 0]])
     share = torch.tensor([[value] * 2 for value in share])
-    recipe = mixviz.Recipe(size=(10, 10), partner=partner, share=share, target_boxes=targets)
+    recipe = mixviz.Recipe(size=(10, 10), partner=partner, share=share, mixing=Patches(targets))
     return dataclasses.replace(told, recipe=recipe)
 
 
@@ -267,7 +271,7 @@ def test_the_sentence_and_the_sums_of_a_style():
     weight = torch.tensor([0.3, 0.2, 0.4, 0.1]).view(4, 1, 1, 1, 1).expand(4, 2, 1, 1, 1)
     share = torch.tensor([[0.33] * 2, [0.32] * 2, [0.28] * 2, [0.07] * 2])
     recipe = mixviz.Recipe(
-        size=(10, 10), partner=who, share=share, weight=weight, style=who[[0, 1, 1, 0]], by_style=0.3, label_by="style"
+        size=(10, 10), partner=who, share=share, mixing=Style(who[[0, 1, 1, 0]], Weights(weight)), label=ByStyle(0.3)
     )
     told = dataclasses.replace(hand_made(), recipe=recipe)
     assert plain(told.text()) == (
@@ -277,9 +281,8 @@ def test_the_sentence_and_the_sums_of_a_style():
     lines = by_key(told)
     assert lines["style_a"].value == pytest.approx(0.4)
     assert lines["label_style"].sum == "0.7 × 0.7000 + 0.3 × 0.4000"
-    only_shapes = dataclasses.replace(
-        recipe, weight=torch.tensor([0.5, 0, 0.5, 0]).view(4, 1, 1, 1, 1).expand(4, 2, 1, 1, 1)
-    )
+    weight = torch.tensor([0.5, 0, 0.5, 0]).view(4, 1, 1, 1, 1).expand(4, 2, 1, 1, 1)
+    only_shapes = dataclasses.replace(recipe, mixing=Style(recipe.style, Weights(weight)))
     told = dataclasses.replace(told, recipe=dataclasses.replace(only_shapes, share=torch.eye(4)[:1].T.expand(4, 2)))
     assert told.sentence["key"] == "sentence.style"  # all the content and label, and yet not unchanged
 
@@ -311,7 +314,7 @@ def test_the_sentence_is_true(name, given):
         elif kind == "inside":
             assert told.recipe.layer > 0
         elif kind in ("operations", "operations_lost"):
-            assert any(chains[0] for chains in told.recipe.chains)
+            assert any(chains[0] for chains in told.recipe.sequences)
             assert (seen_a <= 0.95) == (kind == "operations_lost")
             assert told.share == (1, 0)
         elif kind in ("hole", "hole_missed"):
@@ -375,8 +378,8 @@ def test_steps_are_known_and_in_their_order(name, given):
         assert keys[-2:] == ([inside, label] if told.recipe.layer else [label, "truth" if paired else "truth_alone"])
         assert keys.index("mask") < keys.index("mix") if "mask" in keys else told.recipe.layer
         assert ("saliency" in keys) == (told.recipe.saliency is not None)
-        assert bool({"lam_drawn", "lam_held"} & set(keys)) == (told.recipe.drawn is not None)
-        assert ("operations" in keys) == (told.recipe.chains is not None)
+        assert bool({"lam_drawn", "lam_held"} & set(keys)) == (told.recipe.lam is not None)
+        assert ("operations" in keys) == (told.recipe.sequences is not None)
         assert ("style" in keys) == (told.recipe.style is not None)
         for step in listed:
             assert step.pictures

@@ -20,6 +20,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 import mixviz
 from mixviz import METHODS, Batch, Card, Recipe, Saliency
 from mixviz.core import apply
+from mixviz.core.parts import Style, Unmixed
 from mixviz.explain import serialize
 from mixviz.ops import operations
 
@@ -95,7 +96,7 @@ def fields(recipe: Recipe) -> dict[str, torch.Tensor]:
 
 def same(one: Recipe, two: Recipe) -> bool:
     a, b = fields(one), fields(two)
-    others = (one.layer, one.chains) == (two.layer, two.chains)
+    others = (one.layer, one.sequences) == (two.layer, two.sequences)
     return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a) and others
 
 
@@ -136,9 +137,9 @@ def test_a_held_lam_moves_nothing_but_itself(name, given):
         states.append(rng.bit_generator.state)
     assert all(state == states[0] for state in states)
     assert all(torch.equal(recipe.partner, recipes[0].partner) for recipe in recipes)
-    assert torch.allclose(recipes[1].drawn, torch.tensor(0.2))
+    assert torch.allclose(recipes[1].lam, torch.tensor(0.2))
     shared = given.get("box") == "batch"  # one box for all has one λ for all: the first image's
-    assert torch.allclose(recipes[3].drawn, torch.zeros(5) if shared else torch.linspace(0, 1, 5))
+    assert torch.allclose(recipes[3].lam, torch.zeros(5) if shared else torch.linspace(0, 1, 5))
 
 
 @every_case
@@ -159,7 +160,7 @@ def test_partners_are_a_permutation(name):
 
 
 def is_plain(recipe: Recipe) -> bool:
-    return recipe.weight is None and recipe.target_boxes is None and recipe.chains is None
+    return isinstance(recipe.mixing, Unmixed)
 
 
 @pytest.mark.parametrize(("probability", "calls"), [(0.0, 20), (0.3, 250), (1.0, 20)])
@@ -208,8 +209,8 @@ def test_every_row_has_a_placement_of_its_own(name, given):
 @table([case for case in USUAL if draws_lam(case) and not shared_on_purpose(*case)])
 def test_every_row_has_a_lam_of_its_own(name, given):
     recipe = plan(name, given, make_batch(64, (16, 20)))
-    assert distinct(recipe.drawn[:, None]) > 60
-    assert torch.isfinite(recipe.drawn).all()
+    assert distinct(recipe.lam[:, None]) > 60
+    assert torch.isfinite(recipe.lam).all()
 
 
 @every_case
@@ -225,7 +226,7 @@ def test_every_batch_size_will_do(name, given):
         if not recipe.whole:
             continue
         close(targets.sum(1), torch.ones(n), 1e-5)
-        still = recipe.source_boxes is recipe.moves is recipe.chains is None
+        still = recipe.source_boxes is recipe.cell_permutation is recipe.sequences is None
         if n == 1 and recipe.fill is None and recipe.noise is None and still:
             close(mixed, batch.images, 1e-6)  # an image mixed with itself
             assert targets[0, batch.labels[0]] == pytest.approx(1)
@@ -277,7 +278,7 @@ def test_the_label_counts_the_pixels_of_the_realised_box(name, given):
     batch = make_batch(n, SIZE, colours=colours(n))
     for seed in range(4):
         recipe = plan(name, given, batch, seed, partner=partners(n))
-        if recipe.weight is not None or recipe.inside is not None:
+        if recipe.weight is not None or recipe.patch_alpha is not None:
             continue  # blended, not counted
         same_colour = (recipe.apply(batch.images) == batch.images).all(1)
         close(of_image_a(recipe, recipe.share), same_colour.float().mean((1, 2)), 1e-6)
@@ -547,7 +548,9 @@ def test_flat_images_and_flat_maps(name, given):
 
 def without_style(recipe: Recipe) -> Recipe:
     """λ says nothing of a style that is mixed apart: the recipe as far as it is about contents, and their label."""
-    return recipe if recipe.style is None else dataclasses.replace(recipe, style=None, share=recipe.area)
+    if not isinstance(recipe.mixing, Style):
+        return recipe
+    return dataclasses.replace(recipe, mixing=recipe.base, share=recipe.area)
 
 
 @with_lam
@@ -576,9 +579,9 @@ def test_lam_0_leaves_what_can_be_seen(name, given):
             close(mixed[gone], batch.images[recipe.partner[1, gone]], 1e-6)
 
 
-def links(recipe) -> set[operations.Link]:
+def links(recipe) -> set[operations.AppliedOp]:
     """Everything that is done to any source of any image."""
-    return {link for chains in recipe.chains or () for chain in chains for link in chain}
+    return {link for chains in recipe.sequences or () for chain in chains for link in chain}
 
 
 def sprinkles(link) -> bool:
@@ -594,7 +597,7 @@ def test_grey_stays_grey(name, given):
     batch = Batch(grey, batch.labels, saliency=batch.saliency(), errors=batch.errors)
     recipe = plan(name, given, batch)
     by_channel = recipe.weight is not None and recipe.weight.shape[2] > 1
-    noisy = by_channel or any(recipe.chains and sprinkles(link) for link in links(recipe))
+    noisy = by_channel or any(recipe.sequences and sprinkles(link) for link in links(recipe))
     if recipe.noise is None and not noisy and (recipe.fill is None or recipe.fill.unique().numel() == 1):
         mixed = recipe.apply(grey)
         assert torch.equal(mixed[:, 0], mixed[:, 1])

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 import mixviz
 from mixviz import __main__
+from mixviz.core.parts import Weights
 from mixviz.core.recipe import Recipe
 from mixviz.evaluation import published
 from mixviz.explain import serialize
@@ -48,7 +49,7 @@ class Fixed:
         weight = torch.zeros(2, n, 1, 64, 64)
         weight[0, ..., :32] = weight[1, ..., 32:] = 1
         both = torch.stack([torch.arange(n), torch.from_numpy(partner)])
-        return Recipe(size=(64, 64), partner=both, share=torch.full((2, n), 0.5), weight=weight)
+        return Recipe(size=(64, 64), partner=both, share=torch.full((2, n), 0.5), mixing=Weights(weight))
 
 
 def test_figures_by_hand():

@@ -7,35 +7,51 @@ gathers of static shape do it without ever waiting for the device.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mixviz.core import geometry
+from mixviz.core.parts import Aligned, Mixing, Operations, Patches, Style, Unmixed, Weights
 from mixviz.ops import operations
-
-if TYPE_CHECKING:
-    from mixviz.core.recipe import Recipe
 
 PIECE = 2**18  # numbers gathered at a time: a megabyte of float32, which lerp then still finds in the cache
 SINKHORN = 20  # iterations of a matching; rows end exact, and columns close to it
 FLAT = 1e-5  # added to every variance: a channel that varies by less than a level of a byte has nothing to stretch
 LARGE = 2**15  # numbers per image from which one lerp per image, without gathering, is faster
 
+Whole = Unmixed | Weights | Aligned | Operations | Style  # every kind that mixes whole sources
 
-def apply(recipe: Recipe, images: Tensor, out: Tensor | None = None) -> Tensor:
+
+class Plan(Protocol):
+    """What is read of a recipe, which lies above."""
+
+    @property
+    def size(self) -> tuple[int, int]: ...
+    @property
+    def partner(self) -> Tensor: ...
+    @property
+    def mixing(self) -> Mixing: ...
+    @property
+    def layer(self) -> int: ...
+    def weights(self) -> Tensor:
+        """(K, N, 1, H, W)."""
+        ...
+
+
+def apply(plan: Plan, images: Tensor, out: Tensor | None = None) -> Tensor:
     """Blend by the fastest road that fits; see :meth:`mixviz.Recipe.apply`."""
     if out is not None and (out.shape != images.shape or out.dtype != images.dtype):
         raise ValueError(f"out should be like images, {tuple(images.shape)} {images.dtype}; got {tuple(out.shape)}.")
     if images.device.type == "cpu" and not images.requires_grad and not torch.compiler.is_compiling():
-        return by_slices(recipe, images, torch.empty_like(images) if out is None else out)
-    mixed = by_masks(recipe, images)
+        return by_slices(plan, images, torch.empty_like(images) if out is None else out)
+    mixed = by_masks(plan, images)
     return mixed if out is None else out.copy_(mixed)
 
 
-def sources(recipe: Recipe, hidden: Tensor) -> Tensor:
+def sources(plan: Plan, hidden: Tensor) -> Tensor:
     """Mix hidden activations by the recipe's weights; differentiable.
 
     Scalar weights mix activations (N, ...) of any shape. A patch or a mask needs feature maps (N, C, h, w), and is
@@ -45,19 +61,22 @@ def sources(recipe: Recipe, hidden: Tensor) -> Tensor:
     Raises:
         ValueError: there are no such maps.
     """
-    if recipe.align and hidden.ndim == 4:
-        other = aligned(hidden, take(hidden, recipe.partner[1]), recipe.align)
-        return torch.lerp(hidden, other, recipe.weight[1].to(hidden.dtype))
-    anywhere = not recipe.align and recipe.style is None
-    if recipe.target_boxes is None and recipe.weight[0, 0].numel() == 1 and anywhere:
-        return _sum(recipe, hidden, recipe.weight.view(*recipe.partner.shape, *[1] * (hidden.ndim - 1)))
+    mixing, base = plan.mixing, plan.mixing.base
+    if isinstance(mixing, Aligned) and hidden.ndim == 4:
+        other = aligned(hidden, take(hidden, plan.partner[1]), mixing.epsilon)
+        return torch.lerp(hidden, other, mixing.base.weight[1].to(hidden.dtype))
+    anywhere = isinstance(mixing, Weights | Operations)
+    if anywhere and isinstance(base, Weights) and base.weight[0, 0].numel() == 1:
+        return _weighted(mixing, plan, hidden, base.weight.view(*plan.partner.shape, *[1] * (hidden.ndim - 1)))
     if hidden.ndim != 4:
         raise ValueError(
             f"Patches, alignment and styles need feature maps (N, C, h, w); this stage gives {tuple(hidden.shape)}. "
             "Name stages that give maps, mix_inside(network, recipe, at=[...]), or mix the pictures alone: stages=0."
         )
-    weight = F.adaptive_avg_pool2d(recipe.weights().flatten(0, 1), hidden.shape[2:])
-    return _sum(recipe, hidden, weight.unflatten(0, recipe.partner.shape))
+    if isinstance(base, Unmixed) and not isinstance(mixing, Patches):
+        raise ValueError("Single pictures are not mixed inside a network: give layer=0.")
+    small = F.adaptive_avg_pool2d(plan.weights().flatten(0, 1), hidden.shape[2:]).unflatten(0, plan.partner.shape)
+    return _weighted(mixing, plan, hidden, small)
 
 
 def aligned(own: Tensor, other: Tensor, epsilon: float) -> Tensor:
@@ -85,52 +104,60 @@ def take(images: Tensor, index: Tensor) -> Tensor:
     return images.index_select(0, index)
 
 
-def by_masks(recipe: Recipe, images: Tensor) -> Tensor:
+def by_masks(plan: Plan, images: Tensor) -> Tensor:
     """The static-shape road: no synchronisation, differentiable, compiles."""
-    plain = recipe.weight is None and recipe.chains is None
-    result = images if plain else _sum(recipe, images, recipe.weight)
-    for p, target in enumerate(() if recipe.target_boxes is None else recipe.target_boxes):
-        content = _moved(recipe, images, p)
-        if recipe.inside is not None:
-            weight = recipe.inside[p].view(-1, 1, 1, 1)
-            content = _cast(torch.lerp(_float(images), _float(content), weight.to(_float(images).dtype)), images)
-        if recipe.noise is not None:
-            content = _cast(_noisy(content, recipe.noise), images)
-        result = torch.where(geometry.box_mask(target, recipe.size)[:, None], content, result)
+    if isinstance(plan.mixing, Patches):
+        result = _patched(plan.mixing, plan, images)
+    else:
+        result = _sum(plan.mixing, plan, images)
     if result is images:
         return images.clone()
     return result.contiguous(memory_format=torch.channels_last) if _is_channels_last(images) else result
 
 
-def by_slices(recipe: Recipe, images: Tensor, out: Tensor) -> Tensor:
+def _patched(patches: Patches, plan: Plan, images: Tensor) -> Tensor:
+    result = _sum(patches.base, plan, images)
+    for p, target in enumerate(patches.target_boxes):
+        content = _moved(patches, plan, images, p)
+        if patches.patch_alpha is not None:
+            weight = patches.patch_alpha[p].view(-1, 1, 1, 1)
+            content = _cast(torch.lerp(_float(images), _float(content), weight.to(_float(images).dtype)), images)
+        if patches.noise is not None:
+            content = _cast(_noisy(content, patches.noise), images)
+        result = torch.where(geometry.box_mask(target, plan.size)[:, None], content, result)
+    return result
+
+
+def by_slices(plan: Plan, images: Tensor, out: Tensor) -> Tensor:
     """The CPU road: copies of slices, and lerps of cache-sized pieces."""
-    in_place = out.data_ptr() == images.data_ptr()
-    plain = recipe.inside is None and recipe.noise is None and not recipe.resample
-    patches = 0 if recipe.target_boxes is None else len(recipe.target_boxes)
-    reads_first = recipe.weight is None and (patches == 0 or (patches == 1 and plain))
+    mixing, in_place = plan.mixing, out.data_ptr() == images.data_ptr()
+    if not isinstance(mixing, Patches):
+        if in_place and not isinstance(mixing.base, Unmixed):
+            images = images.clone()
+        _sum_in_pieces(mixing, plan, images, out)
+        return out
+    reads_first = isinstance(mixing.base, Unmixed) and (
+        not len(mixing.target_boxes) or (len(mixing.target_boxes) == 1 and mixing.copied)
+    )
     if in_place and not reads_first:
         images = images.clone()
-    if recipe.weight is not None or recipe.chains is not None:
-        _sum_in_pieces(recipe, images, out)
-    elif not in_place:
-        out.copy_(images)
-    if recipe.target_boxes is not None:
-        (_copy_patches if plain else _blend_patches)(recipe, images, out)
+    _sum_in_pieces(mixing.base, plan, images, out)
+    (_copy_patches if mixing.copied else _blend_patches)(mixing, plan, images, out)
     return out
 
 
-def _copy_patches(recipe: Recipe, images: Tensor, out: Tensor) -> None:
+def _copy_patches(patches: Patches, plan: Plan, images: Tensor, out: Tensor) -> None:
     """Patches that are plain copies. A patch is read for all images before it is written: ``out`` may be ``images``."""
     pixels, canvas = _numpy(images), _numpy(out)
-    for p, target in enumerate(recipe.target_boxes):
+    for p, target in enumerate(patches.target_boxes):
         targets = target.tolist()
-        if len(recipe.partner) == 1:
-            fill = _numpy(_fill(recipe, images))
+        if len(plan.partner) == 1:
+            fill = _numpy(_as_pixels(patches.fill, images))
             for i, (top, left, bottom, right) in enumerate(targets):
                 canvas[i, :, top:bottom, left:right] = fill[i, :, top:bottom, left:right]
             continue
-        boxes = targets if recipe.source_boxes is None else recipe.source_boxes[p].tolist()
-        partner = recipe.partner[p + 1].tolist()
+        boxes = targets if patches.source_boxes is None else patches.source_boxes[p].tolist()
+        partner = plan.partner[p + 1].tolist()
         cuts = (pixels[j, :, t:b, left:r] for j, (t, left, b, r) in zip(partner, boxes, strict=True))
         if out.data_ptr() == images.data_ptr():
             cuts = [cut.copy() for cut in cuts]
@@ -138,14 +165,14 @@ def _copy_patches(recipe: Recipe, images: Tensor, out: Tensor) -> None:
             image[:, top:bottom, left:right] = cut
 
 
-def _blend_patches(recipe: Recipe, images: Tensor, out: Tensor) -> None:
+def _blend_patches(patches: Patches, plan: Plan, images: Tensor, out: Tensor) -> None:
     """Patches that are mixed, noisy or resized, one image after another."""
-    fill = _fill(recipe, images) if len(recipe.partner) == 1 else None
-    noise = None if recipe.noise is None else recipe.noise.expand_as(images)
-    for p, target in enumerate(recipe.target_boxes):
+    fill = _as_pixels(patches.fill, images) if len(plan.partner) == 1 else None
+    noise = None if patches.noise is None else patches.noise.expand_as(images)
+    for p, target in enumerate(patches.target_boxes):
         targets = target.tolist()
-        boxes = targets if recipe.source_boxes is None else recipe.source_boxes[p].tolist()
-        partner = recipe.partner[min(p + 1, len(recipe.partner) - 1)].tolist()
+        boxes = targets if patches.source_boxes is None else patches.source_boxes[p].tolist()
+        partner = plan.partner[min(p + 1, len(plan.partner) - 1)].tolist()
         for i, (top, left, bottom, right) in enumerate(targets):
             if bottom <= top or right <= left:
                 continue
@@ -153,49 +180,60 @@ def _blend_patches(recipe: Recipe, images: Tensor, out: Tensor) -> None:
             cut = (slice(None), slice(boxes[i][0], boxes[i][2]), slice(boxes[i][1], boxes[i][3]))
             if fill is not None:
                 content = fill[i][here]
-            elif recipe.resample:
+            elif patches.resample:
                 content = _cast(_resize(images[partner[i]][cut], (bottom - top, right - left)), images)
             else:
                 content = images[partner[i]][cut]
-            if recipe.inside is not None:
+            if patches.patch_alpha is not None:
                 own = _float(images[i][here])
-                content = _cast(torch.lerp(own, _float(content), recipe.inside[p, i].to(own.dtype)), images)
+                content = _cast(torch.lerp(own, _float(content), patches.patch_alpha[p, i].to(own.dtype)), images)
             if noise is not None:
                 content = _cast(_noisy(content, noise[i][here]), images)
             out[i][here] = content
 
 
-def _sum(recipe: Recipe, images: Tensor, weight: Tensor | None) -> Tensor:
-    """Σ_k weight[k] ⊙ source[k], the missing weight going to the fill; without weights, the image itself."""
-    if recipe.style is not None:
-        return _restyled_sum(recipe, images, weight)
-    values = _float(images)
-    if weight is None:
-        return _cast(_source(recipe, values, 0, images), images)
+def _sum(mixing: Whole, plan: Plan, images: Tensor) -> Tensor:
+    """Every image's sources in their weights; the images themselves where nothing is done."""
+    if isinstance(mixing, Unmixed):
+        return images
+    if isinstance(mixing.base, Weights):
+        return _weighted(mixing, plan, images, mixing.base.weight)
+    return _cast(_source(mixing, plan, _float(images), 0, images), images)
+
+
+def _weighted(mixing: Mixing, plan: Plan, images: Tensor, weight: Tensor) -> Tensor:
+    """Σ_k weight[k] ⊙ source[k], the missing weight going to the fill."""
+    if isinstance(mixing, Style):
+        return _restyled_sum(mixing, plan, images, weight)
+    values, fill = _float(images), None
+    if isinstance(mixing.base, Weights):
+        fill = mixing.base.fill
+    elif isinstance(mixing, Patches):
+        fill = mixing.fill
     weight = weight.to(values.dtype)
-    own = values if recipe.chains is None and recipe.moves is None else _source(recipe, values, 0, images)
+    own = _source(mixing, plan, values, 0, images)
     if len(weight) == 1:
-        return _cast(torch.lerp(_float(_fill(recipe, images)), own, weight[0]), images)
-    if len(weight) == 2 and recipe.fill is None:
-        return _cast(torch.lerp(own, _source(recipe, values, 1, images), weight[1]), images)
-    total = weight[0] * own + sum(weight[k] * _source(recipe, values, k, images) for k in range(1, len(weight)))
-    if recipe.fill is not None:
-        total = total + (1 - weight.sum(0)) * _float(_fill(recipe, images))
+        return _cast(torch.lerp(_float(_as_pixels(fill, images)), own, weight[0]), images)
+    if len(weight) == 2 and fill is None:
+        return _cast(torch.lerp(own, _source(mixing, plan, values, 1, images), weight[1]), images)
+    total = weight[0] * own + sum(weight[k] * _source(mixing, plan, values, k, images) for k in range(1, len(weight)))
+    if fill is not None:
+        total = total + (1 - weight.sum(0)) * _float(_as_pixels(fill, images))
     return _cast(total, images)
 
 
-def _source(recipe: Recipe, values: Tensor, k: int, images: Tensor) -> Tensor:
-    """Source k of every image, its cells where the recipe moves them, with what its chain does to it; in the images'
-    units."""
-    source = take(values, recipe.partner[k]) if k else values  # the first is the image's own
-    if recipe.moves is not None:
-        source = geometry.move_cells(source, recipe.moves[k])
-    if recipe.chains is None:
+def _source(mixing: Mixing, plan: Plan, values: Tensor, k: int, images: Tensor) -> Tensor:
+    """Source k of every image, its cells rearranged, after its operations; in the images' units."""
+    base = mixing.base
+    source = take(values, plan.partner[k]) if k else values  # the first is the image's own
+    if isinstance(base, Weights) and base.cell_permutation is not None:
+        source = geometry.move_cells(source, base.cell_permutation[k])
+    if not isinstance(mixing, Operations):
         return source
     top = _top(images)
     if top == 1:
-        return operations.run(recipe.chains[k], source, recipe.fill)
-    return operations.run(recipe.chains[k], source / top, recipe.fill) * top
+        return operations.run(mixing.sequences[k], source, mixing.fill)
+    return operations.run(mixing.sequences[k], source / top, mixing.fill) * top
 
 
 def restyled(images: Tensor, source: Tensor, style: Tensor) -> Tensor:
@@ -218,77 +256,85 @@ def _restyling(images: Tensor, source: Tensor, style: Tensor) -> tuple[Tensor, T
     return gain, mean[style] - gain * mean[source]
 
 
-def _restyled_sum(recipe: Recipe, images: Tensor, weight: Tensor) -> Tensor:
+def _restyled_sum(mixing: Style, plan: Plan, images: Tensor, weight: Tensor) -> Tensor:
     """Σ_k weight[k] ⊙ (gain[k] · source[k] + offset[k]), each source within the range of pixels; the missing weight
     goes to the fill."""
-    total, weight = 0.0, weight.to(_float(images).dtype)
-    for k, (gain, offset) in enumerate(zip(*_restyling(images, recipe.partner, recipe.style), strict=True)):
-        source = _float(take(images, recipe.partner[k]))
-        if recipe.moves is not None:
-            source = geometry.move_cells(source, recipe.moves[k])
+    base, weight = mixing.base, weight.to(_float(images).dtype)
+    total = torch.zeros((), dtype=weight.dtype, device=weight.device)
+    for k, (gain, offset) in enumerate(zip(*_restyling(images, plan.partner, mixing.style), strict=True)):
+        source = _float(take(images, plan.partner[k]))
+        if base.cell_permutation is not None:
+            source = geometry.move_cells(source, base.cell_permutation[k])
         source = source * gain + offset
-        if not recipe.layer:
+        if not plan.layer:
             source = source.clamp(0, _top(images))
         total = total + weight[k] * source
-    if recipe.fill is not None:
-        total = total + (1 - weight.sum(0)) * _float(_fill(recipe, images))
+    if base.fill is not None:
+        total = total + (1 - weight.sum(0)) * _float(_as_pixels(base.fill, images))
     return _cast(total, images)
 
 
-def _restyle_in_pieces(recipe: Recipe, images: Tensor, out: Tensor) -> None:
+def _restyle_in_pieces(mixing: Style, plan: Plan, images: Tensor, out: Tensor) -> None:
     """:func:`_restyled_sum` of pixels, a few images at a time, in place, and without what changes nothing."""
-    gain, offset = _restyling(images, recipe.partner, recipe.style)
-    own = [torch.equal(who, style) for who, style in zip(recipe.partner, recipe.style, strict=True)]
-    weight, step = recipe.weight.to(gain.dtype), max(1, PIECE // images[0].numel())
+    gain, offset = _restyling(images, plan.partner, mixing.style)
+    own = [torch.equal(who, style) for who, style in zip(plan.partner, mixing.style, strict=True)]
+    weight, step = mixing.base.weight.to(gain.dtype), max(1, PIECE // images[0].numel())
     for start in range(0, len(images), step):
         rows, total = slice(start, start + step), None
-        for k, who in enumerate(recipe.partner):
+        for k, who in enumerate(plan.partner):
             source = _float(take(images, who[rows]))  # its own memory, also where nothing is cast
             if not own[k]:
                 source.mul_(gain[k, rows]).add_(offset[k, rows]).clamp_(0, _top(images))
             source.mul_(weight[k, rows])
             total = source if total is None else total.add_(source)
+        assert total is not None
         out[rows] = _cast(total, images)
 
 
-def _sum_in_pieces(recipe: Recipe, images: Tensor, out: Tensor) -> None:
-    """:func:`_sum` for pairs, a few images at a time; each step is the same arithmetic."""
-    still = recipe.moves is None and recipe.chains is None
-    if still and recipe.style is not None and recipe.fill is None:
-        _restyle_in_pieces(recipe, images, out)
-        return
-    if recipe.weight is None and recipe.moves is None and images.dtype == torch.float32 and images.is_contiguous():
-        mixed = operations.run(recipe.chains[0], images, recipe.fill, out if out.is_contiguous() else None)
-        if mixed is not out:
-            out.copy_(mixed)
-        return
-    if not still or len(recipe.weight) != 2 or recipe.fill is not None or recipe.style is not None:
-        out.copy_(_sum(recipe, images, recipe.weight))
-        return
-    weight = recipe.weight[1].to(torch.float64 if images.dtype == torch.float64 else torch.float32)
+def _sum_in_pieces(mixing: Whole, plan: Plan, images: Tensor, out: Tensor) -> None:
+    """:func:`_sum` into ``out``, a few images at a time where that is faster; each step is the same arithmetic."""
+    match mixing:
+        case Unmixed():
+            if out.data_ptr() != images.data_ptr():
+                out.copy_(images)
+        case Style(base=Weights(fill=None, cell_permutation=None)):
+            _restyle_in_pieces(mixing, plan, images, out)
+        case Operations(base=Unmixed()) if images.dtype == torch.float32 and images.is_contiguous():
+            mixed = operations.run(mixing.sequences[0], images, mixing.fill, out if out.is_contiguous() else None)
+            if mixed is not out:
+                out.copy_(mixed)
+        case (Weights(fill=None, cell_permutation=None) as pair) | Aligned(
+            base=Weights(fill=None, cell_permutation=None) as pair
+        ) if len(pair.weight) == 2:
+            _lerp_in_pieces(pair.weight[1], plan.partner[1], images, out)
+        case _:
+            out.copy_(_sum(mixing, plan, images))
+
+
+def _lerp_in_pieces(weight: Tensor, who: Tensor, images: Tensor, out: Tensor) -> None:
+    """Every image and its partner ``who`` (N,), which has the weight (N, ...)."""
+    weight = weight.to(torch.float64 if images.dtype == torch.float64 else torch.float32)
     direct, large = images.dtype in (torch.float32, torch.float64), images[0].numel() >= LARGE
-    partner = recipe.partner[1]
     step = 1 if large else max(1, PIECE // images[0].numel())
-    if large:
-        partner = partner.tolist()
+    indices = who.tolist() if large else []
     for start in range(0, len(images), step):
         piece = slice(start, start + step)
-        other = images[partner[start]][None] if large else take(images, partner[piece])
+        other = images[indices[start]][None] if large else take(images, who[piece])
         if direct:
             torch.lerp(images[piece], other, weight[piece], out=out[piece])
         else:
             out[piece] = _cast(torch.lerp(_float(images[piece]), _float(other), weight[piece]), images)
 
 
-def _moved(recipe: Recipe, images: Tensor, p: int) -> Tensor:
+def _moved(patches: Patches, plan: Plan, images: Tensor, p: int) -> Tensor:
     """What patch p would show at every pixel of the target, (N, C, H, W)."""
-    if len(recipe.partner) == 1:
-        return _fill(recipe, images)
-    partner = recipe.partner[p + 1]
-    if recipe.source_boxes is None:
+    if len(plan.partner) == 1:
+        return _as_pixels(patches.fill, images)
+    partner = plan.partner[p + 1]
+    if patches.source_boxes is None:
         return take(images, partner)
-    source, target, (height, width) = recipe.source_boxes[p], recipe.target_boxes[p], recipe.size
-    if recipe.resample:
+    source, target, (height, width) = patches.source_boxes[p], patches.target_boxes[p], plan.size
+    if patches.resample:
         values = _float(take(images, partner))
         down = _resize_matrix(source[:, 0::2], target[:, 0::2], height).to(values.dtype)
         across = _resize_matrix(source[:, 1::2], target[:, 1::2], width).to(values.dtype)
@@ -325,10 +371,10 @@ def _resize_matrix(source: Tensor, target: Tensor, length: int) -> Tensor:
     return weight / weight.sum(2, keepdim=True).clamp(min=1e-12)
 
 
-def _fill(recipe: Recipe, images: Tensor) -> Tensor:
+def _as_pixels(fill: Tensor | None, images: Tensor) -> Tensor:
     """The fill as pixels of the images' dtype and shape."""
-    fill = recipe.fill * 255 if images.dtype == torch.uint8 else recipe.fill
-    return _cast(fill, images).expand_as(images)
+    assert fill is not None, "a recipe of a single source has a fill"
+    return _cast(fill * 255 if images.dtype == torch.uint8 else fill, images).expand_as(images)
 
 
 def _noisy(content: Tensor, noise: Tensor) -> Tensor:
@@ -352,7 +398,7 @@ def _cast(x: Tensor, like: Tensor) -> Tensor:
     return x.round().to(like.dtype) if like.dtype == torch.uint8 else x.to(like.dtype)
 
 
-def _numpy(x: Tensor):
+def _numpy(x: Tensor) -> Any:
     """A numpy view on a CPU tensor; bfloat16, which numpy lacks, as the same bytes."""
     return x.detach().view(torch.int16).numpy() if x.dtype == torch.bfloat16 else x.detach().numpy()
 

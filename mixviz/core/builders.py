@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,9 +11,10 @@ from torch import Tensor
 from mixviz.core import geometry
 from mixviz.core.batch import Batch
 from mixviz.core.method import Draw
+from mixviz.core.parts import Aligned, Label, LabelRule, Operations, Patches, Trace, Unmixed, Weights
 from mixviz.core.recipe import Recipe
 from mixviz.ops import filters, operations
-from mixviz.ops.operations import Chain, Link
+from mixviz.ops.operations import AppliedOp, OpSequence
 
 FILLS = ("mean", "black", "white", "random")
 
@@ -58,21 +58,30 @@ def two_shares(batch: Batch, own: np.ndarray | Tensor) -> Tensor:
 
 
 def lam_tensor(batch: Batch, draw: Draw) -> Tensor | None:
-    """The drawn λ as float32 (N,) for :attr:`Recipe.drawn`."""
+    """The drawn λ as float32 (N,), for the recipe's trace."""
     return None if draw.lam is None else batch.tensor(draw.lam.astype(np.float32))
 
 
-def blend(batch: Batch, draw: Draw, own: np.ndarray | Tensor, share: np.ndarray | None = None, **more: Any) -> Recipe:
+def blend(
+    batch: Batch,
+    draw: Draw,
+    own: np.ndarray | Tensor,
+    share: np.ndarray | None = None,
+    *,
+    layer: int = 0,
+    alignment: float = 0.0,
+) -> Recipe:
     """Two whole images, the first in weight ``own`` (N,); the label in the same shares, unless it is given."""
     weight = two_shares(batch, own)
+    mixing = Weights(weight[:, :, None, None, None])
     return Recipe(
         size=batch.size,
         partner=pair(batch, draw.partner),
         share=weight if share is None else two_shares(batch, share),
-        weight=weight[:, :, None, None, None],
-        drawn=lam_tensor(batch, draw),
-        label_by="lam" if share is None else "own",
-        **more,
+        mixing=Aligned(mixing, alignment) if alignment else mixing,
+        label=LabelRule.LAM if share is None else LabelRule.OWN,
+        trace=Trace(lam_tensor(batch, draw)),
+        layer=layer,
     )
 
 
@@ -82,25 +91,43 @@ def paste(
     target: geometry.Array,
     source: geometry.Array | None = None,
     own: Tensor | None = None,
-    **more: Any,
+    *,
+    patch_alpha: Tensor | None = None,
+    noise: Tensor | None = None,
+    resample: bool = False,
+    base: Unmixed | Weights | None = None,
+    saliency: Tensor | None = None,
+    label: Label = LabelRule.AREA,
+    layer: int = 0,
 ) -> Recipe:
     """The partner's patch in the box ``target`` (N, 4), cut from ``source``; the label by area, unless ``own`` (N,)."""
     if own is None:
         own = 1 - geometry.box_area(target, batch.size)
-    boxes = (None if b is None else (b if isinstance(b, Tensor) else batch.tensor(b))[None] for b in (target, source))
-    target_boxes, source_boxes = boxes
+    target_boxes, source_boxes = (
+        None if b is None else (b if isinstance(b, Tensor) else batch.tensor(b))[None] for b in (target, source)
+    )
+    assert target_boxes is not None
     return Recipe(
         size=batch.size,
         partner=pair(batch, draw.partner),
         share=two_shares(batch, own),
-        target_boxes=target_boxes,
-        source_boxes=source_boxes,
-        drawn=lam_tensor(batch, draw),
-        **more,
+        mixing=Patches(target_boxes, source_boxes, patch_alpha, None, noise, resample, base or Unmixed()),
+        label=label,
+        trace=Trace(lam_tensor(batch, draw), saliency),
+        layer=layer,
     )
 
 
-def masked(batch: Batch, draw: Draw, own: Tensor, share: Tensor | None = None, **more: Any) -> Recipe:
+def masked(
+    batch: Batch,
+    draw: Draw,
+    own: Tensor,
+    share: Tensor | None = None,
+    *,
+    cell_permutation: Tensor | None = None,
+    saliency: Tensor | None = None,
+    label: Label = LabelRule.AREA,
+) -> Recipe:
     """Two whole images, the first in weight ``own`` (N, 1 or C, 1 or H, 1 or W); the label by these weights' means,
     unless ``share`` (2, N) is given."""
     weight = torch.stack([own, 1 - own])
@@ -108,15 +135,23 @@ def masked(batch: Batch, draw: Draw, own: Tensor, share: Tensor | None = None, *
         size=batch.size,
         partner=pair(batch, draw.partner),
         share=weight.mean((2, 3, 4)) if share is None else share,
-        weight=weight,
-        drawn=lam_tensor(batch, draw),
-        **more,
+        mixing=Weights(weight, cell_permutation=cell_permutation),
+        label=label,
+        trace=Trace(lam_tensor(batch, draw), saliency),
     )
 
 
-def shown_in(batch: Batch, who: Tensor, weight: Tensor, **more: Any) -> Recipe:
+def weighted_sources(
+    batch: Batch, who: Tensor, weight: Tensor, *, lam: Tensor | None = None, saliency: Tensor | None = None
+) -> Recipe:
     """Several whole images ``who`` (K, N), each in its weight (K, N, 1, H, W); the label by these weights' means."""
-    return Recipe(size=batch.size, partner=who, share=weight.mean((2, 3, 4)), weight=weight, **more)
+    return Recipe(
+        size=batch.size,
+        partner=who,
+        share=weight.mean((2, 3, 4)),
+        mixing=Weights(weight),
+        trace=Trace(lam, saliency),
+    )
 
 
 def four_tiles(batch: Batch, draw: Draw, at: np.ndarray, crop: str) -> Recipe:
@@ -146,8 +181,7 @@ def four_tiles(batch: Batch, draw: Draw, at: np.ndarray, crop: str) -> Recipe:
         size=batch.size,
         partner=torch.cat([alone(batch), batch.tensor(np.stack(partner))]),
         share=batch.tensor(areas.astype(np.float32)),
-        target_boxes=batch.tensor(np.stack(targets)),
-        source_boxes=None if cuts is None else batch.tensor(cuts),
+        mixing=Patches(batch.tensor(np.stack(targets)), None if cuts is None else batch.tensor(cuts)),
     )
 
 
@@ -158,48 +192,50 @@ def _elsewhere(draw: Draw, box: np.ndarray, size: tuple[int, int]) -> np.ndarray
     return geometry.stack_box(top, left, top + height, left + width)
 
 
-def erase(batch: Batch, draw: Draw, fill: str, **what: Any) -> Recipe:
-    """One image with a part replaced by a fill; the label stays whole."""
-    who = alone(batch)
-    return Recipe(
-        size=batch.size,
-        partner=who,
-        share=torch.ones(1, len(batch), device=batch.device),
-        fill=fill_colour(batch, draw.rng, fill),
-        drawn=lam_tensor(batch, draw),
-        label_by="own",
-        **what,
-    )
+def erase(batch: Batch, draw: Draw, fill: str, holes: Tensor, *, saliency: Tensor | None = None) -> Recipe:
+    """One image with a fill in the box ``holes`` (N, 4); the label stays whole."""
+    colour = fill_colour(batch, draw.rng, fill)
+    return _own_label(batch, Patches(holes[None], fill=colour), Trace(lam_tensor(batch, draw), saliency))
 
 
-def done(batch: Batch, draw: Draw, chains: Sequence[Chain], fill: str | None = None, **more: Any) -> Recipe:
-    """One image, and what is done to it: a chain for each; the label stays whole."""
+def hide(batch: Batch, draw: Draw, fill: str, kept: Tensor) -> Recipe:
+    """One image in weight ``kept`` (N, H, W), and a fill in the rest; the label stays whole."""
+    colour = fill_colour(batch, draw.rng, fill)
+    return _own_label(batch, Weights(kept[None, :, None], colour), Trace(lam_tensor(batch, draw)))
+
+
+def apply_ops(batch: Batch, draw: Draw, sequences: Sequence[OpSequence], fill: str | None = None) -> Recipe:
+    """One image, and the operations that are applied to it, a sequence for each; the label stays whole."""
     operations.check_torchvision()
+    colour = None if fill is None else fill_colour(batch, draw.rng, fill)
+    return _own_label(batch, Operations((tuple(sequences),), colour), Trace())
+
+
+def _own_label(batch: Batch, mixing: Patches | Weights | Operations, trace: Trace) -> Recipe:
+    """A recipe of single images, each of which keeps its label."""
     return Recipe(
         size=batch.size,
         partner=alone(batch),
         share=torch.ones(1, len(batch), device=batch.device),
-        chains=(tuple(chains),),
-        fill=None if fill is None else fill_colour(batch, draw.rng, fill),
-        label_by="own",
-        **more,
+        mixing=mixing,
+        label=LabelRule.OWN,
+        trace=trace,
     )
 
 
-def each(batch: Batch, draw: Draw, name: str, *values: np.ndarray, fill: str | None = None) -> Recipe:
+def apply_op(batch: Batch, draw: Draw, name: str, *values: np.ndarray, fill: str | None = None) -> Recipe:
     """One operation for all images, with the numbers (N,) that were drawn for it and a seed for each."""
     seeds = draw.rng.integers(2**32, size=len(batch)).tolist()
     numbers = zip(*(value.tolist() for value in values), strict=True)
-    return done(batch, draw, [(Link(name, v, seed),) for v, seed in zip(numbers, seeds, strict=True)], fill)
+    return apply_ops(batch, draw, [(AppliedOp(name, v, seed),) for v, seed in zip(numbers, seeds, strict=True)], fill)
 
 
 def sometimes(batch: Batch, draw: Draw, name: str, probability: float, *values: float) -> Recipe:
     """One operation with fixed numbers, for a share of the images."""
     chosen = draw.rng.random(len(batch)) < probability
     seeds = draw.rng.integers(2**32, size=len(batch)).tolist()
-    return done(
-        batch, draw, [(Link(name, values, seed),) if use else () for use, seed in zip(chosen, seeds, strict=True)]
-    )
+    chance = zip(chosen, seeds, strict=True)
+    return apply_ops(batch, draw, [(AppliedOp(name, values, seed),) if use else () for use, seed in chance])
 
 
 def fill_colour(batch: Batch, rng: np.random.Generator, name: str) -> Tensor:
@@ -214,7 +250,7 @@ def fill_colour(batch: Batch, rng: np.random.Generator, name: str) -> Tensor:
     return batch.mean if name == "mean" else torch.full_like(batch.mean, float(name == "white"))
 
 
-def lit(maps: Tensor) -> Tensor:
+def ensure_nonzero(maps: Tensor) -> Tensor:
     """Maps (N, H, W) of which none is dark: where a detector found nothing, all places count alike."""
     return torch.where(maps.amax((1, 2), keepdim=True) > 0, maps, 1)
 
@@ -223,7 +259,7 @@ def salient_parts(maps: Tensor, spread: float) -> Tensor:
     """Maps (N, H, W) smoothed by a Gaussian of σ ``spread`` (a share of the shorter side), each with a mean of 1."""
     kernel = filters.gaussian(np.array([spread * min(maps.shape[1:])]))
     with torch.autocast(maps.device.type, enabled=False):
-        smooth = filters.both_ways(lit(maps)[:, None], kernel)[:, 0]
+        smooth = filters.both_ways(ensure_nonzero(maps)[:, None], kernel)[:, 0]
     return smooth / smooth.mean((1, 2), keepdim=True)
 
 

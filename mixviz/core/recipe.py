@@ -7,18 +7,30 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from mixviz.core import apply as blend
-from mixviz.core import checks, geometry
+from mixviz.core import apply, checks, geometry
+from mixviz.core.deprecated import accepts_old_names
+from mixviz.core.parts import (
+    ByStyle,
+    Label,
+    LabelRule,
+    Mixing,
+    Operations,
+    Patches,
+    Style,
+    Trace,
+    Unmixed,
+    Weights,
+)
 from mixviz.core.tensors import check_labels, check_range
 from mixviz.ops import operations
-from mixviz.ops.operations import Chain
+from mixviz.ops.operations import OpSequence
 
 
 class Truth(NamedTuple):
@@ -46,99 +58,139 @@ class Truth(NamedTuple):
         return (of_picture / same.sum(1)).sum(0) / 2
 
 
+@accepts_old_names
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Recipe:
-    """A planned mixture of N images from K sources each; row k = 0 is the image itself.
-
-    What is inside a patch hides what lies below it; the weight that no source holds goes to ``fill``.
+    """A planned mixture of N images from K sources each.
 
     Attributes:
         size: (H, W) that it was planned for.
         partner: (K, N) int64, whose pixels source k of image n are.
         share: (K, N) float32, each source's part of the label.
-        weight: each source's weight, (K, N, 1 or C, 1 or H, 1 or W); None: the image itself, unmixed.
-        target_boxes: (P, N, 4), where patch p lands, in pixels; None: no patch.
-        source_boxes: (P, N, 4), where patch p is cut from its source; None: from the same place.
-        inside: (P, N), weight of patch p's source inside it (the image itself keeps the rest); None: 1.
-        fill: what stands in for missing sources, in [0, 1], broadcastable to (N, C, H, W).
-        noise: added inside the patches, broadcastable to (N, C, H, W); the sum is clamped to [0, 1].
-        resample: source and target boxes differ in size, so the patch is resized.
-        drawn: (N,) the λ that was drawn (or held): image A's share before rounding and clipping; or None.
-        saliency: (N, H, W) the maps that the method looked at, in the batch's order; None: it looked at none.
-        label_by: what the share follows: ``area`` (the weight that each source's pixels hold), ``lam`` (λ itself),
-            ``saliency`` (what stays visible of each source's saliency, scaled to sum to 1), ``visible`` (the same,
-            not scaled), ``attention`` (where ``attention`` lies), ``attention_area`` (the mean of that and ``area``),
-            ``style`` (area and style, see ``by_style``), ``planned`` (a rule of the method's own) or ``own`` (the
-            image's own label, whatever is done to it).
-        attention: (N, H, W) a map of each *mixture*, not of the pictures that it is made of; None: nobody looked.
-        moves: (K, N, rows, columns) int64, where ``weight`` shows cells of its sources elsewhere: entry (i, j) is the
-            cell of the source, counted row by row, that is shown at cell (i, j). The image's sides are whole numbers
-            of cells. None: every pixel stays where it is.
-        align: ε of the Sinkhorn matching by which a partner's feature maps are rearranged before they are blended
-            inside the network; 0: they stay as they are. It says nothing of pixels.
+        mixing: how the sources become a mixture, one of the kinds in :mod:`mixviz.core.parts`.
+        label: the rule that the share follows.
+        trace: what was drawn and looked at.
         layer: 0: pixels are mixed. Else the stage of the network whose output is mixed (:func:`mixviz.mix_inside`).
-        chains: for each source k and image n what is done to the source before it is weighed, a tuple of
-            :class:`mixviz.ops.operations.Link`; where nothing of it is left, ``fill`` shows. None: nothing is done.
-            There are no chains with patches.
-        style: (K, N) int64, whose style source k of image n is shown in: its channels get that picture's mean and
-            standard deviation (AdaIN), and what leaves the range of pixels is clamped. Equal to ``partner``: its own.
-            None: all are as they are. There are no styles with patches, chains or alignment.
-        by_style: the part of the label that goes to the pictures whose style is shown; the rest goes to those whose
-            content is.
 
-    Patch p shows source p + 1, or ``fill`` where there is only one source.
+    The parts' own fields can be read from the recipe, too, and are None where it has no such part.
     """
 
     size: tuple[int, int]
     partner: Tensor
     share: Tensor
-    weight: Tensor | None = None
-    target_boxes: Tensor | None = None
-    source_boxes: Tensor | None = None
-    inside: Tensor | None = None
-    fill: Tensor | None = None
-    noise: Tensor | None = None
-    resample: bool = False
-    drawn: Tensor | None = None
-    saliency: Tensor | None = None
-    label_by: str = "area"
+    mixing: Mixing = field(default_factory=Unmixed)
+    label: Label = LabelRule.AREA
+    trace: Trace = field(default_factory=Trace)
     layer: int = 0
-    attention: Tensor | None = None
-    moves: Tensor | None = None
-    align: float = 0.0
-    chains: tuple[tuple[Chain, ...], ...] | None = None
-    style: Tensor | None = None
-    by_style: float = 0.0
 
     def __post_init__(self) -> None:
-        alone = {"patches": self.target_boxes, "chains": self.chains, "styles": self.style}
-        given = [name for name, value in alone.items() if value is not None]
-        if len(given) > 1:
-            raise ValueError(
-                f"A recipe has {' or '.join(given)}, not both: plan one after the other, and apply them so."
-            )
-        if self.style is not None and (self.align or self.weight is None):
-            raise ValueError("Styles are for weighted sources that are not aligned: give weights, and align=0.")
+        sources = len(self.partner)
+        if isinstance(self.mixing, Patches) and sources == 1 and self.mixing.fill is None:
+            raise ValueError("The patches of a single source show a fill: give fill, or a second source.")
+        counted = {
+            "weights": len(self.weight) if self.weight is not None else sources,
+            "operation sequences": len(self.sequences) if self.sequences is not None else sources,
+            "styles": len(self.style) if self.style is not None else sources,
+        }
+        for what, count in counted.items():
+            if count != sources:
+                raise ValueError(f"The recipe has {sources} sources and {count} {what}: give one for each source.")
 
     def __len__(self) -> int:
         return self.partner.shape[1]
 
     @property
+    def base(self) -> Unmixed | Weights:
+        """How the sources are weighed, below whatever lies over them."""
+        return self.mixing.base
+
+    @property
+    def weight(self) -> Tensor | None:
+        """Each source's weight, (K, N, 1 or C, 1 or H, 1 or W); None: the image itself."""
+        return self.base.weight if isinstance(self.base, Weights) else None
+
+    @property
+    def cell_permutation(self) -> Tensor | None:
+        """See :class:`~mixviz.core.parts.Weights`."""
+        return self.base.cell_permutation if isinstance(self.base, Weights) else None
+
+    @property
+    def target_boxes(self) -> Tensor | None:
+        """(P, N, 4) where patch p lands, as (top, left, bottom, right)."""
+        return self.mixing.target_boxes if isinstance(self.mixing, Patches) else None
+
+    @property
+    def source_boxes(self) -> Tensor | None:
+        """(P, N, 4) where patch p is cut from its source; None: from the same place."""
+        return self.mixing.source_boxes if isinstance(self.mixing, Patches) else None
+
+    @property
     def target_box(self) -> Tensor | None:
-        """(N, 4) where the (first) patch lands, as (top, left, bottom, right); None: there is no patch."""
-        return None if self.target_boxes is None else self.target_boxes[0]
+        """(N, 4) where the (first) patch lands."""
+        return self.mixing.target_boxes[0] if isinstance(self.mixing, Patches) else None
 
     @property
     def source_box(self) -> Tensor | None:
         """(N, 4) where the (first) patch is cut from its source; None: there is no patch, or it is a fill."""
-        if self.target_boxes is None or len(self.partner) == 1:
+        if not isinstance(self.mixing, Patches) or len(self.partner) == 1:
             return None
-        return (self.target_boxes if self.source_boxes is None else self.source_boxes)[0]
+        return (self.mixing.target_boxes if self.mixing.source_boxes is None else self.mixing.source_boxes)[0]
+
+    @property
+    def patch_alpha(self) -> Tensor | None:
+        """(P, N) weight of patch p's source inside it; None: 1."""
+        return self.mixing.patch_alpha if isinstance(self.mixing, Patches) else None
+
+    @property
+    def noise(self) -> Tensor | None:
+        """What is added inside the patches."""
+        return self.mixing.noise if isinstance(self.mixing, Patches) else None
+
+    @property
+    def resample(self) -> bool:
+        """Whether patches are resized."""
+        return isinstance(self.mixing, Patches) and self.mixing.resample
+
+    @property
+    def fill(self) -> Tensor | None:
+        """What stands in for missing sources, in [0, 1], broadcastable to (N, C, H, W)."""
+        own = self.mixing.fill if isinstance(self.mixing, Patches | Operations) else None
+        return self.base.fill if own is None and isinstance(self.base, Weights) else own
+
+    @property
+    def sequences(self) -> tuple[tuple[OpSequence, ...], ...] | None:
+        """For each source and image the operations that are applied to it."""
+        return self.mixing.sequences if isinstance(self.mixing, Operations) else None
+
+    @property
+    def style(self) -> Tensor | None:
+        """(K, N) int64, whose style source k of image n is shown in."""
+        return self.mixing.style if isinstance(self.mixing, Style) else None
+
+    @property
+    def lam(self) -> Tensor | None:
+        """(N,) the λ that was drawn, or held."""
+        return self.trace.lam
+
+    @property
+    def saliency(self) -> Tensor | None:
+        """(N, H, W) the maps that the method looked at."""
+        return self.trace.saliency
+
+    @property
+    def label_by(self) -> str:
+        """The label's rule as a file names it."""
+        return self.label.value
+
+    @property
+    def by_style(self) -> float:
+        """The part of the label that goes to the pictures whose style is shown."""
+        return self.label.part if isinstance(self.label, ByStyle) else 0.0
 
     @property
     def whole(self) -> bool:
         """Whether every label sums to 1, as all do but those that say what is visible and leave it at that."""
-        return self.label_by != "visible"
+        return self.label is not LabelRule.VISIBLE
 
     @property
     def paired(self) -> bool:
@@ -149,20 +201,19 @@ class Recipe:
     def linear(self) -> bool:
         """Whether mixing commutes with normalising: pixels are cut and blended, and nothing is filled, clamped or
         changed that has a range."""
-        return all(part is None for part in (self.fill, self.noise, self.chains, self.style))
+        return self.mixing.linear
 
     def row(self, index: int) -> Recipe:
         """The recipe of one image alone, for its numbers: partners are still counted in the whole batch."""
         index = range(len(self))[index]
         here = slice(index, index + 1)
-        second = {
-            name: value[:, here]
-            for name in ("partner", "share", "weight", "target_boxes", "source_boxes", "inside", "moves", "style")
-            if (value := getattr(self, name)) is not None
-        }
-        first = {name: value[here] for name in ("drawn", "attention") if (value := getattr(self, name)) is not None}
-        chains = None if self.chains is None else tuple(chains[here] for chains in self.chains)
-        return dataclasses.replace(self, **second, **first, chains=chains)
+        return dataclasses.replace(
+            self,
+            partner=self.partner[:, here],
+            share=self.share[:, here],
+            mixing=self.mixing.row(here),
+            trace=self.trace.row(here),
+        )
 
     @property
     def area(self) -> Tensor:
@@ -185,7 +236,7 @@ class Recipe:
             return images.clone() if out is None else out.copy_(images)
         if not self.linear:
             check_range(images, sampled=True)
-        return blend.apply(self, images, out)
+        return apply.apply(self, images, out)
 
     def targets(self, labels: Tensor, num_classes: int | None = None) -> Tensor:
         """Soft labels (N, C) float32: each source's label in its share.
@@ -242,38 +293,42 @@ class Recipe:
         return self._weights_at(self.size)
 
     def _weights_at(self, size: tuple[int, int]) -> Tensor:
-        """As planned, less what the chains leave empty."""
+        """As planned, less what the operations leave empty."""
         planned = self._planned_at(size)
-        if self.chains is None:
+        if not isinstance(self.mixing, Operations):
             return planned
         whole = planned.new_ones(len(self), *self.size)
-        left = torch.stack([operations.carry(chains, whole) for chains in self.chains]).clamp(0, 1)
+        left = torch.stack([operations.carry(of_source, whole) for of_source in self.mixing.sequences]).clamp(0, 1)
         if size != self.size:
             left = torch.nn.functional.interpolate(left, size, mode="area")
         return planned * left[:, :, None]
 
     def _planned_at(self, size: tuple[int, int]) -> Tensor:
-        height, width = size
-        k, n = self.partner.shape
-        if self.weight is None:
-            result = self.share.new_zeros(k, n, 1, height, width)
-            result[0] = 1
-        else:
-            weight = self.weight.mean(2, keepdim=True)
-            if weight.shape[-1] > 1 and size != self.size:
-                weight = torch.nn.functional.interpolate(weight.flatten(0, 1), size, mode="area").unflatten(0, (k, -1))
-            result = weight.expand(k, n, 1, height, width).clone()
-        if self.target_boxes is None:
-            return result
-        for p, target in enumerate(self.target_boxes):
+        below = self._base_at(size)
+        if not isinstance(self.mixing, Patches):
+            return below
+        (k, n), alpha = self.partner.shape, self.mixing.patch_alpha
+        for p, target in enumerate(self.mixing.target_boxes):
             inside = geometry.box_mask(geometry.scale_box(target, self.size, size), size)[None, :, None]
-            shown = self.share.new_ones(n) if self.inside is None else self.inside[p]
+            shown = self.share.new_ones(n) if alpha is None else alpha[p]
             values = self.share.new_zeros(k, n)
             values[0] = 1 - shown
             if k > 1:
                 values[p + 1] = shown
-            result = torch.where(inside, values[:, :, None, None, None], result)
-        return result
+            below = torch.where(inside, values[:, :, None, None, None], below)
+        return below
+
+    def _base_at(self, size: tuple[int, int]) -> Tensor:
+        height, width = size
+        k, n = self.partner.shape
+        if isinstance(self.base, Unmixed):
+            result = self.share.new_zeros(k, n, 1, height, width)
+            result[0] = 1
+            return result
+        weight = self.base.weight.mean(2, keepdim=True)
+        if weight.shape[-1] > 1 and size != self.size:
+            weight = torch.nn.functional.interpolate(weight.flatten(0, 1), size, mode="area").unflatten(0, (k, -1))
+        return weight.expand(k, n, 1, height, width).clone()
 
     def mask(self, size: tuple[int, int] | None = None) -> Tensor:
         """(N, 1, H, W) the weight of the image itself at every pixel, in all its versions: 1 kept, 0 replaced."""
@@ -301,33 +356,66 @@ class Recipe:
             )
         maps = saliency.to(self.share.dtype)
         total, shown = maps.sum((1, 2)), maps[self.partner]
-        if self.moves is not None:
-            shown = geometry.move_cells(shown.flatten(0, 1)[:, None], self.moves.flatten(0, 1)).view_as(shown)
-        if self.chains is not None:  # carried along, which takes away what leaves the picture
-            moved = zip(self.chains, shown, strict=True)
-            shown = torch.stack([operations.carry(chains, of_source, mass=True) for chains, of_source in moved])
+        if self.cell_permutation is not None:
+            cells = self.cell_permutation.flatten(0, 1)
+            shown = geometry.move_cells(shown.flatten(0, 1)[:, None], cells).view_as(shown)
+        mixing = self.mixing
+        if isinstance(mixing, Operations):  # carried along, which takes away what leaves the picture
+            moved = zip(mixing.sequences, shown, strict=True)
+            shown = torch.stack([operations.carry(sequences, of_source, mass=True) for sequences, of_source in moved])
         seen = (self._planned_at(self.size) * shown[:, :, None]).sum((2, 3, 4))
-        if self.source_boxes is not None:
-            for p, (source, target) in enumerate(zip(self.source_boxes, self.target_boxes, strict=True)):
+        if isinstance(mixing, Patches) and mixing.source_boxes is not None:
+            for p, (source, target) in enumerate(zip(mixing.source_boxes, mixing.target_boxes, strict=True)):
                 own = maps[self.partner[p + 1]]
                 cut = torch.where(geometry.box_area(target, self.size) > 0, geometry.sum_in_box(own, source), 0)
                 moved = cut - geometry.sum_in_box(own, target)
-                seen[p + 1] += moved * (1 if self.inside is None else self.inside[p])
+                seen[p + 1] += moved * (1 if mixing.patch_alpha is None else mixing.patch_alpha[p])
         visible = torch.where(total[self.partner] > 0, seen / total[self.partner], 0).clamp(0, 1)
         mass, all_seen = self.share.sum(0), visible.sum(0)
         fair = torch.where(all_seen > 0, visible / all_seen, 1 / len(visible)) * mass
         return Truth(visible, fair, self.share, self.partner)
 
     def attended(self) -> Tensor:
-        """(K, N) the share of ``attention`` that lies on each source's pixels; by area where it lies nowhere."""
-        total = self.attention.sum((1, 2))
-        on = (self.weights()[:, :, 0] * self.attention).sum((2, 3))
+        """(K, N) the share of the trace's attention that lies on each source's pixels; by area where it lies nowhere.
+
+        Raises:
+            ValueError: nobody looked at the mixture.
+        """
+        attention = self.trace.attention
+        if attention is None:
+            raise ValueError("A label by attention needs a map of each mixture: give trace=Trace(attention=...).")
+        total = attention.sum((1, 2))
+        on = (self.weights()[:, :, 0] * attention).sum((2, 3))
         return torch.where(total > 0, on / total, self.area)
 
     def by_attention(self) -> Tensor:
-        """(K, N) the label of a recipe whose ``label_by`` is ``attention`` or ``attention_area``."""
+        """(K, N) the label of a recipe whose rule is attention, or the mean of attention and area."""
         attended = self.attended()
-        return attended if self.label_by == "attention" else (attended + self.area) / 2
+        return attended if self.label is LabelRule.ATTENTION else (attended + self.area) / 2
+
+    def relabelled(self) -> Recipe:
+        """The share by the recipe's own rule from what its parts show now; λ has no say where the label follows pixels.
+
+        Attention stays where it lay, because nobody is asked again.
+        """
+        match self.label:
+            case LabelRule.AREA:
+                share = self.area.to(self.share)
+            case LabelRule.SALIENCY:
+                share = self.truth(self._looked_at).fair
+            case LabelRule.VISIBLE:
+                share = self.truth(self._looked_at).visible
+            case LabelRule.ATTENTION | LabelRule.ATTENTION_AREA:
+                share = self.by_attention()
+            case _:
+                return self
+        return dataclasses.replace(self, share=share, trace=dataclasses.replace(self.trace, lam=None))
+
+    @property
+    def _looked_at(self) -> Tensor:
+        if self.trace.saliency is None:
+            raise ValueError("A label by saliency needs the pictures' maps: give trace=Trace(saliency=...).")
+        return self.trace.saliency
 
     def _check(self, images: Tensor) -> None:
         if not isinstance(images, Tensor) or not (images.dtype == torch.uint8 or images.is_floating_point()):

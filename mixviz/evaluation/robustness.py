@@ -19,6 +19,7 @@ from mixviz.core import checks, geometry
 from mixviz.core.batch import Batch
 from mixviz.core.builders import alone
 from mixviz.core.inference import check_logits, evaluating
+from mixviz.core.parts import LabelRule, Patches, Weights
 from mixviz.core.recipe import Recipe
 
 Network = Callable[[Tensor], Tensor]
@@ -156,15 +157,17 @@ def occlude(
     if kind == "border_hole":
         top, left = _along_border(rng, size, (height, width))
     box = batch.tensor(geometry.stack_box(top, left, top + height, left + width))
-    keeps = geometry.box_mask(box, size)[None, :, None].float() if boundary else None
+    colour = batch.tensor(np.asarray(fill, np.float32)).view(1, -1, 1, 1)
+    if boundary:
+        mixing = Weights(geometry.box_mask(box, size)[None, :, None].float(), colour)
+    else:
+        mixing = Patches(box[None], fill=colour)
     recipe = Recipe(
         size=size,
         partner=alone(batch),
         share=torch.ones(1, n, device=batch.device),
-        weight=keeps,
-        target_boxes=None if boundary else box[None],
-        fill=batch.tensor(np.asarray(fill, np.float32)).view(1, -1, 1, 1),
-        label_by="own",
+        mixing=mixing,
+        label=LabelRule.OWN,
     )
     return recipe.apply(images)
 
@@ -278,7 +281,7 @@ def meeting(images: Tensor, lam: float, method: str, rng: np.random.Generator) -
     if len(images) % 2:
         raise ValueError(f"images should be an even number, whose halves are mixed; got {len(images)}.")
     recipe = METHODS[method]().plan(batch, rng, lam=lam, partner=np.roll(np.arange(2 * half), half))
-    if recipe.target_boxes is not None:
+    if isinstance(recipe.mixing, Patches):
         height, width = (int(side[0]) for side in geometry.patch_sides(np.array([lam]), batch.size))
         top, left = (batch.size[0] - height) // 2, (batch.size[1] - width) // 2
         if height and width:

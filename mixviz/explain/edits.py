@@ -9,19 +9,19 @@ import torch
 from torch import Tensor
 
 from mixviz.core import geometry
+from mixviz.core.parts import Aligned, Operations, Patches, Style, Weights
 from mixviz.core.recipe import Recipe
 
 
 def can_move(recipe: Recipe) -> bool:
     """One patch, in the pixels: there is one box to take hold of."""
-    return not recipe.layer and recipe.target_boxes is not None and len(recipe.target_boxes) == 1
+    return not recipe.layer and isinstance(recipe.mixing, Patches) and len(recipe.mixing.target_boxes) == 1
 
 
 def can_paint(recipe: Recipe) -> bool:
     """One or two sources, in the pixels and as they are: one mask says all."""
     paired = len(recipe.partner) == 2 or (len(recipe.partner) == 1 and recipe.fill is not None)
-    plain = not recipe.resample and recipe.chains is None and recipe.style is None
-    return not recipe.layer and paired and plain
+    return not recipe.layer and paired and not recipe.resample and not isinstance(recipe.mixing, Operations | Style)
 
 
 def move_patch(recipe: Recipe, box: tuple[int, int, int, int]) -> Recipe:
@@ -41,10 +41,12 @@ def move_patch(recipe: Recipe, box: tuple[int, int, int, int]) -> Recipe:
     if not (0 <= top < bottom <= height and 0 <= left < right <= width):
         raise ValueError(f"A box is (top, left, bottom, right) within {height}x{width} pixels; got {tuple(box)}.")
     target = torch.tensor(box, device=recipe.partner.device).expand(1, len(recipe), 4)
-    source = recipe.source_boxes
-    if source is not None and not recipe.resample:
+    assert isinstance(recipe.mixing, Patches)
+    source = recipe.mixing.source_boxes
+    if source is not None and not recipe.mixing.resample:
         source = _around_centre(source[0], bottom - top, right - left, recipe.size)[None]
-    return _relabelled(dataclasses.replace(recipe, target_boxes=target, source_boxes=source))
+    patch = dataclasses.replace(recipe.mixing, target_boxes=target, source_boxes=source)
+    return dataclasses.replace(recipe, mixing=patch).relabelled()
 
 
 def paint_mask(recipe: Recipe, mask: Tensor) -> Recipe:
@@ -62,11 +64,26 @@ def paint_mask(recipe: Recipe, mask: Tensor) -> Recipe:
         raise ValueError(f"A mask is {recipe.size[0]}x{recipe.size[1]} numbers from 0 to 1; got {tuple(mask.shape)}.")
     own = mask.to(recipe.share)[None, None, None].expand(1, len(recipe), 1, *recipe.size)
     weight = own if len(recipe.partner) == 1 else torch.cat([own, 1 - own])
-    return _relabelled(
-        dataclasses.replace(
-            recipe, weight=weight, target_boxes=None, source_boxes=None, inside=None, noise=None, moves=None
-        )
-    )
+    painted = Weights(weight, recipe.fill)
+    if isinstance(recipe.mixing, Aligned):
+        painted = Aligned(painted, recipe.mixing.epsilon)
+    return dataclasses.replace(recipe, mixing=painted).relabelled()
+
+
+def refilled(recipe: Recipe, fill: Tensor) -> Recipe:
+    """The recipe with another fill wherever it has one, and without noise: what is left comes from its sources."""
+    mixing, base = recipe.mixing, recipe.base
+    if isinstance(base, Weights) and base.fill is not None:
+        base = dataclasses.replace(base, fill=fill)
+    if isinstance(mixing, Patches):
+        own = None if mixing.fill is None else fill
+        return dataclasses.replace(recipe, mixing=dataclasses.replace(mixing, base=base, fill=own, noise=None))
+    if isinstance(mixing, Operations):
+        own = None if mixing.fill is None else fill
+        return dataclasses.replace(recipe, mixing=dataclasses.replace(mixing, base=base, fill=own))
+    if isinstance(mixing, Style | Aligned):
+        return dataclasses.replace(recipe, mixing=dataclasses.replace(mixing, base=base))
+    return dataclasses.replace(recipe, mixing=base)
 
 
 def mask_from_cells(cells: Sequence[str], size: int) -> Tensor:
@@ -80,15 +97,3 @@ def _around_centre(box: Tensor, height: int, width: int, size: tuple[int, int]) 
     top = ((box[:, 0] + box[:, 2] - height) // 2).clamp(0, size[0] - height)
     left = ((box[:, 1] + box[:, 3] - width) // 2).clamp(0, size[1] - width)
     return geometry.stack_box(top, left, top + height, left + width)
-
-
-def _relabelled(recipe: Recipe) -> Recipe:
-    if recipe.label_by == "area":
-        return dataclasses.replace(recipe, share=recipe.area.to(recipe.share), drawn=None)
-    if recipe.label_by == "saliency":
-        return dataclasses.replace(recipe, share=recipe.truth(recipe.saliency).fair, drawn=None)
-    if recipe.label_by == "visible":
-        return dataclasses.replace(recipe, share=recipe.truth(recipe.saliency).visible, drawn=None)
-    if recipe.label_by in ("attention", "attention_area"):  # where it lay before: nobody is asked again
-        return dataclasses.replace(recipe, share=recipe.by_attention(), drawn=None)
-    return recipe

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from mixviz.core.batch import Batch
 from mixviz.core.method import Method
+from mixviz.core.parts import Aligned, Operations, Style, Weights
 from mixviz.core.recipe import Recipe, Truth
 from mixviz.explain import edits
 from mixviz.i18n import say
@@ -122,7 +123,7 @@ class Story:
     def told(self, language: str = "en") -> dict[str, Any]:
         """The same with values in a language: operations have names."""
         values = self.values
-        if self.recipe.chains is not None:
+        if isinstance(self.recipe.mixing, Operations):
             values = values | {"operations": self.operations(language)}
         return {"key": f"sentence.{_sentence(self)}", "values": values}
 
@@ -130,7 +131,7 @@ class Story:
         """What was done to picture A in words; of several versions that are laid over one another, each with its
         weight."""
         row = self.row
-        said = [operations.in_words(chains[0], language) or say("as_it_is", language) for chains in row.chains]
+        said = [operations.in_words(one[0], language) or say("as_it_is", language) for one in row.sequences]
         if len(said) == 1:
             return said[0]
         weights = row.weight.mean((2, 3, 4))[:, 0].tolist()
@@ -185,17 +186,17 @@ def _sentence(story: Story) -> str:
     recipe, (own, _), (seen_a, seen_b) = story.recipe, story.share, story.visible
     if recipe.layer:
         return "inside"
-    if recipe.chains is not None and any(chains[0] for chains in recipe.chains):
+    if isinstance(recipe.mixing, Operations) and any(of_source[0] for of_source in recipe.mixing.sequences):
         return "operations" if seen_a > 1 - NOTHING else "operations_lost"
     if min(story.area[0], story.style[0], own) > 0.9999:
         return "unchanged"
     if not recipe.paired:
         return "hole_missed" if seen_a > 1 - NOTHING else "hole"
-    if recipe.style is not None:
+    if isinstance(recipe.mixing, Style):
         return "style"
     if len(recipe.partner) > 2:
         return "tiles_fair" if story.gap <= FAIR else "tiles_off"
-    if recipe.target_boxes is None and recipe.weight.shape[-1] == 1 and story.area[0] > 0.0001:
+    if isinstance(recipe.mixing, Weights | Aligned) and recipe.weight.shape[-1] == 1 and story.area[0] > 0.0001:
         return "faint" if recipe.label_by != "own" else "faint_own"
     if story.gap <= FAIR:
         return "fair"
@@ -227,15 +228,15 @@ def steps(story: Story, language: str = "en") -> list[Step]:
     told = [Step("pictures", ("a", "b") if pair else ("a",), " + ".join(story.names) if pair else story.names[0])]
     if recipe.saliency is not None:
         told.append(_look(story, int(pair)))
-    if recipe.drawn is not None:
+    if recipe.lam is not None:
         key = "lam_held" if story.lam is not None else "lam_drawn"
-        told.append(Step(key, ("a", "b") if pair else ("a",), f"λ = {recipe.drawn[0]:.3f}"))
-    if recipe.chains is not None:
+        told.append(Step(key, ("a", "b") if pair else ("a",), f"λ = {recipe.lam[0]:.3f}"))
+    if isinstance(recipe.mixing, Operations):
         told.append(Step("operations", ("a", "mixed"), story.operations(language)))
     if recipe.layer:
-        key = "inside_style" if recipe.style is not None else "inside" if target is None else "inside_cut"
+        key = "inside_style" if isinstance(recipe.mixing, Style) else "inside" if target is None else "inside_cut"
         told.append(Step(key, ("a", "b"), f"ℓ = {recipe.layer}", target))
-    elif recipe.style is not None:
+    elif isinstance(recipe.mixing, Style):
         told.append(Step("style", ("a_styled", "b_styled"), f"A {story.style[0]:.3f}"))
     elif target is not None:
         told.append(Step(_cut(recipe), ("b",) if pair else ("a",), _sides(recipe), source or target))

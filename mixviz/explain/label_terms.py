@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from mixviz.core.parts import Patches, Style
 from mixviz.explain.example import Story
 
 
@@ -26,16 +27,16 @@ def lines(story: Story) -> list[Line]:
     """All numbers in the order in which they are made."""
     recipe = story.recipe
     found = []
-    if recipe.drawn is not None:
+    if recipe.lam is not None:
         key = "lam_held" if story.lam is not None else "lam_drawn"
-        found.append(Line(key, "", recipe.drawn[0].item()))
+        found.append(Line(key, "", recipe.lam[0].item()))
     if not recipe.layer:
         found += _patches(story)
         found.append(Line("area_a", *_area(story, 0)))
         if recipe.paired:
             found.append(Line("area_b", *_area(story, 1)))
-        if recipe.style is not None:
-            found.append(Line("style_a", *_weight_of(story, recipe.style, 0)))
+        if isinstance(recipe.mixing, Style):
+            found.append(Line("style_a", *_weight_of(story, recipe.mixing.style, 0)))
     found += _label(story)
     if not recipe.layer:
         found += _truth(story)
@@ -43,19 +44,19 @@ def lines(story: Story) -> list[Line]:
 
 
 def _patches(story: Story) -> list[Line]:
-    recipe = story.recipe
-    if recipe.target_boxes is None:
+    recipe, patches = story.recipe, story.recipe.mixing
+    if not isinstance(patches, Patches):
         return []
     height, width = recipe.size
     found = []
-    for p, boxes in enumerate(recipe.target_boxes):
+    for p, boxes in enumerate(patches.target_boxes):
         top, left, bottom, right = boxes[0].tolist()
         text = f"({bottom} − {top}) × ({right} − {left}) ÷ ({height} × {width})"
         value = (bottom - top) * (right - left) / (height * width)
-        if recipe.inside is not None:
-            inside = recipe.inside[p, 0].item()
-            text, value = f"{inside:.4f} × {text}", inside * value
-        found.append(Line("patch" if recipe.inside is None else "patch_blended", text, value))
+        if patches.patch_alpha is not None:
+            alpha = patches.patch_alpha[p, 0].item()
+            text, value = f"{alpha:.4f} × {text}", alpha * value
+        found.append(Line("patch" if patches.patch_alpha is None else "patch_blended", text, value))
     return found
 
 
@@ -92,7 +93,7 @@ def _label(story: Story) -> list[Line]:
     elif recipe.label_by == "area":
         made = _area(story, 0)[0]
     elif recipe.label_by == "lam":
-        made = f"{recipe.drawn[0]:.4f}"
+        made = f"{recipe.lam[0]:.4f}"
     else:
         made = "1"
     found.append(Line(f"label_{recipe.label_by}", made, own))
@@ -103,7 +104,7 @@ def _label(story: Story) -> list[Line]:
 
 def _attended(story: Story) -> str:
     """The attention that lies on A's pixels, over all of it."""
-    total = story.row.attention.double().sum().item()
+    total = story.row.trace.attention.double().sum().item()
     if total == 0:
         return _area(story, 0)[0]
     parts = [story.row.attended()[k, 0].item() * total for k in _sources(story, 0)]

@@ -13,6 +13,7 @@ from torch import Tensor
 from mixviz.core import geometry
 from mixviz.core.batch import Batch
 from mixviz.core.method import Method
+from mixviz.core.parts import Patches
 from mixviz.core.recipe import Recipe
 
 TOGETHER = 125  # draws planned at once: more take more memory, and no less time
@@ -80,7 +81,7 @@ def _plan(images: Tensor, method: Method, maps: Tensor, rows: Tensor, partner: n
 
 def _shared(recipe: Recipe, count: int) -> bool:
     """A draw that all rows agree on was made once for the batch, and has to be made anew, batch by batch."""
-    return count > 1 and recipe.drawn is not None and bool((recipe.drawn == recipe.drawn[0]).all())
+    return count > 1 and recipe.lam is not None and bool((recipe.lam == recipe.lam[0]).all())
 
 
 def _one(images: Tensor, method: Method, maps: Tensor, seed: int, network: Callable[[Tensor], Tensor] | None) -> Recipe:
@@ -96,17 +97,19 @@ def _measured(recipe: Recipe, judge: Tensor, count: int) -> Draws:
     own = (weights * is_own[:, :, None, None]).sum(0)
     other = (weights * (1 - is_own)[:, :, None, None]).sum(0)
     cut = other.mean(0)
-    if recipe.moves is not None:
-        there = recipe.moves[1:, :count].flatten(2).argsort(-1).view_as(recipe.moves[1:, :count])
+    if recipe.cell_permutation is not None:
+        there = recipe.cell_permutation[1:, :count].flatten(2).argsort(-1).view_as(recipe.cell_permutation[1:, :count])
         held = weights[1:] * (1 - is_own[1:])[:, :, None, None]
         cut = geometry.move_cells(held.flatten(0, 1)[:, None], there.flatten(0, 1)).view_as(held).sum(0).mean(0)
-    if recipe.source_boxes is not None:
-        inside = torch.ones(len(recipe.source_boxes), count) if recipe.inside is None else recipe.inside[:, :count]
+    if isinstance(recipe.mixing, Patches) and recipe.source_boxes is not None:
+        inside = torch.ones(len(recipe.source_boxes), count)
+        if recipe.patch_alpha is not None:
+            inside = recipe.patch_alpha[:, :count]
         held = (inside * (1 - is_own[1:]))[:, :, None, None]
         boxes = torch.stack([geometry.box_mask(box[:count], recipe.size) for box in recipe.source_boxes])
         cut = (boxes * held).amax(0).mean(0)  # what is cut out twice is cut out
     return Draws(
-        drawn=None if recipe.drawn is None else recipe.drawn[:count].numpy(),
+        drawn=None if recipe.lam is None else recipe.lam[:count].numpy(),
         area=own.mean((1, 2)).numpy(),
         share=share.numpy(),
         gap=(share - fair).abs().numpy(),

@@ -17,7 +17,7 @@ from mixviz.core.saliency import Saliency
 from mixviz.detectors import SALIENCY
 from mixviz.methods import METHODS
 from mixviz.ops import operations
-from mixviz.ops.operations import Chain
+from mixviz.ops.operations import OpSequence
 from mixviz.resources import PACKAGE
 from mixviz.version import __version__
 
@@ -30,7 +30,10 @@ def parameters_of(method: Method) -> dict[str, Any]:
 
 def recipe_json(recipe: Recipe, truth: Truth, row: int = 0) -> dict[str, Any]:
     """What was decided for one image of the batch, and the label against what is seen: plain numbers, boxes as
-    [top, left, bottom, right]."""
+    [top, left, bottom, right].
+
+    The keys are those of files up to version 0.1, so that whoever reads files reads all of them.
+    """
 
     def box(boxes: torch.Tensor | None) -> list[int] | None:
         return None if boxes is None else boxes[row].tolist()
@@ -42,18 +45,18 @@ def recipe_json(recipe: Recipe, truth: Truth, row: int = 0) -> dict[str, Any]:
     return {
         "size": list(recipe.size),
         "partner": recipe.partner[:, row].tolist(),
-        "drawn": None if recipe.drawn is None else recipe.drawn[row].item(),
+        "drawn": None if recipe.lam is None else recipe.lam[row].item(),
         "area": recipe.area[:, row].tolist(),
         "share": recipe.share[:, row].tolist(),
         "source_box": box(recipe.source_box),
         "target_box": box(recipe.target_box),
         "source_boxes": of_each(recipe.source_boxes),
         "target_boxes": of_each(recipe.target_boxes),
-        "inside": of_each(recipe.inside),
+        "inside": of_each(recipe.patch_alpha),
         "label_by": recipe.label_by,
         "layer": recipe.layer,
-        "moves": of_each(recipe.moves),
-        "chains": None if recipe.chains is None else [_chain(chains[row]) for chains in recipe.chains],
+        "moves": of_each(recipe.cell_permutation),
+        "chains": None if recipe.sequences is None else [_sequence(source[row]) for source in recipe.sequences],
         "style": of_each(recipe.style),
         "by_style": recipe.by_style,
         "visible": truth.visible[:, row].tolist(),
@@ -62,9 +65,9 @@ def recipe_json(recipe: Recipe, truth: Truth, row: int = 0) -> dict[str, Any]:
     }
 
 
-def _chain(chain: Chain) -> list[dict[str, Any]]:
-    """What was done to one source, link by link."""
-    return [{**link._asdict(), "values": list(link.values), "words": operations.in_words((link,))} for link in chain]
+def _sequence(sequence: OpSequence) -> list[dict[str, Any]]:
+    """The operations that were applied to one source, one by one."""
+    return [{**op._asdict(), "values": list(op.values), "words": operations.in_words((op,))} for op in sequence]
 
 
 def replay(name: str, method: Method, seed: int, lam: float | None, side: int) -> dict[str, Any]:

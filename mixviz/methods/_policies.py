@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mixviz.core.batch import Batch
-from mixviz.core.builders import done
+from mixviz.core.builders import apply_ops
 from mixviz.core.geometry import box_around, random_centre
 from mixviz.core.method import Draw
 from mixviz.core.parameters import parameter
 from mixviz.core.recipe import Recipe
-from mixviz.ops.operations import Chain, Link
+from mixviz.ops.operations import AppliedOp, OpSequence
 
 ROUND = {
     "cut": np.trunc, "round": np.rint, "up": np.ceil,
@@ -125,19 +125,19 @@ class Chance(NamedTuple):
         centre = np.stack(random_centre(rng, n * depth, size), -1).reshape(*shape, 2)
         return cls(rng.random(shape), rng.random(shape), rng.random(shape) < 0.5, centre)
 
-    def link(self, ranges: Space, name: str, level: float, at: tuple[int, int], size: tuple[int, int]) -> Link:
+    def op(self, ranges: Space, name: str, level: float, at: tuple[int, int], size: tuple[int, int]) -> AppliedOp:
         """An operation at a level (0 to 1), with the chance that belongs to a place ``at`` (image, operation)."""
         about = ranges[name]
         if about is None:
-            return Link(name)
+            return AppliedOp(name)
         value = about.at(level, size, bool(self.mirror[at]))
         if name != "cutout":
-            return Link(name, (value,))
+            return AppliedOp(name, (value,))
         side, centre = int(value), self.centre[at]
         if about.whole == "drawn":  # moved in at the top and left, where others are cut
             centre = np.maximum(centre, side // 2)
         box = box_around(*centre[:, None], *np.array([[side], [side]]), size)
-        return Link(name, tuple(box[0].tolist()))
+        return AppliedOp(name, tuple(box[0].tolist()))
 
 
 def cutout_form() -> Any:
@@ -146,9 +146,9 @@ def cutout_form() -> Any:
     return parameter("centred", text, choices=tuple(END_TO_END))
 
 
-def policy(batch: Batch, draw: Draw, chains: list[Chain]) -> Recipe:
-    """A recipe of chains; empty places get the data set's mean, as in the code that came with AutoAugment."""
-    return done(batch, draw, chains, fill="mean")
+def policy(batch: Batch, draw: Draw, sequences: list[OpSequence]) -> Recipe:
+    """A recipe of operation sequences; empty places get the data set's mean, as in AutoAugment's own code."""
+    return apply_ops(batch, draw, sequences, fill="mean")
 
 
 @cache

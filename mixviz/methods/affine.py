@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from mixviz.core.batch import Batch
-from mixviz.core.builders import each
+from mixviz.core.builders import apply_op
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, parameter
 from mixviz.core.recipe import Recipe
@@ -45,7 +45,7 @@ class Affine(Method):
     def build(self, batch: Batch, draw: Draw) -> Recipe:
         n, (height, width) = len(batch), batch.size
         angle, across, down, zoom, shear = draw.rng.uniform(-1, 1, (5, n))
-        return each(
+        return apply_op(
             batch, draw, "affine", angle * self.degrees, across * self.shift * width, down * self.shift * height,
             self.zoom**zoom, shear * self.shear, fill=self.fill,
         )  # fmt: skip

@@ -55,4 +55,4 @@ class AlignMix(Method):
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
         inside = bool(draw.rng.integers(2))
-        return blend(batch, draw, draw.lam, layer=self.stages * inside, align=self.epsilon)
+        return blend(batch, draw, draw.lam, layer=self.stages * inside, alignment=self.epsilon)

@@ -9,9 +9,10 @@ from mixviz.core.batch import Batch
 from mixviz.core.builders import alone, fill_colour, lam_tensor
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, parameter
+from mixviz.core.parts import LabelRule, Operations, Trace, Weights
 from mixviz.core.recipe import Recipe
 from mixviz.methods._policies import ENHANCE, IN_WHOLE_STEPS, Chance, space
-from mixviz.ops.operations import Chain, check_torchvision
+from mixviz.ops.operations import OpSequence, check_torchvision
 
 # The reference implementation's ranges at level 10 (augmentations.py).
 RANGES = space(0.3, 1 / 3, 30, (0.1, 1.9), (4, 0), (256, 0)) | IN_WHOLE_STEPS
@@ -63,16 +64,21 @@ class AugMix(Method):
         n, k = len(batch), self.branches
         shares = draw.rng.dirichlet(np.full(k, self.alpha), n)
         weight = np.concatenate([draw.lam[:, None], (1 - draw.lam[:, None]) * shares], 1).T.astype(np.float32)
-        chains = [self._chains(batch, draw.rng) for _ in range(k)]
+        sequences = [self._sequences(batch, draw.rng) for _ in range(k)]
         own = np.zeros((k + 1, n), np.float32)
         own[0] = 1
+        fill = fill_colour(batch, draw.rng, self.fill)
+        base = Weights(batch.tensor(weight)[:, :, None, None, None], fill)
         return Recipe(
-            size=batch.size, partner=alone(batch).expand(k + 1, n), share=batch.tensor(own),
-            weight=batch.tensor(weight)[:, :, None, None, None], chains=(((),) * n, *chains),
-            fill=fill_colour(batch, draw.rng, self.fill), drawn=lam_tensor(batch, draw), label_by="own",
-        )  # fmt: skip
+            size=batch.size,
+            partner=alone(batch).expand(k + 1, n),
+            share=batch.tensor(own),
+            mixing=Operations((((),) * n, *sequences), fill, base),
+            label=LabelRule.OWN,
+            trace=Trace(lam_tensor(batch, draw)),
+        )
 
-    def _chains(self, batch: Batch, rng: np.random.Generator) -> tuple[Chain, ...]:
+    def _sequences(self, batch: Batch, rng: np.random.Generator) -> tuple[OpSequence, ...]:
         """One for every image."""
         names = [name for name in RANGES if self.operations == "all" or name not in ENHANCE]
         n, most = len(batch), self.depth or DEEPEST
@@ -81,6 +87,6 @@ class AugMix(Method):
         chance = Chance.draw(rng, n, most, batch.size)
         level = (0.1 + (self.severity - 0.1) * chance.level) / 10
         return tuple(
-            tuple(chance.link(RANGES, names[chosen[i][j]], level[i, j], (i, j), batch.size) for j in range(depth[i]))
+            tuple(chance.op(RANGES, names[chosen[i][j]], level[i, j], (i, j), batch.size) for j in range(depth[i]))
             for i in range(n)
         )

@@ -50,7 +50,7 @@ class AutoAugment(Method):
         ranges = {**USUAL, "invert": None}
         return policy(batch, draw, [
             tuple(
-                chance.link(ranges, PUBLISHED[name], (level or 0) / BINS, (i, j), batch.size)
+                chance.op(ranges, PUBLISHED[name], (level or 0) / BINS, (i, j), batch.size)
                 for j, (name, probability, level) in enumerate(pairs[which])
                 if chance.coin[i, j] <= probability
             )

@@ -10,6 +10,7 @@ from mixviz.core.batch import Batch
 from mixviz.core.builders import alone
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card
+from mixviz.core.parts import LabelRule
 from mixviz.core.recipe import Recipe
 
 
@@ -36,4 +37,4 @@ class Baseline(Method):
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
         share = torch.ones(1, len(batch), device=batch.device)
-        return Recipe(size=batch.size, partner=alone(batch), share=share, label_by="own")
+        return Recipe(size=batch.size, partner=alone(batch), share=share, label=LabelRule.OWN)

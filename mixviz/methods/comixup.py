@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mixviz.core.batch import Batch
-from mixviz.core.builders import amounts, chain, lit, shown_in
+from mixviz.core.builders import amounts, chain, ensure_nonzero, weighted_sources
 from mixviz.core.geometry import cell_means, chessboard, neighbours, spread_cells
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, detector, parameter
@@ -75,14 +75,14 @@ class CoMixup(Method):
     def build(self, batch: Batch, draw: Draw) -> Recipe:
         maps, who = batch.saliency(self.detector), chain(draw.partner, self.sources)
         expected, turn = amounts(draw, who, self.concentration), _turns(who, draw.rng)
-        means = cell_means(lit(maps), (self.cells, self.cells))
+        means = cell_means(ensure_nonzero(maps), (self.cells, self.cells))
         means = means / means.mean((1, 2), keepdim=True)
         drawn, who, expected = (batch.tensor(value) for value in (expected[0], who, expected))
         # An amount of 0 is a picture that may not be shown, or one that is listed already: also where η is 0.
         likely = torch.where(expected > 0, self.prior * expected.clamp(min=1e-300).log(), -torch.inf)
         shown = self._assigned(means[who] + likely[:, :, None, None], who, turn, batch)
         weight = spread_cells(shown.float()[:, :, None], batch.size)
-        return shown_in(batch, who, weight, saliency=maps, drawn=drawn.float())
+        return weighted_sources(batch, who, weight, lam=drawn.float(), saliency=maps)
 
     def _assigned(self, worth: Tensor, who: Tensor, turn: np.ndarray, batch: Batch) -> Tensor:
         """(K, N, rows, columns) 1 for the source that each cell shows, by what each is worth there."""

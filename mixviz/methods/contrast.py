@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from mixviz.core.batch import Batch
-from mixviz.core.builders import each
+from mixviz.core.builders import apply_op
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, parameter
 from mixviz.core.recipe import Recipe
@@ -38,4 +38,4 @@ class Contrast(Method):
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
         factor = draw.rng.uniform(1 - self.strength, 1 + self.strength, len(batch))
-        return each(batch, draw, "contrast", factor)
+        return apply_op(batch, draw, "contrast", factor)

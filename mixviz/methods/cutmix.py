@@ -10,6 +10,7 @@ from mixviz.core.builders import paste
 from mixviz.core.geometry import box_around, patch_sides, random_centre
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, beta_alpha, box_rounding, parameter
+from mixviz.core.parts import LabelRule
 from mixviz.core.recipe import Recipe
 
 
@@ -51,4 +52,4 @@ class CutMix(Method):
         centre = random_centre(draw.rng, len(batch), batch.size)
         box = box_around(*centre, *patch_sides(draw.lam, batch.size, self.rounding), batch.size)
         own = batch.tensor(draw.lam) if self.label == "lam" else None
-        return paste(batch, draw, box, own=own, label_by=self.label)
+        return paste(batch, draw, box, own=own, label=LabelRule(self.label))

@@ -11,6 +11,7 @@ from mixviz.core.builders import lam_tensor, pair, paste, two_shares
 from mixviz.core.geometry import box_area, box_around, patch_sides, peak, random_centre
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, box_rounding, detector, parameter
+from mixviz.core.parts import Patches, Trace, Weights
 from mixviz.core.recipe import Recipe
 
 
@@ -60,15 +61,18 @@ class CutMixMixup(Method):
         sides = (batch.tensor(side) for side in patch_sides(draw.lam, batch.size, self.rounding))
         box = box_around(*centre, *sides, batch.size)
         if self.mode == "patch":
-            inside = batch.tensor((1 - inner).astype(np.float32))
+            alpha = batch.tensor((1 - inner).astype(np.float32))
             return paste(
-                batch, draw, box, own=1 - box_area(box, batch.size) * inside, inside=inside[None], saliency=maps
+                batch, draw, box, own=1 - box_area(box, batch.size) * alpha, patch_alpha=alpha[None], saliency=maps
             )
         cut, lam = batch.tensor(coin), lam_tensor(batch, draw)
         box = torch.where(cut[:, None], box, 0)  # an empty box pastes nothing
         weight = two_shares(batch, torch.where(cut, 1, lam))
         share = two_shares(batch, torch.where(cut, 1 - box_area(box, batch.size), lam))
         return Recipe(
-            size=batch.size, partner=pair(batch, draw.partner), share=share, weight=weight[:, :, None, None, None],
-            target_boxes=box[None], drawn=lam, saliency=maps,
-        )  # fmt: skip
+            size=batch.size,
+            partner=pair(batch, draw.partner),
+            share=share,
+            mixing=Patches(box[None], base=Weights(weight[:, :, None, None, None])),
+            trace=Trace(lam, maps),
+        )

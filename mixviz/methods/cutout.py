@@ -46,4 +46,4 @@ class Cutout(Method):
         n = len(batch)
         height, width = (np.full(n, round(side * self.size)) for side in batch.size)
         hole = box_around(*random_centre(draw.rng, n, batch.size), height, width, batch.size)
-        return erase(batch, draw, self.fill, target_boxes=batch.tensor(hole)[None])
+        return erase(batch, draw, self.fill, batch.tensor(hole))

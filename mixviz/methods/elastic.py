@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from mixviz.core.batch import Batch
-from mixviz.core.builders import each
+from mixviz.core.builders import apply_op
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, parameter
 from mixviz.core.recipe import Recipe
@@ -42,6 +42,6 @@ class Elastic(Method):
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
         n, side = len(batch), max(batch.size)
-        return each(
+        return apply_op(
             batch, draw, "elastic", np.full(n, self.shift * side), np.full(n, self.smoothness * side), fill=self.fill
         )

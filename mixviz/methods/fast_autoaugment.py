@@ -53,7 +53,7 @@ class FastAutoAugment(Method):
         chance = Chance.draw(draw.rng, len(batch), 2, batch.size)
         return policy(batch, draw, [
             tuple(
-                chance.link(ranges, PUBLISHED[name], level, (i, j), batch.size)
+                chance.op(ranges, PUBLISHED[name], level, (i, j), batch.size)
                 for j, (name, probability, level) in enumerate(pairs[which])
                 if chance.coin[i, j] <= probability
             )

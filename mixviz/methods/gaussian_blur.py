@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from mixviz.core.batch import Batch
-from mixviz.core.builders import each
+from mixviz.core.builders import apply_op
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, parameter
 from mixviz.core.recipe import Recipe
@@ -42,4 +42,4 @@ class GaussianBlur(Method):
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
         spread = draw.rng.uniform(*sorted((self.low, self.high)), len(batch))
-        return each(batch, draw, "gaussian_blur", spread)
+        return apply_op(batch, draw, "gaussian_blur", spread)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from mixviz.core.batch import Batch
-from mixviz.core.builders import erase
+from mixviz.core.builders import hide
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, parameter
 from mixviz.core.recipe import Recipe
@@ -55,4 +55,4 @@ class GridMask(Method):
         x = torch.arange(width, device=batch.device) + 0.5 - width / 2
         along, beside = (cos * y + sin * x + down) / unit, (cos * x - sin * y + across) / unit
         hidden = (along.remainder(1) >= self.ratio) & (beside.remainder(1) >= self.ratio) & (masked > 0)
-        return erase(batch, draw, self.fill, weight=(~hidden).float()[None, :, None])
+        return hide(batch, draw, self.fill, (~hidden).float())

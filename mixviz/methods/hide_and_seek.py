@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from mixviz.core.batch import Batch
-from mixviz.core.builders import erase
+from mixviz.core.builders import hide
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, parameter
 from mixviz.core.recipe import Recipe
@@ -43,4 +43,4 @@ class HideAndSeek(Method):
         kept = draw.rng.random((len(batch), self.cells, self.cells)) >= self.probability
         rows, columns = (np.arange(side) * self.cells // side for side in batch.size)
         weight = kept[:, rows][:, :, columns].astype(np.float32)
-        return erase(batch, draw, self.fill, weight=batch.tensor(weight)[None, :, None])
+        return hide(batch, draw, self.fill, batch.tensor(weight))

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from mixviz.core.batch import Batch
-from mixviz.core.builders import each
+from mixviz.core.builders import apply_op
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, parameter
 from mixviz.core.recipe import Recipe
@@ -39,4 +39,4 @@ class Hue(Method):
         return None
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
-        return each(batch, draw, "hue", draw.rng.uniform(-self.strength, self.strength, len(batch)))
+        return apply_op(batch, draw, "hue", draw.rng.uniform(-self.strength, self.strength, len(batch)))

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from mixviz.core.batch import Batch
-from mixviz.core.builders import each
+from mixviz.core.builders import apply_op
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, parameter
 from mixviz.core.recipe import Recipe
@@ -44,4 +44,4 @@ class ISONoise(Method):
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
         n = len(batch)
-        return each(batch, draw, "iso_noise", draw.rng.uniform(0, self.strength, n), np.full(n, self.colour))
+        return apply_op(batch, draw, "iso_noise", draw.rng.uniform(0, self.strength, n), np.full(n, self.colour))

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from mixviz.core.batch import Batch
-from mixviz.core.builders import each
+from mixviz.core.builders import apply_op
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, parameter
 from mixviz.core.recipe import Recipe
@@ -41,4 +41,4 @@ class JPEG(Method):
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
         low, high = sorted((self.low, self.high))
-        return each(batch, draw, "jpeg", draw.rng.integers(low, high + 1, len(batch)))
+        return apply_op(batch, draw, "jpeg", draw.rng.integers(low, high + 1, len(batch)))

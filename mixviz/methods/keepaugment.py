@@ -60,4 +60,4 @@ class KeepAugment(Method):
         place = torch.searchsorted(may, (u * may[:, -1:]).long() + 1).squeeze(1)
         top, left = place // columns, place % columns
         hole = stack_box(top, left, top + height, left + width)
-        return erase(batch, draw, self.fill, target_boxes=hole[None], saliency=maps)
+        return erase(batch, draw, self.fill, hole, saliency=maps)

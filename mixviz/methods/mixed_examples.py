@@ -11,6 +11,7 @@ from mixviz.core.builders import masked, paste, two_shares
 from mixviz.core.geometry import box_around, random_centre, stack_box, uniform_corner
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, parameter
+from mixviz.core.parts import LabelRule
 from mixviz.core.recipe import Recipe
 
 NOISE = 0.025  # standard deviation of noisy_mixup's λ from pixel to pixel
@@ -141,7 +142,7 @@ def _stacked(batch: Batch, draw: Draw, lam: np.ndarray, *, balanced: bool) -> Re
     weight = (one / (one + other).clamp(min=1e-12)).where(one + other > 0, mix)
     own = left.lerp(above, weight[:, None, None, None])
     share = mix * above.mean((1, 2, 3)) + (1 - mix) * left.mean((1, 2, 3))
-    return masked(batch, draw, own, two_shares(batch, share), label_by="planned")
+    return masked(batch, draw, own, two_shares(batch, share), label=LabelRule.PLANNED)
 
 
 def _deviation(batch: Batch, partner: Tensor, line: Tensor, across: int) -> Tensor:

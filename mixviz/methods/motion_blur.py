@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from mixviz.core.batch import Batch
-from mixviz.core.builders import each
+from mixviz.core.builders import apply_op
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, parameter
 from mixviz.core.recipe import Recipe
@@ -39,4 +39,4 @@ class MotionBlur(Method):
     def build(self, batch: Batch, draw: Draw) -> Recipe:
         n = len(batch)
         length = draw.rng.uniform(0, self.strength * max(batch.size), n)
-        return each(batch, draw, "motion_blur", length, draw.rng.uniform(0, 180, n))
+        return apply_op(batch, draw, "motion_blur", length, draw.rng.uniform(0, 180, n))

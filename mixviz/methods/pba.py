@@ -53,12 +53,12 @@ class PBA(Method):
         listed = self.moment()
         n, depth = len(batch), len(listed)
         counts, order = draw.rng.choice(3, n, p=COUNTS), draw.rng.random((n, depth)).argsort(1)
-        chance, chains = Chance.draw(draw.rng, n, depth, batch.size), []
+        chance, sequences = Chance.draw(draw.rng, n, depth, batch.size), []
         for i, count in enumerate(counts.tolist()):
             happen = [j for j in order[i].tolist() if chance.coin[i, j] < listed[j][1] / 10][:count]
-            links = ((PUBLISHED[listed[j][0]], listed[j][2] / 10, (i, j)) for j in happen)
-            chains.append(tuple(chance.link(RANGES, name, level, at, batch.size) for name, level, at in links))
-        return policy(batch, draw, chains)
+            drawn = ((PUBLISHED[listed[j][0]], listed[j][2] / 10, (i, j)) for j in happen)
+            sequences.append(tuple(chance.op(RANGES, name, level, at, batch.size) for name, level, at in drawn))
+        return policy(batch, draw, sequences)
 
     def moment(self) -> list[tuple[str, int, int]]:
         """The schedule at this point of a training: (operation, probability, strength), both of ten."""

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from mixviz.core.batch import Batch
-from mixviz.core.builders import each
+from mixviz.core.builders import apply_op
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, parameter
 from mixviz.core.recipe import Recipe
@@ -40,4 +40,4 @@ class Perspective(Method):
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
         corners = draw.rng.uniform(0, self.distortion / 2, (8, len(batch)))
-        return each(batch, draw, "perspective", corners.max(0), *corners, fill=self.fill)
+        return apply_op(batch, draw, "perspective", corners.max(0), *corners, fill=self.fill)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mixviz.core.batch import Batch
-from mixviz.core.builders import lit, masked
+from mixviz.core.builders import ensure_nonzero, masked
 from mixviz.core.geometry import cell_means, chessboard, equal_grid, neighbours, spread_cells
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, beta_alpha, detector, parameter
@@ -68,14 +68,14 @@ class PuzzleMix(Method):
         maps, grid = batch.saliency(self.detector), equal_grid(batch.size, self.cells)
         lam = draw.rng.beta(self.alpha, self.alpha, len(batch))
         lam = lam if draw.held is None else draw.held
-        means = cell_means(lit(maps), grid)
+        means = cell_means(ensure_nonzero(maps), grid)
         means = means / means.sum((1, 2), keepdim=True)
         pair = torch.stack([means, means[batch.tensor(draw.partner)]])
         mask = self._mask(pair, batch.tensor(np.ascontiguousarray(lam)))
         shown = torch.stack([1 - mask, mask]).flatten(0, 1)
-        moves = _swapped(shown, pair.flatten(0, 1), self.cost).unflatten(0, (2, len(batch)))
+        cells = _swapped(shown, pair.flatten(0, 1), self.cost).unflatten(0, (2, len(batch)))
         own = spread_cells((1 - mask).float()[:, None], batch.size)
-        return masked(batch, draw._replace(lam=lam), own, saliency=maps, moves=moves)
+        return masked(batch, draw._replace(lam=lam), own, saliency=maps, cell_permutation=cells)
 
     def _mask(self, pair: Tensor, lam: Tensor) -> Tensor:
         """z (N, rows, columns): B's weight in each cell."""

@@ -50,7 +50,7 @@ class RandAugment(Method):
         chance = Chance.draw(draw.rng, len(batch), self.operations, batch.size)
         return policy(batch, draw, [
             tuple(
-                chance.link(USUAL, names[which], self.magnitude / LEVELS, (i, j), batch.size)
+                chance.op(USUAL, names[which], self.magnitude / LEVELS, (i, j), batch.size)
                 for j, which in enumerate(row)
                 if names[which]
             )

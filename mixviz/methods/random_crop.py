@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from mixviz.core.batch import Batch
-from mixviz.core.builders import each
+from mixviz.core.builders import apply_op
 from mixviz.core.geometry import uniform_corner
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, parameter
@@ -54,4 +54,4 @@ class RandomCrop(Method):
         use = fits.any(0)
         height, width = np.where(use, height[first], rows), np.where(use, width[first], columns)
         top, left = uniform_corner(draw.rng, height, width, batch.size)
-        return each(batch, draw, "crop", top, left, height, width)
+        return apply_op(batch, draw, "crop", top, left, height, width)

@@ -58,4 +58,4 @@ class RandomErasing(Method):
         height, width = np.where(use, height[first], 0), np.where(use, width[first], 0)
         top, left = uniform_corner(draw.rng, height, width, batch.size)
         hole = stack_box(top, left, top + height, left + width)
-        return erase(batch, draw, self.fill, target_boxes=batch.tensor(hole)[None])
+        return erase(batch, draw, self.fill, batch.tensor(hole))

@@ -12,6 +12,7 @@ from mixviz.core.builders import paste, visible_share
 from mixviz.core.geometry import patch_sides, salient_corner, stack_box, uniform_corner
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, beta_alpha, box_rounding, detector, parameter
+from mixviz.core.parts import LabelRule
 from mixviz.core.recipe import Recipe
 
 PLACES = ("saliency", "complement", "uniform")
@@ -71,7 +72,7 @@ class RandSaliencyMix(Method):
         noise = draw.rng.normal(0, self.noise, (1, 3, *batch.size)).astype(np.float32) if self.noise else None
         return paste(
             batch, draw._replace(partner=partner), target, source, own,
-            noise=None if noise is None else batch.tensor(noise), saliency=maps, label_by=self.label,
+            noise=None if noise is None else batch.tensor(noise), saliency=maps, label=LabelRule(self.label),
         )  # fmt: skip
 
     def _place(self, batch: Batch, draw: Draw, sides: tuple, place: str, maps: Tensor | None) -> Tensor:

@@ -10,6 +10,7 @@ from mixviz.core.builders import paste, visible_share
 from mixviz.core.geometry import box_around, patch_sides, peak
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, beta_alpha, box_rounding, detector, tie_break
+from mixviz.core.parts import LabelRule
 from mixviz.core.recipe import Recipe
 
 
@@ -56,4 +57,4 @@ class SaliencyMixPlus(Method):
         height, width = (batch.tensor(side) for side in patch_sides(draw.lam, batch.size, self.rounding))
         box = box_around(row, column, height, width, batch.size)
         own = visible_share(maps, partner, box, box)
-        return paste(batch, draw, box, own=own, saliency=maps, label_by="saliency")
+        return paste(batch, draw, box, own=own, saliency=maps, label=LabelRule.SALIENCY)

@@ -11,6 +11,7 @@ from mixviz.core.builders import lam_tensor, pair
 from mixviz.core.geometry import random_centre
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, parameter
+from mixviz.core.parts import Trace, Weights
 from mixviz.core.recipe import Recipe
 
 
@@ -52,9 +53,12 @@ class SmoothMix(Method):
         other = rows[:, None, :, None] * columns[:, None, None, :]
         share = other.mean((1, 2, 3))
         return Recipe(
-            size=batch.size, partner=pair(batch, draw.partner), share=torch.stack([1 - share, share]),
-            weight=torch.stack([1 - other, other]), drawn=lam_tensor(batch, draw._replace(lam=draw.held)),
-        )  # fmt: skip
+            size=batch.size,
+            partner=pair(batch, draw.partner),
+            share=torch.stack([1 - share, share]),
+            mixing=Weights(torch.stack([1 - other, other])),
+            trace=Trace(lam_tensor(batch, draw._replace(lam=draw.held))),
+        )
 
 
 def _profiles(spread: np.ndarray, centre: tuple, size: tuple[int, int]) -> list[np.ndarray]:

@@ -7,10 +7,11 @@ from typing import ClassVar
 import numpy as np
 
 from mixviz.core.batch import Batch
-from mixviz.core.builders import lit, paste
+from mixviz.core.builders import ensure_nonzero, paste
 from mixviz.core.geometry import box_around, patch_sides, random_centre
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, beta_alpha, box_rounding, detector
+from mixviz.core.parts import LabelRule
 from mixviz.core.recipe import Recipe
 
 
@@ -48,11 +49,11 @@ class SnapMix(Method):
         return rng.beta(self.alpha, self.alpha, n)
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
-        n, size, maps = len(batch), batch.size, lit(batch.saliency(self.detector))
+        n, size, maps = len(batch), batch.size, ensure_nonzero(batch.saliency(self.detector))
         other = draw.rng.beta(self.alpha, self.alpha, n)
         target = box_around(*random_centre(draw.rng, n, size), *patch_sides(draw.lam, size, self.rounding), size)
         # At least one pixel: an empty patch cannot be resized.
         sides = (side.clip(1) for side in patch_sides(other, size, self.rounding))
         source = box_around(*random_centre(draw.rng, n, size), *sides, size)
-        recipe = paste(batch, draw, target, source, resample=True, saliency=maps, label_by="visible")
+        recipe = paste(batch, draw, target, source, resample=True, saliency=maps, label=LabelRule.VISIBLE)
         return dataclasses.replace(recipe, share=recipe.truth(maps).visible)

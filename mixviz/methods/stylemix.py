@@ -12,6 +12,7 @@ from mixviz.core.builders import lam_tensor, pair
 from mixviz.core.geometry import box_around, box_mask, patch_sides, random_centre
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, beta_alpha, box_rounding, parameter
+from mixviz.core.parts import ByStyle, Style, Trace, Weights
 from mixviz.core.recipe import Recipe
 
 
@@ -81,11 +82,9 @@ class StyleMix(Method):
             size=batch.size,
             partner=torch.cat([who, who]),
             share=_shares(weight.mean((2, 3, 4)), self.by_content),
-            weight=weight,
-            style=torch.cat([who, who.flip(0)]),
-            by_style=1 - self.by_content,
-            drawn=lam_tensor(batch, draw),
-            label_by="style",
+            mixing=Style(torch.cat([who, who.flip(0)]), Weights(weight)),
+            label=ByStyle(1 - self.by_content),
+            trace=Trace(lam_tensor(batch, draw)),
             layer=layer,
         )
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from mixviz.core.batch import Batch
-from mixviz.core.builders import amounts, chain, salient_parts, shown_in
+from mixviz.core.builders import amounts, chain, salient_parts, weighted_sources
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, detector, parameter
 from mixviz.core.recipe import Recipe
@@ -63,4 +63,4 @@ class SuperMix(Method):
         worth = wanted * parts**self.exponent
         total = worth.sum(0)
         weight = torch.where(total > 0, worth / total, wanted)
-        return shown_in(batch, who, weight[:, :, None], saliency=maps, drawn=drawn.float())
+        return weighted_sources(batch, who, weight[:, :, None], lam=drawn.float(), saliency=maps)

@@ -7,10 +7,11 @@ import numpy as np
 import torch
 
 from mixviz.core.batch import Batch
-from mixviz.core.builders import lit, masked, pair
+from mixviz.core.builders import ensure_nonzero, masked, pair
 from mixviz.core.geometry import spread_cells
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, beta_alpha, detector, parameter
+from mixviz.core.parts import LabelRule
 from mixviz.core.recipe import Recipe
 
 BLOCKS = 12  # rectangles that are tried; each takes what it can of the tokens that are left to take
@@ -62,7 +63,7 @@ class TokenMix(Method):
         return rng.beta(self.alpha, self.alpha, n) if self.blocks == "paper" else None
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
-        maps, whole = lit(batch.saliency(self.detector)), self.tokens**2
+        maps, whole = ensure_nonzero(batch.saliency(self.detector)), self.tokens**2
         if self.blocks == "released":
             draw = draw._replace(lam=draw.held)
         fixed = np.full(len(batch), min(whole // 2 + ADDED, whole))
@@ -72,7 +73,7 @@ class TokenMix(Method):
         who, kept = pair(batch, draw.partner), own[:, 0]
         seen = torch.stack([(kept * maps).sum((1, 2)), ((1 - kept) * maps[who[1]]).sum((1, 2))])
         share = (seen / maps.sum((1, 2))[who]).clamp(0, 1)
-        return masked(batch, draw, own, share, saliency=maps, label_by="visible")
+        return masked(batch, draw, own, share, saliency=maps, label=LabelRule.VISIBLE)
 
 
 def _blocks(rng: np.random.Generator, count: np.ndarray, side: int, smallest: int) -> np.ndarray:

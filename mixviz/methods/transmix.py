@@ -11,6 +11,7 @@ from mixviz.core.builders import paste
 from mixviz.core.geometry import box_around, patch_sides, random_centre
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, beta_alpha, box_rounding, detector, parameter
+from mixviz.core.parts import LabelRule
 from mixviz.core.recipe import Recipe
 
 
@@ -62,5 +63,6 @@ class TransMix(Method):
         sides = patch_sides(draw.lam, batch.size, self.rounding)
         recipe = paste(batch, draw, box_around(*centre, *sides, batch.size))
         attention = batch.of(recipe.apply(batch.images)).saliency(self.detector)
-        recipe = dataclasses.replace(recipe, attention=attention, label_by=self.label)
+        trace = dataclasses.replace(recipe.trace, attention=attention)
+        recipe = dataclasses.replace(recipe, label=LabelRule(self.label), trace=trace)
         return dataclasses.replace(recipe, share=recipe.by_attention())

@@ -48,6 +48,6 @@ class TrivialAugment(Method):
         chosen, level = draw.rng.integers(len(names), size=len(batch)), draw.rng.integers(LEVELS + 1, size=len(batch))
         chance = Chance.draw(draw.rng, len(batch), 1, batch.size)
         return policy(batch, draw, [
-            (chance.link(space, names[which], level[i] / LEVELS, (i, 0), batch.size),) if names[which] else ()
+            (chance.op(space, names[which], level[i] / LEVELS, (i, 0), batch.size),) if names[which] else ()
             for i, which in enumerate(chosen.tolist())
         ])  # fmt: skip

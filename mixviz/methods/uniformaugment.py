@@ -50,7 +50,7 @@ class UniformAugment(Method):
         chance = Chance.draw(draw.rng, *shape, batch.size)
         return policy(batch, draw, [
             tuple(
-                chance.link(ranges, names[which], chance.level[i, j], (i, j), batch.size)
+                chance.op(ranges, names[which], chance.level[i, j], (i, j), batch.size)
                 for j, which in enumerate(row)
                 if chance.coin[i, j] < probability[i, j]
             )

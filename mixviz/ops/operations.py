@@ -1,8 +1,8 @@
-"""What can be done to a single picture: the vocabulary of chains, and the code that runs them.
+"""What can be done to a single picture: the vocabulary of operation sequences, and the code that runs them.
 
-A chain is a tuple of links, each an operation's name with the numbers that were drawn for it. A batch has a chain per
-image. Images that undergo the same operation at the same place of their chains undergo it in one call, each with its
-own numbers; so a step of a batch costs at most one call per operation, and nothing ever waits for the device.
+A sequence is a tuple of applied operations, each a name with the numbers that were drawn for it. A batch has a sequence
+per image. Images that undergo the same operation at the same place of their sequences undergo it in one call, each with
+its own numbers; so a step of a batch costs at most one call per operation, and nothing ever waits for the device.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mixviz.core.tensors import on_device
 from mixviz.ops import color, geometric
 
 
-class Link(NamedTuple):
+class AppliedOp(NamedTuple):
     """An operation as it was drawn: its name in ``OPERATIONS``, its numbers, and the seed of what it does by chance."""
 
     name: str
@@ -29,7 +29,7 @@ class Link(NamedTuple):
     seed: int = 0
 
 
-Chain = tuple[Link, ...]
+OpSequence = tuple[AppliedOp, ...]
 
 
 @dataclass(frozen=True)
@@ -93,23 +93,25 @@ def check_torchvision() -> None:
         raise ImportError("What is done to single pictures is done by torchvision: pip install torchvision.")
 
 
-def run(chains: Sequence[Chain], images: Tensor, fill: Tensor | None = None, room: Tensor | None = None) -> Tensor:
-    """Every image through its own chain.
+def run(
+    sequences: Sequence[OpSequence], images: Tensor, fill: Tensor | None = None, room: Tensor | None = None
+) -> Tensor:
+    """Every image through its own sequence.
 
     Args:
-        chains: one for each image.
+        sequences: one for each image.
         images: (N, 3, H, W) in [0, 1]; worked on in float32, and given back in the dtype that they have.
         fill: what empty places get, broadcastable to (N, 3, H, W); None: black.
         room: contiguous float32 memory like images, or the images, that may be written to: new memory costs more than
             most operations.
     """
     with torch.autocast(images.device.type, enabled=False):
-        return _run(chains, images.float().contiguous(), fill, room).to(images.dtype)
+        return _run(sequences, images.float().contiguous(), fill, room).to(images.dtype)
 
 
-def _run(chains: Sequence[Chain], images: Tensor, fill: Tensor | None, room: Tensor | None) -> Tensor:
+def _run(sequences: Sequence[OpSequence], images: Tensor, fill: Tensor | None, room: Tensor | None) -> Tensor:
     own = False  # whether these images are ours to write to
-    for operation, rows, values, seeds in _grouped(chains):
+    for operation, rows, values, seeds in _grouped(sequences):
         index = None if len(rows) == len(images) else on_device(rows, images.device)
         part = images if index is None else images.index_select(0, index)
         if operation.empties and fill is not None:
@@ -128,44 +130,43 @@ def _run(chains: Sequence[Chain], images: Tensor, fill: Tensor | None, room: Ten
     return images
 
 
-def carry(chains: Sequence[Chain], maps: Tensor, *, mass: bool = False) -> Tensor:
-    """Maps (N, H, W) to where the chains take their pixels; what leaves the picture is gone, what is empty is 0.
+def carry(sequences: Sequence[OpSequence], maps: Tensor, *, mass: bool = False) -> Tensor:
+    """Maps (N, H, W) to where the sequences take their pixels; what leaves the picture is gone, what is empty is 0.
 
     Args:
         mass: a map's sum is what counts, so that what is enlarged does not count for more.
     """
     maps = maps[:, None].clone()
-    for operation, rows, values, seeds in _grouped(moving(chains)):
+    for operation, rows, values, seeds in _grouped(moving(sequences)):
         index = on_device(rows, maps.device)
         maps.index_copy_(0, index, operation.change(maps.index_select(0, index), values, seeds, mass))
     return maps[:, 0]
 
 
-def moving(chains: Sequence[Chain]) -> tuple[Chain, ...]:
-    """The chains without what only changes colours."""
-    return tuple(tuple(link for link in chain if OPERATIONS[link.name].moves) for chain in chains)
+def moving(sequences: Sequence[OpSequence]) -> tuple[OpSequence, ...]:
+    """The sequences without what only changes colours."""
+    return tuple(tuple(op for op in sequence if OPERATIONS[op.name].moves) for sequence in sequences)
 
 
-def _grouped(chains: Sequence[Chain]) -> Iterator[tuple[Operation, np.ndarray, np.ndarray, np.ndarray]]:
-    """Place by place along the chains: each operation there, the images (M,) whose turn it is, values and seeds."""
-    for place in range(max(map(len, chains), default=0)):
+def _grouped(sequences: Sequence[OpSequence]) -> Iterator[tuple[Operation, np.ndarray, np.ndarray, np.ndarray]]:
+    """Place by place along the sequences: each operation there, the images (M,) whose turn it is, values and seeds."""
+    for place in range(max(map(len, sequences), default=0)):
         groups: dict[str, list[int]] = {}
-        for row, chain in enumerate(chains):
-            if place < len(chain):
-                groups.setdefault(chain[place].name, []).append(row)
+        for row, sequence in enumerate(sequences):
+            if place < len(sequence):
+                groups.setdefault(sequence[place].name, []).append(row)
         for name, rows in groups.items():
-            links = [chains[row][place] for row in rows]
-            values = np.array([link.values for link in links], np.float64).reshape(len(rows), -1)
-            yield OPERATIONS[name], np.array(rows), values, np.array([link.seed for link in links])
+            applied = [sequences[row][place] for row in rows]
+            values = np.array([op.values for op in applied], np.float64).reshape(len(rows), -1)
+            yield OPERATIONS[name], np.array(rows), values, np.array([op.seed for op in applied])
 
 
-def in_words(chain: Chain, language: str = "en") -> str:
-    """A chain for people: ``rotate 12°, solarize 128``; empty where nothing is done."""
+def in_words(sequence: OpSequence, language: str = "en") -> str:
+    """A sequence for people: ``rotate 12°, solarize 128``; empty where nothing is done."""
     from mixviz.i18n import in_language
 
     return ", ".join(
-        _filled(in_language(f"operation.{link.name}", language, OPERATIONS[link.name].text), link.values)
-        for link in chain
+        _filled(in_language(f"operation.{op.name}", language, OPERATIONS[op.name].text), op.values) for op in sequence
     )
 
 

@@ -104,7 +104,7 @@ def _write(batch: MixedBatch, folder: Path) -> Iterator[str]:
 
 def row(batch: MixedBatch, n: int, names: Sequence[str]) -> dict[str, Any]:
     """One image in the table: its files, its partners' originals, its numbers, and its part of every class."""
-    drawn, pictures = batch.recipe.drawn, batch.pictures
+    drawn, pictures = batch.recipe.lam, batch.pictures
     who_is_in = batch.partners(n) or ([n] if batch.paired else [])
     return {
         "file": f"mixed/{names[n]}",

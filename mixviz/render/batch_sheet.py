@@ -62,7 +62,8 @@ class MixedBatch:
         # By itself, with its sources alone: the whole batch's weights at once would take a gigabyte at 512 px.
         row = self.recipe.row(n)
         who = row.partner[:, 0]
-        alone = dataclasses.replace(row, partner=torch.arange(len(who))[:, None], saliency=None)
+        trace = dataclasses.replace(row.trace, saliency=None)
+        alone = dataclasses.replace(row, partner=torch.arange(len(who))[:, None], trace=trace)
         return serialize.recipe_json(alone, alone.truth(self.judge[who])) | {"partner": who.tolist()}
 
     @property
@@ -105,7 +106,7 @@ class MixedBatch:
     @cached_property
     def summary(self) -> dict[str, Any]:
         """Means over the batch, and how many labels are off; None for what this method has not."""
-        drawn, count = self.recipe.drawn, range(len(self))
+        drawn, count = self.recipe.lam, range(len(self))
         return {
             "drawn": None if drawn is None else drawn.mean().item(),
             "area": None if self.inside else sum(self.own(n, "area") for n in count) / len(self),

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mixviz.core.parts import Patches, Style
 from mixviz.explain.example import Story, corner_fractions, percent
 from mixviz.i18n import say
 from mixviz.render import fonts
@@ -58,7 +59,7 @@ def panels(story: Story, language: str = "en") -> list[Panel]:
     if cut:
         key = "hole_in" if not pair else "all_of" if cut == (WHOLE,) else "patch_of"
         found.append(Panel(other, text(key), cut))
-    if recipe.style is not None:
+    if isinstance(recipe.mixing, Style):
         found += [Panel(tile, text(f"tile.{tile}")) for tile in ("a_styled", "b_styled")]
     found.append(Panel("mask", text("tile.mask")))
     return [*found, Panel("mixed", text("mixture"), landed, dashed=True)]
@@ -92,7 +93,7 @@ def _has_letters(found: list[Panel], language: str) -> bool:
 def _boxes(story: Story) -> tuple[tuple, tuple]:
     """Where patches are cut from B (or holes are in A, without a partner), and where all patches land."""
     recipe = story.recipe
-    if recipe.target_boxes is None:
+    if not isinstance(recipe.mixing, Patches):
         return (), ()
     landed = [corner_fractions(boxes, recipe.size) for boxes in recipe.target_boxes]
     cut = landed
@@ -175,9 +176,9 @@ def _label(sheet: Sheet, parts: list[_Part], top: float, width: float) -> None:
 
 def _numbers(story: Story, language: str) -> list[tuple[str, str]]:
     recipe, found = story.recipe, []
-    if recipe.drawn is not None:
+    if recipe.lam is not None:
         key = "lam_held" if story.lam is not None else "lam_drawn"
-        found.append((say(key, language), f"{recipe.drawn[0]:.3f}"))
+        found.append((say(key, language), f"{recipe.lam[0]:.3f}"))
     if not recipe.layer:
         found.append((say("areas", language), f"{story.area[0]:.3f}"))
     found.append((say("labels", language), f"{story.share[0]:.3f}"))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mixviz.core import apply
+from mixviz.core.parts import Style
 from mixviz.explain.example import Story
 from mixviz.render import overlays
 
@@ -23,7 +24,7 @@ def tiles(story: Story) -> dict[str, np.ndarray]:
         "b": b,
         "heat_a": overlays.overlay(a, maps[0].numpy()),
         "heat_b": overlays.overlay(b, maps[1].numpy()),
-        **({} if story.recipe.style is None or story.recipe.layer else _styled(story)),
+        **({} if story.recipe.layer or not isinstance(story.recipe.mixing, Style) else _styled(story)),
         "mask": np.repeat(mask[..., None], 3, 2),
         "mixed": mixed,
     }

@@ -94,7 +94,7 @@ def _asks(method: Method) -> bool:
 
 
 def _tile(mixed: MixedBatch, n: int) -> dict[str, Any]:
-    labels, parts, drawn = mixed.pictures.labels.tolist(), mixed.parts(n), mixed.recipe.drawn
+    labels, parts, drawn = mixed.pictures.labels.tolist(), mixed.parts(n), mixed.recipe.lam
     return {
         "name": Path(mixed.pictures.names[n]).name,
         "label": labels[n],

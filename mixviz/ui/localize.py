@@ -9,7 +9,7 @@ import base64
 import functools
 import hashlib
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +23,7 @@ from mixviz.cam.localization import centre_heat
 from mixviz.cam.methods import KINDS
 from mixviz.core.registry import lookup
 from mixviz.data import pictures
+from mixviz.explain.edits import refilled
 from mixviz.i18n import Mistake
 from mixviz.render import overlays
 from mixviz.ui import figures, gazes, lenses, networks
@@ -131,7 +132,7 @@ def subject(request: Request) -> Subject:
         known = [[edge / SIDE for edge in box] if box and who == index else None for who in whose]
         return Subject(pictures.tile((request.a, request.b)[index], SIDE), known)
     told = story(request, request.method, by_hand=True)
-    bare = replace(told.recipe, noise=None, fill=None if told.recipe.fill is None else torch.zeros(1, 3, 1, 1))
+    bare = refilled(told.recipe, torch.zeros(1, 3, 1, 1))
     left = [_left_of(bare, i, box) for i, box in enumerate(lenses.object_boxes(request.a, request.b, SIDE))]
     return Subject(told.mixed.permute(1, 2, 0).numpy(), [None if who is None else left[who] for who in whose])
 

@@ -73,8 +73,8 @@ def sweep(request: Request) -> dict[str, Any]:
         told = [story(request, name, **change) for change in changes]
         tiles += [smaller(one.mixed, SMALL) for one in told]
         cells = [
-            {"share": one.share, "area": one.area, "gap": one.gap, "drawn": one.recipe.drawn is not None and
-             one.recipe.drawn[0].item()} for one in told
+            {"share": one.share, "area": one.area, "gap": one.gap, "drawn": one.recipe.lam is not None and
+             one.recipe.lam[0].item()} for one in told
         ]  # fmt: skip
         rows.append({"name": name, "title": METHODS[name].card.title, "cells": cells})
     return {

@@ -64,7 +64,7 @@ def card(told: Story, request: Request) -> dict[str, Any]:
         "looks": recipe.saliency is not None,
         "own": about.name == request.method and bool(request.parameters),
         "asks": bool(own and SALIENCY[own["default"]].needs_network),
-        "drawn": None if recipe.drawn is None else recipe.drawn[0].item(),
+        "drawn": None if recipe.lam is None else recipe.lam[0].item(),
         "area": told.area,
         "share": told.share,
         "visible": told.visible,
