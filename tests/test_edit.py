@@ -191,7 +191,8 @@ def test_a_saliency_label_follows_the_moved_patch(name, given):
 def test_what_is_cut_elsewhere_keeps_its_centre_as_the_border_allows():
     _, recipe = plan_pair("randsaliencymix", {"source": "uniform", "label": "area"}, (40, 40), 1, 0.9)
     centres = torch.tensor([[[18, 20, 24, 30], [0, 0, 6, 10]]])
-    recipe = dataclasses.replace(recipe, source_boxes=centres, target_boxes=torch.zeros_like(centres))
+    patches = dataclasses.replace(recipe.mixing, source_boxes=centres, target_boxes=torch.zeros_like(centres))
+    recipe = dataclasses.replace(recipe, mixing=patches)
     assert edits.move_patch(recipe, (5, 5, 9, 9)).source_boxes[0].tolist() == [[19, 23, 23, 27], [1, 3, 5, 7]]
     # Twice as wide as the room beside the second centre: pushed inside.
     assert edits.move_patch(recipe, (0, 0, 20, 20)).source_boxes[0].tolist() == [[11, 15, 31, 35], [0, 0, 20, 20]]

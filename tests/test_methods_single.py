@@ -391,7 +391,7 @@ def test_how_much_fast_autoaugments_hole_hides(form, level, hidden):
     side, n = (32, 32), 4000
     chance = _policies.Chance.draw(np.random.default_rng(0), n, 1, side)
     space = _policies.END_TO_END[form]
-    holes = np.array([chance.link(space, "cutout", level, (i, 0), side).values for i in range(n)])
+    holes = np.array([chance.op(space, "cutout", level, (i, 0), side).values for i in range(n)])
     sides = holes[:, 2:] - holes[:, :2]
     assert sides.prod(1).mean() / 1024 == pytest.approx(hidden, abs=0.0005)
     assert 0 <= holes.min() <= holes.max() <= 32

@@ -75,7 +75,8 @@ def test_old_attributes_answer_with_a_warning():
     recipe = mixviz.Recipe(**PLAN, mixing=Patches(BOX, patch_alpha=HALF[:1]), trace=Trace(HALF[0]))
     for name, value in told.items():
         with pytest.warns(DeprecationWarning, match=f"Recipe.{name}"):
-            assert getattr(recipe, name) is value or torch.equal(getattr(recipe, name), value)
+            found = getattr(recipe, name)
+        assert torch.equal(found, value) if isinstance(value, torch.Tensor) else found == value
     with pytest.raises(AttributeError, match="no attribute 'chain'"):
         _ = recipe.chain
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from mixviz.core import geometry
 from mixviz.core.batch import Batch
 from mixviz.core.method import Draw
-from mixviz.core.parts import Aligned, Label, LabelRule, Operations, Patches, Trace, Unmixed, Weights
+from mixviz.core.parts import NO_TRACE, UNMIXED, Aligned, Label, LabelRule, Operations, Patches, Trace, Unmixed, Weights
 from mixviz.core.recipe import Recipe
 from mixviz.ops import filters, operations
 from mixviz.ops.operations import AppliedOp, OpSequence
@@ -95,7 +95,7 @@ def paste(
     patch_alpha: Tensor | None = None,
     noise: Tensor | None = None,
     resample: bool = False,
-    base: Unmixed | Weights | None = None,
+    base: Unmixed | Weights = UNMIXED,
     saliency: Tensor | None = None,
     label: Label = LabelRule.AREA,
     layer: int = 0,
@@ -111,7 +111,7 @@ def paste(
         size=batch.size,
         partner=pair(batch, draw.partner),
         share=two_shares(batch, own),
-        mixing=Patches(target_boxes, source_boxes, patch_alpha, None, noise, resample, base or Unmixed()),
+        mixing=Patches(target_boxes, source_boxes, patch_alpha, None, noise, resample, base),
         label=label,
         trace=Trace(lam_tensor(batch, draw), saliency),
         layer=layer,
@@ -208,7 +208,7 @@ def apply_ops(batch: Batch, draw: Draw, sequences: Sequence[OpSequence], fill: s
     """One image, and the operations that are applied to it, a sequence for each; the label stays whole."""
     operations.check_torchvision()
     colour = None if fill is None else fill_colour(batch, draw.rng, fill)
-    return _own_label(batch, Operations((tuple(sequences),), colour), Trace())
+    return _own_label(batch, Operations((tuple(sequences),), colour), NO_TRACE)
 
 
 def _own_label(batch: Batch, mixing: Patches | Weights | Operations, trace: Trace) -> Recipe:

@@ -35,6 +35,8 @@ MIXING = {
     "target_boxes", "source_boxes", "inside", "noise", "resample",
 }  # fmt: skip
 TRACE = {"drawn": "lam", "saliency": "saliency", "attention": "attention"}
+LABEL = {"label_by", "by_style"}
+KEYWORDS = frozenset(MIXING | TRACE.keys() | LABEL)
 Class = TypeVar("Class", bound=type)
 
 
@@ -47,10 +49,9 @@ def accepts_old_names(cls: Class) -> Class:
 
     @functools.wraps(current)
     def __init__(self: Any, **given: Any) -> None:
-        old = {name: given.pop(name) for name in (*MIXING, *TRACE, "label_by", "by_style") if name in given}
-        if old:
-            listed = ", ".join(sorted(old))
-            text = f"Recipe({listed}) is now Recipe(mixing=..., label=..., trace=...), see mixviz.core.parts."
+        if given.keys() & KEYWORDS:
+            old = {name: given.pop(name) for name in sorted(given.keys() & KEYWORDS)}
+            text = f"Recipe({', '.join(old)}) is now Recipe(mixing=..., label=..., trace=...), see mixviz.core.parts."
             warnings.warn(text, DeprecationWarning, stacklevel=2)
             given |= _as_parts(given, old)
         current(self, **given)
@@ -74,7 +75,7 @@ def _as_parts(given: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
     if TRACE.keys() & old.keys():
         kept = given.get("trace", Trace())
         found["trace"] = Trace(**{new: old.get(name, getattr(kept, new)) for name, new in TRACE.items()})
-    if {"label_by", "by_style"} & old.keys():
+    if LABEL & old.keys():
         kept = given.get("label", LabelRule.AREA)
         part = old.get("by_style", kept.part if isinstance(kept, ByStyle) else 0.0)
         found["label"] = label_rule(old.get("label_by", kept.value), part)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -30,6 +30,9 @@ class Unmixed:
         return self
 
 
+UNMIXED = Unmixed()
+
+
 @dataclass(frozen=True, eq=False)
 class Weights:
     """A weighted sum of K whole sources.
@@ -46,7 +49,7 @@ class Weights:
     cell_permutation: Tensor | None = None
 
     def __post_init__(self) -> None:
-        if self.fill is None and len(self.weight) == 1:
+        if self.fill is None and self.weight.shape[0] == 1:
             raise ValueError("The weight of a single source leaves the rest to a fill: give fill, or a second source.")
 
     @property
@@ -113,7 +116,7 @@ class Patches:
     fill: Tensor | None = None
     noise: Tensor | None = None
     resample: bool = False
-    base: Unmixed | Weights = field(default_factory=Unmixed)
+    base: Unmixed | Weights = UNMIXED
 
     @property
     def copied(self) -> bool:
@@ -149,7 +152,7 @@ class Operations:
 
     sequences: tuple[tuple[OpSequence, ...], ...]
     fill: Tensor | None = None
-    base: Unmixed | Weights = field(default_factory=Unmixed)
+    base: Unmixed | Weights = UNMIXED
 
     linear = False
 
@@ -230,3 +233,6 @@ class Trace:
             lam=None if lam is None else lam[here],
             attention=None if attention is None else attention[here],
         )
+
+
+NO_TRACE = Trace()

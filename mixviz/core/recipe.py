@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -17,6 +17,8 @@ from torch import Tensor
 from mixviz.core import apply, checks, geometry
 from mixviz.core.deprecated import accepts_old_names
 from mixviz.core.parts import (
+    NO_TRACE,
+    UNMIXED,
     ByStyle,
     Label,
     LabelRule,
@@ -78,23 +80,21 @@ class Recipe:
     size: tuple[int, int]
     partner: Tensor
     share: Tensor
-    mixing: Mixing = field(default_factory=Unmixed)
+    mixing: Mixing = UNMIXED
     label: Label = LabelRule.AREA
-    trace: Trace = field(default_factory=Trace)
+    trace: Trace = NO_TRACE
     layer: int = 0
 
     def __post_init__(self) -> None:
-        sources = len(self.partner)
-        if isinstance(self.mixing, Patches) and sources == 1 and self.mixing.fill is None:
+        sources, mixing, base = self.partner.shape[0], self.mixing, self.mixing.base
+        if isinstance(base, Weights) and base.weight.shape[0] != sources:
+            raise _unequal(sources, base.weight.shape[0], "weights")
+        if isinstance(mixing, Patches) and sources == 1 and mixing.fill is None:
             raise ValueError("The patches of a single source show a fill: give fill, or a second source.")
-        counted = {
-            "weights": len(self.weight) if self.weight is not None else sources,
-            "operation sequences": len(self.sequences) if self.sequences is not None else sources,
-            "styles": len(self.style) if self.style is not None else sources,
-        }
-        for what, count in counted.items():
-            if count != sources:
-                raise ValueError(f"The recipe has {sources} sources and {count} {what}: give one for each source.")
+        if isinstance(mixing, Operations) and len(mixing.sequences) != sources:
+            raise _unequal(sources, len(mixing.sequences), "operation sequences")
+        if isinstance(mixing, Style) and mixing.style.shape[0] != sources:
+            raise _unequal(sources, mixing.style.shape[0], "styles")
 
     def __len__(self) -> int:
         return self.partner.shape[1]
@@ -426,3 +426,7 @@ class Recipe:
                 f"This recipe was planned for {len(self)} images of {self.size[0]}x{self.size[1]} (height x width); "
                 f"got {tuple(images.shape)}. Plan for the batch that is mixed."
             )
+
+
+def _unequal(sources: int, count: int, what: str) -> ValueError:
+    return ValueError(f"The recipe has {sources} sources and {count} {what}: give one for each source.")
