@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from mixviz.i18n import texts
 from mixviz.ui import files, scripts
-from mixviz.ui.request import VIEWS
+from mixviz.ui.registry import views
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_there_is_nothing_else(client, name):
 
 
 def test_the_first_view_brings_its_script_and_the_others_fetch_theirs(client):
-    first, *later = VIEWS
+    first, *later = views()
     assert scripts.on_load(first) == scripts.script(first)
     for view in later:
         (path,) = re.findall(r"/mixviz/[\w.-]+\.js", scripts.on_load(view))

@@ -16,9 +16,23 @@ import torch
 import mixviz
 from mixviz import i18n
 from mixviz.data import pictures
-from mixviz.ui import lenses, page
-from mixviz.ui.request import CELLS, MAX_ROWS, MAX_SEED, SWEEPS, VIEWS, Request, is_number, written
-from mixviz.ui.state import checked_name, of_query, of_state, usable
+from mixviz.ui import app
+from mixviz.ui.fields import is_number, written
+from mixviz.ui.registry import views
+from mixviz.ui.services import detector_options
+from mixviz.ui.state import (
+    CELLS,
+    MAX_ROWS,
+    MAX_SEED,
+    SWEEPS,
+    Request,
+    checked_name,
+    of_query,
+    of_state,
+    usable,
+)
+
+VIEWS = list(views())
 
 NAMES = list(pictures.photographs())
 METHODS = list(mixviz.METHODS)
@@ -64,7 +78,7 @@ def states() -> list[Request]:
                 lam=(None, 0.6, 1 / 3, 0, 1)[i % 5],
                 alpha=(None, 0.05, 8, 1 / 3)[i % 4],
                 seed=(0, 7, MAX_SEED, int(rng.integers(MAX_SEED)))[i % 4],
-                detector=list(lenses.titles())[i % len(lenses.titles())],
+                detector=list(detector_options.titles())[i % len(detector_options.titles())],
                 view=VIEWS[i % len(VIEWS)],
                 method=name,
                 parameters=parameters_of(name, rng, 1 if i < len(METHODS) else 0.7),
@@ -338,14 +352,14 @@ def test_labels_are_one_short_line(given, label):
 @pytest.mark.parametrize("name", METHODS)
 def test_the_pages_alpha_and_detector_reach_the_methods_that_have_them(name):
     known = mixviz.METHODS[name].parameters()
-    for detector in lenses.titles():
+    for detector in detector_options.titles():
         method = Request("a", "b", alpha=3, detector=detector).chosen(name)
         if "alpha" in known:
             assert method.alpha == 3
             assert Request("a", "b", alpha=3).chosen(name, {"alpha": 0.5}).alpha == 0.5  # its own goes first
             assert Request("a", "b").chosen(name).alpha == known["alpha"]["default"]
         if "detector" in known:
-            assert method.detector is lenses.detector(detector)
+            assert method.detector is detector_options.detector(detector)
 
 
 @pytest.mark.parametrize(
@@ -377,7 +391,7 @@ def places(text: str) -> set[str]:
 
 @pytest.mark.parametrize("language", i18n.texts())
 def test_every_language_has_the_same_places_for_values(language):
-    known, english = i18n.texts()[language], page.own_texts() | i18n.texts()["en"]
+    known, english = i18n.texts()[language], app.own_texts() | i18n.texts()["en"]
     assert set(known) <= set(english)
     for key, text in known.items():
         assert isinstance(text, str)

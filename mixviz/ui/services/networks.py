@@ -14,6 +14,7 @@ from mixviz.cam.inference import Known
 from mixviz.core.inference import Pixels
 from mixviz.data import pictures
 from mixviz.networks import zoo
+from mixviz.ui.errors import as_user_error
 
 _opening = threading.Lock()
 
@@ -32,7 +33,8 @@ def with_own(own: tuple[tuple[str, str], ...]) -> dict[str, Known]:
     """
     found = dict(known_networks())
     for number, (card, weights) in enumerate(own, 1):
-        one = own_network(card, weights)
+        with as_user_error():
+            one = own_network(card, weights)
         found[f"own_{number}"] = replace(
             one, name=f"own_{number}", card=one.card | {"called": f"{one.title} ({number})"}
         )
