@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 
 from mixviz.i18n import texts
 from mixviz.ui import files, scripts
+from mixviz.ui.gradio_compat import FRONTEND
 from mixviz.ui.registry import views
 
 
@@ -23,7 +24,7 @@ def client() -> TestClient:
 
 @pytest.mark.slow
 def test_every_file_comes_as_it_lies_there_and_is_kept(client):
-    found = [path for path in files.FOLDER.iterdir() if path.is_file()]
+    found = [path for path in FRONTEND.iterdir() if path.is_file()]
     assert any(path.suffix == ".js" for path in found), "Gradio keeps its files elsewhere"
     for path in found:
         answer = client.get(f"/assets/{path.name}")

@@ -22,6 +22,7 @@ from mixviz.ui.registry import views
 from mixviz.ui.services import detector_options
 from mixviz.ui.state import (
     CELLS,
+    LINKED,
     MAX_ROWS,
     MAX_SEED,
     SWEEPS,
@@ -37,6 +38,7 @@ VIEWS = list(views())
 NAMES = list(pictures.photographs())
 METHODS = list(mixviz.METHODS)
 MASK = ("1" * CELLS, *["01" * (CELLS // 2)] * (CELLS - 1))
+CAT, DOG = (pictures.photograph_path(pictures.pairs()[0][key]) for key in "ab")
 HUGE = 10**400  # a whole number that no float holds
 
 
@@ -135,6 +137,38 @@ def test_an_address_in_full():
         "view=sweep&method=resizemix&a=lion&b=bee&lam=drawn&alpha=2&seed=3&detector=fine_grained"
         "&p.low=0.25&box=0,0.5,0.3333,1&over=seed&methods=mixup,cutmix"
     )
+
+
+ADDRESSES = {
+    "view=detail&method=resizemix&a=lion&b=bee&lam=drawn&alpha=2&seed=3&detector=centre&p.low=0.25&box=0,0.5,0.3333,1":
+        {"view": "detail", "method": "resizemix", "lam": None, "alpha": 2, "seed": 3, "detector": "centre",
+         "parameters": {"low": 0.25}, "box": (0, 0.5, 0.3333, 1)},
+    "view=sweep&over=seed&methods=mixup,cutmix": {"view": "sweep", "over": "seed", "methods": ("mixup", "cutmix")},
+    "view=batch&count=12": {"view": "batch", "count": 12},
+    "view=localize&subject=b&kind=layer_cam&layer=1&class_a=lion&class_b=*":
+        {"view": "localize", "subject": "b", "kind": "layer_cam", "layer": "1", "classes": ("lion", "*")},
+    "view=compare&class_a=lion": {"view": "compare", "classes": ("lion", "")},
+    "view=which&joined=1": {"view": "which", "joined": True},
+    "view=embeddings&network=cutmix&plane=tsne": {"view": "embeddings", "network": "cutmix", "plane": "tsne"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("query", ADDRESSES)
+def test_addresses_that_people_have_kept_go_on_working(query):
+    found = {key: value for key, value in from_address(query).items() if key not in ("a", "b", "name_a", "name_b")}
+    assert found.pop("parameters", {}) == ADDRESSES[query].get("parameters", {})
+    assert found == {key: value for key, value in ADDRESSES[query].items() if key != "parameters"}
+    assert {key for key, _ in parse_qsl(query)} - {
+        f"p.{name}" for name in mixviz.METHODS["resizemix"].parameters()
+    } <= {*LINKED}
+
+
+def test_every_field_of_the_address_says_where_it_is_told():
+    """What the page's script takes for a link's is what the address may say, and nothing else."""
+    assert len(set(LINKED)) == len(LINKED)
+    request = Request(CAT, DOG, alpha=2.0, box=(0, 0, 1, 1), classes=("lion", "bee"), joined=True, network="cutmix")
+    said = {key for view in VIEWS for key, _ in parse_qsl(dataclasses.replace(request, view=view).query(), True)}
+    assert said == set(LINKED)
 
 
 @pytest.mark.parametrize("number", [0, 1, 0.6, 1 / 3, 1e-7, 8.0, 0.1 + 0.2])

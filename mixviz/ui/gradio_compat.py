@@ -1,7 +1,7 @@
-"""Whatever of Gradio is replaced, or used though it is not documented: tried with Gradio 6.31.
+"""Whatever of Gradio is replaced, or used though it is not documented.
 
-Each part says why it is needed and what it takes for granted, and tests/test_gradio_compat.py has a test of it, which
-fails where a later Gradio has changed that.
+Each part says why it is needed, and tests/test_gradio_compat.py has a test of what it takes for granted, which fails
+where a later Gradio has changed that. Tried with Gradio from :data:`TRIED` on; requirements.txt ends below 7.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from gradio.blocks import Block
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
-TRIED = ("6.31", "6.32")  # from the first version, below the second
+TRIED = "6.31"
 
 # Gradio's scripts and style sheets. It reads a file from the disk whenever one is asked for, through several threads,
 # and lets browsers ask again; a page opens some eighty of them, so that mixviz.ui.files serves them from memory.
