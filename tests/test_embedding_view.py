@@ -202,7 +202,7 @@ def decoded(uri: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))))
 
 
-def test_without_the_data_set_there_are_none(in_small_zoo, monkeypatch, tmp_path, capsys):
+def test_without_the_data_set_there_are_none(in_small_zoo, monkeypatch, tmp_path, caplog):
     monkeypatch.delenv(embedding_view.DATA, raising=False)
     assert embedding_view.thumbnails({}) == {"sheet": None, "reason": "embed.data_none"}
     monkeypatch.setenv(embedding_view.DATA, str(tmp_path))
@@ -213,7 +213,7 @@ def test_without_the_data_set_there_are_none(in_small_zoo, monkeypatch, tmp_path
     monkeypatch.setenv(embedding_view.DATA, str(other))
     answer = embedding_view.thumbnails({"network": ["no name"]})
     assert answer == {"sheet": None, "reason": "embed.data_other"}
-    assert str(other) in capsys.readouterr().err  # for whoever started the page
+    assert str(other) in caplog.text  # for whoever started the page
 
 
 def test_a_stored_picture_finds_itself(in_small_zoo):

@@ -1,4 +1,4 @@
-"""The views of the page: a file in ``mixviz/ui/views`` is a tab, with its script of the same name."""
+"""The views of the page: ``mixviz/ui/views/NAME.py`` is a tab, with its script of the same name in ``assets``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 PACKAGE = "mixviz.ui.views"
@@ -29,7 +28,6 @@ class View:
         panel: Builds Gradio components below the view's own, which it is given.
         download: What is taken away of it: (kind, request, the script's question) -> (file name, bytes). None: the
             mixture's pictures, figures and recipe.
-        script: Where its script lies; None: in ``assets``.
         example: The rest of an address that shows it at work, for tests.
     """
 
@@ -40,7 +38,6 @@ class View:
     functions: tuple[Callable[[Any], Answer], ...] = ()
     panel: Callable[[Any], None] | None = None
     download: Callable[[str, Any, Any], tuple[str, bytes]] | None = None
-    script: Path | None = None
     example: str = ""
 
 
@@ -49,5 +46,12 @@ def views() -> Mapping[str, View]:
     """Every view by its name, in the order of the tabs."""
     package = importlib.import_module(PACKAGE)
     modules = [info.name for info in pkgutil.iter_modules(package.__path__) if not info.name.startswith("_")]
-    found: list[View] = [importlib.import_module(f"{PACKAGE}.{name}").VIEW for name in modules]
+    found = [_view(importlib.import_module(f"{PACKAGE}.{name}")) for name in modules]
     return MappingProxyType({view.name: view for view in sorted(found, key=lambda view: (view.order, view.name))})
+
+
+def _view(module: ModuleType) -> View:
+    view = getattr(module, "VIEW", None)
+    if not isinstance(view, View):
+        raise TypeError(f"{module.__file__} should hold a View in VIEW; a helper's name begins with an underscore.")
+    return view
