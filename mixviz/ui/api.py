@@ -75,12 +75,12 @@ def mix(
     """
     with _said():
         request, side = _request(a, b, method, lam, seed, detector, parameters), _checked_side(side)
+        first, second = (pictures.load_once(path, side) for path in (request.a, request.b))
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        pair = [pictures.load_once(path, side) for path in (request.a, request.b)]
         chosen, network = request.chosen(method, request.parameters), detector_options.network(detector)
         network = network and copy.deepcopy(network).to(device)
         with as_user_error(ImportError):
-            mixed, recipe, batch = serialize.mix_two(*pair, chosen, int(seed), lam, device, network)
+            mixed, recipe, batch = serialize.mix_two(first, second, chosen, int(seed), lam, device, network)
             truth = recipe.truth(batch.saliency(detector_options.detector(detector)))
         return {"picture": overlays.data_uri(mixed, "PNG"), "recipe": serialize.recipe_json(recipe, truth)}
 

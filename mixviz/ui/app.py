@@ -99,7 +99,8 @@ def first_request() -> Request:
     """The state of a page that nobody has touched: a good pair, and a λ at which much is to be seen."""
     pair = pictures.pairs()[0]
     a, b = (pictures.photographs()[pair[key]] for key in "ab")
-    return Request(*(pictures.photograph_path(e["file"]) for e in (a, b)), a["label"], b["label"])
+    path_a, path_b = (pictures.photograph_path(one["file"]) for one in (a, b))
+    return Request(a=path_a, b=path_b, name_a=a["label"], name_b=b["label"])
 
 
 def build() -> gr.Blocks:

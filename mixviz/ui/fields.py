@@ -53,10 +53,12 @@ def stated(check: Check, default: Any = Missing, *, key: str = "", by_name: bool
     if key:
         options.setdefault("write", lambda value, _: {key: value})
         options.setdefault("read", lambda query, _: {key: query[key]} if query.get(key) else {})
-    about: dict[str, Any] = {"metadata": {"field": Field(check, **options)}}
+    metadata = {"field": Field(check, **options)}
     if default is Missing:
-        return field(**about)
-    return field(**about, kw_only=by_name, **({"default_factory": dict} if default == {} else {"default": default}))
+        return field(metadata=metadata)
+    if default == {}:
+        return field(metadata=metadata, kw_only=by_name, default_factory=dict)
+    return field(metadata=metadata, kw_only=by_name, default=default)
 
 
 def anything(_value: Any, _request: Any) -> None:

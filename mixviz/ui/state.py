@@ -151,9 +151,10 @@ def _write_parameters(parameters: Mapping[str, Any], _request: Any) -> dict[str,
 
 
 def _read_parameters(query: Mapping[str, str], state: Mapping[str, Any]) -> dict[str, Any]:
-    cls = METHODS.get(state.get("method", "cutmix"))
-    found: dict[str, Any] = {}
-    for name in cls.parameters() if cls else ():
+    cls, found = METHODS.get(state.get("method", "cutmix")), {}
+    if cls is None:
+        return {"parameters": found}
+    for name in cls.parameters():
         if name != "detector" and query.get(f"p.{name}"):
             with suppress(ValueError):
                 found[name] = cls.parse(name, query[f"p.{name}"])
@@ -395,9 +396,9 @@ def usable(state: Mapping[str, Any]) -> dict[str, Any]:
             continue
         value = tuple(state[name]) if isinstance(state[name], list) else state[name]
         if field.check is not anything:
-            others = {key: good[key] for key in good if key not in ("a", "b")}
+            given: dict[str, Any] = good | {"a": "", "b": "", name: value}
             try:
-                Request("", "", **others | {name: value})
+                Request(**given)
             except (UserError, TypeError):
                 continue
         good[name] = value

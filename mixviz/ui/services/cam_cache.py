@@ -82,7 +82,7 @@ def faithful(known: Known, request: Request, picture: np.ndarray, names: tuple[s
 
 
 def _key(known: Known, view: np.ndarray, kind: str, layer: str | None, names: tuple[str, ...]) -> Hashable:
-    return known.sha256, known.side, hashlib.sha1(view).digest(), kind, layer, names
+    return known.sha256, known.side, hashlib.sha1(view.tobytes()).digest(), kind, layer, names
 
 
 @cached(cams, key=_key, lock=threading.Lock())

@@ -101,8 +101,8 @@ def maps(a: str, b: str, side: int, name: str) -> Tensor:
 @functools.lru_cache(maxsize=64)
 def objects(a: str, b: str, side: int) -> Tensor | None:
     """(2, side, side) masks of the two objects, or None where one of them is not known."""
-    boxes = object_boxes(a, b, side)
-    if None in boxes:
+    boxes = [box for box in object_boxes(a, b, side) if box is not None]
+    if len(boxes) < 2:
         return None
     masks = torch.zeros(2, side, side)
     for mask, (top, left, bottom, right) in zip(masks, boxes, strict=True):
@@ -113,4 +113,4 @@ def objects(a: str, b: str, side: int) -> Tensor | None:
 def object_boxes(a: str, b: str, side: int) -> list[tuple[int, int, int, int] | None]:
     """The two objects' boxes (top, left, bottom, right) in pixels, None where one is not known."""
     entries = [pictures.photograph_of(path) for path in (a, b)]
-    return [entry and pictures.square_box(entry, side) for entry in entries]
+    return [pictures.square_box(entry, side) if entry else None for entry in entries]

@@ -40,9 +40,11 @@ def story(request: Request, name: str, *, by_hand: bool = False, **changed: Any)
         network=detector_options.network(request.detector),
     )
     change = changed_by(request, told) if by_hand else ""
-    if change == "mask":
-        return told.painted(request.weights(SIDE))
-    return told.moved(request.pixels(SIDE)) if change == "box" else told
+    if change == "mask" and (mask := request.weights(SIDE)) is not None:
+        return told.painted(mask)
+    if change == "box" and (box := request.pixels(SIDE)) is not None:
+        return told.moved(box)
+    return told
 
 
 def changed_by(request: Request, told: Story | None = None) -> str:

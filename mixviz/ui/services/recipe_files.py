@@ -24,8 +24,8 @@ def recipe_of(request: Request) -> dict[str, Any]:
         "detector": request.detector,
         "pictures": presenters.picture_names(request),
         "names": list(told.names),
-        "box": list(request.box) if change == "box" else None,
-        "mask": list(request.mask) if change == "mask" else None,
+        "box": list(request.box or ()) if change == "box" else None,
+        "mask": list(request.mask or ()) if change == "mask" else None,
         **serialize.recipe_json(told.recipe, told.truth),
     }
 

@@ -41,7 +41,7 @@ def _classes(request: Request) -> list[tuple[str, str]]:
     if named == [None, None]:
         return [(name, "known" if sure else "guess") for name, sure in networks.classes_of(request.a, request.b)]
     return [
-        (name, "named") if name else _other_than(other, path)
+        (name, "named") if name else _other_than(other or "", path)
         for name, other, path in zip(named, reversed(named), (request.a, request.b), strict=True)
     ]
 

@@ -65,8 +65,8 @@ def _finding(title: str, rows: list[dict[str, Any]], middle: dict[str, float]) -
     others = [mean for name, mean in means.items() if name != base]
     return {
         "title": title,
-        "low": min(means, key=means.get),
-        "high": max(means, key=means.get),
+        "low": min(means, key=lambda name: means[name]),
+        "high": max(means, key=lambda name: means[name]),
         "means": means,
         "error": max((value["error"] or 0 for value in told.values()), default=0),
         "kind": next(iter(told.values()))["kind"],

@@ -36,7 +36,7 @@ def detail(request: Request) -> dict[str, Any]:
         "code": code(request, told),
         "can_move": edits.can_move(told.recipe) or change == "mask",
         "can_paint": edits.can_paint(told.recipe),
-        "mask": list(request.mask) if change == "mask" else _cells(told),
+        "mask": list(request.mask or ()) if change == "mask" else _cells(told),
         "edited": change,
     }
 

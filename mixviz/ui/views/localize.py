@@ -48,7 +48,7 @@ def localize(request: Request) -> dict[str, Any]:
     rows, start = [], time.monotonic()
     while left and (not rows or time.monotonic() - start < PATIENCE):
         rows.append(row(known[left.pop(0)], request, seen.picture, names))
-    shown = hashlib.sha1(np.ascontiguousarray(seen.picture)).hexdigest()
+    shown = hashlib.sha1(seen.picture.tobytes()).hexdigest()
     place = shown if request.subject == "mix" else request.a if request.subject == "a" else request.b
     return {
         "key": "|".join([shown, request.kind, request.layer, *names]),

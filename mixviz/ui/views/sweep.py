@@ -17,6 +17,7 @@ ALPHAS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 6.0, 8.0)
 
 def sweep(request: Request) -> dict[str, Any]:
     """A filmstrip per method over λ, α or the seed."""
+    changes: list[dict[str, Any]]
     if request.over == "lam":
         changes = [{"lam": i / (STRIP - 1)} for i in range(STRIP)]
     elif request.over == "alpha":
