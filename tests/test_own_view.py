@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -9,10 +10,9 @@ import sys
 import pytest
 from conftest import tabs
 
+from mixviz.ui import registry, scripts
 from mixviz.ui.registry import views
 from mixviz.ui.state import FIELDS
-
-pytestmark = pytest.mark.browser
 
 PYTHON = """
 from mixviz.ui.registry import View
@@ -65,6 +65,8 @@ def extended(tmp_path):
         server.communicate("\n", timeout=30)
 
 
+@pytest.mark.browser
+@pytest.mark.skipif(not hasattr(scripts, "FOLDERS"), reason="scripts are looked for in assets alone")
 def test_a_view_of_ones_own_is_a_tab(browser, extended):
     with tabs(browser, extended) as opened:
         tab = opened()
@@ -80,3 +82,11 @@ def test_a_view_of_ones_own_is_a_tab(browser, extended):
 
 def test_the_fields_of_a_view_are_those_of_views_that_there_are():
     assert {view for field in FIELDS.values() for view in field.views} <= set(views())
+
+
+def test_a_file_without_a_view_is_named(tmp_path, monkeypatch):
+    (tmp_path / "empty.py").write_text("")
+    (tmp_path / "_helper.py").write_text("raise RuntimeError")
+    monkeypatch.setattr(importlib.import_module(registry.PACKAGE), "__path__", [str(tmp_path)])
+    with pytest.raises(TypeError, match=r"empty\.py should hold a View in VIEW"):
+        views.__wrapped__()
