@@ -299,7 +299,7 @@ async function measure() {
   halted = false;
   for (const row of fresh().filter((one) => one.name !== "centre")) {
     if (halted || value.key !== key) break;
-    const answer = await mixviz.question("trust", { ...state, only: [row.name] });
+    const answer = await mixviz.question("trust", { ...state, only: [row.name] }, server);
     if (answer.message) { faithNote.textContent = answer.message; break; }
     found.set(`${key}|${row.name}`, answer.faith);
     faithNote.textContent = t("look.waits", { done: fresh().filter((one) => found.has(`${key}|${one.name}`)).length, all: value.all.length });
@@ -327,7 +327,7 @@ async function open(files) {
   ownNote.textContent = t("look.own_reading");
   const paths = await mixviz.upload([card, weights]);
   if (!paths) return (ownNote.textContent = t("failed"));
-  const own = [...mixviz.state.own, paths], answer = await mixviz.question("about", { own });
+  const own = [...mixviz.state.own, paths], answer = await mixviz.question("about", { own }, server);
   if (answer.message) return (ownNote.textContent = answer.message);
   ownNote.textContent = t("look.own_there", { name: Object.values(answer.networks).at(-1).title });
   learn(answer);
@@ -335,7 +335,7 @@ async function open(files) {
 }
 
 async function prepare() {
-  const answer = await mixviz.question("about", { own: mixviz.state.own });
+  const answer = await mixviz.question("about", { own: mixviz.state.own }, server);
   if (answer.message) return mixviz.say(answer.message);
   learn(answer);
   for (const [name, [title]] of Object.entries(mixviz.methods)) method.append(option(name, title));

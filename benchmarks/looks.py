@@ -61,17 +61,17 @@ def core_times(changes: int) -> list[float]:
 
     import torch
 
-    from mixviz.ui import views
-    from mixviz.ui.page import first_request
+    from mixviz.ui import handlers
+    from mixviz.ui.app import first_request
 
     threads, start, times = torch.get_num_threads(), replace(first_request(), view="localize"), []
     torch.set_num_threads(1)
     try:
-        views.show(start)
+        handlers.show(start)
         for i in range(changes):
             before = time.perf_counter()
             request = replace(start, lam=slider_value(i), seed=1)
-            while left := views.show(request)["pending"]:
+            while left := handlers.show(request)["pending"]:
                 request = replace(request, only=tuple(left))
             times.append(1000 * (time.perf_counter() - before))
     finally:

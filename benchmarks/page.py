@@ -103,18 +103,18 @@ def core_time(changes: int, only: list[str] | None = None) -> float:
     """
     import torch
 
-    from mixviz.ui import views
-    from mixviz.ui.page import first_request
+    from mixviz.ui import handlers
+    from mixviz.ui.app import first_request
 
     start, times, threads = first_request(), [], torch.get_num_threads()
     start = replace(start, still=False, only=only and tuple(only))
-    views.show(start)  # saliency is found once per pair
+    handlers.show(start)  # saliency is found once per pair
     torch.set_num_threads(1)
     try:
         for i in range(changes):
             request = replace(start, lam=slider_value(i))
             before = time.perf_counter()
-            views.show(request)
+            handlers.show(request)
             times.append(1000 * (time.perf_counter() - before))
     finally:
         torch.set_num_threads(threads)

@@ -31,7 +31,7 @@ PATIENCE = 10  # seconds until an answer that has not come counts as an error
 SERVE = """
 import sys, time, gradio, torch
 print(time.time(), flush=True)
-from mixviz.ui.page import launch
+from mixviz.ui.app import launch
 _, url, _ = launch(server_port=int(sys.argv[1]), prevent_thread_lock=True, quiet=True)
 print(time.time(), url, flush=True)
 sys.stdin.read()
@@ -123,7 +123,7 @@ def question(url: str, only: list[str] | None = None) -> dict[str, Any]:
     Args:
         only: the cards in sight, which are all that it asks for; None asks for all.
     """
-    from mixviz.ui.page import first_request
+    from mixviz.ui.app import first_request
 
     config = httpx.get(f"{url}config", trust_env=False, timeout=PATIENCE).raise_for_status().json()
     bridge = next(part["id"] for part in config["components"] if part["props"].get("elem_id") == "bridge")

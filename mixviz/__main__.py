@@ -168,7 +168,7 @@ def app_command(
         if not data.expanduser().is_dir():
             raise ValueError(f"--data {data}: there is no such folder. Give the one that holds the data set.")
         os.environ["MIXVIZ_DATA"] = str(data)
-    from mixviz.ui.page import launch
+    from mixviz.ui.app import launch
 
     launch(server_name=host, server_port=port, inbrowser=browser, mcp_server=mcp)
 

@@ -42,7 +42,7 @@ def in_language(key: str, language: str, english: str) -> str:
     return next(filter(None, (known.get(language, {}).get(key) for known in (texts(), catalogue()))), english)
 
 
-class Mistake(ValueError):
+class UserError(ValueError):
     """Something that a person can set right: a text's key and its values, in English where it is printed."""
 
     def __init__(self, key: str, **values: object) -> None:
@@ -52,3 +52,6 @@ class Mistake(ValueError):
     def told(self, language: str) -> str:
         """What is wrong, in a language."""
         return say(self.key, language, **self.values)
+
+
+Mistake = UserError  # its old name

@@ -46,7 +46,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     patch = pytest.MonkeyPatch()
     patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
     gradio = pytest.importorskip("gradio")
-    from mixviz.ui.page import launch
+    from mixviz.ui.app import launch
 
     _, url, _ = launch(prevent_thread_lock=True, quiet=True)
     yield url
@@ -72,8 +72,9 @@ def browser() -> Iterator:
         chromium.close()
 
 
-SHOWN = {"grid": ".mv-grid", "detail": "#mv-detail", "draws": "#mv-draws", "sweep": "#mv-sweep", "batch": "#mv-batch"}
-SHOWN |= {name: f"#mv-{name}" for name in ("localize", "compare", "which", "tree", "embeddings")}
+def shown_in(view: str) -> str:
+    """The element in which a view counts its answers, as a selector."""
+    return ".mv-grid[data-shown]" if view == "grid" else f"#mv-{view}[data-shown]"
 
 
 class Tab:
@@ -84,11 +85,11 @@ class Tab:
 
     def turn(self) -> int:
         """How many answers of the view have reached the eye."""
-        return int(self.page.get_attribute(f"{SHOWN[self.view]}[data-shown]", "data-shown"))
+        return int(self.page.get_attribute(shown_in(self.view), "data-shown"))
 
     def wait(self, before: int = 0) -> None:
         """Until a further answer has."""
-        selector = f"{SHOWN[self.view]}[data-shown]"
+        selector = shown_in(self.view)
         self.page.wait_for_selector(selector)
         self.page.wait_for_function(f"Number(document.querySelector('{selector}').dataset.shown) > {before}")
 

@@ -7,20 +7,10 @@ import re
 import pytest
 
 from mixviz.i18n import texts
+from mixviz.ui.registry import views
 
 pytestmark = pytest.mark.browser
-VIEWS = {
-    "grid": "?view=grid",
-    "detail": "?view=detail&method=saliencymix",
-    "draws": "?view=draws&method=cutmix",
-    "sweep": "?view=sweep&over=lam",
-    "batch": "?view=batch&method=mosaic&count=10",
-    "localize": "?view=localize&method=cutmix",
-    "compare": "?view=compare",
-    "which": "?view=which",
-    "tree": "?view=tree&idea=cutmix",
-    "embeddings": "?view=embeddings&plane=tsne",
-}
+VIEWS = {name: f"?view={name}&{view.example}".rstrip("&") for name, view in views().items()}
 
 
 @pytest.fixture(scope="module")

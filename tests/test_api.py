@@ -30,14 +30,17 @@ from mixviz.data import pictures
 from mixviz.explain import edits, label_terms, sampling, serialize
 from mixviz.networks import zoo
 from mixviz.render import overlays
-from mixviz.ui import lenses
-from mixviz.ui.request import CELLS, MAX_SEED, VIEWS, Request
+from mixviz.ui.registry import views
+from mixviz.ui.services import detector_options
+from mixviz.ui.state import CELLS, MAX_SEED, Request
 
 gradio = pytest.importorskip("gradio")
 gradio_client = pytest.importorskip("gradio_client")
 httpx = pytest.importorskip("httpx")
 
-from mixviz.ui import api, handlers, many, recipe_files, taking, telling, views  # noqa: E402 - needs Gradio
+from mixviz.ui import api, boundary, handlers  # noqa: E402 - needs Gradio
+from mixviz.ui.services import downloads, presenters, recipe_files  # noqa: E402
+from mixviz.ui.views import draws  # noqa: E402
 
 METHODS = list(mixviz.METHODS)
 PUBLIC = {"mix": api.mix, "saliency": api.saliency, "detail": api.detail, "look": api.look, "methods": api.methods}
@@ -172,10 +175,12 @@ def test_mix_by_every_method(name):
 
 
 def test_saliency_answers_with_the_detectors_map(client):
-    for name in lenses.titles():
+    for name in detector_options.titles():
         answer = client.predict("lion.jpg", name, 96, api_name="/saliency")
         picture = pictures.load_pair("lion.jpg", "lion.jpg", 96)
-        maps = mixviz.saliency(picture[:1], lenses.detector(name), network=lenses.network(name))[0].numpy()
+        maps = mixviz.saliency(picture[:1], detector_options.detector(name), network=detector_options.network(name))[
+            0
+        ].numpy()
         assert np.abs(decoded(answer["map"]) / 255 - maps).max() <= 0.5 / 255 + 1e-6
         assert maps[tuple(answer["peak"])] == maps.max()
         assert answer["mean"] == pytest.approx(maps.mean())
@@ -187,7 +192,7 @@ def test_detail_answers_with_what_the_core_says(client):
     answer = client.predict("lion.jpg", "bee.jpg", "saliencymix", 0.3, 5, "centre", None, api_name="/detail")
     paths = [pictures.photograph_path(name) for name in ("lion.jpg", "bee.jpg")]
     request = Request(*paths, "lion", "bee", lam=0.3, seed=5, detector="centre", method="saliencymix")
-    told = telling.story(request, "saliencymix", by_hand=True)
+    told = presenters.story(request, "saliencymix", by_hand=True)
     assert answer["sentence"] == told.text()
     assert "lion" in answer["sentence"]
     assert answer["judge"] == "object"
@@ -195,7 +200,7 @@ def test_detail_answers_with_what_the_core_says(client):
     assert [number["sum"] for number in answer["numbers"]] == [line.sum for line in lines]
     assert [number["value"] for number in answer["numbers"]] == pytest.approx([line.value for line in lines])
     assert answer["recipe"] == json.loads(json.dumps(serialize.recipe_json(told.recipe, told.truth)))
-    assert answer["python"] == telling.code(request, told)
+    assert answer["python"] == presenters.code(request, told)
     assert any("Centre" in step["text"] for step in answer["steps"])
 
 
@@ -280,7 +285,7 @@ def test_a_bare_request_works(address, name):
     assert ("data:image/png" in data) == (name in ("mix", "saliency", "look"))
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", views())
 def test_every_view_answers_a_bare_request(address, view):
     answer = ask(address, "look", a_state(view=view)).json()
     assert answer["view"] == view
@@ -292,11 +297,11 @@ def test_the_grid_shows_the_mixtures_of_the_core(address, uploaded, two_files):
     answer = ask(address, "look", {"a": uploaded[0], "b": uploaded[1], "lam": 0.4, "view": "grid"}).json()
     assert [card["name"] for card in answer["cards"]] == METHODS
     sheet = decoded(answer["sheet"]).astype(np.float32)
-    assert sheet.shape == (answer["rows"] * telling.SIDE, answer["columns"] * telling.SIDE, 3)
-    a, b = (pictures.load_image(path, telling.SIDE).astype(np.float32) for path in two_files)
-    row, column = (at * telling.SIDE for at in divmod(METHODS.index("mixup"), answer["columns"]))
+    assert sheet.shape == (answer["rows"] * presenters.SIDE, answer["columns"] * presenters.SIDE, 3)
+    a, b = (pictures.load_image(path, presenters.SIDE).astype(np.float32) for path in two_files)
+    row, column = (at * presenters.SIDE for at in divmod(METHODS.index("mixup"), answer["columns"]))
     assert (
-        np.abs(sheet[row : row + telling.SIDE, column : column + telling.SIDE] - (0.4 * a + 0.6 * b)).mean() < 3
+        np.abs(sheet[row : row + presenters.SIDE, column : column + presenters.SIDE] - (0.4 * a + 0.6 * b)).mean() < 3
     )  # JPEG
     assert answer["cards"][METHODS.index("mixup")]["share"] == pytest.approx([0.4, 0.6])
     assert answer["judge"] == "saliency"  # nobody knows where a visitor's objects are
@@ -324,7 +329,7 @@ def test_made_up_paths_are_refused_everywhere(address, path):
 @pytest.mark.parametrize("path", [*MADE_UP, *NO_PATH, as_file(CAT), "\ud800"], ids=lambda path: repr(path)[:24])
 def test_the_loader_checks_paths_itself(path):
     with pytest.raises(pictures.PictureError):
-        handlers.checked_path(path)
+        boundary.checked_path(path)
 
 
 def test_a_path_into_the_upload_folder_is_no_picture_unless_it_is_there(address, tmp_path):
@@ -335,7 +340,7 @@ def test_a_path_into_the_upload_folder_is_no_picture_unless_it_is_there(address,
     for path in (uploads, f"{uploads}/none.png", f"{uploads}/{'x' * 5000}", link, f"{uploads}/../x"):
         assert set(ask(address, "look", a_state(a=path)).json()) == {"message"}
         with pytest.raises(pictures.PictureError):
-            handlers.checked_path(path)
+            boundary.checked_path(path)
     os.remove(link)
 
 
@@ -380,10 +385,11 @@ def test_a_state_that_is_none_gets_a_message(address, state):
 
 
 def test_a_detector_that_fails_to_load_says_so(monkeypatch):
-    def missing(*_):
+    def missing(*_, **__):
         raise ImportError("OpenCV is missing")
 
-    monkeypatch.setattr(views, "show", missing)
+    detector_options.maps.cache_clear()
+    monkeypatch.setattr(detector_options, "saliency", missing)
     assert handlers.look(a_state()) == {"message": "OpenCV is missing"}
 
 
@@ -425,8 +431,11 @@ def test_draws_at_the_small_size_are_those_of_the_page(index, detector):
     """The method looks for its peak where the page shows it, so that the label's mean is that of the full size."""
     pair = {key: pictures.photograph_path(pictures.pairs()[index][key]) for key in "ab"}
     request = Request(**pair, method="saliencymix", detector=detector, view="draws")
-    small = many.drawn(request)[0]
-    images, maps = (make(*pair.values(), telling.SIDE) for make in (lenses.pair, lambda *x: lenses.maps(*x, detector)))
+    small = draws.drawn(request)[0]
+    images, maps = (
+        make(*pair.values(), presenters.SIDE)
+        for make in (detector_options.pair, lambda *x: detector_options.maps(*x, detector))
+    )
     full = sampling.repeat(images, request.chosen("saliencymix"), maps, maps, count=125)
     assert small.share[:125].mean() == pytest.approx(full.share.mean(), abs=0.02)  # the first draws are the same
 
@@ -440,9 +449,12 @@ def test_errors_of_the_program_stay_inside(address, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("secret path")
 
-    for module, name in ((views, "show"), (serialize, "mix_two"), (serialize, "catalogue_json"), (pictures,
-                         "load_once"), (telling, "story"), (lenses, "pair"),
-                         (inference, "look"), (taking, "_parcel"), (handlers, "_controls")):  # fmt: skip
+    places = (
+        *((handlers, "show"), (serialize, "mix_two"), (serialize, "catalogue_json"), (pictures, "load_once")),
+        *((api, "story"), (detector_options, "pair"), (inference, "look"), (downloads, "_parcel")),
+        (handlers, "_controls"),
+    )
+    for module, name in places:
         monkeypatch.setattr(module, name, broken)
     for name in ("mix", "saliency", "detail", "look", "methods"):
         event, data = call(address, name, arguments(name))
@@ -450,27 +462,27 @@ def test_errors_of_the_program_stay_inside(address, monkeypatch):
         assert "secret" not in data
     for function in ("look", "take"):
         answer = ask(address, function, a_state(take="png"))
-        assert answer.status_code == 500
+        assert re.fullmatch(r".*\(error \d{6}\).*", answer.json()["message"])
         assert "secret" not in answer.text
-    answer = httpx.post(f"{address}gradio_api/run/restore", json={"data": [], "event_data": {}})
-    assert answer.status_code == 500
-    assert "secret" not in answer.text
+    answer = restore(address, {})
+    assert answer[:-1] == UNTOUCHED
+    assert re.fullmatch(r".*\(error \d{6}\).*", answer[-1]["message"])
 
 
 # ---------------------------------------------------------------- the waiting room
 
 
 def test_a_rush_is_told_to_come_again_and_the_page_stays_up(address, monkeypatch):
-    show, gate = views.show, Event()
-    monkeypatch.setattr(views, "show", lambda request: gate.wait(60) and show(request))
-    with ThreadPoolExecutor(handlers.WAITING) as crowd:
+    show, gate = handlers.show, Event()
+    monkeypatch.setattr(handlers, "show", lambda request: gate.wait(60) and show(request))
+    with ThreadPoolExecutor(boundary.WAITING) as crowd:
         try:
-            asked = [crowd.submit(ask, address, "look", a_state()) for _ in range(handlers.WAITING)]
+            asked = [crowd.submit(ask, address, "look", a_state()) for _ in range(boundary.WAITING)]
             for _ in range(2000):
-                if not handlers._places._value:
+                if not boundary._places._value:
                     break
                 time.sleep(0.01)
-            assert not handlers._places._value, "as many can wait as there are places"
+            assert not boundary._places._value, "as many can wait as there are places"
             busy = i18n.say("busy")
             for function in ("look", "take"):
                 assert ask(address, function, a_state(take="png")).json() == {"message": busy}
@@ -484,17 +496,17 @@ def test_a_rush_is_told_to_come_again_and_the_page_stays_up(address, monkeypatch
             gate.set()
         assert {one.result().json()["view"] for one in asked} == {"detail"}
     assert ask(address, "look", a_state()).json()["view"] == "detail"
-    assert handlers._places._value == handlers.WAITING
+    assert boundary._places._value == boundary.WAITING
 
 
 def test_places_are_given_back_after_mistakes(monkeypatch):
-    monkeypatch.setattr(handlers, "_places", BoundedSemaphore(1))
-    monkeypatch.setattr(handlers, "_working", BoundedSemaphore(1))
+    monkeypatch.setattr(boundary, "_places", BoundedSemaphore(1))
+    monkeypatch.setattr(boundary, "_working", BoundedSemaphore(1))
     for _ in range(3):
         assert "seed" in handlers.look(a_state(seed=-1))["message"]
         with pytest.raises(gradio.Error):
             api.mix("none.jpg", "none.jpg")
-    with handlers.turn():
+    with boundary.turn():
         assert handlers.look(a_state()) == {"message": i18n.say("busy")}
         with pytest.raises(gradio.Error, match="busy"):
             api.mix("lion.jpg", "bee.jpg")
@@ -521,21 +533,21 @@ CODES = [
     *({"method": name, "lam": None, "seed": 2} for name in METHODS),
     *({"method": name, "lam": 1 / 3, "seed": 3, "parameters": non_default(name)} for name in METHODS),
     *({"method": name, "lam": None, "seed": 4, "alpha": 1 / 3} for name in METHODS),
-    *({"method": "saliencymix", "lam": 0.6, "detector": detector} for detector in lenses.titles()),
+    *({"method": "saliencymix", "lam": 0.6, "detector": detector} for detector in detector_options.titles()),
 ]
 
 
 @pytest.mark.parametrize("given", CODES, ids=lambda given: "-".join(str(value)[:20] for value in given.values()))
 def test_the_code_makes_exactly_the_picture(tmp_path, monkeypatch, given):
     request = bundled(**given)
-    told = telling.story(request, request.method, by_hand=True)
+    told = presenters.story(request, request.method, by_hand=True)
     if request.alpha is None:
         names = [os.path.basename(path) for path in (CAT, DOG)]
         code = api.detail(*names, request.method, request.lam, request.seed, request.detector, request.parameters)[
             "python"
         ]
-        assert code == telling.code(request, told)
-    code = telling.code(request, told)
+        assert code == presenters.code(request, told)
+    code = presenters.code(request, told)
     assert torch.equal(run_code(code, tmp_path, monkeypatch), told.mixed)
 
 
@@ -543,7 +555,7 @@ def changed_by_hand() -> list[dict]:
     """A box and a mask for every method that can be changed so."""
     found = []
     for name in METHODS:
-        recipe = telling.story(bundled(method=name, seed=1), name).recipe
+        recipe = presenters.story(bundled(method=name, seed=1), name).recipe
         usual = {"method": name, "seed": 1, "view": "detail"}
         found += [usual | {"box": (0.125, 0.25, 0.75, 1.0)}] * edits.can_move(recipe)
         found += [usual | {"mask": MASK}] * edits.can_paint(recipe)
@@ -556,16 +568,18 @@ def changed_by_hand() -> list[dict]:
 def test_the_code_of_what_was_changed_by_hand_makes_exactly_the_picture(tmp_path, monkeypatch):
     for given in changed_by_hand():
         request = bundled(**given)
-        told = telling.story(request, request.method, by_hand=True)
+        told = presenters.story(request, request.method, by_hand=True)
         (tmp_path / "recipe.json").write_text(json.dumps(recipe_files.recipe_of(request)))
-        code = telling.code(request, told)
+        code = presenters.code(request, told)
         assert torch.equal(run_code(code, tmp_path, monkeypatch), told.mixed), code
-        assert not torch.equal(told.mixed, telling.story(bundled(method=request.method, seed=1), request.method).mixed)
+        assert not torch.equal(
+            told.mixed, presenters.story(bundled(method=request.method, seed=1), request.method).mixed
+        )
 
 
 def test_the_code_names_no_picture_of_a_visitors(uploaded):
     request = Request(*uploaded)
-    code = telling.code(request, telling.story(request, "cutmix", by_hand=True))
+    code = presenters.code(request, presenters.story(request, "cutmix", by_hand=True))
     assert "your_picture_a.jpg" in code
     assert "your_picture_b.jpg" in code
     assert "first" not in code
@@ -580,16 +594,16 @@ MAGIC = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", taking.KINDS)
+@pytest.mark.parametrize("kind", downloads.KINDS)
 def test_what_is_taken_is_what_it_says(address, kind):
     parcel = ask(address, "take", a_state(take=kind, method="saliencymix", language="en")).json()
     head, body = parcel["data"].split(",")
     data = base64.b64decode(body)
     assert parcel["name"] == f"mixviz-saliencymix.{kind}"
-    assert head == f"data:{taking.KINDS[kind]};base64"
+    assert head == f"data:{downloads.KINDS[kind]};base64"
     assert re.match(MAGIC[kind], data)
     request = bundled(method="saliencymix")
-    told = telling.story(request, "saliencymix", by_hand=True)
+    told = presenters.story(request, "saliencymix", by_hand=True)
     if kind == "png":
         assert np.array_equal(decoded(parcel["data"]), told.mixed.permute(1, 2, 0).numpy())
     if kind == "zip":
@@ -610,7 +624,7 @@ def test_any_language_will_do(language):
 
 def recipes() -> list[Request]:
     """Every method, drawn and held, with its parameters, each of the page's detectors, and changed by hand."""
-    detectors = list(lenses.titles())
+    detectors = list(detector_options.titles())
     found = [bundled(method=name, lam=None, seed=7, alpha=2.5, parameters=non_default(name)) for name in METHODS]
     found += [bundled(method=name, lam=1 / 3, seed=MAX_SEED) for name in METHODS]
     found += [bundled(method=name, lam=None, detector=detectors[i % len(detectors)]) for i, name in enumerate(METHODS)]
@@ -632,7 +646,7 @@ def test_a_recipe_makes_its_mixture_again():
         for key in ("a", "b", "lam", "seed", "method", "mask", *(() if request.mask else ("box",))):
             assert getattr(again, key) == getattr(request, key), key  # a painted mask leaves a box no say
         assert (again.name_a, again.name_b, again.view) == (request.name_a, request.name_b, "detail")
-        told, same = (telling.story(one, one.method, by_hand=True) for one in (request, again))
+        told, same = (presenters.story(one, one.method, by_hand=True) for one in (request, again))
         assert again.chosen(again.method, again.parameters) == request.chosen(request.method, request.parameters), text
         assert torch.equal(told.mixed, same.mixed)
         assert torch.equal(told.recipe.share, same.recipe.share)
@@ -774,7 +788,7 @@ def watched_connect(self, address):
     seen.extend([str(address[0])] if self.family in (socket.AF_INET, socket.AF_INET6) else [])
     return connect(self, address)
 socket.getaddrinfo, socket.socket.connect = watched_resolve, watched_connect
-from mixviz.ui.page import launch
+from mixviz.ui.app import launch
 _, url, _ = launch(prevent_thread_lock=True, quiet=True)
 print(url, flush=True)
 sys.stdin.readline()

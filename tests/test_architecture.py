@@ -98,7 +98,7 @@ def test_imports_point_down():
     assert not wrong, "\n".join(sorted(wrong))
 
 
-@pytest.mark.xfail(reason="recipe and apply, figures and localize", strict=True)
+@pytest.mark.xfail(reason="recipe and apply", strict=True)
 def test_no_imports_in_a_circle():
     assert cycles(imports(modules())) == []
 

@@ -238,9 +238,10 @@ def test_the_command_line_writes_the_same(tmp_path, monkeypatch, capsys):
 
 gradio = pytest.importorskip("gradio")
 
-from mixviz.ui import batch_parcel, batching, handlers, lenses, progress  # noqa: E402
-from mixviz.ui.request import Request  # noqa: E402
-from mixviz.ui.state import of_query, usable  # noqa: E402
+from mixviz.ui import handlers  # noqa: E402
+from mixviz.ui.services import batches, detector_options, progress  # noqa: E402
+from mixviz.ui.state import Request, of_query, usable  # noqa: E402
+from mixviz.ui.views import batch as batch_view  # noqa: E402
 
 A, B = (pictures.photograph_path(name) for name in ("lion.jpg", "bee.jpg"))
 
@@ -271,7 +272,7 @@ def test_the_view_shows_every_method_and_its_code_makes_exactly_it(name):
     exec(compile(ast.parse(answer["code"]), "page", "exec"), room)
     if room["recipe"].whole:
         assert all(sum(share for _, share in tile["parts"]) == pytest.approx(1, abs=1e-5) for tile in answer["tiles"])
-    batch = batching.mixed_of(Request(A, B, lam=None, seed=7, view="batch", method=name, count=6))
+    batch = batches.mixed_of(Request(A, B, lam=None, seed=7, view="batch", method=name, count=6))
     assert torch.equal(room["mixed"], batch.mixed)
     assert torch.equal(room["targets"], batch.targets)
     for key in ("sheet", "originals"):
@@ -279,7 +280,7 @@ def test_the_view_shows_every_method_and_its_code_makes_exactly_it(name):
         assert picture.size == (6 * answer["side"], answer["side"])
 
 
-@pytest.mark.parametrize("detector", lenses.titles())
+@pytest.mark.parametrize("detector", detector_options.titles())
 def test_the_code_holds_for_every_detector(detector):
     if detector.startswith("opencv") or detector == "released":
         pytest.importorskip("cv2.saliency")
@@ -287,7 +288,7 @@ def test_the_code_holds_for_every_detector(detector):
     room: dict = {}
     exec(compile(ast.parse(answer["code"]), "page", "exec"), room)
     wanted = Request(A, B, lam=0.7, view="batch", method="saliencymix", count=3, detector=detector)
-    assert torch.equal(room["mixed"], batching.mixed_of(wanted).mixed)
+    assert torch.equal(room["mixed"], batches.mixed_of(wanted).mixed)
 
 
 def test_only_what_changed_is_sent():
@@ -351,7 +352,7 @@ def test_a_visitors_pictures_are_mixed_under_their_own_names(uploads):
 def test_a_zip_is_unpacked_in_parts_and_says_what_is_left_out(uploads):
     files = {f"cats/{i:02d}.png": png(i) for i in range(21)} | {"cats/99.png": b"no picture", "notes.txt": b""}
     archive = packed(uploads / "mine.zip", files)
-    first, last = (handlers.unpack({"zip": str(archive), "start": start}) for start in (0, 20))
+    first, last = (handlers.of_view(batch_view.unpack)({"zip": str(archive), "start": start}) for start in (0, 20))
     assert (first["total"], first["known"], first["others"]) == (22, 22, 1)
     assert len(first["paths"]) == 20
     assert first["reasons"] == [None] * 20
@@ -367,21 +368,21 @@ def test_a_zip_is_unpacked_in_parts_and_says_what_is_left_out(uploads):
 def test_a_zip_that_is_none_is_explained_without_its_path(uploads, content, says):
     path = uploads / "mine.zip"
     path.write_bytes(content) if content else packed(path, {"notes.txt": b"x"})
-    message = handlers.unpack({"zip": str(path), "start": 0})["message"]
+    message = handlers.of_view(batch_view.unpack)({"zip": str(path), "start": 0})["message"]
     assert says in message
     assert str(uploads) not in message
 
 
 def test_a_zip_from_elsewhere_is_refused(uploads, tmp_path):
     path = packed(tmp_path / "mine.zip", {"a.png": png(0)})
-    assert "not here" in handlers.unpack({"zip": str(path), "start": 0})["message"]
-    assert "not say" in handlers.unpack({"zip": A, "start": -1})["message"]
+    assert "not here" in handlers.of_view(batch_view.unpack)({"zip": str(path), "start": 0})["message"]
+    assert "not say" in handlers.of_view(batch_view.unpack)({"zip": A, "start": -1})["message"]
 
 
 def parcelled(state: dict, side: int = 192, stop_at: int | None = None) -> tuple[list[str], bytes | None]:
     """What was told, and the zip; stopped after so many steps."""
     who, told, found = SimpleNamespace(session_hash="visitor"), [], None
-    for i, (text, change) in enumerate(batch_parcel.take(json.dumps(state), side, who)):
+    for i, (text, change) in enumerate(batch_view.take(json.dumps(state), side, who)):
         told.append(text)
         if isinstance(change, dict) and change.get("value"):
             found = Path(change["value"]).read_bytes()
@@ -395,7 +396,7 @@ def test_the_pages_zip_is_the_batch_that_is_shown():
     told, data = parcelled(state)
     assert "4 images of 192 px" in told[-1]
     assert sum("<progress value" in text for text in told) == 8
-    batch = batching.mixed_of(Request(A, B, lam=None, seed=3, view="batch", method="saliencymix", count=4))
+    batch = batches.mixed_of(Request(A, B, lam=None, seed=3, view="batch", method="saliencymix", count=4))
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         mixed = sorted(name for name in archive.namelist() if name.startswith("mixed/"))
         for n, name in enumerate(mixed):
@@ -422,7 +423,7 @@ def tab(open_tab):
 
 
 def batch_of(**changes):
-    return batching.mixed_of(Request(A, B, **({"lam": None, "view": "batch"} | changes)))
+    return batches.mixed_of(Request(A, B, **({"lam": None, "view": "batch"} | changes)))
 
 
 @pytest.mark.browser

@@ -23,9 +23,10 @@ from mixviz.evaluation import published, results, zoo_tables
 from mixviz.i18n import Mistake
 from mixviz.networks import model_card, zoo
 from mixviz.networks.run import Run
-from mixviz.ui import between, compare, networks
-from mixviz.ui.page import first_request
-from mixviz.ui.request import Request
+from mixviz.ui.app import first_request
+from mixviz.ui.services import networks, transition
+from mixviz.ui.state import Request
+from mixviz.ui.views import compare
 
 ERROR, MIXED = "top-1 error ↓", "Mixup λ=½"
 
@@ -204,7 +205,7 @@ def test_a_known_photograph_has_its_class_and_two_pictures_have_two(lion_and_bee
     for name, wanted in told.items():
         assert networks.class_of(pictures.photograph_path(name)) == (wanted, True)
     lion = lion_and_bee[0]
-    answer = between.between(Request(lion, lion))
+    answer = transition.transition(Request(lion, lion))
     assert answer["classes"] == ["lion", next(name for name in networks.likely(lion) if name != "lion")]
     assert answer["how"] == ["known", "guess"]
 
@@ -218,7 +219,7 @@ def test_what_nobody_knows_is_what_the_networks_say():
 
 def test_what_is_followed_can_be_named(lion_and_bee):
     def followed(*classes: str) -> list[tuple[str, str]]:
-        answer = between.between(Request(*lion_and_bee, classes=classes))
+        answer = transition.transition(Request(*lion_and_bee, classes=classes))
         return list(zip(answer["classes"], answer["how"], strict=True))
 
     assert followed("*", "") == [("lion", "known"), ("bee", "known")]
@@ -243,7 +244,7 @@ def asked(name: str, images: torch.Tensor) -> torch.Tensor:
 
 def test_the_curves_are_what_the_networks_say(lion_and_bee):
     a, b = (torch.from_numpy(pictures.load_view(path, 64)).permute(2, 0, 1) for path in lion_and_bee)
-    answer, names = between.between(Request(*lion_and_bee)), networks.classes()
+    answer, names = transition.transition(Request(*lion_and_bee)), networks.classes()
     assert answer["classes"] == ["lion", "bee"]
     assert answer["how"] == ["known", "known"]
     assert answer["lams"] == pytest.approx(np.linspace(0, 1, 21))
@@ -337,7 +338,7 @@ def test_all_columns_can_be_shown_and_the_file_has_them_anyway(room):
 @pytest.mark.browser
 @pytest.mark.slow
 def test_a_file_holds_no_formulas(open_tab, monkeypatch):
-    value = json.loads(json.dumps(compare._standings()))
+    value = json.loads(json.dumps(compare._results()))
     value["rows"][0] |= {"title": '=HYPERLINK("x")', "name": ""}
     value["findings"] = []
     monkeypatch.setattr(compare, "_standings", lambda: value)
@@ -508,7 +509,7 @@ def test_published_marks_say_where_they_are_from(room):
 @pytest.mark.browser
 @pytest.mark.slow
 def test_the_slider_asks_nobody(room, lion_and_bee):
-    answer, seen = between.between(Request(*lion_and_bee)), []
+    answer, seen = transition.transition(Request(*lion_and_bee)), []
     room.page.on("request", lambda request: request.url.startswith("blob:") or seen.append(request.url))
     slider = room.page.locator("#mv-step")
     for way in ("mixup", "cutmix"):

@@ -230,7 +230,7 @@ def test_the_part_that_a_network_sees_by_hand():
 
 def test_a_map_lies_on_the_page_where_the_network_saw_it():
     pytest.importorskip("gradio")
-    from mixviz.ui import localize
+    from mixviz.ui.views import localize
 
     assert localize._in_square(torch.ones(64, 64)).shape == (64, 64)
     framed = localize._in_square(torch.ones(112, 112))
@@ -292,14 +292,15 @@ def test_every_road_takes_the_same_endings(tmp_path, capsys):
 
 def test_the_page_takes_the_same_endings():
     gradio = pytest.importorskip("gradio")
-    from mixviz.ui import page, surveying
+    from mixviz.ui import app
+    from mixviz.ui.services import folder_panel
 
-    assert page.own_texts()["endings"].split(",") == list(decoding.ENDINGS)
-    assert set(surveying.TAKEN) == {*decoding.ENDINGS, ".zip", ".csv"}
+    assert app.own_texts()["endings"].split(",") == list(decoding.ENDINGS)
+    assert set(folder_panel.TAKEN) == {*decoding.ENDINGS, ".zip", ".csv"}
     with gradio.Blocks() as blocks:
-        surveying.panel()
+        folder_panel.panel()
     (files,) = [one for one in blocks.blocks.values() if isinstance(one, gradio.File) and one.file_types]
-    assert files.file_types == list(surveying.TAKEN)
+    assert files.file_types == list(folder_panel.TAKEN)
 
 
 # Sizes and messages

@@ -9,8 +9,8 @@ import pytest
 pytest.importorskip("gradio")
 
 import mixviz
-from mixviz.ui import views
-from mixviz.ui.page import first_request
+from mixviz.ui import handlers
+from mixviz.ui.app import first_request
 
 METHODS = list(mixviz.METHODS)
 MARGIN = 200  # pixels beyond the window that count as in sight
@@ -44,7 +44,7 @@ SHEETS = """
 @pytest.mark.parametrize("only", [METHODS[:1], METHODS[3:9], METHODS[::-4]], ids=len)
 def test_some_cards_say_what_they_say_among_all(only):
     request = replace(first_request(), lam=0.3, still=False)
-    whole, some = views.show(request), views.show(replace(request, only=tuple(only)))
+    whole, some = handlers.show(request), handlers.show(replace(request, only=tuple(only)))
     known = {card["name"]: card for card in whole["cards"]}
     assert some["cards"] == [known[name] for name in only]
     assert some["columns"] * some["rows"] >= len(only)
@@ -67,7 +67,7 @@ def asked(tab) -> list:
 def test_cards_in_sight_move_with_the_slider_and_the_others_when_they_are_seen(tab, asked):
     for scrolled in (0, 1, 0.5):
         in_sight_moves(tab, asked, scrolled)
-    told = {card["name"]: card for card in views.show(replace(first_request(), lam=0.8, still=False))["cards"]}
+    told = {card["name"]: card for card in handlers.show(replace(first_request(), lam=0.8, still=False))["cards"]}
     for name, card in told.items():
         tab.see(name)
         numbers = tab.page.locator(f"[data-method={name}] .mv-numbers dd").all_inner_texts()

@@ -26,8 +26,11 @@ from mixviz.training.trainer import train
 
 pytest.importorskip("gradio")
 
-from mixviz.ui import embed, folders, handlers, networks, stored
+from mixviz.ui import handlers
+from mixviz.ui.services import embedding_view, folder_embedding, networks, tiling
+from mixviz.ui.views import embeddings as view
 
+overview, look_in, lay_out = map(handlers.of_view, (view.overview, view.look_in, view.lay_out))
 pytestmark = pytest.mark.usefixtures("one_thread_of_a_cpu")
 ROOM = torch.Generator().manual_seed(0)
 
@@ -151,7 +154,8 @@ def small_zoo(tmp_path_factory):
 @pytest.fixture
 def in_small_zoo(small_zoo, monkeypatch):
     """The page's functions with that zoo for theirs."""
-    forget = (networks._opened, stored.everything, stored._thumbnails, embed.places, folders._embedded, folders._tsne)
+    forget = (networks._opened, embedding_view.everything, embedding_view._thumbnails, view.places)
+    forget += (folder_embedding._embedded, folder_embedding._tsne)
     for one in forget:
         one.cache_clear()
     monkeypatch.setattr(zoo, "folder", lambda: small_zoo[0])
@@ -162,7 +166,7 @@ def in_small_zoo(small_zoo, monkeypatch):
 
 def test_the_page_shows_what_the_evaluation_wrote(in_small_zoo):
     card = model_card.read(in_small_zoo[0] / "cutmix_small")
-    (told,) = stored.overview()["networks"]
+    (told,) = embedding_view.overview()["networks"]
     assert told["title"] == "CutMix"
     shown, written = told["card"], card["metrics"]["embedding"]
     assert {key: shown[key] for key in written if key != "mahalanobis"} == {
@@ -183,10 +187,10 @@ def test_a_thumbnail_is_the_picture_that_was_embedded(in_small_zoo, monkeypatch)
     assert found.labels.equal(tensors["label"])
     assert list(found.classes) == ["goose", "bee"]
     images, _ = decode(found, 64)
-    again = stored.chosen("").embed(images)
+    again = embedding_view.chosen("").embed(images)
     torch.testing.assert_close(again, tensors["embedding"], atol=2e-3, rtol=2e-3)
-    monkeypatch.setenv(stored.DATA, str(root))
-    answer = stored.thumbnails({"network": "cutmix_small"})
+    monkeypatch.setenv(embedding_view.DATA, str(root))
+    answer = embedding_view.thumbnails({"network": "cutmix_small"})
     sheet = decoded(answer["sheet"])
     for index in (0, 9, 15):
         tile = sheet[:64, 64 * index : 64 * (index + 1)].astype(int)
@@ -198,31 +202,31 @@ def decoded(uri: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))))
 
 
-def test_without_the_data_set_there_are_none(in_small_zoo, monkeypatch, tmp_path, capsys):
-    monkeypatch.delenv(stored.DATA, raising=False)
-    assert stored.thumbnails({}) == {"sheet": None, "reason": "embed.data_none"}
-    monkeypatch.setenv(stored.DATA, str(tmp_path))
-    assert stored.thumbnails({}) == {"sheet": None, "reason": "embed.data_other"}
+def test_without_the_data_set_there_are_none(in_small_zoo, monkeypatch, tmp_path, caplog):
+    monkeypatch.delenv(embedding_view.DATA, raising=False)
+    assert embedding_view.thumbnails({}) == {"sheet": None, "reason": "embed.data_none"}
+    monkeypatch.setenv(embedding_view.DATA, str(tmp_path))
+    assert embedding_view.thumbnails({}) == {"sheet": None, "reason": "embed.data_other"}
     other = tiny_imagenet(tmp_path / "other", val=3)
     with pytest.raises(ValueError, match="other pictures"):
         zoo.pictures("cutmix_small", other)
-    monkeypatch.setenv(stored.DATA, str(other))
-    answer = stored.thumbnails({"network": ["no name"]})
+    monkeypatch.setenv(embedding_view.DATA, str(other))
+    answer = embedding_view.thumbnails({"network": ["no name"]})
     assert answer == {"sheet": None, "reason": "embed.data_other"}
-    assert str(other) in capsys.readouterr().err  # for whoever started the page
+    assert str(other) in caplog.text  # for whoever started the page
 
 
 def test_a_stored_picture_finds_itself(in_small_zoo):
     _, root = in_small_zoo
     found, tensors = zoo.pictures("cutmix_small", root), zoo.embedding("cutmix_small")
     path = str(found.pictures[11])
-    placed = embed.placed(path)["cutmix_small"]
+    placed = view.placed(path)["cutmix_small"]
     assert placed["near"][0] == 11
     assert placed["similarity"][0] == pytest.approx(1, abs=1e-3)
     assert placed["pca"] == pytest.approx(tensors["pca"][11].tolist(), abs=2e-3)
     assert placed["most"][1] == [tensors["label"][i].item() for i in placed["near"]].count(placed["most"][0])
     assert placed["probability"] >= 0.5  # of two classes
-    assert embed._most([4, 2, 2, 4, 1]) == [4, 2]  # of equally frequent ones the nearest
+    assert view._most([4, 2, 2, 4, 1]) == [4, 2]  # of equally frequent ones the nearest
 
 
 def test_networks_without_a_stored_embedding_are_named(in_small_zoo, monkeypatch):
@@ -231,13 +235,14 @@ def test_networks_without_a_stored_embedding_are_named(in_small_zoo, monkeypatch
 
     monkeypatch.setattr(zoo, "embedding", none)
     with pytest.raises(i18n.Mistake, match="none stored"):
-        stored.overview()
-    assert "none stored" in handlers.overview({})["message"]
+        embedding_view.overview()
+    assert "none stored" in overview({})["message"]
 
 
 def test_a_network_that_was_not_measured_is_still_drawn(in_small_zoo):
-    assert stored.of_card({"metrics": None}) is None
-    assert stored.of_card({"metrics": {"embedding": {"not_measured": "it is the same for all pictures"}}}) is None
+    assert embedding_view.of_card({"metrics": None}) is None
+    unmeasured = {"not_measured": "it is the same for all pictures"}
+    assert embedding_view.of_card({"metrics": {"embedding": unmeasured}}) is None
 
 
 # ---------------------------------------------------------------- the stored networks
@@ -253,7 +258,7 @@ def test_the_stored_pictures_stand_where_they_are_stored(name):
 
 
 def test_everything_at_once_is_small():
-    answer = stored.overview()
+    answer = embedding_view.overview()
     (pictures_,) = answer["sets"]  # the same for all networks
     assert len(pictures_["label"]) == 300
     assert all(pictures_["kinds"])
@@ -269,9 +274,9 @@ def test_everything_at_once_is_small():
 
 def test_several_pictures_stand_where_each_stands_alone():
     paths = tuple(pictures.photograph_path(name) for name in list(pictures.photographs())[:3])
-    together = embed.places(paths)
+    together = view.places(paths)
     for path, found in zip(paths, together, strict=True):
-        for name, alone in embed.placed(path).items():
+        for name, alone in view.placed(path).items():
             assert found[name]["near"] == alone["near"]
             assert found[name]["pca"] == pytest.approx(alone["pca"], abs=2e-3)
             assert found[name]["distance"] == pytest.approx(alone["distance"], abs=0.02)
@@ -279,7 +284,7 @@ def test_several_pictures_stand_where_each_stands_alone():
 
 
 def test_one_pass_gives_what_the_network_says():
-    one, image = stored.chosen("mixup"), torch.from_numpy(noise(0, 64)).permute(2, 0, 1)[None]
+    one, image = embedding_view.chosen("mixup"), torch.from_numpy(noise(0, 64)).permute(2, 0, 1)[None]
     vectors, chances = one.answers(image)
     spec = one.known.card["network"]
     with torch.inference_mode():
@@ -309,9 +314,9 @@ def some(folder: Path, count: int, colour=None) -> list[str]:
 
 def test_sub_folders_are_classes():
     names = ["pets/cats/1.jpg", "pets/dogs/2.jpg", "pets/cats/more/3.jpg", "pets/4.jpg", "5.jpg"]
-    assert folders.classes_of(names) == (["cats", "dogs"], [0, 1, 0, -1, -1])
-    assert folders.classes_of(["a.jpg", "b.jpg"]) == ([], [-1, -1])
-    (long,), _ = folders.classes_of([f"x/{'y' * 500}/1.jpg"])
+    assert folder_embedding.classes_of(names) == (["cats", "dogs"], [0, 1, 0, -1, -1])
+    assert folder_embedding.classes_of(["a.jpg", "b.jpg"]) == ([], [-1, -1])
+    (long,), _ = folder_embedding.classes_of([f"x/{'y' * 500}/1.jpg"])
     assert len(long) == 60
 
 
@@ -319,34 +324,34 @@ def test_a_folder_is_laid_out_by_the_library(uploads):
     paths = some(uploads, 4, (200, 30, 30)) + some(uploads, 4, (30, 30, 200))
     names = [f"mine/{'red' if i < 4 else 'blue'}/{i}.png" for i in range(8)]
     state = {"files": paths, "names": names, "network": "mixup", "tsne": True}
-    answer = handlers.lay_out(state)
+    answer = lay_out(state)
     assert answer["network"] == "mixup"
     assert answer["classes"] == ["blue", "red"]
     assert answer["label"] == [1] * 4 + [0] * 4
     tiles = [torch.from_numpy(pictures.load_view(path, 64)).permute(2, 0, 1) for path in paths]
-    vectors = stored.chosen("mixup").embed(torch.stack(tiles))
+    vectors = embedding_view.chosen("mixup").embed(torch.stack(tiles))
     unit = embeddings.directions(vectors)
     assert answer["pca"] == pytest.approx(embeddings.pca(unit).flatten().tolist(), abs=6e-4)
     assert answer["tsne"] == pytest.approx(embeddings.tsne(unit).flatten().tolist(), abs=6e-4)
     stand = placement.standing(vectors, torch.tensor(answer["label"]))
-    assert answer["here"] == stored.numbers(stand)
+    assert answer["here"] == embedding_view.numbers(stand)
     assert answer["here"]["purity_percent"] == 100  # red and blue can be told apart
     assert answer["clusters"] == stand.assigned.tolist()
-    assert handlers.lay_out(state | {"tsne": False})["tsne"] is None
+    assert lay_out(state | {"tsne": False})["tsne"] is None
 
 
 @pytest.mark.parametrize(
     "names", [["1.png"] * 4, ["x/a/1.png"] * 4, ["x/a/1", "x/b/2", "x/c/3", "x/d/4"], ["x/a/1", "y.png", "z", "w"]]
 )
 def test_without_two_classes_there_is_a_map_and_no_measure(uploads, names):
-    answer = handlers.lay_out({"files": some(uploads, 4), "names": names})
+    answer = lay_out({"files": some(uploads, 4), "names": names})
     assert len(answer["pca"]) == 8
     assert answer["here"] is answer["clusters"] is None
 
 
 def test_pictures_without_a_class_are_shown_and_not_counted(uploads):
     names = ["x/a/1", "x/a/2", "x/b/3", "x/b/4", "x/5"]
-    answer = handlers.lay_out({"files": some(uploads, 5), "names": names})
+    answer = lay_out({"files": some(uploads, 5), "names": names})
     assert answer["label"][4] == answer["clusters"][4] == -1
     assert answer["here"]["images"] == 4
 
@@ -354,7 +359,7 @@ def test_pictures_without_a_class_are_shown_and_not_counted(uploads):
 def test_a_bad_picture_is_left_out_with_its_reason(uploads):
     good, bad = some(uploads, 2), uploads / "letter.jpg"
     bad.write_text("not a picture")
-    answer = handlers.look_in({"files": [good[0], str(bad), good[1]], "language": "ko"})
+    answer = look_in({"files": [good[0], str(bad), good[1]], "language": "ko"})
     assert answer["reasons"][::2] == [None, None]
     assert answer["reasons"][1] == i18n.say("error.unreadable", "ko", name="letter.jpg")
     second = decoded(answer["sheet"])[:, 64:128].astype(int)
@@ -365,23 +370,23 @@ def test_a_bad_picture_is_left_out_with_its_reason(uploads):
 @pytest.mark.parametrize("path", ["/etc/passwd", "app.py", "", "a\0b", None, 3, {"path": "/etc/passwd"}, "\ud800"])
 def test_made_up_paths_are_refused(uploads, path):
     good = some(uploads, 3)
-    answer = handlers.look_in({"files": [path]})
+    answer = look_in({"files": [path]})
     assert answer["sheet"] is None
     assert answer["reasons"][0]
     assert "root:" not in answer["reasons"][0]
-    assert set(handlers.lay_out({"files": [*good, path], "names": ["1", "2", "3", "4"]})) == {"message"}
+    assert set(lay_out({"files": [*good, path], "names": ["1", "2", "3", "4"]})) == {"message"}
 
 
 def test_what_cannot_be_laid_out_is_said(uploads):
     paths = some(uploads, 3)
-    assert "3 pictures or more; 2" in handlers.lay_out({"files": paths[:2], "names": ["a", "b"]})["message"]
-    assert "300" in handlers.lay_out({"files": paths * 101, "names": ["a"] * 303})["message"]
+    assert "3 pictures or more; 2" in lay_out({"files": paths[:2], "names": ["a", "b"]})["message"]
+    assert "300" in lay_out({"files": paths * 101, "names": ["a"] * 303})["message"]
     for state in (None, [], {}, {"files": "x"}, {"files": paths}, {"files": paths, "names": ["a"]}):
-        assert set(handlers.lay_out(state)) == {"message"}
-    assert set(handlers.look_in({"files": paths * 7})) == {"message"}  # 21
-    three = handlers.lay_out({"files": paths, "names": ["a", "b", "c"], "tsne": True, "network": {"no": "name"}})
+        assert set(lay_out(state)) == {"message"}
+    assert set(look_in({"files": paths * 7})) == {"message"}  # 21
+    three = lay_out({"files": paths, "names": ["a", "b", "c"], "tsne": True, "network": {"no": "name"}})
     assert len(three["tsne"]) == 6
-    same = handlers.lay_out({"files": paths[:1] * 3, "names": ["a", "b", "c"], "tsne": True})
+    same = lay_out({"files": paths[:1] * 3, "names": ["a", "b", "c"], "tsne": True})
     assert np.isfinite(same["pca"] + same["tsne"]).all()
 
 
@@ -390,7 +395,7 @@ def test_what_cannot_be_laid_out_is_said(uploads):
 
 @pytest.fixture
 def tab(open_tab, monkeypatch):
-    monkeypatch.delenv(stored.DATA, raising=False)
+    monkeypatch.delenv(embedding_view.DATA, raising=False)
     return open_tab("?view=embeddings", "embeddings")
 
 
@@ -409,7 +414,7 @@ def tip(tab) -> str:
 
 def pointed_at(tab, index: int, network: str = "cutmix", plane: str = "pca") -> None:
     """Move the pointer onto a stored picture, by the places that the core knows."""
-    placed = [embed.placed(pictures.photograph_path(pictures.pairs()[0][key]))[network][plane] for key in "ab"]
+    placed = [view.placed(pictures.photograph_path(pictures.pairs()[0][key]))[network][plane] for key in "ab"]
     plot = np.concatenate([zoo.embedding(network)[plane].numpy().round(3), np.array(placed)])
     box = tab.page.locator(".mv-scatter canvas").bounding_box()
     low, high = plot.min(0), plot.max(0)
@@ -433,7 +438,7 @@ def test_the_pointer_finds_a_picture(tab, plane):
         tab.after(tab.page.get_by_role("button", name="t-SNE", exact=True).click)
     index = corner_of("cutmix", plane)
     pointed_at(tab, index, plane=plane)
-    name = stored.overview()["sets"][0]["classes"][zoo.embedding("cutmix")["label"][index]]
+    name = embedding_view.overview()["sets"][0]["classes"][zoo.embedding("cutmix")["label"][index]]
     x, y = zoo.embedding("cutmix")[plane][index].tolist()
     assert tip(tab).startswith(name)
     assert f"({x:.3f}, {y:.3f})" in tip(tab)
@@ -445,8 +450,8 @@ def test_the_pointer_finds_a_picture(tab, plane):
 @pytest.mark.slow
 def test_thumbnails_come_where_the_data_set_lies(open_tab, monkeypatch):
     tiles = [torch.full((3, 64, 64), 200 * (i % 2), dtype=torch.uint8) for i in range(300)]
-    monkeypatch.setenv(stored.DATA, "somewhere")
-    monkeypatch.setattr(stored, "_thumbnails", lambda name, root: stored.sheet_of(tiles))
+    monkeypatch.setenv(embedding_view.DATA, "somewhere")
+    monkeypatch.setattr(embedding_view, "_thumbnails", lambda name, root: tiling.thumbnails(tiles))
     tab = open_tab("?view=embeddings", "embeddings")
     tab.page.wait_for_selector("#mv-embeddings[data-thumbnails=true]")
     index = corner_of("cutmix", "pca")
@@ -472,7 +477,7 @@ def test_without_thumbnails_the_page_says_how_to_get_them(tab):
 def test_the_keyboard_goes_through_classes_and_pictures(tab):
     tab.page.locator(".mv-scatter").focus()
     tab.page.keyboard.press("ArrowRight")
-    classes, seen = stored.overview()["sets"][0]["classes"], []
+    classes, seen = embedding_view.overview()["sets"][0]["classes"], []
     for key in ("ArrowRight", "ArrowDown", "ArrowUp"):
         tab.page.keyboard.press(key)
         seen.append(tip(tab).splitlines()[0])
@@ -527,7 +532,7 @@ def test_a_and_b_and_the_photographs_stand_among_them(tab):
     tab.page.locator("input[name=ab]").uncheck()
     assert tab.page.locator(".mv-own").count() == 16
     near = tab.page.locator("[data-near=mixup]")
-    lion = embed.placed(pictures.photograph_path("lion.jpg"))["mixup"]
+    lion = view.placed(pictures.photograph_path("lion.jpg"))["mixup"]
     tab.after(tab.page.get_by_role("button", name="Pair: lion and parrot").click)
     assert f"{lion['similarity'][0]:.3f}" in near.inner_text()
     assert f"{lion['distance']:.2f}" in tab.page.locator("[data-part=far] [data-row=mixup]").inner_text()
@@ -585,7 +590,7 @@ def test_the_plot_can_be_taken_away(open_tab):
     root = ElementTree.fromstring(taken(tab, "svg"))
     words_ = [text for text in root.itertext() if text.strip()]
     assert words_[0] == "Mixup · PCA"
-    classes = stored.overview()["sets"][0]["classes"]
+    classes = embedding_view.overview()["sets"][0]["classes"]
     for text in (*classes, "A: cat", "B: dog", "bundled photographs"):
         assert text in words_
     assert "var(" not in ElementTree.tostring(root, encoding="unicode")

@@ -13,7 +13,8 @@ from starlette.testclient import TestClient
 
 from mixviz.i18n import texts
 from mixviz.ui import files, scripts
-from mixviz.ui.request import VIEWS
+from mixviz.ui.gradio_compat import FRONTEND
+from mixviz.ui.registry import views
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def client() -> TestClient:
 
 @pytest.mark.slow
 def test_every_file_comes_as_it_lies_there_and_is_kept(client):
-    found = [path for path in files.FOLDER.iterdir() if path.is_file()]
+    found = [path for path in FRONTEND.iterdir() if path.is_file()]
     assert any(path.suffix == ".js" for path in found), "Gradio keeps its files elsewhere"
     for path in found:
         answer = client.get(f"/assets/{path.name}")
@@ -40,7 +41,7 @@ def test_there_is_nothing_else(client, name):
 
 
 def test_the_first_view_brings_its_script_and_the_others_fetch_theirs(client):
-    first, *later = VIEWS
+    first, *later = views()
     assert scripts.on_load(first) == scripts.script(first)
     for view in later:
         (path,) = re.findall(r"/mixviz/[\w.-]+\.js", scripts.on_load(view))

@@ -14,7 +14,8 @@ from mixviz import i18n
 from mixviz.data import pictures
 from mixviz.networks import zoo
 from mixviz.ops.operations import OPERATIONS
-from mixviz.ui import handlers, lenses, page, taking, telling, views
+from mixviz.ui import app, handlers
+from mixviz.ui.services import detector_options, downloads, presenters
 
 HANGUL = re.compile("[가-힣]")
 FORMULA = re.compile(r"\$\$.+?\$\$|\$.+?\$", re.S)
@@ -39,16 +40,16 @@ def test_every_parameter_and_choice_is_told(name, key, about):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_is_explained_with_the_same_formulas_and_code(name):
-    english, korean = (views.explanation(name, language) for language in ("en", "ko"))
-    assert HANGUL.search(views.summary(name, "ko"))
-    assert korean.startswith(f"{views.summary(name, 'ko')}\n\n")
+    english, korean = (presenters.explanation(name, language) for language in ("en", "ko"))
+    assert HANGUL.search(presenters.summary(name, "ko"))
+    assert korean.startswith(f"{presenters.summary(name, 'ko')}\n\n")
     for part in (FORMULA, CODE, NUMBER):
         assert Counter(part.findall(korean)) == Counter(part.findall(english)), part
     assert all(HANGUL.search(part) for part in FORMULA.sub("", korean).split("\n\n") if part.strip())
 
 
 def test_every_detector_and_object_has_a_name():
-    english, korean = lenses.titles(), lenses.titles("ko")
+    english, korean = detector_options.titles(), detector_options.titles("ko")
     assert english.keys() == korean.keys()
     for name, title in korean.items():
         if name in mixviz.SALIENCY and name not in DETECTORS:
@@ -74,7 +75,7 @@ def test_one_thing_has_one_name():
     known = i18n.texts()["ko"]
     assert all(HANGUL.search(known[f"class.{name}"]) for name in zoo.TWENTY)
     assert len({known[f"class.{name}"] for name in zoo.TWENTY}) == len(zoo.TWENTY)
-    assert {name: page.own_texts()[f"network.{name}"] for name in zoo.names()} == {
+    assert {name: app.own_texts()[f"network.{name}"] for name in zoo.names()} == {
         name: zoo.title(name) for name in zoo.names()
     }
 
@@ -86,7 +87,7 @@ def test_there_are_no_texts_of_things_that_are_not_there():
     assert set(i18n.catalogue()["ko"]) == known
     kinds = ("summary", "detector", "object", "class", "network", "kind")
     said = {key for key in i18n.texts()["ko"] if key.partition(".")[0] in kinds and "." in key}
-    assert said <= set(page.own_texts())
+    assert said <= set(app.own_texts())
 
 
 def test_what_has_no_korean_is_told_in_english(monkeypatch):
@@ -96,11 +97,11 @@ def test_what_has_no_korean_is_told_in_english(monkeypatch):
         $$x$$
         """
 
-    for module in (views, page):
+    for module in (presenters, app):
         monkeypatch.setattr(module, "METHODS", {**mixviz.METHODS, "new": New})
-    assert views.explanation("new", "ko") == "A new method.\n\n$$x$$"
-    assert page.own_texts()["summary.new"] == "A new method."
-    assert telling.told_in("new.label", New.parameters()["label"], "ko") == {
+    assert presenters.explanation("new", "ko") == "A new method.\n\n$$x$$"
+    assert app.own_texts()["summary.new"] == "A new method."
+    assert presenters.told_in("new.label", New.parameters()["label"], "ko") == {
         "text": New.parameters()["label"]["text"],
         "labels": ["area", "lam"],
     }
@@ -122,8 +123,8 @@ def test_a_restored_state_names_its_objects_in_the_visitors_language():
 
 def test_exports_without_korean_letters_name_bundled_objects_in_english(monkeypatch):
     told = []
-    monkeypatch.setattr(taking.fonts, "drawable", lambda text: re.sub(HANGUL, "□", text))
-    monkeypatch.setattr(taking.export, "figure", lambda story, *_: told.append(story.names) or b"")
+    monkeypatch.setattr(downloads.fonts, "drawable", lambda text: re.sub(HANGUL, "□", text))
+    monkeypatch.setattr(downloads.export, "figure", lambda story, *_: told.append(story.names) or b"")
     a, b = (pictures.photograph_path(name) for name in ("lion.jpg", "bee.jpg"))
     for kind in ("pdf", "svg"):
         handlers.take({"take": kind, "a": a, "b": b, "name_a": "사자", "name_b": "내 벌", "language": "ko"})
@@ -136,9 +137,9 @@ def test_explanations_are_sent_in_one_language_and_only_when_asked(address):
         asked = {"data": [], "event_data": {"language": language}}
         (told,) = httpx.post(f"{address}gradio_api/run/explain", json=asked).json()["data"]
         for name in mixviz.METHODS:
-            last = views.explanation(name, language).split("\n\n")[-1]
+            last = presenters.explanation(name, language).split("\n\n")[-1]
             assert last in told
-            assert views.explanation(name, other).split("\n\n")[-1] not in told
+            assert presenters.explanation(name, other).split("\n\n")[-1] not in told
             assert last[:60] not in config
 
 
@@ -185,10 +186,10 @@ def test_the_first_cards_and_the_detectors_say_nothing_in_english(open_tab):
     assert "‘고양이’" in tab.page.locator("[data-method=samplepairing] .mv-truth").inner_text()
     tab.after(tab.page.get_by_text(i18n.texts()["ko"]["lenses"]).click)
     shown = tab.page.locator(".mv-lens")
-    assert shown.locator("b").all_inner_texts() == list(lenses.titles("ko").values())
-    tab.after(shown.nth(list(lenses.titles()).index("centre")).click)
+    assert shown.locator("b").all_inner_texts() == list(detector_options.titles("ko").values())
+    tab.after(shown.nth(list(detector_options.titles()).index("centre")).click)
     assert tab.page.locator("#detector input").input_value() == "중앙"
-    assert shown.nth(list(lenses.titles()).index("centre")).get_attribute("aria-pressed") == "true"
+    assert shown.nth(list(detector_options.titles()).index("centre")).get_attribute("aria-pressed") == "true"
     tab.after(tab.page.get_by_role("button", name="이미지 쌍: 사자, 앵무새").click)
     tab.page.wait_for_function("mixviz.state.name_a === '사자'")
     assert phrases(tab, "#mv-grid, #mv-pairs, #detector, #title") == []

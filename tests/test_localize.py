@@ -30,9 +30,11 @@ from mixviz.cam.boxes import boxes_at, iou
 from mixviz.cam.localization import heat
 from mixviz.data import pictures
 from mixviz.i18n import Mistake
-from mixviz.ui import api, figures, gazes, handlers, kept, localize, networks, surveying, views
-from mixviz.ui.page import first_request
-from mixviz.ui.telling import SIDE, story
+from mixviz.ui import api, handlers
+from mixviz.ui.app import first_request
+from mixviz.ui.services import cam_cache, cam_download, cam_subject, folder_panel, networks
+from mixviz.ui.services.presenters import SIDE, story
+from mixviz.ui.views import localize
 
 START = replace(first_request(), view="localize")
 LION = pictures.photograph_path("lion.jpg")
@@ -41,9 +43,9 @@ LION = pictures.photograph_path("lion.jpg")
 def answer(**changes) -> dict:
     """All of a state's rows, however many questions they take."""
     request = replace(START, **changes)
-    value = views.show(request)
+    value = handlers.show(request)
     while value["pending"]:
-        more = views.show(replace(request, only=tuple(value["pending"])))
+        more = handlers.show(replace(request, only=tuple(value["pending"])))
         value = {**more, "rows": value["rows"] + more["rows"]}
     return value
 
@@ -95,14 +97,14 @@ def test_what_a_picture_shows_is_known_or_said_by_the_networks():
 
 def test_a_class_that_nobody_knows_is_refused_in_words():
     with pytest.raises(Mistake, match="knows a class “rocket”"):
-        views.show(replace(START, classes=("rocket", "")))
+        handlers.show(replace(START, classes=("rocket", "")))
 
 
 def test_what_takes_long_comes_in_parts_that_make_the_whole(monkeypatch):
     whole = answer(lam=0.37)
     monkeypatch.setattr(localize, "PATIENCE", 0)
-    gazes.looks_kept.clear()
-    first = views.show(replace(START, lam=0.37))
+    cam_cache.cams.clear()
+    first = handlers.show(replace(START, lam=0.37))
     assert len(first["rows"]) == 1
     assert first["pending"] == first["all"][1:]
     assert answer(lam=0.37)["rows"] == whole["rows"]
@@ -117,7 +119,7 @@ def test_ten_visitors_at_once_get_the_maps_that_one_gets():
         for i, name in enumerate(names)
     ]
     alone = [answer(**wish)["rows"] for wish in wishes]
-    gazes.looks_kept.clear()
+    cam_cache.cams.clear()
     with ThreadPoolExecutor(10) as visitors:
         together = list(visitors.map(lambda wish: answer(**wish)["rows"], wishes))
     for one, other in zip(alone, together, strict=True):
@@ -142,7 +144,7 @@ def test_asking_leaves_no_hooks_and_no_gradients():
 
 
 def test_the_middle_of_the_picture_is_a_row_of_its_own():
-    centre = views.show(START)["centre"]
+    centre = handlers.show(START)["centre"]
     warm = localize.centre_heat((64, 64))[0]
     assert np.array_equal(bytes_of(centre, 64), (warm.numpy() * 255).astype(np.uint8))
     assert centre["boxes"][20] == boxes_at(warm, 0.2)[0].tolist()
@@ -152,7 +154,7 @@ def test_the_middle_of_the_picture_is_a_row_of_its_own():
 def test_true_boxes_go_where_the_objects_go(method):
     """Worked out again from the recipe's boxes alone."""
     request = replace(START, method=method, seed=3)
-    recipe, boxes = story(request, method).recipe, localize.subject(request).boxes
+    recipe, boxes = story(request, method).recipe, cam_subject.subject(request).boxes
     a, b = (pictures.square_box(pictures.photograph_of(path), SIDE) for path in (START.a, START.b))
     mine = torch.zeros(SIDE, SIDE, dtype=torch.bool)
     mine[a[0] : a[2], a[1] : a[3]] = True
@@ -189,9 +191,10 @@ def test_a_kind_that_a_layer_is_not_made_for_is_told_per_network_and_nothing_els
 
 def test_figure_and_numbers_are_those_of_the_page():
     request = replace(START, method="mixup")
-    data = figures.parcel("png", request, {"scale": "shared", "threshold": 0.4, "colours": "cividis", "strength": 1})
+    shown = {"scale": "shared", "threshold": 0.4, "colours": "cividis", "strength": 1}
+    data = cam_download.parcel("png", request, shown)
     assert Image.open(BytesIO(data)).width > 700
-    told = json.loads(figures.parcel("json", request, {"threshold": 0.4}))
+    told = json.loads(cam_download.parcel("json", request, {"threshold": 0.4}))
     rows = answer(method="mixup")["rows"]
     for numbers, row in zip(told["networks"], rows, strict=True):
         for about, look in zip(numbers["classes"], row["looks"], strict=True):
@@ -202,14 +205,14 @@ def test_figure_and_numbers_are_those_of_the_page():
 @pytest.mark.parametrize("shown", [{"scale": "none"}, {"colours": "jet"}, {"threshold": 2}, {"strength": "much"}])
 def test_made_up_ways_of_showing_are_refused(shown):
     with pytest.raises(ValueError, match=r"Scales are|numbers from 0 to 1"):
-        figures.parcel("png", START, shown)
+        cam_download.parcel("png", START, shown)
 
 
 def test_the_shown_commands_give_the_pages_numbers(tmp_path, monkeypatch):
     request = replace(START, method="mixup", lam=0.7)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "assets").symlink_to(pictures.assets())
-    for line in figures.command(request).splitlines():
+    for line in cam_download.command(request).splitlines():
         arguments = line.removeprefix("python -m mixviz ").replace("--networks all", "--networks cutmix,mixup")
         assert CliRunner().invoke(app, shlex.split(arguments), catch_exceptions=False).exit_code == 0
     told = json.loads((tmp_path / "looks" / "looks.json").read_text())
@@ -224,7 +227,7 @@ def test_a_true_box_belongs_to_the_class_that_is_asked_for():
     bee = pictures.photograph_path("bee.jpg")
     pair = {"a": LION, "b": bee, "subject": "mix", "method": "mixup"}
     boxes = {
-        name: localize.subject(replace(START, **pair, classes=name)).boxes
+        name: cam_subject.subject(replace(START, **pair, classes=name)).boxes
         for name in (("", ""), ("lion", "bee"), ("bee", "LION"), ("tabby", "lion"), ("*", "*"))
     }
     lion, other = boxes["", ""]
@@ -233,39 +236,40 @@ def test_a_true_box_belongs_to_the_class_that_is_asked_for():
     assert boxes["tabby", "lion"] == [None, lion]
     rocket = pictures.photograph_path("rocket.jpg")  # of which nobody knows the class: the visitor says what it shows
     alone = replace(START, a=rocket, b=bee, subject="a", classes=("school bus", ""))
-    assert localize.subject(alone).boxes[0] is not None
-    assert localize.subject(alone).boxes[1] is None
+    assert cam_subject.subject(alone).boxes[0] is not None
+    assert cam_subject.subject(alone).boxes[1] is None
 
 
 def test_a_class_that_was_named_is_not_asked_for_twice():
-    found = localize.wanted_classes(replace(START, a=LION, classes=("golden retriever", "")))
+    found = cam_subject.wanted_classes(replace(START, a=LION, classes=("golden retriever", "")))
     assert found[0] == ("golden retriever", True)
     assert found[1][0] != "golden retriever"
 
 
 def test_slow_maps_have_their_bounds(monkeypatch):
-    monkeypatch.setattr(gazes, "LONGEST", -1)
-    gazes.looks_kept.clear()
-    row = views.show(replace(START, kind="score_cam", lam=0.313, only=("cutmix",)))["rows"][0]
+    monkeypatch.setattr(cam_cache, "LONGEST", -1)
+    cam_cache.cams.clear()
+    row = handlers.show(replace(START, kind="score_cam", lam=0.313, only=("cutmix",)))["rows"][0]
     assert "longer than -1 seconds" in row["error"]
-    monkeypatch.setattr(gazes, "WIDEST", 32)
-    row = views.show(replace(START, kind="ablation_cam", lam=0.313, only=("cutmix",)))["rows"][0]
+    monkeypatch.setattr(cam_cache, "WIDEST", 32)
+    row = handlers.show(replace(START, kind="ablation_cam", lam=0.313, only=("cutmix",)))["rows"][0]
     assert "up to 32 pixels" in row["error"]
-    with gazes._slow:  # somebody else's
-        monkeypatch.setattr(gazes, "WIDEST", 64)
-        row = views.show(replace(START, kind="ablation_cam", lam=0.313, only=("cutmix",)))["rows"][0]
+    with cam_cache._slow:  # somebody else's
+        monkeypatch.setattr(cam_cache, "WIDEST", 64)
+        row = handlers.show(replace(START, kind="ablation_cam", lam=0.313, only=("cutmix",)))["rows"][0]
     assert "busy" in row["error"]
 
 
-def test_what_is_kept_is_bounded_and_keeps_nobody_alive():
-    box = kept.Kept(most=100)
-    for number in range(50):
-        assert box.of(number, lambda n=number: "x" * n, len) == "x" * number
-    assert box.held <= 100
-    assert box.of(49, lambda: "again", len) == "x" * 49
-    assert box.of(0, lambda: "again", len) == "again"
+def test_what_is_kept_is_bounded_and_keeps_nobody_alive(monkeypatch):
     answer(lam=0.272)
-    assert all(isinstance(part, str | bytes | int | tuple | None) for key in gazes.looks_kept._answers for part in key)
+    assert cam_cache.cams
+    assert all(isinstance(part, str | bytes | int | tuple | None) for key in cam_cache.cams for part in key)
+    one = next(iter(cam_cache.cams.values()))
+    assert one.maps.nbytes < cam_cache.cams.getsizeof(one) < 2 * one.maps.nbytes + 2000
+    for number in range(3 * cam_cache.MEMORY // (2**20)):
+        cam_cache.cams[number] = one._replace(maps=torch.zeros(2**18))
+    assert cam_cache.MEMORY - 2**21 < cam_cache.cams.currsize <= cam_cache.MEMORY
+    cam_cache.cams.clear()
 
 
 @pytest.mark.parametrize(
@@ -290,10 +294,10 @@ def test_the_endpoint_asks_each_network_once():
 
 def test_of_a_folder_only_what_can_be_used_is_taken():
     given = ["a/x.JPG", "a/readme.txt", "a/boxes.csv", "a/more.zip", "a/.DS_Store"]
-    used, told = surveying._usable(given, "en")
+    used, told = folder_panel._usable(given, "en")
     assert used == ["a/x.JPG", "a/boxes.csv", "a/more.zip"]
     assert "Files that are no pictures: 1." in told
-    assert surveying._usable(given[:1], "en") == (["a/x.JPG"], "")
+    assert folder_panel._usable(given[:1], "en") == (["a/x.JPG"], "")
 
 
 def test_half_a_character_and_odd_displays_are_no_accident():
@@ -335,7 +339,7 @@ def nearest(pixels: np.ndarray, colours: str) -> np.ndarray:
 def test_the_colours_in_the_browser_are_those_of_the_library(looking_tab, scale):
     tab = looking_tab
     tab.page.locator(f"#mv-localize [data-choice={scale}]").click()
-    looks = figures.looks_of(replace(START, method="cutmix", lam=0.6))
+    looks = cam_download.looks_of(replace(START, method="cutmix", lam=0.6))
     expected = scales.scaled([look.maps for look in looks], (64, 64), scale).shades
     for name, slot in (("baseline", 0), ("cutmix", 1)):
         row = [look.known.name for look in looks].index(name)
@@ -350,7 +354,7 @@ def test_the_difference_of_two_networks_is_that_of_the_library(looking_tab):
     tab = looking_tab
     tab.page.get_by_text("Difference, order, colours").click()
     tab.page.get_by_label("Difference from").select_option("mixup")
-    looks = figures.looks_of(replace(START, method="cutmix", lam=0.6))
+    looks = cam_download.looks_of(replace(START, method="cutmix", lam=0.6))
     values = scales.scaled([look.maps for look in looks], (64, 64), "image").values
     names = [look.known.name for look in looks]
     found = scales.difference(values, values[names.index("mixup")].expand_as(values))
@@ -389,7 +393,7 @@ def test_box_and_iou_follow_the_threshold_and_a_box_drawn_by_hand(looking_tab):
     tab = looking_tab
     tab.page.get_by_label("Threshold τ of the box").fill("0.3")
     request = replace(START, method="cutmix", lam=0.6)
-    look = {one.known.name: one for one in figures.looks_of(request)}["saliencymix"]
+    look = {one.known.name: one for one in cam_download.looks_of(request)}["saliencymix"]
     side = look.known.side
 
     def expected(box) -> str:
@@ -397,7 +401,7 @@ def test_box_and_iou_follow_the_threshold_and_a_box_drawn_by_hand(looking_tab):
         return f"IoU {iou(found, torch.tensor([box], dtype=torch.float64)).item():.2f}"
 
     caption = tab.page.locator("[data-network=saliencymix] figcaption").first
-    true = localize.subject(request).boxes[0]
+    true = cam_subject.subject(request).boxes[0]
     assert expected(true) in caption.inner_text()
     tab.page.get_by_role("button", name="Move the true box of “Egyptian cat”").click()
     for _ in range(4):
@@ -439,7 +443,7 @@ def test_classes_are_chosen_and_a_wrong_one_is_explained(looking_tab):
 def test_slow_maps_come_one_by_one_and_can_be_stopped(looking_tab, monkeypatch):
     tab = looking_tab
     monkeypatch.setattr(localize, "PATIENCE", 0)
-    gazes.looks_kept.clear()
+    cam_cache.cams.clear()
     tab.page.get_by_label("Kind of map").select_option("score_cam")
     tab.page.get_by_role("button", name="Stop").click()
     tab.page.wait_for_function("mixviz.idle()")
@@ -467,7 +471,7 @@ def test_the_mixture_follows_the_dock_and_the_figure_is_taken(looking_tab):
 
 
 def test_heat_of_the_page_is_the_heat_that_localisation_measures():
-    look = figures.looks_of(replace(START, subject="a"))[0]
+    look = cam_download.looks_of(replace(START, subject="a"))[0]
     assert torch.equal(look.heat(), heat(look.maps, (64, 64)))
     assert set(mixviz.METHODS) >= {START.method}
 

@@ -11,7 +11,8 @@ import torch
 
 import mixviz
 from mixviz.data import pictures
-from mixviz.ui import lenses, telling, views
+from mixviz.ui import handlers
+from mixviz.ui.services import detector_options, presenters
 
 pytestmark = pytest.mark.browser
 
@@ -55,7 +56,7 @@ def test_uploaded_pictures_are_mixed_and_the_bars_say_what_the_core_says(tab, tw
         tab.page.wait_for_function(f"mixviz.state.name_{'ab'[index]} === '{'AB'[index]}'")
     assert [tab.page.get_by_label(f"Label of {name}").input_value() for name in "AB"] == ["A", "B"]
     tab.set_lambda(0.4)
-    tiles = [pictures.load_image(path, telling.SIDE) for path in two_files]
+    tiles = [pictures.load_image(path, presenters.SIDE) for path in two_files]
     images = torch.from_numpy(np.stack(tiles)).permute(0, 3, 1, 2)
     for name, cls in mixviz.METHODS.items():
         batch = mixviz.Batch(images, saliency=mixviz.saliency(images))
@@ -100,14 +101,14 @@ def test_a_seed_that_is_none_is_explained_and_the_page_goes_on(tab):
 @pytest.mark.slow
 def test_a_slow_answer_does_not_overtake_the_slider(tab, monkeypatch):
     """A pair is chosen, and λ moved while the server still works on the pair: the cards end at the new λ."""
-    show = views.show
+    show = handlers.show
 
     def slow(request):
         if request.still:
             time.sleep(0.8)
         return show(request)
 
-    monkeypatch.setattr(views, "show", slow)
+    monkeypatch.setattr(handlers, "show", slow)
     tab.page.get_by_role("button", name="Pair: lion and parrot").click()
     tab.page.wait_for_function("mixviz.state.name_a === 'lion'")
     tab.set_lambda(0.95)
@@ -140,7 +141,7 @@ def test_lambda_is_drawn_when_it_is_not_held(tab):
     tab.after(tab.page.get_by_label("Hold λ").uncheck)
     tab.see("cutmix")
     drawn = tab.page.locator("[data-method=cutmix] .mv-numbers dd").first.inner_text()
-    batch = mixviz.Batch(torch.zeros(2, 3, telling.SIDE, telling.SIDE))
+    batch = mixviz.Batch(torch.zeros(2, 3, presenters.SIDE, presenters.SIDE))
     recipe = mixviz.METHODS["cutmix"]().plan(batch, np.random.default_rng(0))
     assert drawn == f"{recipe.lam[0]:.2f}"
     assert not tab.page.locator("#lam").is_visible()
@@ -188,11 +189,11 @@ def test_methods_are_found_by_name_and_family_and_pinned_first(tab):
 def test_every_detector_is_shown_and_chosen_by_its_picture(tab):
     tab.after(tab.page.get_by_text("Where each detector looks").click)
     shown = tab.page.locator(".mv-lens")
-    assert shown.locator("b").all_inner_texts() == list(lenses.titles().values())
-    names = list(lenses.titles())
+    assert shown.locator("b").all_inner_texts() == list(detector_options.titles().values())
+    names = list(detector_options.titles())
     tab.after(shown.nth(names.index("released")).click)
     tab.page.wait_for_function("mixviz.state.detector === 'released'")
-    assert tab.page.locator("#detector input").input_value() == lenses.titles()["released"]
+    assert tab.page.locator("#detector input").input_value() == detector_options.titles()["released"]
     tab.see("saliencymix")
     box = tab.page.locator("[data-method=saliencymix] .mv-mixed .mv-box")
     before = box.get_attribute("style")

@@ -16,13 +16,29 @@ import torch
 import mixviz
 from mixviz import i18n
 from mixviz.data import pictures
-from mixviz.ui import lenses, page
-from mixviz.ui.request import CELLS, MAX_ROWS, MAX_SEED, SWEEPS, VIEWS, Request, is_number, written
-from mixviz.ui.state import checked_name, of_query, of_state, usable
+from mixviz.ui import app
+from mixviz.ui.fields import is_number, written
+from mixviz.ui.registry import views
+from mixviz.ui.services import detector_options
+from mixviz.ui.state import (
+    CELLS,
+    LINKED,
+    MAX_ROWS,
+    MAX_SEED,
+    SWEEPS,
+    Request,
+    checked_name,
+    of_query,
+    of_state,
+    usable,
+)
+
+VIEWS = list(views())
 
 NAMES = list(pictures.photographs())
 METHODS = list(mixviz.METHODS)
 MASK = ("1" * CELLS, *["01" * (CELLS // 2)] * (CELLS - 1))
+CAT, DOG = (pictures.photograph_path(pictures.pairs()[0][key]) for key in "ab")
 HUGE = 10**400  # a whole number that no float holds
 
 
@@ -64,7 +80,7 @@ def states() -> list[Request]:
                 lam=(None, 0.6, 1 / 3, 0, 1)[i % 5],
                 alpha=(None, 0.05, 8, 1 / 3)[i % 4],
                 seed=(0, 7, MAX_SEED, int(rng.integers(MAX_SEED)))[i % 4],
-                detector=list(lenses.titles())[i % len(lenses.titles())],
+                detector=list(detector_options.titles())[i % len(detector_options.titles())],
                 view=VIEWS[i % len(VIEWS)],
                 method=name,
                 parameters=parameters_of(name, rng, 1 if i < len(METHODS) else 0.7),
@@ -121,6 +137,36 @@ def test_an_address_in_full():
         "view=sweep&method=resizemix&a=lion&b=bee&lam=drawn&alpha=2&seed=3&detector=fine_grained"
         "&p.low=0.25&box=0,0.5,0.3333,1&over=seed&methods=mixup,cutmix"
     )
+
+
+ADDRESSES = {
+    "view=detail&method=resizemix&a=lion&b=bee&lam=drawn&alpha=2&seed=3&detector=centre&p.low=0.25&box=0,0.5,0.3333,1":
+        {"view": "detail", "method": "resizemix", "lam": None, "alpha": 2, "seed": 3, "detector": "centre",
+         "parameters": {"low": 0.25}, "box": (0, 0.5, 0.3333, 1)},
+    "view=sweep&over=seed&methods=mixup,cutmix": {"view": "sweep", "over": "seed", "methods": ("mixup", "cutmix")},
+    "view=batch&count=12": {"view": "batch", "count": 12},
+    "view=localize&subject=b&kind=layer_cam&layer=1&class_a=lion&class_b=*":
+        {"view": "localize", "subject": "b", "kind": "layer_cam", "layer": "1", "classes": ("lion", "*")},
+    "view=compare&class_a=lion": {"view": "compare", "classes": ("lion", "")},
+    "view=which&joined=1": {"view": "which", "joined": True},
+    "view=embeddings&network=cutmix&plane=tsne": {"view": "embeddings", "network": "cutmix", "plane": "tsne"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("query", ADDRESSES)
+def test_addresses_that_people_have_kept_go_on_working(query):
+    found = {key: value for key, value in from_address(query).items() if key not in ("a", "b", "name_a", "name_b")}
+    assert found.pop("parameters", {}) == ADDRESSES[query].get("parameters", {})
+    assert found == {key: value for key, value in ADDRESSES[query].items() if key != "parameters"}
+    assert {key for key, _ in parse_qsl(query) if not key.startswith("p.")} <= set(LINKED)
+
+
+def test_every_field_of_the_address_says_where_it_is_told():
+    """What the page's script takes for a link's is what the address may say, and nothing else."""
+    assert len(set(LINKED)) == len(LINKED)
+    request = Request(CAT, DOG, alpha=2.0, box=(0, 0, 1, 1), classes=("lion", "bee"), joined=True, network="cutmix")
+    said = {key for view in VIEWS for key, _ in parse_qsl(dataclasses.replace(request, view=view).query(), True)}
+    assert said == set(LINKED)
 
 
 @pytest.mark.parametrize("number", [0, 1, 0.6, 1 / 3, 1e-7, 8.0, 0.1 + 0.2])
@@ -338,14 +384,14 @@ def test_labels_are_one_short_line(given, label):
 @pytest.mark.parametrize("name", METHODS)
 def test_the_pages_alpha_and_detector_reach_the_methods_that_have_them(name):
     known = mixviz.METHODS[name].parameters()
-    for detector in lenses.titles():
+    for detector in detector_options.titles():
         method = Request("a", "b", alpha=3, detector=detector).chosen(name)
         if "alpha" in known:
             assert method.alpha == 3
             assert Request("a", "b", alpha=3).chosen(name, {"alpha": 0.5}).alpha == 0.5  # its own goes first
             assert Request("a", "b").chosen(name).alpha == known["alpha"]["default"]
         if "detector" in known:
-            assert method.detector is lenses.detector(detector)
+            assert method.detector is detector_options.detector(detector)
 
 
 @pytest.mark.parametrize(
@@ -377,7 +423,7 @@ def places(text: str) -> set[str]:
 
 @pytest.mark.parametrize("language", i18n.texts())
 def test_every_language_has_the_same_places_for_values(language):
-    known, english = i18n.texts()[language], page.own_texts() | i18n.texts()["en"]
+    known, english = i18n.texts()[language], app.own_texts() | i18n.texts()["en"]
     assert set(known) <= set(english)
     for key, text in known.items():
         assert isinstance(text, str)

@@ -15,7 +15,9 @@ from PIL import Image
 
 import mixviz
 from mixviz.data import pictures
-from mixviz.ui import lesson, many, telling
+from mixviz.ui import lesson
+from mixviz.ui.services import presenters
+from mixviz.ui.views import draws, sweep
 
 pytestmark = pytest.mark.browser
 
@@ -32,7 +34,7 @@ def number(tab, key: str) -> float:
 
 def core(name: str = "cutmix", lam: float | None = 0.6, seed: int = 0, **parameters):
     pair = pictures.pairs()[0]
-    batch = mixviz.Batch(pictures.load_pair(pair["a"], pair["b"], telling.SIDE))
+    batch = mixviz.Batch(pictures.load_pair(pair["a"], pair["b"], presenters.SIDE))
     return mixviz.METHODS[name](**parameters).plan(batch, np.random.default_rng(seed), lam=lam, partner=[1, 0]), batch
 
 
@@ -232,7 +234,7 @@ def test_a_thousand_draws(open_tab):
     for name in ("drawn", "area", "share", "gap"):
         heights = tab.page.locator(f"[data-histogram={name}] .mv-columns i")
         counts = [int(heights.nth(i).get_attribute("title").split(": ")[1]) for i in range(heights.count())]
-        assert sum(counts) == many.DRAWS
+        assert sum(counts) == draws.DRAWS
     means = {
         name: float(re.search(r"mean ([\d.]+)", tab.page.locator(f"[data-histogram={name}]").inner_text())[1])
         for name in ("drawn", "area")
@@ -251,8 +253,8 @@ def test_a_filmstrip(open_tab):
     films = tab.page.locator(".mv-film")
     assert [films.nth(i).get_attribute("data-film") for i in range(films.count())] == ["mixup", "cutmix"]
     bars = films.first.locator(".mv-bar")
-    told = [bars.nth(i).get_attribute("aria-label").replace("\u00a0", " ") for i in range(many.STRIP)]
-    shares = [100 * i / 8 for i in range(many.STRIP)]
+    told = [bars.nth(i).get_attribute("aria-label").replace("\u00a0", " ") for i in range(sweep.STRIP)]
+    shares = [100 * i / 8 for i in range(sweep.STRIP)]
     assert told == [f"Label: {int(share + 0.5)} % cat, {int(100.5 - share)} % dog" for share in shares]
     tab.after(tab.page.get_by_role("button", name="seed", exact=True).click)
     assert "seed 8" in films.first.inner_text()

@@ -21,9 +21,9 @@ from mixviz.explain import serialize
 from mixviz.i18n import texts
 from mixviz.networks import zoo
 from mixviz.selection import candidates, scores, throughput
-from mixviz.ui import views
-from mixviz.ui.page import first_request
-from mixviz.ui.which import _row, says, which
+from mixviz.ui.app import first_request
+from mixviz.ui.services.presenters import summary
+from mixviz.ui.views.which import _row, says, which
 
 METHODS = list(mixviz.METHODS)
 
@@ -205,7 +205,7 @@ def test_the_lines_run_as_they_are(name):
 
 @pytest.mark.slow
 def test_the_view_answers_in_parts_and_leaves_nobody_out(monkeypatch):
-    monkeypatch.setattr("mixviz.ui.which.PATIENCE", 0)
+    monkeypatch.setattr("mixviz.ui.views.which.PATIENCE", 0)
     request, rows = first_request(), {}
     left = METHODS
     while left:
@@ -333,7 +333,7 @@ def test_a_name_opens_the_card_with_the_lines(room):
     assert card.locator("pre").inner_text().strip() == candidates.lines(mixviz.METHODS["cutmix"]())
     card.get_by_role("button", name="Copy").click()
     assert room.page.evaluate("navigator.clipboard.readText()") == candidates.lines(mixviz.METHODS["cutmix"]())
-    assert views.summary("cutmix") in card.inner_text()
+    assert summary("cutmix") in card.inner_text()
     room.page.keyboard.press("Escape")
     assert room.page.evaluate("document.activeElement.closest('tr').dataset.row") == "cutmix"
     button.click()
@@ -358,7 +358,7 @@ def test_the_file_holds_the_table(room):
 @pytest.mark.slow
 def test_own_pictures_join(open_tab, two_files, monkeypatch):
     some = {name: mixviz.METHODS[name] for name in (*METHODS[::10], "cutmix")}
-    monkeypatch.setattr("mixviz.ui.which.mixviz", SimpleNamespace(METHODS=some))
+    monkeypatch.setattr("mixviz.ui.views.which.mixviz", SimpleNamespace(METHODS=some))
     room = ready(open_tab("?view=which", "which"))
     assert room.page.locator("input[name=joined]").is_disabled()
     before = room.page.locator("[data-row=cutmix]").inner_text()

@@ -17,7 +17,7 @@ from torch import Tensor
 from mixviz.data import pictures
 from mixviz.data.decoding import PictureError, left_out
 from mixviz.data.files.gathering import Limits, gather
-from mixviz.i18n import Mistake
+from mixviz.i18n import UserError
 
 SIDE = 192  # pixels of a picture on the page
 MOST = 64
@@ -142,10 +142,10 @@ def stacked(found: Sequence[Found], tiles: Sequence[np.ndarray]) -> Pictures:
     """Pictures and their pixels as a batch.
 
     Raises:
-        Mistake: a batch of one has no partners.
+        UserError: a batch of one has no partners.
     """
     if len(found) < LEAST:
-        raise Mistake("batch.few", least=LEAST, count=len(found))
+        raise UserError("batch.few", least=LEAST, count=len(found))
     classes = sorted({one.label for one in found})
     return Pictures(
         torch.from_numpy(np.stack(tiles)).permute(0, 3, 1, 2).contiguous(),

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-from mixviz.i18n import Mistake
+from mixviz.i18n import UserError
 
 # Pillow's name of a format -> the endings of its files. What Pillow hands to other programs (EPS to Ghostscript, WMF to
 # Windows) or knows by name alone (GRIB, HDF5) is not among them. TGA is the last one: nothing marks its files.
@@ -49,7 +49,7 @@ Image.MAX_IMAGE_PIXELS = MOST_PIXELS
 File = str | os.PathLike | BinaryIO
 
 
-class PictureError(Mistake):
+class PictureError(UserError):
     """A picture that cannot be used; the text names it and says why and what to do."""
 
 

@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import gradio as gr
 import torch
 
 from mixviz.cam import drawing, inference
 from mixviz.cam.methods import KINDS
 from mixviz.cam.scales import SCALES
-from mixviz.core import transforms
 from mixviz.core.registry import lookup
 from mixviz.data import pictures
 from mixviz.explain import label_terms, serialize
@@ -21,11 +19,13 @@ from mixviz.explain.example import steps
 from mixviz.i18n import say
 from mixviz.methods import METHODS
 from mixviz.render import overlays
-from mixviz.ui import lenses
-from mixviz.ui.handlers import checked_path, turn
-from mixviz.ui.networks import known_networks
-from mixviz.ui.request import MAX_NAME, Request, is_number
-from mixviz.ui.telling import code, story
+from mixviz.ui.boundary import as_gradio_error, checked_path, turn
+from mixviz.ui.errors import as_user_error
+from mixviz.ui.fields import is_number, malformed
+from mixviz.ui.services import detector_options
+from mixviz.ui.services.networks import known_networks
+from mixviz.ui.services.presenters import code, story
+from mixviz.ui.state import MAX_NAME, Request
 
 try:
     from spaces import GPU as on_gpu  # a hosted Space lends its GPU per call
@@ -38,17 +38,14 @@ except ImportError:
 
 @contextmanager
 def _said() -> Iterator[None]:
-    """A caller's mistake as an error with its reason; the program's own stay inside."""
-    try:
-        with turn():
-            yield
-    except (ValueError, TypeError, ImportError) as error:
-        raise gr.Error(str(error), print_exception=False) from None
+    """Answer in turn; a caller's mistake is an error with its reason."""
+    with as_gradio_error(), turn():
+        yield
 
 
 def _checked_side(side: Any) -> int:
     if not (is_number(side) and side == int(side) and 32 <= side <= 1024):
-        raise ValueError("The side should be a whole number from 32 to 1024.")
+        raise malformed("The side should be a whole number from 32 to 1024.")
     return int(side)
 
 
@@ -78,12 +75,13 @@ def mix(
     """
     with _said():
         request, side = _request(a, b, method, lam, seed, detector, parameters), _checked_side(side)
+        first, second = (pictures.load_once(path, side) for path in (request.a, request.b))
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        pair = [pictures.load_once(path, side) for path in (request.a, request.b)]
-        chosen, network = request.chosen(method, request.parameters), lenses.network(detector)
+        chosen, network = request.chosen(method, request.parameters), detector_options.network(detector)
         network = network and copy.deepcopy(network).to(device)
-        mixed, recipe, batch = serialize.mix_two(*pair, chosen, int(seed), lam, device, network)
-        truth = recipe.truth(batch.saliency(lenses.detector(detector)))
+        with as_user_error(ImportError):
+            mixed, recipe, batch = serialize.mix_two(first, second, chosen, int(seed), lam, device, network)
+            truth = recipe.truth(batch.saliency(detector_options.detector(detector)))
         return {"picture": overlays.data_uri(mixed, "PNG"), "recipe": serialize.recipe_json(recipe, truth)}
 
 
@@ -99,10 +97,11 @@ def saliency(picture: str | dict, detector: str = "fine_grained", side: int = 22
     with _said():
         side = _checked_side(side)
         path = _path(picture)
-        lookup(lenses.titles(), detector)
+        with as_user_error():
+            lookup(detector_options.titles(), detector)
         image = pictures.load_once(path, side)  # of any side: not kept
         batch = torch.from_numpy(image).permute(2, 0, 1)[None].contiguous()
-        found = transforms.saliency(batch, lenses.detector(detector), network=lenses.network(detector))[0].numpy()
+        found = detector_options.maps_of(batch, detector)[0].numpy()
         return {
             "heat": overlays.data_uri(overlays.overlay(image, found), "PNG"),
             "map": overlays.data_uri((found * 255).round().astype("uint8"), "PNG"),
@@ -132,16 +131,20 @@ def look(
     """
     with _said():
         path, known = _path(picture), known_networks()
-        kind, scale = lookup(KINDS, kind).name, lookup(SCALES, scale) and scale
+        with as_user_error():
+            kind, scale = lookup(KINDS, kind).name, lookup(SCALES, scale) and scale
         for names in (classes or [], networks or []):
             if not isinstance(names, list) or not all(
                 isinstance(name, str) and len(name) <= MAX_NAME for name in names
             ):
-                raise ValueError("Classes and networks are lists of names.")
+                raise malformed("Classes and networks are lists of names.")
         if not (is_number(threshold) and 0 <= threshold <= 1):
-            raise ValueError("The threshold τ should be a number from 0 to 1.")
-        asked = [lookup(known, name) for name in dict.fromkeys(networks or known)]
-        looks = [inference.look(one, pictures.view(path, one.side).copy(), classes or (), kind=kind) for one in asked]
+            raise malformed("The threshold τ should be a number from 0 to 1.")
+        with as_user_error(ValueError, ImportError):
+            asked = [lookup(known, name) for name in dict.fromkeys(networks or known)]
+            looks = [
+                inference.look(one, pictures.view(path, one.side).copy(), classes or (), kind=kind) for one in asked
+            ]
         figure = drawing.figure(looks, kind=kind, scale=scale, threshold=threshold)
         return {
             "figure": overlays.data_uri(figure, "PNG"),
@@ -173,7 +176,7 @@ def detail(
     with _said():
         request = _request(a, b, method, lam, seed, detector, parameters)
         told = story(request, method)
-        words = {"lens": lenses.titles()[detector]}
+        words = {"lens": detector_options.titles()[detector]}
         return {
             "sentence": told.text(),
             "judge": told.judge,
@@ -189,7 +192,8 @@ def detail(
 
 def methods() -> list:
     """Every method: its card, parameters with their ranges, and teaching text."""
-    return serialize.catalogue_json()
+    with as_gradio_error():
+        return serialize.catalogue_json()
 
 
 def _path(picture: Any) -> str:
@@ -198,14 +202,14 @@ def _path(picture: Any) -> str:
     Of such a dictionary the path alone counts; what else it says, its url too, is the client's word.
 
     Raises:
-        ValueError: neither an upload nor a bundled photograph.
+        UserError: neither an upload nor a bundled photograph.
     """
     path = picture.get("path") if isinstance(picture, dict) else picture
     bundled = isinstance(path, str) and path in pictures.photographs()
     try:
         return checked_path(pictures.photograph_path(path) if bundled else path)
     except pictures.PictureError:
-        raise ValueError(
+        raise malformed(
             f"{str(path)[:MAX_NAME]!r} is neither an upload nor a bundled photograph such as 'lion.jpg'. Upload your "
             "picture: give handle_file('cat.jpg') to gradio_client, or POST the file to /gradio_api/upload and give "
             "the path that comes back. Addresses are not fetched."
@@ -213,7 +217,8 @@ def _path(picture: Any) -> str:
 
 
 def _request(a: Any, b: Any, method: str, lam: float | None, seed: int, detector: str, parameters: Any) -> Request:
-    lookup(METHODS, method)
+    with as_user_error():
+        lookup(METHODS, method)
     paths = {key: _path(name) for key, name in (("a", a), ("b", b))}
     names = {f"name_{key}": entry["label"] for key, path in paths.items() if (entry := pictures.photograph_of(path))}
     return Request(**paths, **names, lam=lam, seed=seed, detector=detector, method=method, parameters=parameters or {})

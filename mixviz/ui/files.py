@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import functools
 import mimetypes
-from pathlib import Path
 
-import gradio as gr
 from fastapi import Request, Response
 from starlette.routing import Route
 
 from mixviz.data import pictures
+from mixviz.ui.gradio_compat import FRONTEND
 
-FOLDER = Path(gr.__file__).parent / "templates" / "frontend" / "assets"
 KEPT = {"Cache-Control": "public, max-age=31536000, immutable"}  # their names hold a hash of what they say
 
 
@@ -26,12 +24,12 @@ def text(name: str) -> str:
 
 @functools.cache
 def _names() -> frozenset[str]:
-    return frozenset(path.name for path in FOLDER.glob("*") if path.is_file())
+    return frozenset(path.name for path in FRONTEND.glob("*") if path.is_file())
 
 
 @functools.lru_cache(maxsize=256)
 def _read(name: str) -> bytes:
-    return (FOLDER / name).read_bytes()
+    return (FRONTEND / name).read_bytes()
 
 
 async def asset(request: Request) -> Response:
@@ -44,4 +42,4 @@ async def asset(request: Request) -> Response:
 
 def routes() -> list[Route]:
     """What goes before Gradio's own routes."""
-    return [Route("/assets/{name}", asset)] if FOLDER.is_dir() else []
+    return [Route("/assets/{name}", asset)] if FRONTEND.is_dir() else []

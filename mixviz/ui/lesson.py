@@ -8,9 +8,9 @@ from typing import Any
 
 from mixviz.data import pictures
 from mixviz.explain.example import percent
-from mixviz.ui import many, telling
-from mixviz.ui.request import Request
-from mixviz.ui.state import of_query, usable
+from mixviz.ui.services import presenters
+from mixviz.ui.state import Request, of_query, usable
+from mixviz.ui.views import draws
 
 MEASURES = {
     "share_a": lambda told: told.share[0],
@@ -39,8 +39,8 @@ def measured(entry: dict[str, Any]) -> float:
     """The number that a step's question is about, from the state that it shows."""
     request = Request(**usable(of_query(entry["state"])))
     if entry["measure"] == "drawn_area_b":
-        return 1 - many.drawn(request)[0].area.mean().item()
-    return MEASURES[entry["measure"]](telling.story(request, entry["of"]))
+        return 1 - draws.drawn(request)[0].area.mean().item()
+    return MEASURES[entry["measure"]](presenters.story(request, entry["of"]))
 
 
 def _answered(entry: dict[str, Any]) -> dict[str, Any]:

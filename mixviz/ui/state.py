@@ -1,77 +1,239 @@
-"""A state of the page, as its script sends it or its address says it, and the request that it makes."""
+"""The state of the page, stated once: :class:`Request` has a line per field, from which everything else is derived.
+
+A line holds the field's default, its check, its key in the address and the views that it is for. From these follow what
+is refused, what the address says and how it is read, and which keys the page's script takes for a link's.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
+from torch import Tensor
+
+from mixviz.cam.methods import KINDS
+from mixviz.core.method import Method
+from mixviz.core.registry import lookup
 from mixviz.data import pictures
-from mixviz.data.batch_loading import MOST
-from mixviz.i18n import Mistake, texts
+from mixviz.data.batch_loading import LEAST, MOST
+from mixviz.explain import edits
+from mixviz.i18n import UserError, texts
 from mixviz.methods import METHODS
 from mixviz.networks import zoo
-from mixviz.ui.request import MAX_OWN, Request, is_box
+from mixviz.ui.errors import as_user_error
+from mixviz.ui.fields import (
+    Field,
+    anything,
+    boolean,
+    is_number,
+    malformed,
+    number,
+    number_in_address,
+    number_of,
+    one_of,
+    stated,
+)
+from mixviz.ui.registry import views
+from mixviz.ui.services import detector_options
 
+LARGEST = 64 * 2**20  # bytes of a file, alone or in a zip
+MAX_SEED = 2**32 - 1
+CELLS = 28  # cells along each side of a painted mask: 8 pixels each at 224
+SUBJECTS = ("mix", "a", "b")
+LAYERS = ("", *"01234567")
+MAX_OWN = 2  # networks of a visitor's own
+MAX_NAME = 80  # letters of a class's name
 MAX_PATH = 400  # letters of a picture's name with its folders
+SWEEPS = ("lam", "alpha", "seed")
+PLANES = ("pca", "tsne")
+MAX_ROWS = 6  # methods of a filmstrip
+COUNTS = (2, 16)  # bundled photographs of a batch, at least and at most
 
 
-def of_state(state: Any, checked_path: Any) -> Request:
-    """The request for what the page's script sent.
+# ---------------------------------------------------------------- checks
 
-    Args:
-        checked_path: what lets a picture's path through, or raises.
 
-    Raises:
-        ValueError: anything that is not such a state.
-    """
-    if not isinstance(state, dict):
-        raise ValueError("The page sent no state.")
-    known = {key: state[key] for key in Request.__dataclass_fields__ if state.get(key) is not None}
-    for key in ("a", "b"):
-        known[key] = checked_path(known.get(key))
-    for key, letter in (("name_a", "A"), ("name_b", "B")):
-        known[key] = checked_name(known.get(key), letter)
-    known["own"] = networks_of(state, checked_path) if known.get("view") == "localize" else ()
-    known["files"] = files_of(state, checked_path)
-    known |= {key: state.get(key) for key in ("lam", "seed") if key in state}  # an emptied field is no default
-    known["language"] = language_of(state)
-    for key in ("box", "mask", "methods", "only", "classes"):
-        if isinstance(known.get(key), list):
-            known[key] = tuple(known[key])
-    return Request(**known)
+def _method(name: Any, _request: Any) -> None:
+    with as_user_error():
+        lookup(METHODS, name)
+
+
+def _methods(names: Any, request: Request) -> None:
+    if not isinstance(names, tuple) or not 1 <= len(names) <= MAX_ROWS:
+        raise UserError("error.methods", most=MAX_ROWS)
+    for name in names:
+        _method(name, request)
+
+
+def _parameters(parameters: Any, request: Request) -> None:
+    if not isinstance(parameters, Mapping) or "detector" in parameters:
+        raise malformed("Parameters are the method's own, by name; the detector is chosen for the whole page.")
+    request.chosen(request.method, parameters)
+
+
+def _only(names: Any, request: Request) -> None:
+    on_grid = request.view == "grid"
+    if names is None:
+        return
+    if not _is_names(names, 1, len(METHODS) if on_grid else 100):
+        raise malformed("The cards to draw should be some, or all.")
+    for name in names if on_grid else ():
+        _method(name, request)
+
+
+def _classes(names: Any, _request: Any) -> None:
+    if not _is_names(names, 2, 2):
+        raise malformed("There are two classes to look for.")
+
+
+def _files(files: Any, _request: Any) -> None:
+    if files and not LEAST <= len(files) <= MOST:
+        few = len(files) < LEAST
+        raise UserError("batch.few" if few else "embed.many", least=LEAST, most=MOST, count=len(files))
+
+
+def _network(name: Any, request: Any) -> None:
+    if name != "":
+        one_of("network", zoo.names)(name, request)
+
+
+def _box(box: Any, _request: Any) -> None:
+    if box is not None and not is_box(box):
+        raise UserError("error.box")
+
+
+def _mask(mask: Any, _request: Any) -> None:
+    rows = isinstance(mask, tuple) and len(mask) == CELLS
+    if mask is None or (
+        rows and all(isinstance(row, str) and len(row) == CELLS and set(row) <= {"0", "1"} for row in mask)
+    ):
+        return
+    raise UserError("error.mask", cells=CELLS)
+
+
+def _is_names(names: Any, least: int, most: int) -> bool:
+    several = isinstance(names, tuple) and least <= len(names) <= most
+    return several and all(isinstance(name, str) and len(name) <= MAX_NAME for name in names)
+
+
+def is_box(box: Any) -> bool:
+    """(top, left, bottom, right) in shares of the sides, with something in it."""
+    if not isinstance(box, tuple | list) or len(box) != 4 or not all(map(is_number, box)):
+        return False
+    top, left, bottom, right = box
+    return 0 <= top < bottom <= 1 and 0 <= left < right <= 1
+
+
+# ---------------------------------------------------------------- how the address says what is no plain text
+
+
+def _picture(letter: str) -> dict[str, Any]:
+    """A bundled photograph by its file's name; a visitor's own picture is never said."""
+
+    def write(path: str, _request: Any) -> dict[str, str]:
+        return {letter: Path(path).stem} if pictures.photograph_of(path) else {}
+
+    def read(query: Mapping[str, str], _state: Any) -> dict[str, str]:
+        name = {Path(name).stem: name for name in pictures.photographs()}.get(query.get(letter, ""))
+        if name is None:
+            return {}
+        return {letter: pictures.photograph_path(name), f"name_{letter}": pictures.photographs()[name]["label"]}
+
+    return {"keys": (letter,), "write": write, "read": read, "control": True}
+
+
+def _write_parameters(parameters: Mapping[str, Any], _request: Any) -> dict[str, Any]:
+    return {f"p.{name}": value for name, value in parameters.items()}
+
+
+def _read_parameters(query: Mapping[str, str], state: Mapping[str, Any]) -> dict[str, Any]:
+    cls, found = METHODS.get(state.get("method", "cutmix")), {}
+    if cls is None:
+        return {"parameters": found}
+    for name in cls.parameters():
+        if name != "detector" and query.get(f"p.{name}"):
+            with suppress(ValueError):
+                found[name] = cls.parse(name, query[f"p.{name}"])
+    return {"parameters": found} if found or "method" in state else {}
+
+
+def _write_box(box: tuple[float, ...] | None, _request: Any) -> dict[str, str]:
+    return {} if box is None else {"box": ",".join(f"{edge:.4g}" for edge in box)}
+
+
+def _read_box(query: Mapping[str, str], _state: Any) -> dict[str, Any]:
+    edges = [number_of(edge) for edge in query.get("box", "").split(",")]
+    return {"box": edges} if is_box(edges) else {}
+
+
+def _write_classes(classes: tuple[str, str], _request: Any) -> dict[str, str]:
+    return {f"class_{key}": name for key, name in zip("ab", classes, strict=True) if name}
+
+
+def _read_classes(query: Mapping[str, str], _state: Any) -> dict[str, Any]:
+    if not (query.get("class_a") or query.get("class_b")):
+        return {}
+    known = {name.casefold() for one in zoo.names() for name in zoo.card(one)["data"]["classes"]} | {"*"}
+    asked = [query.get(f"class_{key}", "") for key in "ab"]
+    return {"classes": [name if name.casefold() in known else "" for name in asked]}
+
+
+_NAMES: dict[str, Any] = {
+    "write": lambda names, _: {"methods": ",".join(names)},
+    "read": lambda query, _: {"methods": query["methods"].split(",")} if query.get("methods") else {},
+}
+_COUNT = number_in_address("count", whole=True)
+_COUNT |= {"write": lambda count, request: {} if request.files else {"count": int(count)}}
+_NETWORK: dict[str, Any] = {"write": lambda name, _: {"network": name} if name else {}}
+_JOINED: dict[str, Any] = {
+    "write": lambda joined, _: {"joined": 1} if joined else {},
+    "read": lambda query, _: {"joined": True} if query.get("joined") == "1" else {},
+}
+
+
+# ---------------------------------------------------------------- what the script sends that is no plain value
+
+
+def _path(letter: str) -> Callable[[Mapping[str, Any], Any], str]:
+    return lambda state, checked_path: checked_path(state.get(letter))
+
+
+def _name(letter: str) -> Callable[[Mapping[str, Any], Any], str]:
+    return lambda state, _: checked_name(state.get(f"name_{letter.lower()}"), letter)
 
 
 def networks_of(state: Any, checked_path: Any) -> tuple[tuple[str, str], ...]:
     """The paths of the visitor's own networks, card and weights, let through one by one.
 
     Raises:
-        ValueError: no such pairs, or too many.
+        UserError: no such pairs, or too many.
     """
     own = state.get("own") if isinstance(state, dict) else None
     pairs = own if isinstance(own, list) else []
     if len(pairs) > MAX_OWN or any(not isinstance(pair, list) or len(pair) != 2 for pair in pairs):
-        raise Mistake("error.own", most=MAX_OWN)
+        raise UserError("error.own", most=MAX_OWN)
     try:
         return tuple((checked_path(card), checked_path(weights)) for card, weights in pairs)
-    except Mistake:
-        raise Mistake("error.own_gone") from None
+    except UserError:
+        raise UserError("error.own_gone") from None
 
 
 def files_of(state: Any, checked_path: Any) -> tuple[tuple[str, str], ...]:
     """The visitor's own pictures of a batch, (path, name), let through one by one.
 
     Raises:
-        ValueError: no such pairs, or too many.
+        UserError: no such pairs, or too many.
     """
     given = state.get("files") if isinstance(state, dict) else None
-    pairs = given if isinstance(given, list) and state.get("view") == "batch" else []
+    pairs = given if isinstance(given, list) else []
     if len(pairs) > MOST:
-        raise Mistake("embed.many", most=MOST, count=len(pairs))
+        raise UserError("embed.many", most=MOST, count=len(pairs))
     if any(not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[1], str) for pair in pairs):
-        raise ValueError("Every picture has a path and a name.")
+        raise malformed("Every picture has a path and a name.")
     return tuple((checked_path(path), name[-MAX_PATH:]) for path, name in pairs)
 
 
@@ -81,72 +243,163 @@ def language_of(state: Any) -> str:
     return language if isinstance(language, str) and language in texts() else "en"
 
 
-def of_query(query: Mapping[str, str]) -> dict[str, Any]:
-    """The state that an address asks for, as far as it is understood: a damaged link opens the page all the same."""
-    state: dict[str, Any] = {}
-    stems = {Path(name).stem: name for name in pictures.photographs()}
-    for key in ("a", "b"):
-        if query.get(key) in stems:
-            state[key] = pictures.photograph_path(stems[query[key]])
-            state[f"name_{key}"] = pictures.photographs()[stems[query[key]]]["label"]
-    for key in ("view", "method", "detector", "over", "subject", "kind", "layer", "network", "plane"):
-        if query.get(key):
-            state[key] = query[key]
-    if query.get("class_a") or query.get("class_b"):
-        known = {name.casefold() for one in zoo.names() for name in zoo.card(one)["data"]["classes"]} | {"*"}
-        asked = [query.get(f"class_{key}", "") for key in "ab"]
-        state["classes"] = [name if name.casefold() in known else "" for name in asked]
-    if query.get("joined") == "1":
-        state["joined"] = True
-    if query.get("lam") == "drawn":
-        state["lam"] = None
-    for key in ("lam", "alpha", "seed", "count"):
-        number = _number(query.get(key))
-        if number is not None:
-            state[key] = int(number) if key in ("seed", "count") and number == int(number) else number
-    if query.get("methods"):
-        state["methods"] = query["methods"].split(",")
-    if query.get("box"):
-        edges = [_number(edge) for edge in query["box"].split(",")]
-        state |= {"box": edges} if is_box(edges) else {}
-    cls = METHODS.get(state.get("method", "cutmix"))
-    known = cls.parameters() if cls else {}
-    if "method" in state:
-        state["parameters"] = {}
-    for name in known:
-        if name != "detector" and query.get(f"p.{name}"):
-            with suppress(ValueError):
-                state.setdefault("parameters", {})[name] = cls.parse(name, query[f"p.{name}"])
-    return state
-
-
-def usable(state: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a state can be used, key by key: one bad value does not cost the others."""
-    good: dict[str, Any] = {}
-    order = sorted(state, key=lambda key: key in ("parameters", "alpha"))  # these depend on the method
-    for key in order:
-        if key in ("a", "b", "name_a", "name_b"):
-            good[key] = state[key]
-        elif key in Request.__dataclass_fields__:
-            value = tuple(state[key]) if isinstance(state[key], list) else state[key]
-            others = {name: good[name] for name in good if name not in ("a", "b")}
-            try:
-                Request("", "", **others | {key: value})
-            except (ValueError, TypeError):
-                continue
-            good[key] = value
-    return good
-
-
 def checked_name(name: Any, default: str) -> str:
     """A label as the page shows it: one line, at most 24 characters, never empty."""
     whole = str(name or "").encode("utf-8", "replace").decode()  # half a character cannot be sent
     return " ".join(whole.split())[:24] or default
 
 
-def _number(text: str | None) -> float | None:
-    try:
-        number = float(text or "")
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+# ---------------------------------------------------------------- the state
+
+
+@dataclass(frozen=True)
+class Request:
+    """A state of the page. Whatever reaches it may have been made up.
+
+    ``a`` and ``b`` are paths that :func:`mixviz.ui.boundary.checked_path` has let through; ``lam`` None draws λ,
+    ``alpha`` None leaves each method its own; ``box`` (top, left, bottom, right) in shares of the sides and ``mask``
+    (CELLS strings of CELLS digits, 1 keeps A) are changes by hand; ``only`` are the cards to draw, methods' or
+    networks', None for all. Networks look at ``subject`` for two ``classes``, each a name, "*" for what a network
+    predicts, or "" for what A and B show; ``layer`` is "" for the card's, or how many resolutions before the last.
+    ``joined``: the visitor's own pictures are measured with ours. ``own`` are the paths of card and weights of the
+    visitor's own networks. A batch is of the first ``count`` bundled photographs, or of ``files``, (path, name in its
+    folder) of the visitor's own pictures. ``still``: also what λ and the seed leave alone; ``strip``: also what each
+    detector makes of the pictures.
+
+    Raises:
+        UserError: a value that cannot be used, in words for the visitor.
+    """
+
+    view: str = stated(one_of("view", lambda: views()), "grid", key="view")
+    method: str = stated(_method, "cutmix", key="method")
+    a: str = stated(anything, from_json=_path("a"), **_picture("a"))
+    b: str = stated(anything, from_json=_path("b"), **_picture("b"))
+    name_a: str = stated(anything, "A", from_json=_name("A"), control=True, by_name=False)
+    name_b: str = stated(anything, "B", from_json=_name("B"), control=True, by_name=False)
+    lam: float | None = stated(
+        number(0, 1, "error.lam", optional=True), 0.6, control=True, null=True, **number_in_address("lam", none="drawn")
+    )
+    alpha: float | None = stated(number(0.05, 8, "error.alpha", optional=True), None, **number_in_address("alpha"))
+    seed: int = stated(
+        number(0, MAX_SEED, "error.seed", whole=True), 0, control=True, null=True,
+        **number_in_address("seed", whole=True),
+    )  # fmt: skip
+    detector: str = stated(one_of("detector", detector_options.titles), "fine_grained", key="detector", control=True)
+    parameters: Mapping[str, Any] = stated(_parameters, {}, write=_write_parameters, read=_read_parameters)
+    box: tuple[float, float, float, float] | None = stated(_box, None, key="box", write=_write_box, read=_read_box)
+    mask: tuple[str, ...] | None = stated(_mask, None)
+    over: str = stated(one_of("over", lambda: SWEEPS), "lam", key="over", views=("sweep",))
+    methods: tuple[str, ...] = stated(
+        _methods, ("mixup", "cutmix", "saliencymix"), key="methods", views=("sweep",), **_NAMES
+    )
+    subject: str = stated(one_of("subject", lambda: SUBJECTS), "mix", key="subject", views=("localize",))
+    kind: str = stated(one_of("kind", lambda: KINDS), "grad_cam", key="kind", views=("localize",))
+    layer: str = stated(one_of("layer", lambda: LAYERS), "", key="layer", views=("localize",))
+    classes: tuple[str, str] = stated(
+        _classes, ("", ""), keys=("class_a", "class_b"), write=_write_classes, read=_read_classes,
+        views=("localize", "compare"),
+    )  # fmt: skip
+    count: int = stated(number(*COUNTS, "error.count", whole=True), 8, views=("batch",), **_COUNT)
+    joined: bool = stated(boolean, False, key="joined", views=("which",), **_JOINED)
+    network: str = stated(_network, "", key="network", views=("embeddings",), **_NETWORK)
+    plane: str = stated(one_of("plane", lambda: PLANES), "pca", key="plane", views=("embeddings",))
+    own: tuple[tuple[str, str], ...] = stated(anything, (), from_json=networks_of, views=("localize",))
+    files: tuple[tuple[str, str], ...] = stated(_files, (), from_json=files_of, views=("batch",))
+    only: tuple[str, ...] | None = stated(_only, None)
+    still: bool = stated(anything, True)
+    strip: bool = stated(anything, False)
+    language: str = stated(one_of("language", texts), "en", from_json=lambda state, _: language_of(state))
+
+    def __post_init__(self) -> None:
+        for name, field in FIELDS.items():
+            field.check(getattr(self, name), self)
+
+    def chosen(self, name: str, parameters: Mapping[str, Any] | None = None) -> Method:
+        """The method with its own parameters, the page's α and the page's detector.
+
+        Raises:
+            UserError: an unknown name or parameter, or one out of range.
+        """
+        with as_user_error():
+            cls = lookup(METHODS, name)
+        known, values = cls.parameters(), dict(parameters or {})
+        if self.alpha is not None and "alpha" in known:
+            values.setdefault("alpha", float(self.alpha))
+        if "detector" in known:
+            values["detector"] = detector_options.detector(self.detector)
+        unknown = set(values) - set(known)
+        if unknown:
+            raise malformed(f"{cls.card.title} has no parameter {', '.join(sorted(map(str, unknown)))}.")
+        with as_user_error(ValueError, TypeError):
+            return cls(**values)
+
+    def pixels(self, size: int) -> tuple[int, int, int, int] | None:
+        """The box in whole pixels, at least one each way."""
+        if self.box is None:
+            return None
+        top, left, bottom, right = (round(edge * size) for edge in self.box)
+        top, left = min(top, size - 1), min(left, size - 1)
+        return top, left, max(bottom, top + 1), max(right, left + 1)
+
+    def weights(self, size: int) -> Tensor | None:
+        """The painted mask at a size (size, size), 1 where A is kept."""
+        return None if self.mask is None else edits.mask_from_cells(self.mask, size)
+
+    def query(self) -> str:
+        """What the page's address says of this state: nothing that the visitor handed in, and no picture but ours."""
+        said: dict[str, Any] = {}
+        for name, field in FIELDS.items():
+            if field.write and field.concerns(self.view):
+                said |= field.write(getattr(self, name), self)
+        return urlencode(said, safe=",.")
+
+
+FIELDS: dict[str, Field] = {one.name: one.metadata["field"] for one in fields(Request)}
+LINKED = tuple(key for field in FIELDS.values() for key in field.keys)  # the address's, for the page's script
+
+
+def of_state(state: Any, checked_path: Any) -> Request:
+    """The request for what the page's script sent.
+
+    Args:
+        checked_path: what lets a picture's path through, or raises.
+
+    Raises:
+        UserError: anything that is not such a state.
+    """
+    if not isinstance(state, dict):
+        raise malformed("The page sent no state.")
+    known: dict[str, Any] = {}
+    for name, field in FIELDS.items():
+        if field.from_json:
+            if field.keys or field.concerns(state.get("view")):
+                known[name] = field.from_json(state, checked_path)
+        elif state.get(name) is not None or (field.null and name in state):
+            known[name] = tuple(state[name]) if isinstance(state[name], list) else state[name]
+    return Request(**known)
+
+
+def of_query(query: Mapping[str, str]) -> dict[str, Any]:
+    """The state that an address asks for, as far as it is understood: a damaged link opens the page all the same."""
+    state: dict[str, Any] = {}
+    for field in FIELDS.values():
+        if field.read:
+            state |= field.read(query, state)
+    return state
+
+
+def usable(state: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a state can be used, key by key: one bad value does not cost the others."""
+    good: dict[str, Any] = {}
+    for name, field in FIELDS.items():
+        if name not in state:
+            continue
+        value = tuple(state[name]) if isinstance(state[name], list) else state[name]
+        if field.check is not anything:
+            given: dict[str, Any] = good | {"a": "", "b": "", name: value}
+            try:
+                Request(**given)
+            except (UserError, TypeError):
+                continue
+        good[name] = value
+    return good

@@ -6,7 +6,8 @@ from typing import Any
 
 from mixviz.core.parameters import FAMILIES
 from mixviz.selection import lineage
-from mixviz.ui.request import Request
+from mixviz.ui.registry import View
+from mixviz.ui.state import Request
 
 
 def tree(request: Request) -> dict[str, Any]:
@@ -25,3 +26,6 @@ def tree(request: Request) -> dict[str, Any]:
             for name, idea in found.items()
         ],
     }  # fmt: skip
+
+
+VIEW = View("tree", 90, tree, example="idea=cutmix")

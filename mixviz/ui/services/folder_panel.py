@@ -18,11 +18,12 @@ from mixviz.data.files.gathering import Limits
 from mixviz.evaluation.folder_eval import CENTRE, Survey
 from mixviz.evaluation.folder_export import bundle
 from mixviz.evaluation.folder_summary import Tally
-from mixviz.i18n import Mistake, say
-from mixviz.ui import networks, progress
-from mixviz.ui.handlers import checked_path
-from mixviz.ui.request import LARGEST, is_number
-from mixviz.ui.state import language_of
+from mixviz.i18n import UserError, say
+from mixviz.ui.boundary import as_gradio_error, checked_path
+from mixviz.ui.errors import as_user_error
+from mixviz.ui.fields import is_number, malformed
+from mixviz.ui.services import networks, progress
+from mixviz.ui.state import LARGEST, language_of
 
 MOST = 300  # pictures of one visit: others wait for the same two cores
 LIMITS = Limits(files=1000, each=LARGEST, all=500_000_000)
@@ -96,46 +97,58 @@ def survey(
     """Go through the pictures; yields (HTML that says how far it is, the zip when it is done)."""
     language = language_of({"language": language})
     try:
-        where = _where(files)
-        known = networks.known_networks()
-        asked = list(known.values()) if which == "all" else [lookup(known, which)]
-        wanted = [name.strip() for name in str(classes or "").split(",") if name.strip()]
-        plan = Survey(asked, wanted, lookup(QUICK, kind).name, threshold=_share(threshold), faithful=bool(faithful))
-        with tempfile.TemporaryDirectory() as room:
-            path = Path(room) / "mixviz-survey.zip"
-            tally, done, total, unread, others = Tally(plan), 0, 0, 0, 0
-            with closing(bundle(plan, where, path, limits=LIMITS, pictures=bool(pictures))) as walk:
-                for seen in walk:
-                    tally.add(seen.rows)
-                    done, total, others = seen.done, seen.total, seen.others
-                    unread += not seen.looks
-                    yield progress.bar(done, total, seen.name), gr.skip()
-                    if progress.stopped(request) or done >= MOST:
-                        break
-            yield _summary(tally, done, total, (unread, others), language), gr.update(value=str(path), visible=True)
-    except Mistake as mistake:
-        raise gr.Error(mistake.told(language), print_exception=False) from None
-    except (ValueError, OSError) as error:
-        raise gr.Error(str(error), print_exception=False) from None
+        with as_gradio_error(language):
+            where, plan = _where(files), _plan(which, classes, kind, threshold, faithful)
+            with tempfile.TemporaryDirectory() as room:
+                path = Path(room) / "mixviz-survey.zip"
+                tally, done, total, unread, others = Tally(plan), 0, 0, 0, 0
+                # The walk refuses pictures, boxes, classes and kinds that the visitor chose.
+                with (
+                    as_user_error(ValueError, ImportError),
+                    closing(bundle(plan, where, path, limits=LIMITS, pictures=bool(pictures))) as walk,
+                ):
+                    for seen in walk:
+                        tally.add(seen.rows)
+                        done, total, others = seen.done, seen.total, seen.others
+                        unread += not seen.looks
+                        yield progress.bar(done, total, seen.name), gr.skip()
+                        if progress.stopped(request) or done >= MOST:
+                            break
+                told = _summary(tally, done, total, (unread, others), language)
+                yield told, gr.update(value=str(path), visible=True)
     finally:
         progress.begin(request)  # what was stopped is over
+
+
+def _plan(which: Any, classes: Any, kind: Any, threshold: Any, faithful: Any) -> Survey:
+    """What is asked of which networks.
+
+    Raises:
+        UserError: a network, class or kind that there is not.
+    """
+    known = networks.known_networks()
+    wanted = [name.strip() for name in str(classes or "").split(",") if name.strip()]
+    with as_user_error():
+        asked = list(known.values()) if which == "all" else [lookup(known, which)]
+        kind = lookup(QUICK, kind).name
+        return Survey(asked, wanted, kind, threshold=_share(threshold), faithful=bool(faithful))
 
 
 def _where(files: Any) -> Any:
     """One zip, or a list of pictures with the table of their true boxes among them.
 
     Raises:
-        Mistake: nothing was handed in.
+        UserError: nothing was handed in.
     """
     paths = [checked_path(path) for path in files or ()]
     if not paths:
-        raise Mistake("survey.none")
+        raise UserError("survey.none")
     return paths[0] if len(paths) == 1 else paths
 
 
 def _share(number: Any) -> float:
     if not (is_number(number) and 0 <= number <= 1):
-        raise ValueError("τ is a number from 0 to 1.")
+        raise malformed("τ is a number from 0 to 1.")
     return float(number)
 
 

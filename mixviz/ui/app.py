@@ -12,12 +12,10 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import gradio as gr
 import numpy as np
 import torch
-from gradio.routes import App
 from PIL import Image, ImageOps
 
 from mixviz.cam.methods import KINDS
@@ -27,24 +25,18 @@ from mixviz.i18n import texts
 from mixviz.methods import METHODS
 from mixviz.networks import zoo
 from mixviz.render import overlays
-from mixviz.ui import api, batch_parcel, files, handlers, lenses, scripts, surveying, views
+from mixviz.ui import api, files, handlers, scripts
+from mixviz.ui.gradio_compat import fetch_nothing
 from mixviz.ui.parts import as_json, component, in_browser
-from mixviz.ui.picture import Picture, fetch_nothing
-from mixviz.ui.request import LARGEST, VIEWS, Request
+from mixviz.ui.picture import Picture
+from mixviz.ui.registry import views
+from mixviz.ui.services import detector_options
+from mixviz.ui.services.presenters import summary
+from mixviz.ui.state import LARGEST, LINKED, Request
 
 # Beside the style sheet, which Gradio confines to a part of the page.
 STILL = "@media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }"
-# What a view asks of the server beside the state's own question.
-ASKED = {
-    "batch": (handlers.look_in, handlers.unpack),
-    "compare": (handlers.between,),
-    "embeddings": (
-        handlers.overview, handlers.thumbnails, handlers.photographs, handlers.look_in, handlers.lay_out,
-    ),
-}  # fmt: skip
 FIRST = tuple(METHODS)[:9]  # the cards that come with the page; the others as they come into sight
-PANELS = {"batch": batch_parcel.panel, "localize": surveying.panel}
-FORMULAS = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
 
 
 def i18n() -> gr.I18n:
@@ -62,12 +54,13 @@ def own_texts() -> dict[str, str]:
     """What methods, detectors, kinds of maps, networks and photographs say of themselves: English, unless a language
     says it."""
     return {
-        **{f"summary.{name}": views.summary(name) for name in METHODS},
+        **{f"summary.{name}": summary(name) for name in METHODS},
         **{f"kind.{name}": kind.text for name, kind in KINDS.items()},
-        **{f"detector.{name}": title for name, title in lenses.titles().items()},
+        **{f"detector.{name}": title for name, title in detector_options.titles().items()},
         **{f"object.{entry['label']}": entry["label"] for entry in pictures.photographs().values()},
         **{f"network.{name}": title for name, title in zoo.strategies().items()},
         **{f"class.{name}": name for name in zoo.TWENTY},
+        **{f"tab_{name}": view.title for name, view in views().items() if view.title},
         "endings": ",".join(ENDINGS),
     }
 
@@ -106,7 +99,8 @@ def first_request() -> Request:
     """The state of a page that nobody has touched: a good pair, and a λ at which much is to be seen."""
     pair = pictures.pairs()[0]
     a, b = (pictures.photographs()[pair[key]] for key in "ab")
-    return Request(*(pictures.photograph_path(e["file"]) for e in (a, b)), a["label"], b["label"])
+    path_a, path_b = (pictures.photograph_path(one["file"]) for one in (a, b))
+    return Request(a=path_a, b=path_b, name_a=a["label"], name_b=b["label"])
 
 
 def build() -> gr.Blocks:
@@ -123,7 +117,7 @@ def build() -> gr.Blocks:
             name_b = gr.Textbox(word(f"object.{start.name_b}"), label=word("name_b"), max_lines=1, max_length=24)
             seed = gr.Number(start.seed, label=word("seed"), info=word("seed_info"), elem_id="seed")
             detector = gr.Dropdown(
-                [(word(f"detector.{name}"), name) for name in lenses.titles()],
+                [(word(f"detector.{name}"), name) for name in detector_options.titles()],
                 value=start.detector,
                 label=word("detector"),
                 info=word("detector_info"),
@@ -135,10 +129,10 @@ def build() -> gr.Blocks:
         bundled = {
             "labels": {Path(name).stem: entry["label"] for name, entry in pictures.photographs().items()},
             "methods": {name: [cls.card.title, cls.card.family] for name, cls in METHODS.items()},
+            "views": list(views()),
+            "fields": LINKED,
         }
-        functions = [
-            as_json(one) for one in (handlers.look, handlers.take, handlers.about, handlers.trust, handlers.preview)
-        ]
+        functions = [as_json(one) for one in (handlers.look, handlers.take, handlers.preview)]
         bridge = component("bridge", bundled, server_functions=functions)
         _views(start)
         with gr.Row(elem_id="dock"):
@@ -165,24 +159,15 @@ def _picture_input(name: str, path: str) -> Picture:
 
 
 def _views(start: Request) -> None:
-    word = gr.I18n()
-    with gr.Tabs(selected="grid", elem_id="views", overflow_behavior="wrap"):
-        for name in VIEWS:
+    word, first = gr.I18n(), next(iter(views()))
+    with gr.Tabs(selected=first, elem_id="views", overflow_behavior="wrap"):
+        for name, view in views().items():
             with gr.Tab(word(f"tab_{name}"), id=name) as tab:
-                value = views.show(replace(start, only=FIRST)) if name == "grid" else None
-                asked = {"server_functions": list(map(as_json, ASKED[name]))} if name in ASKED else {}
-                part = component(name, value, **asked)
-                if name in PANELS:
-                    PANELS[name]()
-                if name == "detail":
-                    gr.Markdown(word("explanation_heading"), elem_id="explanation")
-                    # One component for all: every further one costs the first paint some time. They are ours, so that
-                    # nothing has to be cleaned.
-                    told = gr.Markdown(latex_delimiters=FORMULAS, sanitize_html=False)
-                    part.input(
-                        handlers.explain, None, told, api_name="explain", api_visibility="undocumented",
-                        show_progress="hidden", queue=False,
-                    )  # fmt: skip
+                value = handlers.show(replace(start, view=name, only=FIRST)) if name == first else None
+                functions = [as_json(handlers.of_view(one)) for one in view.functions]
+                part = component(name, value, **({"server_functions": functions} if functions else {}))
+                if view.panel:
+                    view.panel(part)
             in_browser(tab.select, f"() => {{ mixviz.tab('{name}') }}")
 
 
@@ -225,11 +210,8 @@ def launch(**options: Any) -> Any:
         os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="mixviz-")
         atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
     gc.freeze()  # the collector need not walk again and again through all that the imports made: 0.15 s at the start
-    # Gradio makes a whole app when the page is begun, when it is ended, when it gets its queue and when it is launched,
-    # and serves the last one: the others are 0.2 s of everybody's first paint.
-    with patch.object(App, "create_app"):
-        page = build()
-        page.queue(default_concurrency_limit=2, max_size=32, api_open=False)
+    page = build()
+    page.queue(default_concurrency_limit=2, max_size=32, api_open=False)
     settings: dict[str, Any] = {
         "share": False,
         "run_history": False,

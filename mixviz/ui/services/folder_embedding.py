@@ -13,26 +13,13 @@ import torch
 from torch import Tensor
 
 from mixviz.embeddings import directions, pca, placement, tsne
-from mixviz.i18n import Mistake
-from mixviz.ui.embed import small, view
-from mixviz.ui.state import language_of
-from mixviz.ui.stored import THUMBNAIL, chosen, flat, numbers, sheet_of
+from mixviz.i18n import UserError
+from mixviz.ui.fields import malformed
+from mixviz.ui.services.embedding_view import chosen, flat, network_view, numbers
+from mixviz.ui.services.uploads import paths_of
 
 MOST = 300  # pictures: as many as are stored of the zoo's own
-PART = 20  # pictures that are looked at in one turn
 LEAST = 3  # for t-SNE
-
-
-def look_in(state: Any, checked_path: Callable[[Any], str]) -> dict[str, Any]:
-    """A part of a folder: a thumbnail of each picture that can be used, in a sheet, and of the others why not."""
-    language, told, tiles = language_of(state), [], []
-    for path in _paths(state, PART):
-        try:
-            tiles.append(_thumbnail(checked_path(path)))
-            told.append(None)
-        except Mistake as mistake:
-            told.append(mistake.told(language))
-    return {"reasons": told, "sheet": sheet_of(tiles) if tiles else None}
 
 
 def laid_out(state: Any, checked_path: Callable[[Any], str]) -> dict[str, Any]:
@@ -41,14 +28,14 @@ def laid_out(state: Any, checked_path: Callable[[Any], str]) -> dict[str, Any]:
     ``files`` are the paths of its pictures, ``names`` what they are called in their folder.
 
     Raises:
-        Mistake: fewer pictures than t-SNE needs, or more than are taken.
+        UserError: fewer pictures than t-SNE needs, or more than are taken.
     """
-    paths = tuple(map(checked_path, _paths(state, MOST)))
+    paths = tuple(map(checked_path, paths_of(state, MOST)))
     names = state.get("names")
     if not isinstance(names, list) or len(names) != len(paths):
-        raise ValueError("Every picture has a name.")
+        raise malformed("Every picture has a name.")
     if len(paths) < LEAST:
-        raise Mistake("embed.few", least=LEAST, count=len(paths))
+        raise UserError("embed.few", least=LEAST, count=len(paths))
     wanted = state.get("network")
     name = chosen(wanted if isinstance(wanted, str) else "").known.name
     vectors, (classes, labels) = _embedded(name, paths), classes_of(names)
@@ -89,24 +76,9 @@ def _numbers(vectors: Tensor, labels: Tensor) -> dict[str, Any]:
     return {"here": numbers(stand), "clusters": clusters.tolist()}
 
 
-def _paths(state: Any, most: int) -> list[Any]:
-    files = state.get("files") if isinstance(state, dict) else None
-    if not isinstance(files, list):
-        raise ValueError("The page sent no pictures.")
-    if len(files) > most:
-        raise Mistake("embed.many", most=most, count=len(files))
-    return files
-
-
-# Large photographs take long to open: small, four folders of them take 15 MB.
-@functools.lru_cache(maxsize=1200)
-def _thumbnail(path: str) -> Tensor:
-    return small(path, THUMBNAIL)
-
-
 @functools.lru_cache(maxsize=1200)
 def _view(path: str, side: int) -> Tensor:
-    return view(path, side)
+    return network_view(path, side)
 
 
 @functools.lru_cache(maxsize=24)

@@ -1,13 +1,15 @@
-"""A network's look at a picture as the page asks for it: worked out once, within bounds, and kept."""
+"""A network's CAM of a picture as the page asks for it: worked out once, within bounds, and kept."""
 
 from __future__ import annotations
 
 import hashlib
 import threading
 import time
+from collections.abc import Hashable
 from typing import NamedTuple
 
 import numpy as np
+from cachetools import LRUCache, cached
 from PIL import Image
 from torch import Tensor
 
@@ -15,26 +17,33 @@ from mixviz.cam import grad_cam, inference, trust
 from mixviz.cam.inference import Known, Look
 from mixviz.cam.methods import KINDS, Progress
 from mixviz.data import pictures
-from mixviz.i18n import Mistake
-from mixviz.ui.kept import Kept
-from mixviz.ui.request import Request
+from mixviz.i18n import UserError
+from mixviz.ui.errors import as_user_error
+from mixviz.ui.state import Request
 
 LONGEST = 20  # seconds of one map: others wait meanwhile
 WIDEST = 128  # pixels a side for slow kinds, which show a network some hundred pictures
-MEMORY = 2**26  # bytes of looks that are kept, several thousand of the zoo's
+MEMORY = 2**26  # bytes of maps that are kept, several thousand of the zoo's
 
-looks_kept, small_kept = Kept(MEMORY), Kept(2**20)
 _slow = threading.BoundedSemaphore(1)  # one visitor at a time: the other cores stay free
 
 
-class Gaze(NamedTuple):
+class CachedCAM(NamedTuple):
     """A network's answer for the classes of A and B: ``classes`` and ``maps`` (2, h, w) of each, ``probability`` of
-    all classes, and the ``layer`` of the maps."""
+    all classes, and the ``layer`` of the maps. It holds no network, so that the cache keeps none alive."""
 
     layer: str
     probability: Tensor
     classes: tuple[int, ...]
     maps: Tensor
+
+
+def _bytes(found: CachedCAM) -> int:
+    return 1000 + found.maps.nbytes + found.probability.nbytes
+
+
+cams: LRUCache[Hashable, CachedCAM] = LRUCache(MEMORY, getsizeof=_bytes)
+layers: LRUCache[Hashable, str] = LRUCache(4096)
 
 
 def view_of(known: Known, request: Request, picture: np.ndarray) -> np.ndarray:
@@ -44,47 +53,46 @@ def view_of(known: Known, request: Request, picture: np.ndarray) -> np.ndarray:
     return pictures.view(request.a if request.subject == "a" else request.b, known.side)
 
 
+@cached(layers, key=lambda known, earlier: (known.sha256, known.side, earlier), lock=threading.Lock())
 def layer_of(known: Known, earlier: str) -> str | None:
     """The name of a layer that is so many resolutions before the last; None for the card's."""
-    if not earlier:
-        return None
-    key, side = (known.sha256, known.side, earlier), (known.side, known.side)
-    return small_kept.of(key, lambda: grad_cam.last_layer(known.network, side, int(earlier)), len)
+    return grad_cam.last_layer(known.network, (known.side, known.side), int(earlier)) if earlier else None
 
 
 def look(known: Known, request: Request, picture: np.ndarray, names: tuple[str, ...]) -> Look:
-    """One network's look at a picture for some classes, "*" for the one that it predicts.
+    """One network's CAM of a picture for some classes, "*" for the one that it predicts.
 
     Raises:
-        ValueError: a class, layer or kind that is not for this network.
-        Mistake: a slow kind of a large network, or while another visitor has one.
+        UserError: a class, layer or kind that is not for this network; a slow kind of a large network, or while
+            another visitor has one.
     """
-    view, layer = view_of(known, request, picture).copy(), layer_of(known, request.layer)
-    shown = hashlib.sha1(view).digest()
-    key = known.sha256, known.side, shown, request.kind, layer, names
-    gaze = looks_kept.of(key, lambda: _ask(known, view, request.kind, layer, names), _size)
-    return Look(known, view, gaze.layer, gaze.probability, gaze.classes, gaze.maps)
+    view = view_of(known, request, picture).copy()
+    with as_user_error(ValueError, ImportError):
+        layer = layer_of(known, request.layer)
+        found = _cam(known, view, request.kind, layer, names)
+    return Look(known, view, found.layer, found.probability, found.classes, found.maps)
 
 
 def faithful(known: Known, request: Request, picture: np.ndarray, names: tuple[str, ...]) -> list[trust.Faithful]:
-    """How faithful that look is, per class."""
+    """How faithful that CAM is, per class."""
     found = look(known, request, picture, names)
     if known.side > WIDEST:
-        raise Mistake("look.too_large", side=known.side, most=WIDEST)
+        raise UserError("look.too_large", side=known.side, most=WIDEST)
     return trust.faithful(found, np.random.default_rng(0))
 
 
-def _size(gaze: Gaze) -> int:
-    return 1000 + gaze.maps.nbytes + gaze.probability.nbytes
+def _key(known: Known, view: np.ndarray, kind: str, layer: str | None, names: tuple[str, ...]) -> Hashable:
+    return known.sha256, known.side, hashlib.sha1(view.tobytes()).digest(), kind, layer, names
 
 
-def _ask(known: Known, view: np.ndarray, kind: str, layer: str | None, names: tuple[str, ...]) -> Gaze:
+@cached(cams, key=_key, lock=threading.Lock())
+def _cam(known: Known, view: np.ndarray, kind: str, layer: str | None, names: tuple[str, ...]) -> CachedCAM:
     if not KINDS[kind].slow:
         return _asked(known, view, kind, layer, names, None)
     if known.side > WIDEST:
-        raise Mistake("look.too_large", side=known.side, most=WIDEST)
+        raise UserError("look.too_large", side=known.side, most=WIDEST)
     if not _slow.acquire(blocking=False):
-        raise Mistake("busy")
+        raise UserError("busy")
     try:
         return _asked(known, view, kind, layer, names, _within(LONGEST))
     finally:
@@ -93,7 +101,7 @@ def _ask(known: Known, view: np.ndarray, kind: str, layer: str | None, names: tu
 
 def _asked(
     known: Known, view: np.ndarray, kind: str, layer: str | None, names: tuple[str, ...], progress: Progress | None
-) -> Gaze:
+) -> CachedCAM:
     """The named classes in one forward pass, and the predicted one in another where it is wanted."""
     how = {"kind": kind, "layer": layer, "progress": progress}
     named = [name for name in names if name != "*"]
@@ -105,7 +113,7 @@ def _asked(
     found = parts[0].maps.new_empty((len(wanted), *parts[0].maps.shape[1:]))
     for i, index in enumerate(wanted):
         found[i] = maps[index]
-    return Gaze(parts[0].layer, parts[0].probability, wanted, found)
+    return CachedCAM(parts[0].layer, parts[0].probability, wanted, found)
 
 
 def _within(seconds: float) -> Progress:
@@ -114,6 +122,6 @@ def _within(seconds: float) -> Progress:
 
     def progress(_done: int, _all: int) -> None:
         if time.monotonic() - start > seconds:
-            raise Mistake("look.too_long", seconds=round(seconds))
+            raise UserError("look.too_long", seconds=round(seconds))
 
     return progress

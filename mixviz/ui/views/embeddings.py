@@ -12,14 +12,18 @@ from torch import Tensor
 from mixviz.data import pictures
 from mixviz.embeddings import placement
 from mixviz.render import overlays
-from mixviz.ui.request import Request
-from mixviz.ui.stored import THUMBNAIL, Stored, chosen, everything, flat, sheet_of
+from mixviz.ui.boundary import checked_path
+from mixviz.ui.registry import View
+from mixviz.ui.services import embedding_view, folder_embedding, uploads
+from mixviz.ui.services.embedding_view import StoredEmbedding, chosen, everything, flat, network_view
+from mixviz.ui.services.tiling import THUMBNAIL, picture, thumbnails
+from mixviz.ui.state import Request
 
 NEAREST = 5
 
 
 def embeddings(request: Request) -> dict[str, Any]:
-    """A and B in all networks; the stored pictures themselves come once, by :func:`mixviz.ui.stored.overview`."""
+    """A and B in all networks; the stored pictures themselves come once, by :func:`overview`."""
     return {
         "network": chosen(request.network).known.name,
         "plane": request.plane,
@@ -35,7 +39,7 @@ def photographs(_: Any) -> dict[str, Any]:
         "photographs": [
             {"stem": Path(path).stem, "placed": where} for path, where in zip(paths, places(tuple(paths)), strict=True)
         ],
-        "sheet": sheet_of([small(path, THUMBNAIL) for path in paths]),
+        "sheet": thumbnails([picture(path, THUMBNAIL) for path in paths]),
     }
 
 
@@ -50,7 +54,7 @@ def places(paths: tuple[str, ...]) -> list[dict[str, dict[str, Any]]]:
     never changes."""
     networks, _ = everything()
     seen = {
-        side: torch.stack([view(path, side) for path in paths])
+        side: torch.stack([network_view(path, side) for path in paths])
         for side in {one.known.side for one in networks.values()}
     }
     told = {name: _placed(one, seen[one.known.side]) for name, one in networks.items()}
@@ -60,20 +64,10 @@ def places(paths: tuple[str, ...]) -> list[dict[str, dict[str, Any]]]:
 @functools.lru_cache(maxsize=256)
 def thumbnail(path: str) -> str:
     """A small picture as a data URI."""
-    return overlays.data_uri(small(path, THUMBNAIL).permute(1, 2, 0).numpy())
+    return overlays.data_uri(picture(path, THUMBNAIL).permute(1, 2, 0).numpy())
 
 
-def small(path: str, side: int) -> Tensor:
-    """(3, side, side) uint8, to be shown."""
-    return torch.from_numpy(pictures.load_once(path, side)).permute(2, 0, 1)
-
-
-def view(path: str, side: int) -> Tensor:
-    """(3, side, side) uint8, as a network takes it."""
-    return torch.from_numpy(pictures.view(path, side).copy()).permute(2, 0, 1)
-
-
-def _placed(one: Stored, images: Tensor) -> list[dict[str, Any]]:
+def _placed(one: StoredEmbedding, images: Tensor) -> list[dict[str, Any]]:
     vectors, chances = one.answers(images)
     said = [{"class": int(each.argmax()), "probability": round(each.max().item(), 4)} for each in chances]
     try:
@@ -100,3 +94,27 @@ def _most(labels: list[int]) -> list[int]:
     """The most frequent class and how often it is there: of equally frequent ones the one that comes first."""
     most = max(labels, key=labels.count)
     return [most, labels.count(most)]
+
+
+def overview(_: Any) -> dict[str, Any]:
+    """What is stored of the networks' embeddings."""
+    return embedding_view.overview()
+
+
+def look_in(state: Any) -> dict[str, Any]:
+    """Thumbnails of some pictures of the visitor's folder."""
+    return uploads.look_in(state, checked_path)
+
+
+def lay_out(state: Any) -> dict[str, Any]:
+    """The visitor's folder as a network sees it."""
+    return folder_embedding.laid_out(state, checked_path)
+
+
+VIEW = View(
+    "embeddings",
+    100,
+    embeddings,
+    functions=(overview, embedding_view.thumbnails, photographs, look_in, lay_out),
+    example="plane=tsne",
+)

@@ -13,13 +13,19 @@ from mixviz.cam import inference
 from mixviz.cam.inference import Known
 from mixviz.core.inference import Pixels
 from mixviz.data import pictures
+from mixviz.i18n import UserError
 from mixviz.networks import zoo
+from mixviz.ui.errors import as_user_error
 
 _opening = threading.Lock()
 
 
 def known_networks() -> dict[str, Known]:
-    """The zoo by name, in the order of its strategies; opened when somebody first asks."""
+    """The zoo by name, in the order of its strategies; opened when somebody first asks.
+
+    Raises:
+        UserError: it is empty.
+    """
     with _opening:
         return _opened()
 
@@ -28,11 +34,12 @@ def with_own(own: tuple[tuple[str, str], ...]) -> dict[str, Known]:
     """The zoo, and a visitor's own networks after it, by name; equal names are numbered.
 
     Raises:
-        ValueError: a card or weights that cannot be used, with why.
+        UserError: a card or weights that cannot be used, with why.
     """
     found = dict(known_networks())
     for number, (card, weights) in enumerate(own, 1):
-        one = own_network(card, weights)
+        with as_user_error():
+            one = own_network(card, weights)
         found[f"own_{number}"] = replace(
             one, name=f"own_{number}", card=one.card | {"called": f"{one.title} ({number})"}
         )
@@ -52,6 +59,8 @@ def titles() -> list[tuple[str, str]]:
 
 @functools.cache
 def _opened() -> dict[str, Known]:
+    if not zoo.names():
+        raise UserError("error.no_networks")
     return {one.name: one for one in inference.open_networks("all")}
 
 

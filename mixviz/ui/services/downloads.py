@@ -9,10 +9,11 @@ from typing import Any
 
 from mixviz.data import pictures
 from mixviz.render import export, fonts
-from mixviz.ui import figures, lenses, telling
-from mixviz.ui.recipe_files import recipe_of
-from mixviz.ui.request import Request
-from mixviz.ui.state import of_state
+from mixviz.ui.fields import malformed
+from mixviz.ui.registry import views
+from mixviz.ui.services import detector_options, presenters
+from mixviz.ui.services.recipe_files import recipe_of
+from mixviz.ui.state import Request, of_state
 
 KINDS = {
     "png": "image/png", "zip": "application/zip", "svg": "image/svg+xml", "pdf": "application/pdf",
@@ -20,7 +21,7 @@ KINDS = {
 }  # fmt: skip
 
 
-def taken(state: Any, checked_path: Any) -> dict[str, Any]:
+def download(state: Any, checked_path: Any) -> dict[str, Any]:
     """{name, data URI} of what ``state["take"]`` says.
 
     Args:
@@ -31,23 +32,25 @@ def taken(state: Any, checked_path: Any) -> dict[str, Any]:
     """
     kind = state.get("take") if isinstance(state, dict) else None
     if not isinstance(kind, str) or kind not in KINDS:
-        raise ValueError(f"There are {', '.join(KINDS)} to take.")
+        raise malformed(f"There are {', '.join(KINDS)} to take.")
     request = of_state(state, checked_path)
-    if request.view == "localize":
-        data = base64.b64encode(figures.parcel(kind, request, state.get("display"))).decode()
-        return {"name": f"mixviz-looks.{kind}", "data": f"data:{KINDS[kind]};base64,{data}"}
-    data = base64.b64encode(_parcel(kind, request)).decode()
-    return {"name": f"mixviz-{request.method}.{kind}", "data": f"data:{KINDS[kind]};base64,{data}"}
+    make = views()[request.view].download or _mixture
+    name, data = make(kind, request, state)
+    return {"name": name, "data": f"data:{KINDS[kind]};base64,{base64.b64encode(data).decode()}"}
+
+
+def _mixture(kind: str, request: Request, _state: Any) -> tuple[str, bytes]:
+    return f"mixviz-{request.method}.{kind}", _parcel(kind, request)
 
 
 def _parcel(kind: str, request: Request) -> bytes:
-    told, language = telling.story(request, request.method, by_hand=True), request.language
+    told, language = presenters.story(request, request.method, by_hand=True), request.language
     if kind in ("gif", "pdf"):
         told = replace(told, names=tuple(map(_drawable, told.names)))
     if kind == "json":
         return (json.dumps(recipe_of(request), indent=1, ensure_ascii=False) + "\n").encode()
     if kind == "gif":
-        return export.gif(told, language, lens=lenses.titles(language)[request.detector])
+        return export.gif(told, language, lens=detector_options.titles(language)[request.detector])
     if kind in ("svg", "pdf"):
         return export.figure(told, kind, language)
     return export.png(told) if kind == "png" else export.pictures_zip(told)

@@ -9,24 +9,23 @@ from mixviz.core.registry import lookup
 from mixviz.data import pictures
 from mixviz.explain import serialize
 from mixviz.methods import METHODS
-from mixviz.ui import telling
-from mixviz.ui.request import Request
-from mixviz.ui.state import checked_name, usable
+from mixviz.ui.services import presenters
+from mixviz.ui.state import Request, checked_name, usable
 
 MAX_RECIPE = 100_000  # characters of a recipe file
 
 
 def recipe_of(request: Request) -> dict[str, Any]:
     """The recipe file of a state: what replays it, and what came out."""
-    told = telling.story(request, request.method, by_hand=True)
-    change = telling.changed_by(request, telling.story(request, request.method))
+    told = presenters.story(request, request.method, by_hand=True)
+    change = presenters.changed_by(request, presenters.story(request, request.method))
     return {
-        **serialize.replay(request.method, told.method, request.seed, request.lam, telling.SIDE),
+        **serialize.replay(request.method, told.method, request.seed, request.lam, presenters.SIDE),
         "detector": request.detector,
-        "pictures": telling.picture_names(request),
+        "pictures": presenters.picture_names(request),
         "names": list(told.names),
-        "box": list(request.box) if change == "box" else None,
-        "mask": list(request.mask) if change == "mask" else None,
+        "box": list(request.box or ()) if change == "box" else None,
+        "mask": list(request.mask or ()) if change == "mask" else None,
         **serialize.recipe_json(told.recipe, told.truth),
     }
 

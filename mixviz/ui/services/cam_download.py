@@ -15,9 +15,11 @@ from mixviz.cam.inference import Look
 from mixviz.cam.scales import SCALES
 from mixviz.data import pictures
 from mixviz.explain import serialize
-from mixviz.ui import gazes, localize, networks
-from mixviz.ui.request import Request, is_number, written
-from mixviz.ui.telling import SIDE, changed_by, picture_names
+from mixviz.i18n import UserError
+from mixviz.ui.fields import is_number, malformed, written
+from mixviz.ui.services import cam_cache, cam_subject, networks
+from mixviz.ui.services.presenters import SIDE, changed_by, picture_names
+from mixviz.ui.state import Request
 
 
 def parcel(kind: str, request: Request, shown: Any) -> bytes:
@@ -27,7 +29,7 @@ def parcel(kind: str, request: Request, shown: Any) -> bytes:
         ValueError: another kind, a way of showing that there is not, or no network that knows the classes.
     """
     if kind not in ("png", "json"):
-        raise ValueError("Of heat maps there are the figure (png) and the numbers (json) to take.")
+        raise malformed("Of heat maps there are the figure (png) and the numbers (json) to take.")
     scale, colours, threshold, strength = _shown(shown)
     looks = looks_of(request)
     if kind == "json":
@@ -42,12 +44,15 @@ def parcel(kind: str, request: Request, shown: Any) -> bytes:
 
 def looks_of(request: Request) -> list[Look]:
     """Every network's look for the state's classes, those alone that know them and are made for the kind of map."""
-    picture, names = localize.subject(request).picture, tuple(name for name, _ in localize.wanted_classes(request))
+    picture, names = (
+        cam_subject.subject(request).picture,
+        tuple(name for name, _ in cam_subject.wanted_classes(request)),
+    )
     found, reasons = [], []
     for one in networks.with_own(request.own).values():
         try:
-            found.append(gazes.look(one, request, picture, names))
-        except ValueError as error:
+            found.append(cam_cache.look(one, request, picture, names))
+        except UserError as error:
             reasons.append(error)
     if not found:
         raise reasons[0]
@@ -71,10 +76,10 @@ def command(request: Request) -> str:
         )
         mix = f"python -m mixviz mix {names[0]} {names[1]} --method {request.method}{lam}{given}"
         lines.append(f"{mix} --seed {int(request.seed)} --side {SIDE} --out mixture")
-    asked = [name for name, _ in localize.wanted_classes(request) if name != "*"]
+    asked = [name for name, _ in cam_subject.wanted_classes(request) if name != "*"]
     more = "".join(f" --class {shlex.quote(name)}" for name in asked)
     more += f" --kind {request.kind}" if request.kind != "grad_cam" else ""
-    layer = gazes.layer_of(next(iter(networks.known_networks().values())), request.layer)
+    layer = cam_cache.layer_of(next(iter(networks.known_networks().values())), request.layer)
     more += f" --layer {layer}" if layer else ""
     return "\n".join([*lines, f"python -m mixviz cam {picture} --networks all{more}"])
 
@@ -87,10 +92,10 @@ def _shown(shown: Any) -> tuple[str, str, float, float]:
     shown = shown if isinstance(shown, dict) else {}
     scale, colours = shown.get("scale", "image"), shown.get("colours", "inferno")
     if not isinstance(scale, str) or scale not in SCALES or colours not in shading.COLOURS:
-        raise ValueError(f"Scales are {', '.join(SCALES)}; colours {', '.join(shading.COLOURS)}.")
+        raise malformed(f"Scales are {', '.join(SCALES)}; colours {', '.join(shading.COLOURS)}.")
     numbers = shown.get("threshold", 0.2), shown.get("strength", 0.6)
     if not all(is_number(number) and 0 <= number <= 1 for number in numbers):
-        raise ValueError("τ and the strength of the colours are numbers from 0 to 1.")
+        raise malformed("τ and the strength of the colours are numbers from 0 to 1.")
     return scale, colours, *numbers
 
 

@@ -14,10 +14,11 @@ from mixviz.core.transforms import saliency
 from mixviz.data import pictures
 from mixviz.detectors import SALIENCY
 from mixviz.i18n import in_language
+from mixviz.ui.errors import as_user_error
 
 
 @dataclass(frozen=True)
-class Lens:
+class DetectorOption:
     """A detector as the page offers it: its title, how Python makes it, and a remark."""
 
     title: str
@@ -27,34 +28,36 @@ class Lens:
 
 
 @functools.cache
-def _lenses() -> dict[str, Lens]:
+def _options() -> dict[str, DetectorOption]:
     found = {}
     for name, cls in SALIENCY.items():
         if cls.needs_tokens:
             continue  # no transformer comes with the page
         if cls.needs_network:
-            found[name] = Lens(f"{cls.card.title} of an untrained network", cls(), f'"{name}"', "lens.untrained")
+            found[name] = DetectorOption(
+                f"{cls.card.title} of an untrained network", cls(), f'"{name}"', "lens.untrained"
+            )
         else:
-            found[name] = Lens(cls.card.title, cls(), f'"{name}"')
+            found[name] = DetectorOption(cls.card.title, cls(), f'"{name}"')
     released = SALIENCY["opencv_fine_grained"](float_bytes=True, channel_order="bgr")
     code = 'mixviz.SALIENCY["opencv_fine_grained"](float_bytes=True, channel_order="bgr")'
-    found["released"] = Lens("As the released SaliencyMix code saw it", released, code, "lens.released")
+    found["released"] = DetectorOption("As the released SaliencyMix code saw it", released, code, "lens.released")
     return found
 
 
 def titles(language: str = "en") -> dict[str, str]:
     """Name -> title of everything on offer."""
-    return {name: in_language(f"detector.{name}", language, lens.title) for name, lens in _lenses().items()}
+    return {name: in_language(f"detector.{name}", language, one.title) for name, one in _options().items()}
 
 
-def lens(name: str) -> Lens:
-    """The lens of a known name."""
-    return _lenses()[name]
+def option(name: str) -> DetectorOption:
+    """The option of a known name."""
+    return _options()[name]
 
 
 def detector(name: str) -> Saliency:
     """The detector of a known name."""
-    return _lenses()[name].saliency
+    return _options()[name].saliency
 
 
 def network(name: str) -> torch.nn.Module | None:
@@ -79,17 +82,27 @@ def pair(a: str, b: str, side: int) -> Tensor:
     return torch.from_numpy(tiles).permute(0, 3, 1, 2).contiguous()
 
 
+def maps_of(images: Tensor, name: str, labels: Tensor | None = None) -> Tensor:
+    """Maps (N, H, W) of pictures by a detector of a known name.
+
+    Raises:
+        UserError: a package that the detector needs is not installed.
+    """
+    with as_user_error(ImportError):
+        return saliency(images, detector(name), labels=labels, network=network(name))
+
+
 @functools.lru_cache(maxsize=96)
 def maps(a: str, b: str, side: int, name: str) -> Tensor:
     """Their saliency (2, side, side) by a detector: neither λ nor the seed changes it."""
-    return saliency(pair(a, b, side), detector(name), network=network(name))
+    return maps_of(pair(a, b, side), name)
 
 
 @functools.lru_cache(maxsize=64)
 def objects(a: str, b: str, side: int) -> Tensor | None:
     """(2, side, side) masks of the two objects, or None where one of them is not known."""
-    boxes = object_boxes(a, b, side)
-    if None in boxes:
+    boxes = [box for box in object_boxes(a, b, side) if box is not None]
+    if len(boxes) < 2:
         return None
     masks = torch.zeros(2, side, side)
     for mask, (top, left, bottom, right) in zip(masks, boxes, strict=True):
@@ -100,4 +113,4 @@ def objects(a: str, b: str, side: int) -> Tensor | None:
 def object_boxes(a: str, b: str, side: int) -> list[tuple[int, int, int, int] | None]:
     """The two objects' boxes (top, left, bottom, right) in pixels, None where one is not known."""
     entries = [pictures.photograph_of(path) for path in (a, b)]
-    return [entry and pictures.square_box(entry, side) for entry in entries]
+    return [pictures.square_box(entry, side) if entry else None for entry in entries]

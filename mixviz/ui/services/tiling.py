@@ -8,6 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mixviz.data import pictures
+from mixviz.render import overlays
+
+THUMBNAIL = 64  # pixels
+COLUMNS = 20  # thumbnails side by side in a sheet
+
 
 def shrunk(maps: Tensor, side: int) -> Tensor:
     """Maps (N, H, W) averaged down to (N, side, side)."""
@@ -41,3 +47,13 @@ def sheet(tiles: list[Tensor], columns: int) -> np.ndarray:
         top, left = side * (i // columns), side * (i % columns)
         planes[:, top : top + side, left : left + side] = tile.numpy()
     return cv2.merge(list(planes))  # numpy takes twenty times as long to interleave three planes
+
+
+def picture(path: str, side: int) -> Tensor:
+    """(3, side, side) uint8, to be shown."""
+    return torch.from_numpy(pictures.load_once(path, side)).permute(2, 0, 1)
+
+
+def thumbnails(tiles: list[Tensor]) -> str:
+    """Thumbnails in rows of :data:`COLUMNS`, as a data URI."""
+    return overlays.data_uri(sheet(tiles, COLUMNS))

@@ -10,7 +10,10 @@ from mixviz.evaluation.tables import COLUMNS, SHORT
 from mixviz.methods import METHODS
 from mixviz.networks import model_card, zoo
 from mixviz.networks.model_card import clock
-from mixviz.ui.request import Request
+from mixviz.ui.boundary import checked_path
+from mixviz.ui.registry import View
+from mixviz.ui.services import transition
+from mixviz.ui.state import Request, of_state
 
 RUN = ("epochs", "batch_size", "optimizer", "lr", "weight_decay", "schedule", "warmup", "mix_prob", "precision", "seed")
 TOLD = ("top-1 error ↓", "ECE ↓", "MaxBoxAccV2", "hole 50 %")  # what the view begins with
@@ -18,11 +21,11 @@ TOLD = ("top-1 error ↓", "ECE ↓", "MaxBoxAccV2", "hole 50 %")  # what the vi
 
 def compare(request: Request) -> dict[str, Any]:
     """What the cards say, whatever the pictures are: worked out once, and sent once."""
-    return _standings() if request.still else {}
+    return _results() if request.still else {}
 
 
 @functools.cache
-def _standings() -> dict[str, Any]:
+def _results() -> dict[str, Any]:
     about = {name: card for name in zoo.names() if model_card.is_whole(card := zoo.card(name)) and card["metrics"]}
     rows = results.rows(about, {name: zoo.history(name) for name in about})
     measured = [title for title in COLUMNS if any(title in row["values"] for row in rows)]
@@ -62,8 +65,8 @@ def _finding(title: str, rows: list[dict[str, Any]], middle: dict[str, float]) -
     others = [mean for name, mean in means.items() if name != base]
     return {
         "title": title,
-        "low": min(means, key=means.get),
-        "high": max(means, key=means.get),
+        "low": min(means, key=lambda name: means[name]),
+        "high": max(means, key=lambda name: means[name]),
         "means": means,
         "error": max((value["error"] or 0 for value in told.values()), default=0),
         "kind": next(iter(told.values()))["kind"],
@@ -91,3 +94,11 @@ def _card(card: dict[str, Any]) -> dict[str, Any]:
         "sha256": (card.get("weights") or {}).get("sha256", ""),
         "command": model_card.command(card),
     }
+
+
+def between(state: Any) -> dict[str, Any]:
+    """What every network makes of the steps from the state's one picture to the other."""
+    return transition.transition(of_state(state, checked_path))
+
+
+VIEW = View("compare", 70, compare, functions=(between,))

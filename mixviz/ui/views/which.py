@@ -14,7 +14,8 @@ from mixviz.data import pictures
 from mixviz.explain import serialize
 from mixviz.methods import METHODS
 from mixviz.selection import candidates, scores
-from mixviz.ui.request import Request
+from mixviz.ui.registry import View
+from mixviz.ui.state import Request
 
 PATIENCE = 0.3  # seconds of work after which the rest is left for the next question: what is ready is shown
 SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z가-힣“‘])")
@@ -71,3 +72,6 @@ def says(name: str, language: str) -> list[str]:
     prose = [" ".join(part.split()) for part in text.split("\n\n") if "$$" not in part]
     sentences = [one for part in prose for one in SENTENCE.split(part) if "$" not in one and ":func:" not in one]
     return [one.replace("`", "") for one in sentences]
+
+
+VIEW = View("which", 80, which)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from typing import Any
 
+from mixviz import i18n
 from mixviz.core.method import Method
 from mixviz.data import pictures
 from mixviz.detectors import SALIENCY
 from mixviz.explain import edits, serialize
 from mixviz.explain.example import Story, corner_fractions, tell
 from mixviz.i18n import in_language
-from mixviz.ui import lenses
-from mixviz.ui.request import Request, written
+from mixviz.methods import METHODS
+from mixviz.ui.fields import written
+from mixviz.ui.services import detector_options
+from mixviz.ui.state import Request
 
 SIDE = 224  # pixels of a picture: what networks see of ImageNet, and all methods still mix and encode within 35 ms
 SMALL = SIDE // 2  # pixels of a tile in a strip: several dozen are sent at once
@@ -26,19 +30,21 @@ def story(request: Request, name: str, *, by_hand: bool = False, **changed: Any)
     request = replace(request, **changed) if changed else request
     a, b = request.a, request.b
     told = tell(
-        lenses.pair(a, b, SIDE),
+        detector_options.pair(a, b, SIDE),
         request.chosen(name, request.parameters if name == request.method else None),
         int(request.seed),
         request.lam,
-        maps=lenses.maps(a, b, SIDE, request.detector),
+        maps=detector_options.maps(a, b, SIDE, request.detector),
         names=(request.name_a, request.name_b),
-        objects=lenses.objects(a, b, SIDE),
-        network=lenses.network(request.detector),
+        objects=detector_options.objects(a, b, SIDE),
+        network=detector_options.network(request.detector),
     )
     change = changed_by(request, told) if by_hand else ""
-    if change == "mask":
-        return told.painted(request.weights(SIDE))
-    return told.moved(request.pixels(SIDE)) if change == "box" else told
+    if change == "mask" and (mask := request.weights(SIDE)) is not None:
+        return told.painted(mask)
+    if change == "box" and (box := request.pixels(SIDE)) is not None:
+        return told.moved(box)
+    return told
 
 
 def changed_by(request: Request, told: Story | None = None) -> str:
@@ -102,15 +108,15 @@ def code(request: Request, told: Story) -> str:
 
 def written_options(request: Request, method: Method) -> tuple[list[str], list[str]]:
     """What a method was made with, as Python: its options, and the lines that make a network where it asks one."""
-    lens, known = lenses.lens(request.detector), type(method).parameters()
+    detector, known = detector_options.option(request.detector), type(method).parameters()
     given = {
         name: repr(value).replace("'", '"')
         for name, value in serialize.parameters_of(method).items()
         if name != "detector" and value != known[name]["default"]
     }
-    if "detector" in known and lens.code != repr(known["detector"]["default"]).replace("'", '"'):
-        given["detector"] = lens.code
-    asks = "detector" in known and lens.saliency.needs_network
+    if "detector" in known and detector.code != repr(known["detector"]["default"]).replace("'", '"'):
+        given["detector"] = detector.code
+    asks = "detector" in known and detector.saliency.needs_network
     network = ["import torch, torchvision", "torch.manual_seed(0)", "network = torchvision.models.resnet18()"]
     return [f"{name}={value}" for name, value in given.items()], network if asks else []
 
@@ -136,3 +142,19 @@ def picture_names(request: Request) -> list[str]:
     """The bundled photographs' names, or places for the visitor's own."""
     known = {letter: pictures.photograph_of(path) for letter, path in (("a", request.a), ("b", request.b))}
     return [entry["file"] if entry else f"your_picture_{letter}.jpg" for letter, entry in known.items()]
+
+
+def summary(name: str, language: str = "en") -> str:
+    """A method in a sentence or two: the first paragraph of its docstring."""
+    return in_language(f"summary.{name}", language, _docstring(name).partition("\n\n")[0])
+
+
+def explanation(name: str, language: str = "en") -> str:
+    """A method's docstring as Markdown with formulas."""
+    further = i18n.catalogue().get(language, {}).get(name)
+    return f"{summary(name, language)}\n\n{further}" if further else _docstring(name)
+
+
+def _docstring(name: str) -> str:
+    text = inspect.cleandoc(METHODS[name].__doc__ or "").replace("``", "`")
+    return text.replace(":func:`mixviz.", "`mixviz.")

@@ -11,23 +11,23 @@ from torch import Tensor
 
 from mixviz.data import pictures
 from mixviz.evaluation.robustness import meeting
-from mixviz.i18n import Mistake
+from mixviz.i18n import UserError
 from mixviz.render import overlays
-from mixviz.ui import networks
-from mixviz.ui.request import Request
-from mixviz.ui.tiling import sheet
+from mixviz.ui.services import networks
+from mixviz.ui.services.tiling import sheet
+from mixviz.ui.state import Request
 
 STEPS = 21
 WAYS = ("mixup", "cutmix")  # blended; or with a patch of B that grows from the middle
 
 
-def between(request: Request) -> dict[str, Any]:
+def transition(request: Request) -> dict[str, Any]:
     """The answer for the state's pictures and classes; what was worked out once is kept.
 
     Raises:
-        Mistake: a class that the networks do not know.
+        UserError: a class that the networks do not know.
     """
-    return _between(request.a, request.b, *_classes(request))
+    return _transition(request.a, request.b, *_classes(request))
 
 
 def _classes(request: Request) -> list[tuple[str, str]]:
@@ -36,12 +36,12 @@ def _classes(request: Request) -> list[tuple[str, str]]:
     there, guessed = {name.casefold(): name for name in networks.alike()[0].classes}, ("", "*")
     for name in request.classes:
         if name not in guessed and name.casefold() not in there:
-            raise Mistake("error.class", name=name)
+            raise UserError("error.class", name=name)
     named = [None if name in guessed else there[name.casefold()] for name in request.classes]
     if named == [None, None]:
         return [(name, "known" if sure else "guess") for name, sure in networks.classes_of(request.a, request.b)]
     return [
-        (name, "named") if name else _other_than(other, path)
+        (name, "named") if name else _other_than(other or "", path)
         for name, other, path in zip(named, reversed(named), (request.a, request.b), strict=True)
     ]
 
@@ -54,7 +54,7 @@ def _other_than(other: str, path: str) -> tuple[str, str]:
 
 
 @functools.lru_cache(maxsize=64)
-def _between(a: str, b: str, of_a: tuple[str, str], of_b: tuple[str, str]) -> dict[str, Any]:
+def _transition(a: str, b: str, of_a: tuple[str, str], of_b: tuple[str, str]) -> dict[str, Any]:
     """Every network's probabilities of both classes at ``lams``, λ from 0 (B) to 1 (A), by both ways.
 
     Returns:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,17 +13,16 @@ from torch import Tensor
 
 from mixviz.cam.inference import Known
 from mixviz.core.inference import Pixels, float_type
+from mixviz.data import pictures
 from mixviz.data.dataset import decode
 from mixviz.embeddings import embed, placement
-from mixviz.i18n import Mistake
+from mixviz.i18n import UserError
 from mixviz.networks import zoo
-from mixviz.render import overlays
-from mixviz.ui.networks import known_networks
-from mixviz.ui.tiling import sheet
+from mixviz.ui.errors import log
+from mixviz.ui.services import tiling
+from mixviz.ui.services.networks import known_networks
 
 DATA = "MIXVIZ_DATA"  # the environment variable that names the folder of the data sets
-THUMBNAIL = 64  # pixels
-COLUMNS = 20  # thumbnails side by side in a sheet
 
 # Classes that look alike share a hue; of six hues at most, for more cannot be told apart by everybody.
 KINDS = {
@@ -41,7 +39,7 @@ KINDS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Stored:
+class StoredEmbedding:
     """A network with what is stored of its embedding (``tensors``: see :func:`mixviz.networks.zoo.embedding`), and what
     follows
     from that; ``held`` is None where the classes have too few pictures."""
@@ -68,7 +66,7 @@ class Stored:
 
 
 @functools.cache
-def everything() -> tuple[dict[str, Stored], dict[str, str]]:
+def everything() -> tuple[dict[str, StoredEmbedding], dict[str, str]]:
     """The networks of which an embedding is stored, by name; and of the others, why there is none.
 
     Raises:
@@ -87,19 +85,19 @@ def everything() -> tuple[dict[str, Stored], dict[str, str]]:
         except ValueError:
             held = None
         plane = placement.plane(tensors["embedding"], tensors["pca"])
-        found[known.name] = Stored(known, tensors, plane, stand, held)
+        found[known.name] = StoredEmbedding(known, tensors, plane, stand, held)
     return found, left_out
 
 
-def chosen(name: str) -> Stored:
+def chosen(name: str) -> StoredEmbedding:
     """A network by its name; by none, or one whose embedding is not stored, CutMix's, or the first there is.
 
     Raises:
-        Mistake: there is none.
+        UserError: there is none.
     """
     there, left_out = everything()
     if not there:
-        raise Mistake("embed.none", reason=next(iter(left_out.values()), ""))
+        raise UserError("embed.none", reason=next(iter(left_out.values()), ""))
     return there.get(name) or there.get("cutmix") or next(iter(there.values()))
 
 
@@ -133,7 +131,7 @@ def _kind(name: str) -> str:
     return next((kind for kind, names in KINDS.items() if name in names), "")
 
 
-def _told(one: Stored) -> dict[str, Any]:
+def _told(one: StoredEmbedding) -> dict[str, Any]:
     card, tensors = one.known.card, one.tensors
     return {
         "title": one.known.title,
@@ -183,8 +181,8 @@ def of_card(card: dict[str, Any]) -> dict[str, Any] | None:
 
 @functools.lru_cache(maxsize=4)
 def _thumbnails(name: str, root: str) -> str:
-    pixels, _ = decode(zoo.pictures(name, root), THUMBNAIL)
-    return sheet_of(list(pixels))
+    pixels, _ = decode(zoo.pictures(name, root), tiling.THUMBNAIL)
+    return tiling.thumbnails(list(pixels))
 
 
 def thumbnails(state: Any) -> dict[str, Any]:
@@ -197,12 +195,12 @@ def thumbnails(state: Any) -> dict[str, Any]:
     if not root:
         return {"sheet": None, "reason": "embed.data_none"}
     try:
-        return {"sheet": _thumbnails(one.known.name, str(Path(root).expanduser())), "columns": COLUMNS}
+        return {"sheet": _thumbnails(one.known.name, str(Path(root).expanduser())), "columns": tiling.COLUMNS}
     except ValueError as error:
-        print(f"No thumbnails of the stored pictures: {error}", file=sys.stderr)
+        log.warning("No thumbnails of the stored pictures: %s", error)
         return {"sheet": None, "reason": "embed.data_other"}
 
 
-def sheet_of(tiles: list[Tensor]) -> str:
-    """Thumbnails in rows of :data:`COLUMNS`."""
-    return overlays.data_uri(sheet(tiles, COLUMNS))
+def network_view(path: str, side: int) -> Tensor:
+    """(3, side, side) uint8, as a network takes it."""
+    return torch.from_numpy(pictures.view(path, side).copy()).permute(2, 0, 1)

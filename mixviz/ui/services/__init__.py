@@ -1,0 +1,1 @@
+"""What several views share: detectors, networks, caches, presenters, downloads."""

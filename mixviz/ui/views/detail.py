@@ -1,0 +1,74 @@
+"""The view of one method: all that its recipe says of a mixture, and the method's explanation below."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from mixviz.explain import edits, label_terms
+from mixviz.explain.example import Story, steps
+from mixviz.methods import METHODS
+from mixviz.render import export, overlays
+from mixviz.ui.boundary import as_gradio_error
+from mixviz.ui.gradio_compat import event_data
+from mixviz.ui.registry import View
+from mixviz.ui.services.presenters import card, changed_by, code, explanation, parameters, story
+from mixviz.ui.services.tiling import shrunk
+from mixviz.ui.state import CELLS, Request, language_of
+
+FORMULAS = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
+
+
+def detail(request: Request) -> dict[str, Any]:
+    """One method: all its pictures, steps, numbers with their sums, parameters, and the code that makes it."""
+    told = story(request, request.method, by_hand=True)
+    change = changed_by(request)
+    return {
+        "card": {"name": request.method, **card(told, request)},
+        "parameters": parameters(told.method, request.language),
+        "tiles": list(tiles := export.tiles(told)),
+        "sheet": overlays.data_uri(np.concatenate(list(tiles.values()), axis=1)),
+        "steps": [asdict(step) for step in steps(told, request.language)],
+        "lines": [asdict(line) for line in label_terms.lines(told)],
+        "code": code(request, told),
+        "can_move": edits.can_move(told.recipe) or change == "mask",
+        "can_paint": edits.can_paint(told.recipe),
+        "mask": list(request.mask or ()) if change == "mask" else _cells(told),
+        "edited": change,
+    }
+
+
+def _cells(told: Story) -> list[str]:
+    """The recipe's mask as a painter starts from it."""
+    mask = shrunk(told.recipe.mask()[0], CELLS)[0]
+    return ["".join("1" if cell else "0" for cell in row) for row in (mask >= 0.5).tolist()]
+
+
+def panel(part: gr.HTML) -> None:
+    """The explanations of all methods, fetched when the view is first opened; its script shows one of them."""
+    gr.Markdown(gr.I18n()("explanation_heading"), elem_id="explanation")
+    # One component for all: every further one costs the first paint some time. They are ours, so that nothing has to
+    # be cleaned.
+    told = gr.Markdown(latex_delimiters=FORMULAS, sanitize_html=False)
+    part.input(
+        explain, None, told, api_name="explain", api_visibility="undocumented", show_progress="hidden", queue=False
+    )
+
+
+def explain(event: gr.EventData) -> str:
+    """All methods' explanations in the visitor's language, sent when somebody looks at one of them."""
+    language = language_of(event_data(event))
+    with as_gradio_error(language):
+        return explanations(language)
+
+
+def explanations(language: str) -> str:
+    """All of them, each in a section of its own."""
+    sections = (f'<section id="about-{name}">\n\n{explanation(name, language)}\n\n</section>' for name in METHODS)
+    return "\n\n".join(sections)
+
+
+VIEW = View("detail", 20, detail, panel=panel, example="method=saliencymix")

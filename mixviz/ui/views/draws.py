@@ -1,0 +1,61 @@
+"""The view of a thousand draws of a method: histograms and heat maps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from mixviz.core.method import Method
+from mixviz.explain import sampling
+from mixviz.render import overlays
+from mixviz.ui.registry import View
+from mixviz.ui.services import detector_options
+from mixviz.ui.services.presenters import SIDE
+from mixviz.ui.services.tiling import shrunk, with_peaks
+from mixviz.ui.state import Request
+
+DRAWS_SIDE = 64  # pixels of a picture that is drawn a thousand times
+DRAWS = 1000
+BINS = 20
+
+
+def drawn(request: Request) -> tuple[sampling.Draws, Method, Tensor]:
+    """A thousand draws of the state's method, the method, and the small pictures that it was drawn for."""
+    a, b = request.a, request.b
+    known = detector_options.objects(a, b, DRAWS_SIDE)
+    method = request.chosen(request.method, request.parameters)
+    seen = detector_options.maps(a, b, SIDE, request.detector)
+    images = detector_options.pair(a, b, DRAWS_SIDE)
+    maps = with_peaks(seen, DRAWS_SIDE, getattr(method, "tie", "first"))
+    judge = shrunk(seen, DRAWS_SIDE) if known is None else known
+    asked = {"count": DRAWS, "seed": int(request.seed), "network": detector_options.network(request.detector)}
+    return sampling.repeat(images, method, maps, judge, **asked), method, images
+
+
+def draws(request: Request) -> dict[str, Any]:
+    """What a thousand draws look like: histograms and heat maps."""
+    found, method, images = drawn(request)
+    kinds = {"drawn": found.drawn, "area": found.area, "share": found.share, "gap": found.gap}
+    shown = images.permute(0, 2, 3, 1).numpy()
+    heat = [overlays.overlay(shown[1], found.cut), overlays.overlay(shown[0], found.covered)]
+    return {
+        "card": {"name": request.method, "title": type(method).card.title},
+        "inside": type(method).card.family == "feature-level",
+        "count": DRAWS,
+        "side": DRAWS_SIDE,
+        "alpha": getattr(method, "alpha", None),
+        "histograms": {name: _histogram(values) for name, values in kinds.items() if values is not None},
+        "peak": [float(found.cut.max()), float(found.covered.max())],
+        "heat": overlays.data_uri(np.concatenate(heat, axis=1)),
+    }
+
+
+def _histogram(values: np.ndarray) -> dict[str, Any]:
+    counts, _ = np.histogram(np.clip(values, 0, 1), BINS, (0, 1))
+    low, high = np.quantile(values, (0.05, 0.95)).tolist()
+    return {"counts": counts.tolist(), "mean": values.mean().item(), "low": low, "high": high}
+
+
+VIEW = View("draws", 30, draws, example="method=cutmix")

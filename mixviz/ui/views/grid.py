@@ -1,0 +1,66 @@
+"""The view of all methods: a card each, as plain data. Numbers and pictures come from recipes, whatever the method."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from mixviz.methods import METHODS
+from mixviz.render import overlays
+from mixviz.ui.registry import View
+from mixviz.ui.services import detector_options
+from mixviz.ui.services.presenters import SIDE, SMALL, card, story
+from mixviz.ui.services.tiling import sheet, shrunk
+from mixviz.ui.state import Request
+
+COLUMNS = 4  # tiles side by side in the sheet of mixtures
+
+
+def grid(request: Request) -> dict[str, Any]:
+    """A card per method, or of ``only`` some, and a sheet of their mixtures; with ``still`` the pictures that λ and the
+    seed leave alone, and with ``strip`` what each detector makes of them."""
+    told = {name: story(request, name) for name in request.only or METHODS}
+    value = {
+        "columns": COLUMNS,
+        "rows": math.ceil(len(told) / COLUMNS),
+        "sheet": overlays.data_uri(sheet([one.mixed for one in told.values()], COLUMNS)),
+        "cards": [{"name": name, **card(one, request)} for name, one in told.items()],
+        "still": None,
+    }
+    if request.still:
+        value["all"] = [
+            {"name": name, "title": cls.card.title, "family": cls.card.family, "citation": cls.card.citation}
+            for name, cls in METHODS.items()
+        ]
+        images, maps = _shown(request)
+        heat = [overlays.overlay(p, m) for p, m in zip(images, maps, strict=True)]
+        value["still"] = overlays.data_uri(np.concatenate([*images, *heat], axis=1))
+        value["objects"] = [
+            box and [edge / SIDE for edge in box] for box in detector_options.object_boxes(request.a, request.b, SIDE)
+        ]
+    return value | _detector_strip(request) if request.strip else value
+
+
+def _shown(request: Request) -> tuple[np.ndarray, np.ndarray]:
+    images = detector_options.pair(request.a, request.b, SIDE).permute(0, 2, 3, 1).numpy()
+    return images, detector_options.maps(request.a, request.b, SIDE, request.detector).numpy()
+
+
+def _detector_strip(request: Request) -> dict[str, Any]:
+    """Every detector's view of the two pictures, small, with its peaks."""
+    tiles, strip = [], []
+    a, b = request.a, request.b
+    pictures = detector_options.pair(a, b, SMALL).permute(0, 2, 3, 1).numpy()
+    for name in detector_options.titles():
+        maps = detector_options.maps(a, b, SIDE, name)
+        small = shrunk(maps, SMALL).numpy()
+        tiles += [overlays.overlay(p, m) for p, m in zip(pictures, small, strict=True)]
+        peaks = [divmod(int(m.argmax()), SIDE) for m in maps]
+        peaks = [[(row + 0.5) / SIDE, (column + 0.5) / SIDE] for row, column in peaks]
+        strip.append({"name": name, "note": detector_options.option(name).note, "peaks": peaks})
+    return {"lenses": strip, "lens_sheet": overlays.data_uri(np.concatenate(tiles, axis=1))}
+
+
+VIEW = View("grid", 10, grid)

@@ -1,0 +1,194 @@
+"""Where trained networks look in A, in B or in their mixture: the maps as they are, and the box of every threshold.
+
+The page's script scales, colours and outlines them, so that no switch of how they are shown asks a network again.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import time
+from dataclasses import asdict
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import torch
+from torch import Tensor
+
+from mixviz.cam import grad_cam, shading
+from mixviz.cam.boxes import Found, integers
+from mixviz.cam.inference import Known, Look
+from mixviz.cam.localization import centre_heat
+from mixviz.cam.methods import KINDS
+from mixviz.core.registry import lookup
+from mixviz.data import pictures
+from mixviz.i18n import UserError
+from mixviz.render import overlays
+from mixviz.ui.boundary import checked_path
+from mixviz.ui.errors import as_user_error, only_user_errors
+from mixviz.ui.registry import View
+from mixviz.ui.services import cam_cache, cam_download, folder_panel, networks
+from mixviz.ui.services.cam_subject import mixed_inside, subject, wanted_classes
+from mixviz.ui.state import Request, networks_of, of_state
+
+PATIENCE = 0.3  # seconds of work after which the rest is left for the next question: what is ready is shown
+EVERY = 10  # of the thousand thresholds
+CENTRE = "centre"
+
+
+def localize(request: Request) -> dict[str, Any]:
+    """Per network and class the map, the boxes and the probabilities; ``pending``: the networks still to be asked."""
+    seen = subject(request)
+    wanted = wanted_classes(request)
+    names = tuple(name for name, _ in wanted)
+    known = networks.with_own(request.own)
+    left = [name for name in request.only or known if name in known]
+    rows, start = [], time.monotonic()
+    while left and (not rows or time.monotonic() - start < PATIENCE):
+        rows.append(row(known[left.pop(0)], request, seen.picture, names))
+    shown = hashlib.sha1(seen.picture.tobytes()).hexdigest()
+    place = shown if request.subject == "mix" else request.a if request.subject == "a" else request.b
+    return {
+        "key": "|".join([shown, request.kind, request.layer, *names]),
+        "place": place,
+        "subject": {
+            "picture": overlays.data_uri(seen.picture), "boxes": seen.boxes, "of": request.subject,
+            "method": request.method, "inside": mixed_inside(request),
+        },
+        "classes": [{"name": name, "known": sure} for name, sure in wanted],
+        "rows": rows,
+        "centre": _centre(),
+        "pending": left,
+        "slow": KINDS[request.kind].slow,
+        "all": list(known),
+        "command": cam_download.command(request),
+    }  # fmt: skip
+
+
+def row(known: Known, request: Request, picture: np.ndarray, names: tuple[str, ...]) -> dict[str, Any]:
+    """One network's look, or why there is none."""
+    try:
+        with only_user_errors():
+            look = cam_cache.look(known, request, picture, names)
+    except UserError as error:
+        return {"name": known.name, "title": known.title, "error": error.told(request.language)}
+    top = look.probability.topk(min(3, len(known.classes)))
+    return {
+        "name": known.name,
+        "title": known.title,
+        "layer": look.layer,
+        "side": pictures.stored_side(known.side),
+        "size": list(look.maps.shape[1:]),
+        "top": [[known.classes[i], p] for p, i in zip(top.values.tolist(), top.indices.tolist(), strict=True)],
+        "looks": [_told(look, i) for i in range(len(names))],
+    }
+
+
+def _told(look: Look, i: int) -> dict[str, Any]:
+    """One map: its bytes on its own scale, what they stand for, and its box at every threshold."""
+    raw, heat = look.maps[i], look.heat()[i]
+    large = torch.nn.functional.interpolate(raw[None, None], heat.shape, mode="bicubic", align_corners=False)
+    edges = [large.amin(), large.amax(), raw.amin(), raw.amax()]
+    somewhere = bool(heat.any())
+    return {
+        "class": look.known.classes[look.classes[i]],
+        "probability": look.probability[look.classes[i]].item(),
+        "range": [float(f"{edge.item():.6g}") for edge in edges] if somewhere else None,
+        **_map(_in_square(heat)),
+    }
+
+
+def _in_square(heat: Tensor) -> Tensor:
+    """A map (side, side) in the middle of the square that is drawn, of which the network is shown so much alone."""
+    margin = (pictures.stored_side(len(heat)) - len(heat)) // 2
+    return torch.nn.functional.pad(heat, [margin] * 4)
+
+
+def _map(heat: Tensor) -> dict[str, Any]:
+    pixels = integers(heat[None])[0]
+    found = Found(pixels)
+    at = found.boxes[torch.tensor(found.largest)[found.step[::EVERY]]]
+    return {"map": base64.b64encode(pixels.tobytes()).decode(), "boxes": at.tolist()}
+
+
+@functools.cache
+def _centre() -> dict[str, Any]:
+    """The middle of the picture, whatever it shows."""
+    side = next(iter(networks.known_networks().values())).side
+    return {"name": CENTRE, "side": side, "range": [0.0, 1.0, 0.0, 1.0], **_map(centre_heat((side, side))[0])}
+
+
+# ---------------------------------------------------------------- what the script asks beside
+
+
+def about(state: Any) -> dict[str, Any]:
+    """What the script has to know of the networks, once."""
+    return context(networks_of(state, checked_path))
+
+
+@functools.lru_cache(maxsize=8)
+def context(own: tuple[tuple[str, str], ...] = ()) -> dict[str, Any]:
+    """What stays as it is: the networks with what was measured of them, kinds, layers, classes and colours."""
+    known = networks.with_own(own)
+    first = next(iter(known.values()))
+    layers = grad_cam.feature_layers(first.network, (first.side, first.side))
+    return {
+        "networks": {
+            name: {"title": one.title, "side": one.side, "measured": _measured(one)} for name, one in known.items()
+        },
+        "kinds": [asdict(kind) for kind in KINDS.values()],
+        "layers": [{"earlier": str(i), "size": list(size[1:])} for i, (_, size) in enumerate(reversed(layers.items()))],
+        "classes": list(dict.fromkeys(name for one in known.values() for name in one.classes)),
+        "colours": {name: _text(shading.table(name)) for name in (*shading.COLOURS, shading.DIFFERENCE)},
+    }  # fmt: skip
+
+
+def _measured(one: Known) -> dict[str, Any] | None:
+    """What the card says of how well the network localises: percent, of so many pictures."""
+    found = (one.card.get("metrics") or {}).get("localisation")
+    if not found:
+        return None
+    last = found.get("last_map", found)
+    return {
+        "images": one.card["metrics"]["images"],
+        "layer": found["network"]["max_box_acc_v2_percent"], "last": last["network"]["max_box_acc_v2_percent"],
+        "centre": found["centre"]["max_box_acc_v2_percent"], "layer_size": found["map_size"],
+    }  # fmt: skip
+
+
+def _text(table: np.ndarray) -> str:
+    return base64.b64encode(table.tobytes()).decode()
+
+
+def trust(state: Any) -> dict[str, Any]:
+    """How faithful one network's maps of a state are: {name, faith}, a dictionary per class."""
+    return trusted(of_state(state, checked_path))
+
+
+def trusted(request: Request) -> dict[str, Any]:
+    """How faithful a network's maps are: {name, faith}, the five numbers per class; of the first of ``only``.
+
+    Raises:
+        UserError: no such network, or one that does not know the classes.
+    """
+    known = networks.with_own(request.own)
+    with as_user_error():
+        one = lookup(known, (request.only or tuple(known))[0])
+    names = tuple(name for name, _ in wanted_classes(request))
+    found = cam_cache.faithful(one, request, subject(request).picture, names)
+    return {"name": one.name, "faith": [numbers._asdict() for numbers in found]}
+
+
+def download(kind: str, request: Request, state: Any) -> tuple[str, bytes]:
+    """The figure (png) or the numbers (json) as the visitor sees them."""
+    return f"mixviz-looks.{kind}", cam_download.parcel(kind, request, state.get("display"))
+
+
+def panel(_part: gr.HTML) -> None:
+    """A folder or a zip through the networks."""
+    folder_panel.panel()
+
+
+VIEW = View("localize", 60, localize, functions=(about, trust), panel=panel, download=download, example="method=cutmix")

@@ -1,0 +1,45 @@
+"""The view of filmstrips: a row per method over λ, α or the seed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mixviz.methods import METHODS
+from mixviz.render import overlays
+from mixviz.ui.registry import View
+from mixviz.ui.services.presenters import SMALL, story
+from mixviz.ui.services.tiling import sheet, smaller
+from mixviz.ui.state import MAX_SEED, Request
+
+STRIP = 9  # pictures of a filmstrip
+ALPHAS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 6.0, 8.0)
+
+
+def sweep(request: Request) -> dict[str, Any]:
+    """A filmstrip per method over λ, α or the seed."""
+    changes: list[dict[str, Any]]
+    if request.over == "lam":
+        changes = [{"lam": i / (STRIP - 1)} for i in range(STRIP)]
+    elif request.over == "alpha":
+        own = {name: value for name, value in request.parameters.items() if name != "alpha"}
+        changes = [{"alpha": alpha, "lam": None, "parameters": own} for alpha in ALPHAS]
+    else:
+        changes = [{"seed": (int(request.seed) + i) % (MAX_SEED + 1)} for i in range(STRIP)]
+    rows, tiles = [], []
+    for name in request.methods:
+        told = [story(request, name, **change) for change in changes]
+        tiles += [smaller(one.mixed, SMALL) for one in told]
+        cells = [
+            {"share": one.share, "area": one.area, "gap": one.gap, "drawn": one.recipe.lam is not None and
+             one.recipe.lam[0].item()} for one in told
+        ]  # fmt: skip
+        rows.append({"name": name, "title": METHODS[name].card.title, "cells": cells})
+    return {
+        "over": request.over,
+        "values": [next(iter(change.values())) for change in changes],
+        "rows": rows,
+        "sheet": overlays.data_uri(sheet(tiles, STRIP)),
+    }
+
+
+VIEW = View("sweep", 40, sweep, example="over=lam")
