@@ -9,10 +9,10 @@ function findings(value) {
     found.centre === null ? "" : t("compare.above", { above: found.above, n: value.rows.length, centre: tenth(found.centre) }),
   ].filter(Boolean).join(" ");
   return make("div", { class: "mv-findings" }, ...value.findings.map((found) => {
-    const { lower } = value.columns.find(({ title }) => title === found.title), low = found.means[found.low], high = found.means[found.high];
-    return make("section", { class: "mv-panel", data: { finding: found.title } }, make("h3", { textContent: columnName(found.title) }),
+    const { lower } = value.columns.find(({ key }) => key === found.key), low = found.means[found.low], high = found.means[found.high];
+    return make("section", { class: "mv-panel", data: { finding: found.key } }, make("h3", { textContent: columnName(found.key) }),
       make("p", { class: "mv-big", textContent: `${tenth(low)} – ${tenth(high)}\u00a0%` }),
-      make("p", { class: "mv-small", textContent: named(`compare.about.${found.title}`, "") }),
+      make("p", { class: "mv-small", textContent: named(`compare.about.${found.key}`, "") }),
       make("p", { class: "mv-small mv-verdict", textContent: said(found) }),
       make("p", { class: "mv-small", textContent: t("compare.ends", { low: name(found.low), high: name(found.high), better: t(lower ? "compare.lower_better" : "compare.higher_better") }) }));
   }));

@@ -32,9 +32,9 @@ function zooPlots(value, open) {
   };
 
   function scatter() {
-    const titles = value.columns.map(({ title }) => title), chosen = { x: titles[0], y: value.columns.find(({ title, short }) => short && title in value.centre)?.title ?? titles[1] };
+    const keys = value.columns.map(({ key }) => key), chosen = { x: keys[0], y: value.columns.find(({ key, short }) => short && key in value.centre)?.key ?? keys[1] };
     const plot = add({ name: "scatter" });
-    put(plot, axisChoice(titles.map((title) => ({ key: title, title: columnName(title) })), chosen, draw));
+    put(plot, axisChoice(keys.map((key) => ({ key, title: columnName(key) })), chosen, draw));
     function draw() {
       const cells = value.rows.flatMap((row) => [row.values[chosen.x], row.values[chosen.y]]);
       plot.update({
@@ -54,7 +54,7 @@ function zooPlots(value, open) {
   // A setting's numbers hold for its own data, network and length: only changes against its own baseline can be compared.
   function published() {
     const plot = add({ name: "published", hidden: new Set(), changed: undefined, lit: undefined });
-    const title = (method) => value.titles[method] ?? method, ours = value.rows.filter((row) => row.values["top-1 error ↓"]), base = ours.find((row) => row.method === "baseline")?.values["top-1 error ↓"];
+    const title = (method) => value.titles[method] ?? method, ours = value.rows.filter((row) => row.values.top1_error), base = ours.find((row) => row.method === "baseline")?.values.top1_error;
     const { chips, choose } = switchOf(t("compare.published_which"), [["ours", t("compare.published_ours")], ["all", t("compare.published_all")]], (which) => {
       const mine = new Set(ours.filter((row) => row.method !== "baseline").map((row) => row.method));
       const methods = [...new Set([...mine, ...value.published.flatMap((setting) => setting.methods.map((one) => one.method))])].filter((method) => which === "all" || mine.has(method));
@@ -67,13 +67,13 @@ function zooPlots(value, open) {
         points: setting.methods.map((one) => ({ x: beside(one.method, i), y: one.change, hollow: !one.same, title: t(one.same ? "compare.published_tip" : "compare.published_other", { ...setting, ...one, base: setting.source, title: title(one.method), error: one.error.toFixed(2), baseline: setting.baseline.toFixed(2) }) })),
       }));
       const changes = base ? ours.filter((row) => row.method !== "baseline").map((row) => {
-        const found = row.values["top-1 error ↓"];
+        const found = row.values.top1_error;
         return { key: row.title, x: beside(row.method, settings.length + here(row.method).indexOf(row)), y: found.mean - base.mean, error: found.error && base.error && Math.hypot(found.error, base.error), title: `${t("compare.this_page")}, ${rowName(row)}` };
       }) : [];
       if (changes.length) series.push({ key: "here", title: t("compare.this_page"), index: 0, line: false, size: 6, mark: "circle", points: changes });
       plot.update({
         title: t("compare.published"), x: { label: t("compare.method"), names: methods.map(title) }, y: { label: t("compare.change"), format: (x) => String(+x.toFixed(2)).replace("-", "−") },
-        rules: [{ y: 0, title: t("compare.own_baseline") }], series, height: 300, note: t("compare.published_note", { bars: barsNote(ours.map((row) => row.values["top-1 error ↓"])) }),
+        rules: [{ y: 0, title: t("compare.own_baseline") }], series, height: 300, note: t("compare.published_note", { bars: barsNote(ours.map((row) => row.values.top1_error)) }),
         pick: (series, point) => rowOf(point.key) && open(rowOf(point.key), plot.node, () => plot.node.querySelector("svg")),
       });
     });
@@ -87,7 +87,7 @@ function zooPlots(value, open) {
     add({
       name: "reliability", title: t("compare.reliability"), diagonal: true, x: percentAxis(t("compare.confidence"), span), y: percentAxis(t("compare.accuracy"), span),
       series: value.rows.map((row, index) => {
-        const { confidence, accuracy, count } = row.reliability, ece = row.values["ECE ↓"], name = rowName(row);
+        const { confidence, accuracy, count } = row.reliability, ece = row.values.ece, name = rowName(row);
         return seriesOf(row, index, { legend: ece ? `${name}: ECE ${tenth(ece.mean)}\u00a0%` : name, points: confidence.map((x, i) => ({ x, y: accuracy[i], title: t("compare.bin", { name, count: count[i] }) })) });
       }),
       note: t("compare.reliability_note"),

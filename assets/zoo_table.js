@@ -1,5 +1,5 @@
 // What the cards say as a table that sorts, and the card of one network as a panel.
-const columnName = (title) => named(`compare.column.${title}`, title);
+const columnName = (key) => named(`compare.column.${key}`, key);
 const rowName = (row) => networkName(row.name, row.title);
 const tenth = (number) => number.toFixed(1);
 const whole = (number) => number.toLocaleString("en");
@@ -14,11 +14,11 @@ function zooTable(value, open) {
   let short = true;
   const seeds = value.rows.some((row) => row.seeds.length > 1) ? [{ key: "seeds", title: t("compare.seeds") }] : [];
   const shown = () => value.columns.filter((column) => !short || column.short);
-  const columns = () => [...seeds, ...shown().map(({ title, lower }) => ({ key: title, title: columnName(title), about: named(`compare.about.${title}`, ""), lower, written: tenth }))];
+  const columns = () => [...seeds, ...shown().map(({ key, lower }) => ({ key, title: columnName(key), about: named(`compare.about.${key}`, ""), lower, written: tenth }))];
   const about = make("p", { class: "mv-small", aria: { role: "status" } }), note = make("p", { class: "mv-small" });
   const table = sortedTable({
-    columns, first: { title: t("compare.strategy") }, sorted: (title) => { about.textContent = title ? `${columnName(title)}: ${named(`compare.about.${title}`, "")}` : ""; },
-    foot: () => (shown().some(({ title }) => title in value.centre) ? [{ head: t("compare.centre"), values: value.centre }] : []),
+    columns, first: { title: t("compare.strategy") }, sorted: (key) => { about.textContent = key ? `${columnName(key)}: ${named(`compare.about.${key}`, "")}` : ""; },
+    foot: () => (shown().some(({ key }) => key in value.centre) ? [{ head: t("compare.centre"), values: value.centre }] : []),
   });
   const scope = make("div", { class: "mv-chips", aria: { role: "group", label: t("compare.columns") } });
   const scroller = make("div", { class: "mv-wide", tabIndex: 0, aria: { role: "region", label: t("compare.table") } }, table.node);
@@ -28,11 +28,11 @@ function zooTable(value, open) {
   const head = (row) => make("button", { type: "button", class: "mv-link", textContent: rowName(row), title: row.title, aria: { label: t("compare.open_card", { name: rowName(row) }) }, on: { click: ({ currentTarget }) => open(row, node, () => table.body.querySelector(`[data-row="${CSS.escape(row.title)}"] button`) ?? currentTarget) } });
   function draw() {
     table.update(value.rows.map((row) => ({
-      row, name: row.title, title: rowName(row), head: head(row), values: { seeds: row.seeds.length, ...Object.fromEntries(Object.entries(row.values).map(([title, { mean }]) => [title, mean])) },
-      notes: Object.fromEntries(Object.entries(row.values).map(([title, { error }]) => [title, error ? `± ${tenth(error)}` : ""])),
+      row, name: row.title, title: rowName(row), head: head(row), values: { seeds: row.seeds.length, ...Object.fromEntries(Object.entries(row.values).map(([key, { mean }]) => [key, mean])) },
+      notes: Object.fromEntries(Object.entries(row.values).map(([key, { error }]) => [key, error ? `± ${tenth(error)}` : ""])),
     })));
     for (const chip of scope.children) chip.setAttribute("aria-pressed", String((chip.dataset.short === "true") === short));
-    note.textContent = `${t("compare.table_note")} ${barsNote(value.rows.flatMap((row) => shown().map(({ title }) => row.values[title])))}`;
+    note.textContent = `${t("compare.table_note")} ${barsNote(value.rows.flatMap((row) => shown().map(({ key }) => row.values[key])))}`;
   }
   for (const few of [true, false]) scope.append(make("button", { type: "button", class: "mv-chip", data: { short: few }, textContent: t(few ? "compare.few" : "compare.all"), on: { click: () => { short = few; draw(); } } }));
 
@@ -40,8 +40,8 @@ function zooTable(value, open) {
   function lines() {
     const heads = value.columns.flatMap(({ title }) => [title, `${title}: ±`, `${title}: ± of`]);
     const kind = (found) => (!found?.error ? "" : found.kind === "seeds" ? `standard deviation of ${found.each.length} seeds` : `standard error of ${found.count} ${found.kind}`);
-    const rows = table.order().map(({ row }) => [row.title, row.networks.join(" "), row.seeds.join(" "), ...value.columns.flatMap(({ title }) => [row.values[title]?.mean ?? "", row.values[title]?.error ?? "", kind(row.values[title])])]);
-    return [["strategy", "networks", "seeds", ...heads], ...rows, ["centre, without a network", "", "", ...value.columns.flatMap(({ title }) => [value.centre[title] ?? "", "", ""])]];
+    const rows = table.order().map(({ row }) => [row.title, row.networks.join(" "), row.seeds.join(" "), ...value.columns.flatMap(({ key }) => [row.values[key]?.mean ?? "", row.values[key]?.error ?? "", kind(row.values[key])])]);
+    return [["strategy", "networks", "seeds", ...heads], ...rows, ["centre, without a network", "", "", ...value.columns.flatMap(({ key }) => [value.centre[key] ?? "", "", ""])]];
   }
   draw();
   return { node, draw };
@@ -63,9 +63,9 @@ function cardPanel(value) {
     const heading = make("h3", { tabIndex: -1, textContent: card.title });
     const code = make("code", { textContent: card.command });
     const copy = make("button", { type: "button", class: "mv-button", textContent: t("copy_code"), on: { click: async () => { try { await navigator.clipboard.writeText(card.command); said.textContent = t("code_copied"); } catch { getSelection().selectAllChildren(code); } } } });
-    const metrics = value.columns.filter((column) => column.short && row.values[column.title]).map(({ title }) => {
-      const found = row.values[title], own = found.each[row.networks.indexOf(name)] ?? found.mean;
-      return make("div", {}, make("dt", { textContent: columnName(title) }), make("dd", { textContent: `${tenth(own)} %${found.error ? ` ± ${tenth(found.error)}` : ""}` }));
+    const metrics = value.columns.filter((column) => column.short && row.values[column.key]).map(({ key }) => {
+      const found = row.values[key], own = found.each[row.networks.indexOf(name)] ?? found.mean;
+      return make("div", {}, make("dt", { textContent: columnName(key) }), make("dd", { textContent: `${tenth(own)} %${found.error ? ` ± ${tenth(found.error)}` : ""}` }));
     });
     const seeds = row.networks.length > 1 ? [make("div", { class: "mv-chips", aria: { role: "group", label: t("compare.seeds") } }, ...row.networks.map((other, i) => make("button", { type: "button", class: "mv-chip", textContent: `${t("seed")} ${row.seeds[i]}`, aria: { pressed: String(other === name) }, on: { click: () => draw(row, other) } })))] : [];
     const source = card.url ? make("a", { href: card.url, target: "_blank", rel: "noopener", textContent: card.citation }) : card.citation;

@@ -13,8 +13,7 @@ from test_data import oxford_pet, tiny_imagenet
 from mixviz import __main__
 from mixviz.cam import grad_cam
 from mixviz.data import sources
-from mixviz.evaluation import evaluate, localization, published, runner, zoo_tables
-from mixviz.evaluation import metrics as parts
+from mixviz.evaluation import evaluate, localization, parts, published, runner, zoo_tables
 from mixviz.explain import serialize
 from mixviz.networks import model_card, user_network, zoo
 from mixviz.networks.run import Run

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from mixviz import __main__
 from mixviz.data import pictures
 from mixviz.evaluation import published, results, zoo_tables
+from mixviz.evaluation.metrics import METRICS
 from mixviz.i18n import Mistake
 from mixviz.networks import model_card, zoo
 from mixviz.networks.run import Run
@@ -28,7 +29,7 @@ from mixviz.ui.services import networks, transition
 from mixviz.ui.state import Request
 from mixviz.ui.views import compare
 
-ERROR, MIXED = "top-1 error ↓", "Mixup λ=½"
+ERROR, MIXED = "top1_error", "mixup_half"
 
 
 def made(method: str = "cutmix", seed: int = 0, error: float = 36.0, images: int = 400, **more) -> dict:
@@ -58,14 +59,14 @@ def test_several_seeds_have_a_mean_and_a_standard_deviation():
 
 
 def test_a_pair_of_pictures_counts_once():
-    halves = {"images": 200, "mixup": {"either_percent": [0, 0, 0, 0, 0, 50.0]}}
+    halves = {"images": 200, "lambda": [0.0, 0.5, 1.0], "mixup": {"either_percent": [0, 50.0, 0]}}
     found = row_of(made(in_between=halves))["values"][MIXED]
     assert (found["error"], found["kind"], found["count"]) == (pytest.approx(5.0), "pairs", 100)
 
 
 def test_what_is_no_mean_of_pictures_has_no_error():
     found = row_of(made(calibration={"ece_percent": 4.0, "count": [], "confidence": [], "accuracy": []}))
-    assert (found["values"]["ECE ↓"]["error"], found["values"]["ECE ↓"]["kind"]) == (None, "")
+    assert (found["values"]["ece"]["error"], found["values"]["ece"]["kind"]) == (None, "")
 
 
 def test_another_method_is_another_row_and_the_same_run_twice_is_refused():
@@ -122,7 +123,7 @@ def test_the_centre_is_said_only_where_all_cards_agree():
     def card(v2: float) -> dict:
         return made(localisation={"centre": {"max_box_acc_v2_percent": v2, "top1_localisation_percent": 40}})
 
-    assert results.centre([card(68), card(68)]) == {"MaxBoxAccV2": 68, "MaxBoxAccV2, last map": 68}
+    assert results.centre([card(68), card(68)]) == {"max_box_acc_v2": 68, "max_box_acc_v2_last": 68}
     assert results.centre([card(68), card(69)]) == {}
 
 
@@ -137,10 +138,10 @@ def test_the_view_shows_the_numbers_of_the_table():
     for row, cells in zip(value["rows"], lines, strict=False):
         told = dict(zip(head, cells, strict=False))
         assert told["strategy"] == row["title"]
-        for title, found in row["values"].items():
-            assert told[title].split()[0] == f"{found['mean']:.2f}"
+        for key, found in row["values"].items():
+            assert told[METRICS[key].heading].split()[0] == f"{found['mean']:.2f}"
     assert (
-        value["centre"]["MaxBoxAccV2"]
+        value["centre"]["max_box_acc_v2"]
         == zoo.card("cutmix")["metrics"]["localisation"]["centre"]["max_box_acc_v2_percent"]
     )
     assert {name for row in value["rows"] for name in row["networks"]} == set(zoo.names()) == set(value["cards"])
@@ -149,7 +150,7 @@ def test_the_view_shows_the_numbers_of_the_table():
 
 
 def test_what_the_view_begins_with_is_what_the_cards_say():
-    found = {one["title"]: one for one in compare.compare(first_request())["findings"]}[ERROR]
+    found = {one["key"]: one for one in compare.compare(first_request())["findings"]}[ERROR]
     measured = {zoo.title(name): zoo.card(name)["metrics"]["accuracy"]["top1_error_percent"] for name in zoo.names()}
     assert found["means"] == measured
     assert measured[found["low"]] == min(measured.values())
@@ -306,14 +307,14 @@ def test_the_table_sorts_by_each_column(room):
     for column in value["columns"]:
         if not column["short"]:
             continue
-        mean = {row["title"]: row["values"][column["title"]]["mean"] for row in value["rows"]}
-        button = room.page.locator(f"[data-sort='{column['title']}']")
+        mean = {row["title"]: row["values"][column["key"]]["mean"] for row in value["rows"]}
+        button = room.page.locator(f"[data-sort='{column['key']}']")
         for best in (True, False):
             button.click()
             found = [mean[name] for name in names_of(room)]
             up = column["lower"] == best
             assert found == sorted(found, reverse=not up), column
-            told = room.page.locator(f"th:has([data-sort='{column['title']}'])").get_attribute("aria-sort")
+            told = room.page.locator(f"th:has([data-sort='{column['key']}'])").get_attribute("aria-sort")
             assert told == ("ascending" if up else "descending")
     assert room.page.locator("th[aria-sort]").count() == 1
 
@@ -329,10 +330,11 @@ def test_all_columns_can_be_shown_and_the_file_has_them_anyway(room):
     for row, cells in zip(value["rows"], rows, strict=False):
         told = dict(zip(head, cells, strict=True))
         assert told["strategy"] == row["title"]
-        for title, found in row["values"].items():
+        for key, found in row["values"].items():
+            title = METRICS[key].heading
             assert float(told[title]) == found["mean"]
             assert told[f"{title}: ±"] == "" if found["error"] is None else float(told[f"{title}: ±"]) == found["error"]
-    assert dict(zip(head, rows[-1], strict=True))["MaxBoxAccV2"] == str(value["centre"]["MaxBoxAccV2"])
+    assert dict(zip(head, rows[-1], strict=True))["MaxBoxAccV2"] == str(value["centre"]["max_box_acc_v2"])
 
 
 @pytest.mark.browser
@@ -448,7 +450,7 @@ def test_a_point_tells_its_numbers_and_opens_its_card(room):
 def test_axes_can_be_chosen_and_the_centre_stands_where_it_belongs(room):
     plot = room.page.locator("[data-plot=scatter]")
     assert "centre, without a network" in plot.locator("svg[role=application]").inner_html()
-    room.page.locator("[data-plot=scatter] [data-axis=y]").select_option("ECE ↓")
+    room.page.locator("[data-plot=scatter] [data-axis=y]").select_option("ece")
     assert "centre, without a network" not in plot.locator("svg[role=application]").inner_html()
     head, *rows = lines_of(taken(room, "[data-plot=scatter]", "csv"))
     assert len(rows) == len(zoo.names())

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mixviz.core.inference import Pixels
-from mixviz.evaluation import metrics, results, robustness
+from mixviz.evaluation import parts, results, robustness
 from mixviz.evaluation.calibration import calibration
 from mixviz.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 
@@ -301,7 +301,7 @@ def test_the_bars_are_those_of_the_error(seed):
     smooth = (2 * torch.randn(500, 4, generator=torch.Generator().manual_seed(seed))).softmax(1)
     for given in (probabilities, smooth):
         split = types.SimpleNamespace(clean=given.log(), labels=labels)
-        numbers = metrics.PARTS["calibration"](split)
+        numbers = parts.PARTS["calibration"](split)
         bars = results.reliability([numbers])
         gaps = [n * abs(a - c) for n, a, c in zip(bars["count"], bars["accuracy"], bars["confidence"], strict=True)]
         assert sum(gaps) / 500 == pytest.approx(numbers["ece_percent"], abs=2e-4)

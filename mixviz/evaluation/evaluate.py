@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mixviz.core import checks
 from mixviz.core.inference import Pixels, evaluating
-from mixviz.evaluation.metrics import PARTS
+from mixviz.evaluation.parts import PARTS
 from mixviz.evaluation.subject import Split
 from mixviz.evaluation.tables import table
 

@@ -1,145 +1,132 @@
-"""The parts of an evaluation: each measures one thing of a network on a split, as a plain dictionary."""
+"""Metrics: what the project measures of networks, where a card holds it, and which way is better."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import numpy as np
-import torch
-from torch import Tensor
-
-from mixviz.evaluation import robustness
-from mixviz.evaluation.calibration import calibration
-from mixviz.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
-from mixviz.evaluation.embedding import embedding
-from mixviz.evaluation.localization import localisation
-from mixviz.evaluation.subject import Split, percent
-
-EPSILONS = (1, 2, 4, 8)  # in steps of 1/255
-SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # of the picture's area
-LAMBDAS = tuple(i / 10 for i in range(11))
-PGD_STEPS = 10
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 
-def _accuracy(split: Split) -> dict:
-    logits = split.clean
-    top = logits.topk(min(5, logits.shape[1])).indices == split.labels[:, None]
-    loss = torch.nn.functional.cross_entropy(logits.double(), split.labels).item()
-    return {
-        "top1_error_percent": percent(~top[:, 0]),
-        "top5_error_percent": percent(~top.any(1)),
-        "cross_entropy_nats": round(loss, 6),
-    }
+class At(NamedTuple):
+    """One point of a curve: the value where ``axis``, a list beside the curve or above it, is ``value``."""
+
+    axis: str
+    value: float
 
 
-def _calibration(split: Split) -> dict:
-    found = calibration(split.clean.softmax(1), split.labels)
-    bars = {name: [None if v != v else round(v, 6) for v in getattr(found, name).tolist()] for name in ("confidence",
-            "accuracy")}  # fmt: skip
-    return {"ece_percent": round(100 * found.ece, 4), "bins": len(found.count), "count": found.count.tolist(), **bars}
+@dataclass(frozen=True)
+class Metric:
+    """One number of a network.
+
+    Attributes:
+        key: its name in data, addresses and translations.
+        path: where the metrics of a card hold it: names, and for a point of a curve an :class:`At`.
+        title: its name for people.
+        better: the direction of improvement.
+        unit: of the number.
+        counted: what it is the mean over: ``pictures``, ``pairs`` of them, or "" where it is no such mean (areas under
+            curves, clusters, calibration), so that a sampling error is not known.
+        short: whether the short table shows it.
+    """
+
+    key: str
+    path: tuple[str | At, ...]
+    title: str
+    better: Literal["lower", "higher"] = "higher"
+    unit: str = "%"
+    counted: Literal["pictures", "pairs", ""] = "pictures"
+    short: bool = False
+
+    @property
+    def heading(self) -> str:
+        """The title as head of a column; an arrow marks what should be low."""
+        return f"{self.title} ↓" if self.better == "lower" else self.title
+
+    @property
+    def centre_path(self) -> tuple[str | At, ...] | None:
+        """Where a card holds the centre baseline's number; None where that depends on a network or does not exist."""
+        if self.path[0] != "localisation" or self.key == "top1_localization":
+            return None
+        return ("localisation", "centre", self.path[-1])
+
+    def of(self, metrics: Mapping) -> float | None:
+        """Return the number in the metrics of a card, or None where it was not measured."""
+        return at(metrics, self.path)
+
+    def count(self, metrics: Mapping) -> int | None:
+        """Return how many independent pictures or pairs the number is the mean of; None where it is no such mean.
+
+        In between, each pair of pictures is mixed twice, one way and the other, and counts once.
+        """
+        if not self.counted:
+            return None
+        if self.counted == "pairs":
+            both = at(metrics, (self.path[0], "images"))
+            return None if both is None else int(both) // 2
+        return metrics.get("images")
 
 
-def _fgsm(split: Split) -> dict:
-    right = torch.zeros(len(EPSILONS), dtype=torch.int64)
-    for part in split.slices():
-        images, labels = split.images[part] / 255, split.labels[part]
-        slope = robustness.loss_gradient(split.network, images, labels)  # one for all ε
-        with torch.inference_mode():
-            for i, eps in enumerate(EPSILONS):
-                attacked = robustness.along(images, slope, eps)
-                right[i] += (split.network(attacked).argmax(1) == labels).sum().cpu()
-    accuracy = [round(100 * r / len(split.images), 4) for r in right.tolist()]
-    return {"eps_of_255": list(EPSILONS), "accuracy_percent": accuracy}
+def _localized(key: str, name: str, title: str, **more: bool | str) -> Metric:
+    return Metric(key, ("localisation", "network", name), title, **more)  # type: ignore[arg-type]
 
 
-def _pgd(split: Split) -> dict:
-    def attack(eps: int) -> Callable[[Tensor, slice], Tensor]:
-        rng = split.rng(1, eps)
-        return lambda images, part: robustness.pgd(
-            split.network, images / 255, split.labels[part], eps, rng, steps=PGD_STEPS
-        )
-
-    accuracy = [split.accuracy(attack(eps)) for eps in EPSILONS]
-    return {"eps_of_255": list(EPSILONS), "steps": PGD_STEPS, "accuracy_percent": accuracy}
-
-
-def _occlusion(split: Split) -> dict:
-    mean = split.network.mean.flatten().tolist()
-    result: dict = {"share_of_area": list(SHARES), "fill": "the data set's mean"}
-    for index, kind in enumerate(robustness.OCCLUSIONS):
-        curve = []
-        for share in SHARES:
-            rng = split.rng(2, index)
-            curve.append(split.accuracy(lambda x, _, s=share, r=rng, k=kind: robustness.occlude(x, s, k, r, mean)))
-        result[f"{kind}_accuracy_percent"] = curve
-    return result
-
-
-def _corruption(split: Split) -> dict:
-    accuracy: dict[str, list[float]] = {}
-    for index, name in enumerate(CORRUPTIONS):
-        accuracy[name] = []
-        for severity in SEVERITIES:
-            rng = split.rng(3, index)  # the same noise at every severity
-            accuracy[name].append(split.accuracy(lambda x, _, s=severity, r=rng, k=name: corrupt(x, k, s, r)))
-    mean = sum(map(sum, accuracy.values())) / (len(accuracy) * len(SEVERITIES))
-    return {"severity": list(SEVERITIES), "accuracy_percent": accuracy, "mean_accuracy_percent": round(mean, 4)}
-
-
-def _ood(split: Split) -> dict:
-    known = split.clean.softmax(1).amax(1)
-    noise = split.rng(4).integers(0, 256, split.images.shape, dtype=np.uint8)
-    foreign = {"uniform_noise": torch.from_numpy(noise).to(split.images.device), "others": split.others}
-    result: dict = {"score": "largest softmax probability"}
-    for name, images in foreign.items():
-        if images is not None:
-            found = robustness.detection(known, split.logits(images=images).softmax(1).amax(1))
-            result[name] = {
-                "images": len(images),
-                "auroc_percent": round(100 * found.auroc, 4),
-                "tnr_at_95_tpr_percent": round(100 * found.tnr_at_95_tpr, 4),
-            }
-    return result
+METRICS: dict[str, Metric] = {
+    metric.key: metric
+    for metric in (
+        Metric("top1_error", ("accuracy", "top1_error_percent"), "top-1 error", "lower", short=True),
+        Metric("top5_error", ("accuracy", "top5_error_percent"), "top-5 error", "lower"),
+        Metric("ece", ("calibration", "ece_percent"), "ECE", "lower", counted="", short=True),
+        _localized("max_box_acc", "max_box_acc_percent", "MaxBoxAcc"),
+        _localized("max_box_acc_v2", "max_box_acc_v2_percent", "MaxBoxAccV2", short=True),
+        _localized("top1_localization", "top1_localisation_percent", "top-1 loc."),
+        Metric(
+            "max_box_acc_v2_last", ("localisation", "last_map", "network", "max_box_acc_v2_percent"),
+            "MaxBoxAccV2, last map", short=True,
+        ),
+        _localized("px_ap", "px_ap_percent", "PxAP", counted=""),
+        Metric("fgsm_1", ("fgsm", "accuracy_percent", At("eps_of_255", 1)), "FGSM 1/255", short=True),
+        Metric("fgsm_8", ("fgsm", "accuracy_percent", At("eps_of_255", 8)), "FGSM 8/255"),
+        Metric("pgd_1", ("pgd", "accuracy_percent", At("eps_of_255", 1)), "PGD 1/255"),
+        Metric("hole_50", ("occlusion", "hole_accuracy_percent", At("share_of_area", 0.5)), "hole 50 %", short=True),
+        Metric(
+            "border_hole_50", ("occlusion", "border_hole_accuracy_percent", At("share_of_area", 0.5)),
+            "border hole 50 %",
+        ),
+        Metric("boundary_50", ("occlusion", "boundary_accuracy_percent", At("share_of_area", 0.5)), "boundary 50 %"),
+        Metric("corrupted", ("corruption", "mean_accuracy_percent"), "corrupted", short=True),
+        Metric("auroc_others", ("ood", "others", "auroc_percent"), "AUROC others", counted="", short=True),
+        Metric("tnr_others", ("ood", "others", "tnr_at_95_tpr_percent"), "TNR@95 others", counted=""),
+        Metric("auroc_noise", ("ood", "uniform_noise", "auroc_percent"), "AUROC noise", counted=""),
+        Metric(
+            "auroc_mahalanobis", ("embedding", "mahalanobis", "others", "auroc_percent"),
+            "AUROC others, Mahalanobis", counted="",
+        ),
+        Metric("nmi", ("embedding", "nmi_percent"), "NMI", counted=""),
+        Metric("retrieval_map", ("embedding", "retrieval_map_percent"), "retrieval mAP", counted=""),
+        Metric(
+            "mixup_half", ("in_between", "mixup", "either_percent", At("lambda", 0.5)), "Mixup λ=½", counted="pairs"
+        ),
+        Metric(
+            "cutmix_half", ("in_between", "cutmix", "either_percent", At("lambda", 0.5)), "CutMix λ=½",
+            counted="pairs", short=True,
+        ),
+    )
+}  # fmt: skip
 
 
-def _in_between(split: Split) -> dict:
-    pairs = torch.from_numpy(robustness.pairs(split.labels, split.rng(5))).to(split.images.device)
-    if not len(pairs):
-        raise ValueError("In-between pictures are mixed of two classes, and all images have the same label.")
-    result: dict = {"lambda": list(LAMBDAS), "images": 2 * len(pairs)}
-    for method in ("mixup", "cutmix"):
-        own, other = [], []
-        for lam in LAMBDAS:
-            predicted, first, second = _mixed_predictions(split, pairs, method, lam)
-            own.append(percent(predicted == first))
-            other.append(percent(predicted == second))
-        either = [round(a + b, 4) for a, b in zip(own, other, strict=True)]
-        result[method] = {"first_percent": own, "second_percent": other, "either_percent": either}
-    return result
-
-
-def _mixed_predictions(split: Split, pairs: Tensor, method: str, lam: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Predicted classes of the mixtures, and the classes of both pictures in them; each (2P,)."""
-    rng, predicted, first, second = split.rng(6), [], [], []
-    with torch.inference_mode():
-        for some in pairs.split(max(1, split.batch_size // 2)):
-            index = some.T.flatten()
-            mixed = robustness.between(split.images[index], lam, method, rng)
-            predicted.append(split.network(mixed).argmax(1))
-            first.append(split.labels[index])
-            second.append(split.labels[some.flip(1).T.flatten()])
-    return torch.cat(predicted), torch.cat(first), torch.cat(second)
-
-
-PARTS: dict[str, Callable[[Split], dict]] = {
-    "accuracy": _accuracy,
-    "calibration": _calibration,
-    "localisation": localisation,
-    "fgsm": _fgsm,
-    "pgd": _pgd,
-    "occlusion": _occlusion,
-    "corruption": _corruption,
-    "ood": _ood,
-    "in_between": _in_between,
-    "embedding": embedding,
-}
+def at(metrics: Mapping, path: tuple[str | At, ...]) -> float | None:
+    """Return the number at a path in the metrics of a card, or None where it was not measured."""
+    above: list[Mapping] = []
+    value = metrics
+    for step in path:
+        if isinstance(step, At):
+            axes = [axes for one in reversed(above) if (axes := one.get(step.axis)) is not None]
+            if not axes or not isinstance(value, list) or step.value not in axes[0]:
+                return None
+            value = value[axes[0].index(step.value)]
+        elif isinstance(value, Mapping) and step in value:
+            above.append(value)
+            value = value[step]
+        else:
+            return None
+    return value

@@ -8,29 +8,10 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from mixviz.core import checks
-from mixviz.evaluation.tables import COLUMNS, at
+from mixviz.evaluation.metrics import METRICS, at
 from mixviz.networks import model_card
 
-# Measured picture by picture, as the mean of something from 0 to 1. ECE, areas under curves and clusters are not.
-BY_PICTURE = ("accuracy", "localisation", "fgsm", "pgd", "occlusion", "corruption", "in_between")
 LOSSES = ("top1", "val_loss", "train_loss")
-
-
-def lower_is_better(title: str) -> bool:
-    """Whether a column of :data:`mixviz.evaluation.tables.COLUMNS` counts what goes wrong."""
-    return title.endswith("↓")
-
-
-def pictures(title: str, metrics: Mapping) -> int | None:
-    """How many independent pictures a number is the mean of; None where it is no such mean.
-
-    In between, each pair of pictures is mixed twice, one way and the other, and counts once.
-    """
-    path = COLUMNS[title]
-    if path[0] not in BY_PICTURE or path[-1] == "px_ap_percent":
-        return None
-    count = at(metrics, ("in_between", "images")) if path[0] == "in_between" else metrics.get("images")
-    return count and (count // 2 if path[0] == "in_between" else count)
 
 
 def standard_error(percent: float, count: int) -> float:
@@ -58,7 +39,7 @@ def value(each: Sequence[float], count: int | None, kind: str = "pictures") -> d
 
     Args:
         each: a number per seed.
-        count: see :func:`pictures`.
+        count: see :meth:`mixviz.evaluation.metrics.Metric.count`.
         kind: what is counted, ``pictures`` or ``pairs`` of them.
 
     Returns:
@@ -85,8 +66,8 @@ def rows(networks: Mapping[str, Mapping], logs: Mapping[str, Sequence[Mapping]])
         logs: name -> the lines of its training, where they are known.
 
     Returns:
-        Per row ``title``, ``method``, ``networks``, ``seeds``, ``values`` (column -> :func:`value`), ``curves`` and
-        ``reliability``.
+        Per row ``title``, ``method``, ``networks``, ``seeds``, ``values`` (key of a metric -> :func:`value`),
+        ``curves`` and ``reliability``.
 
     Raises:
         ValueError: the same run twice.
@@ -100,11 +81,10 @@ def rows(networks: Mapping[str, Mapping], logs: Mapping[str, Sequence[Mapping]])
 def _row(title: str, several: Mapping[str, Mapping], logs: Mapping[str, Sequence[Mapping]]) -> dict[str, Any]:
     measured, first = [card["metrics"] for card in several.values()], next(iter(several.values()))
     values = {}
-    for column, path in COLUMNS.items():
-        each = [number for metrics in measured if (number := at(metrics, path)) is not None]
+    for metric in METRICS.values():
+        each = [number for one in measured if (number := metric.of(one)) is not None]
         if each:
-            counted = "pairs" if path[0] == "in_between" else "pictures"
-            values[column] = value(each, pictures(column, measured[0]), counted)
+            values[metric.key] = value(each, metric.count(measured[0]), metric.counted)
     return {
         "title": title,
         "method": first["method"],
@@ -192,16 +172,16 @@ def reliability(several: Sequence[Mapping]) -> dict[str, list]:
 
 
 def centre(networks: Collection[Mapping]) -> dict[str, float]:
-    """What a Gaussian in the middle, which has seen no picture, reaches in localisation: column -> percent.
+    """What a Gaussian in the middle, which has seen no picture, reaches in localisation: key of a metric -> percent.
 
     Top-1 localisation is left out: it is the networks' own answers that make it right or wrong there.
     """
     found = {}
-    for column, path in COLUMNS.items():
-        if path[0] == "localisation" and path[-1] != "top1_localisation_percent":
-            known = {at(card["metrics"], ("localisation", "centre", path[-1])) for card in networks} - {None}
+    for metric in METRICS.values():
+        if metric.centre_path is not None:
+            known = {at(card["metrics"], metric.centre_path) for card in networks} - {None}
             if len(known) == 1:
-                found[column] = known.pop()
+                found[metric.key] = known.pop()
     return found
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from mixviz.evaluation import published, tables
+from mixviz.evaluation.metrics import METRICS
 from mixviz.networks import model_card, zoo
 
 
 def table(where: str | Path | None = None, *, short: bool = False) -> str:
     """What the evaluation measured of every network, as Markdown; ``short``: the most telling columns alone."""
     about = [zoo.card(name, where) for name in zoo.names(where)]
-    titles = tables.SHORT if short else tables.COLUMNS
-    return tables.table(model_card.rows([one for one in about if one.get("metrics")]), titles)
+    wanted = [metric for metric in METRICS.values() if metric.short or not short]
+    return tables.table(model_card.rows([one for one in about if one.get("metrics")]), wanted)
 
 
 def all_tables() -> dict[str, str]:

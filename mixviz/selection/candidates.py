@@ -14,7 +14,7 @@ from mixviz.methods import METHODS
 from mixviz.networks import model_card, zoo
 from mixviz.selection import scores, throughput
 
-ERROR = "top-1 error ↓"
+ERROR = "top1_error"
 
 
 def candidate(method: Method, chosen: scores.Pictures) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import functools
 from typing import Any
 
 from mixviz.evaluation import published, results
-from mixviz.evaluation.tables import COLUMNS, SHORT
+from mixviz.evaluation.metrics import METRICS
 from mixviz.methods import METHODS
 from mixviz.networks import model_card, zoo
 from mixviz.networks.model_card import clock
@@ -16,7 +16,7 @@ from mixviz.ui.services import transition
 from mixviz.ui.state import Request, of_state
 
 RUN = ("epochs", "batch_size", "optimizer", "lr", "weight_decay", "schedule", "warmup", "mix_prob", "precision", "seed")
-TOLD = ("top-1 error ↓", "ECE ↓", "MaxBoxAccV2", "hole 50 %")  # what the view begins with
+TOLD = ("top1_error", "ece", "max_box_acc_v2", "hole_50")  # what the view begins with
 
 
 def compare(request: Request) -> dict[str, Any]:
@@ -28,16 +28,17 @@ def compare(request: Request) -> dict[str, Any]:
 def _results() -> dict[str, Any]:
     about = {name: card for name in zoo.names() if model_card.is_whole(card := zoo.card(name)) and card["metrics"]}
     rows = results.rows(about, {name: zoo.history(name) for name in about})
-    measured = [title for title in COLUMNS if any(title in row["values"] for row in rows)]
+    measured = [key for key in METRICS if any(key in row["values"] for row in rows)]
     middle = results.centre(about.values())
     return {
         "columns": [
-            {"title": title, "lower": results.lower_is_better(title), "short": title in SHORT} for title in measured
+            {"key": key, "title": (one := METRICS[key]).heading, "lower": one.better == "lower", "short": one.short}
+            for key in measured
         ],
         "rows": [{**row, "name": _strategy(row["title"])} for row in rows],
         "centre": middle,
         "centre_curve": _centre_curve(about),
-        "findings": [_finding(title, rows, middle) for title in TOLD if title in measured],
+        "findings": [_finding(key, rows, middle) for key in TOLD if key in measured],
         "published": published.changes(),
         "titles": {name: cls.card.title for name, cls in METHODS.items()},
         "cards": {name: _card(card) for name, card in about.items()},
@@ -57,14 +58,14 @@ def _centre_curve(about: dict[str, dict[str, Any]]) -> dict[str, list] | None:
     return {"x": curves[0]["threshold"], "y": curves[0]["box_acc_percent"]}
 
 
-def _finding(title: str, rows: list[dict[str, Any]], middle: dict[str, float]) -> dict[str, Any]:
+def _finding(key: str, rows: list[dict[str, Any]], middle: dict[str, float]) -> dict[str, Any]:
     """A column in short: its ends, the baseline, the centre, and whether the networks differ by more than chance."""
-    told = {row["title"]: row["values"][title] for row in rows if title in row["values"]}
+    told = {row["title"]: row["values"][key] for row in rows if key in row["values"]}
     means = {name: value["mean"] for name, value in told.items()}
     base = next((row["title"] for row in rows if row["method"] == "baseline" and row["title"] in means), None)
     others = [mean for name, mean in means.items() if name != base]
     return {
-        "title": title,
+        "key": key,
         "low": min(means, key=lambda name: means[name]),
         "high": max(means, key=lambda name: means[name]),
         "means": means,
@@ -73,8 +74,8 @@ def _finding(title: str, rows: list[dict[str, Any]], middle: dict[str, float]) -
         "beyond": results.beyond_chance(list(told.values())),
         "base": base and means[base],
         "others": [min(others), max(others)] if others else None,
-        "centre": middle.get(title),
-        "above": sum(mean > middle[title] for mean in means.values()) if title in middle else None,
+        "centre": middle.get(key),
+        "above": sum(mean > middle[key] for mean in means.values()) if key in middle else None,
     }
 
 

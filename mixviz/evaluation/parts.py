@@ -1,0 +1,145 @@
+"""The parts of an evaluation: each measures one thing of a network on a split, as a plain dictionary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mixviz.evaluation import robustness
+from mixviz.evaluation.calibration import calibration
+from mixviz.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from mixviz.evaluation.embedding import embedding
+from mixviz.evaluation.localization import localisation
+from mixviz.evaluation.subject import Split, percent
+
+EPSILONS = (1, 2, 4, 8)  # in steps of 1/255
+SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # of the picture's area
+LAMBDAS = tuple(i / 10 for i in range(11))
+PGD_STEPS = 10
+
+
+def _accuracy(split: Split) -> dict:
+    logits = split.clean
+    top = logits.topk(min(5, logits.shape[1])).indices == split.labels[:, None]
+    loss = torch.nn.functional.cross_entropy(logits.double(), split.labels).item()
+    return {
+        "top1_error_percent": percent(~top[:, 0]),
+        "top5_error_percent": percent(~top.any(1)),
+        "cross_entropy_nats": round(loss, 6),
+    }
+
+
+def _calibration(split: Split) -> dict:
+    found = calibration(split.clean.softmax(1), split.labels)
+    bars = {name: [None if v != v else round(v, 6) for v in getattr(found, name).tolist()] for name in ("confidence",
+            "accuracy")}  # fmt: skip
+    return {"ece_percent": round(100 * found.ece, 4), "bins": len(found.count), "count": found.count.tolist(), **bars}
+
+
+def _fgsm(split: Split) -> dict:
+    right = torch.zeros(len(EPSILONS), dtype=torch.int64)
+    for part in split.slices():
+        images, labels = split.images[part] / 255, split.labels[part]
+        slope = robustness.loss_gradient(split.network, images, labels)  # one for all ε
+        with torch.inference_mode():
+            for i, eps in enumerate(EPSILONS):
+                attacked = robustness.along(images, slope, eps)
+                right[i] += (split.network(attacked).argmax(1) == labels).sum().cpu()
+    accuracy = [round(100 * r / len(split.images), 4) for r in right.tolist()]
+    return {"eps_of_255": list(EPSILONS), "accuracy_percent": accuracy}
+
+
+def _pgd(split: Split) -> dict:
+    def attack(eps: int) -> Callable[[Tensor, slice], Tensor]:
+        rng = split.rng(1, eps)
+        return lambda images, part: robustness.pgd(
+            split.network, images / 255, split.labels[part], eps, rng, steps=PGD_STEPS
+        )
+
+    accuracy = [split.accuracy(attack(eps)) for eps in EPSILONS]
+    return {"eps_of_255": list(EPSILONS), "steps": PGD_STEPS, "accuracy_percent": accuracy}
+
+
+def _occlusion(split: Split) -> dict:
+    mean = split.network.mean.flatten().tolist()
+    result: dict = {"share_of_area": list(SHARES), "fill": "the data set's mean"}
+    for index, kind in enumerate(robustness.OCCLUSIONS):
+        curve = []
+        for share in SHARES:
+            rng = split.rng(2, index)
+            curve.append(split.accuracy(lambda x, _, s=share, r=rng, k=kind: robustness.occlude(x, s, k, r, mean)))
+        result[f"{kind}_accuracy_percent"] = curve
+    return result
+
+
+def _corruption(split: Split) -> dict:
+    accuracy: dict[str, list[float]] = {}
+    for index, name in enumerate(CORRUPTIONS):
+        accuracy[name] = []
+        for severity in SEVERITIES:
+            rng = split.rng(3, index)  # the same noise at every severity
+            accuracy[name].append(split.accuracy(lambda x, _, s=severity, r=rng, k=name: corrupt(x, k, s, r)))
+    mean = sum(map(sum, accuracy.values())) / (len(accuracy) * len(SEVERITIES))
+    return {"severity": list(SEVERITIES), "accuracy_percent": accuracy, "mean_accuracy_percent": round(mean, 4)}
+
+
+def _ood(split: Split) -> dict:
+    known = split.clean.softmax(1).amax(1)
+    noise = split.rng(4).integers(0, 256, split.images.shape, dtype=np.uint8)
+    foreign = {"uniform_noise": torch.from_numpy(noise).to(split.images.device), "others": split.others}
+    result: dict = {"score": "largest softmax probability"}
+    for name, images in foreign.items():
+        if images is not None:
+            found = robustness.detection(known, split.logits(images=images).softmax(1).amax(1))
+            result[name] = {
+                "images": len(images),
+                "auroc_percent": round(100 * found.auroc, 4),
+                "tnr_at_95_tpr_percent": round(100 * found.tnr_at_95_tpr, 4),
+            }
+    return result
+
+
+def _in_between(split: Split) -> dict:
+    pairs = torch.from_numpy(robustness.pairs(split.labels, split.rng(5))).to(split.images.device)
+    if not len(pairs):
+        raise ValueError("In-between pictures are mixed of two classes, and all images have the same label.")
+    result: dict = {"lambda": list(LAMBDAS), "images": 2 * len(pairs)}
+    for method in ("mixup", "cutmix"):
+        own, other = [], []
+        for lam in LAMBDAS:
+            predicted, first, second = _mixed_predictions(split, pairs, method, lam)
+            own.append(percent(predicted == first))
+            other.append(percent(predicted == second))
+        either = [round(a + b, 4) for a, b in zip(own, other, strict=True)]
+        result[method] = {"first_percent": own, "second_percent": other, "either_percent": either}
+    return result
+
+
+def _mixed_predictions(split: Split, pairs: Tensor, method: str, lam: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Predicted classes of the mixtures, and the classes of both pictures in them; each (2P,)."""
+    rng, predicted, first, second = split.rng(6), [], [], []
+    with torch.inference_mode():
+        for some in pairs.split(max(1, split.batch_size // 2)):
+            index = some.T.flatten()
+            mixed = robustness.between(split.images[index], lam, method, rng)
+            predicted.append(split.network(mixed).argmax(1))
+            first.append(split.labels[index])
+            second.append(split.labels[some.flip(1).T.flatten()])
+    return torch.cat(predicted), torch.cat(first), torch.cat(second)
+
+
+PARTS: dict[str, Callable[[Split], dict]] = {
+    "accuracy": _accuracy,
+    "calibration": _calibration,
+    "localisation": localisation,
+    "fgsm": _fgsm,
+    "pgd": _pgd,
+    "occlusion": _occlusion,
+    "corruption": _corruption,
+    "ood": _ood,
+    "in_between": _in_between,
+    "embedding": embedding,
+}
