@@ -343,7 +343,7 @@ def test_a_file_holds_no_formulas(open_tab, monkeypatch):
     value = json.loads(json.dumps(compare._results()))
     value["rows"][0] |= {"title": '=HYPERLINK("x")', "name": ""}
     value["findings"] = []
-    monkeypatch.setattr(compare, "_standings", lambda: value)
+    monkeypatch.setattr(compare, "_results", lambda: value)
     tab = open_tab("?view=compare", "compare")
     for place in ("[data-part=table]", "[data-plot=scatter]"):
         assert '\'=HYPERLINK("x")' in [cells[0] for cells in lines_of(taken(tab, place, "csv"))]
