@@ -75,7 +75,9 @@ def sources(plan: Plan, hidden: Tensor) -> Tensor:
         )
     if isinstance(base, Unmixed) and not isinstance(mixing, Patches):
         raise ValueError("Single pictures are not mixed inside a network: give layer=0.")
-    small = F.adaptive_avg_pool2d(plan.weights().flatten(0, 1), hidden.shape[2:]).unflatten(0, plan.partner.shape)
+    small = F.adaptive_avg_pool2d(plan.weights().flatten(0, 1), (hidden.shape[2], hidden.shape[3])).unflatten(
+        0, plan.partner.shape
+    )
     return _weighted(mixing, plan, hidden, small)
 
 
@@ -351,7 +353,7 @@ def _moved(patches: Patches, plan: Plan, images: Tensor, p: int) -> Tensor:
 def _resize(crop: Tensor, size: tuple[int, int]) -> Tensor:
     """Antialiased bilinear resize of one crop (C, h, w), in float."""
     if size[1] == 1:  # lying down: torch repeats the first row in an output that is one pixel wide
-        crop, size = crop.transpose(1, 2), size[::-1]
+        crop, size = crop.transpose(1, 2), (size[1], size[0])
         return F.interpolate(_float(crop)[None], size, mode="bilinear", antialias=True)[0].transpose(1, 2)
     return F.interpolate(_float(crop)[None], size, mode="bilinear", antialias=True)[0]
 

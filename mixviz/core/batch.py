@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 import torch
@@ -133,11 +134,10 @@ class Batch:
         """
         if self._given is not None:
             return self._given
-        if isinstance(detector, str):
-            detector = construct(detectors(), detector)
-        if detector not in self._maps:
-            self._maps[detector] = detector(self)
-        return self._maps[detector]
+        asked = cast(Detector, construct(detectors(), detector)) if isinstance(detector, str) else detector
+        if asked not in self._maps:
+            self._maps[asked] = asked(self)
+        return self._maps[asked]
 
 
 def _checked_maps(maps: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -88,8 +88,8 @@ def blend(
 def paste(
     batch: Batch,
     draw: Draw,
-    target: geometry.Array,
-    source: geometry.Array | None = None,
+    target: np.ndarray | Tensor,
+    source: np.ndarray | Tensor | None = None,
     own: Tensor | None = None,
     *,
     patch_alpha: Tensor | None = None,

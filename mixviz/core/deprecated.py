@@ -45,7 +45,7 @@ def accepts_old_names(cls: Class) -> Class:
 
     In ``dataclasses.replace(recipe, fill=...)`` an old keyword replaces the part that it has become.
     """
-    current = cls.__init__
+    current: Callable[..., None] = cls.__init__
 
     @functools.wraps(current)
     def __init__(self: Any, **given: Any) -> None:
@@ -63,7 +63,8 @@ def accepts_old_names(cls: Class) -> Class:
         warnings.warn(text, DeprecationWarning, stacklevel=2)
         return RENAMED[name](self)
 
-    cls.__init__, cls.__getattr__ = __init__, __getattr__
+    changed: Any = cls
+    changed.__init__, changed.__getattr__ = __init__, __getattr__
     return cls
 
 

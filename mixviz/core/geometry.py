@@ -6,11 +6,13 @@ tensors (found on a device) alike where only arithmetic is needed, so that neith
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 import torch
 from torch import Tensor
 
-Array = np.ndarray | Tensor
+Array = TypeVar("Array", np.ndarray, Tensor)
 
 
 def patch_sides(lam: np.ndarray, size: tuple[int, int], rounding: str = "nearest") -> tuple[np.ndarray, np.ndarray]:

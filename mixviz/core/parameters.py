@@ -6,7 +6,7 @@ import dataclasses
 from abc import ABC
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -96,7 +96,7 @@ class Parametric(ABC):
     card: ClassVar[Card]
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
+        for field in dataclasses.fields(cast(Any, self)):
             check_field(self.card.name, field, getattr(self, field.name))
 
     @classmethod
@@ -104,7 +104,7 @@ class Parametric(ABC):
         """Name -> {default, text, low, high, choices, example} of every parameter."""
         return {
             f.name: {"default": f.default} | {key: told for key, told in f.metadata.items() if key != "check"}
-            for f in dataclasses.fields(cls)
+            for f in dataclasses.fields(cast(Any, cls))
         }
 
     @classmethod

@@ -9,7 +9,7 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -265,7 +265,8 @@ class Recipe:
                         "take their softmax. Targets of a regression: recipe.targets(labels), without num_classes."
                     )
             labels = labels.float()
-            return sum(share[:, None] * labels[who] for share, who in zip(self.share, self.partner, strict=True))
+            parts = (share[:, None] * labels[who] for share, who in zip(self.share, self.partner, strict=True))
+            return cast(Tensor, sum(parts))
         if num_classes is None:
             raise ValueError("Class indices need num_classes, e.g. recipe.targets(labels, num_classes=100).")
         if labels.device.type == "cpu":
@@ -277,16 +278,17 @@ class Recipe:
                 )
             return torch.zeros(len(self), num_classes).scatter_add_(1, labels.long()[self.partner].T, self.share.T)
         classes = torch.arange(num_classes, device=labels.device)  # scatter_add is not deterministic on CUDA
-        return sum(
+        parts = (
             torch.where(classes == labels[who][:, None], share[:, None], 0)
             for share, who in zip(self.share, self.partner, strict=True)
         )
+        return cast(Tensor, sum(parts))
 
     def weights(self, size: tuple[int, int] | None = None) -> Tensor:
         """(K, N, 1, H, W) each source's weight at every pixel, at the planned or another size; not to be written to."""
         if size is None or tuple(size) == self.size:
             return self._weights
-        return self._weights_at(tuple(size))
+        return self._weights_at((size[0], size[1]))
 
     @cached_property
     def _weights(self) -> Tensor:

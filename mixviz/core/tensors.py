@@ -16,7 +16,7 @@ SLACK = 1e-3  # beyond [0, 1]: what half precision makes of a blend of ones
 
 def on_device(array: np.ndarray, device: torch.device) -> Tensor:
     """A host array as a tensor on a device, without waiting for it."""
-    tensor = torch.from_numpy(np.require(array, requirements="CW"))  # copies broadcast arrays alone
+    tensor = torch.from_numpy(np.require(array, requirements=["C", "W"]))  # copies broadcast arrays alone
     if device.type == "cuda" and torch.cuda.is_available():
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=True)
