@@ -16,7 +16,7 @@ import torch
 from benchmarks.timing import table
 from mixviz import METHODS
 from mixviz.core.batch import Batch
-from mixviz.core.inference import Pixels, evaluating
+from mixviz.core.inference import NormalizedModel, evaluating
 from mixviz.core.method import Method
 from mixviz.core.registry import construct
 from mixviz.data import sources
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--network", default="baseline")
     told = parser.parse_args()
     card = zoo.card(told.network)
-    network = Pixels(zoo.load(told.network), card["network"]["mean"], card["network"]["std"])
+    network = NormalizedModel(zoo.load(told.network), card["network"]["mean"], card["network"]["std"])
     split = sources.load(card["data"]["name"], told.root, "val").of_classes(card["data"]["keys"])
     side = card["network"]["image_size"]
     images = torch.from_numpy(np.stack([square(read(picture), side).transpose(2, 0, 1) for picture in split.pictures]))
@@ -53,7 +53,7 @@ def changed(method: Method, images: torch.Tensor) -> torch.Tensor:
     return torch.cat([method.plan(Batch(part), rng).apply(part) for part in parts])
 
 
-def known(network: Pixels, images: torch.Tensor, labels: torch.Tensor) -> float:
+def known(network: NormalizedModel, images: torch.Tensor, labels: torch.Tensor) -> float:
     with torch.no_grad(), evaluating(network):
         answers = torch.cat([network(part).argmax(1) for part in images.split(STEP)])
     return 100 * (answers == labels).float().mean().item()

@@ -54,4 +54,4 @@ class UserError(ValueError):
         return say(self.key, language, **self.values)
 
 
-Mistake = UserError  # its old name
+Mistake = UserError  # its name up to version 0.1

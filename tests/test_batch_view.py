@@ -86,7 +86,7 @@ def test_what_cannot_be_read_is_left_out_and_one_alone_has_no_partner(tmp_path):
     (folder / "c.png").write_bytes(b"no picture")
     assert batch_sheet.load(folder, SIDE).names == ["a.png", "b.png"]
     (folder / "b.png").unlink()
-    with pytest.raises(i18n.Mistake, match="needs 2 pictures or more; 1 can be used"):
+    with pytest.raises(i18n.UserError, match="needs 2 pictures or more; 1 can be used"):
         batch_sheet.load(folder, SIDE)
 
 

@@ -14,7 +14,7 @@ from mixviz.cam import boxes, faithfulness, localization
 from mixviz.core import checks
 from mixviz.embeddings import measures, placement, planes, vectors
 from mixviz.evaluation import calibration, corruptions, evaluate, results, robustness, subject
-from mixviz.evaluation.folder_summary import MEANS, Tally
+from mixviz.evaluation.folder_summary import MEANS, SummaryAccumulator
 from mixviz.selection import scores
 
 CLASSES = 3
@@ -149,7 +149,7 @@ METRICS = {
     vectors.directions: ({"embedding": VECTORS}, {"embedding": finite}),
     planes.pca: ({"embedding": VECTORS}, {"embedding": finite}),
     planes.tsne: ({"embedding": VECTORS}, {"embedding": finite}),
-    placement.standing: ({"embedding": VECTORS, "labels": MANY}, {"embedding": finite, "labels": fitting}),
+    placement.cluster_metrics: ({"embedding": VECTORS, "labels": MANY}, {"embedding": finite, "labels": fitting}),
     placement.plane: ({"embedding": VECTORS, "plot": PLOT}, {"embedding": finite, "plot": finite}),
     placement.project: ({"embedding": VECTORS, "known": placement.plane(VECTORS, PLOT)}, {"embedding": finite}),
     placement.explained: ({"embedding": VECTORS, "plot": PLOT}, {"embedding": finite, "plot": finite}),
@@ -158,9 +158,9 @@ METRICS = {
     placement.beside: ({"near": placement.nearest(VECTORS, VECTORS, 2), "plot": PLOT},
                      {"plot": lambda x: [x[None], fill(x, torch.nan)],
                       "near": lambda x: [x._replace(index=fill(x.index, value)) for value in (-1, 12)]}),
-    placement.yardstick: ({"stored": VECTORS, "labels": MANY, "folds": 2},
+    placement.ood_reference: ({"stored": VECTORS, "labels": MANY, "folds": 2},
                         {"stored": finite, "labels": fitting, "folds": number(2)}),
-    placement.outlying: ({"embedding": VECTORS, "held": placement.yardstick(VECTORS, MANY)}, {"embedding": finite}),
+    placement.outlying: ({"embedding": VECTORS, "held": placement.ood_reference(VECTORS, MANY)}, {"embedding": finite}),
     results.standard_error: ({"percent": 20, "count": 50}, {"percent": number(0, 100), "count": number(1)}),
     results.value: ({"each": [1.0, 2.0], "count": 5}, {"each": lambda x: [[], [1.0, np.nan], [None]]}),
     scores.figure: ({"values": [1.0, 2.0]}, {"values": lambda x: [[], [1.0, np.inf], ["1"]]}),
@@ -215,7 +215,7 @@ def test_no_measurement_is_left_out(module):
 
 def test_a_surveys_rows_are_checked():
     def add(**changes) -> list[dict]:
-        tally = Tally(types.SimpleNamespace(classes=(), threshold=0.2))
+        tally = SummaryAccumulator(types.SimpleNamespace(classes=(), threshold=0.2))
         tally.add([{**ROW, **changes}])
         return tally.rows()
 
@@ -225,7 +225,9 @@ def test_a_surveys_rows_are_checked():
         with pytest.raises(ValueError, match=f"{name} should be"):
             add(**{name: value})
     with pytest.raises(ValueError, match="lacks iou"):
-        Tally(types.SimpleNamespace(classes=(), threshold=0.2)).add([{k: v for k, v in ROW.items() if k != "iou"}])
+        SummaryAccumulator(types.SimpleNamespace(classes=(), threshold=0.2)).add(
+            [{k: v for k, v in ROW.items() if k != "iou"}]
+        )
 
 
 def test_bars_are_checked():

@@ -21,7 +21,7 @@ from mixviz import __main__
 from mixviz.data import pictures
 from mixviz.evaluation import published, results, zoo_tables
 from mixviz.evaluation.metrics import METRICS
-from mixviz.i18n import Mistake
+from mixviz.i18n import UserError
 from mixviz.networks import model_card, zoo
 from mixviz.networks.run import Run
 from mixviz.ui.app import first_request
@@ -227,7 +227,7 @@ def test_what_is_followed_can_be_named(lion_and_bee):
     assert followed("", "GOOSE") == [("lion", "known"), ("goose", "named")]
     other = next(name for name in networks.likely(lion_and_bee[0]) if name != "lion")
     assert followed("", "lion") == [(other, "guess"), ("lion", "named")]  # two pictures, two classes
-    with pytest.raises(Mistake, match="unicorn"):
+    with pytest.raises(UserError, match="unicorn"):
         followed("unicorn", "")
 
 

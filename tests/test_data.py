@@ -16,7 +16,7 @@ from cases import noise, picture_folder
 from PIL import Image
 
 from mixviz.data import sources
-from mixviz.data.dataset import Split, decode, read, square
+from mixviz.data.dataset import Dataset, decode, read, square
 from mixviz.training import loader
 
 CPU = torch.device("cpu")
@@ -468,13 +468,13 @@ def pixels(picture) -> torch.Tensor:
     return torch.from_numpy(np.array(read(picture))).permute(2, 0, 1)
 
 
-def split_of(count: int, side: int = 16) -> Split:
+def split_of(count: int, side: int = 16) -> Dataset:
     """So many pictures like no other, each a class of its own."""
     names = tuple(map(str, range(count)))
-    return Split([noise(i, side) for i in range(count)], torch.arange(count), names, names)
+    return Dataset([noise(i, side) for i in range(count)], torch.arange(count), names, names)
 
 
-def a_feed(split: Split, side=16, augment="crop", streamed=False, **more) -> loader.Feed:
+def a_feed(split: Dataset, side=16, augment="crop", streamed=False, **more) -> loader.Feed:
     resident = None if streamed else decode(split, loader.stored_side(side, augment))[0]
     return loader.Feed(split, side, augment, CPU, resident, **more)
 
@@ -513,19 +513,19 @@ def test_crops_are_slices_of_the_padded_picture_and_flips_their_mirror(streamed,
     assert abs(np.corrcoef(top, flip)[0, 1]) < 4.5 / np.sqrt(len(seen))
 
 
-def resized(split: Split, **more) -> loader.Feed:
+def resized(split: Dataset, **more) -> loader.Feed:
     return a_feed(split, 12, "resized", streamed=True, **more)
 
 
-def cropped(split: Split, **more) -> loader.Feed:
+def cropped(split: Dataset, **more) -> loader.Feed:
     return a_feed(split, **more)
 
 
-def streamed(split: Split, **more) -> loader.Feed:
+def streamed(split: Dataset, **more) -> loader.Feed:
     return a_feed(split, streamed=True, **more)
 
 
-def large(split: Split, **more) -> loader.Feed:
+def large(split: Dataset, **more) -> loader.Feed:
     return a_feed(dataclasses.replace(split, pictures=[noise(i, 120) for i in range(len(split))]), 105, **more)
 
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
-from mixviz.cam.inference import Known
+from mixviz.cam.inference import LoadedModel
 from mixviz.cli import cam
 from mixviz.data import batch_loading, dataset, decoding, pictures, sources
 from mixviz.data.decoding import PictureError, decode
@@ -170,7 +170,7 @@ class Looked:
 
     def __init__(self, side: int) -> None:
         card = {"network": {"image_size": side, "mean": [0] * 3, "std": [1] * 3}, "data": {"classes": ["odd"]}}
-        self.known = Known("n", card | {"run": {"corrupt": "refuse"}}, torch.nn.Identity(), "")
+        self.known = LoadedModel("n", card | {"run": {"corrupt": "refuse"}}, torch.nn.Identity(), "")
 
 
 @pytest.mark.parametrize("side", [48, 112])

@@ -15,7 +15,7 @@ from PIL import Image
 from test_data import tiny_imagenet
 
 from mixviz import embeddings, i18n
-from mixviz.core.inference import Pixels
+from mixviz.core.inference import NormalizedModel
 from mixviz.data import pictures
 from mixviz.data.dataset import decode, read
 from mixviz.embeddings import placement
@@ -88,12 +88,12 @@ def test_a_vector_of_another_length_has_no_place():
     with pytest.raises(ValueError, match="8 dimensions"):
         placement.project(narrow, placement.plane(vectors, embeddings.pca(vectors)))
     with pytest.raises(ValueError, match="dimensions"):
-        placement.outlying(narrow, placement.yardstick(vectors, labels))
+        placement.outlying(narrow, placement.ood_reference(vectors, labels))
 
 
 def test_what_a_distance_is_held_against_was_not_fitted_to():
     vectors, labels = clumps(each=7)
-    unit, held = embeddings.directions(vectors), placement.yardstick(vectors, labels)
+    unit, held = embeddings.directions(vectors), placement.ood_reference(vectors, labels)
     asking = torch.randn(3, 8, generator=ROOM)
     nearer = torch.zeros(3)
     for fold in range(5):  # by hand: pictures 0 and 5 of each class are in the first fold, 1 and 6 in the next
@@ -112,18 +112,18 @@ def test_what_a_distance_is_held_against_was_not_fitted_to():
 
 def test_a_known_picture_lies_near_and_a_strange_one_far():
     vectors, labels = clumps(apart=10)
-    held = placement.yardstick(vectors, labels)
+    held = placement.ood_reference(vectors, labels)
     centre = embeddings.directions(vectors)[labels == 0].mean(0, keepdim=True)
     far = placement.outlying(torch.cat([centre, -centre]), held)
     assert far.farther[0] < 0.1
     assert far.farther[1] == 1
     with pytest.raises(ValueError, match="two pictures of every class"):
-        placement.yardstick(vectors[:11], labels[:11])
+        placement.ood_reference(vectors[:11], labels[:11])
 
 
 def test_standing_is_what_its_parts_are():
     vectors, labels = clumps(apart=1)
-    stand = placement.standing(vectors, labels, seed=3)
+    stand = placement.cluster_metrics(vectors, labels, seed=3)
     assigned = embeddings.clusters(embeddings.directions(vectors), 4, 3)
     assert stand.assigned.equal(assigned)
     assert stand.purity == embeddings.purity(assigned, labels)
@@ -234,7 +234,7 @@ def test_networks_without_a_stored_embedding_are_named(in_small_zoo, monkeypatch
         raise ValueError("none stored")
 
     monkeypatch.setattr(zoo, "embedding", none)
-    with pytest.raises(i18n.Mistake, match="none stored"):
+    with pytest.raises(i18n.UserError, match="none stored"):
         embedding_view.overview()
     assert "none stored" in overview({})["message"]
 
@@ -288,7 +288,7 @@ def test_one_pass_gives_what_the_network_says():
     vectors, chances = one.answers(image)
     spec = one.known.card["network"]
     with torch.inference_mode():
-        wanted = Pixels(one.known.network, spec["mean"], spec["std"])(image).softmax(1)
+        wanted = NormalizedModel(one.known.network, spec["mean"], spec["std"])(image).softmax(1)
     torch.testing.assert_close(chances, wanted)
     torch.testing.assert_close(vectors, one.embed(image))
 
@@ -333,7 +333,7 @@ def test_a_folder_is_laid_out_by_the_library(uploads):
     unit = embeddings.directions(vectors)
     assert answer["pca"] == pytest.approx(embeddings.pca(unit).flatten().tolist(), abs=6e-4)
     assert answer["tsne"] == pytest.approx(embeddings.tsne(unit).flatten().tolist(), abs=6e-4)
-    stand = placement.standing(vectors, torch.tensor(answer["label"]))
+    stand = placement.cluster_metrics(vectors, torch.tensor(answer["label"]))
     assert answer["here"] == embedding_view.numbers(stand)
     assert answer["here"]["purity_percent"] == 100  # red and blue can be told apart
     assert answer["clusters"] == stand.assigned.tolist()

@@ -19,7 +19,7 @@ from PIL import Image, ImageSequence
 
 import mixviz
 from mixviz import i18n
-from mixviz.explain.example import Story, corner_fractions, percent, steps, tell
+from mixviz.explain.example import MixedExample, corner_fractions, make_example, percent, steps
 from mixviz.render import export, figure, fonts
 from mixviz.render.gif import LARGEST, LAST, STEP, WIDTH
 
@@ -35,7 +35,7 @@ catalogue = pytest.mark.parametrize("name", mixviz.METHODS)
 @functools.cache
 def story(
     name: str, names: tuple[str, str] = NAMES, lam: float | None = None, shape: tuple[int, int] = (SIDE, SIDE), seed=3
-) -> Story:
+) -> MixedExample:
     """A ramp with a bright disc augmented with a dark ground with a bright square."""
     height, width = shape
     rows, columns = np.mgrid[:height, :width]
@@ -46,7 +46,7 @@ def story(
     images = torch.from_numpy(np.stack([a, b])).permute(0, 3, 1, 2).contiguous()
     cls = mixviz.METHODS[name]
     asks = {"detector": "fine_grained"} if "detector" in cls.parameters() else {}
-    return tell(images, cls(**asks), seed, lam, maps=mixviz.saliency(images), names=names)
+    return make_example(images, cls(**asks), seed, lam, maps=mixviz.saliency(images), names=names)
 
 
 def texts(svg: bytes) -> list[str]:

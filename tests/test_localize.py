@@ -29,7 +29,7 @@ from mixviz.cam import inference, scales, shading, trust
 from mixviz.cam.boxes import boxes_at, iou
 from mixviz.cam.localization import heat
 from mixviz.data import pictures
-from mixviz.i18n import Mistake
+from mixviz.i18n import UserError
 from mixviz.ui import api, handlers
 from mixviz.ui.app import first_request
 from mixviz.ui.services import cam_cache, cam_download, cam_subject, folder_panel, networks
@@ -96,7 +96,7 @@ def test_what_a_picture_shows_is_known_or_said_by_the_networks():
 
 
 def test_a_class_that_nobody_knows_is_refused_in_words():
-    with pytest.raises(Mistake, match="knows a class “rocket”"):
+    with pytest.raises(UserError, match="knows a class “rocket”"):
         handlers.show(replace(START, classes=("rocket", "")))
 
 

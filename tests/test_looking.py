@@ -101,7 +101,7 @@ def test_classes_by_name(models):
         known.index("xyz")
 
 
-def view(known: inference.Known) -> np.ndarray:
+def view(known: inference.LoadedModel) -> np.ndarray:
     return pictures.load_view(pictures.photograph_path("lion.jpg"), known.side)
 
 
@@ -126,12 +126,14 @@ def test_the_box_is_in_pixels_of_the_view(models):
     expected = boxes_at(heat(one.maps, (32, 32))[0], 0.3)[0]
     assert one.boxes(0.3) == [tuple(expected.tolist())]
     assert one.boxes(1.0) == [None]  # nothing is above the highest value
-    nowhere = inference.Look(known, one.view, one.layer, one.probability, one.classes, torch.zeros(1, 4, 4))
+    nowhere = inference.CAMResult(known, one.view, one.layer, one.probability, one.classes, torch.zeros(1, 4, 4))
     assert nowhere.boxes(0.2) == [None]
     told = inference.report(nowhere, 0.2)["classes"][0]
     assert told["box"] is None
     assert told["map"]["hottest_pixel"] is None
-    nothing = inference.Look(known, one.view, one.layer, one.probability, one.classes, torch.full((1, 4, 4), torch.nan))
+    nothing = inference.CAMResult(
+        known, one.view, one.layer, one.probability, one.classes, torch.full((1, 4, 4), torch.nan)
+    )
     assert json.loads(json.dumps(inference.report(nothing, 0.2), allow_nan=False))["classes"][0]["map"]["high"] is None
 
 
@@ -139,7 +141,7 @@ def test_the_numbers_by_hand(models):
     known = inference.open_networks("two", models)[0]
     maps = torch.zeros(1, 4, 4)
     maps[0, 1, 2] = 3
-    one = inference.Look(known, view(known), "layer2", torch.tensor([0.2, 0.7, 0.1]), (2,), maps)
+    one = inference.CAMResult(known, view(known), "layer2", torch.tensor([0.2, 0.7, 0.1]), (2,), maps)
     told = inference.report(one, 0.5)
     assert [(top["class"], top["probability"]) for top in told["top5"]] == [
         ("lion", 0.7), ("Persian cat", 0.2), ("bee", 0.1),
@@ -162,7 +164,7 @@ def test_cam_takes_the_last_maps_whatever_the_card_says(models):
 @pytest.mark.parametrize("side", [16, 256, 512])
 def test_the_box_is_drawn_where_it_is(side):
     seen = np.full((side, side, 3), 128, np.uint8)
-    one = inference.Look(None, seen, "", torch.ones(1), (0,), torch.zeros(1, 2, 2))
+    one = inference.CAMResult(None, seen, "", torch.ones(1), (0,), torch.zeros(1, 2, 2))
     cold = np.zeros((drawing.SIDE,) * 2, np.float32)
     plain = drawing.overlay(one, cold, None, 0.5, "inferno")
     half = drawing.overlay(one, cold, (side // 4, side // 2, side // 2, side), 0.5, "inferno")
@@ -175,12 +177,12 @@ def test_the_box_is_drawn_where_it_is(side):
 def test_the_legend_says_what_colours_stand_for(models):
     known = inference.open_networks("two", models)[0]
     maps = torch.linspace(0, 3, 16).view(1, 4, 4)
-    one = inference.Look(known, view(known), "layer3", torch.tensor([0.2, 0.7, 0.1]), (1,), maps)
+    one = inference.CAMResult(known, view(known), "layer3", torch.tensor([0.2, 0.7, 0.1]), (1,), maps)
     for scale, says in (("raw", r"\(0 to 3\)\.$"), ("shared", r"\(0 to 3\)\.$"), ("image", r"never how much\.$")):
         legend = drawing._legend([one], drawing.on_one_scale([one], scale), "grad_cam", scale, 0.2)
         assert re.search(says, legend)
         assert "Grad-CAM at layer3" in legend
-    nowhere = inference.Look(known, one.view, "layer3", one.probability, (1,), maps * 0)
+    nowhere = inference.CAMResult(known, one.view, "layer3", one.probability, (1,), maps * 0)
     scales = drawing.on_one_scale([nowhere], "raw")
     assert "nan" not in drawing._legend([nowhere], scales, "grad_cam", "raw", 0.2)
 

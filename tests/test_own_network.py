@@ -64,7 +64,7 @@ def test_a_network_of_ones_own_looks_as_it_does_elsewhere(weights, tmp_path):
     assert (known.name, known.title, known.side, known.classes) == ("own_Mine", "Mine", 32, ["lion", "bee", "cup"])
     view = pictures.load_image(pictures.photograph_path("lion.jpg"), 32)
     here = inference.look(known, view)
-    there = inference.look(inference.Known("", CARD, network(), ""), view)
+    there = inference.look(inference.LoadedModel("", CARD, network(), ""), view)
     torch.testing.assert_close(here.maps, there.maps)
     assert not known.network.training
 

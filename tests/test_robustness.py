@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mixviz.core.inference import Pixels
+from mixviz.core.inference import NormalizedModel
 from mixviz.evaluation import parts, results, robustness
 from mixviz.evaluation.calibration import calibration
 from mixviz.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
@@ -93,7 +93,7 @@ def test_the_same_generator_gives_the_same_attack():
 
 def test_attacks_are_in_pixels_and_not_in_normalised_values():
     network, images, mean, std = curved().eval(), pictures(), (0.4, 0.5, 0.6), (0.1, 0.2, 0.3)
-    whole = Pixels(network, mean, std)
+    whole = NormalizedModel(network, mean, std)
     attacked = robustness.fgsm(whole, images, LABELS, 2)
     moved = (attacked - images).abs()
     torch.testing.assert_close(moved[(attacked > 0) & (attacked < 1) & (moved > 0)].mean(), torch.tensor(2 / 255))

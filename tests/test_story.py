@@ -18,7 +18,7 @@ import mixviz
 from mixviz import i18n
 from mixviz.core.parts import ByStyle, LabelRule, Patches, Style, Unmixed, Weights
 from mixviz.explain import edits, example, label_terms
-from mixviz.explain.example import Story, steps, tell
+from mixviz.explain.example import MixedExample, make_example, steps
 from mixviz.render import panels
 
 SIZE = (12, 20)
@@ -26,13 +26,13 @@ usual_case = table(list(variants(ends=False)))
 ENGLISH = i18n.texts()["en"]
 
 
-def stories(name, given) -> list[Story]:
+def stories(name, given) -> list[MixedExample]:
     """One method told of two pictures: drawn and held λ, known and unknown objects, as planned and changed by hand."""
     return _stories(name, tuple(given.items()))
 
 
 @functools.cache
-def _stories(name, given) -> list[Story]:
+def _stories(name, given) -> list[MixedExample]:
     return list(_tell(name, dict(given)))
 
 
@@ -41,13 +41,13 @@ def _tell(name, given):
     for seed, lam in ((0, None), (1, 0.35), (2, None), (3, 0.9), (4, 0.0), (5, 1.0)):
         images, maps, objects = pair(SIZE, seed)
         known = {"maps": maps, "objects": objects if seed % 2 else None, "names": ("cat", "dog")}
-        told = tell(images, method, seed, lam, **known)
+        told = make_example(images, method, seed, lam, **known)
         yield told
         if edits.can_move(told.recipe):
-            yield tell(images, method, seed, lam, **known).moved((2, 3, 11, 13))
+            yield make_example(images, method, seed, lam, **known).moved((2, 3, 11, 13))
         if edits.can_paint(told.recipe):
             mask = torch.from_numpy((np.random.default_rng(seed).random(SIZE) < 0.7).astype(np.float32))
-            yield tell(images, method, seed, lam, **known).painted(mask)
+            yield make_example(images, method, seed, lam, **known).painted(mask)
 
 
 # ---------------------------------------------------------------- the sums
@@ -74,7 +74,7 @@ def test_the_calculator_calculates(text, value):
     assert worked_out(text) == value
 
 
-def by_key(told: Story) -> dict[str, label_terms.Line]:
+def by_key(told: MixedExample) -> dict[str, label_terms.Line]:
     return {line.key: line for line in label_terms.lines(told)}
 
 
@@ -96,7 +96,7 @@ def test_every_number_has_a_name(name, given):
             assert f"line.{line.key}" in ENGLISH
 
 
-def added_up(told: Story, values: torch.Tensor) -> list[float]:
+def added_up(told: MixedExample, values: torch.Tensor) -> list[float]:
     """(K, N) numbers of the sources, as A's and B's: the hard way."""
     sums = [0.0, 0.0]
     for k, who in enumerate(told.recipe.partner[:, 0]):
@@ -181,7 +181,7 @@ def hand_made(share=1.0, a=(0, 0, 10, 10), b=(0, 0, 10, 10), target=None, source
         share=torch.tensor([[share] * 2, [1 - share] * 2])[:k],
         mixing=mixing, label=LabelRule(label_by), layer=layer,
     )  # fmt: skip
-    return Story(
+    return MixedExample(
         names=("cat", "dog"), images=torch.zeros(2, 3, 10, 10, dtype=torch.uint8), maps=torch.ones(2, 10, 10),
         objects=torch.stack([box_mask(a), box_mask(b)]), method=mixviz.METHODS["baseline"](), recipe=recipe,
     )  # fmt: skip
@@ -434,7 +434,7 @@ def test_the_numbers_of_the_steps():
 @usual_case
 def test_a_story_tells_of_the_recipe_that_the_core_plans(name, given):
     images, maps, _ = pair(SIZE, 4)
-    told = tell(images, mixviz.METHODS[name](**given), 4, 0.6, maps=maps)
+    told = make_example(images, mixviz.METHODS[name](**given), 4, 0.6, maps=maps)
     same_images, recipe = plan_pair(name, given, SIZE, 4, 0.6)
     assert torch.equal(told.mixed, recipe.apply(same_images)[0])
     assert torch.equal(told.recipe.share, recipe.share)
@@ -444,6 +444,6 @@ def test_a_story_tells_of_the_recipe_that_the_core_plans(name, given):
 def test_a_change_that_does_not_fit_is_refused():
     images, maps, _ = pair(SIZE)
     with pytest.raises(ValueError, match="no single patch"):
-        tell(images, mixviz.METHODS["mixup"](), 0, None, maps=maps).moved((0, 0, 4, 4))
+        make_example(images, mixviz.METHODS["mixup"](), 0, None, maps=maps).moved((0, 0, 4, 4))
     with pytest.raises(ValueError, match="cannot be painted"):
-        tell(images, mixviz.METHODS["mosaic"](), 0, None, maps=maps).painted(torch.ones(SIZE))
+        make_example(images, mixviz.METHODS["mosaic"](), 0, None, maps=maps).painted(torch.ones(SIZE))

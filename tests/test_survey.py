@@ -27,7 +27,7 @@ from mixviz.data.files.true_boxes import read_boxes
 from mixviz.evaluation import folder_eval as surveys
 from mixviz.evaluation.folder_eval import COLUMNS, Survey
 from mixviz.evaluation.folder_export import bundle, record
-from mixviz.evaluation.folder_summary import Tally
+from mixviz.evaluation.folder_summary import SummaryAccumulator
 from mixviz.networks import architectures
 from mixviz.networks.files import save_tensors
 
@@ -50,10 +50,10 @@ class Red(nn.Module):
         return torch.stack([torch.zeros_like(score), score], 1)
 
 
-def red(side: int = 32, name: str = "red") -> inference.Known:
+def red(side: int = 32, name: str = "red") -> inference.LoadedModel:
     spec = {"image_size": side, "layer": "layer", "mean": [0.0] * 3, "std": [1.0] * 3}
     card = {"title": name, "network": spec, "data": {"classes": ["none", "=red"]}}
-    return inference.Known(name, card, Red().eval(), "")
+    return inference.LoadedModel(name, card, Red().eval(), "")
 
 
 def paint(path: Path, size: tuple[int, int], box: tuple[int, int, int, int] | None = None, **how) -> Path:
@@ -389,7 +389,7 @@ def test_tables_and_summary_by_hand(folder, tmp_path):
 
 def test_the_summary_tells_asked_classes_apart(folder):
     survey = Survey([red()], ["=red", "none"], threshold=0.5)
-    tally = Tally(survey)
+    tally = SummaryAccumulator(survey)
     for seen in walked(survey, folder):
         tally.add(seen.rows)
     assert [(row["network"], row["class"], row["with_truth"]) for row in tally.rows()] == [
@@ -452,10 +452,10 @@ def test_the_five_numbers_are_those_of_the_measures(monkeypatch):
     torch.manual_seed(0)
     network = architectures.build("resnet18", 3, stem="strided", width=0.125).eval()
     card = {"title": "", "network": {**SPEC, "image_size": 32}, "data": {"classes": ["a", "b", "c"]}}
-    known = inference.Known("one", card, network, "")
+    known = inference.LoadedModel("one", card, network, "")
     one = inference.look(known, pictures.load_view(LION, 32), ["b", "a"])
     found = trust.faithful(one, np.random.default_rng(3))
-    pixels = trust.Pixels(network, *([value] * 3 for value in (0.5, 0.2)))
+    pixels = trust.NormalizedModel(network, *([value] * 3 for value in (0.5, 0.2)))
     images = torch.from_numpy(np.stack([one.view] * 2)).permute(0, 3, 1, 2)
     given = pixels, images, one.heat(), torch.tensor([1, 0])
     deleted = faithfulness.deletion(*given, fill=[0.5] * 3).area

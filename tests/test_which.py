@@ -146,12 +146,14 @@ def test_pictures_without_a_box_are_judged_by_saliency(two_files):
 
 
 def test_pace_is_a_rate_and_looking_a_share(photographs):
-    plain, looks = (throughput.pace(mixviz.METHODS[name](), photographs) for name in ("cutmix", "saliencymix"))
+    plain, looks = (
+        throughput.measure_throughput(mixviz.METHODS[name](), photographs) for name in ("cutmix", "saliencymix")
+    )
     assert plain.looking is None
     assert 0 < looks.looking < 1
     assert plain.rate > looks.rate > 0
     assert (
-        throughput.pace(mixviz.METHODS["cutmix_mixup"](), photographs).looking is None
+        throughput.measure_throughput(mixviz.METHODS["cutmix_mixup"](), photographs).looking is None
     )  # it has a detector it does not use
     threads = torch.get_num_threads()
     torch.set_num_threads(2)

@@ -100,7 +100,7 @@ def _contours(pixels: np.ndarray, level: int, released: bool) -> tuple[list[tupl
     return boxes, areas.index(max(areas))
 
 
-class Found:
+class ThresholdBoxes:
     """All boxes of one map (H, W) of bytes, over all of its thresholds.
 
     A map has at most 256 different integers, and between two that occur nothing changes, so that 1,000 thresholds need

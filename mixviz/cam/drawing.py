@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from mixviz.cam import shading
-from mixviz.cam.inference import Look
+from mixviz.cam.inference import CAMResult
 from mixviz.cam.methods import KINDS
 from mixviz.cam.scales import SCALES, Scaled, scaled
 from mixviz.render import fonts
@@ -20,12 +20,12 @@ INK, GREY = "#111827", "#4b5563"
 Box = tuple[int, int, int, int]
 
 
-def on_one_scale(looks: Sequence[Look], scale: str) -> Scaled:
+def on_one_scale(looks: Sequence[CAMResult], scale: str) -> Scaled:
     """The maps of all looks (M, K, SIDE, SIDE), scaled."""
     return scaled([one.maps for one in looks], (SIDE, SIDE), scale)
 
 
-def overlay(one: Look, shades: np.ndarray, box: Box | None, strength: float, colours: str) -> np.ndarray:
+def overlay(one: CAMResult, shades: np.ndarray, box: Box | None, strength: float, colours: str) -> np.ndarray:
     """A map (SIDE, SIDE) over what the network saw, with the box, which is in pixels of that view."""
     picture = shading.overlay(_large(one.view), shades, strength, colours)
     if box is None:
@@ -41,7 +41,7 @@ def overlay(one: Look, shades: np.ndarray, box: Box | None, strength: float, col
 
 
 def overlays(
-    looks: Sequence[Look], scales: Scaled, threshold: float, strength: float, colours: str
+    looks: Sequence[CAMResult], scales: Scaled, threshold: float, strength: float, colours: str
 ) -> list[list[np.ndarray]]:
     """Per look and class the :func:`overlay`, with the box at a threshold; ``scales``: of :func:`on_one_scale`."""
     return [
@@ -51,7 +51,7 @@ def overlays(
 
 
 def figure(
-    looks: Sequence[Look], *, kind: str, scale: str = "image", threshold: float = 0.2, strength: float = 0.6,
+    looks: Sequence[CAMResult], *, kind: str, scale: str = "image", threshold: float = 0.2, strength: float = 0.6,
     colours: str = "inferno",
 ) -> np.ndarray:  # fmt: skip
     """All looks over their pictures, with boxes and a legend: :func:`sheet` of :func:`overlay`.
@@ -67,7 +67,7 @@ def figure(
 
 
 def sheet(
-    looks: Sequence[Look], overlays: Sequence[Sequence[np.ndarray]], scales: Scaled, *, kind: str, scale: str,
+    looks: Sequence[CAMResult], overlays: Sequence[Sequence[np.ndarray]], scales: Scaled, *, kind: str, scale: str,
     threshold: float, colours: str,
 ) -> np.ndarray:  # fmt: skip
     """All looks in one picture: a row per network, first what it saw, then a column per class.
@@ -98,7 +98,7 @@ def sheet(
     return np.asarray(page)
 
 
-def _legend(looks: Sequence[Look], scales: Scaled, kind: str, scale: str, threshold: float) -> str:
+def _legend(looks: Sequence[CAMResult], scales: Scaled, kind: str, scale: str, threshold: float) -> str:
     layers = ", ".join(dict.fromkeys(one.layer for one in looks))
     text = (
         f"{KINDS[kind].title} at {layers}. Box: the largest part above {threshold:g} on the map's own scale of 0 to 1."
@@ -110,7 +110,7 @@ def _legend(looks: Sequence[Look], scales: Scaled, kind: str, scale: str, thresh
     return f"{text} ({scales.low[useful][0].item():.3g} to {scales.high[useful][0].item():.3g})."
 
 
-def _chance(one: Look, index: int) -> str:
+def _chance(one: CAMResult, index: int) -> str:
     return f"{one.known.classes[index]}, {100 * one.probability[index].item():.1f} %"
 
 

@@ -1,9 +1,9 @@
 """Does a heat map show what the network used? Take away, or keep, what it calls important, and ask again.
 
 A ``network`` is here anything from pictures in [0, 1], *before* normalisation, to logits (N, C):
-:class:`mixviz.core.inference.Pixels` makes one of a network that takes normalised images. Maps are ``heat`` (N, H, W)
-in [0, 1], of :func:`mixviz.cam.localization.heat`. All of it measures the map for the network, not for the eye: a map
-may be faithful to a network that looks at the wrong thing.
+:class:`mixviz.core.inference.NormalizedModel` makes one of a network that takes normalised images. Maps are ``heat``
+(N, H, W) in [0, 1], of :func:`mixviz.cam.localization.heat`. All of it measures the map for the network, not for the
+eye: a map may be faithful to a network that looks at the wrong thing.
 
 Where pixels are taken in the order of their heat, equals are taken row by row, also in a map that points nowhere.
 """

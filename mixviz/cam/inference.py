@@ -17,12 +17,12 @@ from mixviz.cam import grad_cam
 from mixviz.cam.boxes import boxes_at
 from mixviz.cam.localization import heat
 from mixviz.cam.methods import Progress, heat_maps
-from mixviz.core.inference import Pixels
+from mixviz.core.inference import NormalizedModel
 from mixviz.networks import model_card, user_network, zoo
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class LoadedModel:
     """A trained network with what is known of it.
 
     Attributes:
@@ -65,7 +65,7 @@ class Known:
         raise ValueError(f"{self.name} knows no class {name!r}.{_nearest(name, self.classes)}")
 
 
-def open_networks(wanted: str, where: str | Path | None = None) -> list[Known]:
+def open_networks(wanted: str, where: str | Path | None = None) -> list[LoadedModel]:
     """The networks of a list.
 
     Args:
@@ -87,7 +87,7 @@ def open_networks(wanted: str, where: str | Path | None = None) -> list[Known]:
     return found
 
 
-def _opened(folder: Path, there: Sequence[str]) -> Known:
+def _opened(folder: Path, there: Sequence[str]) -> LoadedModel:
     if not (folder / user_network.CARD).is_file():
         raise ValueError(
             f"There is no network {str(folder)!r}.{_nearest(str(folder), there)} A folder of your own needs "
@@ -96,7 +96,7 @@ def _opened(folder: Path, there: Sequence[str]) -> Known:
     return _known(user_network.read_folder(folder))
 
 
-def open_own(card_path: str | Path, weights_path: str | Path) -> Known:
+def open_own(card_path: str | Path, weights_path: str | Path) -> LoadedModel:
     """A network that somebody hands in as two files, within limits: see :func:`mixviz.networks.user_network.read`. Its
     name is
     made of the card's title, or else of the weights' file, with ``own_`` before it.
@@ -107,8 +107,8 @@ def open_own(card_path: str | Path, weights_path: str | Path) -> Known:
     return _known(user_network.read(card_path, weights_path))
 
 
-def _known(one: user_network.Own) -> Known:
-    return Known(one.name, one.card, one.network, one.sha256)
+def _known(one: user_network.Own) -> LoadedModel:
+    return LoadedModel(one.name, one.card, one.network, one.sha256)
 
 
 def _nearest(name: str, there: Sequence[str]) -> str:
@@ -120,7 +120,7 @@ def _nearest(name: str, there: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class CAMResult:
     """One network's look at one picture, for K classes.
 
     Attributes:
@@ -132,7 +132,7 @@ class Look:
         maps: (K, h, w), raw.
     """
 
-    known: Known
+    known: LoadedModel
     view: np.ndarray
     layer: str
     probability: Tensor
@@ -151,9 +151,10 @@ class Look:
 
 
 def look(
-    known: Known, view: np.ndarray, classes: Sequence[str] = (), *, kind: str = "grad_cam", layer: str | None = None,
+    known: LoadedModel, view: np.ndarray, classes: Sequence[str] = (), *, kind: str = "grad_cam", layer: str | None =
+        None,
     progress: Progress | None = None,
-) -> Look:  # fmt: skip
+) -> CAMResult:  # fmt: skip
     """Ask one network where it sees some classes, or without any the one that it predicts.
 
     Args:
@@ -168,15 +169,15 @@ def look(
 
 
 def looks(
-    known: Known, views: Sequence[np.ndarray], classes: Sequence[str] = (), *, kind: str = "grad_cam",
+    known: LoadedModel, views: Sequence[np.ndarray], classes: Sequence[str] = (), *, kind: str = "grad_cam",
     layer: str | None = None, progress: Progress | None = None,
-) -> list[Look]:  # fmt: skip
+) -> list[CAMResult]:  # fmt: skip
     """:func:`look` at several pictures in one pass; without classes each has the one that is predicted for it. The
     numbers are those of one picture at a time, but for rounding."""
     indices = list(dict.fromkeys(known.index(name) for name in classes))
     spec = known.card["network"]
     images = torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2)
-    inputs = Pixels(known.network, spec["mean"], spec["std"]).normalised(images)
+    inputs = NormalizedModel(known.network, spec["mean"], spec["std"]).normalised(images)
     layer = (
         layer
         or (spec.get("layer") if kind != "cam" else None)
@@ -186,12 +187,12 @@ def looks(
     maps, logits = heat_maps(known.network, inputs, wanted, kind=kind, layer=layer, progress=progress)
     chances = logits.float().softmax(1)
     return [
-        Look(known, view, layer, chance, tuple(indices) or (int(chance.argmax()),), found)
+        CAMResult(known, view, layer, chance, tuple(indices) or (int(chance.argmax()),), found)
         for view, chance, found in zip(views, chances, maps, strict=True)
     ]
 
 
-def report(one: Look, threshold: float) -> dict[str, Any]:
+def report(one: CAMResult, threshold: float) -> dict[str, Any]:
     """A look as numbers that ``json.dump`` takes: probabilities as shares, boxes in pixels of the view."""
     top = one.probability.topk(min(5, len(one.probability)))
     return {

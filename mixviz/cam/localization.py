@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mixviz.cam.boxes import HEAT, STEPS, THRESHOLDS, Found, boxes_at, from_inclusive, integers, iou
+from mixviz.cam.boxes import HEAT, STEPS, THRESHOLDS, ThresholdBoxes, boxes_at, from_inclusive, integers, iou
 from mixviz.core import checks
 
 __all__ = [
@@ -143,12 +143,12 @@ def box_scores(heat: Tensor, boxes: Sequence[Tensor], *, released: bool = False)
     pixels = integers(heat)
     if len(pixels) not in (1, len(boxes)) or not len(boxes):
         raise ValueError(f"{len(pixels)} maps for {len(boxes)} images: give one map per image, or one for all.")
-    found = Found(pixels[0], released) if len(pixels) == 1 else None
+    found = ThresholdBoxes(pixels[0], released) if len(pixels) == 1 else None
     result = np.empty((2, len(boxes), STEPS))
     for i, true in enumerate(boxes):
         checks.boxes(f"boxes[{i}]", true)
     for i, true in enumerate(boxes):
-        result[:, i] = (found or Found(pixels[i], released)).ious(true.cpu())
+        result[:, i] = (found or ThresholdBoxes(pixels[i], released)).ious(true.cpu())
     return BoxScores(*torch.from_numpy(result))
 
 

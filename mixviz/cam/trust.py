@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from mixviz.cam import faithfulness
-from mixviz.cam.inference import Look
-from mixviz.core.inference import Pixels
+from mixviz.cam.inference import CAMResult
+from mixviz.core.inference import NormalizedModel
 
 BLUR = 5 / 224  # the paper blurs pictures of 224 px with a standard deviation of 5
 PIXELS = 2**18  # that pass through the network at a time: 64 pictures of 64 px, 5 of 224 px
@@ -33,7 +33,7 @@ class Faithful(NamedTuple):
     road: float | None
 
 
-def faithful(look: Look, rng: np.random.Generator | None = None) -> list[Faithful]:
+def faithful(look: CAMResult, rng: np.random.Generator | None = None) -> list[Faithful]:
     """Measure every map of a look on what the network saw.
 
     Blanked pixels have the mean colour that the network was trained with, which it sees as 0; the blur is that of the
@@ -53,7 +53,7 @@ def faithful(look: Look, rng: np.random.Generator | None = None) -> list[Faithfu
     Source: that of each number, see :mod:`mixviz.cam.faithfulness`.
     """
     spec, count = look.known.card["network"], len(look.classes)
-    network = Pixels(look.known.network, spec["mean"], spec["std"])
+    network = NormalizedModel(look.known.network, spec["mean"], spec["std"])
     images = (torch.from_numpy(look.view).permute(2, 0, 1)[None] / 255).expand(count, -1, -1, -1)
     given = network, images, look.heat(), torch.tensor(look.classes)
     size = max(PIXELS // look.view[..., 0].size, 1)

@@ -17,7 +17,7 @@ from mixviz.cli.options import Classes, Kind, Layer, Networks, Threshold
 from mixviz.core.registry import lookup
 
 if TYPE_CHECKING:
-    from mixviz.cam.inference import Known, Look
+    from mixviz.cam.inference import CAMResult, LoadedModel
 
 BOXES = "[top, left, bottom, right] in pixels of the view; bottom and right are the first row and column outside"
 
@@ -73,7 +73,9 @@ def command(
     typer.echo(f"sheet.png, looks.json and a picture per network and class are in {out}/.")
 
 
-def _looks(image: Path, known: list[Known], classes: Sequence[str], kind: str, layer: str | None) -> Iterator[Look]:
+def _looks(
+    image: Path, known: list[LoadedModel], classes: Sequence[str], kind: str, layer: str | None
+) -> Iterator[CAMResult]:
     """One network after the other, each at the picture as it takes it."""
     from mixviz.cam import inference
     from mixviz.data import pictures
@@ -85,7 +87,7 @@ def _looks(image: Path, known: list[Known], classes: Sequence[str], kind: str, l
 
 
 def _report(
-    one: Look, row: list[np.ndarray], low: list[float], high: list[float], threshold: float, out: Path
+    one: CAMResult, row: list[np.ndarray], low: list[float], high: list[float], threshold: float, out: Path
 ) -> dict[str, Any]:
     """A look's numbers, once its pictures are files that they name; ``low`` and ``high``: the ends of the colours."""
     from mixviz.cam import inference

@@ -60,7 +60,7 @@ def check_logits(logits: Tensor, n: int) -> Tensor:
     return logits
 
 
-class Pixels(nn.Module):
+class NormalizedModel(nn.Module):
     """A network that takes pictures as they are: uint8, or float in [0, 1], *before* normalisation.
 
     $$f(x) = \\mathrm{network}\\big((x - \\mu) / \\sigma\\big)$$

@@ -24,7 +24,7 @@ MOST = 64
 LEAST = 2
 
 
-class Found(NamedTuple):
+class ImageSource(NamedTuple):
     """A picture that is still to be opened: its name, its class, and the entry of a bundled photograph."""
 
     name: str
@@ -63,10 +63,12 @@ def load(where: str | Path | Sequence[str | Path], side: int = SIDE, most: int =
     return mixed
 
 
-def photographs(count: int) -> list[Found]:
+def photographs(count: int) -> list[ImageSource]:
     """The first bundled photographs, each of the class that it shows."""
     entries = list(pictures.photographs().values())[:count]
-    return [Found(e["file"], e["label"], partial(open, pictures.photograph_path(e["file"]), "rb"), e) for e in entries]
+    return [
+        ImageSource(e["file"], e["label"], partial(open, pictures.photograph_path(e["file"]), "rb"), e) for e in entries
+    ]
 
 
 @contextmanager
@@ -75,7 +77,7 @@ def found_in(
     most: int = MOST,
     limits: Limits | None = None,
     tell: Callable[[str], object] = print,
-) -> Iterator[list[Found]]:
+) -> Iterator[list[ImageSource]]:
     """The pictures of a folder, a zip or a list, at most so many, open within this context; see :func:`labels_of`.
     ``tell`` gets a line about what is left out."""
     home = f"{Path(where).name}/" if isinstance(where, str | Path) and Path(where).is_dir() else ""
@@ -86,7 +88,7 @@ def found_in(
         if len(known) < len(gathered.pictures):
             tell(f"Taken evenly: {len(known)} of {len(gathered.pictures)} pictures.")
         labels = labels_of([home + one.name for one in known])
-        yield [Found(one.name, label, one.open) for one, label in zip(known, labels, strict=True)]
+        yield [ImageSource(one.name, label, one.open) for one, label in zip(known, labels, strict=True)]
 
 
 def some(everything: Sequence[Any], most: int) -> list[Any]:
@@ -113,7 +115,7 @@ def labels_of(names: Sequence[str]) -> list[str]:
     return [label(one) for one in parts]
 
 
-def read(found: Sequence[Found], side: int) -> Iterator[tuple[Found, np.ndarray | None, str]]:
+def read(found: Sequence[ImageSource], side: int) -> Iterator[tuple[ImageSource, np.ndarray | None, str]]:
     """(picture, pixels, "") one after the other, or (picture, None, why it cannot be used)."""
     for one in found:
         try:
@@ -127,7 +129,7 @@ def read(found: Sequence[Found], side: int) -> Iterator[tuple[Found, np.ndarray 
             yield one, tile, ""
 
 
-def opened(found: Sequence[Found], side: int, tell: Callable[[str], object] = print) -> Pictures:
+def opened(found: Sequence[ImageSource], side: int, tell: Callable[[str], object] = print) -> Pictures:
     """What can be read of some pictures; ``tell`` gets a line about each of the others."""
     good = []
     for one, tile, reason in read(found, side):
@@ -138,7 +140,7 @@ def opened(found: Sequence[Found], side: int, tell: Callable[[str], object] = pr
     return stacked([one for one, _ in good], [tile for _, tile in good])
 
 
-def stacked(found: Sequence[Found], tiles: Sequence[np.ndarray]) -> Pictures:
+def stacked(found: Sequence[ImageSource], tiles: Sequence[np.ndarray]) -> Pictures:
     """Pictures and their pixels as a batch.
 
     Raises:
@@ -156,7 +158,7 @@ def stacked(found: Sequence[Found], tiles: Sequence[np.ndarray]) -> Pictures:
     )
 
 
-def _objects(found: Sequence[Found], side: int) -> Tensor:
+def _objects(found: Sequence[ImageSource], side: int) -> Tensor:
     masks = torch.zeros(len(found), side, side)
     for mask, one in zip(masks, found, strict=True):
         top, left, bottom, right = pictures.square_box(one.entry, side)

@@ -21,7 +21,7 @@ Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
-class Split:
+class Dataset:
     """The training or validation pictures of a data set.
 
     Attributes:
@@ -49,7 +49,7 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, indices: Sequence[int]) -> Split:
+    def take(self, indices: Sequence[int]) -> Dataset:
         """These pictures alone, in this order."""
         pick = [int(i) for i in indices]
         return replace(
@@ -60,7 +60,7 @@ class Split:
             masks=tuple(self.masks[i] for i in pick) if self.masks else (),
         )
 
-    def of_classes(self, wanted: Sequence[str]) -> Split:
+    def of_classes(self, wanted: Sequence[str]) -> Dataset:
         """Only the classes named, by name or key, which become the labels 0, 1, … in the order given.
 
         Raises:
@@ -81,7 +81,7 @@ class Split:
         names, keys = (tuple(these[i] for i in old) for these in (self.classes, self.keys))
         return replace(kept, labels=new[kept.labels], classes=names, keys=keys)
 
-    def complete(self, part: str) -> Split:
+    def complete(self, part: str) -> Dataset:
         """Itself, if every class has pictures.
 
         Args:
@@ -99,7 +99,7 @@ class Split:
             )
         return self
 
-    def per_class(self, limit: int) -> Split:
+    def per_class(self, limit: int) -> Dataset:
         """At most this many pictures of each class: the first ones."""
         seen, keep = [0] * len(self.classes), []
         for index, label in enumerate(self.labels.tolist()):
@@ -127,7 +127,7 @@ def read(picture: Path | np.ndarray, side: int | None = None) -> Image.Image:
         raise ValueError(f"{told} Or train without such pictures: --corrupt skip.") from error
 
 
-def decode(split: Split, side: int, corrupt: str = "refuse", tell: Callable[[str], None] = print) -> tuple:
+def decode(split: Dataset, side: int, corrupt: str = "refuse", tell: Callable[[str], None] = print) -> tuple:
     """All pictures of a split as (N, 3, side, side) uint8, and the split that they are.
 
     Args:

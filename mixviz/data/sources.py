@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mixviz.data.dataset import Box, Split
+from mixviz.data.dataset import Box, Dataset
 from mixviz.data.decoding import hidden, left_out, sorted_out
 
 TINY_IMAGENET = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
 
 
-def load(name: str, root: str | Path, part: str, download: bool = False, tell: Callable[[str], None] = print) -> Split:
+def load(
+    name: str, root: str | Path, part: str, download: bool = False, tell: Callable[[str], None] = print
+) -> Dataset:
     """The ``train`` or ``val`` part of a data set by name.
 
     Args:
@@ -26,7 +28,7 @@ def load(name: str, root: str | Path, part: str, download: bool = False, tell: C
 
     Raises:
         ValueError: an unknown name; a folder that is not there, or lacks what its own lists name, and what to do.
-            Whether every class has pictures is for :meth:`Split.complete` to say, once classes have been chosen.
+            Whether every class has pictures is for :meth:`Dataset.complete` to say, once classes have been chosen.
     """
     if name not in SETS:
         raise ValueError(f"There is no data set {name!r}. Known: {', '.join(SETS)}.")
@@ -41,7 +43,7 @@ def load(name: str, root: str | Path, part: str, download: bool = False, tell: C
     return found
 
 
-def _tiny_imagenet(root: Path, part: str, download: bool) -> Split:
+def _tiny_imagenet(root: Path, part: str, download: bool) -> Dataset:
     if download and not (root / "tiny-imagenet-200").is_dir():
         from torchvision.datasets.utils import download_and_extract_archive
 
@@ -60,7 +62,7 @@ def _tiny_imagenet(root: Path, part: str, download: bool) -> Split:
         labels.append(where[key])
         boxes.append(box)
     _all_there(pictures, root)
-    return Split(
+    return Dataset(
         pictures, torch.tensor(labels), tuple(words[key].split(",")[0] for key in keys), keys, 64, tuple(boxes),
         terms="non-commercial research; cite Le & Yang 2015 (Tiny ImageNet) and ImageNet",
     )  # fmt: skip
@@ -85,7 +87,7 @@ def _half_open(box: list[str]) -> Box:
     return top, left, bottom + 1, right + 1
 
 
-def _folder(root: Path, part: str, download: bool) -> Split:
+def _folder(root: Path, part: str, download: bool) -> Dataset:
     if download:
         raise ValueError("A folder of your own cannot be downloaded.")
     names = ("train",) if part == "train" else ("val", "valid", "validation", "test")
@@ -104,26 +106,26 @@ def _folder(root: Path, part: str, download: bool) -> Split:
         pictures += found
         labels += [label] * len(found)
         others += rest
-    return Split(pictures, torch.tensor(labels, dtype=torch.int64), keys, keys, others=tuple(others))
+    return Dataset(pictures, torch.tensor(labels, dtype=torch.int64), keys, keys, others=tuple(others))
 
 
 def _classes(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(path.name for path in folder.iterdir() if path.is_dir() and not hidden(path.name)))
 
 
-def _cifar(name: str) -> Callable[[Path, str, bool], Split]:
-    def get(root: Path, part: str, download: bool) -> Split:
+def _cifar(name: str) -> Callable[[Path, str, bool], Dataset]:
+    def get(root: Path, part: str, download: bool) -> Dataset:
         from torchvision import datasets
 
         found = _torchvision(name, root, lambda: getattr(datasets, name)(root, part == "train", download=download))
         terms = "no licence stated; cite Krizhevsky 2009"
         names = tuple(found.classes)
-        return Split(list(found.data), torch.tensor(found.targets), names, names, 32, terms=terms)
+        return Dataset(list(found.data), torch.tensor(found.targets), names, names, 32, terms=terms)
 
     return get
 
 
-def _oxford_pet(root: Path, part: str, download: bool) -> Split:
+def _oxford_pet(root: Path, part: str, download: bool) -> Dataset:
     if download:
         from torchvision import datasets
 
@@ -143,14 +145,14 @@ def _oxford_pet(root: Path, part: str, download: bool) -> Split:
     _all_there(pictures, root)
     masks = tuple(root / "annotations" / "trimaps" / f"{name}.png" for name in names)
     ordered = tuple(keys[i] for i in range(len(keys)))
-    return Split(
+    return Dataset(
         pictures, torch.tensor(labels), tuple(key.replace("_", " ") for key in ordered), ordered,
         masks=masks if all(mask.is_file() for mask in masks) else (),
         terms="CC BY-SA 4.0; cite Parkhi, Vedaldi, Zisserman, Jawahar 2012",
     )  # fmt: skip
 
 
-def _caltech101(root: Path, part: str, download: bool) -> Split:
+def _caltech101(root: Path, part: str, download: bool) -> Dataset:
     """Thirty pictures of each class to train with, the customary number; which ones is drawn once and for all."""
     from torchvision import datasets
 
@@ -165,7 +167,7 @@ def _caltech101(root: Path, part: str, download: bool) -> Split:
     pictures = [folder / found.categories[found.y[i]] / f"image_{found.index[i]:04d}.jpg" for i in keep]
     _all_there(pictures, root)
     names = tuple(found.categories)
-    return Split(
+    return Dataset(
         pictures, torch.from_numpy(labels[keep]), names, names, terms="CC BY 4.0; cite Fei-Fei, Fergus, Perona 2004"
     )
 
@@ -195,7 +197,7 @@ def _all_there(pictures: Sequence[Path], root: Path) -> None:
         raise ValueError(f"{root} is incomplete: {len(missing)} pictures are missing, the first is {missing[0]}.")
 
 
-SETS: dict[str, Callable[[Path, str, bool], Split]] = {
+SETS: dict[str, Callable[[Path, str, bool], Dataset]] = {
     "cifar10": _cifar("CIFAR10"),
     "cifar100": _cifar("CIFAR100"),
     "tiny_imagenet": _tiny_imagenet,

@@ -19,7 +19,7 @@ from mixviz.embeddings.vectors import class_indices
 FOLDS = 5
 
 
-class Standing(NamedTuple):
+class ClusterMetrics(NamedTuple):
     """How well the classes stand apart: the cluster ``assigned`` (N,) to each picture, ``purity`` and ``nmi`` of the
     clusters, and ``near``, what retrieval finds; all shares 0 to 1."""
 
@@ -29,7 +29,7 @@ class Standing(NamedTuple):
     near: Retrieval
 
 
-def standing(embedding: Tensor, labels: Tensor, seed: int = 0) -> Standing:
+def cluster_metrics(embedding: Tensor, labels: Tensor, seed: int = 0) -> ClusterMetrics:
     """Clusters, as many as there are classes, and neighbours: what the evaluation writes into a card.
 
     Args:
@@ -42,7 +42,7 @@ def standing(embedding: Tensor, labels: Tensor, seed: int = 0) -> Standing:
     """
     near = retrieval(embedding, labels)
     assigned = clusters(directions(embedding), len(labels.unique()), seed)
-    return Standing(assigned, purity(assigned, labels), nmi(assigned, labels), near)
+    return ClusterMetrics(assigned, purity(assigned, labels), nmi(assigned, labels), near)
 
 
 # On the plane
@@ -139,8 +139,8 @@ def beside(near: Near, plot: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Yardstick:
-    """What a distance to the classes is held against; see :func:`yardstick`.
+class OODReference:
+    """What a distance to the classes is held against; see :func:`ood_reference`.
 
     Attributes:
         known: Gaussians fitted to all stored pictures.
@@ -159,7 +159,7 @@ class Far(NamedTuple):
     farther: Tensor
 
 
-def yardstick(stored: Tensor, labels: Tensor, folds: int = FOLDS) -> Yardstick:
+def ood_reference(stored: Tensor, labels: Tensor, folds: int = FOLDS) -> OODReference:
     """How far pictures of the known classes lie from their classes, when these were fitted without them.
 
     A picture that the Gaussians were fitted to lies nearer than any new one. So every ``folds``-th picture of a class
@@ -187,10 +187,10 @@ def yardstick(stored: Tensor, labels: Tensor, folds: int = FOLDS) -> Yardstick:
         left_out = rank % folds == fold
         known = gaussians(unit[~left_out], labels[~left_out])
         parts.append((known, mahalanobis(unit[left_out], known)))
-    return Yardstick(gaussians(unit, labels), tuple(parts))
+    return OODReference(gaussians(unit, labels), tuple(parts))
 
 
-def outlying(embedding: Tensor, held: Yardstick) -> Far:
+def outlying(embedding: Tensor, held: OODReference) -> Far:
     """How far pictures (Q, D) lie from all classes, and among how many known ones.
 
     The distance is to the Gaussians of all stored pictures. The share compares, fold by fold, the picture with those

@@ -9,12 +9,12 @@ from torch import Tensor
 from mixviz import embeddings
 from mixviz.embeddings import placement
 from mixviz.evaluation import robustness
-from mixviz.evaluation.subject import Split
+from mixviz.evaluation.subject import EvaluationSet
 
 FEW = 4  # pictures that a class needs for its embedding to be measured: two in each half
 
 
-def embedding(split: Split) -> dict:
+def embedding(split: EvaluationSet) -> dict:
     """Clusters and neighbours are by direction, as retrieval is by cosine similarity."""
     labels = split.labels.cpu()
     classes, counts = labels.unique(return_counts=True)
@@ -23,7 +23,7 @@ def embedding(split: Split) -> dict:
     found = split.embedding()
     if (found == found[0]).all():
         return {"not_measured": "it is the same for all pictures"}
-    stand = placement.standing(found, labels, split.seed)
+    stand = placement.cluster_metrics(found, labels, split.seed)
     result: dict = {
         "dimensions": found.shape[1],
         "clusters": len(classes),
@@ -37,7 +37,7 @@ def embedding(split: Split) -> dict:
     return result
 
 
-def _mahalanobis(split: Split, found: Tensor, labels: Tensor) -> dict:
+def _mahalanobis(split: EvaluationSet, found: Tensor, labels: Tensor) -> dict:
     """Others against pictures that the classes were not fitted to: these would lie nearer than any new ones.
 
     Once as in the paper, and once by direction alone: lengths break the assumption of one spread for all (Mueller and

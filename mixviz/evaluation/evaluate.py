@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from mixviz.core import checks
-from mixviz.core.inference import Pixels, evaluating
+from mixviz.core.inference import NormalizedModel, evaluating
 from mixviz.evaluation.parts import PARTS
-from mixviz.evaluation.subject import Split
+from mixviz.evaluation.subject import EvaluationSet
 from mixviz.evaluation.tables import table
 
 __all__ = ["PARTS", "evaluate", "table"]
@@ -62,10 +62,10 @@ def evaluate(
         TypeError, ValueError: what cannot be measured, and what to give.
     """
     names = _chosen(parts, boxes is not None or masks is not None)
-    pixels = Pixels(network, mean, std)
+    pixels = NormalizedModel(network, mean, std)
     _check(pixels, images, labels, boxes, masks, others)
     checks.number("batch_size", batch_size, 1, whole=True)
-    split = Split(pixels, images, labels.to(images.device), layer, boxes, masks, others, seed, batch_size)
+    split = EvaluationSet(pixels, images, labels.to(images.device), layer, boxes, masks, others, seed, batch_size)
     result: dict = {"images": len(images), "size": list(images.shape[2:]), "seed": seed, "seconds": {}}
     with evaluating(pixels):
         for done, name in enumerate(names):
@@ -91,7 +91,7 @@ def _chosen(parts: Iterable[str] | None, truth: bool) -> list[str]:
 
 
 def _check(
-    pixels: Pixels, images: Tensor, labels: Tensor, boxes: Sequence[Tensor] | None, masks: Tensor | None,
+    pixels: NormalizedModel, images: Tensor, labels: Tensor, boxes: Sequence[Tensor] | None, masks: Tensor | None,
     others: Tensor | None,
 ) -> None:  # fmt: skip
     for name, value in (("images", images), ("others", images if others is None else others)):

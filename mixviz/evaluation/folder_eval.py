@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mixviz.cam.boxes import boxes_at, iou
-from mixviz.cam.inference import Known, Look, looks
+from mixviz.cam.inference import CAMResult, LoadedModel, looks
 from mixviz.cam.localization import centre_heat
 from mixviz.cam.methods import KINDS
 from mixviz.cam.trust import Faithful, faithful
@@ -42,7 +42,7 @@ class Seen(NamedTuple):
     done: int
     total: int
     rows: list[Row]
-    looks: tuple[Look, ...]
+    looks: tuple[CAMResult, ...]
     others: int
 
 
@@ -64,7 +64,7 @@ class Survey:
         ValueError: an unknown class or kind, or two networks of one name.
     """
 
-    known: Sequence[Known]
+    known: Sequence[LoadedModel]
     classes: Sequence[str] = ()
     kind: str = "grad_cam"
     layer: str | None = None
@@ -110,12 +110,14 @@ class Survey:
                     rows = self._rows(index, name, opened, mine, gathered.boxes.get(name))
                 yield Seen(name, index + 1, len(all_), rows, mine, len(gathered.others))
 
-    def _looks(self, part: Sequence[_Opened | str], one: Known) -> list[Look]:
+    def _looks(self, part: Sequence[_Opened | str], one: LoadedModel) -> list[CAMResult]:
         """One network's looks at those pictures that could be read."""
         views = [opened.views[one.side] for opened in part if not isinstance(opened, str)]
         return looks(one, views, self.classes, kind=self.kind, layer=self.layer) if views else []
 
-    def _rows(self, index: int, name: str, opened: _Opened, mine: Sequence[Look], true: Tensor | None) -> list[Row]:
+    def _rows(
+        self, index: int, name: str, opened: _Opened, mine: Sequence[CAMResult], true: Tensor | None
+    ) -> list[Row]:
         height, width = opened.size
         about = {**dict.fromkeys(COLUMNS), "file": name, "height": height, "width": width, "threshold": self.threshold}
         rows = []

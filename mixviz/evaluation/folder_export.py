@@ -14,7 +14,7 @@ from mixviz.cam import drawing
 from mixviz.data.files import parcel
 from mixviz.data.files.gathering import RESULT, Gathered, Limits, gather
 from mixviz.evaluation.folder_eval import COLUMNS, Seen, Survey
-from mixviz.evaluation.folder_summary import SUMMARY, Tally
+from mixviz.evaluation.folder_summary import SUMMARY, SummaryAccumulator
 
 SHEETS = "pictures"
 
@@ -23,10 +23,10 @@ def record(survey: Survey, gathered: Gathered, folder: str | Path, *, pictures: 
     """Walk a survey, and write down every picture before it is yielded.
 
     ``survey.csv`` has the rows of :meth:`mixviz.evaluation.folder_eval.Survey.walk`, ``summary.csv`` those of
-    :class:`mixviz.evaluation.folder_summary.Tally`, ``pictures/`` a sheet of all networks per picture, whose name is in
-    the row. However it ends, closed by the caller too, the files hold what was done. They are in UTF-8 with a byte
-    order mark, without which spreadsheets do not know Korean; a text that a spreadsheet would take for a formula stands
-    behind an apostrophe.
+    :class:`mixviz.evaluation.folder_summary.SummaryAccumulator`, ``pictures/`` a sheet of all networks per picture,
+    whose name is in the row. However it ends, closed by the caller too, the files hold what was done. They are in UTF-8
+    with a byte order mark, without which spreadsheets do not know Korean; a text that a spreadsheet would take for a
+    formula stands behind an apostrophe.
 
     Args:
         folder: made where it is missing, once the first picture is done.
@@ -36,7 +36,7 @@ def record(survey: Survey, gathered: Gathered, folder: str | Path, *, pictures: 
         ValueError: as the walk does.
         OSError: a file cannot be written.
     """
-    folder, tally = Path(folder), Tally(survey)
+    folder, tally = Path(folder), SummaryAccumulator(survey)
     with closing(survey.walk(gathered)) as walk:
         first = list(itertools.islice(walk, 1))  # a mistake shows here, and leaves nothing behind
         (folder / SHEETS if pictures else folder).mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ MEANS = ("predicted_probability", "probability", "iou", *Faithful._fields)
 SUMMARY = ("network", "class", "threshold", "pictures", "with_truth", "hits", *(f"mean_{name}" for name in MEANS))
 
 
-class Tally:
+class SummaryAccumulator:
     """The summary of rows that come one after the other: per network, and per class where classes were asked for.
 
     ``pictures`` that it looked at; ``with_truth`` those with an IoU; ``hits`` the share of these with an IoU of at

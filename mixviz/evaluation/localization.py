@@ -7,13 +7,13 @@ from torch import Tensor
 
 from mixviz.cam.grad_cam import feature_layers, grad_cam, last_layer
 from mixviz.cam.localization import DELTAS, BoxScores, box_scores, centre_heat, heat, pixel_scores
-from mixviz.evaluation.subject import Split
+from mixviz.evaluation.subject import EvaluationSet
 
 CAM_THRESHOLD = 0.2  # the fixed one of Zhou et al., CVPR 2016
 PLOTTED = 10  # of the 1,000 thresholds, every tenth is written: enough for a curve
 
 
-def localisation(split: Split) -> dict:
+def localisation(split: EvaluationSet) -> dict:
     """How well Grad-CAM finds the object, at the split's layer and at the last one, beside the centre."""
     size = tuple(split.images.shape[2:])
     correct = split.clean.argmax(1) == split.labels
@@ -27,7 +27,7 @@ def localisation(split: Split) -> dict:
     return result
 
 
-def _of_layer(split: Split, layer: str, correct: Tensor) -> dict:
+def _of_layer(split: EvaluationSet, layer: str, correct: Tensor) -> dict:
     """Localisation by the maps of one layer, each of its picture's true class."""
     maps = []
     for part in split.slices():
@@ -37,7 +37,7 @@ def _of_layer(split: Split, layer: str, correct: Tensor) -> dict:
     return {"layer": layer, "map_size": list(maps[0].shape[1:]), "network": _against_truth(split, found, correct)}
 
 
-def _against_truth(split: Split, found: Tensor, correct: Tensor) -> dict:
+def _against_truth(split: EvaluationSet, found: Tensor, correct: Tensor) -> dict:
     """Localisation numbers of maps (N, H, W), or (1, H, W)."""
     result: dict = {}
     if split.boxes is not None:

@@ -13,7 +13,7 @@ from mixviz.evaluation.calibration import calibration
 from mixviz.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from mixviz.evaluation.embedding import embedding
 from mixviz.evaluation.localization import localisation
-from mixviz.evaluation.subject import Split, percent
+from mixviz.evaluation.subject import EvaluationSet, percent
 
 EPSILONS = (1, 2, 4, 8)  # in steps of 1/255
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # of the picture's area
@@ -21,7 +21,7 @@ LAMBDAS = tuple(i / 10 for i in range(11))
 PGD_STEPS = 10
 
 
-def _accuracy(split: Split) -> dict:
+def _accuracy(split: EvaluationSet) -> dict:
     logits = split.clean
     top = logits.topk(min(5, logits.shape[1])).indices == split.labels[:, None]
     loss = torch.nn.functional.cross_entropy(logits.double(), split.labels).item()
@@ -32,14 +32,14 @@ def _accuracy(split: Split) -> dict:
     }
 
 
-def _calibration(split: Split) -> dict:
+def _calibration(split: EvaluationSet) -> dict:
     found = calibration(split.clean.softmax(1), split.labels)
     bars = {name: [None if v != v else round(v, 6) for v in getattr(found, name).tolist()] for name in ("confidence",
             "accuracy")}  # fmt: skip
     return {"ece_percent": round(100 * found.ece, 4), "bins": len(found.count), "count": found.count.tolist(), **bars}
 
 
-def _fgsm(split: Split) -> dict:
+def _fgsm(split: EvaluationSet) -> dict:
     right = torch.zeros(len(EPSILONS), dtype=torch.int64)
     for part in split.slices():
         images, labels = split.images[part] / 255, split.labels[part]
@@ -52,7 +52,7 @@ def _fgsm(split: Split) -> dict:
     return {"eps_of_255": list(EPSILONS), "accuracy_percent": accuracy}
 
 
-def _pgd(split: Split) -> dict:
+def _pgd(split: EvaluationSet) -> dict:
     def attack(eps: int) -> Callable[[Tensor, slice], Tensor]:
         rng = split.rng(1, eps)
         return lambda images, part: robustness.pgd(
@@ -63,7 +63,7 @@ def _pgd(split: Split) -> dict:
     return {"eps_of_255": list(EPSILONS), "steps": PGD_STEPS, "accuracy_percent": accuracy}
 
 
-def _occlusion(split: Split) -> dict:
+def _occlusion(split: EvaluationSet) -> dict:
     mean = split.network.mean.flatten().tolist()
     result: dict = {"share_of_area": list(SHARES), "fill": "the data set's mean"}
     for index, kind in enumerate(robustness.OCCLUSIONS):
@@ -75,7 +75,7 @@ def _occlusion(split: Split) -> dict:
     return result
 
 
-def _corruption(split: Split) -> dict:
+def _corruption(split: EvaluationSet) -> dict:
     accuracy: dict[str, list[float]] = {}
     for index, name in enumerate(CORRUPTIONS):
         accuracy[name] = []
@@ -86,7 +86,7 @@ def _corruption(split: Split) -> dict:
     return {"severity": list(SEVERITIES), "accuracy_percent": accuracy, "mean_accuracy_percent": round(mean, 4)}
 
 
-def _ood(split: Split) -> dict:
+def _ood(split: EvaluationSet) -> dict:
     known = split.clean.softmax(1).amax(1)
     noise = split.rng(4).integers(0, 256, split.images.shape, dtype=np.uint8)
     foreign = {"uniform_noise": torch.from_numpy(noise).to(split.images.device), "others": split.others}
@@ -102,7 +102,7 @@ def _ood(split: Split) -> dict:
     return result
 
 
-def _in_between(split: Split) -> dict:
+def _in_between(split: EvaluationSet) -> dict:
     pairs = torch.from_numpy(robustness.pairs(split.labels, split.rng(5))).to(split.images.device)
     if not len(pairs):
         raise ValueError("In-between pictures are mixed of two classes, and all images have the same label.")
@@ -118,7 +118,7 @@ def _in_between(split: Split) -> dict:
     return result
 
 
-def _mixed_predictions(split: Split, pairs: Tensor, method: str, lam: float) -> tuple[Tensor, Tensor, Tensor]:
+def _mixed_predictions(split: EvaluationSet, pairs: Tensor, method: str, lam: float) -> tuple[Tensor, Tensor, Tensor]:
     """Predicted classes of the mixtures, and the classes of both pictures in them; each (2P,)."""
     rng, predicted, first, second = split.rng(6), [], [], []
     with torch.inference_mode():
@@ -131,7 +131,7 @@ def _mixed_predictions(split: Split, pairs: Tensor, method: str, lam: float) -> 
     return torch.cat(predicted), torch.cat(first), torch.cat(second)
 
 
-PARTS: dict[str, Callable[[Split], dict]] = {
+PARTS: dict[str, Callable[[EvaluationSet], dict]] = {
     "accuracy": _accuracy,
     "calibration": _calibration,
     "localisation": localisation,

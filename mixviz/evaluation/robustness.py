@@ -1,8 +1,8 @@
 """What a network does with pictures that it was not trained on: attacked, occluded, foreign, or half of each.
 
 A ``network`` is here anything from pictures in [0, 1], *before* normalisation, to logits (N, C):
-:class:`mixviz.core.inference.Pixels` makes one of a network that takes normalised images. The measurements are those
-of Yun et al., CutMix, ICCV 2019, arXiv:1905.04899.
+:class:`mixviz.core.inference.NormalizedModel` makes one of a network that takes normalised images. The measurements are
+those of Yun et al., CutMix, ICCV 2019, arXiv:1905.04899.
 """
 
 from __future__ import annotations

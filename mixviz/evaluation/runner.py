@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from mixviz import embeddings
 from mixviz.cam.grad_cam import feature_layers
 from mixviz.cam.localization import trimap
-from mixviz.core.inference import Pixels
+from mixviz.core.inference import NormalizedModel
 from mixviz.data import sources
-from mixviz.data.dataset import Split
+from mixviz.data.dataset import Dataset
 from mixviz.evaluation import evaluate
 from mixviz.networks import model_card, user_network, zoo
 from mixviz.networks.files import save_tensors
@@ -138,7 +138,7 @@ def _keys(card: dict[str, Any]) -> list[str]:
     return card["data"].get("keys") or card["data"]["classes"]
 
 
-def _seen(split: Split, card: dict[str, Any], device: torch.device) -> Feed:
+def _seen(split: Dataset, card: dict[str, Any], device: torch.device) -> Feed:
     return feed(
         split, card["network"]["image_size"], "none", device, corrupt=(card.get("run") or {}).get("corrupt", "refuse")
     )
@@ -149,7 +149,7 @@ def _images(seen: Feed, batch_size: int) -> Tensor:
 
 
 def _embedding(
-    network: nn.Module, split: Split, card: dict[str, Any], device: torch.device, batch_size: int
+    network: nn.Module, split: Dataset, card: dict[str, Any], device: torch.device, batch_size: int
 ) -> dict[str, Tensor]:
     """What is stored of a network's embedding: see :func:`mixviz.networks.zoo.embedding`.
 
@@ -158,7 +158,7 @@ def _embedding(
     """
     index = torch.tensor(_spread(split))
     seen = _seen(replace(split.take(index), labels=index), card, device)  # a damaged picture may be left out
-    index, pixels = seen.split.labels, Pixels(network, card["network"]["mean"], card["network"]["std"])
+    index, pixels = seen.split.labels, NormalizedModel(network, card["network"]["mean"], card["network"]["std"])
     with _float32():
         inputs = pixels.normalised(_images(seen, batch_size))
         found = embeddings.embed(network, inputs, batch_size=batch_size).cpu()
@@ -172,7 +172,7 @@ def _embedding(
     return {**halved, "index": index, "label": split.labels[index]}
 
 
-def _spread(split: Split) -> list[int]:
+def _spread(split: Dataset) -> list[int]:
     """At most :data:`KEPT` places of pictures, class after class, the first ones of each and as many of each; where
     there are more classes than that, one picture of so many of them, evenly."""
     classes = len(split.classes)
@@ -202,7 +202,7 @@ def _masks(seen: Feed) -> Tensor | None:
     return trimap(torch.from_numpy(np.stack(found)))
 
 
-def _others(whole: Split, known: Split, given: tuple[str, str | Path] | None, count: int) -> Split | None:
+def _others(whole: Dataset, known: Dataset, given: tuple[str, str | Path] | None, count: int) -> Dataset | None:
     """As many pictures as are measured, of classes that the network was not trained on."""
     if given is not None:
         split = sources.load(*given, "val")

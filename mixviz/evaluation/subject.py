@@ -12,14 +12,14 @@ from torch import Tensor
 
 from mixviz import embeddings
 from mixviz.core import checks
-from mixviz.core.inference import Pixels
+from mixviz.core.inference import NormalizedModel
 
 
 @dataclass(frozen=True)
-class Split:
+class EvaluationSet:
     """What the parts measure on; see :func:`mixviz.evaluation.evaluate.evaluate`."""
 
-    network: Pixels
+    network: NormalizedModel
     images: Tensor
     labels: Tensor
     layer: str | None

@@ -29,7 +29,7 @@ NOTHING = 0.05  # what is seen of less than this share of an object is called no
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Story:
+class MixedExample:
     """Picture A augmented with B by one recipe (row 0 of a batch of the two).
 
     Attributes:
@@ -49,11 +49,11 @@ class Story:
     seed: int = 0
     lam: float | None = None
 
-    def moved(self, box: Sequence[int]) -> Story:
+    def moved(self, box: Sequence[int]) -> MixedExample:
         """The story with the patch at another place; see :func:`mixviz.explain.edits.move_patch`."""
         return dataclasses.replace(self, recipe=edits.move_patch(self.recipe, tuple(box)))
 
-    def painted(self, mask: Tensor) -> Story:
+    def painted(self, mask: Tensor) -> MixedExample:
         """The story with a painted mask; see :func:`mixviz.explain.edits.paint_mask`."""
         return dataclasses.replace(self, recipe=edits.paint_mask(self.recipe, mask))
 
@@ -159,7 +159,7 @@ def percent(share: float) -> str:
     return f"{math.floor(100 * share + 0.5)}\u00a0%"  # halves go up, as they do in the page's script
 
 
-def tell(
+def make_example(
     images: Tensor,
     method: Method,
     seed: int,
@@ -169,7 +169,7 @@ def tell(
     names: tuple[str, str] = ("A", "B"),
     objects: Tensor | None = None,
     network: Callable[[Tensor], Tensor] | None = None,
-) -> Story:
+) -> MixedExample:
     """Plan the mixture of two pictures (2, 3, H, W), A with B; ``network`` is for methods that ask about the mixture.
 
     Raises:
@@ -177,12 +177,12 @@ def tell(
     """
     batch = Batch(images, torch.tensor([0, 1]), network, saliency=maps)
     recipe = method.plan(batch, np.random.default_rng(seed), lam=lam, partner=np.array([1, 0]))
-    return Story(
+    return MixedExample(
         names=names, images=images, maps=maps, objects=objects, method=method, recipe=recipe, seed=seed, lam=lam
     )
 
 
-def _sentence(story: Story) -> str:
+def _sentence(story: MixedExample) -> str:
     recipe, (own, _), (seen_a, seen_b) = story.recipe, story.share, story.visible
     if recipe.layer:
         return "inside"
@@ -221,7 +221,7 @@ class Step:
     peak: tuple[float, float] | None = None
 
 
-def steps(story: Story, language: str = "en") -> list[Step]:
+def steps(story: MixedExample, language: str = "en") -> list[Step]:
     """The steps in the order in which they happen; the names of operations in a language."""
     recipe, pair = story.recipe, story.recipe.paired
     source, target = corner_fractions(recipe.source_box, recipe.size), corner_fractions(recipe.target_box, recipe.size)
@@ -261,7 +261,7 @@ def _cut(recipe: Recipe) -> str:
     return "cut_resized" if recipe.resample else "cut"
 
 
-def _look(story: Story, which: int) -> Step:
+def _look(story: MixedExample, which: int) -> Step:
     maps = story.recipe.saliency[which]
     row, column = divmod(int(maps.argmax()), maps.shape[1])
     height, width = story.recipe.size

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from mixviz.core.parts import Patches, Style
-from mixviz.explain.example import Story
+from mixviz.explain.example import MixedExample
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Line:
     value: float
 
 
-def lines(story: Story) -> list[Line]:
+def lines(story: MixedExample) -> list[Line]:
     """All numbers in the order in which they are made."""
     recipe = story.recipe
     found = []
@@ -43,7 +43,7 @@ def lines(story: Story) -> list[Line]:
     return found
 
 
-def _patches(story: Story) -> list[Line]:
+def _patches(story: MixedExample) -> list[Line]:
     recipe, patches = story.recipe, story.recipe.mixing
     if not isinstance(patches, Patches):
         return []
@@ -60,12 +60,12 @@ def _patches(story: Story) -> list[Line]:
     return found
 
 
-def _area(story: Story, picture: int) -> tuple[str, float]:
+def _area(story: MixedExample, picture: int) -> tuple[str, float]:
     """Weights of a picture's sources added over all pixels, over the number of pixels."""
     return _weight_of(story, story.recipe.partner, picture)
 
 
-def _weight_of(story: Story, whose: Tensor, picture: int) -> tuple[str, float]:
+def _weight_of(story: MixedExample, whose: Tensor, picture: int) -> tuple[str, float]:
     """The same of all sources that are ``whose`` (K, N)."""
     height, width = story.recipe.size
     sources = (k for k, who in enumerate(whose[:, 0].tolist()) if who == picture)
@@ -73,7 +73,7 @@ def _weight_of(story: Story, whose: Tensor, picture: int) -> tuple[str, float]:
     return f"{_added(held)} ÷ ({height} × {width})", sum(held) / (height * width)
 
 
-def _label(story: Story) -> list[Line]:
+def _label(story: MixedExample) -> list[Line]:
     recipe, (own, other) = story.recipe, story.share
     found, rest = [], f"1 − {own:.4f}"
     if recipe.label_by in ("saliency", "visible"):
@@ -102,7 +102,7 @@ def _label(story: Story) -> list[Line]:
     return found
 
 
-def _attended(story: Story) -> str:
+def _attended(story: MixedExample) -> str:
     """The attention that lies on A's pixels, over all of it."""
     total = story.row.trace.attention.double().sum().item()
     if total == 0:
@@ -111,7 +111,7 @@ def _attended(story: Story) -> str:
     return f"{_added(parts)} ÷ {_number(total)}"
 
 
-def _truth(story: Story) -> list[Line]:
+def _truth(story: MixedExample) -> list[Line]:
     judge = story.maps if story.objects is None else story.objects
     parts = [_seen(story, judge, i) for i in (0, 1)]
     found = [Line(f"visible_a_{story.judge}", *parts[0])]
@@ -126,7 +126,7 @@ def _truth(story: Story) -> list[Line]:
     return found
 
 
-def _seen(story: Story, maps: Tensor, picture: int) -> tuple[str, float]:
+def _seen(story: MixedExample, maps: Tensor, picture: int) -> tuple[str, float]:
     """What is visible of a picture's map, over all of it."""
     total = maps[picture].double().sum().item()
     visible = story.row.truth(maps).visible[:, 0]
@@ -144,7 +144,7 @@ def _of_both(a: float, b: float) -> str:
     return f"{a:.{digits}f} ÷ ({a:.{digits}f} + {b:.{digits}f})"
 
 
-def _sources(story: Story, picture: int) -> list[int]:
+def _sources(story: MixedExample, picture: int) -> list[int]:
     return [k for k, who in enumerate(story.recipe.partner[:, 0].tolist()) if who == picture]
 
 

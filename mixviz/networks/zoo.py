@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mixviz import resources
 from mixviz.data import sources
-from mixviz.data.dataset import Split
+from mixviz.data.dataset import Dataset
 from mixviz.methods import METHODS
 from mixviz.networks import model_card, user_network
 from mixviz.networks.files import load_tensors, save_tensors
@@ -164,7 +164,7 @@ def embedding(name: str, where: str | Path | None = None) -> dict[str, Tensor]:
     return {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
 
 
-def pictures(name: str, root: str | Path, where: str | Path | None = None) -> Split:
+def pictures(name: str, root: str | Path, where: str | Path | None = None) -> Dataset:
     """The validation pictures whose embedding is stored, in its order, where their data set lies on this machine.
 
     Args:

@@ -16,7 +16,7 @@ from torch import Tensor
 from mixviz.core.method import Method
 from mixviz.core.saliency import Saliency
 from mixviz.core.transforms import saliency
-from mixviz.data.batch_loading import Found, read, stacked
+from mixviz.data.batch_loading import ImageSource, read, stacked
 from mixviz.data.files import parcel
 from mixviz.explain import serialize
 from mixviz.render.batch_sheet import MixedBatch, mix_batch
@@ -36,7 +36,7 @@ class Step(NamedTuple):
 
 
 def record(
-    found: Sequence[Found], method: Method, folder: str | Path, *, seed: int = 0, lam: float | None = None,
+    found: Sequence[ImageSource], method: Method, folder: str | Path, *, seed: int = 0, lam: float | None = None,
     side: int = 512, detector: str | Saliency | None = None, network: Any = None,
 ) -> Iterator[Step]:  # fmt: skip
     """Read, mix and write a batch, picture by picture.
@@ -76,7 +76,7 @@ def _map(images: Tensor, labels: Tensor, n: int, detector: str | Saliency, netwo
     return saliency(images[here], detector, labels=labels[here], network=network)
 
 
-def bundle(found: Sequence[Found], method: Method, path: str | Path, **options: Any) -> Iterator[Step]:
+def bundle(found: Sequence[ImageSource], method: Method, path: str | Path, **options: Any) -> Iterator[Step]:
     """:func:`record` into one zip, which is there when the generator has ended, and not where it is closed before."""
     with tempfile.TemporaryDirectory() as room:
         with closing(record(found, method, room, **options)) as walk:

@@ -11,7 +11,7 @@ import zipfile
 import numpy as np
 from PIL import Image
 
-from mixviz.explain.example import Story
+from mixviz.explain.example import MixedExample
 from mixviz.render.figure import figure
 from mixviz.render.gif import gif
 from mixviz.render.panels import picture, tiles
@@ -21,12 +21,12 @@ __all__ = ["figure", "gif", "pictures_zip", "png", "tiles"]
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the earliest date that a ZIP file can hold
 
 
-def png(story: Story) -> bytes:
-    """The mixture alone, lossless: every pixel is that of :attr:`~mixviz.explain.example.Story.mixed`."""
+def png(story: MixedExample) -> bytes:
+    """The mixture alone, lossless: every pixel is that of :attr:`~mixviz.explain.example.MixedExample.mixed`."""
     return _png(picture(story.mixed))
 
 
-def pictures_zip(story: Story) -> bytes:
+def pictures_zip(story: MixedExample) -> bytes:
     """All pictures of :func:`tiles` as a ZIP of PNG files, ``a.png`` to ``mixed.png``: no name of a visitor's in it."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:  # stored: a PNG is compressed already

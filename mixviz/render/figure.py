@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mixviz.core.parts import Patches, Style
-from mixviz.explain.example import Story, corner_fractions, percent
+from mixviz.explain.example import MixedExample, corner_fractions, percent
 from mixviz.i18n import say
 from mixviz.render import fonts
 from mixviz.render.canvas import MARGIN, SIDE, Sheet, drawing, width_of
@@ -43,7 +43,7 @@ class _Part(NamedTuple):
     outside: bool
 
 
-def panels(story: Story, language: str = "en") -> list[Panel]:
+def panels(story: MixedExample, language: str = "en") -> list[Panel]:
     """The pictures that tell a mixture, from left to right; what a method does without is left out."""
     recipe, pair = story.recipe, story.recipe.paired
     text = functools.partial(say, language=language)
@@ -65,7 +65,7 @@ def panels(story: Story, language: str = "en") -> list[Panel]:
     return [*found, Panel("mixed", text("mixture"), landed, dashed=True)]
 
 
-def figure(story: Story, kind: str, language: str = "en") -> bytes:
+def figure(story: MixedExample, kind: str, language: str = "en") -> bytes:
     """The mixture as a figure: its pictures with captions, the label as a bar, and the numbers below.
 
     Text stays text and boxes stay vectors; pictures are embedded pixel by pixel. The same story gives the same bytes.
@@ -90,7 +90,7 @@ def _has_letters(found: list[Panel], language: str) -> bool:
     return all(fonts.drawable(text) == text for text in texts)
 
 
-def _boxes(story: Story) -> tuple[tuple, tuple]:
+def _boxes(story: MixedExample) -> tuple[tuple, tuple]:
     """Where patches are cut from B (or holes are in A, without a partner), and where all patches land."""
     recipe = story.recipe
     if not isinstance(recipe.mixing, Patches):
@@ -104,7 +104,7 @@ def _boxes(story: Story) -> tuple[tuple, tuple]:
     return tuple(filter(None, cut)), tuple(filter(None, landed))
 
 
-def _draw(story: Story, language: str) -> Sheet:
+def _draw(story: MixedExample, language: str) -> Sheet:
     found, pictures = panels(story, language), tiles(story)
     captions = [fonts.wrap(panel.caption, SIDE, width_of, most=3) for panel in found]
     width = len(found) * (SIDE + GAP) - GAP
@@ -144,7 +144,7 @@ def _dimmed(picture: np.ndarray, panel: Panel) -> np.ndarray:
     return dim
 
 
-def _parts(story: Story, width: float) -> list[_Part]:
+def _parts(story: MixedExample, width: float) -> list[_Part]:
     """The label's parts. A name is cut where it must be, its per cent never."""
     count = 2 if story.recipe.paired else 1
     named = [
@@ -174,7 +174,7 @@ def _label(sheet: Sheet, parts: list[_Part], top: float, width: float) -> None:
         sheet.write(at, top + BAR + 0.13, part.text, weight="bold", align=align)
 
 
-def _numbers(story: Story, language: str) -> list[tuple[str, str]]:
+def _numbers(story: MixedExample, language: str) -> list[tuple[str, str]]:
     recipe, found = story.recipe, []
     if recipe.lam is not None:
         key = "lam_held" if story.lam is not None else "lam_drawn"

@@ -9,7 +9,7 @@ import io
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from mixviz.explain.example import Step, Story, steps
+from mixviz.explain.example import MixedExample, Step, steps
 from mixviz.i18n import say
 from mixviz.render import fonts
 from mixviz.render.panels import tiles
@@ -22,7 +22,7 @@ INK, GREY, PALE, BLUE, RED, WHITE = "#111827", "#4b5563", "#e5e7eb", "#1d4ed8", 
 STEP, LAST = 2500, 4000  # milliseconds: as long as two lines take to read, and a rest before it starts anew
 
 
-def gif(story: Story, language: str = "en", lens: str = "") -> bytes:
+def gif(story: MixedExample, language: str = "en", lens: str = "") -> bytes:
     """An animated GIF, one frame for each of :func:`mixviz.explain.example.steps`, over and over.
 
     Args:

@@ -8,11 +8,11 @@ from torch import Tensor
 
 from mixviz.core import apply
 from mixviz.core.parts import Style
-from mixviz.explain.example import Story
+from mixviz.explain.example import MixedExample
 from mixviz.render import overlays
 
 
-def tiles(story: Story) -> dict[str, np.ndarray]:
+def tiles(story: MixedExample) -> dict[str, np.ndarray]:
     """Every picture of a mixture, uint8 (H, W, 3), by name: ``a``, ``b``, their saliency, each in the other's style
     where the pixels are mixed so, the mask and the mixture."""
     a, b, mixed = (picture(image) for image in (*story.images, story.mixed))
@@ -30,7 +30,7 @@ def tiles(story: Story) -> dict[str, np.ndarray]:
     }
 
 
-def _styled(story: Story) -> dict[str, np.ndarray]:
+def _styled(story: MixedExample) -> dict[str, np.ndarray]:
     """A in B's style, and B in A's: what the mixture of the one and of the other shows of them."""
     shown = apply.restyled(story.images, torch.tensor([0, 1]), torch.tensor([1, 0]))
     return {f"{letter}_styled": picture(image) for letter, image in zip("ab", shown, strict=True)}

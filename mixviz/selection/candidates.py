@@ -26,7 +26,7 @@ def candidate(method: Method, chosen: scores.Pictures) -> dict[str, Any]:
     """
     card, figures, needs = type(method).card, {}, serialize.needs_of(type(method))
     try:
-        measured, speed, error = scores.measure(method, chosen), throughput.pace(method, chosen), ""
+        measured, speed, error = scores.measure(method, chosen), throughput.measure_throughput(method, chosen), ""
         figures = {name: _plain(value) for name, value in measured.__dict__.items()} | {"pace": speed._asdict()}
         needs = "" if needs == "saliency" and speed.looking is None else needs  # it could look, and does not
     except (ValueError, ImportError) as reason:

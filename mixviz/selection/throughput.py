@@ -21,14 +21,14 @@ ROUNDS = 7
 PATIENCE = 0.03  # seconds of a method's rounds, of which there is at least one
 
 
-class Pace(NamedTuple):
+class Throughput(NamedTuple):
     """Images a second, and the share of the time that goes into looking for saliency; None: it does not look."""
 
     rate: float
     looking: float | None
 
 
-def pace(method: Method, chosen: scores.Pictures) -> Pace:
+def measure_throughput(method: Method, chosen: scores.Pictures) -> Throughput:
     """Plan, mix and label a batch of 64 on one thread, as a training step does; saliency is worked out each time.
 
     The median of several rounds, in seconds that this thread has spent on the processor: what else the machine does
@@ -50,9 +50,9 @@ def pace(method: Method, chosen: scores.Pictures) -> Pace:
     with one_thread():
         whole = _median(step, warm=asked.get("network") is not None)  # it has been asked for its maps
         if maps is None or not _looks(method, chosen):
-            return Pace(len(images) / whole, None)
+            return Throughput(len(images) / whole, None)
         known = maps[rows]
-        return Pace(len(images) / whole, min(max(1 - _median(lambda: step(known)) / whole, 0), 1))
+        return Throughput(len(images) / whole, min(max(1 - _median(lambda: step(known)) / whole, 0), 1))
 
 
 def _looks(method: Method, chosen: scores.Pictures) -> bool:

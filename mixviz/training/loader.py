@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils import data
 
 from mixviz.data import pictures
-from mixviz.data.dataset import Split, decode, read
+from mixviz.data.dataset import Dataset, decode, read
 from mixviz.data.pictures import square
 
 # Streams of random numbers that must not be one another's; of the last two, each process has its own.
@@ -38,7 +38,7 @@ class Feed:
         rank, world: this process, and how many there are.
     """
 
-    split: Split
+    split: Dataset
     side: int
     augment: str
     device: torch.device
@@ -119,7 +119,7 @@ class Feed:
     def _stream(
         self, items: list[list[Item]], augment: str, seed: int, epoch: int, whole: int
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        loader = DataLoader(
+        loader = data.DataLoader(
             _Files(self.split, self.side, augment, seed, epoch, whole),
             batch_sampler=items,
             num_workers=self.workers,
@@ -129,10 +129,10 @@ class Feed:
             yield images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
 
 
-class _Files(Dataset):
+class _Files(data.Dataset):
     """Pictures read from their files: the very pixels, crops and flips that resident ones would have."""
 
-    def __init__(self, split: Split, side: int, augment: str, seed: int, epoch: int, whole: int) -> None:
+    def __init__(self, split: Dataset, side: int, augment: str, seed: int, epoch: int, whole: int) -> None:
         from torchvision.transforms import InterpolationMode, v2
 
         self.resized = v2.Compose([
@@ -197,7 +197,7 @@ def fits(count: int, side: int, device: torch.device) -> bool:
 
 
 def feed(
-    split: Split,
+    split: Dataset,
     side: int,
     augment: str,
     device: torch.device,
@@ -221,7 +221,7 @@ def feed(
     return Feed(split, side, augment, device, pixels.to(device), rank, world)
 
 
-def _readable(split: Split, side: int, tell: Callable[[str], None]) -> Split:
+def _readable(split: Dataset, side: int, tell: Callable[[str], None]) -> Dataset:
     """The split without the pictures that cannot be read: a look at each, once, before any time is spent."""
 
     def problem(picture: object) -> str:

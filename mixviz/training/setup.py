@@ -14,11 +14,11 @@ from mixviz.core.feature_mixing import mix_inside, stages
 from mixviz.core.method import Method
 from mixviz.core.tensors import IMAGENET_MEAN, IMAGENET_STD
 from mixviz.data import sources
-from mixviz.data.dataset import Split
+from mixviz.data.dataset import Dataset
 from mixviz.networks.run import Run
 
 
-def splits(run: Run, download: bool = False, tell: Callable[[str], None] = print) -> list[Split]:
+def splits(run: Run, download: bool = False, tell: Callable[[str], None] = print) -> list[Dataset]:
     """The pictures to train with and those to validate on.
 
     Raises:
@@ -73,7 +73,7 @@ def freeze(run: Run, network: nn.Module) -> list[nn.Module]:
     return [m for m in lower if m is last or all(part is not last for part in m.modules())]  # and none that holds more
 
 
-def class_weights(run: Run, split: Split) -> Tensor | None:
+def class_weights(run: Run, split: Dataset) -> Tensor | None:
     """Weights of the classes in the loss (C,) float32; None where all count alike.
 
     ``balanced`` gives class c of C with n_c of N pictures N / (C·n_c).

@@ -19,7 +19,7 @@ from mixviz.cam import grad_cam
 from mixviz.core.batch import Batch
 from mixviz.core.feature_mixing import mix_inside
 from mixviz.core.recipe import Recipe
-from mixviz.data.dataset import Split
+from mixviz.data.dataset import Dataset
 from mixviz.methods import METHODS
 from mixviz.networks import architectures, files, model_card, pretrained
 from mixviz.networks.model_card import clock
@@ -123,7 +123,7 @@ class Training:
             self.out.mkdir(parents=True, exist_ok=True)
         self.accelerator.wait_for_everyone()
 
-    def _open(self, splits: list[Split], side: int, workers: int) -> None:
+    def _open(self, splits: list[Dataset], side: int, workers: int) -> None:
         """The two splits, ready to be asked for batches."""
         run = self.run
         augment = run.augment if run.augment != "auto" else "crop" if side <= 96 else "resized"

@@ -8,7 +8,7 @@ from functools import partial
 from torch import Tensor
 
 from mixviz.data import batch_loading, pictures
-from mixviz.data.batch_loading import SIDE, Found, Pictures
+from mixviz.data.batch_loading import SIDE, ImageSource, Pictures
 from mixviz.render.batch_sheet import MixedBatch, mix_batch
 from mixviz.ui.errors import as_user_error
 from mixviz.ui.services import detector_options
@@ -27,16 +27,18 @@ def mixed_of(request: Request) -> MixedBatch:
         return mix_batch(seen, method, int(request.seed), request.lam, maps=maps)
 
 
-def found_by(request: Request) -> list[Found]:
+def found_by(request: Request) -> list[ImageSource]:
     """The state's pictures, still to be opened."""
     if not request.files:
         return batch_loading.photographs(int(request.count))
     return _found(request.files)
 
 
-def _found(files: Files) -> list[Found]:
+def _found(files: Files) -> list[ImageSource]:
     labels = batch_loading.labels_of([name for _, name in files])
-    return [Found(name, label, partial(open, path, "rb")) for (path, name), label in zip(files, labels, strict=True)]
+    return [
+        ImageSource(name, label, partial(open, path, "rb")) for (path, name), label in zip(files, labels, strict=True)
+    ]
 
 
 @functools.lru_cache(maxsize=8)

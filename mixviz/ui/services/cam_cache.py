@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from mixviz.cam import grad_cam, inference, trust
-from mixviz.cam.inference import Known, Look
+from mixviz.cam.inference import CAMResult, LoadedModel
 from mixviz.cam.methods import KINDS, Progress
 from mixviz.data import pictures
 from mixviz.i18n import UserError
@@ -46,7 +46,7 @@ cams: LRUCache[Hashable, CachedCAM] = LRUCache(MEMORY, getsizeof=_bytes)
 layers: LRUCache[Hashable, str] = LRUCache(4096)
 
 
-def view_of(known: Known, request: Request, picture: np.ndarray) -> np.ndarray:
+def view_of(known: LoadedModel, request: Request, picture: np.ndarray) -> np.ndarray:
     """The picture (side, side, 3) as the network takes it; A and B from their files, as ``mixviz cam`` does."""
     if request.subject == "mix":
         return pictures.view_of(Image.fromarray(picture), known.side)
@@ -54,12 +54,12 @@ def view_of(known: Known, request: Request, picture: np.ndarray) -> np.ndarray:
 
 
 @cached(layers, key=lambda known, earlier: (known.sha256, known.side, earlier), lock=threading.Lock())
-def layer_of(known: Known, earlier: str) -> str | None:
+def layer_of(known: LoadedModel, earlier: str) -> str | None:
     """The name of a layer that is so many resolutions before the last; None for the card's."""
     return grad_cam.last_layer(known.network, (known.side, known.side), int(earlier)) if earlier else None
 
 
-def look(known: Known, request: Request, picture: np.ndarray, names: tuple[str, ...]) -> Look:
+def look(known: LoadedModel, request: Request, picture: np.ndarray, names: tuple[str, ...]) -> CAMResult:
     """One network's CAM of a picture for some classes, "*" for the one that it predicts.
 
     Raises:
@@ -70,10 +70,10 @@ def look(known: Known, request: Request, picture: np.ndarray, names: tuple[str, 
     with as_user_error(ValueError, ImportError):
         layer = layer_of(known, request.layer)
         found = _cam(known, view, request.kind, layer, names)
-    return Look(known, view, found.layer, found.probability, found.classes, found.maps)
+    return CAMResult(known, view, found.layer, found.probability, found.classes, found.maps)
 
 
-def faithful(known: Known, request: Request, picture: np.ndarray, names: tuple[str, ...]) -> list[trust.Faithful]:
+def faithful(known: LoadedModel, request: Request, picture: np.ndarray, names: tuple[str, ...]) -> list[trust.Faithful]:
     """How faithful that CAM is, per class."""
     found = look(known, request, picture, names)
     if known.side > WIDEST:
@@ -81,12 +81,12 @@ def faithful(known: Known, request: Request, picture: np.ndarray, names: tuple[s
     return trust.faithful(found, np.random.default_rng(0))
 
 
-def _key(known: Known, view: np.ndarray, kind: str, layer: str | None, names: tuple[str, ...]) -> Hashable:
+def _key(known: LoadedModel, view: np.ndarray, kind: str, layer: str | None, names: tuple[str, ...]) -> Hashable:
     return known.sha256, known.side, hashlib.sha1(view.tobytes()).digest(), kind, layer, names
 
 
 @cached(cams, key=_key, lock=threading.Lock())
-def _cam(known: Known, view: np.ndarray, kind: str, layer: str | None, names: tuple[str, ...]) -> CachedCAM:
+def _cam(known: LoadedModel, view: np.ndarray, kind: str, layer: str | None, names: tuple[str, ...]) -> CachedCAM:
     if not KINDS[kind].slow:
         return _asked(known, view, kind, layer, names, None)
     if known.side > WIDEST:
@@ -100,7 +100,12 @@ def _cam(known: Known, view: np.ndarray, kind: str, layer: str | None, names: tu
 
 
 def _asked(
-    known: Known, view: np.ndarray, kind: str, layer: str | None, names: tuple[str, ...], progress: Progress | None
+    known: LoadedModel,
+    view: np.ndarray,
+    kind: str,
+    layer: str | None,
+    names: tuple[str, ...],
+    progress: Progress | None,
 ) -> CachedCAM:
     """The named classes in one forward pass, and the predicted one in another where it is wanted."""
     how = {"kind": kind, "layer": layer, "progress": progress}

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from mixviz.cam import drawing, inference, shading
-from mixviz.cam.inference import Look
+from mixviz.cam.inference import CAMResult
 from mixviz.cam.scales import SCALES
 from mixviz.data import pictures
 from mixviz.explain import serialize
@@ -42,7 +42,7 @@ def parcel(kind: str, request: Request, shown: Any) -> bytes:
     return _png(whole)
 
 
-def looks_of(request: Request) -> list[Look]:
+def looks_of(request: Request) -> list[CAMResult]:
     """Every network's look for the state's classes, those alone that know them and are made for the kind of map."""
     picture, names = (
         cam_subject.subject(request).picture,

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mixviz.cam.inference import Known
-from mixviz.core.inference import Pixels, float_type
+from mixviz.cam.inference import LoadedModel
+from mixviz.core.inference import NormalizedModel, float_type
 from mixviz.data import pictures
 from mixviz.data.dataset import decode
 from mixviz.embeddings import embed, placement
@@ -44,11 +44,11 @@ class StoredEmbedding:
     follows
     from that; ``held`` is None where the classes have too few pictures."""
 
-    known: Known
+    known: LoadedModel
     tensors: dict[str, Tensor]
     plane: placement.Plane
-    standing: placement.Standing
-    held: placement.Yardstick | None
+    clusters: placement.ClusterMetrics
+    held: placement.OODReference | None
 
     def embed(self, images: Tensor) -> Tensor:
         """The embedding (N, D) of pictures (N, 3, side, side) uint8."""
@@ -62,7 +62,7 @@ class StoredEmbedding:
 
     def _seen(self, images: Tensor) -> Tensor:
         spec = self.known.card["network"]
-        return Pixels(self.known.network, spec["mean"], spec["std"]).normalised(images)
+        return NormalizedModel(self.known.network, spec["mean"], spec["std"]).normalised(images)
 
 
 @functools.cache
@@ -76,12 +76,12 @@ def everything() -> tuple[dict[str, StoredEmbedding], dict[str, str]]:
     for known in known_networks().values():
         try:
             tensors = zoo.embedding(known.name)
-            stand = placement.standing(tensors["embedding"], tensors["label"])
+            stand = placement.cluster_metrics(tensors["embedding"], tensors["label"])
         except ValueError as error:
             left_out[known.name] = str(error)
             continue
         try:
-            held = placement.yardstick(tensors["embedding"], tensors["label"])
+            held = placement.ood_reference(tensors["embedding"], tensors["label"])
         except ValueError:
             held = None
         plane = placement.plane(tensors["embedding"], tensors["pca"])
@@ -138,9 +138,9 @@ def _told(one: StoredEmbedding) -> dict[str, Any]:
         "dimensions": tensors["embedding"].shape[1],
         "pca": flat(tensors["pca"]),
         "tsne": flat(tensors["tsne"]),
-        "clusters": one.standing.assigned.tolist(),
+        "clusters": one.clusters.assigned.tolist(),
         "explained": round(placement.explained(tensors["embedding"], tensors["pca"]), 4),
-        "here": numbers(one.standing),
+        "here": numbers(one.clusters),
         "card": of_card(card),
     }
 
@@ -150,7 +150,7 @@ def flat(plot: Tensor) -> list[float]:
     return [round(value, 3) for value in plot.double().flatten().tolist()]
 
 
-def numbers(stand: placement.Standing) -> dict[str, float]:
+def numbers(stand: placement.ClusterMetrics) -> dict[str, float]:
     """Of pictures that are shown, by the names that cards have for them."""
     return {
         "images": len(stand.assigned),

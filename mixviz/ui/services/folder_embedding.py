@@ -68,7 +68,7 @@ def _numbers(vectors: Tensor, labels: Tensor) -> dict[str, Any]:
     if len(labels[known].unique()) < 2:
         return {"here": None, "clusters": None}
     try:
-        stand = placement.standing(vectors[known], labels[known])
+        stand = placement.cluster_metrics(vectors[known], labels[known])
     except ValueError:  # no class has two pictures
         return {"here": None, "clusters": None}
     clusters = torch.full_like(labels, -1)

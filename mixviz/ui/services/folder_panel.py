@@ -17,7 +17,7 @@ from mixviz.data.decoding import ENDINGS, hidden
 from mixviz.data.files.gathering import Limits
 from mixviz.evaluation.folder_eval import CENTRE, Survey
 from mixviz.evaluation.folder_export import bundle
-from mixviz.evaluation.folder_summary import Tally
+from mixviz.evaluation.folder_summary import SummaryAccumulator
 from mixviz.i18n import UserError, say
 from mixviz.ui.boundary import as_gradio_error, checked_path
 from mixviz.ui.errors import as_user_error
@@ -101,7 +101,7 @@ def survey(
             where, plan = _where(files), _plan(which, classes, kind, threshold, faithful)
             with tempfile.TemporaryDirectory() as room:
                 path = Path(room) / "mixviz-survey.zip"
-                tally, done, total, unread, others = Tally(plan), 0, 0, 0, 0
+                tally, done, total, unread, others = SummaryAccumulator(plan), 0, 0, 0, 0
                 # The walk refuses pictures, boxes, classes and kinds that the visitor chose.
                 with (
                     as_user_error(ValueError, ImportError),
@@ -152,7 +152,7 @@ def _share(number: Any) -> float:
     return float(number)
 
 
-def _summary(tally: Tally, done: int, total: int, left_out: tuple[int, int], language: str) -> str:
+def _summary(tally: SummaryAccumulator, done: int, total: int, left_out: tuple[int, int], language: str) -> str:
     """How far it came, how many pictures could not be read and files are none, and a line per network."""
     titles = {one.name: one.title for one in tally.survey.known} | {CENTRE: say("look.centre", language)}
     rows = tally.rows()

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from mixviz.cam import inference
-from mixviz.cam.inference import Known
-from mixviz.core.inference import Pixels
+from mixviz.cam.inference import LoadedModel
+from mixviz.core.inference import NormalizedModel
 from mixviz.data import pictures
 from mixviz.i18n import UserError
 from mixviz.networks import zoo
@@ -20,7 +20,7 @@ from mixviz.ui.errors import as_user_error
 _opening = threading.Lock()
 
 
-def known_networks() -> dict[str, Known]:
+def known_networks() -> dict[str, LoadedModel]:
     """The zoo by name, in the order of its strategies; opened when somebody first asks.
 
     Raises:
@@ -30,7 +30,7 @@ def known_networks() -> dict[str, Known]:
         return _opened()
 
 
-def with_own(own: tuple[tuple[str, str], ...]) -> dict[str, Known]:
+def with_own(own: tuple[tuple[str, str], ...]) -> dict[str, LoadedModel]:
     """The zoo, and a visitor's own networks after it, by name; equal names are numbered.
 
     Raises:
@@ -47,7 +47,7 @@ def with_own(own: tuple[tuple[str, str], ...]) -> dict[str, Known]:
 
 
 @functools.lru_cache(maxsize=4)
-def own_network(card: str, weights: str) -> Known:
+def own_network(card: str, weights: str) -> LoadedModel:
     """A visitor's network; the paths hold the contents' hashes, and so never change what they mean."""
     return inference.open_own(card, weights)
 
@@ -58,7 +58,7 @@ def titles() -> list[tuple[str, str]]:
 
 
 @functools.cache
-def _opened() -> dict[str, Known]:
+def _opened() -> dict[str, LoadedModel]:
     if not zoo.names():
         raise UserError("error.no_networks")
     return {one.name: one for one in inference.open_networks("all")}
@@ -69,7 +69,7 @@ def classes() -> list[str]:
     return list(dict.fromkeys(name for one in known_networks().values() for name in one.classes))
 
 
-def alike() -> list[Known]:
+def alike() -> list[LoadedModel]:
     """Those that know the first one's classes and take pictures of its size, so that one question is put to all."""
     first, *others = known_networks().values()
     return [first, *(one for one in others if one.classes == first.classes and one.side == first.side)]
@@ -83,9 +83,9 @@ def answers(images: Tensor) -> Tensor:
 
 
 @functools.lru_cache(maxsize=64)
-def _pixels(index: int) -> Pixels:
+def _pixels(index: int) -> NormalizedModel:
     known = alike()[index]
-    return Pixels(known.network, known.card["network"]["mean"], known.card["network"]["std"])
+    return NormalizedModel(known.network, known.card["network"]["mean"], known.card["network"]["std"])
 
 
 @functools.lru_cache(maxsize=128)

@@ -11,7 +11,7 @@ from mixviz.core.method import Method
 from mixviz.data import pictures
 from mixviz.detectors import SALIENCY
 from mixviz.explain import edits, serialize
-from mixviz.explain.example import Story, corner_fractions, tell
+from mixviz.explain.example import MixedExample, corner_fractions, make_example
 from mixviz.i18n import in_language
 from mixviz.methods import METHODS
 from mixviz.ui.fields import written
@@ -22,14 +22,14 @@ SIDE = 224  # pixels of a picture: what networks see of ImageNet, and all method
 SMALL = SIDE // 2  # pixels of a tile in a strip: several dozen are sent at once
 
 
-def story(request: Request, name: str, *, by_hand: bool = False, **changed: Any) -> Story:
+def story(request: Request, name: str, *, by_hand: bool = False, **changed: Any) -> MixedExample:
     """One method's mixture as the page's state has it; ``by_hand``: with the box or the mask that the visitor made.
 
     The state's parameters are its method's. What was made by hand for a recipe of another kind is left out.
     """
     request = replace(request, **changed) if changed else request
     a, b = request.a, request.b
-    told = tell(
+    told = make_example(
         detector_options.pair(a, b, SIDE),
         request.chosen(name, request.parameters if name == request.method else None),
         int(request.seed),
@@ -47,7 +47,7 @@ def story(request: Request, name: str, *, by_hand: bool = False, **changed: Any)
     return told
 
 
-def changed_by(request: Request, told: Story | None = None) -> str:
+def changed_by(request: Request, told: MixedExample | None = None) -> str:
     """What the visitor changed by hand, of what the recipe lets change: ``mask``, ``box`` or nothing."""
     if request.mask is None and request.box is None:
         return ""
@@ -57,7 +57,7 @@ def changed_by(request: Request, told: Story | None = None) -> str:
     return "box" if request.box is not None and edits.can_move(recipe) else ""
 
 
-def card(told: Story, request: Request) -> dict[str, Any]:
+def card(told: MixedExample, request: Request) -> dict[str, Any]:
     """What a card says of image A's mixture; pairs of numbers are A's and B's."""
     about, recipe = type(told.method).card, told.recipe
     own = type(told.method).parameters().get("detector")
@@ -83,7 +83,7 @@ def card(told: Story, request: Request) -> dict[str, Any]:
     }
 
 
-def code(request: Request, told: Story) -> str:
+def code(request: Request, told: MixedExample) -> str:
     """The lines of Python that make exactly this picture, with what was changed by hand."""
     change = changed_by(request)
     options, network = written_options(request, told.method)

@@ -9,7 +9,7 @@ import gradio as gr
 import numpy as np
 
 from mixviz.explain import edits, label_terms
-from mixviz.explain.example import Story, steps
+from mixviz.explain.example import MixedExample, steps
 from mixviz.methods import METHODS
 from mixviz.render import export, overlays
 from mixviz.ui.boundary import as_gradio_error
@@ -41,7 +41,7 @@ def detail(request: Request) -> dict[str, Any]:
     }
 
 
-def _cells(told: Story) -> list[str]:
+def _cells(told: MixedExample) -> list[str]:
     """The recipe's mask as a painter starts from it."""
     mask = shrunk(told.recipe.mask()[0], CELLS)[0]
     return ["".join("1" if cell else "0" for cell in row) for row in (mask >= 0.5).tolist()]

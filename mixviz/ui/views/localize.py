@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from mixviz.cam import grad_cam, shading
-from mixviz.cam.boxes import Found, integers
-from mixviz.cam.inference import Known, Look
+from mixviz.cam.boxes import ThresholdBoxes, integers
+from mixviz.cam.inference import CAMResult, LoadedModel
 from mixviz.cam.localization import centre_heat
 from mixviz.cam.methods import KINDS
 from mixviz.core.registry import lookup
@@ -67,7 +67,7 @@ def localize(request: Request) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def row(known: Known, request: Request, picture: np.ndarray, names: tuple[str, ...]) -> dict[str, Any]:
+def row(known: LoadedModel, request: Request, picture: np.ndarray, names: tuple[str, ...]) -> dict[str, Any]:
     """One network's look, or why there is none."""
     try:
         with only_user_errors():
@@ -86,7 +86,7 @@ def row(known: Known, request: Request, picture: np.ndarray, names: tuple[str, .
     }
 
 
-def _told(look: Look, i: int) -> dict[str, Any]:
+def _told(look: CAMResult, i: int) -> dict[str, Any]:
     """One map: its bytes on its own scale, what they stand for, and its box at every threshold."""
     raw, heat = look.maps[i], look.heat()[i]
     large = torch.nn.functional.interpolate(raw[None, None], heat.shape, mode="bicubic", align_corners=False)
@@ -108,7 +108,7 @@ def _in_square(heat: Tensor) -> Tensor:
 
 def _map(heat: Tensor) -> dict[str, Any]:
     pixels = integers(heat[None])[0]
-    found = Found(pixels)
+    found = ThresholdBoxes(pixels)
     at = found.boxes[torch.tensor(found.largest)[found.step[::EVERY]]]
     return {"map": base64.b64encode(pixels.tobytes()).decode(), "boxes": at.tolist()}
 
@@ -145,7 +145,7 @@ def context(own: tuple[tuple[str, str], ...] = ()) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _measured(one: Known) -> dict[str, Any] | None:
+def _measured(one: LoadedModel) -> dict[str, Any] | None:
     """What the card says of how well the network localises: percent, of so many pictures."""
     found = (one.card.get("metrics") or {}).get("localisation")
     if not found:
