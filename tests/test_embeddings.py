@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mixviz import embeddings
-from mixviz.data import sources
+from mixviz.data import dataset, sources
 from mixviz.evaluation import embedding, runner
 from mixviz.evaluation.evaluate import evaluate
 from mixviz.evaluation.robustness import detection
@@ -372,7 +372,7 @@ def test_an_embedding_of_other_weights_is_refused_and_goes_when_these_come(model
 def test_the_pictures_are_spread_evenly_over_the_classes(trained):
     def labels(classes: int, each: int) -> Tensor:
         names = tuple(f"{i}" for i in range(classes))
-        alike = sources.Split([None] * classes * each, torch.arange(classes).repeat(each), names, names)
+        alike = dataset.Dataset([None] * classes * each, torch.arange(classes).repeat(each), names, names)
         return alike.labels[runner._spread(alike)]
 
     assert torch.equal(labels(20, 50), torch.arange(20).repeat_interleave(15))
