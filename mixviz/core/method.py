@@ -7,7 +7,7 @@ docs and the catalogue-wide tests find it there.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, cast
 
 import numpy as np
 from torch import Tensor
@@ -20,13 +20,13 @@ from mixviz.core.recipe import Recipe
 class Draw(NamedTuple):
     """What every plan starts from.
 
-    ``lam`` (N,) is the λ to use, drawn or held, and None for a method that draws none; ``held`` is λ where the caller
-    holds it, for methods that have another use for it; ``partner`` (N,) says whose pixels each image gets, and
-    ``partner_held`` that the caller wants just those.
+    ``lam`` (N,) is the λ to use, drawn or held; a method that draws none gets None, and reads it nowhere. ``held`` is λ
+    where the caller holds it, for methods that have another use for it; ``partner`` (N,) says whose pixels each image
+    gets, and ``partner_held`` that the caller wants just those.
     """
 
     rng: np.random.Generator
-    lam: np.ndarray | None
+    lam: np.ndarray
     partner: np.ndarray
     held: np.ndarray | None = None
     partner_held: bool = False
@@ -79,7 +79,7 @@ class Method(Parametric):
                 raise ValueError(f"partner should hold {n} indices between 0 and {n - 1}; got {partner!r}.")
             permutation = permutation.astype(np.int64)
         use = drawn if drawn is None or held is None else held
-        return self.build(batch, Draw(rng, use, permutation, held, partner is not None))
+        return self.build(batch, Draw(rng, cast(np.ndarray, use), permutation, held, partner is not None))
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray | None:

@@ -8,11 +8,12 @@ import inspect
 import pkgutil
 from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mixviz.core.parameters import FAMILIES, Card, Parametric
 
 Entry = TypeVar("Entry", bound=Parametric)
+Known = TypeVar("Known")
 
 
 def discover(package: ModuleType, base: type[Entry]) -> Mapping[str, type[Entry]]:
@@ -46,8 +47,8 @@ def _order(card: Card) -> tuple:
     return family, card.year or 9999, card.name
 
 
-def lookup(catalogue: Mapping[str, type], name: str) -> type:
-    """The class called ``name``, or a ValueError that lists (and guesses) the names there are."""
+def lookup(catalogue: Mapping[str, Known], name: str) -> Known:
+    """Return the entry called ``name``, or raise a ValueError that lists (and guesses) the names there are."""
     try:
         return catalogue[name]
     except (KeyError, TypeError):
@@ -56,8 +57,8 @@ def lookup(catalogue: Mapping[str, type], name: str) -> type:
         raise ValueError(f"There is no {name!r}.{guess} Known: {', '.join(catalogue)}.") from None
 
 
-def construct(catalogue: Mapping[str, type], text: str) -> Parametric:
-    """An entry by name, with its parameters where they are given: ``"name"`` or ``"name:key=value,key=value"``.
+def construct(catalogue: Mapping[str, type[Entry]], text: str) -> Entry:
+    """Construct an entry by name, with parameters where they are given: ``"name"`` or ``"name:key=value,key=value"``.
 
     Raises:
         ValueError: an unknown name or parameter, or a value that does not fit, with what would.
@@ -69,11 +70,11 @@ def construct(catalogue: Mapping[str, type], text: str) -> Parametric:
 
 
 # Both catalogues lie above the core and are looked up by name when somebody asks.
-def methods() -> Mapping[str, type]:
+def methods() -> Mapping[str, type[Parametric]]:
     """Return ``mixviz.METHODS``."""
     return importlib.import_module("mixviz.methods").METHODS
 
 
-def detectors() -> Mapping[str, type]:
+def detectors() -> Mapping[str, type[Any]]:
     """Return ``mixviz.SALIENCY``."""
     return importlib.import_module("mixviz.detectors").SALIENCY

@@ -1,8 +1,9 @@
 """The saliency detectors, one file each; a new file here is an entry of ``mixviz.SALIENCY``."""
 
 import sys
+from collections.abc import Mapping
 
 from mixviz.core.registry import discover
 from mixviz.core.saliency import Saliency
 
-SALIENCY = discover(sys.modules[__name__], Saliency)
+SALIENCY: Mapping[str, type[Saliency]] = discover(sys.modules[__name__], Saliency)

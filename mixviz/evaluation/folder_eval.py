@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -83,7 +83,7 @@ class Survey:
             for name in self.classes:
                 one.index(name)
 
-    def walk(self, gathered: Gathered) -> Iterator[Seen]:
+    def walk(self, gathered: Gathered) -> Generator[Seen, None, None]:
         """Look at every picture; whoever closes the generator stops it.
 
         A row is one network's answer for one class of one picture. ``top``, ``left``, ``bottom``, ``right`` are its

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -19,7 +19,9 @@ from mixviz.evaluation.folder_summary import SUMMARY, SummaryAccumulator
 SHEETS = "pictures"
 
 
-def record(survey: Survey, gathered: Gathered, folder: str | Path, *, pictures: bool = False) -> Iterator[Seen]:
+def record(
+    survey: Survey, gathered: Gathered, folder: str | Path, *, pictures: bool = False
+) -> Generator[Seen, None, None]:
     """Walk a survey, and write down every picture before it is yielded.
 
     ``survey.csv`` has the rows of :meth:`mixviz.evaluation.folder_eval.Survey.walk`, ``summary.csv`` those of
@@ -58,7 +60,7 @@ def record(survey: Survey, gathered: Gathered, folder: str | Path, *, pictures: 
 def bundle(
     survey: Survey, where: str | Path | Sequence[str | Path], path: str | Path, *, boxes: str | Path | None = None,
     limits: Limits | None = None, pictures: bool = False,
-) -> Iterator[Seen]:  # fmt: skip
+) -> Generator[Seen, None, None]:  # fmt: skip
     """:func:`record` into one zip, for a page: yields after every picture.
 
     The zip is there when the generator has ended. Where the caller closes it before, the zip holds what was done;

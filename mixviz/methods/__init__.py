@@ -1,8 +1,9 @@
 """The augmentations, one file each; a new file here is an entry of ``mixviz.METHODS``."""
 
 import sys
+from collections.abc import Mapping
 
 from mixviz.core.method import Method
 from mixviz.core.registry import discover
 
-METHODS = discover(sys.modules[__name__], Method)
+METHODS: Mapping[str, type[Method]] = discover(sys.modules[__name__], Method)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,7 +38,7 @@ class Step(NamedTuple):
 def record(
     found: Sequence[ImageSource], method: Method, folder: str | Path, *, seed: int = 0, lam: float | None = None,
     side: int = 512, detector: str | Saliency | None = None, network: Any = None,
-) -> Iterator[Step]:  # fmt: skip
+) -> Generator[Step, None, None]:  # fmt: skip
     """Read, mix and write a batch, picture by picture.
 
     ``mixed/`` and ``originals/`` hold a PNG of every image, ``labels.csv`` a row of each with its soft label,
@@ -76,7 +76,9 @@ def _map(images: Tensor, labels: Tensor, n: int, detector: str | Saliency, netwo
     return saliency(images[here], detector, labels=labels[here], network=network)
 
 
-def bundle(found: Sequence[ImageSource], method: Method, path: str | Path, **options: Any) -> Iterator[Step]:
+def bundle(
+    found: Sequence[ImageSource], method: Method, path: str | Path, **options: Any
+) -> Generator[Step, None, None]:
     """:func:`record` into one zip, which is there when the generator has ended, and not where it is closed before."""
     with tempfile.TemporaryDirectory() as room:
         with closing(record(found, method, room, **options)) as walk:
