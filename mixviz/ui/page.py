@@ -238,7 +238,7 @@ def launch(**options: Any) -> Any:
         "ssr_mode": False,
         "enable_monitoring": False,
         "theme": theme(),
-        "css": files.text("style.css"),
+        "css": files.text("web/style.css"),
         "head": f"<style>{STILL}</style>",
         "i18n": i18n(),
         "app_kwargs": {"routes": [*files.routes(), *scripts.routes()]},

@@ -15,7 +15,7 @@ from mixviz.ui import scripts
 
 
 def component(name: str, value: Any = None, **options: Any) -> gr.HTML:
-    """One of the page's own components: assets/NAME.js, which draws plain data."""
+    """One of the page's own components: assets/web/views/NAME.js, which draws plain data."""
     return gr.HTML(
         value,
         html_template=f'<div class="mv-part" id="mv-{name}"></div>',

@@ -13,21 +13,28 @@ from mixviz.ui import files
 GIVEN = "element, trigger, props, server, upload"  # what Gradio hands to a component's script
 # Scripts before a component's own.
 HELPERS = {
-    "detail": ("grab", "stage", "parameters"),
-    "batch": ("parameters", "sending", "arrows"),
-    "localize": ("grab", "marks", "plot", "heat"),
-    "compare": ("marks", "plot", "tables", "zoo_table", "zoo_plots", "between"),
-    "which": ("marks", "plot", "tables", "choices", "candidate"),
-    "tree": ("marks", "lineage"),
-    "embeddings": ("marks", "scatter", "scatter_figure", "tables", "answers", "sending", "folder"),
-}
+    "detail": ("lib/grab", "lib/stage", "lib/parameters"),
+    "batch": ("lib/parameters", "lib/sending", "lib/arrows"),
+    "localize": ("lib/grab", "lib/svg", "lib/plot", "lib/heat"),
+    "compare": (
+        "lib/svg", "lib/plot", "lib/tables", *(f"views/compare/{n}" for n in ("zoo_table", "zoo_plots", "between"))
+    ),
+    "which": ("lib/svg", "lib/plot", "lib/tables", "views/which/choices", "views/which/candidate"),
+    "tree": ("lib/svg", "views/tree/lineage"),
+    "embeddings": (
+        "lib/svg", "lib/scatter", "lib/scatter_figure", "lib/tables", "views/embeddings/answers", "lib/sending",
+        "views/embeddings/folder",
+    ),
+}  # fmt: skip
+PARTS = ("bridge", "lesson", "pairs")  # around the views
 LATE = (*HELPERS, "draws", "sweep")
 
 
 @functools.cache
 def script(name: str) -> str:
-    """assets/NAME.js after what it shares with others."""
-    return "".join(files.text(f"{part}.js") for part in ("common", *HELPERS.get(name, ()), name))
+    """A component's script after what it shares with others."""
+    own = f"{'parts' if name in PARTS else 'views'}/{name}"
+    return "".join(files.text(f"web/{part}.js") for part in ("lib/page", *HELPERS.get(name, ()), own))
 
 
 @functools.cache
