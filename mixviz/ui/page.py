@@ -239,7 +239,7 @@ def launch(**options: Any) -> Any:
         "enable_monitoring": False,
         "theme": theme(),
         "css": files.text("web/style.css"),
-        "head": f"<style>{STILL}</style>",
+        "head": f"<style>{STILL}</style>{scripts.head()}",
         "i18n": i18n(),
         "app_kwargs": {"routes": [*files.routes(), *scripts.routes()]},
     }

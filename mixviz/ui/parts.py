@@ -44,4 +44,4 @@ def as_json(answer: Callable[[Any], dict]) -> Callable[[Any], Response]:
 
 def in_browser(event: Any, script: str, inputs: Any = None, outputs: Any = None, **options: Any) -> Any:
     """An event that the server never hears of."""
-    return event(None, inputs, outputs, js=script, api_visibility="private", **options)
+    return event(None, inputs, outputs, js=scripts.when_ready(script), api_visibility="private", **options)

@@ -1,15 +1,20 @@
 // Hundreds of points on a canvas, which answer to the pointer and the keyboard; and the same ones small.
 // A point: {x, y, group, title, lines, tile, own}; `own` are pictures that are no part of the plot, drawn as themselves.
 // A style, one per group: {hue, mark}.
+import { make, place } from "./dom.js";
+import { figureOf } from "./scatter_figure.js";
+import { MARKS, markPath, svg } from "./svg.js";
+
 const HUES = [3, 1, 2, 4, 5, 6, 0, 7, 8, 9, 10, 11];
 const KINDS = 6; // hues for kinds: more cannot be told apart by everybody
 const NEAR = 24; // pixels within which the pointer finds a point
-const PLAIN = { hue: 0, mark: "circle" };
+export const PLAIN = { hue: 0, mark: "circle" };
 const shapes = new Map();
 
 // Groups of one kind share a hue, and differ by their marks; without kinds no two share both.
-function stylesOf(count, kinds = []) {
-  const order = [...new Set(kinds.filter(Boolean))], seen = {};
+export function stylesOf(count, kinds = []) {
+  const order = [...new Set(kinds.filter(Boolean))];
+  const seen = {};
   return Array.from({ length: count }, (_, i) => {
     const kind = kinds[i];
     if (!kind) return { hue: HUES[i % 12], mark: MARKS[(i + Math.floor(i / 12)) % MARKS.length] };
@@ -25,27 +30,38 @@ function shapeOf(mark, r) {
 }
 
 // Where each point stands in a square of a side, in pixels: one scale for both axes, since distances are to be compared.
-function placesOf(points, side, edge) {
+export function placesOf(points, side, edge) {
   const [xs, ys] = [points.map((p) => p.x), points.map((p) => p.y)];
-  const middle = (values) => (Math.min(...values) + Math.max(...values)) / 2, wide = (values) => Math.max(...values) - Math.min(...values);
-  const scale = (side - 2 * edge) / (Math.max(wide(xs), wide(ys)) || 1), [mx, my] = [middle(xs), middle(ys)];
+  const middle = (values) => (Math.min(...values) + Math.max(...values)) / 2;
+  const wide = (values) => Math.max(...values) - Math.min(...values);
+  const scale = (side - 2 * edge) / (Math.max(wide(xs), wide(ys)) || 1);
+  const [mx, my] = [middle(xs), middle(ys)];
   return points.map((p) => [side / 2 + (p.x - mx) * scale, side / 2 - (p.y - my) * scale]);
 }
 
 // Without a visitor's own, and what is lit on top.
-const orderOf = (points, dim) => points.map((_, i) => i).filter((i) => !points[i].own).sort((a, b) => dim(points[b]) - dim(points[a]));
+export const orderOf = (points, dim) =>
+  points
+    .map((_, i) => i)
+    .filter((i) => !points[i].own)
+    .sort((a, b) => dim(points[b]) - dim(points[a]));
 
-function paintPoints(canvas, side, points, styles, lit, { radius = 5, edge = 16 } = {}) {
-  const ratio = window.devicePixelRatio || 1, look = getComputedStyle(canvas);
+export function paintPoints(canvas, side, points, styles, lit, { radius = 5, edge = 16 } = {}) {
+  const ratio = window.devicePixelRatio || 1;
+  const look = getComputedStyle(canvas);
   if (canvas.width !== Math.round(side * ratio)) canvas.width = canvas.height = Math.round(side * ratio);
   Object.assign(canvas.style, { width: `${side}px`, height: `${side}px` });
-  const pen = canvas.getContext("2d"), colours = Array.from({ length: 12 }, (_, i) => look.getPropertyValue(`--mv-s${i}`));
-  const ground = look.getPropertyValue("--block-background-fill"), places = placesOf(points, side, edge);
+  const pen = canvas.getContext("2d");
+  const colours = Array.from({ length: 12 }, (_, i) => look.getPropertyValue(`--mv-s${i}`));
+  const ground = look.getPropertyValue("--block-background-fill");
+  const places = placesOf(points, side, edge);
   pen.setTransform(ratio, 0, 0, ratio, 0, 0);
   pen.clearRect(0, 0, side, side);
   const dim = (p) => lit && !lit(p);
   for (const i of orderOf(points, dim)) {
-    const point = points[i], { hue, mark } = styles[point.group] ?? PLAIN, shape = shapeOf(mark, radius);
+    const point = points[i];
+    const { hue, mark } = styles[point.group] ?? PLAIN;
+    const shape = shapeOf(mark, radius);
     pen.setTransform(ratio, 0, 0, ratio, ratio * places[i][0], ratio * places[i][1]);
     pen.globalAlpha = dim(point) ? 0.13 : 0.92;
     pen.strokeStyle = mark === "cross" ? colours[hue] : ground;
@@ -57,26 +73,48 @@ function paintPoints(canvas, side, points, styles, lit, { radius = 5, edge = 16 
   return places;
 }
 
-function tileOf({ url, index, columns, rows }, size) {
+export function tileOf({ url, index, columns, rows }, size) {
   const tile = make("span", { class: "mv-tile mv-thumb" });
   tile.style.width = `${size}px`;
   place(tile, url, index, columns, rows);
   return tile;
 }
 
-function markOf(style, size = 14) {
-  const open = style?.mark === "cross", colour = `var(--mv-s${style?.hue ?? 0})`;
+export function markOf(style, size = 14) {
+  const open = style?.mark === "cross";
+  const colour = `var(--mv-s${style?.hue ?? 0})`;
   const key = svg("svg", { width: size, height: size, viewBox: "0 0 14 14", "aria-hidden": "true" });
-  key.append(svg("path", { d: markPath(style?.mark ?? "circle", 7, 7, 4.4), fill: open ? "none" : colour, stroke: open ? colour : "none", "stroke-width": 2 }));
+  key.append(
+    svg("path", {
+      d: markPath(style?.mark ?? "circle", 7, 7, 4.4),
+      fill: open ? "none" : colour,
+      stroke: open ? colour : "none",
+      "stroke-width": 2,
+    }),
+  );
   return key;
 }
 
-function scatterOf() {
-  let points = [], styles = [], lit = null, places = [], at = -1, side = 0;
-  const canvas = make("canvas", { aria: { hidden: "true" } }), owns = make("div", { aria: { hidden: "true" } });
-  const ring = make("span", { class: "mv-at-point", hidden: true }), tip = make("div", { class: "mv-point", hidden: true, aria: { hidden: "true" } });
+export function scatterOf() {
+  let points = [];
+  let styles = [];
+  let lit = null;
+  let places = [];
+  let at = -1;
+  let side = 0;
+  const canvas = make("canvas", { aria: { hidden: "true" } });
+  const owns = make("div", { aria: { hidden: "true" } });
+  const ring = make("span", { class: "mv-at-point", hidden: true });
+  const tip = make("div", { class: "mv-point", hidden: true, aria: { hidden: "true" } });
   const told = make("p", { class: "mv-unseen", aria: { live: "polite" } });
-  const node = make("div", { class: "mv-scatter", tabIndex: 0, aria: { role: "application" } }, canvas, owns, ring, tip);
+  const node = make(
+    "div",
+    { class: "mv-scatter", tabIndex: 0, aria: { role: "application" } },
+    canvas,
+    owns,
+    ring,
+    tip,
+  );
 
   function draw() {
     side = Math.round(Math.min(node.clientWidth, 640));
@@ -87,7 +125,12 @@ function scatterOf() {
   }
 
   function ownMark(point, [x, y]) {
-    const mark = make("span", { class: "mv-own" }, ...(point.tile ? [tileOf(point.tile, point.letter ? 34 : 26)] : []), ...(point.letter ? [make("b", { textContent: point.letter })] : []));
+    const mark = make(
+      "span",
+      { class: "mv-own" },
+      ...(point.tile ? [tileOf(point.tile, point.letter ? 34 : 26)] : []),
+      ...(point.letter ? [make("b", { textContent: point.letter })] : []),
+    );
     mark.classList.toggle("mv-guessed", !!point.guessed);
     if (point.letter) mark.dataset.own = point.letter;
     mark.style.opacity = lit && !lit(point) && !point.letter ? 0.25 : 1;
@@ -100,17 +143,32 @@ function scatterOf() {
     const point = points[index];
     ring.hidden = tip.hidden = !point;
     if (!point) return;
-    const [x, y] = places[index], lines = point.lines();
+    const [x, y] = places[index];
+    const lines = point.lines();
     Object.assign(ring.style, { left: `${x}px`, top: `${y}px` });
-    tip.replaceChildren(...(point.tile ? [tileOf(point.tile, 84)] : []), make("span", {}, make("b", { textContent: point.title }), ...lines.map((line) => make("span", { textContent: line }))));
-    const half = tip.offsetWidth / 2, above = y > tip.offsetHeight + 22;
-    Object.assign(tip.style, { left: `${Math.min(Math.max(x, half), Math.max(half, side - half))}px`, top: `${above ? y - 14 - tip.offsetHeight : y + 14}px` });
+    tip.replaceChildren(
+      ...(point.tile ? [tileOf(point.tile, 84)] : []),
+      make(
+        "span",
+        {},
+        make("b", { textContent: point.title }),
+        ...lines.map((line) => make("span", { textContent: line })),
+      ),
+    );
+    const half = tip.offsetWidth / 2;
+    const above = y > tip.offsetHeight + 22;
+    Object.assign(tip.style, {
+      left: `${Math.min(Math.max(x, half), Math.max(half, side - half))}px`,
+      top: `${above ? y - 14 - tip.offsetHeight : y + 14}px`,
+    });
     if (aloud) told.textContent = [point.title, ...lines].join(", ");
   }
 
   function under(event) {
-    const box = canvas.getBoundingClientRect(), [x, y] = [event.clientX - box.left, event.clientY - box.top];
-    let best = -1, least = NEAR ** 2;
+    const box = canvas.getBoundingClientRect();
+    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+    let best = -1;
+    let least = NEAR ** 2;
     places.forEach(([px, py], i) => {
       const far = ((px - x) ** 2 + (py - y) ** 2) * (lit && !lit(points[i]) ? 9 : 1); // what is dimmed steps back
       if (far < least) [best, least] = [i, far];
@@ -128,10 +186,19 @@ function scatterOf() {
     if (event.key === "Escape") show(-1);
     if (!step || !points.length) return;
     event.preventDefault();
-    const from = points[at] ?? points[0], groups = [...new Set(points.map((p) => p.group))];
+    const from = points[at] ?? points[0];
+    const groups = [...new Set(points.map((p) => p.group))];
     const wrap = (list, item) => list[(list.indexOf(item) + step + list.length) % list.length];
     if (at < 0) return show(0);
-    if (event.key === "ArrowRight" || event.key === "ArrowLeft") return show(points.indexOf(wrap(points.filter((p) => p.group === from.group), from)));
+    if (event.key === "ArrowRight" || event.key === "ArrowLeft")
+      return show(
+        points.indexOf(
+          wrap(
+            points.filter((p) => p.group === from.group),
+            from,
+          ),
+        ),
+      );
     const next = wrap(groups, from.group);
     show(points.findIndex((p) => p.group === next));
   });

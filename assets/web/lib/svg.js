@@ -1,73 +1,97 @@
-// What plots are drawn with, and how numbers and figures leave the page.
-const MARKS = ["circle", "square", "up", "diamond", "down", "cross"];
-const DASHES = ["", "7 3", "2 3", "9 3 2 3"];
-const INK = "var(--body-text-color)", PALE = "var(--body-text-color-subdued)", LINE = "var(--border-color-primary)";
-const GROUND = "var(--block-background-fill)", FONT = "system-ui, sans-serif", REACH = 26; // pixels from pointer to point
-const colourOf = (index) => `var(--mv-s${index % 12})`;
+// What plots are drawn with, and how figures leave the page.
+import { hand, make } from "./dom.js";
 
-function svg(tag, attributes = {}, ...children) {
+export const MARKS = ["circle", "square", "up", "diamond", "down", "cross"];
+export const DASHES = ["", "7 3", "2 3", "9 3 2 3"];
+export const INK = "var(--body-text-color)";
+export const PALE = "var(--body-text-color-subdued)";
+export const LINE = "var(--border-color-primary)";
+export const GROUND = "var(--block-background-fill)";
+export const FONT = "system-ui, sans-serif";
+
+/** @param {number} index */
+export const colourOf = (index) => `var(--mv-s${index % 12})`;
+
+/**
+ * An SVG element; attributes that are undefined or null are left out.
+ *
+ * @template {keyof SVGElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, string | number | null | undefined>} [attributes]
+ * @param {...(Node | string)} children
+ * @returns {SVGElementTagNameMap[Tag]}
+ */
+export function svg(tag, attributes = {}, ...children) {
   const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [key, value] of Object.entries(attributes)) if (value !== undefined && value !== null) node.setAttribute(key, value);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value !== undefined && value !== null) node.setAttribute(key, String(value));
+  }
   node.append(...children);
   return node;
 }
 
-function markPath(kind, x, y, r) {
+/**
+ * @param {string} kind one of MARKS
+ * @param {number} x
+ * @param {number} y
+ * @param {number} r
+ */
+export function markPath(kind, x, y, r) {
   const k = r * 1.15;
+  /** @type {Record<string, string>} */
   const shapes = {
-    square: `M${x - r} ${y - r}h${2 * r}v${2 * r}h${-2 * r}z`, up: `M${x} ${y - k}L${x + k} ${y + r}H${x - k}z`,
-    down: `M${x} ${y + k}L${x + k} ${y - r}H${x - k}z`, diamond: `M${x} ${y - k}L${x + k} ${y}L${x} ${y + k}L${x - k} ${y}z`,
+    square: `M${x - r} ${y - r}h${2 * r}v${2 * r}h${-2 * r}z`,
+    up: `M${x} ${y - k}L${x + k} ${y + r}H${x - k}z`,
+    down: `M${x} ${y + k}L${x + k} ${y - r}H${x - k}z`,
+    diamond: `M${x} ${y - k}L${x + k} ${y}L${x} ${y + k}L${x - k} ${y}z`,
     cross: `M${x - r} ${y - r}L${x + r} ${y + r}M${x + r} ${y - r}L${x - r} ${y + r}`,
   };
   return shapes[kind] ?? `M${x - r} ${y}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0z`;
 }
 
-// Round numbers from low to high, about as many as wanted.
-function niceTicks(low, high, wanted = 5) {
-  const rough = (high - low) / wanted || 1, power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 2.5, 5, 10].map((k) => k * power).find((k) => k >= rough * 0.999);
-  const ticks = [];
-  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; i++) ticks.push(+(i * step).toPrecision(12));
-  return ticks;
-}
+/** @type {CanvasRenderingContext2D | null} */
+let ruler = null;
 
-const ruler = document.createElement("canvas").getContext("2d");
-function widthOf(text, size = 12) {
+/**
+ * The width of a text in pixels.
+ *
+ * @param {string} text
+ * @param {number} [size]
+ */
+export function widthOf(text, size = 12) {
+  ruler ??= penOf(make("canvas"));
   ruler.font = `${size}px ${FONT}`;
   return ruler.measureText(text).width;
 }
 
-// A cell of a CSV file: what a spreadsheet would take for a formula is a text.
-function quoted(value) {
-  const said = String(value ?? "");
-  const safe = typeof value !== "number" && /^[=+\-@\t\r]/.test(said) ? `'${said}` : said;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+/** @param {HTMLCanvasElement} canvas */
+export const penOf = (canvas) => /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+
+/**
+ * A figure as a file that stands alone: the page's colours as they are now.
+ *
+ * @param {SVGElement} figure
+ * @param {CSSStyleDeclaration} style
+ */
+export function standalone(figure, style) {
+  const text = new XMLSerializer().serializeToString(figure);
+  return text.replace(/var\((--[\w-]+)\)/g, (_, variable) => style.getPropertyValue(variable).trim() || "#888");
 }
 
-// Spreadsheets take a file without the mark at its start for one of another alphabet.
-function csvOf(rows) {
-  return new Blob([`\ufeff${rows.map((row) => row.map(quoted).join(",")).join("\r\n")}\r\n`], { type: "text/csv" });
-}
-
-function hand(blob, name) {
-  const link = make("a", { href: URL.createObjectURL(blob), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-}
-
-// A figure as a file that stands alone: the page's colours as they are now.
-function standalone(figure, style) {
-  return new XMLSerializer().serializeToString(figure).replace(/var\((--[\w-]+)\)/g, (_, variable) => style.getPropertyValue(variable).trim() || "#888");
-}
-
-async function handFigure(text, kind, name) {
+/**
+ * @param {string} text the figure as SVG
+ * @param {string} kind svg or png
+ * @param {string} name
+ */
+export async function handFigure(text, kind, name) {
   const blob = new Blob([text], { type: "image/svg+xml" });
   if (kind === "svg") return hand(blob, name);
-  const image = new Image(), url = URL.createObjectURL(blob);
+  const image = new Image();
+  const url = URL.createObjectURL(blob);
   image.src = url;
   await image.decode();
   const page = make("canvas", { width: 2 * image.width, height: 2 * image.height });
-  page.getContext("2d").drawImage(image, 0, 0, page.width, page.height);
+  penOf(page).drawImage(image, 0, 0, page.width, page.height);
   URL.revokeObjectURL(url);
-  page.toBlob((png) => hand(png, name), "image/png");
+  page.toBlob((png) => png && hand(png, name), "image/png");
 }
