@@ -10,7 +10,7 @@ import sys
 import pytest
 from conftest import tabs
 
-from mixviz.ui import registry, scripts
+from mixviz.ui import registry
 from mixviz.ui.registry import views
 from mixviz.ui.state import FIELDS
 
@@ -66,7 +66,6 @@ def extended(tmp_path):
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(not hasattr(scripts, "FOLDERS"), reason="scripts are looked for in assets alone")
 def test_a_view_of_ones_own_is_a_tab(browser, extended):
     with tabs(browser, extended) as opened:
         tab = opened()

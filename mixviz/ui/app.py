@@ -220,8 +220,8 @@ def launch(**options: Any) -> Any:
         "ssr_mode": False,
         "enable_monitoring": False,
         "theme": theme(),
-        "css": files.text("style.css"),
-        "head": f"<style>{STILL}</style>",
+        "css": files.text("web/style.css"),
+        "head": f"<style>{STILL}</style>{scripts.head()}",
         "i18n": i18n(),
         "app_kwargs": {"routes": [*files.routes(), *scripts.routes()]},
     }

@@ -15,7 +15,7 @@ from mixviz.ui import scripts
 
 
 def component(name: str, value: Any = None, **options: Any) -> gr.HTML:
-    """One of the page's own components: assets/NAME.js, which draws plain data."""
+    """One of the page's own components: assets/web/views/NAME.js, which draws plain data."""
     return gr.HTML(
         value,
         html_template=f'<div class="mv-part" id="mv-{name}"></div>',
@@ -44,4 +44,4 @@ def as_json(answer: Callable[[Any], dict]) -> Callable[[Any], Response]:
 
 def in_browser(event: Any, script: str, inputs: Any = None, outputs: Any = None, **options: Any) -> Any:
     """An event that the server never hears of."""
-    return event(None, inputs, outputs, js=script, api_visibility="private", **options)
+    return event(None, inputs, outputs, js=scripts.when_ready(script), api_visibility="private", **options)

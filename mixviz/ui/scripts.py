@@ -1,64 +1,109 @@
-"""The scripts of the page's own components: the first ones come with the page, a view's own when it is first opened."""
+"""The page's own scripts: ES modules, served as they lie in assets/web under a hash of them all.
+
+The first view and the parts around all views come with the page; a view's modules come when it is first opened.
+"""
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import json
+import posixpath
+import re
 
 from fastapi import Request, Response
 from starlette.routing import Route
 
+from mixviz.resources import assets
 from mixviz.ui import files
 
-GIVEN = "element, trigger, props, server, upload"  # what Gradio hands to a component's script
-# Scripts before a component's own.
-HELPERS = {
-    "detail": ("grab", "stage", "parameters"),
-    "batch": ("parameters", "sending", "arrows"),
-    "localize": ("grab", "marks", "plot", "heat"),
-    "compare": ("marks", "plot", "tables", "zoo_table", "zoo_plots", "between"),
-    "which": ("marks", "plot", "tables", "choices", "candidate"),
-    "tree": ("marks", "lineage"),
-    "embeddings": ("marks", "scatter", "scatter_figure", "tables", "answers", "sending", "folder"),
-}
-LATE = (*HELPERS, "draws", "sweep")
+FIRST = "first.js"  # what comes with the page
+FOLDERS = [assets() / "web"]  # where modules lie; of two with one path the first counts
+_IMPORT = re.compile(r'^\s*(?:import|export)\b[^;]*?\bfrom "(\.[^"]+)"|^import "(\.[^"]+)"', re.MULTILINE)
 
 
 @functools.cache
-def script(name: str) -> str:
-    """assets/NAME.js after what it shares with others."""
-    return "".join(files.text(f"{part}.js") for part in ("common", *HELPERS.get(name, ()), name))
+def modules() -> dict[str, bytes]:
+    """Every module by its path below ``assets/web``."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for folder in reversed(FOLDERS)
+        for path in sorted(folder.rglob("*.js"))
+    }
 
 
 @functools.cache
-def _module(name: str) -> tuple[str, bytes]:
-    """The name under which a late script is served, with a hash of what it says, and what that is."""
-    content = f"export default ({GIVEN}) => {{\n{script(name)}\n}};\n".encode()
-    return f"{name}-{hashlib.sha256(content).hexdigest()[:12]}.js", content
+def version() -> str:
+    """A hash of all modules: relative imports stay below it, so that no browser keeps a part of an older version."""
+    digest = hashlib.sha256()
+    for path, content in sorted(modules().items()):
+        digest.update(path.encode() + b"\0" + content + b"\0")
+    return digest.hexdigest()[:12]
+
+
+@functools.cache
+def needs(path: str) -> tuple[str, ...]:
+    """The modules that a module imports, also through others: fetched at once they cost one round trip."""
+    found, ahead = [], [path]
+    while ahead:
+        module = ahead.pop(0)
+        for one, other in _IMPORT.findall(modules()[module].decode()):
+            imported = posixpath.normpath(posixpath.join(posixpath.dirname(module), one or other))
+            if imported not in found:
+                found.append(imported)
+                ahead.append(imported)
+    return tuple(found)
+
+
+def entry(name: str) -> str:
+    """The module of a component: ``views/NAME.js``, or ``parts/NAME.js`` around the views.
+
+    Raises:
+        LookupError: there is neither.
+    """
+    for path in (f"views/{name}.js", f"parts/{name}.js"):
+        if path in modules():
+            return path
+    raise LookupError(f"No script of the name {name!r}: it should be assets/web/views/{name}.js.")
+
+
+def head() -> str:
+    """What the page's head begins with: the first modules are asked for before any component appears."""
+    # A proxy may have changed all of the root but the path.
+    fetch = f"""
+const path = new URL(window.gradio_config?.root || "/", location.href).pathname.replace(/\\/$/, "");
+const at = `${{location.origin}}${{path}}/mixviz/{version()}/`;
+for (const module of {json.dumps([FIRST, *needs(FIRST)])}) {{
+  document.head.append(Object.assign(document.createElement("link"), {{ rel: "modulepreload", href: at + module }}));
+}}
+window.mixvizReady = import(`${{at}}{FIRST}`).catch(() => import(`${{at}}{FIRST}?again`));"""
+    return f"<script>(() => {{{fetch}\n}})();</script>"
 
 
 def on_load(name: str) -> str:
     """What a component runs when it appears."""
-    if name not in LATE:
-        return script(name)
-    # Gradio looks into it for the names of events. A proxy may have changed all of its root but the path.
-    return f"""
-const {{ pathname }} = new URL(window.gradio_config?.root || "/", location.href); // it may trigger "input"
-const wanted = `${{location.origin}}${{pathname.replace(/\\/$/, "")}}/mixviz/{_module(name)[0]}`;
-import(wanted).catch(() => import(`${{wanted}}?again`)).then(
-  (part) => part.default({GIVEN}),
+    path = entry(name)
+    late = sorted(set(needs(path)) - set(needs(FIRST)))
+    # Gradio looks into it for the names of events.
+    return f"""// it may trigger "input"
+window.mixvizReady.then(
+  (first) => first.start({json.dumps(path)}, {json.dumps(late)}, {{ element, trigger, props, server, upload }}),
   () => {{ element.querySelector(".mv-part").textContent = JSON.parse(props.label).reload; }},
 );"""
 
 
+def when_ready(script: str) -> str:
+    """A function of the page's script, called once the page's state is there."""
+    return f"async (...given) => {{ await window.mixvizReady; return ({script})(...given); }}"
+
+
 async def _serve(request: Request) -> Response:
-    known = dict(map(_module, LATE))
-    content = known.get(request.path_params["name"])
-    if content is None:
+    content = modules().get(request.path_params["path"])
+    if content is None or request.path_params["version"] != version():
         return Response("No such file.", 404, media_type="text/plain")
     return Response(content, media_type="text/javascript", headers=files.KEPT)
 
 
 def routes() -> list[Route]:
     """Where they are served."""
-    return [Route("/mixviz/{name}", _serve)]
+    return [Route("/mixviz/{version}/{path:path}", _serve)]

@@ -1,0 +1,67 @@
+// The page's address: what the server writes into it, and what belongs to the browser alone.
+
+/** Parameters that the server knows nothing of. */
+export const KEPT = [
+  "__theme",
+  "pin",
+  "lesson",
+  "scale",
+  "colours",
+  "strength",
+  "threshold",
+  "to",
+  "layout",
+  "find",
+  "family",
+  "without",
+  "limits",
+  "setting",
+  "axes",
+  "idea",
+];
+
+/**
+ * The server's query with the browser's own parameters of the one before.
+ *
+ * @param {URLSearchParams} now
+ * @param {string} text
+ */
+export function linked(now, text) {
+  const query = new URLSearchParams(text);
+  for (const name of KEPT) {
+    const value = now.get(name);
+    if (value !== null) query.set(name, value);
+  }
+  return query;
+}
+
+/**
+ * The query with one of the browser's own parameters changed; without it where the value is empty.
+ *
+ * @param {URLSearchParams} now
+ * @param {string} name
+ * @param {unknown} value
+ */
+export function noted(now, name, value) {
+  const query = new URLSearchParams(now);
+  value ? query.set(name, String(value)) : query.delete(name);
+  return query;
+}
+
+/**
+ * The stem of a file's path: "lion" of "/a/lion.jpg".
+ *
+ * @param {string | null | undefined} path
+ */
+export const stem = (path) =>
+  path
+    ?.split("/")
+    .at(-1)
+    ?.replace(/\.\w+$/, "");
+
+/**
+ * The values of a parameter that lists some, separated by commas.
+ *
+ * @param {string | null} text
+ */
+export const listed = (text) => (text ?? "").split(",").filter(Boolean);

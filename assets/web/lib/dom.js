@@ -1,0 +1,170 @@
+// Nodes of the page. Text reaches it through textContent only, pictures through blob URLs.
+import { percent } from "./numbers.js";
+import { t } from "./texts.js";
+
+/**
+ * @typedef {object} Extras
+ * @property {string} [class]
+ * @property {Record<string, unknown>} [data] `data-` attributes
+ * @property {Record<string, unknown>} [aria] `aria-` attributes, and the role
+ * @property {Record<string, (event: any) => unknown>} [on] listeners
+ */
+
+/**
+ * An element with properties, attributes, listeners and children. A button submits nothing.
+ *
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Extras & { [Name in keyof HTMLElementTagNameMap[Tag]]?: unknown }} [options]
+ * @param {...(Node | string)} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+export function make(tag, options = {}, ...children) {
+  const { class: name, data = {}, on = {}, aria = {}, ...rest } = options;
+  const node = Object.assign(document.createElement(tag), tag === "button" ? { type: "button" } : {}, rest);
+  if (name) node.className = name;
+  Object.assign(node.dataset, data);
+  for (const [key, value] of Object.entries(aria))
+    node.setAttribute(key === "role" ? key : `aria-${key}`, String(value));
+  for (const [event, run] of Object.entries(on)) node.addEventListener(event, run);
+  node.append(...children);
+  return node;
+}
+
+/**
+ * An element that must be there.
+ *
+ * @param {ParentNode} node
+ * @param {string} selector
+ * @returns {HTMLElement}
+ */
+export const within = (node, selector) => /** @type {HTMLElement} */ (node.querySelector(selector));
+
+/**
+ * A component's own place in the element that Gradio hands to its script.
+ *
+ * @param {Element} element
+ */
+export const partOf = (element) => within(element, ".mv-part");
+
+/**
+ * The children of an element of this page, which are HTML elements.
+ *
+ * @param {Element} node
+ * @returns {HTMLElement[]}
+ */
+export const childrenOf = (node) => /** @type {HTMLElement[]} */ ([...node.children]);
+
+/**
+ * Marks one of several buttons as pressed, by its `data-` attribute.
+ *
+ * @param {Element} group
+ * @param {string} key
+ * @param {string} wanted
+ */
+export function press(group, key, wanted) {
+  for (const button of childrenOf(group)) button.setAttribute("aria-pressed", String(button.dataset[key] === wanted));
+}
+
+/**
+ * Shows one tile of a sheet as a background.
+ *
+ * @param {HTMLElement} tile
+ * @param {string | undefined} url
+ * @param {number} index
+ * @param {number} columns
+ * @param {number} [rows]
+ */
+export function place(tile, url, index, columns, rows = 1) {
+  /** @param {number} i @param {number} n */
+  const at = (i, n) => (n > 1 ? (100 * i) / (n - 1) : 0);
+  tile.style.backgroundImage = `url(${url})`;
+  tile.style.backgroundSize = `${100 * columns}% ${100 * rows}%`;
+  tile.style.backgroundPosition = `${at(index % columns, columns)}% ${at(Math.floor(index / columns), rows)}%`;
+}
+
+/**
+ * Puts a frame around edges given as shares of the sides: (top, left, bottom, right).
+ *
+ * @param {HTMLElement} box
+ * @param {number[] | null | undefined} edges
+ */
+export function outline(box, edges) {
+  box.hidden = !edges;
+  if (!edges) return;
+  const [top, left, bottom, right] = edges.map((edge) => 100 * edge);
+  Object.assign(box.style, { top: `${top}%`, left: `${left}%`, height: `${bottom - top}%`, width: `${right - left}%` });
+}
+
+/**
+ * @param {HTMLElement} node
+ * @param {number[] | null | undefined} peak (row, column) as shares of the sides
+ */
+export function ring(node, peak) {
+  node.hidden = !peak;
+  if (peak) Object.assign(node.style, { top: `${100 * peak[0]}%`, left: `${100 * peak[1]}%` });
+}
+
+/**
+ * The text of a part of the label bar: its name where there is room for it, else its letter.
+ *
+ * @param {string} name
+ * @param {string} letter
+ * @param {number} share
+ * @param {number} letters letters that fit into the whole bar
+ */
+export function fitting(name, letter, share, letters) {
+  const texts = [`${name} ${percent(share)}`, `${letter} ${percent(share)}`, ""];
+  return texts.find((text) => text.length <= letters * share) ?? "";
+}
+
+export const LETTERS = "ABCD";
+
+/**
+ * A bar with a part per name, each with a colour and a letter of its own.
+ *
+ * @param {number} [letters]
+ */
+export function labelBar(letters = 34) {
+  const node = make("div", { class: "mv-bar", aria: { role: "img" } });
+  /** @param {string[]} names @param {number[]} share @param {number} [room] */
+  const update = (names, share, room = letters) => {
+    const label = names.map((name, i) => `${percent(share[i])} ${name}`).join(", ");
+    node.setAttribute("aria-label", t("label_says", { parts: label }));
+    while (node.children.length < names.length) {
+      node.append(make("span", { class: `mv-${LETTERS[node.children.length % 4].toLowerCase()}` }));
+    }
+    childrenOf(node).forEach((part, i) => {
+      part.style.flexGrow = String(share[i] ?? 0);
+      part.textContent = i < names.length ? fitting(names[i], LETTERS[i % 4], share[i], room) : "";
+    });
+  };
+  return { node, update };
+}
+
+/**
+ * A name that is too long for its line breaks between its words, as in Rand-Saliency-Mix, not inside one.
+ *
+ * @param {string} title
+ * @returns {(Node | string)[]}
+ */
+export function byHumps(title) {
+  return title.split(/(?<=[a-z])(?=[A-Z])/).flatMap((word, i) => (i ? [make("wbr"), word] : [word]));
+}
+
+/**
+ * Hands a file to the visitor.
+ *
+ * @param {string} href a blob URL, which is released a little later
+ * @param {string} name
+ */
+export function download(href, name) {
+  make("a", { href, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 10000);
+}
+
+/**
+ * @param {Blob} blob
+ * @param {string} name
+ */
+export const hand = (blob, name) => download(URL.createObjectURL(blob), name);

@@ -1,0 +1,548 @@
+// Plots as SVG: lines and points that answer to pointer and keyboard, drawn anew at every width, in colours that follow
+// the page's theme, with the numbers as a table and to take away (SVG, PNG, CSV).
+// A spec: {title, name, x, y, series, at, rules, diagonal, note, pick, tip, height, legend, dims}, and for several plots
+// that act as one {hidden: a Set of keys they share, changed(), lit(key)}. An axis: {label, low, high, ticks, format,
+// names, unit}. `legend` false: none; "saved": in files alone, where a neighbour shows it. A rule, a level to hold points against: {y, title}. A series: {key, title, legend, index, colour, mark,
+// dash, line, marks, hollow, size, pick, points: [{x, y, error, xerror, from, title, label, hollow}]}; `from` is where a thin
+// line leads to; on an axis with names a point may stand beside its name.
+import { csvOf } from "./csv.js";
+import { hand, make } from "./dom.js";
+import { niceTicks } from "./numbers.js";
+import {
+  DASHES,
+  FONT,
+  GROUND,
+  INK,
+  LINE,
+  MARKS,
+  PALE,
+  colourOf,
+  handFigure,
+  markPath,
+  standalone,
+  svg,
+  widthOf,
+} from "./svg.js";
+import { t } from "./texts.js";
+
+const REACH = 26; // pixels from pointer to point
+
+export function plotOf(first = {}) {
+  let spec = { series: [], ...first };
+  let lit = null;
+  let wide = 0;
+  let spots = [];
+  let at = -1;
+  let moving = null;
+  let scale = null;
+  const own = new Set();
+  const hidden = () => spec.hidden ?? own;
+  const canvas = svg("svg", { tabindex: 0, role: "application", "font-family": FONT, "font-size": 12 });
+  const heading = make("h3");
+  const tip = make("div", { class: "mv-tip", hidden: true, aria: { role: "status" } });
+  const area = make("div", { class: "mv-plot-area" }, canvas, tip);
+  const legend = make("div", { class: "mv-chips mv-plot-legend" });
+  const note = make("p", { class: "mv-small" });
+  const table = make("div", { class: "mv-plot-table", tabIndex: 0, aria: { role: "region" } });
+  const numbers = make(
+    "details",
+    { on: { toggle: () => numbers.open && drawTable() } },
+    make("summary", { textContent: t("plot.table") }),
+    table,
+  );
+  const parcels = make(
+    "div",
+    { class: "mv-chips" },
+    ...["svg", "png", "csv"].map((kind) =>
+      make("button", {
+        class: "mv-chip",
+        data: { take: kind },
+        textContent: kind.toUpperCase(),
+        on: { click: () => save(kind) },
+      }),
+    ),
+  );
+  const node = make(
+    "section",
+    { class: "mv-panel mv-plot" },
+    make("div", { class: "mv-plot-head" }, heading, parcels),
+    area,
+    legend,
+    note,
+    numbers,
+  );
+
+  const shown = () => spec.series.filter((one) => !hidden().has(one.key));
+  const text = (axis, value) =>
+    (value === null || value === undefined
+      ? ""
+      : axis.names
+        ? axis.names[Math.round(value)]
+        : axis.format
+          ? axis.format(value)
+          : String(+value.toFixed(3))) + (axis.unit ?? "");
+  const titleOf = (axis) => axis.label + (axis.unit?.trim() ? `, ${axis.unit.trim()}` : "");
+  const styleOf = (one) => {
+    const index = one.index ?? spec.series.indexOf(one);
+    return {
+      colour: one.colour ?? colourOf(index),
+      mark: one.mark ?? MARKS[index % MARKS.length],
+      dash: one.dash ?? DASHES[Math.floor(index / 3) % DASHES.length],
+    };
+  };
+
+  function range(axis, key) {
+    if (axis.names) return [-0.5, axis.names.length - 0.5];
+    const error = key === "y" ? "error" : "xerror";
+    const all = shown()
+      .flatMap((one) => one.points)
+      .flatMap((p) => [
+        p[key] - (p[error] ?? 0),
+        p[key] + (p[error] ?? 0),
+        ...(key === "y" && p.from !== undefined ? [p.from] : []),
+      ]);
+    if (key === "y") all.push(...(spec.rules ?? []).map((rule) => rule.y));
+    const known = all.filter(Number.isFinite);
+    const [low, high] = known.length ? [Math.min(...known), Math.max(...known)] : [0, 1];
+    const pad = (high - low || 1) * 0.08;
+    return [axis.low ?? low - pad, axis.high ?? high + pad];
+  }
+
+  function draw() {
+    const width = Math.round(area.clientWidth);
+    if (!width || !spec.x) return;
+    wide = width;
+    tip.hidden = true;
+    const names = spec.x.names;
+    const slanted = names && width / names.length < 90;
+    const height = (spec.height ?? Math.round(Math.min(340, Math.max(240, width * 0.62)))) + (slanted ? 50 : 0);
+    const [left, right, top, bottom] = [54, 14, 10, slanted ? 96 : 46];
+    const [x0, x1] = range(spec.x, "x");
+    const [y0, y1] = range(spec.y, "y");
+    const px = (x) => left + ((x - x0) / (x1 - x0)) * (width - left - right);
+    const py = (y) => top + ((y1 - y) / (y1 - y0)) * (height - top - bottom);
+    scale = { px, top, foot: height - bottom };
+    for (const [key, value] of Object.entries({
+      width,
+      height,
+      viewBox: `0 0 ${width} ${height}`,
+      "aria-label": `${spec.title}. ${spec.x.label}, ${spec.y.label}. ${t(spec.pick ? "plot.keys_pick" : "plot.keys")}`,
+    }))
+      canvas.setAttribute(key, value);
+    canvas.replaceChildren();
+    const words = (x, y, content, more = {}) => svg("text", { x, y, fill: PALE, ...more }, content);
+    for (const tick of spec.y.ticks ?? niceTicks(y0, y1)) {
+      canvas.append(
+        svg("line", { x1: left, x2: width - right, y1: py(tick), y2: py(tick), stroke: LINE }),
+        words(left - 6, py(tick) + 4, text({ ...spec.y, unit: "" }, tick), { "text-anchor": "end" }),
+      );
+    }
+    const ticks = names ? names.map((_, i) => i) : (spec.x.ticks ?? niceTicks(x0, x1, width < 480 ? 4 : 6));
+    for (const tick of ticks) {
+      canvas.append(
+        svg("line", { x1: px(tick), x2: px(tick), y1: height - bottom, y2: height - bottom + 4, stroke: PALE }),
+      );
+      const turned = slanted
+        ? { "text-anchor": "end", transform: `rotate(-40 ${px(tick)} ${height - bottom + 14})` }
+        : { "text-anchor": "middle" };
+      canvas.append(
+        words(px(tick), height - bottom + (slanted ? 14 : 17), text({ ...spec.x, unit: "" }, tick), turned),
+      );
+    }
+    canvas.append(svg("line", { x1: left, x2: width - right, y1: height - bottom, y2: height - bottom, stroke: PALE }));
+    canvas.append(
+      words((left + width - right) / 2, height - 6, titleOf(spec.x), { "text-anchor": "middle", fill: INK }),
+    );
+    canvas.append(
+      words(0, 0, titleOf(spec.y), {
+        "text-anchor": "middle",
+        fill: INK,
+        transform: `translate(13 ${(top + height - bottom) / 2}) rotate(-90)`,
+      }),
+    );
+    if (spec.diagonal)
+      canvas.append(
+        svg("line", {
+          x1: px(Math.max(x0, y0)),
+          y1: py(Math.max(x0, y0)),
+          x2: px(Math.min(x1, y1)),
+          y2: py(Math.min(x1, y1)),
+          stroke: INK,
+          "stroke-dasharray": "2 3",
+        }),
+      );
+    spots = [];
+    for (const one of shown()) canvas.append(drawSeries(one, px, py));
+    canvas.append(...namesOf(width - right, words));
+    for (const rule of spec.rules ?? []) {
+      // over the points: a name that is crossed out by marks says nothing
+      canvas.append(
+        svg("line", {
+          x1: left,
+          x2: width - right,
+          y1: py(rule.y),
+          y2: py(rule.y),
+          stroke: INK,
+          "stroke-dasharray": "6 4",
+        }),
+      );
+      if (rule.title)
+        canvas.append(
+          words(width - right - 2, py(rule.y) - 5, rule.title, {
+            "text-anchor": "end",
+            fill: INK,
+            stroke: GROUND,
+            "stroke-width": 4,
+            "paint-order": "stroke",
+          }),
+        );
+    }
+    moving =
+      spec.at === undefined
+        ? null
+        : svg("line", {
+            class: "mv-at",
+            x1: px(spec.at),
+            x2: px(spec.at),
+            y1: top,
+            y2: height - bottom,
+            stroke: INK,
+            "stroke-width": 1.5,
+          });
+    if (moving) canvas.append(moving);
+    light(lit);
+  }
+
+  function drawSeries(one, px, py) {
+    const { colour, mark, dash } = styleOf(one);
+    const group = svg("g", { "data-series": one.key });
+    const solid = one.points.filter((p) => Number.isFinite(p.x) && Number.isFinite(p.y));
+    if (one.line !== false && solid.length > 1)
+      group.append(
+        svg("path", {
+          d: `M${solid.map((p) => `${px(p.x).toFixed(1)} ${py(p.y).toFixed(1)}`).join("L")}`,
+          fill: "none",
+          stroke: colour,
+          "stroke-width": 2,
+          "stroke-dasharray": dash,
+          "stroke-linejoin": "round",
+        }),
+      );
+    const thin = { fill: "none", stroke: colour, "stroke-width": 1.2, opacity: 0.75 };
+    const marked = one.marks ?? (solid.length <= 40 || one.line === false);
+    for (const point of solid) {
+      const [x, y] = [px(point.x), py(point.y)];
+      const open = point.hollow ?? one.hollow;
+      if (point.error)
+        group.append(
+          svg("path", {
+            class: "mv-error",
+            d: `M${x - 4} ${py(point.y - point.error)}h8m-4 0V${py(point.y + point.error)}m-4 0h8`,
+            ...thin,
+          }),
+        );
+      if (point.xerror)
+        group.append(
+          svg("path", {
+            class: "mv-error",
+            d: `M${px(point.x - point.xerror)} ${y - 4}v8m0 -4H${px(point.x + point.xerror)}m0 -4v8`,
+            ...thin,
+          }),
+        );
+      if (point.from !== undefined)
+        group.append(svg("path", { d: `M${x} ${py(point.from)}V${y}`, ...thin, "stroke-dasharray": "2 2" }));
+      if (marked) {
+        const size = one.size ?? (one.line === false ? 6 : 3.2);
+        const drawn = mark === "cross" ? "none" : open ? GROUND : colour;
+        group.append(
+          svg("path", {
+            class: "mv-mark",
+            d: markPath(mark, +x.toFixed(1), +y.toFixed(1), size),
+            fill: drawn,
+            stroke: open || mark === "cross" ? colour : GROUND,
+            "stroke-width": open || mark === "cross" ? 2 : 1,
+          }),
+        );
+      }
+      spots.push({ one, point, x, y });
+    }
+    return group;
+  }
+
+  // The names of points that have one, where there is room beside their marks: the rest answer to the pointer.
+  function namesOf(edge, words) {
+    const taken = spots.map(({ x, y }) => [x - 7, y - 7, x + 7, y + 7]);
+    const named = [];
+    for (const { point, x, y, one } of spots.filter(({ point }) => point.label)) {
+      const wide = widthOf(point.label, 11);
+      const places = [
+        [x + 10, y + 4],
+        [x - 10 - wide, y + 4],
+        [x - wide / 2, y - 11],
+        [x - wide / 2, y + 19],
+      ];
+      const free = places.find(
+        ([left, foot]) =>
+          left > 54 &&
+          left + wide < edge &&
+          foot > 10 &&
+          taken.every((box) => box[0] > left + wide || box[2] < left || box[1] > foot + 2 || box[3] < foot - 10),
+      );
+      if (!free) continue;
+      taken.push([free[0], free[1] - 10, free[0] + wide, free[1] + 2]);
+      named.push(
+        svg(
+          "g",
+          { "data-series": one.key },
+          words(...free, point.label, {
+            "font-size": 11,
+            fill: INK,
+            stroke: GROUND,
+            "stroke-width": 3,
+            "paint-order": "stroke",
+          }),
+        ),
+      );
+    }
+    return named;
+  }
+
+  const about = (value, error, axis) => `${text(axis, value)}${error ? ` ± ${text(axis, error)}` : ""}`;
+  const told = ({ one, point }) =>
+    `${point.title ?? one.title}: ${spec.x.names ? "" : `${spec.x.label} ${about(point.x, point.xerror, spec.x)}, `}${spec.y.label} ${about(point.y, point.error, spec.y)}`;
+
+  // The nearest point answers: a mark of a few pixels is nothing to aim at.
+  function nearest({ clientX, clientY }) {
+    const frame = canvas.getBoundingClientRect();
+    const [x, y] = [clientX - frame.left, clientY - frame.top];
+    const far = spots.map((spot) => Math.hypot(spot.x - x, spot.y - y));
+    const least = Math.min(...far, REACH);
+    return least < REACH ? far.indexOf(least) : -1;
+  }
+  function hover(index) {
+    if (index === at && !tip.hidden) return;
+    at = index;
+    const spot = spots[index];
+    if (!spot) return leave();
+    tip.replaceChildren(...(spec.tip?.(spot.one, spot.point) ?? []), told(spot));
+    tip.hidden = false;
+    const half = tip.offsetWidth / 2;
+    Object.assign(tip.style, {
+      left: `${Math.min(Math.max(spot.x, half), Math.max(half, wide - half))}px`,
+      top: `${spot.y}px`,
+    });
+    tip.classList.toggle("mv-below", spot.y < tip.offsetHeight + 14);
+    canvas.style.cursor = picks(spot) ? "pointer" : "";
+    show(spot.one.key);
+  }
+  function leave() {
+    tip.hidden = true;
+    canvas.style.cursor = "";
+    show(null);
+  }
+  const picks = (spot) => spot && spec.pick && spot.one.pick !== false;
+  const pick = (spot) => picks(spot) && spec.pick(spot.one, spot.point);
+  canvas.addEventListener("pointermove", (event) => hover(nearest(event)));
+  canvas.addEventListener("pointerdown", (event) => hover(nearest(event)));
+  canvas.addEventListener("pointerleave", ({ pointerType }) => pointerType !== "touch" && leave()); // a finger that lifts has not gone away
+  canvas.addEventListener("blur", leave);
+  canvas.addEventListener("click", (event) => pick(spots[nearest(event)]));
+  // One stop of the keyboard: left and right along a series, up and down from one series to another.
+  canvas.addEventListener("keydown", (event) => {
+    const key = event.key;
+    const here = spots[at];
+    if (
+      !spots.length ||
+      !["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Enter", " ", "Escape"].includes(key) ||
+      (key === "Escape" && tip.hidden)
+    )
+      return;
+    event.preventDefault();
+    if (key === "Escape") return leave();
+    if (key === "Enter" || key === " ") return pick(here);
+    const step = key === "ArrowLeft" || key === "ArrowUp" ? -1 : 1;
+    const n = spots.length;
+    let to = here && !tip.hidden ? (at + step + n) % n : 0;
+    if (here && !tip.hidden && (key === "ArrowUp" || key === "ArrowDown")) {
+      const others = spots.map((spot, i) => i).filter((i) => spots[i].one !== here.one);
+      const keys = shown().filter((one) => spots.some((spot) => spot.one === one));
+      const next = keys[(keys.indexOf(here.one) + step + keys.length) % keys.length];
+      const level = others.filter((i) => spots[i].one === next);
+      to = level.sort((i, j) => Math.abs(spots[i].x - here.x) - Math.abs(spots[j].x - here.x))[0] ?? to;
+    }
+    hover(to);
+  });
+
+  function show(key) {
+    light(key);
+    spec.lit?.(key);
+  }
+  function light(key) {
+    lit = key;
+    if (spec.dims === false) return;
+    const there = key && shown().some((one) => one.key === key);
+    for (const group of canvas.querySelectorAll("[data-series]"))
+      group.style.opacity = there && group.dataset.series !== key ? 0.18 : 1;
+  }
+
+  function keyOf(one, x = 0, y = 0) {
+    const { colour, mark, dash } = styleOf(one);
+    const open = one.hollow || mark === "cross";
+    const key = svg("g");
+    if (one.line !== false)
+      key.append(svg("path", { d: `M${x} ${y + 7}h26`, stroke: colour, "stroke-width": 2, "stroke-dasharray": dash }));
+    if (one.marks !== false)
+      key.append(
+        svg("path", {
+          d: markPath(mark, x + 13, y + 7, 4),
+          fill: open ? "none" : colour,
+          stroke: colour,
+          "stroke-width": open ? 2 : 0,
+        }),
+      );
+    return key;
+  }
+  function drawLegend() {
+    legend.hidden = [false, "saved"].includes(spec.legend) || spec.series.length < 2;
+    legend.replaceChildren(
+      ...(legend.hidden ? [] : spec.series).map((one) =>
+        make(
+          "button",
+          {
+            class: "mv-key-button",
+            data: { key: one.key },
+            title: one.title,
+            aria: { pressed: String(!hidden().has(one.key)) },
+            on: {
+              click: () => {
+                hidden().has(one.key) ? hidden().delete(one.key) : hidden().add(one.key);
+                spec.changed ? spec.changed() : refresh();
+              },
+              pointerenter: () => show(one.key),
+              pointerleave: () => show(null),
+              focus: () => show(one.key),
+              blur: () => show(null),
+            },
+          },
+          svg("svg", { width: 26, height: 14, "aria-hidden": "true" }, keyOf(one)),
+          one.legend ?? one.title,
+        ),
+      ),
+    );
+  }
+  function refresh() {
+    for (const button of legend.children)
+      button.setAttribute("aria-pressed", String(!hidden().has(button.dataset.key)));
+    draw();
+  }
+
+  const cell = (axis, value) => (axis.names ? axis.names[Math.round(value)] : value);
+  const lines = () => {
+    const points = spec.series.flatMap((one) => one.points.map((p) => ({ one, p })));
+    const [errors, across] = ["error", "xerror"].map((key) => points.some(({ p }) => p[key]));
+    return [
+      [t("plot.series"), titleOf(spec.x), ...(across ? ["±"] : []), titleOf(spec.y), ...(errors ? ["±"] : [])],
+      ...points.map(({ one, p }) => [
+        p.title ?? one.title,
+        cell(spec.x, p.x),
+        ...(across ? [p.xerror ?? ""] : []),
+        p.y,
+        ...(errors ? [p.error ?? ""] : []),
+      ]),
+    ];
+  };
+  function drawTable() {
+    const [head, ...rows] = lines();
+    const said = (value) => (typeof value === "number" ? String(+value.toFixed(4)) : (value ?? ""));
+    table.replaceChildren(
+      make(
+        "table",
+        {},
+        make("thead", {}, make("tr", {}, ...head.map((value) => make("th", { scope: "col", textContent: value })))),
+        make(
+          "tbody",
+          {},
+          ...rows
+            .slice(0, 400)
+            .map((row) => make("tr", {}, ...row.map((value) => make("td", { textContent: said(value) })))),
+        ),
+      ),
+    );
+  }
+
+  // A figure that stands alone: with its title, and with a legend below.
+  function figure() {
+    const body = canvas.cloneNode(true);
+    const [width, height] = [wide, Number(canvas.getAttribute("height"))];
+    const head = 30;
+    body.querySelectorAll("[data-series]").forEach((group) => group.removeAttribute("style"));
+    const whole = svg("svg", { xmlns: "http://www.w3.org/2000/svg", width, "font-family": FONT, "font-size": 12 });
+    whole.append(
+      svg("rect", { width: "100%", height: "100%", fill: GROUND }),
+      svg("text", { x: 12, y: 20, fill: INK, "font-size": 14, "font-weight": 650 }, spec.title ?? ""),
+    );
+    whole.append(svg("g", { transform: `translate(0 ${head})` }, ...body.childNodes));
+    let [x, y] = [12, height + head + 6];
+    const keyed = spec.legend !== false && spec.series.length > 1 ? shown() : [];
+    for (const one of keyed) {
+      const said = one.legend ?? one.title;
+      const room = 32 + widthOf(said) + 14;
+      if (x > 12 && x + room > width) [x, y] = [12, y + 19];
+      whole.append(keyOf(one, x, y), svg("text", { x: x + 32, y: y + 11, fill: INK }, said));
+      x += room;
+    }
+    whole.setAttribute("height", Math.ceil(y + (keyed.length ? 26 : 0)));
+    return standalone(whole, getComputedStyle(node));
+  }
+
+  async function save(kind) {
+    const name = `mixviz-${spec.name}.${kind}`;
+    kind === "csv" ? hand(csvOf(lines()), name) : handFigure(figure(), kind, name);
+  }
+
+  new ResizeObserver(() => Math.round(area.clientWidth) !== wide && draw()).observe(area);
+  const update = (changes) => {
+    spec = { ...spec, ...changes };
+    node.dataset.plot = spec.name ?? "";
+    heading.textContent = spec.title ?? "";
+    table.setAttribute("aria-label", `${spec.title ?? ""}: ${t("plot.table")}`);
+    for (const button of parcels.children)
+      button.setAttribute("aria-label", `${spec.title ?? ""}: ${t("plot.take", { kind: button.textContent })}`);
+    note.textContent = spec.note ?? "";
+    note.hidden = !spec.note;
+    drawLegend();
+    draw();
+    if (numbers.open) drawTable();
+  };
+  // A moving marker alone: nothing else is drawn anew.
+  const mark = (x) => {
+    spec.at = x;
+    if (!moving || !scale) return draw();
+    moving.setAttribute("x1", scale.px(x));
+    moving.setAttribute("x2", scale.px(x));
+  };
+  update({});
+  return { node, update, mark, light, refresh };
+}
+
+// Which of some columns {key, title} stand along the axes: `chosen` {x, y} is changed in place.
+export function axisChoice(columns, chosen, changed) {
+  const selects = ["y", "x"].map((axis) => {
+    const select = make(
+      "select",
+      {
+        data: { axis },
+        on: {
+          change: () => {
+            chosen[axis] = select.value;
+            changed();
+          },
+        },
+      },
+      ...columns.map(({ key, title }) => make("option", { value: key, textContent: title })),
+    );
+    select.value = chosen[axis];
+    return make("label", { class: "mv-axis" }, t(`compare.axis_${axis}`), select);
+  });
+  return make("div", { class: "mv-axes" }, ...selects);
+}

@@ -1,0 +1,121 @@
+// Tables of plain data. A row: {name, cells}, whose first cell is its head; a cell is a text or a node.
+import { make } from "./dom.js";
+import { t } from "./texts.js";
+
+export function tableOf(heads, rows) {
+  const cell = (tag, content, more = {}) => make(tag, more, content instanceof Node ? content : String(content));
+  const body = rows.map(({ name, cells: [first, ...others] }) =>
+    make(
+      "tr",
+      { data: { row: name } },
+      cell("th", first, { scope: "row" }),
+      ...others.map((content) => cell("td", content)),
+    ),
+  );
+  return make(
+    "table",
+    {},
+    make("thead", {}, make("tr", {}, ...heads.map((content) => cell("th", content, { scope: "col" })))),
+    make("tbody", {}, ...body),
+  );
+}
+
+// A table that sorts: a click on a column's head puts its best first, a second one its worst. What is missing is last,
+// pinned rows are first. `columns()`: {key, title, about, lower, text, written}; `lower` true or false says what is
+// best, undefined that nothing is; `text` sorts by letters. A row: {name, title, head, values, notes, pinned}; `notes`
+// follow a number, as ± does. `foot()`: rows that stay below. Without `first.sorts` the names' head is no button.
+export function sortedTable({ columns, first, foot = () => [], sorted = () => {} }) {
+  let rows = [];
+  let by = null;
+  let best = true;
+  const head = make("tr");
+  const body = make("tbody");
+  const below = make("tfoot");
+  const node = make("table", { class: "mv-standings" }, make("thead", {}, head), body, below);
+  const column = () => columns().find(({ key }) => key === by);
+  const known = (x) => x !== undefined && x !== null && !Number.isNaN(x);
+  const up = () => (by === "" || column()?.text ? best : !!column()?.lower === best);
+
+  function order() {
+    const found = [...rows];
+    const sign = up() ? 1 : -1;
+    if (by === "") found.sort((a, b) => sign * a.title.localeCompare(b.title));
+    else if (column())
+      found.sort(({ values: { [by]: a } }, { values: { [by]: b } }) => {
+        if (!known(a) || !known(b)) return known(b) - known(a);
+        return sign * (column().text ? a.localeCompare(b) : a - b);
+      });
+    return found.sort((a, b) => !!b.pinned - !!a.pinned);
+  }
+  function sort(key) {
+    [best, by] = [by === key ? !best : true, key];
+    draw();
+    head.querySelector(`[data-sort="${CSS.escape(key)}"]`).focus();
+    sorted(key);
+  }
+  function header({ key, title, about = "", lower }) {
+    const here = by === key;
+    const says = lower === undefined ? "" : t(lower ? "compare.lower" : "compare.higher");
+    const cell = make(
+      "th",
+      { scope: "col" },
+      make(
+        "button",
+        { class: "mv-sort", data: { sort: key }, title: about, on: { click: () => sort(key) } },
+        title,
+        make("small", { textContent: here ? (up() ? "▲" : "▼") : says }),
+      ),
+    );
+    if (here) cell.setAttribute("aria-sort", up() ? "ascending" : "descending");
+    return cell;
+  }
+  function cellOf(row, { key, lower, written = String }) {
+    const value = row.values[key];
+    if (!known(value)) return make("td", { textContent: "–" });
+    const all = rows.map(({ values }) => values[key]).filter(known);
+    const top = lower !== undefined && value === (lower ? Math.min(...all) : Math.max(...all));
+    return make(
+      "td",
+      { class: top ? "mv-best" : "" },
+      written(value),
+      row.notes?.[key] ? make("small", { textContent: ` ${row.notes[key]}` }) : "",
+      top ? make("span", { class: "mv-hear", textContent: ` (${t("compare.best")})` }) : "",
+    );
+  }
+  function draw() {
+    const shown = columns();
+    head.replaceChildren(
+      first.sorts === false
+        ? make("th", { scope: "col", textContent: first.title })
+        : header({ key: "", title: first.title }),
+      ...shown.map(header),
+    );
+    body.replaceChildren(
+      ...order().map((row) =>
+        make(
+          "tr",
+          { class: row.pinned ? "mv-first" : "", data: { row: row.name } },
+          make("th", { scope: "row" }, row.head),
+          ...shown.map((one) => cellOf(row, one)),
+        ),
+      ),
+    );
+    below.replaceChildren(
+      ...foot().map((row) =>
+        make(
+          "tr",
+          {},
+          make("th", { scope: "row" }, row.head),
+          ...shown.map(({ key, written = String }) =>
+            make("td", { textContent: known(row.values[key]) ? written(row.values[key]) : "" }),
+          ),
+        ),
+      ),
+    );
+  }
+  const update = (now = rows) => {
+    rows = now;
+    draw();
+  };
+  return { node, update, order, body };
+}

@@ -1,0 +1,46 @@
+// The page's texts in the visitor's language. The first component that appears brings them.
+
+/** @type {Record<string, string>} */
+const texts = {};
+
+/** @param {Record<string, string>} known */
+export function setTexts(known) {
+  Object.assign(texts, known);
+}
+
+/**
+ * The text of a key with its places filled in; the key itself where there is none.
+ *
+ * @param {string} key
+ * @param {object} [values]
+ * @returns {string}
+ */
+export function t(key, values = {}) {
+  const known = /** @type {Record<string, unknown>} */ (values);
+  return (texts[key] ?? key).replace(/{(\w+)}/g, (place, name) => String(known[name] ?? place));
+}
+
+/**
+ * A name in the page's language, else as it is called.
+ *
+ * @param {string} key
+ * @param {string} otherwise
+ */
+export const named = (key, otherwise) => (t(key) === key ? otherwise : t(key));
+
+/** @param {string} name */
+export const className = (name) => named(`class.${name}`, name);
+
+/**
+ * @param {string} name
+ * @param {string} title
+ */
+export const networkName = (name, title) => named(`network.${name}`, title);
+
+/**
+ * A sentence of the server about the two pictures, by their names.
+ *
+ * @param {{ key: string, values?: object }} about
+ * @param {string[]} names
+ */
+export const sentence = (about, [a, b]) => t(about.key, { ...about.values, a, b });

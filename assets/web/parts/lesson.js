@@ -1,0 +1,116 @@
+// The guided lesson: each step puts the real page into a state and asks one question that looking answers.
+import { make, partOf } from "../lib/dom.js";
+import { mixviz } from "../lib/page.js";
+import { t } from "../lib/texts.js";
+
+/** @import { Context } from "../types.js" */
+
+/** @param {Context} context */
+export default function lessonView({ element, server }) {
+  const root = () => partOf(element);
+  const panel = make("section", { class: "mv-lesson", hidden: true, aria: { label: t("lesson_title") } });
+  const begin = make("button", { class: "mv-button", textContent: t("lesson"), on: { click: () => open(1) } });
+  root().append(begin, panel);
+  let steps = null; // worked out by the server when somebody takes the lesson
+
+  async function open(number, restore = true) {
+    steps ??= (await server.teach({}).catch(() => null))?.steps;
+    if (steps?.[number - 1]) show(number - 1, restore);
+    else if (!steps) mixviz.say(t("failed"));
+  }
+
+  function leave() {
+    panel.hidden = true;
+    begin.hidden = false;
+    mixviz.note("lesson", null);
+    begin.focus();
+  }
+
+  // Does the page still show what the question is about?
+  function there(asked) {
+    const { a, b, lam, alpha, seed, view, method, detector, parameters, box, mask } = mixviz.state;
+    const stem = (path) =>
+      path
+        ?.split("/")
+        .at(-1)
+        .replace(/\.\w+$/, "");
+    const now = {
+      a: stem(a),
+      b: stem(b),
+      lam: String(lam),
+      alpha: String(alpha),
+      seed: String(seed),
+      view,
+      method,
+      detector,
+    };
+    const untouched = !Object.keys(parameters).length && !box && !mask;
+    return untouched && Object.entries(asked).every(([key, value]) => now[key] === value);
+  }
+
+  function show(at, restore = true) {
+    const step = steps[at];
+    const key = `lesson.${step.id}`;
+    const last = at === steps.length - 1;
+    const verdict = make("p", { class: "mv-verdict", aria: { role: "status" } });
+    const answers = Array.from({ length: step.answers }, (_, i) =>
+      make("button", {
+        class: "mv-chip mv-answer",
+        textContent: t(`${key}.answer${i + 1}`),
+        on: {
+          click: ({ target }) => {
+            if (!there(step.state)) {
+              verdict.textContent = t("lesson_moved");
+              return mixviz.restore(step.state);
+            }
+            const right = i + 1 === step.right;
+            target.dataset.right = String(right);
+            verdict.textContent = right
+              ? `${t("lesson_right", { value: step.value })} ${last ? t("lesson_done") : ""}`
+              : t("lesson_wrong");
+          },
+        },
+      }),
+    );
+    const heading = make("h2", { tabIndex: -1, textContent: t(`${key}.title`) });
+    const go = (text, to, disabled) =>
+      make("button", {
+        class: "mv-button",
+        textContent: t(text),
+        disabled,
+        on: { click: () => (to === null ? leave() : show(to)) },
+      });
+    panel.replaceChildren(
+      make("p", {
+        class: "mv-small",
+        textContent: `${t("lesson_title")} · ${t("lesson_step", { i: at + 1, n: steps.length })}`,
+      }),
+      heading,
+      make("p", { textContent: t(`${key}.text`) }),
+      make(
+        "fieldset",
+        {},
+        make("legend", { textContent: t(`${key}.question`) }),
+        make("div", { class: "mv-chips" }, ...answers),
+      ),
+      verdict,
+      make(
+        "div",
+        { class: "mv-chips" },
+        go("lesson_back", at - 1, at === 0),
+        go("lesson_next", at + 1, last),
+        go("lesson_end", null, false),
+      ),
+    );
+    panel.hidden = false;
+    begin.hidden = true;
+    mixviz.note("lesson", at + 1);
+    if (!restore) return;
+    mixviz.pin(step.pin);
+    mixviz.restore(step.state);
+    heading.focus();
+  }
+
+  const asked = Number(new URLSearchParams(location.search).get("lesson"));
+  if (asked >= 1) open(asked, false);
+}

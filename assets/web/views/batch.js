@@ -1,0 +1,356 @@
+// A batch as the training loop sees it: every image, mixed with its partner from the same batch.
+import { arrowsOver } from "../lib/arrows.js";
+import { LETTERS, labelBar, make, partOf, place, press } from "../lib/dom.js";
+import { mixviz } from "../lib/page.js";
+import { codePanel, offerMethods, parameterControls } from "../lib/parameters.js";
+import { sendFolder, sendZip } from "../lib/sending.js";
+import { Sheet } from "../lib/sheets.js";
+import { t } from "../lib/texts.js";
+
+/** @import { Context } from "../types.js" */
+
+/** @param {Context} context */
+export default function batchView(context) {
+  const root = () => partOf(context.element);
+  const MOST = 64;
+  const sheets = { mixed: new Sheet(), originals: new Sheet() };
+  let value = null;
+  let own = null;
+  let shownKey = null;
+  let turn = 0;
+  let lit = null;
+  let pinned = null;
+  const inOwn = () => !!own?.shown;
+  const wantedKey = () => (inOwn() ? own.paths.join("|") : String(mixviz.state.count ?? 8));
+  mixviz.asking.batch = () => ({
+    still: wantedKey() !== shownKey,
+    files: inOwn() ? own.paths.map((path, i) => [path, own.names[i]]) : [],
+  });
+
+  // ---- layout
+  const choose = make("select", {
+    id: "mv-batch-method",
+    on: { change: () => mixviz.open("batch", { method: choose.value }) },
+  });
+  const sources = make(
+    "div",
+    { class: "mv-chips", aria: { role: "group", label: t("batch.set") } },
+    ...["photographs", "own"].map((name) =>
+      make("button", {
+        class: "mv-chip",
+        data: { source: name },
+        textContent: t(`batch.${name}`),
+        on: { click: () => use(name === "own") },
+      }),
+    ),
+  );
+  const count = make("input", {
+    type: "range",
+    id: "mv-batch-count",
+    min: 2,
+    max: 16,
+    step: 1,
+    value: 8,
+    on: { input: () => mixviz.set({ count: Number(count.value) }) },
+  });
+  const counted = make("output", { htmlFor: count.id });
+  const counter = make(
+    "div",
+    { class: "mv-field" },
+    make("label", { htmlFor: count.id, textContent: t("batch.count") }),
+    make("span", { class: "mv-count" }, count, counted),
+  );
+  const inputs = [
+    ["folder", { webkitdirectory: true }],
+    ["pictures", { accept: `image/*,${t("endings")},.zip` }],
+  ].map(([name, more]) =>
+    make("input", { type: "file", multiple: true, name, ...more, on: { change: (event) => send(event.target) } }),
+  );
+  const progress = make("p", { class: "mv-small", aria: { role: "status" } });
+  const missing = make("ul", { class: "mv-small mv-left-out" });
+  const uploads = make(
+    "div",
+    { class: "mv-panel", hidden: true },
+    make("p", { class: "mv-small", textContent: t("batch.own_why", { most: MOST }) }),
+    make(
+      "div",
+      { class: "mv-load" },
+      ...inputs.map((input) =>
+        make(
+          "label",
+          { class: "mv-file" },
+          t(input.name === "folder" ? "embed.choose_folder" : "batch.choose_pictures"),
+          input,
+        ),
+      ),
+    ),
+    progress,
+    missing,
+  );
+  const switches = Object.fromEntries(
+    ["arrows", "originals"].map((name) => [
+      name,
+      make("input", { type: "checkbox", name, on: { change: () => drawState() } }),
+    ]),
+  );
+  const title = make("h2");
+  const told = make("p", { class: "mv-told" });
+  const summary = make("dl", { class: "mv-numbers mv-summed" });
+  const notes = make("p", { class: "mv-small" });
+  const list = make("ol", { class: "mv-batch" });
+  const stage = make("div", { class: "mv-batch-stage" }, list);
+  const arrows = arrowsOver(stage);
+  const controls = parameterControls("mv-batch-p");
+  const code = codePanel();
+  const panel = (key, ...children) =>
+    make("section", { class: "mv-panel" }, make("h3", { textContent: t(key) }), ...children);
+  root().append(
+    make(
+      "div",
+      { class: "mv-head" },
+      make("label", { htmlFor: choose.id, textContent: t("method") }),
+      choose,
+      sources,
+      counter,
+    ),
+    uploads,
+    make("div", { class: "mv-about" }, title, told),
+    summary,
+    notes,
+    make(
+      "div",
+      { class: "mv-tools" },
+      ...Object.entries(switches).map(([name, box]) =>
+        make("label", { class: "mv-check" }, box, t(`batch.show_${name}`)),
+      ),
+    ),
+    stage,
+    make("div", { class: "mv-two" }, panel("parameters", controls.node), panel("batch.code", ...code.nodes)),
+  );
+
+  // ---- tiles: made once, then changed in place, so that the one in focus stays it
+  const tiles = [];
+  function tileOf(n) {
+    const before = make("span", { class: "mv-layer mv-before" });
+    const picture = make(
+      "span",
+      { class: "mv-tile" },
+      before,
+      make("b", { class: "mv-place", textContent: String(n + 1) }),
+    );
+    const button = make(
+      "button",
+      {
+        class: "mv-batch-tile",
+        aria: { pressed: "false" },
+        on: {
+          click: () => {
+            [pinned, lit] = pinned === n ? [null, null] : [n, lit];
+            drawState();
+          },
+          pointerenter: (event) => event.pointerType === "mouse" && shine(n),
+          pointerleave: () => shine(null),
+          focus: () => shine(n),
+          blur: () => shine(null),
+        },
+      },
+      picture,
+    );
+    const meets = make("p", { class: "mv-meets", aria: { hidden: "true" } });
+    const bar = labelBar(20);
+    const numbers = make("dl", { class: "mv-numbers" });
+    numbers.append(
+      ...["lam", "area", "label", "gap"].map((key) =>
+        make("div", {}, make("dt", { textContent: t(`batch.${key}`) }), make("dd")),
+      ),
+    );
+    return { node: make("li", {}, button, meets, bar.node, numbers), button, picture, before, meets, bar, numbers };
+  }
+
+  function shine(n) {
+    lit = n;
+    drawState();
+  }
+
+  const classOf = (tile) => value.classes[tile.label];
+  const whom = (n) => t("batch.who", { n: n + 1, name: classOf(value.tiles[n]) });
+  function meeting(tile, n) {
+    if (!value.paired) return t("batch.no_partner");
+    if (!tile.partners.length) return t("batch.itself");
+    const who = tile.partners.map(([other]) => whom(other)).join(", ");
+    return t(tile.partners.length > 1 ? "batch.partners" : "batch.partner", { who });
+  }
+
+  function drawTile(tile, n) {
+    const parts = tiles[n];
+    const rows = Math.ceil(value.tiles.length / value.columns);
+    const names = tile.parts.map(([label]) => value.classes[label]);
+    place(parts.picture, sheets.mixed.url, n, value.columns, rows);
+    place(parts.before, sheets.originals.url, n, value.columns, rows);
+    const met = meeting(tile, n);
+    parts.meets.textContent = met;
+    parts.button.setAttribute("aria-label", [whom(n), value.own && tile.name, met].filter(Boolean).join(". "));
+    parts.button.title = value.own ? tile.name : "";
+    parts.bar.update(
+      names,
+      tile.parts.map(([, share]) => share),
+      value.tiles.length > 16 ? 13 : 20,
+    );
+    [tile.drawn, tile.area, tile.share, tile.gap].forEach((number, i) => {
+      parts.numbers.children[i].lastChild.textContent = number === null ? t("none") : number.toFixed(2);
+    });
+    parts.numbers.lastChild.classList.toggle("mv-off", tile.gap > 0.15);
+  }
+
+  // Who is in whom: the arrows of the tile that is pointed at, in focus or chosen, or of all of them.
+  function drawState() {
+    if (!value) return;
+    const one = lit ?? pinned;
+    const all = switches.arrows.checked;
+    const kinds = new Map();
+    list.classList.toggle("mv-originals", switches.originals.checked);
+    list.classList.toggle("mv-one", one !== null && !all);
+    if (one !== null)
+      for (const [other, part] of value.tiles[one]?.partners ?? []) kinds.set(other, LETTERS[part % 4].toLowerCase());
+    tiles.forEach(({ node, button }, n) => {
+      button.setAttribute("aria-pressed", String(pinned === n));
+      node.dataset.lit = n === one ? "self" : (kinds.get(n) ?? "");
+    });
+    arrows.draw(
+      value.tiles.flatMap((tile, n) => {
+        if (!value.paired || (!all && n !== one)) return [];
+        const pairs = tile.partners.length ? tile.partners : [[n, 0]];
+        return pairs.map(([other, part]) => ({
+          from: tiles[n].picture,
+          to: tiles[other].picture,
+          kind: LETTERS[part % 4].toLowerCase(),
+          strong: n === one,
+        }));
+      }),
+    );
+  }
+
+  // ---- the batch in a few numbers
+  function drawSummary() {
+    const { drawn, area, share, off, fixed } = value.summary;
+    const held = value.held;
+    const none = t("none");
+    const rows = [
+      ["batch.mean_lam", drawn],
+      ["batch.mean_area", area],
+      ["batch.mean_label", share],
+    ].map(([key, number]) => [t(key), number === null ? none : number.toFixed(2)]);
+    rows.push(
+      [t("batch.off"), off === null ? none : t("batch.of", { count: off, n: value.tiles.length })],
+      [t("batch.fixed"), fixed === null ? none : String(fixed)],
+    );
+    summary.replaceChildren(
+      ...rows.map(([key, text]) =>
+        make("div", {}, make("dt", { textContent: key }), make("dd", { textContent: text })),
+      ),
+    );
+    told.textContent = t(value.layer ? "batch.inside" : value.paired ? "batch.teach" : "batch.alone", {
+      layer: value.layer,
+    });
+    notes.textContent = [
+      held && drawn !== null ? t("batch.held", { lam: drawn.toFixed(2) }) : "",
+      fixed && value.tiles.every((tile) => tile.partners.length < 2) ? t("batch.stays", { count: fixed }) : "",
+      value.asks ? t("asks", { lens: t(`detector.${value.lens}`) }) : "",
+      off === null ? "" : t(`judge.${value.judge}`),
+    ]
+      .filter(Boolean)
+      .join(" ");
+  }
+
+  // ---- the visitor's own
+  function use(wanted) {
+    if (wanted && !own) own = { paths: [], names: [], shown: false };
+    if (own) own.shown = wanted && own.paths.length >= 2;
+    drawSource(wanted);
+    pinned = null;
+    if (!wanted || own.shown) mixviz.set({});
+  }
+
+  function drawSource(wanted = inOwn()) {
+    press(sources, "source", wanted ? "own" : "photographs");
+    uploads.hidden = !wanted;
+    counter.hidden = wanted;
+  }
+
+  async function send(input) {
+    const files = [...input.files];
+    const zip = files.find(({ name }) => /\.zip$/i.test(name));
+    input.value = "";
+    if (!files.length) return;
+    inputs.forEach((each) => {
+      each.disabled = true;
+    });
+    const tell = (text) => {
+      progress.textContent = text;
+    };
+    try {
+      const sent = zip ? await sendZip(context, zip, tell) : await sendFolder(context, files, MOST, tell);
+      sent.sheets?.forEach(({ url }) => URL.revokeObjectURL(url));
+      missing.replaceChildren(...sent.left.map((reason) => make("li", { textContent: reason })));
+      const { known, others, paths } = sent;
+      tell(
+        [
+          t(paths.length < 2 ? "batch.few" : "batch.there", { count: paths.length, least: 2 }),
+          known > MOST ? t("embed.some", { n: known, most: MOST }) : "",
+          others ? t("embed.others", { count: others }) : "",
+          zip && files.length > 1 ? t("batch.one_zip", { name: zip.name }) : "",
+        ]
+          .filter(Boolean)
+          .join(" "),
+      );
+      if (paths.length >= 2) own = sent; // else what was there before stays
+      use(true);
+    } catch (error) {
+      tell(error.message);
+    } finally {
+      inputs.forEach((each) => {
+        each.disabled = false;
+      });
+      root().dataset.sent = String(Number(root().dataset.sent ?? 0) + 1);
+    }
+  }
+
+  new ResizeObserver(() => drawState()).observe(list);
+
+  // One answer after the other: an overtaken one may have brought the originals.
+  let before = Promise.resolve();
+  mixviz.views("batch", (answer) => {
+    before = before.then(() => draw(answer));
+  });
+
+  async function draw(answer) {
+    const [mixed, originals] = await Promise.all(
+      [answer.sheet, answer.originals].map((data, i) => data && Object.values(sheets)[i].open(data)),
+    );
+    if (originals) {
+      sheets.originals.take(originals);
+      shownKey = answer.key;
+    }
+    if (shownKey !== answer.key) return URL.revokeObjectURL(mixed);
+    value = answer;
+    sheets.mixed.take(mixed);
+    offerMethods(choose);
+    choose.value = value.method.name;
+    title.textContent = t("batch.title", { n: value.tiles.length, title: value.method.title });
+    if (!inOwn() && uploads.hidden) drawSource(false);
+    count.value = mixviz.state.count ?? 8;
+    counted.textContent = count.value;
+    while (tiles.length < value.tiles.length) tiles.push(tileOf(tiles.length));
+    if (list.children.length !== value.tiles.length)
+      list.replaceChildren(...tiles.slice(0, value.tiles.length).map(({ node }) => node));
+    list.dataset.many = value.tiles.length > 16;
+    if (pinned >= value.tiles.length) pinned = null;
+    if (lit >= value.tiles.length) lit = null;
+    value.tiles.forEach(drawTile);
+    drawState();
+    drawSummary();
+    controls.update({ ...value, method: value.method.name });
+    code.update(value.code);
+    root().dataset.shown = String(++turn);
+  }
+}

@@ -1,0 +1,280 @@
+import { make } from "../../lib/dom.js";
+import { tenth } from "../../lib/numbers.js";
+import { axisChoice, plotOf } from "../../lib/plot.js";
+import { INK } from "../../lib/svg.js";
+import { t } from "../../lib/texts.js";
+import { barsNote, columnName, rowName } from "./zoo_table.js";
+
+const HIDING = ["hole", "border_hole", "boundary"];
+
+// The cards as plots: each shows what its switch says, and all share which networks are hidden or in the light.
+export function zooPlots(value, open) {
+  const hidden = new Set();
+  const plots = [];
+  const shared = {
+    hidden,
+    changed: () => plots.forEach((plot) => plot.refresh()),
+    lit: (key) => plots.forEach((plot) => plot.light(key)),
+  };
+  const rowOf = (key) => value.rows.find((row) => row.title === key);
+  // Back from its card, the keyboard is in the plot again.
+  const add = (spec) => {
+    const plot = plotOf({
+      ...shared,
+      pick: (series) => rowOf(series.key) && open(rowOf(series.key), plot.node, () => plot.node.querySelector("svg")),
+      ...spec,
+    });
+    plots.push(plot);
+    return plot;
+  };
+  const seriesOf = (row, index, more) => ({ key: row.title, title: rowName(row), index, ...more });
+  const percentAxis = (label, more) => ({ label, unit: "\u00a0%", format: (x) => String(+x.toFixed(1)), ...more });
+  const put = (plot, ...nodes) => plot.node.querySelector(".mv-plot-area").before(...nodes);
+  function switchOf(label, choices, show) {
+    const chips = make(
+      "div",
+      { class: "mv-chips mv-switch", aria: { role: "group", label } },
+      ...choices.map(([key, text]) =>
+        make("button", { class: "mv-chip", data: { show: key }, textContent: text, on: { click: () => choose(key) } }),
+      ),
+    );
+    const choose = (key) => {
+      for (const chip of chips.children) chip.setAttribute("aria-pressed", String(chip.dataset.show === key));
+      show(key);
+    };
+    return { chips, choose };
+  }
+  const curvesOf = (name) =>
+    value.rows.flatMap((row, index) => {
+      const curve = row.curves[name];
+      const scale = HIDING.includes(name) ? 100 : 1; // shares in percent
+      return curve
+        ? [
+            seriesOf(row, index, {
+              points: curve.x.map((x, i) => ({ x: scale * x, y: curve.y[i], error: curve.error?.[i] })),
+            }),
+          ]
+        : [];
+    });
+  const seedsNote = (name) => {
+    const several = value.rows.find((row) => row.curves[name]?.error);
+    return several ? t("compare.bars_seeds", { count: several.seeds.length }) : "";
+  };
+
+  function scatter() {
+    const keys = value.columns.map(({ key }) => key);
+    const chosen = {
+      x: keys[0],
+      y: value.columns.find(({ key, short }) => short && key in value.centre)?.key ?? keys[1],
+    };
+    const plot = add({ name: "scatter" });
+    put(
+      plot,
+      axisChoice(
+        keys.map((key) => ({ key, title: columnName(key) })),
+        chosen,
+        draw,
+      ),
+    );
+    function draw() {
+      const cells = value.rows.flatMap((row) => [row.values[chosen.x], row.values[chosen.y]]);
+      plot.update({
+        height: 320,
+        title: t("compare.scatter", { x: columnName(chosen.x), y: columnName(chosen.y) }),
+        x: percentAxis(columnName(chosen.x)),
+        y: percentAxis(columnName(chosen.y)),
+        rules: chosen.y in value.centre ? [{ y: value.centre[chosen.y], title: t("compare.centre") }] : [],
+        series: value.rows.map((row, index) => {
+          const [x, y] = [row.values[chosen.x], row.values[chosen.y]];
+          return seriesOf(row, index, {
+            line: false,
+            points: x && y ? [{ x: x.mean, y: y.mean, xerror: x.error, error: y.error }] : [],
+          });
+        }),
+        note: `${barsNote(cells)} ${t("compare.scatter_note")}`,
+      });
+    }
+    draw();
+    plot.node.classList.add("mv-across");
+  }
+
+  // A setting's numbers hold for its own data, network and length: only changes against its own baseline can be compared.
+  function published() {
+    const plot = add({ name: "published", hidden: new Set(), changed: undefined, lit: undefined });
+    const title = (method) => value.titles[method] ?? method;
+    const ours = value.rows.filter((row) => row.values.top1_error);
+    const base = ours.find((row) => row.method === "baseline")?.values.top1_error;
+    const { chips, choose } = switchOf(
+      t("compare.published_which"),
+      [
+        ["ours", t("compare.published_ours")],
+        ["all", t("compare.published_all")],
+      ],
+      (which) => {
+        const mine = new Set(ours.filter((row) => row.method !== "baseline").map((row) => row.method));
+        const methods = [
+          ...new Set([...mine, ...value.published.flatMap((setting) => setting.methods.map((one) => one.method))]),
+        ].filter((method) => which === "all" || mine.has(method));
+        const settings = value.published
+          .map((setting) => ({ ...setting, methods: setting.methods.filter(({ method }) => methods.includes(method)) }))
+          .filter((setting) => setting.methods.length);
+        // Beside a method's name first the settings, then its networks here, each in a place of its own.
+        const here = (method) => ours.filter((row) => row.method === method);
+        const most = Math.max(1, ...methods.map((method) => here(method).length));
+        const n = settings.length + most;
+        const beside = (method, i) => methods.indexOf(method) + ((i + 0.5) / n - 0.5) * 0.8;
+        const series = settings.map((setting, i) => ({
+          key: `${setting.dataset} ${setting.network} ${setting.epochs}`,
+          title: t("compare.setting", setting),
+          index: i + 1,
+          line: false,
+          size: 5,
+          pick: false,
+          points: setting.methods.map((one) => ({
+            x: beside(one.method, i),
+            y: one.change,
+            hollow: !one.same,
+            title: t(one.same ? "compare.published_tip" : "compare.published_other", {
+              ...setting,
+              ...one,
+              base: setting.source,
+              title: title(one.method),
+              error: one.error.toFixed(2),
+              baseline: setting.baseline.toFixed(2),
+            }),
+          })),
+        }));
+        const changes = base
+          ? ours
+              .filter((row) => row.method !== "baseline")
+              .map((row) => {
+                const found = row.values.top1_error;
+                return {
+                  key: row.title,
+                  x: beside(row.method, settings.length + here(row.method).indexOf(row)),
+                  y: found.mean - base.mean,
+                  error: found.error && base.error && Math.hypot(found.error, base.error),
+                  title: `${t("compare.this_page")}, ${rowName(row)}`,
+                };
+              })
+          : [];
+        if (changes.length)
+          series.push({
+            key: "here",
+            title: t("compare.this_page"),
+            index: 0,
+            line: false,
+            size: 6,
+            mark: "circle",
+            points: changes,
+          });
+        plot.update({
+          title: t("compare.published"),
+          x: { label: t("compare.method"), names: methods.map(title) },
+          y: { label: t("compare.change"), format: (x) => String(+x.toFixed(2)).replace("-", "−") },
+          rules: [{ y: 0, title: t("compare.own_baseline") }],
+          series,
+          height: 300,
+          note: t("compare.published_note", { bars: barsNote(ours.map((row) => row.values.top1_error)) }),
+          pick: (series, point) =>
+            rowOf(point.key) && open(rowOf(point.key), plot.node, () => plot.node.querySelector("svg")),
+        });
+      },
+    );
+    put(plot, chips);
+    choose("ours");
+    plot.node.classList.add("mv-across");
+  }
+
+  function reliability() {
+    const span = { low: 0, high: 100 };
+    add({
+      name: "reliability",
+      title: t("compare.reliability"),
+      diagonal: true,
+      x: percentAxis(t("compare.confidence"), span),
+      y: percentAxis(t("compare.accuracy"), span),
+      series: value.rows.map((row, index) => {
+        const { confidence, accuracy, count } = row.reliability;
+        const ece = row.values.ece;
+        const name = rowName(row);
+        return seriesOf(row, index, {
+          legend: ece ? `${name}: ECE ${tenth(ece.mean)}\u00a0%` : name,
+          points: confidence.map((x, i) => ({ x, y: accuracy[i], title: t("compare.bin", { name, count: count[i] }) })),
+        });
+      }),
+      note: t("compare.reliability_note"),
+    });
+  }
+
+  function curves(name, title, choices, axes, note, more = {}) {
+    const known = choices.filter(([key]) => value.rows.some((row) => row.curves[key]));
+    if (!known.length) return;
+    const plot = add({ name, title });
+    const { chips, choose } = switchOf(title, known, (key) =>
+      plot.update({
+        name: `${name}-${key}`,
+        ...axes(key),
+        series: [...curvesOf(key), ...(more.extra?.(key) ?? [])],
+        note: `${note(key)} ${seedsNote(key)}`,
+      }),
+    );
+    if (known.length > 1) put(plot, chips);
+    choose(known[0][0]);
+  }
+
+  const accuracy = percentAxis(t("compare.top1"), { low: 0 });
+  scatter();
+  reliability();
+  curves(
+    "robustness",
+    t("compare.robustness"),
+    ["fgsm", ...HIDING].map((key) => [key, t(`compare.curve.${key}`)]),
+    (key) => ({
+      x:
+        key === "fgsm"
+          ? { label: t("compare.eps"), low: 0, ticks: value.rows.find((row) => row.curves.fgsm)?.curves.fgsm.x }
+          : percentAxis(t("compare.occluded"), { low: 0, high: 100 }),
+      y: accuracy,
+    }),
+    (key) => t(`compare.curve_note.${key}`),
+  );
+  curves(
+    "localisation",
+    t("compare.tau"),
+    [
+      ["box_acc", t("compare.curve.box_acc")],
+      ["box_acc_last", t("compare.curve.box_acc_last")],
+    ],
+    () => ({ x: { label: t("compare.tau_axis"), low: 0, high: 1 }, y: percentAxis(t("compare.box_acc"), { low: 0 }) }),
+    () => t("compare.tau_note"),
+    {
+      extra: () =>
+        value.centre_curve
+          ? [
+              {
+                key: "centre",
+                title: t("compare.centre"),
+                colour: INK,
+                dash: "6 4",
+                marks: false,
+                pick: false,
+                points: value.centre_curve.x.map((x, i) => ({ x, y: value.centre_curve.y[i] })),
+              },
+            ]
+          : [],
+    },
+  );
+  curves(
+    "training",
+    t("compare.training"),
+    ["top1", "val_loss", "train_loss"].map((key) => [key, t(`compare.curve.${key}`)]),
+    (key) => ({
+      x: { label: t("compare.epoch") },
+      y: key === "top1" ? accuracy : { label: t(`compare.curve.${key}`) },
+    }),
+    (key) => t(`compare.curve_note.${key}`),
+  );
+  published();
+  return plots.map((plot) => plot.node);
+}

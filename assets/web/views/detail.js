@@ -1,0 +1,272 @@
+// One method: what it did, step by step, with every number, and tools to change it and take it away.
+import { labelBar, make, outline, partOf, place, ring } from "../lib/dom.js";
+import { mixviz } from "../lib/page.js";
+import { codePanel, offerMethods, parameterControls } from "../lib/parameters.js";
+import { Sheet } from "../lib/sheets.js";
+import { stageOf } from "../lib/stage.js";
+import { sentence, t } from "../lib/texts.js";
+
+/** @import { Context } from "../types.js" */
+
+/** @param {Context} context */
+export default function detailView({ element, trigger }) {
+  const root = () => partOf(element);
+  const sheet = new Sheet();
+  const section = (key, ...children) =>
+    make("section", { class: "mv-panel" }, make("h3", { textContent: t(key) }), ...children);
+  const button = (key, run, name = "mv-button") =>
+    make("button", { class: name, textContent: t(key), on: { click: run } });
+  let shown = null;
+  let opened = new Set(["label_area", "label_lam", "label_saliency", "label_style", "label_own"]);
+  let turn = 0;
+
+  // What the method is
+  const choose = make("select", {
+    id: "mv-method",
+    on: { change: () => mixviz.open("detail", { method: choose.value }) },
+  });
+  const title = make("h2");
+  const paper = make("p", { class: "mv-small" });
+  const told = make("p", { class: "mv-told" });
+  const lead = make("p", { class: "mv-note" });
+  const bar = labelBar(60);
+
+  // The explanations are sent once, when this view is first opened. A rule picks one out, whenever they arrive.
+  const current = make("style");
+  trigger("input", { language: mixviz.language() });
+
+  // The large picture and its tools
+  const stage = stageOf(
+    (box) => mixviz.set({ box, mask: null }),
+    (mask) => mixviz.set({ mask, box: null }),
+  );
+  const hint = make("p", { class: "mv-small" });
+  const tools = make("div", { class: "mv-chips", aria: { role: "group", label: t("by_hand") } });
+  const toolButtons = Object.fromEntries(
+    [
+      ["look", "before_after"],
+      ["box", "tool_box"],
+      ["paint", "tool_paint"],
+    ].map(([name, key]) => {
+      const node = button(key, () => useTool(name), "mv-chip");
+      tools.append(node);
+      return [name, node];
+    }),
+  );
+  const undo = button("undo", () => {
+    mixviz.set({ box: null, mask: null });
+    tools.querySelector("[aria-pressed=true]").focus(); // this button is about to go
+  });
+  const sides = make(
+    "p",
+    { class: "mv-sides" },
+    make("span", { textContent: t("mixture") }),
+    stage.cut,
+    make("span", { textContent: "A" }),
+  );
+
+  function useTool(name) {
+    for (const [tool, node] of Object.entries(toolButtons)) node.setAttribute("aria-pressed", String(tool === name));
+    sides.hidden = name !== "look";
+    hint.textContent =
+      name === "box" ? t("move") : name === "paint" ? t(shown?.card.pair ? "paint" : "paint_hole") : "";
+    stage.show(name);
+  }
+
+  // The steps, at the learner's own pace
+  const player = { at: 0, timer: null };
+  const pictures = make("div", { class: "mv-step-pictures" });
+  const stepText = make("p", { aria: { live: "polite" } });
+  const stepNumber = make("p", { class: "mv-big" });
+  const stepCount = make("p", { class: "mv-small" });
+  const play = button("play", () => (player.timer ? halt() : start()));
+  const pace = make(
+    "select",
+    { id: "mv-pace" },
+    ...[
+      ["slow", 6000],
+      ["normal", 3500],
+      ["fast", 1500],
+    ].map(([key, value]) => make("option", { value, textContent: t(key), selected: key === "normal" })),
+  );
+  function halt() {
+    clearTimeout(player.timer);
+    player.timer = null;
+    play.textContent = t("play");
+  }
+  function start() {
+    if (player.at >= shown.steps.length - 1) go(0, false);
+    play.textContent = t("pause");
+    const tick = () => {
+      if (player.at >= shown.steps.length - 1) return halt();
+      go(player.at + 1, false);
+      player.timer = setTimeout(tick, Number(pace.value));
+    };
+    player.timer = setTimeout(tick, Number(pace.value));
+  }
+  function go(at, stop = true) {
+    if (stop) halt();
+    player.at = Math.min(Math.max(at, 0), shown.steps.length - 1);
+    const step = shown.steps[player.at];
+    pictures.replaceChildren(
+      ...step.pictures.map((name) => {
+        const box = make("div", { class: "mv-box" });
+        const mark = make("i", { class: "mv-ring" });
+        const tile = make("div", { class: "mv-tile", aria: { role: "img", label: t(`tile.${name}`) } }, box, mark);
+        place(tile, sheet.url, shown.tiles.indexOf(name), shown.tiles.length);
+        outline(box, step.box);
+        ring(mark, step.peak);
+        return make("figure", {}, tile, make("figcaption", { textContent: t(`tile.${name}`) }));
+      }),
+    );
+    stepText.textContent = t(`step.${step.key}`, { lens: t(`detector.${shown.lens}`) });
+    stepNumber.textContent = step.number;
+    stepCount.textContent = t("step_of", { i: player.at + 1, n: shown.steps.length });
+  }
+
+  // Numbers with their sums, parameters from the fields, code, and things to take
+  const lines = make("div", { class: "mv-lines" });
+  const controls = parameterControls("mv-p");
+  const code = codePanel();
+  const file = make("input", {
+    type: "file",
+    accept: ".json,application/json",
+    id: "mv-recipe",
+    on: {
+      change: async () => {
+        if (file.files[0]) mixviz.restore({ recipe: file.files[0].size > 1e5 ? "" : await file.files[0].text() });
+        file.value = "";
+      },
+    },
+  });
+  const taking = ["png", "zip", "svg", "pdf", "gif", "json"].map((kind) =>
+    button(`take.${kind}`, () => mixviz.take(kind)),
+  );
+  const strip = make("div", { class: "mv-strip" });
+
+  root().append(
+    current,
+    make("div", { class: "mv-head" }, make("label", { htmlFor: "mv-method", textContent: t("method") }), choose),
+    make(
+      "div",
+      { class: "mv-two" },
+      make("div", { class: "mv-stage" }, tools, stage.tile, sides, hint, undo),
+      make(
+        "div",
+        { class: "mv-about" },
+        title,
+        paper,
+        lead,
+        bar.node,
+        told,
+        section("numbers", make("p", { class: "mv-small", textContent: t("numbers_why") }), lines),
+      ),
+    ),
+    section(
+      "steps",
+      make(
+        "div",
+        { class: "mv-player" },
+        pictures,
+        make(
+          "div",
+          {},
+          stepCount,
+          stepText,
+          stepNumber,
+          make(
+            "div",
+            { class: "mv-chips" },
+            button("previous", () => go(player.at - 1)),
+            play,
+            button("next", () => go(player.at + 1)),
+            make("label", { htmlFor: "mv-pace", textContent: t("pace") }),
+            pace,
+          ),
+        ),
+      ),
+    ),
+    strip,
+    make(
+      "div",
+      { class: "mv-two" },
+      section("parameters", controls.node),
+      make(
+        "div",
+        {},
+        section("code", ...code.nodes),
+        section(
+          "take",
+          make("div", { class: "mv-chips" }, ...taking),
+          make("p", { class: "mv-load" }, make("label", { htmlFor: "mv-recipe", textContent: t("load") }), file),
+        ),
+      ),
+    ),
+  );
+
+  function drawLines(value) {
+    lines.replaceChildren(
+      ...value.lines.map((line) => {
+        const text = line.sum ? `${line.sum} = ${line.value.toFixed(4)}` : t("sum.none");
+        const node = make(
+          "details",
+          { open: opened.has(line.key), data: { line: line.key } },
+          make(
+            "summary",
+            {},
+            make("span", { textContent: t(`line.${line.key}`) }),
+            make("b", { textContent: line.value.toFixed(3) }),
+          ),
+          make("p", { textContent: text }),
+        );
+        node.addEventListener("toggle", () => (node.open ? opened.add(line.key) : opened.delete(line.key)));
+        return node;
+      }),
+    );
+  }
+
+  function drawHead(value) {
+    const { card } = value;
+    offerMethods(choose);
+    choose.value = card.name;
+    title.textContent = card.title;
+    paper.replaceChildren(
+      card.url
+        ? make("a", { href: card.url, target: "_blank", rel: "noopener noreferrer", textContent: card.citation })
+        : card.citation,
+    );
+    lead.textContent = card.asks ? t("asks", { lens: t(`detector.${value.lens}`) }) : "";
+    bar.update(value.names, card.share);
+    told.textContent = `${sentence(card.sentence, value.names)} ${t(`judge.${value.judge}`)}`;
+    current.textContent = `#about-${card.name} { display: block; }`;
+  }
+
+  mixviz.views("detail", async (value) => {
+    const mine = ++turn;
+    const url = await sheet.open(value.sheet);
+    if (mine !== turn) return URL.revokeObjectURL(url);
+    const other = shown?.card.name !== value.card.name;
+    const before = sheet.url;
+    shown = value;
+    sheet.url = url;
+    drawHead(value);
+    stage.update(value, url);
+    toolButtons.box.disabled = !value.can_move;
+    toolButtons.paint.disabled = !value.can_paint;
+    undo.hidden = !value.edited;
+    if (other) useTool("look");
+    drawLines(value);
+    controls.update({ ...value, method: value.card.name });
+    code.update(value.code);
+    strip.replaceChildren(
+      ...value.tiles.map((name, i) => {
+        const tile = make("div", { class: "mv-tile", aria: { role: "img", label: t(`tile.${name}`) } });
+        place(tile, url, i, value.tiles.length);
+        return make("figure", {}, tile, make("figcaption", { textContent: t(`tile.${name}`) }));
+      }),
+    );
+    go(other ? 0 : player.at, other);
+    if (before) URL.revokeObjectURL(before);
+    root().dataset.shown = String(mine);
+  });
+}

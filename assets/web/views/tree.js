@@ -1,0 +1,268 @@
+// The family tree: a drawing to point at, a panel that tells of one idea, and the same as a list.
+import { make, partOf } from "../lib/dom.js";
+import { mixviz } from "../lib/page.js";
+import { FONT, handFigure, svg } from "../lib/svg.js";
+import { t } from "../lib/texts.js";
+import { drawLineage, layOut, slideOf, yearOf } from "./tree/lineage.js";
+
+/** @import { Context } from "../types.js" */
+
+/** @param {Context} context */
+export default function treeView({ element }) {
+  const root = () => partOf(element);
+  const SMALLEST = 0.75; // a drawing that is wider still keeps its size and is moved sideways
+  let value = null;
+  let ideas = new Map();
+  let chosen = new URLSearchParams(location.search).get("idea");
+  let at = null;
+  let turn = 0;
+  let drawing = null;
+  let wide = 0;
+  let lit = null;
+  const intro = make("p", { class: "mv-told" });
+  const canvas = svg("svg", { role: "group", "font-family": FONT, "aria-label": t("tree.picture") });
+  const scroller = make("div", { class: "mv-wide mv-lineage", tabIndex: -1 }, canvas);
+  const panel = make("section", { class: "mv-panel mv-idea", data: { part: "idea" }, aria: { live: "polite" } });
+  const list = make("ol", { class: "mv-line-of" });
+  const listed = make(
+    "details",
+    { class: "mv-panel", data: { part: "list" } },
+    make("summary", { textContent: t("tree.list") }),
+    list,
+  );
+  const takes = make(
+    "div",
+    { class: "mv-chips" },
+    ...["svg", "png"].map((kind) =>
+      make("button", {
+        class: "mv-chip",
+        data: { take: kind },
+        textContent: kind.toUpperCase(),
+        aria: { label: `${t("tree.title")}: ${t("plot.take", { kind: kind.toUpperCase() })}` },
+        on: { click: () => handFigure(slideOf(value, getComputedStyle(root())), kind, `mixviz-family-tree.${kind}`) },
+      }),
+    ),
+  );
+  root().append(
+    make("div", { class: "mv-about" }, make("h2", { textContent: t("tree.title") }), intro),
+    make(
+      "section",
+      { class: "mv-panel mv-drawn" },
+      make("div", { class: "mv-plot-head" }, make("p", { class: "mv-small", textContent: t("tree.choose") }), takes),
+      scroller,
+    ),
+    panel,
+    listed,
+  );
+
+  const text = (idea) => t(idea.ancestor ? `tree.is.${idea.name}` : `summary.${idea.name}`);
+  const nodeOf = (name) => canvas.querySelector(`[data-idea="${CSS.escape(name)}"]`);
+
+  function draw() {
+    wide = scroller.clientWidth;
+    const placed = layOut(value, wide);
+    const fits = wide / placed.width;
+    const scale = fits < SMALLEST ? 1 : Math.min(1, fits);
+    for (const [key, size] of [
+      ["width", placed.width],
+      ["height", placed.height],
+    ])
+      canvas.setAttribute(key, Math.floor(scale * size));
+    canvas.setAttribute("viewBox", `0 0 ${placed.width} ${placed.height}`);
+    drawing = drawLineage(value, placed, {
+      each: (node, idea) => {
+        for (const [key, said] of Object.entries({
+          role: "button",
+          tabindex: -1,
+          "aria-label": t("tree.node", {
+            title: idea.title,
+            year: yearOf(idea.year),
+            family: t(`family.${idea.family}`),
+          }),
+        }))
+          node.setAttribute(key, said);
+        node.append(svg("title", {}, `${idea.title}, ${yearOf(idea.year)}. ${text(idea)}`));
+        node.addEventListener("pointermove", () => lit === idea.name || show(idea.name)); // not one that came to lie under a resting pointer
+        node.addEventListener("pointerleave", () => show(chosen));
+        node.addEventListener("focus", () => stop(idea.name));
+        node.addEventListener("blur", () => show(chosen));
+        node.addEventListener("click", () => choose(idea.name));
+        node.addEventListener("keydown", (event) => key(event, idea.name, placed));
+      },
+    });
+    canvas.replaceChildren(drawing.body);
+    at = ideas.has(chosen) ? chosen : value.ideas[0]?.name;
+    nodeOf(at)?.setAttribute("tabindex", 0);
+  }
+
+  // The drawing may be wider than its place.
+  function reveal() {
+    const node = nodeOf(chosen);
+    const box = node?.getBoundingClientRect();
+    const frame = scroller.getBoundingClientRect();
+    if (box && (box.right > frame.right || box.left < frame.left))
+      scroller.scrollLeft += box.left - frame.left - frame.width / 2;
+  }
+
+  // One stop of the Tab key: arrows go to the nearest idea on that side.
+  function key(event, name, { boxes }) {
+    const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (event.key === "Enter" || event.key === " ") choose(name);
+    else if (!step) return;
+    else {
+      const here = boxes.get(name);
+      const far = ({ x, y }) => {
+        const [along, aside] = step[0]
+          ? [(x - here.x) * step[0], Math.abs(y - here.y)]
+          : [(y - here.y) * step[1], Math.abs(x - here.x)];
+        return along > 1 ? along + 2 * aside : Infinity;
+      };
+      const next = [...boxes.values()].reduce((best, box) => (far(box) < far(best) ? box : best), here);
+      if (next !== here) nodeOf(next.idea.name).focus();
+    }
+    event.preventDefault();
+  }
+  function stop(name) {
+    nodeOf(at)?.setAttribute("tabindex", -1);
+    nodeOf(name).setAttribute("tabindex", 0);
+    at = name;
+    show(name);
+  }
+
+  // An idea in the light: its parents, its children, and the lines to them.
+  function light(name) {
+    const idea = ideas.get(name);
+    const near = new Set(idea ? [name, ...idea.parents, ...idea.children] : []);
+    for (const node of drawing.nodes.children) {
+      node.style.opacity = !idea || near.has(node.dataset.idea) ? 1 : 0.3;
+      node.classList.toggle("mv-lit", node.dataset.idea === name);
+    }
+    for (const edge of drawing.edges.children) {
+      const on = [edge.dataset.from, edge.dataset.to].includes(name);
+      edge.style.opacity = !idea ? "" : on ? 1 : 0.12;
+      edge.style.strokeWidth = on ? 3 : "";
+    }
+  }
+
+  function show(name) {
+    lit = name;
+    light(name);
+    tell(name);
+  }
+
+  function choose(name, move = true) {
+    chosen = name;
+    mixviz.note("idea", name);
+    show(name);
+    if (move && innerWidth < 768) panel.scrollIntoView({ block: "nearest" });
+  }
+
+  function tell(name) {
+    const idea = ideas.get(name);
+    panel.hidden = !idea;
+    if (!idea) return;
+    const others = (names, none) =>
+      names.length
+        ? names.map((name) =>
+            make("button", {
+              class: "mv-chip",
+              data: { to: name },
+              textContent: ideas.get(name).title,
+              on: {
+                click: () => {
+                  choose(name, false);
+                  reveal();
+                  panel.querySelector("h3").focus();
+                },
+              },
+            }),
+          )
+        : [none];
+    const fact = (name, ...content) =>
+      make("div", {}, make("dt", { textContent: t(`tree.${name}`) }), make("dd", {}, ...content));
+    const door = (label, view, changes) =>
+      make("button", {
+        class: "mv-button",
+        data: { door: view },
+        textContent: t(label),
+        on: { click: () => mixviz.open(view, changes) },
+      });
+    panel.replaceChildren(
+      make("h3", { tabIndex: -1, textContent: `${idea.title} · ${yearOf(idea.year)} · ${t(`family.${idea.family}`)}` }),
+      make("p", { class: "mv-told", textContent: text(idea) }),
+      make(
+        "p",
+        { class: "mv-small" },
+        idea.url
+          ? make("a", { href: idea.url, target: "_blank", rel: "noopener", textContent: idea.citation })
+          : idea.citation,
+        idea.ancestor ? ` ${t("tree.elsewhere")}` : "",
+      ),
+      make(
+        "dl",
+        { class: "mv-facts" },
+        ...(idea.label ? [fact("label", idea.label)] : []),
+        fact("parents", make("div", { class: "mv-chips" }, ...others(idea.parents, t("tree.first")))),
+        fact("children", make("div", { class: "mv-chips" }, ...others(idea.children, t("tree.none")))),
+      ),
+      ...(idea.ancestor
+        ? []
+        : [
+            make(
+              "div",
+              { class: "mv-chips" },
+              door("open", "detail", { method: idea.name }),
+              door("tree.to_which", "which", {}),
+            ),
+          ]),
+    );
+  }
+
+  function drawList() {
+    list.replaceChildren(
+      ...value.ideas.map((idea) =>
+        make(
+          "li",
+          { data: { listed: idea.name } },
+          make("button", {
+            class: "mv-link",
+            textContent: idea.title,
+            on: {
+              click: () => {
+                choose(idea.name);
+                panel.querySelector("h3").focus();
+              },
+            },
+          }),
+          ` (${yearOf(idea.year)}, ${t(`family.${idea.family}`)})${idea.parents.length ? `, ${t("tree.line", { parents: idea.parents.map((name) => ideas.get(name).title).join(", ") })}` : ""}. ${text(idea)} `,
+          make("small", { textContent: idea.citation }),
+        ),
+      ),
+    );
+  }
+
+  mixviz.views("tree", (answer) => {
+    if (!value) {
+      value = answer;
+      ideas = new Map(value.ideas.map((idea) => [idea.name, idea]));
+      const methods = value.ideas.filter(({ ancestor }) => !ancestor);
+      const years = methods.map(({ year }) => year).filter(Boolean);
+      intro.textContent = t("tree.lede", { n: methods.length, from: Math.min(...years), to: Math.max(...years) });
+      draw();
+      drawList();
+      listed.open = innerWidth < 768;
+      new ResizeObserver(
+        () => scroller.clientWidth && scroller.clientWidth !== wide && (draw(), show(chosen), reveal()),
+      ).observe(scroller);
+      scroller.scrollLeft = scroller.scrollWidth; // most ideas are of the last years
+      reveal();
+    }
+    if (mixviz.state.idea && ideas.has(mixviz.state.idea)) {
+      chosen = mixviz.state.idea; // another view led here
+      mixviz.note("idea", chosen);
+      delete mixviz.state.idea;
+    }
+    show(chosen);
+    root().dataset.shown = String(++turn);
+  });
+}

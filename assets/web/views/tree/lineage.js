@@ -1,0 +1,199 @@
+// The family tree as a drawing: a column per year, a lane per family, a box per idea, a curve from parent to child.
+// Years in which nothing happened take no room, and what is older than all methods shares a column.
+import { FONT, GROUND, INK, LINE, PALE, colourOf, standalone, svg, widthOf } from "../../lib/svg.js";
+import { t } from "../../lib/texts.js";
+
+const BOX = { width: 124, height: 36, gap: 9 };
+const COLUMN = { least: 166, most: 200 };
+const LANE = { pad: 11 };
+const AXIS = 30;
+
+// Where everything lies: {width, height, columns, lanes, boxes: Map name -> {x, y, idea}}.
+export function layOut({ ideas, families }, room, most = COLUMN.most) {
+  const first = Math.min(...ideas.filter(({ ancestor, year }) => year && !ancestor).map(({ year }) => year));
+  const columnOf = ({ year }) => (year && year < first ? 1 : year);
+  const years = [...new Set(ideas.map(columnOf))].sort((a, b) => (a || Infinity) - (b || Infinity));
+  const start = 22 + Math.max(...families.map((family) => widthOf(t(`family.${family}`), 12.5)));
+  const column = Math.min(Math.max((room - start) / years.length, COLUMN.least), most);
+  const columns = years.map((year, i) => ({
+    said: year === 1 ? t("tree.before", { year: first }) : yearOf(year),
+    x: start + i * column,
+  }));
+  const boxes = new Map();
+  const lanes = [];
+  let y = AXIS;
+  for (const family of families) {
+    const rows = rowsOf(
+      ideas.filter((idea) => idea.family === family),
+      (idea) => years.indexOf(columnOf(idea)),
+    );
+    const height = rows.length * (BOX.height + BOX.gap) - BOX.gap + 2 * LANE.pad;
+    // Within a year the month moves a box to the right, as far as the column goes.
+    rows.forEach((row, j) =>
+      row.forEach((idea) =>
+        boxes.set(idea.name, {
+          idea,
+          x: columns[years.indexOf(columnOf(idea))].x + 4 + ((idea.month || 6) / 12) * (column - BOX.width - 36),
+          y: y + LANE.pad + j * (BOX.height + BOX.gap),
+        }),
+      ),
+    );
+    lanes.push({ family, y, height });
+    y += height;
+  }
+  return { width: start + columns.length * column, height: y + 4, columns, lanes, boxes };
+}
+
+// The rows of a lane. A line runs along its parent's row, so that nothing else stands there before its last child; one
+// that leaves the lane starts along the row, and has turned away a column later.
+function rowsOf(ideas, columnOf) {
+  const named = new Map(ideas.map((idea) => [idea.name, idea]));
+  const rows = [];
+  const last = (idea) => {
+    const here = idea.children.filter((name) => named.has(name));
+    return Math.max(
+      columnOf(idea) + (here.length < idea.children.length),
+      ...here.map((name) => columnOf(named.get(name))),
+    );
+  };
+  for (const idea of ideas) {
+    const at = columnOf(idea);
+    const free = (row) =>
+      columnOf(row.at(-1)) < at &&
+      row.every((other) => last(other) < at || (last(other) === at && other.children.includes(idea.name)));
+    const row =
+      rows.find((one) => free(one) && one.some((other) => idea.parents.includes(other.name))) ?? rows.find(free);
+    row ? row.push(idea) : rows.push([idea]);
+  }
+  return rows;
+}
+
+export const yearOf = (year) => (year ? String(year) : t("tree.unknown"));
+
+// From the right edge of the parent to the left one of the child; where the child does not stand to the right, around.
+function curveOf(from, to) {
+  const [y0, y1, x1] = [from.y + BOX.height / 2, to.y + BOX.height / 2, to.x - 1];
+  if (to.x > from.x + BOX.width + 6) {
+    const x0 = from.x + BOX.width;
+    const k = Math.max(24, (x1 - x0) / 2);
+    return `M${x0} ${y0}C${x0 + k} ${y0} ${x1 - k} ${y1} ${x1} ${y1}`;
+  }
+  const x0 = from.x + 12;
+  const edge = to.y > from.y ? from.y + BOX.height : from.y;
+  return `M${x0} ${edge}C${x0 - 6} ${(edge + y1) / 2} ${x0 - 22} ${y1} ${x1} ${y1}`;
+}
+
+// A title in at most two lines that fit into a box.
+function linesOf(title, room) {
+  const wide = (text) => 1.08 * widthOf(text, 12.5); // in bold
+  if (wide(title) <= room) return [title];
+  const words = title.split(/(?<=[ -])|(?<=[a-z])(?=[A-Z])/);
+  const lines = [""];
+  for (const word of words)
+    wide(lines.at(-1) + word) <= room || !lines.at(-1) ? (lines[lines.length - 1] += word) : lines.push(word);
+  return lines.length > 2 ? [lines[0], `${lines[1].trimEnd()}…`] : lines;
+}
+
+export function drawLineage(value, placed, options = {}) {
+  const { width, height, columns, lanes, boxes } = placed;
+  const family = (name) => colourOf(value.families.indexOf(name));
+  const body = svg("g");
+  const edges = svg("g", { fill: "none" });
+  const nodes = svg("g");
+  lanes.forEach((lane, i) =>
+    body.append(
+      svg("rect", {
+        x: 0,
+        y: lane.y,
+        width,
+        height: lane.height,
+        fill: i % 2 ? "none" : "var(--background-fill-secondary)",
+      }),
+      svg("rect", { x: 0, y: lane.y, width: 4, height: lane.height, fill: family(lane.family) }),
+      svg(
+        "text",
+        { x: 12, y: lane.y + lane.height / 2 + 4, fill: INK, "font-size": 12, "font-weight": 600 },
+        t(`family.${lane.family}`),
+      ),
+    ),
+  );
+  for (const { said, x } of columns)
+    body.append(
+      svg("line", { x1: x, x2: x, y1: AXIS - 6, y2: height, stroke: LINE }),
+      svg("text", { x: x + 6, y: AXIS - 10, fill: PALE, "font-size": 13, "font-weight": 600 }, said),
+    );
+  for (const to of boxes.values())
+    for (const name of to.idea.parents) {
+      edges.append(
+        svg("path", {
+          "data-from": name,
+          "data-to": to.idea.name,
+          d: curveOf(boxes.get(name), to),
+          stroke: family(boxes.get(name).idea.family),
+          "stroke-width": 1.8,
+          opacity: 0.65,
+        }),
+      );
+    }
+  for (const { idea, x, y } of boxes.values()) {
+    const lines = linesOf(idea.title, BOX.width - 14);
+    const node = svg("g", { "data-idea": idea.name, transform: `translate(${x.toFixed(1)} ${y})` });
+    node.append(
+      svg("rect", {
+        width: BOX.width,
+        height: BOX.height,
+        rx: 7,
+        fill: GROUND,
+        stroke: family(idea.family),
+        "stroke-width": 1.6,
+        "stroke-dasharray": idea.year ? null : "4 3",
+      }),
+      ...lines.map((line, i) =>
+        svg(
+          "text",
+          {
+            x: 8,
+            y: lines.length > 1 ? 15 + 14 * i : 22.5,
+            fill: INK,
+            "font-size": 12.5,
+            "font-weight": idea.ancestor ? 400 : 600,
+            "font-style": idea.ancestor ? "italic" : null,
+          },
+          line,
+        ),
+      ),
+    );
+    options.each?.(node, idea);
+    nodes.append(node);
+  }
+  body.append(edges, nodes);
+  return { body, edges, nodes };
+}
+
+// A slide of 16 to 9 with a title: the drawing as large as it fits.
+export function slideOf(value, style) {
+  const [wide, high, head, edge] = [1600, 900, 84, 40];
+  const { width, height } = layOut(value, 0);
+  const placed = layOut(value, Math.max(width, (height * (wide - 2 * edge)) / (high - head - edge)), Infinity); // as wide as the slide's shape asks for
+  const scale = Math.min((wide - 2 * edge) / placed.width, (high - head - edge) / placed.height);
+  const slide = svg("svg", {
+    xmlns: "http://www.w3.org/2000/svg",
+    width: wide,
+    height: high,
+    viewBox: `0 0 ${wide} ${high}`,
+    "font-family": FONT,
+  });
+  slide.append(
+    svg("rect", { width: wide, height: high, fill: GROUND }),
+    svg("text", { x: edge, y: 56, fill: INK, "font-size": 34, "font-weight": 650 }, t("tree.slide")),
+    svg(
+      "g",
+      {
+        transform: `translate(${(wide - placed.width * scale) / 2} ${head + (high - head - edge - placed.height * scale) / 2}) scale(${scale})`,
+      },
+      drawLineage(value, placed).body,
+    ),
+    svg("text", { x: wide - edge, y: high - 14, fill: PALE, "font-size": 14, "text-anchor": "end" }, "MixViz"),
+  );
+  return standalone(slide, style);
+}

@@ -1,0 +1,329 @@
+// Methods to choose from: questions that leave some out and say why, a table that sorts, any column against any other,
+// and a card with the lines to copy. There is no score: what counts most is the visitor's to say.
+import { csvOf } from "../lib/csv.js";
+import { byHumps, hand, make, partOf } from "../lib/dom.js";
+import { percent, signed } from "../lib/numbers.js";
+import { mixviz } from "../lib/page.js";
+import { axisChoice, plotOf } from "../lib/plot.js";
+import { sortedTable } from "../lib/tables.js";
+import { t } from "../lib/texts.js";
+import { candidateCard } from "./which/candidate.js";
+import { limitsOf, methodChoice, questions, reason } from "./which/choices.js";
+
+/** @import { Context } from "../types.js" */
+
+/** @param {Context} context */
+export default function whichView({ element }) {
+  const root = () => partOf(element);
+  const asked = limitsOf(new URLSearchParams(location.search).get("limits"));
+  const without = new Set((new URLSearchParams(location.search).get("without") ?? "").split(",").filter(Boolean));
+  const rows = new Map();
+  let about = null;
+  let set = null;
+  let turn = 0;
+  let setting = new URLSearchParams(location.search).get("setting");
+  const share = (x) => `${(100 * x).toFixed(1)}\u00a0%`;
+  const count = (x) => Math.round(x).toLocaleString("en");
+  const about100 = (x) => `${(100 * x).toFixed(1)}`;
+
+  const COLUMNS = [
+    ...["gap", "off", "gone", "hidden"].map((key) => ({
+      key,
+      lower: true,
+      written: share,
+      of: (row) => row[key]?.mean,
+      error: (row) => row[key]?.error,
+      sure: about100,
+    })),
+    { key: "worst", lower: true, written: percent, of: (row) => row.worst },
+    {
+      key: "diversity",
+      written: (x) => x.toFixed(2),
+      of: (row) => row.diversity?.mean,
+      error: (row) => row.diversity?.error,
+      sure: (x) => x.toFixed(2),
+    },
+    {
+      key: "rate",
+      lower: false,
+      written: (x) => count(x),
+      of: (row) => row.pace && Number(row.pace.rate.toPrecision(3)),
+    },
+    { key: "looking", lower: true, written: percent, of: (row) => row.pace?.looking },
+    { key: "needs", text: true, of: (row) => t(`which.needs.${row.needs || "nothing"}`) },
+    { key: "published", lower: true, written: (x) => signed(x, 2), of: (row) => row.published[setting]?.change },
+    {
+      key: "zoo",
+      lower: true,
+      written: (x) => signed(x, 1),
+      of: (row) => row.zoo?.mean,
+      error: (row) => row.zoo?.error,
+      sure: (x) => x.toFixed(1),
+    },
+  ].map((column) => ({ ...column, title: t(`which.col.${column.key}`), about: t(`which.about.${column.key}`) }));
+  const titleOf = (key) => COLUMNS.find((column) => column.key === key).title;
+
+  const progress = make("p", { class: "mv-small", aria: { role: "status" } });
+  const told = make("p", { class: "mv-told" });
+  const note = make("p", { class: "mv-small" });
+  const joined = make("input", {
+    type: "checkbox",
+    name: "joined",
+    on: { change: () => mixviz.set({ joined: joined.checked }) },
+  });
+  const joinedNote = make("small");
+  const card = candidateCard(
+    () => COLUMNS,
+    () => about.settings,
+  );
+  const choice = methodChoice(without, () => draw());
+  const explain = make("p", { class: "mv-small", aria: { role: "status" } });
+  const table = sortedTable({
+    columns: () => COLUMNS,
+    first: { title: t("which.method") },
+    sorted: (key) => {
+      explain.textContent = key ? `${titleOf(key)}: ${t(`which.about.${key}`)}` : "";
+    },
+  });
+  const csv = make("button", {
+    class: "mv-chip",
+    textContent: "CSV",
+    data: { take: "csv" },
+    aria: { label: `${t("which.table")}: ${t("plot.take", { kind: "CSV" })}` },
+    on: { click: () => hand(csvOf(lines()), "mixviz-which.csv") },
+  });
+  const chooseSetting = make("select", {
+    id: "mv-setting",
+    on: {
+      change: () => {
+        setting = chooseSetting.value;
+        mixviz.note("setting", setting);
+        draw();
+      },
+    },
+  });
+  const tablePanel = make(
+    "section",
+    { class: "mv-panel", data: { part: "table" } },
+    make("div", { class: "mv-plot-head" }, make("label", { class: "mv-axis" }, t("which.setting"), chooseSetting), csv),
+    make("div", { class: "mv-wide", tabIndex: 0, aria: { role: "region", label: t("which.table") } }, table.node),
+    explain,
+    note,
+  );
+  const left = make("ul", { class: "mv-says-list" });
+  const leftPanel = make(
+    "section",
+    { class: "mv-panel", hidden: true, data: { part: "left" } },
+    make("h3", { textContent: t("which.left") }),
+    left,
+  );
+  const numeric = COLUMNS.filter(({ text }) => !text);
+  const axes = axesOf((new URLSearchParams(location.search).get("axes") ?? "").split(","));
+  const plot = plotOf({
+    name: "which",
+    pick: (series, point) =>
+      rows.has(point.key) && card.open(rows.get(point.key), plot.node, () => plot.node.querySelector("svg")),
+  });
+  plot.node.querySelector(".mv-plot-area").before(
+    axisChoice(numeric, axes, () => {
+      mixviz.note("axes", `${axes.x},${axes.y}`);
+      drawPlot();
+    }),
+  );
+  const columnsTold = make(
+    "dl",
+    { class: "mv-terms" },
+    ...COLUMNS.flatMap(({ title, about: text }) => [
+      make("dt", { textContent: title }),
+      make("dd", { textContent: text }),
+    ]),
+  );
+
+  root().append(
+    make("div", { class: "mv-about" }, make("h2", { textContent: t("which.title") }), told),
+    make(
+      "section",
+      { class: "mv-panel" },
+      make("h3", { textContent: t("which.questions") }),
+      questions(asked, () => draw()),
+      make(
+        "div",
+        { class: "mv-question" },
+        make("label", { class: "mv-check" }, joined, t("which.joined")),
+        joinedNote,
+      ),
+    ),
+    choice.node,
+    progress,
+    tablePanel,
+    leftPanel,
+    plot.node,
+    make(
+      "section",
+      { class: "mv-panel" },
+      make("h3", { textContent: t("which.honest") }),
+      make(
+        "ul",
+        { class: "mv-says-list" },
+        ...["accuracy", "boxes", "whole", "error", "speed", "zoo"].map((key) =>
+          make("li", { textContent: t(`which.honest.${key}`) }),
+        ),
+      ),
+      make("h4", { textContent: t("which.columns") }),
+      columnsTold,
+    ),
+  );
+
+  function axesOf([x, y]) {
+    const known = (key) => numeric.some((column) => column.key === key);
+    return { x: known(x) ? x : "diversity", y: known(y) ? y : "gap" };
+  }
+
+  // Numbers as the table and the card show them, made when an answer comes or the setting changes.
+  function read(row) {
+    const values = {};
+    const notes = {};
+    const said = {};
+    for (const { key, of, error, sure, written } of COLUMNS) {
+      const value = of(row);
+      const off = error?.(row);
+      if (value === undefined || value === null) continue;
+      [values[key], said[key]] = [value, written ? written(value) : value];
+      if (off && Number(sure(off)) > 0) notes[key] = `± ${sure(off)}`;
+    }
+    return { ...row, values, notes, said };
+  }
+
+  const chosen = () =>
+    Object.keys(about.all)
+      .map((name) => rows.get(name))
+      .filter((row) => row && !without.has(row.name));
+  const kept = () => chosen().filter((row) => !reason(row, asked));
+
+  function draw() {
+    if (!about) return;
+    for (const [name, row] of rows) rows.set(name, read(row));
+    const pins = new Set(mixviz.pinned?.() ?? []);
+    const now = kept();
+    const out = chosen()
+      .map((row) => reason(row, asked))
+      .filter(Boolean);
+    table.update(
+      now.map((row) => ({
+        ...row,
+        row,
+        pinned: pins.has(row.name),
+        head: make(
+          "button",
+          {
+            class: "mv-link",
+            aria: { label: t("which.open_card", { title: row.title }) },
+            on: {
+              click: () =>
+                card.open(rows.get(row.name), tablePanel, () =>
+                  table.body.querySelector(`[data-row="${row.name}"] button`),
+                ),
+            },
+          },
+          ...byHumps(row.title),
+        ),
+      })),
+    );
+    left.replaceChildren(...out.map((text) => make("li", { textContent: text })));
+    leftPanel.hidden = !out.length;
+    const failed = now
+      .filter(({ error }) => error)
+      .map((row) => t("which.failed", { title: row.title, reason: row.error }));
+    const within = now.filter(({ inside }) => inside).map((row) => `${row.title}: ${t("which.inside")}`);
+    note.textContent = [t("which.note", about.made), ...within, ...failed].join(" ");
+    choice.draw(about.all);
+    card.redraw(rows);
+    drawPlot();
+    const all = Object.keys(about.all).length;
+    progress.textContent =
+      rows.size < all ? t("which.measuring", { n: rows.size, all }) : t("which.remain", { n: now.length, all });
+  }
+
+  function drawPlot() {
+    const now = kept();
+    const families = [...new Set(Object.values(about.all))];
+    const [x, y] = [axes.x, axes.y].map((key) => COLUMNS.find((column) => column.key === key));
+    const axis = ({ key, title, written }) => ({
+      label: title,
+      format: written,
+      ...(["gap", "off", "gone", "hidden", "worst", "looking", "diversity", "rate"].includes(key) ? { low: 0 } : {}),
+    });
+    plot.update({
+      title: t("compare.scatter", { x: x.title, y: y.title }),
+      x: axis(x),
+      y: axis(y),
+      height: 380,
+      note: t("which.plot_note"),
+      series: families
+        .map((family, index) => ({
+          key: family,
+          title: t(`family.${family}`),
+          index,
+          line: false,
+          points: now
+            .filter((row) => row.family === family && x.key in row.values && y.key in row.values)
+            .map((row) => ({
+              key: row.name,
+              title: row.title,
+              label: row.title,
+              x: row.values[x.key],
+              y: row.values[y.key],
+              xerror: x.error?.(row),
+              error: y.error?.(row),
+            })),
+        }))
+        .filter(({ points }) => points.length),
+    });
+  }
+
+  function lines() {
+    const errors = COLUMNS.filter(({ error }) => error);
+    const head = ["method", ...COLUMNS.map(({ title }) => title), ...errors.map(({ title }) => `${title}: ±`)];
+    return [
+      head,
+      ...table
+        .order()
+        .map(({ row }) => [
+          row.title,
+          ...COLUMNS.map(({ key }) => row.values[key] ?? ""),
+          ...errors.map(({ error }) => error(row) ?? ""),
+        ]),
+    ];
+  }
+
+  mixviz.views("which", (value) => {
+    if (set !== value.key) rows.clear(); // other pictures, other numbers
+    set = value.key;
+    about = value;
+    for (const row of value.rows) rows.set(row.name, row);
+    const known = value.settings.map(({ key }) => key);
+    if (!known.includes(setting)) setting = known[0];
+    if (!chooseSetting.children.length)
+      chooseSetting.append(
+        ...value.settings.map((one) => make("option", { value: one.key, textContent: t("compare.setting", one) })),
+      );
+    chooseSetting.value = setting;
+    const {
+      pictures: { count: n, boxed, own, could, covers },
+    } = value;
+    told.textContent = t("which.lede", {
+      n,
+      draws: value.made.draws,
+      mixtures: count(value.made.draws * Math.ceil(value.made.batch / n) * n),
+      covers: percent(covers),
+    });
+    [joined.checked, joined.disabled] = [own > 0, !could];
+    joinedNote.textContent = !could
+      ? t("which.joined_none")
+      : own && boxed < n
+        ? t("which.joined_saliency")
+        : t("which.joined_why");
+    draw();
+    root().dataset.shown = String(++turn);
+  });
+}

@@ -1,0 +1,133 @@
+// One method's card: what it is, its numbers, what its explanation says of it, and the lines to copy.
+import { make } from "../../lib/dom.js";
+import { signed } from "../../lib/numbers.js";
+import { mixviz } from "../../lib/page.js";
+import { t } from "../../lib/texts.js";
+
+export function candidateCard(columns, settings) {
+  const node = make("section", {
+    class: "mv-panel mv-network",
+    hidden: true,
+    data: { part: "candidate" },
+    aria: { label: t("which.card") },
+  });
+  let back = null;
+  let shown = null;
+  function close() {
+    node.hidden = true;
+    shown = null;
+    back?.()?.focus();
+  }
+  node.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") {
+      event.stopPropagation();
+      close();
+    }
+  });
+
+  function draw(row) {
+    const heading = make("h3", { tabIndex: -1, textContent: row.title });
+    const said = make("span", { class: "mv-small", aria: { role: "status" } });
+    const code = make("code", { textContent: row.lines });
+    const copy = make("button", {
+      class: "mv-button",
+      textContent: t("copy_code"),
+      on: {
+        click: async () => {
+          try {
+            await navigator.clipboard.writeText(row.lines);
+            said.textContent = t("code_copied");
+          } catch {
+            getSelection().selectAllChildren(code);
+          }
+        },
+      },
+    });
+    const figures = columns()
+      .filter(({ key }) => row.said[key] && key !== "published")
+      .map(({ key, title }) =>
+        make(
+          "div",
+          {},
+          make("dt", { textContent: title }),
+          make("dd", {}, row.said[key], row.notes[key] ? make("small", { textContent: ` ${row.notes[key]}` }) : ""),
+        ),
+      );
+    const reported = settings()
+      .filter(({ key }) => row.published[key])
+      .map((setting) => {
+        const { change, source, selection } = row.published[setting.key];
+        return make("li", {
+          textContent: t("which.reported", {
+            setting: t("compare.setting", setting),
+            change: signed(change, 2),
+            source,
+            selection,
+          }),
+        });
+      });
+    const door = (key, view, changes) =>
+      make("button", {
+        class: "mv-button",
+        data: { door: view },
+        textContent: t(key),
+        on: { click: () => mixviz.open(view, changes) },
+      });
+    node.replaceChildren(
+      make(
+        "div",
+        { class: "mv-plot-head" },
+        heading,
+        make("button", { class: "mv-button", textContent: t("compare.close"), on: { click: close } }),
+      ),
+      make("p", { class: "mv-told", textContent: t(`summary.${row.name}`) }),
+      make(
+        "p",
+        { class: "mv-small" },
+        row.url
+          ? make("a", { href: row.url, target: "_blank", rel: "noopener", textContent: row.citation })
+          : row.citation,
+      ),
+      ...(row.error
+        ? [make("p", { class: "mv-small", textContent: t("which.failed", { title: row.title, reason: row.error }) })]
+        : []),
+      make("dl", { class: "mv-facts mv-figures" }, ...figures),
+      ...(row.inside ? [make("p", { class: "mv-small", textContent: t("which.inside") })] : []),
+      ...(row.says.length
+        ? [
+            make("h4", { textContent: t("which.says") }),
+            make("ul", { class: "mv-says-list" }, ...row.says.map((text) => make("li", { textContent: text }))),
+          ]
+        : []),
+      make("h4", { textContent: t("which.published") }),
+      reported.length
+        ? make("ul", { class: "mv-says-list" }, ...reported)
+        : make("p", { class: "mv-small", textContent: t("which.nothing_published") }),
+      make("h4", { textContent: t("which.lines") }),
+      make("pre", { tabIndex: 0, aria: { label: t("which.lines") } }, code),
+      make("p", {
+        class: "mv-small",
+        textContent: t(row.needs === "network" ? "which.lines_network" : "which.lines_loader"),
+      }),
+      make("div", { class: "mv-chips" }, copy, said),
+      make(
+        "div",
+        { class: "mv-chips mv-doors" },
+        door("open", "detail", { method: row.name }),
+        door("tab_draws", "draws", { method: row.name }),
+        door("tab_tree", "tree", { idea: row.name }),
+      ),
+    );
+    return heading;
+  }
+  // It opens below what was chosen, and gives the focus back to it.
+  const open = (row, after, giveBack) => {
+    [back, shown] = [giveBack, row.name];
+    const heading = draw(row);
+    after.after(node);
+    node.hidden = false;
+    heading.focus();
+    node.scrollIntoView({ block: "nearest" });
+  };
+  return { node, open, redraw: (rows) => shown && rows.get(shown) && draw(rows.get(shown)) };
+}

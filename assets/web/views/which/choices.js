@@ -1,0 +1,162 @@
+// What a visitor asks of a method, each with a limit that can be seen and moved; and which methods are looked at.
+import { make } from "../../lib/dom.js";
+import { mixviz } from "../../lib/page.js";
+import { t } from "../../lib/texts.js";
+
+const LIMITS = {
+  visible: {
+    column: "hidden",
+    at: 45,
+    least: 0,
+    most: 100,
+    step: 1,
+    fails: (row, limit) => row.values.hidden > limit / 100,
+  },
+  truth: { column: "gap", at: 10, least: 0, most: 50, step: 1, fails: (row, limit) => row.values.gap > limit / 100 },
+  speed: {
+    column: "rate",
+    at: 10000,
+    least: 0,
+    most: 100000,
+    step: 1000,
+    fails: (row, limit) => row.values.rate < limit,
+  },
+  network: { column: "needs", fails: (row) => row.needs === "network" },
+};
+
+// The address holds what was asked: limits=visible:45,network and without=mixup,cutmix.
+export function limitsOf(text) {
+  const asked = new Map();
+  for (const part of (text ?? "").split(",")) {
+    const [name, number] = part.split(":");
+    const about = Object.hasOwn(LIMITS, name) ? LIMITS[name] : null;
+    const value = Number(number ?? about?.at);
+    if (about)
+      asked.set(
+        name,
+        about.at === undefined
+          ? null
+          : Number.isFinite(value)
+            ? Math.min(Math.max(value, about.least), about.most)
+            : about.at,
+      );
+  }
+  return asked;
+}
+
+export function questions(asked, changed) {
+  const write = () => {
+    mixviz.note("limits", [...asked].map(([name, value]) => (value === null ? name : `${name}:${value}`)).join(","));
+    changed();
+  };
+  return make(
+    "div",
+    { class: "mv-questions" },
+    ...Object.entries(LIMITS).map(([name, about]) => {
+      const told = make("output", { htmlFor: `mv-limit-${name}` });
+      const range =
+        about.at === undefined
+          ? null
+          : make("input", {
+              type: "range",
+              id: `mv-limit-${name}`,
+              min: about.least,
+              max: about.most,
+              step: about.step,
+              value: asked.get(name) ?? about.at,
+              aria: { label: t(`which.limit.${name}`) },
+            });
+      const box = make("input", { type: "checkbox", name: `ask-${name}`, checked: asked.has(name) });
+      const say = () => {
+        if (range) told.textContent = t(`which.at.${name}`, { limit: Number(range.value).toLocaleString("en") });
+      };
+      const turn = () => {
+        if (range) range.disabled = !box.checked;
+        say();
+        box.checked ? asked.set(name, range ? Number(range.value) : null) : asked.delete(name);
+      };
+      box.addEventListener("change", () => {
+        turn();
+        write();
+      });
+      range?.addEventListener("input", () => {
+        turn();
+        write();
+      });
+      turn();
+      return make(
+        "div",
+        { class: "mv-question", data: { question: name } },
+        make("label", { class: "mv-check" }, box, t(`which.ask.${name}`)),
+        ...(range ? [range, told] : [make("small", { textContent: t("which.at.network") })]),
+      );
+    }),
+  );
+}
+
+// Why a method is left out, in a sentence; nothing where it is not. What was not measured is not held against it.
+export function reason(row, asked) {
+  for (const [name, limit] of asked) {
+    const { column, fails } = LIMITS[name];
+    if (fails(row, limit))
+      return t(`which.out.${name}`, {
+        title: row.title,
+        value: row.said[column] ?? "",
+        limit: (limit ?? 0).toLocaleString("en"),
+      });
+  }
+  return "";
+}
+
+// A tick per method below one per family, which is neither on nor off where its methods differ.
+export function methodChoice(without, changed) {
+  const summary = make("summary");
+  const body = make("div", { class: "mv-families" });
+  const node = make("details", { class: "mv-panel" }, summary, body);
+  let drawn = "";
+  let sync = () => {};
+  function draw(families) {
+    // name -> family
+    const names = Object.keys(families);
+    if (drawn !== names.join()) {
+      drawn = names.join();
+      const groups = [...new Set(Object.values(families))].map((family) => ({
+        family,
+        names: names.filter((name) => families[name] === family),
+      }));
+      const boxes = groups.map(({ family, names: its }) => {
+        const all = make("input", { type: "checkbox", on: { change: () => toggle(its, all.checked) } });
+        const ticks = its.map((name) =>
+          make("input", { type: "checkbox", name, on: { change: ({ target }) => toggle([name], target.checked) } }),
+        );
+        body.append(
+          make(
+            "fieldset",
+            {},
+            make("legend", {}, make("label", { class: "mv-check" }, all, t(`family.${family}`))),
+            ...its.map((name, i) => make("label", { class: "mv-check" }, ticks[i], mixviz.methods[name]?.[0] ?? name)),
+          ),
+        );
+        return { all, ticks };
+      });
+      sync = () => {
+        for (const { all, ticks } of boxes) {
+          for (const tick of ticks) tick.checked = !without.has(tick.name);
+          all.checked = ticks.every((tick) => tick.checked);
+          all.indeterminate = !all.checked && ticks.some((tick) => tick.checked);
+        }
+      };
+    }
+    sync();
+    summary.textContent = t("which.methods", {
+      n: names.filter((name) => !without.has(name)).length,
+      all: names.length,
+    });
+  }
+  function toggle(names, on) {
+    for (const name of names) on ? without.delete(name) : without.add(name);
+    mixviz.note("without", [...without].join(","));
+    changed();
+  }
+  return { node, draw };
+}
