@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 pytest.importorskip("gradio")
@@ -12,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from mixviz.i18n import texts
+from mixviz.resources import assets
 from mixviz.ui import files, scripts
 from mixviz.ui.gradio_compat import FRONTEND
 from mixviz.ui.registry import views
@@ -40,16 +39,33 @@ def test_there_is_nothing_else(client, name):
     assert client.get(f"/assets/{name}").status_code == 404
 
 
-def test_the_first_view_brings_its_script_and_the_others_fetch_theirs(client):
-    first, *later = views()
-    assert scripts.on_load(first) == scripts.script(first)
-    for view in later:
-        (path,) = re.findall(r"/mixviz/[\w.-]+\.js", scripts.on_load(view))
-        answer = client.get(path)
-        assert "javascript" in answer.headers["content-type"]
-        assert "immutable" in answer.headers["cache-control"]
-        assert scripts.script(view) in answer.text
-        assert client.get(f"{path[:-4]}x.js").status_code == 404
+def test_every_view_has_a_module_of_its_own_which_is_kept(client):
+    """The first view's modules are asked for by the page's head, a later view's by its component."""
+    first, *_ = views()
+    assert scripts.entry(first) in scripts.needs(scripts.FIRST)
+    for view in views():
+        for path in (scripts.entry(view), *scripts.needs(scripts.entry(view))):
+            answer = client.get(f"/mixviz/{scripts.version()}/{path}")
+            assert answer.content == (assets() / "web" / path).read_bytes()
+            assert "javascript" in answer.headers["content-type"]
+            assert "immutable" in answer.headers["cache-control"]
+            assert client.get(f"/mixviz/0123456789ab/{path}").status_code == 404  # of another version
+        needed = set(scripts.needs(scripts.entry(view))) - set(scripts.needs(scripts.FIRST))
+        assert all(path in scripts.on_load(view) for path in needed)
+
+
+@pytest.mark.browser
+def test_no_module_is_fetched_twice_and_a_views_own_only_when_it_is_opened(open_tab):
+    tab = open_tab()
+    asked = (
+        "performance.getEntriesByType('resource').map((one) => one.name).filter((name) => /[/]mixviz[/]/.test(name))"
+    )
+    before = tab.page.evaluate(asked)
+    assert {path.split("/", 5)[5] for path in before} == {scripts.FIRST, *scripts.needs(scripts.FIRST)}
+    tab.page.get_by_role("tab", name="Compare").click()
+    tab.page.locator("#mv-compare h2").first.wait_for()
+    after = tab.page.evaluate(asked)
+    assert len(after) == len(set(after)) > len(before)
 
 
 @pytest.mark.browser
