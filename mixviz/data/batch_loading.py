@@ -1,4 +1,4 @@
-"""The pictures of a batch: bundled photographs, or a folder, a zip or a list of anybody's, each with its class."""
+"""Load the labelled pictures of a batch: bundled photographs, or a user's folder, zip or list."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LEAST = 2
 
 
 class ImageSource(NamedTuple):
-    """A picture that is still to be opened: its name, its class, and the entry of a bundled photograph."""
+    """A picture not yet opened: its name, its class, and its entry if it is a bundled photograph."""
 
     name: str
     label: str
@@ -34,8 +34,10 @@ class ImageSource(NamedTuple):
 
 
 class Pictures(NamedTuple):
-    """Images (N, 3, S, S) uint8, class indices (N,), names of classes and of pictures, and masks (N, S, S) of the
-    objects, None where one of them is not known."""
+    """Images (N, 3, S, S) uint8, class indices (N,), names of classes and of pictures, and object masks (N, S, S).
+
+    The masks are None unless the object of every picture is known.
+    """
 
     images: Tensor
     labels: Tensor
@@ -45,15 +47,15 @@ class Pictures(NamedTuple):
 
 
 def bundled(count: int = 8, side: int = SIDE) -> Pictures:
-    """The first bundled photographs, squares of a side."""
+    """The first ``count`` bundled photographs as squares of ``side`` pixels."""
     return opened(photographs(count), side)
 
 
 def load(where: str | Path | Sequence[str | Path], side: int = SIDE, most: int = MOST) -> Pictures:
-    """The pictures of a folder, a zip or a list, as far as they can be read, squares of a side; a warning names others.
+    """Load the readable pictures of a folder, a zip or a list as squares of ``side`` pixels; warn about the others.
 
     Raises:
-        ValueError: as :func:`mixviz.data.files.gathering.gather` does; or fewer than two pictures can be read.
+        ValueError: see :func:`mixviz.data.files.gathering.gather`; or fewer than two pictures can be read.
     """
     told: list[str] = []
     with found_in(where, most, tell=told.append) as found:
@@ -64,7 +66,7 @@ def load(where: str | Path | Sequence[str | Path], side: int = SIDE, most: int =
 
 
 def photographs(count: int) -> list[ImageSource]:
-    """The first bundled photographs, each of the class that it shows."""
+    """The first ``count`` bundled photographs; the class is the object shown."""
     entries = list(pictures.photographs().values())[:count]
     return [
         ImageSource(e["file"], e["label"], partial(open, pictures.photograph_path(e["file"]), "rb"), e) for e in entries
@@ -78,8 +80,10 @@ def found_in(
     limits: Limits | None = None,
     tell: Callable[[str], object] = print,
 ) -> Iterator[list[ImageSource]]:
-    """The pictures of a folder, a zip or a list, at most so many, open within this context; see :func:`labels_of`.
-    ``tell`` gets a line about what is left out."""
+    """Find at most ``most`` pictures of a folder, a zip or a list; they can be opened within this context.
+
+    Classes come from :func:`labels_of`. ``tell`` gets a line about files that are left out.
+    """
     home = f"{Path(where).name}/" if isinstance(where, str | Path) and Path(where).is_dir() else ""
     with gather(where, limits=limits) as gathered:
         known = some(gathered.pictures, most)
@@ -92,15 +96,15 @@ def found_in(
 
 
 def some(everything: Sequence[Any], most: int) -> list[Any]:
-    """As many as are taken, evenly over all there are, so that every sub-folder keeps its share."""
+    """Sample at most ``most`` items at even intervals, so that every sub-folder keeps its share."""
     count = min(len(everything), most)
     return [everything[i * len(everything) // count] for i in range(count)]
 
 
 def labels_of(names: Sequence[str]) -> list[str]:
-    """The class of each picture: the first sub-folder that it lies in; in none, a class of its own.
+    """The class of each picture: its top-level sub-folder, or a class of its own outside any sub-folder.
 
-    Names have ``/`` between their parts. A folder that holds all of them is none of the sub-folders.
+    Names have ``/`` between their parts. A single folder that holds all pictures does not count as a sub-folder.
     """
     parts = [name.split("/") for name in names]
     if all(len(one) > 1 for one in parts) and len({one[0] for one in parts}) == 1:
@@ -116,7 +120,7 @@ def labels_of(names: Sequence[str]) -> list[str]:
 
 
 def read(found: Sequence[ImageSource], side: int) -> Iterator[tuple[ImageSource, np.ndarray | None, str]]:
-    """(picture, pixels, "") one after the other, or (picture, None, why it cannot be used)."""
+    """Decode pictures one by one: yield (picture, pixels, ""), or (picture, None, reason) if it cannot be used."""
     for one in found:
         try:
             with one.open() as file:
@@ -130,7 +134,7 @@ def read(found: Sequence[ImageSource], side: int) -> Iterator[tuple[ImageSource,
 
 
 def opened(found: Sequence[ImageSource], side: int, tell: Callable[[str], object] = print) -> Pictures:
-    """What can be read of some pictures; ``tell`` gets a line about each of the others."""
+    """Load the readable ones of some pictures; ``tell`` gets a line about each of the others."""
     good = []
     for one, tile, reason in read(found, side):
         if tile is None:
@@ -141,10 +145,10 @@ def opened(found: Sequence[ImageSource], side: int, tell: Callable[[str], object
 
 
 def stacked(found: Sequence[ImageSource], tiles: Sequence[np.ndarray]) -> Pictures:
-    """Pictures and their pixels as a batch.
+    """Stack pictures and their pixels into a batch.
 
     Raises:
-        UserError: a batch of one has no partners.
+        UserError: fewer than two pictures, so that there is no partner to mix with.
     """
     if len(found) < LEAST:
         raise UserError("batch.few", least=LEAST, count=len(found))

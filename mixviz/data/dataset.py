@@ -1,4 +1,4 @@
-"""A split of a data set: where its pictures are, what they show, and how they are read."""
+"""A split of a data set (pictures, labels, boxes, masks) and its decoding."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Dataset:
     Attributes:
         pictures: a path, or pixels (H, W, 3) uint8, per picture.
         labels: (N,) int64, indices into ``classes``.
-        classes: names for people, in the order of the labels.
-        keys: what the data set itself calls the classes (WordNet ids, folder names).
-        side: the pictures' own side in pixels, where all are squares of one size; else 0.
-        boxes: where the object is, half-open (top, left, bottom, right), per picture; empty where nothing is known.
-        masks: a path per picture to its trimap (1 object, 2 background, 3 border: ignored); empty where none is known.
-        terms: licence or terms of the data, with what to cite.
-        others: files among the pictures that are none by their names, and were left out.
+        classes: readable class names, in the order of the labels.
+        keys: the data set's own class identifiers (WordNet ids, folder names).
+        side: the pictures' side in pixels if all are squares of one size; else 0.
+        boxes: the object's box per picture, half-open (top, left, bottom, right); empty if unknown.
+        masks: the path per picture of its trimap (1 object, 2 background, 3 border: ignored); empty if unknown.
+        terms: licence or terms of use, and the citation.
+        others: files left out because their names do not end like a picture's.
     """
 
     pictures: Sequence[Path | np.ndarray]
@@ -50,7 +50,7 @@ class Dataset:
         return len(self.labels)
 
     def take(self, indices: Sequence[int]) -> Dataset:
-        """These pictures alone, in this order."""
+        """Select pictures by index, in the order given."""
         pick = [int(i) for i in indices]
         return replace(
             self,
@@ -61,10 +61,10 @@ class Dataset:
         )
 
     def of_classes(self, wanted: Sequence[str]) -> Dataset:
-        """Only the classes named, by name or key, which become the labels 0, 1, … in the order given.
+        """Select classes by name or key and relabel them 0, 1, … in the order given.
 
         Raises:
-            ValueError: a name that no class has, or one given twice.
+            ValueError: an unknown name, or one given twice.
         """
         known = {name.lower(): i for names in (self.classes, self.keys) for i, name in enumerate(names)}
         missing = [name for name in wanted if name.lower() not in known]
@@ -82,13 +82,13 @@ class Dataset:
         return replace(kept, labels=new[kept.labels], classes=names, keys=keys)
 
     def complete(self, part: str) -> Dataset:
-        """Itself, if every class has pictures.
+        """Return self after checking that every class has pictures.
 
         Args:
-            part: what it is, for the message.
+            part: name of the split, for the message.
 
         Raises:
-            ValueError: classes without a picture, named, and what to do.
+            ValueError: a class has no picture; names such classes and says what to do.
         """
         counts = torch.bincount(self.labels, minlength=len(self.classes))
         empty = [self.classes[i] for i in torch.nonzero(counts == 0).flatten().tolist()]
@@ -100,7 +100,7 @@ class Dataset:
         return self
 
     def per_class(self, limit: int) -> Dataset:
-        """At most this many pictures of each class: the first ones."""
+        """Select the first pictures of each class, at most ``limit``."""
         seen, keep = [0] * len(self.classes), []
         for index, label in enumerate(self.labels.tolist()):
             seen[label] += 1
@@ -110,13 +110,13 @@ class Dataset:
 
 
 def read(picture: Path | np.ndarray, side: int | None = None) -> Image.Image:
-    """The picture as RGB: see :func:`mixviz.data.decoding.decode`.
+    """Read a picture as RGB; see :func:`mixviz.data.decoding.decode`.
 
     Args:
-        side: that it will be resized to; a JPEG is decoded no larger than that needs. None: whole.
+        side: the side it will be resized to; a JPEG is decoded no larger than that requires. None: full size.
 
     Raises:
-        ValueError: it is damaged, too large or no picture, with its path and what to do.
+        ValueError: damaged, too large or not a picture; gives the path and says what to do.
     """
     if isinstance(picture, np.ndarray):
         return Image.fromarray(picture)
@@ -128,14 +128,14 @@ def read(picture: Path | np.ndarray, side: int | None = None) -> Image.Image:
 
 
 def decode(split: Dataset, side: int, corrupt: str = "refuse", tell: Callable[[str], None] = print) -> tuple:
-    """All pictures of a split as (N, 3, side, side) uint8, and the split that they are.
+    """Decode a split to (N, 3, side, side) uint8; return the pixels and the split of the pictures decoded.
 
     Args:
-        corrupt: ``refuse``: the first damaged picture ends it; ``skip``: they are named and left out.
+        corrupt: ``refuse``: raise at a damaged picture; ``skip``: report damaged pictures and leave them out.
         tell: gets a line for every picture that is left out.
 
     Raises:
-        ValueError: a damaged picture, or none that is not.
+        ValueError: a damaged picture (``refuse``), or no picture that can be read (``skip``).
     """
     pixels = torch.empty(len(split), side, side, 3, dtype=torch.uint8)
     bad = []

@@ -1,4 +1,4 @@
-"""One decoder in front of every picture file: it gives what a good photo viewer shows."""
+"""The one decoder for all picture files; its output matches what a good photo viewer shows."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from PIL import ExifTags, Image, ImageOps
 
 from mixviz.i18n import UserError
 
-# Pillow's name of a format -> the endings of its files. What Pillow hands to other programs (EPS to Ghostscript, WMF to
-# Windows) or knows by name alone (GRIB, HDF5) is not among them. TGA is the last one: nothing marks its files.
+# Pillow's name of a format -> file extensions. Excluded are formats that Pillow passes to other programs (EPS to
+# Ghostscript, WMF to Windows) or only identifies (GRIB, HDF5). TGA comes last because its files have no signature.
 FORMATS = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), "PNG": (".png", ".apng"), "WEBP": (".webp",), "GIF": (".gif",),
     "BMP": (".bmp",), "TIFF": (".tif", ".tiff"), "AVIF": (".avif", ".avifs"),
@@ -30,41 +30,45 @@ FORMATS = {
     "MSP": (".msp",), "PCD": (".pcd",), "PIXAR": (".pxr",), "XBM": (".xbm",), "XPM": (".xpm",),
     "TGA": (".tga", ".icb", ".vda", ".vst"),
 }  # fmt: skip
-# Pictures that cannot be read, and are told of as such.
+# Picture formats that cannot be read; files of them are reported as such instead of passed over.
 FOREIGN = {
     ".svg": "SVG", ".jxl": "JPEG XL", ".eps": "EPS", ".wmf": "WMF", ".emf": "WMF",
     **dict.fromkeys((".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2"), "camera raw"),
 }  # fmt: skip
 ENDINGS = (*(ending for endings in FORMATS.values() for ending in endings), *FOREIGN)
 SOME_ENDINGS = ", ".join((".jpg", ".png", ".webp", ".gif", ".bmp", ".avif", ".tif", ".heic", ".jp2"))
-TITLES = {"HEIF": "HEIC", "JPEG2000": "JPEG 2000", "MPO": "JPEG"}  # as people call a format
+TITLES = {"HEIF": "HEIC", "JPEG2000": "JPEG 2000", "MPO": "JPEG"}  # common names of formats
 HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
-MAX_PIXELS = 70_000_000  # of a picture as it is decoded
-MOST_PIXELS = 250_000_000  # of a JPEG in its file, which is decoded at a half, a quarter or an eighth
+MAX_PIXELS = 70_000_000  # of a picture after decoding
+MOST_PIXELS = 250_000_000  # of a JPEG in its file; large ones are decoded at a half, a quarter or an eighth
 
-# Whatever else opens a picture in this process, as Gradio may, refuses a bomb too; below it, the limits here decide.
+# Protect other code of this process that opens pictures (Gradio) from decompression bombs. Smaller pictures are subject
+# to the limits above.
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS
 
 File = str | os.PathLike | BinaryIO
 
 
 class PictureError(UserError):
-    """A picture that cannot be used; the text names it and says why and what to do."""
+    """An unusable picture; the message names it, gives the reason and says what to do."""
 
 
 def is_picture(name: str) -> bool:
-    """Whether a file is a picture, by its name's ending."""
+    """Whether a file name has a picture's extension."""
     return name.lower().endswith(ENDINGS)
 
 
 def hidden(name: str) -> bool:
-    """Of the system rather than the user's. "..", in a zip, is not: a name is only ever told, and no path."""
+    """Whether a name is hidden or a file of the operating system.
+
+    ".." in a zip is not hidden: names in a zip are only displayed and never used as paths.
+    """
     return (name.startswith(".") and name not in (".", "..")) or name in ("__MACOSX", "Thumbs.db", "desktop.ini")
 
 
 def sorted_out(folder: Path, pattern: str = "*") -> tuple[list[Path], list[Path]]:
-    """(pictures, other files) of a folder in the order of their names, without what is hidden."""
+    """(pictures, other files) of a folder, sorted by name, without hidden files."""
     pictures, others = [], []
     for path in sorted(folder.glob(pattern)):
         if any(map(hidden, path.relative_to(folder).parts)):
@@ -77,22 +81,22 @@ def sorted_out(folder: Path, pattern: str = "*") -> tuple[list[Path], list[Path]
 
 
 def left_out(names: Sequence[object]) -> str:
-    """The sentence about files that are left out because their names are not those of pictures."""
+    """Message about files left out because their names do not end like a picture's."""
     some = ", ".join(map(str, names[:5])) + (", …" if len(names) > 5 else "")
     return f"Left out, no pictures by their names' endings: {len(names)} ({some})."
 
 
 def decode(path: File, least: int | None = None, *, smallest: int = 1, name: str | None = None) -> Image.Image:
-    """Decode a picture file: RGB in sRGB, upright, over white where transparent, its first frame.
+    """Decode the first frame of a picture file: upright, sRGB, transparency over white.
 
     A JPEG is decoded at the smallest of the scales 1, 1/2, 1/4 and 1/8 whose shorter side has ``least`` pixels, and in
-    any case so small that it keeps to :data:`MAX_PIXELS`.
+    any case small enough to stay within :data:`MAX_PIXELS`.
 
     Args:
-        path: of a file, or an open one.
-        least: pixels that the shorter side needs; None: as many as there are.
-        smallest: pixels that the shorter side must have in the file.
-        name: of the picture in messages; None: its file's.
+        path: path of a file, or an open file.
+        least: pixels needed along the shorter side; None: full size.
+        smallest: minimum length of the shorter side in the file, in pixels.
+        name: the picture's name in messages; None: the file's name.
 
     Raises:
         PictureError: not a picture, damaged, too large, or too small; says what to do.
@@ -100,7 +104,7 @@ def decode(path: File, least: int | None = None, *, smallest: int = 1, name: str
     with _opened(path, name) as image:
         width, height = image.size
         pixels, at_once = width * height, image.format in ("JPEG", "MPO") and "progressive" not in image.info
-        if pixels > (MOST_PIXELS if at_once else MAX_PIXELS):  # a progressive JPEG is held whole, whatever its scale
+        if pixels > (MOST_PIXELS if at_once else MAX_PIXELS):  # a progressive JPEG is buffered whole at any scale
             raise _too_large(path, name, pixels, image.format)
         if min(width, height) < smallest:
             about = {"name": _called(path, name), "format": _title(image.format), "width": width, "height": height}
@@ -112,20 +116,20 @@ def decode(path: File, least: int | None = None, *, smallest: int = 1, name: str
             if scale > 1:
                 image.draft(None, (width // scale, height // scale))
         image.load()
-        with suppress(Exception):  # damaged EXIF data turn nothing
+        with suppress(Exception):  # ignore the orientation in damaged EXIF data
             ImageOps.exif_transpose(image, in_place=True)
         return _shown(image)
 
 
 def upright_size(path: File, name: str | None = None) -> tuple[int, int]:
-    """(height, width) of the upright picture in its file, read from the head alone.
+    """(height, width) of a picture file after its EXIF orientation, read from the header alone.
 
     Raises:
-        PictureError: not a picture, or one whose head is damaged.
+        PictureError: not a picture, or its header is damaged.
     """
     with _opened(path, name) as image:
         (width, height), turned = image.size, False
-        with suppress(Exception):  # as above
+        with suppress(Exception):  # ignore damaged EXIF data
             # The size of a TIFF is already that of the upright picture.
             turned = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
     return (width, height) if turned else (height, width)
@@ -133,7 +137,7 @@ def upright_size(path: File, name: str | None = None) -> tuple[int, int]:
 
 @functools.cache
 def _formats() -> tuple[str, ...]:
-    """The formats that can be read; HEIC where its plug-in is installed."""
+    """Formats that can be read, with HEIC if its plug-in is installed."""
     try:
         from pillow_heif import register_heif_opener
     except ImportError:
@@ -144,17 +148,18 @@ def _formats() -> tuple[str, ...]:
 
 @contextmanager
 def _opened(path: File, name: str | None) -> Iterator[Image.Image]:
-    """An image whose pixels are still to be decoded; every error within is a PictureError."""
+    """Open an image without decoding its pixels; turn every error within the context into a PictureError."""
     known = None
     try:
         with Image.open(path, formats=_formats()) as image:
             known = image.format
-            if known == "TIFF" and (kind := FOREIGN.get(_ending(path, name))):  # of a camera's raw file, a thumbnail
+            # Camera raw files open as TIFF, but only their thumbnail would be decoded.
+            if known == "TIFF" and (kind := FOREIGN.get(_ending(path, name))):
                 raise PictureError("error.format", name=_called(path, name), format=kind)
             yield image
     except PictureError:
         raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # which begins with the size
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # its first number is the size
         raise _too_large(path, name, int(re.search(r"\d+", str(error))[0]), known) from None
     except FileNotFoundError:
         raise PictureError("error.no_file", name=_called(path, name)) from None
@@ -165,7 +170,7 @@ def _opened(path: File, name: str | None) -> Iterator[Image.Image]:
 
 
 def _called(path: File, name: str | None) -> str:
-    """What a picture is called, as far as that is known."""
+    """The picture's name for messages, or "picture" if it has none."""
     return name or os.path.basename(str(getattr(path, "name", "") if hasattr(path, "read") else path)) or "picture"
 
 
@@ -185,7 +190,7 @@ def _too_large(path: File, name: str | None, pixels: int, key: str | None) -> Pi
 
 
 def _refusal(path: File, name: str | None, known: str | None) -> PictureError:
-    """Why a file is none that can be read: what it is, or that it is damaged."""
+    """The error for an unreadable file: damaged, an unsupported format, or not a picture."""
     kind = _title(known) if known else _foreign(_head(path), _ending(path, name))
     if kind == "HEIC" and "HEIF" not in _formats():
         return PictureError("error.heic", name=_called(path, name))
@@ -205,7 +210,7 @@ def _head(path: File) -> bytes:
 
 
 def _foreign(head: bytes, ending: str) -> str | None:
-    """What a file is that Pillow does not know, by its content, else by its ending."""
+    """The format of a file that Pillow does not recognise, by its content, else by its extension."""
     if head[4:8] == b"ftyp" and head[8:12] in HEIC:
         return "HEIC"
     signs = {b"\xff\x0a": "JPEG XL", b"\0\0\0\x0cJXL ": "JPEG XL", b"%PDF": "PDF", b"%!PS": "EPS"}
@@ -214,7 +219,7 @@ def _foreign(head: bytes, ending: str) -> str | None:
 
 
 def _shown(image: Image.Image) -> Image.Image:
-    """An opened image as RGB: 8 bits, over white, in sRGB."""
+    """Convert an opened image to 8-bit sRGB, with transparency over white."""
     space = image.mode if image.mode in ("CMYK", "LAB") else "L" if image.mode[0] in "1LIF" else "RGB"
     profile = b"LAB" if space == "LAB" else image.info.get("icc_profile")
     if image.mode[0] in "IF":
@@ -226,16 +231,16 @@ def _shown(image: Image.Image) -> Image.Image:
         from PIL import ImageCms
 
         mode, transform = found
-        if mode == space:  # else it is another picture's
+        if mode == space:  # a profile of another colour space does not belong to this picture
             return ImageCms.applyTransform(image.convert(mode), transform)
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """16 bits, and whole or real numbers of any range, as L, or as LA where one value stands for nothing.
+    """Convert 16-bit, 32-bit integer and float images to L, or to LA if one value marks transparency.
 
-    16 bits are taken as they are. Of what has no range of its own, the smallest of 1, 255 and 65535 that holds all
-    values is white, else the highest value.
+    16-bit images (PPM included) keep their range. For values without a fixed range, white is the smallest of 1, 255 and
+    65535 that is at least the maximum; if none is, it is the maximum.
     """
     values = np.asarray(image)
     if image.mode.startswith("I;16"):
@@ -253,7 +258,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 @functools.lru_cache(maxsize=16)
 def _to_srgb(profile: bytes) -> tuple[str, Any] | None:
-    """(mode, transform) from an embedded profile to sRGB; None where it is damaged or changes nothing to be seen."""
+    """(mode, transform) from an embedded profile to sRGB; None if it is damaged or makes no visible difference."""
     from PIL import ImageCms
 
     try:
@@ -267,7 +272,7 @@ def _to_srgb(profile: bytes) -> tuple[str, Any] | None:
             before = Image.fromarray(colours).convert(mode)
             after = ImageCms.applyTransform(before, transform)
             if np.abs(np.asarray(after, np.int16) - np.asarray(before.convert("RGB"), np.int16)).max() <= 2:
-                return None  # sRGB, of which there are many editions
-    except Exception:  # as above
+                return None  # one of the many variants of sRGB
+    except Exception:  # damaged profiles raise nearly anything
         return None
     return mode, transform

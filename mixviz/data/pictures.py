@@ -1,4 +1,4 @@
-"""Pictures at the sizes in which they are shown and looked at, and the photographs that come with the project."""
+"""Load pictures at the sizes that pages and networks need, and the bundled photographs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from mixviz.data.decoding import upright_size as upright_size  # how large it wa
 from mixviz.i18n import in_language, texts
 from mixviz.resources import assets
 
-MIN_SIDE = 16  # of a picture that is shown and mixed
-GAP = 2  # a JPEG for a network is decoded at no less than this many times the side: nothing of it is to be seen
+MIN_SIDE = 16  # shorter side, in pixels, of a picture to show and mix
+GAP = 2  # decode a JPEG for a network at no less than this many times the side: the reduced decoding is then invisible
 
 
 @functools.cache
@@ -32,12 +32,12 @@ def photographs() -> dict[str, dict]:
 
 @functools.cache
 def pairs() -> list[dict[str, str]]:
-    """The bundled pairs: {a, b}, the best first."""
+    """Bundled pairs {a, b}, best first."""
     return json.loads((assets() / "pairs.json").read_text(encoding="utf-8"))
 
 
 def label_in(language: str, name: str) -> str:
-    """The name of what a bundled photograph shows, from whichever language it comes in; any other name as it is."""
+    """Translate the label of a bundled photograph from any language into this one; keep any other name."""
     for label in {entry["label"] for entry in photographs().values()}:
         if name in {in_language(f"object.{label}", code, label) for code in texts()}:
             return in_language(f"object.{label}", language, label)
@@ -45,23 +45,23 @@ def label_in(language: str, name: str) -> str:
 
 
 def photograph_path(name: str) -> str:
-    """Where a bundled photograph lies."""
+    """Path of a bundled photograph."""
     return str(assets() / "photos" / name)
 
 
 def photograph_of(path: str) -> dict | None:
-    """The entry of a bundled photograph by its path, or None."""
+    """Entry of the bundled photograph at this path, or None."""
     entry = photographs().get(os.path.basename(path))
     return entry if entry and os.path.samefile(path, photograph_path(entry["file"])) else None
 
 
 def load_image(path: File, side: int | None = None, name: str | None = None) -> np.ndarray:
-    """A picture as uint8 (H, W, 3) RGB, to be shown and mixed: see :func:`mixviz.data.decoding.decode`.
+    """Load a picture to show and mix, uint8 (H, W, 3) RGB; see :func:`mixviz.data.decoding.decode`.
 
     Args:
-        path: of a file, or an open one.
-        side: scale the shorter side to this and crop the middle square.
-        name: of the picture in messages; None: its file's.
+        path: path of a file, or an open file.
+        side: scale the shorter side to this and crop the central square; None: full size.
+        name: the picture's name in messages; None: the file's name.
 
     Raises:
         PictureError: not a picture, damaged, too large, or too small; says what to do.
@@ -71,12 +71,12 @@ def load_image(path: File, side: int | None = None, name: str | None = None) -> 
 
 
 def load_view(path: File, side: int, name: str | None = None) -> np.ndarray:
-    """A picture as uint8 (side, side, 3) RGB, as networks of this side are trained, measured and looked at.
+    """Load a picture as networks of this side see it in training and evaluation, uint8 (side, side, 3) RGB.
 
     Args:
-        path: of a file, or an open one.
-        side: of the square pictures that the network takes.
-        name: of the picture in messages; None: its file's.
+        path: path of a file, or an open file.
+        side: the network's input side in pixels.
+        name: the picture's name in messages; None: the file's name.
 
     Raises:
         PictureError: not a picture, damaged, or too large; says what to do.
@@ -85,37 +85,36 @@ def load_view(path: File, side: int, name: str | None = None) -> np.ndarray:
 
 
 def stored_side(side: int) -> int:
-    """The side that a picture is scaled to before the middle ``side`` of it is cut: above 96 px 8/7 of that, as is
-    customary."""
+    """The shorter side before the central crop to ``side``: 8/7 of it above 96 px, as is customary, else the same."""
     return side if side <= 96 else round(side * 8 / 7)
 
 
 def view_of(image: Image.Image, side: int) -> np.ndarray:
-    """The (side, side, 3) uint8 of an RGB image that :func:`load_view` gives."""
+    """The view (side, side, 3) uint8 of an RGB image, as by :func:`load_view`."""
     pixels = square(image, stored_side(side))
     margin = (len(pixels) - side) // 2
     return pixels[margin : margin + side, margin : margin + side].copy()
 
 
 def square(image: Image.Image, side: int) -> np.ndarray:
-    """The image's middle, (side, side, 3) uint8, bicubic: its shorter side is resized to ``side``, the rest cut off."""
+    """Resize the shorter side to ``side`` (bicubic) and crop the central square: (side, side, 3) uint8."""
     if image.size == (side, side):
         return np.asarray(image)
     return np.asarray(ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC))
 
 
-_decoding = threading.BoundedSemaphore(2)  # a large picture takes memory while it is decoded
+_decoding = threading.BoundedSemaphore(2)  # decoding a large picture takes much memory
 
 
 @functools.lru_cache(maxsize=128)
 def tile(path: str, side: int) -> np.ndarray:
-    """:func:`load_image` for a page that shows the same file again and again: kept, and not to be written to."""
+    """Cached, read-only :func:`load_image`, for a page that shows the same file repeatedly."""
     return _fixed(load_once(path, side))
 
 
 @functools.lru_cache(maxsize=128)
 def view(path: str, side: int) -> np.ndarray:
-    """:func:`load_view` likewise: kept, and not to be written to."""
+    """Cached, read-only :func:`load_view`."""
     with _decoding:
         return _fixed(load_view(path, side))
 
@@ -126,7 +125,7 @@ def _fixed(picture: np.ndarray) -> np.ndarray:
 
 
 def load_once(path: File, side: int, name: str | None = None) -> np.ndarray:
-    """:func:`load_image` on a server: few pictures are decoded at a time, and nothing is kept."""
+    """Uncached :func:`load_image` for a server: at most two pictures are decoded at a time."""
     with _decoding:
         return load_image(path, side, name)
 
@@ -140,7 +139,7 @@ def preview(path: str, side: int) -> np.ndarray:
 
 
 def load_pair(a: str | os.PathLike, b: str | os.PathLike, side: int = 224) -> torch.Tensor:
-    """Two pictures (2, 3, side, side) uint8, as methods take them.
+    """Load two pictures as methods take them, (2, 3, side, side) uint8.
 
     Args:
         a, b: files, or names of bundled photographs such as ``"lion.jpg"``.
@@ -163,8 +162,10 @@ def square_box(entry: dict, side: int) -> tuple[int, int, int, int]:
 
 
 def middle_square(size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """The square (top, left, bottom, right) of a picture (height, width) that :func:`load_image` crops; its edges lie
-    between two pixels where the longer side is by an odd number longer."""
+    """The square (top, left, bottom, right) that :func:`load_image` crops from a picture (height, width).
+
+    Edges are half-integers if the sides differ by an odd number.
+    """
     height, width = size
     least = min(size)
     top, left = (height - least) / 2, (width - least) / 2
@@ -184,13 +185,13 @@ def view_square(size: tuple[int, int], side: int) -> tuple[float, float, float, 
 def whole_box(
     box: Sequence[int], side: int, size: tuple[int, int], square: tuple[float, float, float, float] | None = None
 ) -> tuple[int, int, int, int]:
-    """The inverse of :func:`square_box`: a box in the square of ``side``, in pixels of the upright picture.
+    """Convert a box in the square of ``side`` to pixels of the upright picture; the inverse of :func:`square_box`.
 
     $$y = t + y' \\, s \\qquad s = h / \\text{side}$$
 
-    for a square at t with sides of h, and likewise for x. Edges are rounded to whole pixels; a pixel of a small square
-    is several of the picture, so that the box is no finer than that. Where it is the other way round, all pixels that
-    the box touches are in.
+    for a square at t with sides of h, and likewise for x. Edges are rounded to whole pixels. If the picture is larger
+    than the square, one pixel of the square covers several of the picture, which limits the box's precision. If the
+    picture is smaller, the box grows to include every pixel that it touches.
 
     Args:
         box: (top, left, bottom, right), half-open, in the square.
@@ -203,6 +204,6 @@ def whole_box(
     edges = [edge * scale + offset for edge, offset in zip(box, (top, left, top, left), strict=True)]
     if scale < 1:
         edges = [math.floor(edge) for edge in edges[:2]] + [math.ceil(edge) for edge in edges[2:]]
-    else:  # halves go up at every edge, so that a box does not vanish
+    else:  # round halves up at every edge, so that a box does not vanish
         edges = [math.floor(edge + 0.5) for edge in edges]
     return tuple(min(max(edge, 0), limit) for edge, limit in zip(edges, (*size, *size), strict=True))

@@ -18,17 +18,17 @@ TINY_IMAGENET = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
 def load(
     name: str, root: str | Path, part: str, download: bool = False, tell: Callable[[str], None] = print
 ) -> Dataset:
-    """The ``train`` or ``val`` part of a data set by name.
+    """Load the ``train`` or ``val`` part of a data set by name.
 
     Args:
         name: one of :data:`SETS`.
-        root: the folder that holds it, in its official layout.
-        download: fetch it first, where torchvision can.
-        tell: gets a line about files in the folder that are no pictures.
+        root: folder of the data set in its official layout.
+        download: download it first, where possible.
+        tell: gets a line about files in the folder that are not pictures.
 
     Raises:
-        ValueError: an unknown name; a folder that is not there, or lacks what its own lists name, and what to do.
-            Whether every class has pictures is for :meth:`Dataset.complete` to say, once classes have been chosen.
+        ValueError: an unknown name, a missing folder, or a folder without files that its own lists name; says what to
+            do. :meth:`Dataset.complete` checks that every class has pictures, once classes have been chosen.
     """
     if name not in SETS:
         raise ValueError(f"There is no data set {name!r}. Known: {', '.join(SETS)}.")
@@ -82,7 +82,7 @@ def _tiny_val(root: Path) -> Iterator[tuple[Path, str, Box]]:
 
 
 def _half_open(box: list[str]) -> Box:
-    """x0 y0 x1 y1, both ends inclusive, as (top, left, bottom, right)."""
+    """Convert x0 y0 x1 y1, both ends inclusive, to half-open (top, left, bottom, right)."""
     left, top, right, bottom = map(int, box)
     return top, left, bottom + 1, right + 1
 
@@ -153,7 +153,7 @@ def _oxford_pet(root: Path, part: str, download: bool) -> Dataset:
 
 
 def _caltech101(root: Path, part: str, download: bool) -> Dataset:
-    """Thirty pictures of each class to train with, the customary number; which ones is drawn once and for all."""
+    """Caltech-101 with the customary 30 training pictures per class, drawn with a fixed seed."""
     from torchvision import datasets
 
     found = _torchvision("Caltech101", root, lambda: datasets.Caltech101(root, download=download))
@@ -189,7 +189,7 @@ def _lines(path: Path, name: str) -> list[str]:
 
 
 def _all_there(pictures: Sequence[Path], root: Path) -> None:
-    there: dict[Path, set[str]] = {}  # a look at each folder is much faster than one at each file
+    there: dict[Path, set[str]] = {}  # listing each folder is much faster than testing each file
     for folder in {path.parent for path in pictures}:
         there[folder] = set(os.listdir(folder)) if folder.is_dir() else set()
     missing = [path for path in pictures if path.name not in there[path.parent]]

@@ -1,1 +1,1 @@
-"""Operations on the pixels of a whole batch, each image with its own numbers, on any device."""
+"""Single-image operations on a whole batch, with parameters per image, on any device."""

@@ -1,10 +1,10 @@
-"""Operations that leave every pixel in its place and change its colour, through torchvision where it has them.
+"""Operations that change colours but not positions, through torchvision where it has them.
 
-torchvision's functions take one strength for all images of a call. Brightness, contrast, saturation and sharpness are
-all of one form, a step from a picture that lacks the quality (which is what torchvision makes of strength 0) towards or
-past the picture itself, so that the step can be each image's own. What torchvision lacks is written out.
+torchvision's functions take one strength for all images of a call. Brightness, contrast, saturation and sharpness all
+interpolate (or extrapolate) between a degenerate image, torchvision's result at strength 0, and the image itself. The
+interpolation weight can therefore differ per image. Operations that torchvision lacks are implemented here.
 
-All take images (M, 3, H, W) in [0, 1], ``values`` (M, p) on the host and ``seeds`` (M,), and give images in [0, 1].
+All take images (M, 3, H, W) in [0, 1], ``values`` (M, p) on the host and ``seeds`` (M,), and return images in [0, 1].
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ Change = Callable[[Tensor, np.ndarray, np.ndarray], Tensor]
 
 
 def _each(values: np.ndarray, images: Tensor) -> Tensor:
-    """One number per image, to be used with images."""
+    """One number per image as (M, 1, 1, 1), to broadcast over images."""
     return on_device(values.astype(np.float32), images.device).view(-1, 1, 1, 1)
 
 
 def enhanced(name: str) -> Change:
-    """torchvision's ``adjust_NAME`` with a factor for every image: 0 is without, 1 as it is, 2 twice as much."""
+    """torchvision's ``adjust_NAME`` with a factor per image: 0 removes the quality, 1 keeps it, 2 doubles it."""
 
     def change(images: Tensor, values: np.ndarray, seeds: np.ndarray) -> Tensor:
         from torchvision.transforms.v2 import functional
@@ -40,7 +40,7 @@ def enhanced(name: str) -> Change:
 
 
 def plain(name: str) -> Change:
-    """torchvision's function NAME, which has no strength."""
+    """torchvision's function NAME, for operations without a strength."""
 
     def change(images: Tensor, values: np.ndarray, seeds: np.ndarray) -> Tensor:
         from torchvision.transforms.v2 import functional
@@ -51,51 +51,53 @@ def plain(name: str) -> Change:
 
 
 def equalize(images: Tensor, values: np.ndarray, seeds: np.ndarray) -> Tensor:
-    """Every channel's brightnesses spread until all are equally frequent: defined on bytes."""
+    """Equalize the histogram of each channel; defined on bytes."""
     from torchvision.transforms.v2 import functional
 
     return functional.equalize(_bytes(images).to(torch.uint8)) / 255
 
 
 def hue(images: Tensor, values: np.ndarray, seeds: np.ndarray) -> Tensor:
-    """Colours moved around the circle red, yellow, green, blue, by a share of it; light and dark, grey and bright
-    stay what they are."""
+    """Rotate the hue by a share of the colour circle (red, yellow, green, blue); keep saturation and value (HSV)."""
     top, low = images.amax(1, keepdim=True), images.amin(1, keepdim=True)
     spread = top - low
     red, green, blue = (images / torch.where(spread > 0, spread, 1)).split(1, 1)
     high_red, high_green = images[:, :1] == top, images[:, 1:2] == top
     sixth = torch.where(high_red, green - blue, torch.where(high_green, 2 + blue - red, 4 + red - green))
     sixth = sixth + 6 * _each(values[:, 0], images)
-    # A channel is at its top for two of the six parts of the circle, low for two, and on its way for one each.
+    # Each channel is at its maximum for two sixths of the circle, at its minimum for two, and ramps in the other two.
     place = (torch.tensor([5.0, 3.0, 1.0], device=images.device).view(1, 3, 1, 1) + sixth).remainder(6)
     return (top - spread * torch.minimum(place, 4 - place).clamp(0, 1)).clamp_(0, 1)
 
 
 def posterize(images: Tensor, values: np.ndarray, seeds: np.ndarray) -> Tensor:
-    """Only the first bits of every byte are left, so many as the value says."""
+    """Keep the leading ``value`` bits of every byte."""
     step = _each(2.0 ** (8 - values[:, 0]), images)
     level = _bytes(images)
     return (level - level.remainder(step)) / 255
 
 
 def solarize(images: Tensor, values: np.ndarray, seeds: np.ndarray) -> Tensor:
-    """Bytes of this value or above are turned into their opposite, as on film that saw too much light."""
+    """Invert bytes at or above the value, as overexposed film does."""
     return torch.where(_bytes(images) >= _each(values[:, 0], images), 1 - images, images)
 
 
 def blur(images: Tensor, values: np.ndarray, seeds: np.ndarray) -> Tensor:
-    """Every pixel a mean of its surroundings, in normal weights of σ = value pixels."""
+    """Gaussian blur with σ = ``value`` pixels."""
     return filters.both_ways(images, filters.gaussian(values[:, 0])).clamp_(0, 1)
 
 
 def motion_blur(images: Tensor, values: np.ndarray, seeds: np.ndarray) -> Tensor:
-    """Every pixel the mean of a line, so many pixels long and at such an angle: what a moving camera sees."""
+    """Average along a line of the given length (pixels) and angle (degrees), as a moving camera does."""
     return filters.along_lines(images, filters.line(*values.T)).clamp_(0, 1)
 
 
 def iso_noise(images: Tensor, values: np.ndarray, seeds: np.ndarray) -> Tensor:
-    """Light counted photon by photon: noise that grows with the root of the light, the first value times it. The second
-    is how much of it (0 to 1, of its variance) each colour has for itself, the rest being common to all three."""
+    """Add shot noise, with a standard deviation of the first value times the square root of the intensity.
+
+    The second value (0 to 1) is the share of the noise variance that each channel draws independently; the three
+    channels have the rest in common.
+    """
     noise = hashing.normal(seeds, (4, *images.shape[2:]), images.device)
     own = _each(values[:, 1], images)
     grain = (1 - own).sqrt() * noise[:, :1] + own.sqrt() * noise[:, 1:]
@@ -103,7 +105,7 @@ def iso_noise(images: Tensor, values: np.ndarray, seeds: np.ndarray) -> Tensor:
 
 
 def compressed(images: Tensor, values: np.ndarray, seeds: np.ndarray) -> Tensor:
-    """What is left of a picture that was a JPEG file of this quality."""
+    """Compress and decompress as a JPEG file of this quality."""
     return jpeg.through(images, values[:, 0])
 
 

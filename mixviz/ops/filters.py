@@ -1,4 +1,4 @@
-"""Images smoothed, each by a kernel of its own: one product of matrices per direction, for the whole batch."""
+"""Smoothing with a kernel per image: separable ones take one matrix product per direction for the whole batch."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch import Tensor
 
 from mixviz.core.tensors import on_device
 
-PIECE = 2**18  # numbers smoothed at a time on the CPU: what stays in the cache is three times as fast
+PIECE = 2**18  # values smoothed at a time on the CPU: a piece that fits the cache is three times as fast
 
 
 def gaussian(spread: np.ndarray) -> np.ndarray:
-    """(M, taps) normal weights of σ = ``spread`` (M,) pixels, each row of sum 1, as wide as four of the largest σ."""
+    """(M, taps) Gaussian kernels of σ = ``spread`` (M,) pixels; rows sum to 1 and reach four times the largest σ."""
     reach = max(1, int(np.ceil(4 * spread.max())))
     at = np.arange(-reach, reach + 1) / np.maximum(spread, 1e-6)[:, None]
     weights = np.exp(-(at**2) / 2)
@@ -21,14 +21,14 @@ def gaussian(spread: np.ndarray) -> np.ndarray:
 
 
 def both_ways(images: Tensor, kernel: np.ndarray) -> Tensor:
-    """Images (M, C, H, W) smoothed down and across by kernels (M, taps), mirrored at the edges."""
+    """Smooth images (M, C, H, W) vertically and horizontally with kernels (M, taps), mirrored at the edges."""
     weights = on_device(kernel.astype(np.float32), images.device)
     down, across = (_matrix(weights, side)[:, None] for side in images.shape[2:])
     return down @ images @ across.transpose(-1, -2)
 
 
 def _matrix(weights: Tensor, side: int) -> Tensor:
-    """(M, side, side): row i holds what pixel i takes of each pixel of its line."""
+    """(M, side, side) matrices: row i holds the weights of output pixel i over the pixels of its line."""
     m, taps = weights.shape
     source = on_device(mirrored(np.arange(side)[:, None] + np.arange(taps) - taps // 2, side), weights.device)
     shape = m, side, taps  # at an edge, two taps may fall on the same pixel
@@ -36,7 +36,7 @@ def _matrix(weights: Tensor, side: int) -> Tensor:
 
 
 def mirrored(index: np.ndarray, side: int) -> np.ndarray:
-    """Indices beyond the edges, folded back: -1 is 1, as in a mirror that stands on the last pixel."""
+    """Reflect indices beyond the edges without repeating the edge pixel: -1 becomes 1."""
     if side == 1:
         return np.zeros_like(index)
     index = np.abs(index) % (2 * side - 2)
@@ -44,7 +44,7 @@ def mirrored(index: np.ndarray, side: int) -> np.ndarray:
 
 
 def along_lines(images: Tensor, kernels: np.ndarray) -> Tensor:
-    """Images (M, C, H, W) smoothed by kernels (M, k, k), mirrored at the edges."""
+    """Smooth images (M, C, H, W) with kernels (M, k, k), mirrored at the edges."""
     reach, channels = kernels.shape[1] // 2, images.shape[1]
     weights = on_device(kernels.astype(np.float32), images.device)[:, None].repeat_interleave(channels, 0)
     step = max(1, PIECE // images[0].numel()) if images.device.type == "cpu" else len(images)
@@ -57,7 +57,7 @@ def along_lines(images: Tensor, kernels: np.ndarray) -> Tensor:
 
 
 def _mirror(images: Tensor, reach: int) -> Tensor:
-    """Grown by so many pixels on every side."""
+    """Pad by ``reach`` mirrored pixels on every side."""
     if reach < min(images.shape[2:]):
         return F.pad(images, (reach, reach, reach, reach), mode="reflect")  # ten times as fast as by indices
     rows, columns = (
@@ -67,9 +67,11 @@ def _mirror(images: Tensor, reach: int) -> Tensor:
 
 
 def line(lengths: np.ndarray, angles: np.ndarray) -> np.ndarray:
-    """(M, k, k) the path of a point that moves ``lengths`` (M,) pixels at ``angles`` (M,) degrees, from the right
-    upwards: how long it stays over each pixel, as shares of the whole. A point between pixels is theirs by its distance
-    to each."""
+    """(M, k, k) motion-blur kernels of lines ``lengths`` (M,) pixels long at ``angles`` (M,) degrees.
+
+    Angles are measured counter-clockwise from the right. Weights are the share of time that a point moving along the
+    line spends over each pixel, and sum to 1. A point between pixels is split bilinearly.
+    """
     reach = max(1, int(np.ceil(lengths.max() / 2)))
     steps = 8 * reach + 1
     t = np.linspace(-0.5, 0.5, steps) * lengths[:, None]

@@ -1,12 +1,12 @@
-"""Geometry of single pictures: every image of a batch sampled along a grid of its own, all in one call.
+"""Geometric operations: resample each image of a batch along its own grid, all in one call.
 
-torchvision's functions take one angle, one crop or one field for all images of a call, so that a batch of 128 angles
-would be 128 calls. Here each image has its matrix, and the batch is sampled at once; the tests hold every operation
-against torchvision's, image by image.
+torchvision's functions take one angle, one crop or one field for all images of a call, so a batch of 128 angles would
+need 128 calls. Here each image has its own matrix and the batch is sampled at once. The tests compare every operation
+with torchvision's, image by image.
 
-All operations take images (M, C, H, W), ``values`` (M, p) on the host and ``seeds`` (M,), and give images; places that
-come from outside the picture are 0. With ``mass`` the images are maps whose sum is what counts, such as saliency: where
-the picture is stretched, a place counts for less.
+All operations take images (M, C, H, W), ``values`` (M, p) on the host and ``seeds`` (M,), and return images. Pixels
+sampled from outside the image are 0. With ``mass`` the images are densities such as saliency, whose integral should be
+preserved: values are divided by the local magnification.
 """
 
 from __future__ import annotations
@@ -24,67 +24,73 @@ from mixviz.ops import filters, noise
 
 
 def flip_across(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = False) -> Tensor:
-    """Left and right change places."""
+    """Flip horizontally: swap left and right."""
     from torchvision.transforms.v2 import functional
 
     return functional.horizontal_flip(images)
 
 
 def flip_down(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = False) -> Tensor:
-    """Top and bottom change places."""
+    """Flip vertically: swap top and bottom."""
     from torchvision.transforms.v2 import functional
 
     return functional.vertical_flip(images)
 
 
 def rotate(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = False) -> Tensor:
-    """By an angle in degrees around the middle, counter-clockwise."""
+    """Rotate counter-clockwise around the centre by an angle in degrees."""
     return _by_matrix(images, _inverse(images, angle=-values[:, 0]), mass)
 
 
 def shear_x(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = False) -> Tensor:
-    """Rows slide sideways, each by its distance from the top times the value, to the left where it is positive."""
+    """Shear horizontally: shift each row by the value times its distance from the top, to the left if positive."""
     matrices = _identity(images)
     matrices[:, 0, 1] = values[:, 0]
     return _by_matrix(images, matrices, mass)
 
 
 def shear_y(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = False) -> Tensor:
-    """Columns slide up, each by its distance from the left edge times the value."""
+    """Shear vertically: shift each column up by the value times its distance from the left edge."""
     matrices = _identity(images)
     matrices[:, 1, 0] = values[:, 0]
     return _by_matrix(images, matrices, mass)
 
 
 def translate_x(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = False) -> Tensor:
-    """By so many pixels to the right."""
+    """Translate to the right, in pixels."""
     return _by_matrix(images, _inverse(images, across=values[:, 0]), mass)
 
 
 def translate_y(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = False) -> Tensor:
-    """By so many pixels down."""
+    """Translate down, in pixels."""
     return _by_matrix(images, _inverse(images, down=values[:, 0]), mass)
 
 
 def affine(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = False) -> Tensor:
-    """Values are the angle clockwise, pixels to the right and down, the scale, and the angle of a shear."""
+    """Affine map; values are the clockwise angle, the pixels to the right and down, the scale, and the shear angle."""
     angle, across, down, scale, shear = values.T
     return _by_matrix(images, _inverse(images, angle, across, down, scale, shear), mass)
 
 
 def crop(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = False) -> Tensor:
-    """The box (top, left, height, width) in pixels, enlarged to the whole picture; nothing beyond its edge shows."""
+    """Crop the box (top, left, height, width) in pixels and resize it to the whole image.
+
+    Sampling is clamped to the box, so no pixel beyond its edge shows.
+    """
     top, left, height, width = values.T
     matrices = _identity(images)
     matrices[:, 0, 0], matrices[:, 1, 1] = width / images.shape[3], height / images.shape[2]
     matrices[:, 0, 2], matrices[:, 1, 2] = left, top
-    edges = np.stack([left + 0.5, top + 0.5, left + width - 0.5, top + height - 0.5], 1)  # centres of its last pixels
+    edges = np.stack([left + 0.5, top + 0.5, left + width - 0.5, top + height - 0.5], 1)  # centres of edge pixels
     return _by_matrix(images, matrices, mass, edges)
 
 
 def perspective(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = False) -> Tensor:
-    """The picture's corners drawn in, by shares of its sides (values 1 to 8, clockwise from the top left, down and
-    across): as if it were seen from the side. The first value is the largest of them, for people."""
+    """Perspective view: move the corners inwards by shares of the image's sides.
+
+    Values 1 to 8 are the shares (down, across) of each corner, clockwise from the top left. Value 0 is the largest of
+    them, for display only.
+    """
     height, width = images.shape[2:]
     start = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
     inwards = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]])
@@ -93,31 +99,34 @@ def perspective(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: boo
 
 
 def elastic(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = False) -> Tensor:
-    """Every pixel moved by a smooth random field, typically by the first value; the second is how far the field takes
-    to change (the σ of its smoothing). Both in pixels."""
+    """Elastic deformation by a smooth random displacement field.
+
+    The first value is the typical displacement, the second the σ of the Gaussian that smooths the field, both in
+    pixels.
+    """
     grid = _lattice(images) + elastic_field(images.shape, values, seeds, images.device)
     return _sample(images, grid, _stretched(grid) if mass else None)
 
 
 def elastic_field(shape: tuple[int, ...], values: np.ndarray, seeds: np.ndarray, device: torch.device) -> Tensor:
-    """(M, H, W, 2) how far each pixel looks aside, across and down, in halves of the picture's sides."""
+    """(M, H, W, 2) displacement of each pixel's sampling position, across and down, in half sides of the image."""
     height, width = shape[2:]
     kernel = filters.gaussian(values[:, 1])
     field = filters.both_ways(noise.uniform(seeds, (2, height, width), device) * 2 - 1, kernel)
-    # Uniform numbers from -1 to 1 have the standard deviation 1/√3, and smoothing leaves this share of it.
+    # Uniform numbers from -1 to 1 have standard deviation 1/√3; smoothing scales it by the kernel's L2 norm.
     spread = (kernel**2).sum(1) / math.sqrt(3)
     scale = 2 * values[:, :1] / spread[:, None] / (width, height)
     return (field * on_device(scale.astype(np.float32), device)[:, :, None, None]).permute(0, 2, 3, 1)
 
 
 def shuffle(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = False) -> Tensor:
-    """Pixels change places with others of their window, a square of the given side; windows at the right and bottom
-    edge may be smaller."""
+    """Shuffle pixels within square windows of the given side; windows at the right and bottom edge may be smaller."""
     height, width = images.shape[2:]
     side = on_device(values.astype(np.int64), images.device)[:, :, None]
     rows, columns = (torch.arange(n, device=images.device) for n in (height, width))
     window = (rows[:, None] // side * width + columns // side).flatten(1)
-    # Sorted by window alone and by window and chance: the i-th of one order goes where the i-th of the other stands.
+    # Two orders of the pixels: by window alone, and by window then random key. Matching them rank by rank gives a
+    # random permutation within each window.
     put = window.argsort(dim=1, stable=True)
     taken = ((window << 32) + noise.whole(seeds, (height * width,), images.device)).argsort(dim=1)
     source = torch.empty_like(put).scatter_(1, put, taken)
@@ -125,12 +134,12 @@ def shuffle(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = 
 
 
 def cut_out(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = False) -> Tensor:
-    """Nothing is left in the box (top, left, bottom, right) in pixels."""
+    """Erase the box (top, left, bottom, right), in pixels."""
     box = on_device(values.astype(np.int64), images.device)
     return images * ~geometry.box_mask(box, tuple(images.shape[2:]))[:, None]
 
 
-# ---------------------------------------------------------------- matrices, from the result's pixels to the picture's
+# ---------------------------------------------------------------- matrices, from output pixels to input pixels
 
 
 def _identity(images: Tensor) -> np.ndarray:
@@ -145,8 +154,8 @@ def _inverse(
     scale: np.ndarray | float = 1.0,
     shear: np.ndarray | float = 0.0,
 ) -> np.ndarray:
-    """Where the pixels of the result come from, when the picture is sheared, scaled, turned clockwise around its middle
-    and moved."""
+    """(M, 3, 3) matrices from output to input pixels, for an image that is sheared, scaled, rotated clockwise around
+    its centre and translated."""
     turn, lean = np.radians(angle), np.tan(np.radians(shear))
     cos, sin = scale * np.cos(turn), scale * np.sin(turn)
     there = _identity(images)
@@ -159,7 +168,7 @@ def _inverse(
 
 
 def _homography(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """(M, 3, 3) the projection that takes four points (M, 4, 2) to others (4, 2): eight equations, eight unknowns."""
+    """(M, 3, 3) homographies from four points (M, 4, 2) to four others (4, 2): eight equations, eight unknowns."""
     x, y = source[..., 0], source[..., 1]
     one, zero = np.ones_like(x), np.zeros_like(x)
     u, v = (np.broadcast_to(target[:, i], x.shape) for i in (0, 1))
@@ -170,10 +179,12 @@ def _homography(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def _by_matrix(images: Tensor, matrices: np.ndarray, mass: bool, edges: np.ndarray | None = None) -> Tensor:
-    """Sampled where the matrices say. They act on pixels, the middle of the first being (0.5, 0.5); ``edges`` (M, 4)
-    are left, top, right and bottom, beyond which nothing is taken."""
+    """Sample images through matrices from output to input pixels, where the centre of the first pixel is (0.5, 0.5).
+
+    ``edges`` (M, 4) are left, top, right and bottom limits, to which sampling positions are clamped.
+    """
     height, width = images.shape[2:]
-    # In halves of the sides from the middle, as grid_sample counts; on the host, where double precision costs nothing.
+    # Change to grid_sample's coordinates, half sides from the centre; on the host, where double precision is free.
     pixels = np.array([[width / 2, 0, width / 2], [0, height / 2, height / 2], [0, 0, 1]])
     matrices = np.linalg.inv(pixels) @ matrices @ pixels
     on = on_device(matrices.astype(np.float32), images.device)[..., None, None]
@@ -187,25 +198,25 @@ def _by_matrix(images: Tensor, matrices: np.ndarray, mass: bool, edges: np.ndarr
     stretched = None
     if mass:
         stretched = on_device(np.abs(np.linalg.det(matrices)).astype(np.float32), images.device)[:, None, None]
-        stretched = stretched / depth.abs() ** 3  # how a projection changes areas
+        stretched = stretched / depth.abs() ** 3  # Jacobian determinant of a projection
     return _sample(images, grid, stretched)
 
 
 def _lattice(images: Tensor) -> Tensor:
-    """(1, H, W, 2) the pixels' middles, across and down, in halves of the sides from the picture's middle."""
+    """(1, H, W, 2) pixel centres, across and down, in half sides from the image's centre."""
     down, across = ((torch.arange(n, device=images.device) * 2 + 1) / n - 1 for n in images.shape[2:])
     return torch.stack(torch.meshgrid(across, down, indexing="xy"), -1)[None]
 
 
 def _stretched(grid: Tensor) -> Tensor:
-    """(M, H, W) how much of the picture a pixel of the result stands for: the determinant of the grid's slopes."""
+    """(M, H, W) input area per output pixel: the absolute Jacobian determinant of the grid."""
     height, width = grid.shape[1:3]
     x, y = grid[..., 0] * (width / 2), grid[..., 1] * (height / 2)
     return (_slope(x, 2) * _slope(y, 1) - _slope(x, 1) * _slope(y, 2)).abs()
 
 
 def _slope(places: Tensor, dim: int) -> Tensor:
-    """How fast places (M, H, W) change along a side; a side of one pixel is taken to be as it should."""
+    """Derivative of positions (M, H, W) along a side; 1 where the side has a single pixel."""
     return torch.gradient(places, dim=dim)[0] if places.shape[dim] > 1 else torch.ones_like(places)
 
 

@@ -1,9 +1,9 @@
-"""What JPEG does to a picture, on any device and for every image at its own quality.
+"""Simulated JPEG compression on any device, with a quality per image.
 
-A codec works on the CPU, one picture after another; on a GPU the batch would wait for it. Few of JPEG's steps lose
-anything: colour is stored at half the resolution; the picture is cut into squares of 8 x 8, each is written as a sum of
-64 waves, and the amount of every wave is rounded to a multiple of a number that is large where the eye is dull. The
-rest, which makes the file small, is taken back exactly.
+A codec works on the CPU, one image after another; on a GPU the batch would wait for it. Only the lossy steps of JPEG
+are computed here: chroma is stored at half the resolution, each block of 8 x 8 pixels is written as a sum of 64 cosines
+(DCT), and every coefficient is rounded to a multiple of a step that is large where the eye is less sensitive. The
+entropy coding that follows is lossless and is left out.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mixviz.core.tensors import on_device
 
-# ITU-T T.81, Annex K, tables K.1 (light) and K.2 (colour): the steps to which waves are rounded at quality 50.
+# ITU-T T.81, Annex K, tables K.1 (luma) and K.2 (chroma): quantization steps of DCT coefficients at quality 50.
 LIGHT = np.array([
     [16, 11, 10, 16, 24, 40, 51, 61], [12, 12, 14, 19, 26, 58, 60, 55],
     [14, 13, 16, 24, 40, 57, 69, 56], [14, 17, 22, 29, 51, 87, 80, 62],
@@ -27,7 +27,7 @@ LIGHT = np.array([
 COLOUR = np.full((8, 8), 99)
 COLOUR[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
 
-# ITU-T T.871 (JFIF): light, and how far blue and red are from it.
+# ITU-T T.871 (JFIF): RGB to Y, Cb, Cr.
 FROM_RGB = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
 TO_RGB = np.array([[1, 0, 1.402], [1, -0.344136, -0.714136], [1, 1.772, 0]])
 WAVES = np.array([
@@ -36,14 +36,14 @@ WAVES = np.array([
 
 
 def steps(quality: np.ndarray) -> np.ndarray:
-    """(M, 2, 8, 8) the steps for light and colour at a quality (M,) of 1 to 100, scaled as in the IJG's library."""
+    """(M, 2, 8, 8) quantization steps of luma and chroma at a quality (M,) of 1 to 100, scaled as in IJG's libjpeg."""
     quality = np.clip(np.rint(quality), 1, 100)
     percent = np.where(quality < 50, 5000 // np.maximum(quality, 1), 200 - 2 * quality)
     return np.clip((np.stack([LIGHT, COLOUR]) * percent[:, None, None, None] + 50) // 100, 1, 255)
 
 
 def through(images: Tensor, quality: np.ndarray) -> Tensor:
-    """Images (M, 3, H, W) in [0, 1] as they come out of a JPEG file, colour at half the resolution (4:2:0)."""
+    """Images (M, 3, H, W) in [0, 1] after a JPEG round trip with chroma at half the resolution (4:2:0)."""
     height, width = images.shape[2:]
     whole = F.pad(images, (0, -width % 16, 0, -height % 16), mode="replicate")
     table = on_device(steps(quality).astype(np.float32), images.device)
@@ -56,13 +56,13 @@ def through(images: Tensor, quality: np.ndarray) -> Tensor:
 
 
 def _recoloured(images: Tensor, matrix: np.ndarray) -> Tensor:
-    """Every colour times a matrix; spelt out, so that grey stays exactly grey."""
+    """Multiply every colour by a matrix; written term by term, so that grey stays exactly grey."""
     first, second, third = images.split(1, 1)
     return torch.cat([(a * first + b * second + c * third).round() for a, b, c in matrix.tolist()], 1)
 
 
 def _rounded(channels: Tensor, table: Tensor) -> Tensor:
-    """Channels (M, c, H, W) with the amounts of their waves rounded to multiples of the steps (M, 1, 8, 8)."""
+    """Channels (M, c, H, W) with their DCT coefficients rounded to multiples of the steps (M, 1, 8, 8)."""
     waves = on_device(WAVES.astype(np.float32), channels.device)
     m, c, height, width = channels.shape
     blocks = channels.view(m, c, height // 8, 8, width // 8, 8).transpose(3, 4)

@@ -1,7 +1,7 @@
-"""Random numbers that every device makes alike: a seed per image and a count of pixels in, whole numbers out.
+"""Random fields that are identical on every device: a hash of (seed, pixel index).
 
-A field of noise for every image of a batch is too much to draw on the host and carry over, and a generator of a GPU's
-own gives other numbers than the CPU's. A hash of (seed, pixel) is the same everywhere, and needs nothing but the seed.
+A noise field per image is too much data to draw on the host and copy to the device, and a GPU's own generator gives
+other numbers than the CPU's. A hash is the same everywhere and needs only the seed.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from torch import Tensor
 from mixviz.core.tensors import on_device
 
 MASK = 2**32 - 1
-# The two multipliers of "lowbias32", the constants that C. Wellons's search for good 32-bit hashes ended with
-# (nullprogram.com, "Prospecting for Hash Functions", 2018), and 2^32 over the golden ratio, which sets seeds apart.
+# The two multipliers of "lowbias32", the result of C. Wellons's search for good 32-bit hashes (nullprogram.com,
+# "Prospecting for Hash Functions", 2018), and 2^32 over the golden ratio, which spreads consecutive seeds.
 FIRST, SECOND, GOLDEN = 0x7FEB352D, 0x846CA68B, 0x9E3779B9
 
 
 def _mixed(x: Tensor) -> Tensor:
-    """Every bit of x, 0 to 2^32 - 1, has a say in every bit of the result; products may wrap, low bits stay right."""
+    """Hash x (0 to 2^32 - 1) so that every bit affects every bit of the result.
+
+    The int64 products may wrap; their low 32 bits stay correct.
+    """
     x = x ^ (x >> 16)
     x.mul_(FIRST).bitwise_and_(MASK)
     x ^= x >> 15
@@ -36,10 +39,10 @@ def whole(seeds: np.ndarray, shape: tuple[int, ...], device: torch.device) -> Te
 
 
 def uniform(seeds: np.ndarray, shape: tuple[int, ...], device: torch.device) -> Tensor:
-    """(M, *shape) float32, above 0 and below 1: the upper 23 bits, so that no rounding reaches either end."""
+    """(M, *shape) float32 in the open interval (0, 1): the upper 23 bits, so that rounding reaches neither end."""
     return ((whole(seeds, shape, device) >> 9).float() + 0.5) / 2**23
 
 
 def normal(seeds: np.ndarray, shape: tuple[int, ...], device: torch.device) -> Tensor:
-    """(M, *shape) float32, normally distributed: the inverse of the distribution's sum, at uniform numbers."""
+    """(M, *shape) float32, standard normal: the inverse cumulative distribution function at uniform numbers."""
     return torch.erfinv(uniform(seeds, shape, device) * 2 - 1) * 2**0.5

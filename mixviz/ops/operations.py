@@ -1,8 +1,8 @@
-"""What can be done to a single picture: the vocabulary of operation sequences, and the code that runs them.
+"""Registry of single-image operations, and the code that runs sequences of them.
 
-A sequence is a tuple of applied operations, each a name with the numbers that were drawn for it. A batch has a sequence
-per image. Images that undergo the same operation at the same place of their sequences undergo it in one call, each with
-its own numbers; so a step of a batch costs at most one call per operation, and nothing ever waits for the device.
+A sequence is a tuple of applied operations, each a name with the values drawn for it. A batch has a sequence per image.
+Images with the same operation at the same position of their sequences are processed in one call, each with its own
+values. A step of a batch therefore costs at most one call per operation and never synchronises with the device.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mixviz.ops import color, geometric
 
 
 class AppliedOp(NamedTuple):
-    """An operation as it was drawn: its name in ``OPERATIONS``, its numbers, and the seed of what it does by chance."""
+    """An operation as drawn: its name in ``OPERATIONS``, its values, and the seed of its random fields."""
 
     name: str
     values: tuple[float, ...] = ()
@@ -34,14 +34,14 @@ OpSequence = tuple[AppliedOp, ...]
 
 @dataclass(frozen=True)
 class Operation:
-    """One entry of the vocabulary.
+    """One entry of the registry.
 
     Attributes:
-        text: in words; {0} is the first of its numbers.
+        text: description for people; {0} is the first of its values.
         change: (images (M, C, H, W), values (M, p), seeds (M,)) to images; see :mod:`mixviz.ops.color` and
             :mod:`mixviz.ops.geometric`.
-        moves: pixels change their places: what is done to the picture is done to its maps, too.
-        empties: places may be left to which nothing of the picture comes; they get the recipe's fill.
+        moves: whether pixels change position; the image's maps are then transformed, too.
+        empties: whether it may leave pixels without content from the image; they get the recipe's fill.
     """
 
     text: str
@@ -84,10 +84,10 @@ OPERATIONS: dict[str, Operation] = {
 
 
 def check_torchvision() -> None:
-    """Say so at the door where torchvision is missing.
+    """Fail early if torchvision is missing.
 
     Raises:
-        ImportError: with what to do.
+        ImportError: torchvision is not installed; says what to do.
     """
     if importlib.util.find_spec("torchvision") is None:
         raise ImportError("What is done to single pictures is done by torchvision: pip install torchvision.")
@@ -96,21 +96,21 @@ def check_torchvision() -> None:
 def run(
     sequences: Sequence[OpSequence], images: Tensor, fill: Tensor | None = None, room: Tensor | None = None
 ) -> Tensor:
-    """Every image through its own sequence.
+    """Apply to every image its own sequence.
 
     Args:
         sequences: one for each image.
-        images: (N, 3, H, W) in [0, 1]; worked on in float32, and given back in the dtype that they have.
-        fill: what empty places get, broadcastable to (N, 3, H, W); None: black.
-        room: contiguous float32 memory like images, or the images, that may be written to: new memory costs more than
-            most operations.
+        images: (N, 3, H, W) in [0, 1]; processed in float32 and returned in their own dtype.
+        fill: colour of empty pixels, broadcastable to (N, 3, H, W); None: black.
+        room: contiguous float32 buffer shaped like images, or the images themselves, that may be overwritten: a new
+            allocation costs more than most operations.
     """
     with torch.autocast(images.device.type, enabled=False):
         return _run(sequences, images.float().contiguous(), fill, room).to(images.dtype)
 
 
 def _run(sequences: Sequence[OpSequence], images: Tensor, fill: Tensor | None, room: Tensor | None) -> Tensor:
-    own = False  # whether these images are ours to write to
+    own = False  # whether ``images`` may be overwritten here
     for operation, rows, values, seeds in _grouped(sequences):
         index = None if len(rows) == len(images) else on_device(rows, images.device)
         part = images if index is None else images.index_select(0, index)
@@ -131,10 +131,10 @@ def _run(sequences: Sequence[OpSequence], images: Tensor, fill: Tensor | None, r
 
 
 def carry(sequences: Sequence[OpSequence], maps: Tensor, *, mass: bool = False) -> Tensor:
-    """Maps (N, H, W) to where the sequences take their pixels; what leaves the picture is gone, what is empty is 0.
+    """Transform maps (N, H, W) as the sequences transform their images; empty pixels are 0.
 
     Args:
-        mass: a map's sum is what counts, so that what is enlarged does not count for more.
+        mass: treat maps as densities, so that an enlarged region keeps its sum.
     """
     maps = maps[:, None].clone()
     for operation, rows, values, seeds in _grouped(moving(sequences)):
@@ -144,12 +144,12 @@ def carry(sequences: Sequence[OpSequence], maps: Tensor, *, mass: bool = False) 
 
 
 def moving(sequences: Sequence[OpSequence]) -> tuple[OpSequence, ...]:
-    """The sequences without what only changes colours."""
+    """The sequences without the operations that change only colours."""
     return tuple(tuple(op for op in sequence if OPERATIONS[op.name].moves) for sequence in sequences)
 
 
 def _grouped(sequences: Sequence[OpSequence]) -> Iterator[tuple[Operation, np.ndarray, np.ndarray, np.ndarray]]:
-    """Place by place along the sequences: each operation there, the images (M,) whose turn it is, values and seeds."""
+    """Position by position along the sequences: each operation, the rows (M,) of its images, values and seeds."""
     for place in range(max(map(len, sequences), default=0)):
         groups: dict[str, list[int]] = {}
         for row, sequence in enumerate(sequences):
@@ -162,7 +162,7 @@ def _grouped(sequences: Sequence[OpSequence]) -> Iterator[tuple[Operation, np.nd
 
 
 def in_words(sequence: OpSequence, language: str = "en") -> str:
-    """A sequence for people: ``rotate 12°, solarize 128``; empty where nothing is done."""
+    """A sequence as text: ``rotate 12°, solarize 128``; empty for an empty sequence."""
     from mixviz.i18n import in_language
 
     return ", ".join(

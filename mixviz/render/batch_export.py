@@ -1,4 +1,4 @@
-"""A mixed batch as files: every image and its mixture as PNG, the soft labels as a table, and what replays it."""
+"""Export a mixed batch: images and mixtures as PNG, soft labels as a table, and a recipe that reproduces it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from mixviz.explain import serialize
 from mixviz.render.batch_sheet import MixedBatch, mix_batch
 from mixviz.render.panels import picture
 
-LABEL = "label: "  # before a class at the head of its column: a class may be called "file"
+LABEL = "label: "  # prefix of class columns, since a class may be called "file"
 COLUMNS = ("file", "original", "picture", "class", "partners", "lambda", "own_area", "own_label", "label_off")
 
 
 class Step(NamedTuple):
-    """How far it is; ``reason`` says why a picture was left out."""
+    """Progress of an export; ``reason`` says why a picture was left out."""
 
     done: int
     total: int
@@ -41,17 +41,17 @@ def record(
 ) -> Generator[Step, None, None]:  # fmt: skip
     """Read, mix and write a batch, picture by picture.
 
-    ``mixed/`` and ``originals/`` hold a PNG of every image, ``labels.csv`` a row of each with its soft label,
-    ``recipe.json`` all that was decided. Nothing is written before the whole batch is mixed.
+    ``mixed/`` and ``originals/`` hold a PNG of every image, ``labels.csv`` a row per image with its soft label, and
+    ``recipe.json`` the whole recipe. Nothing is written before the whole batch is mixed.
 
     Args:
-        folder: made where it is missing.
-        side: every picture becomes a square of this side.
-        detector: of the saliency; None: the method's own. It judges labels too, where no objects are known.
-        network: what a network-guided detector asks.
+        folder: output folder, created if missing.
+        side: side in pixels of the square that every picture is cropped to.
+        detector: saliency detector; None: the method's own. It also judges labels if no object masks are known.
+        network: network for network-guided detectors.
 
     Raises:
-        ValueError: fewer than two pictures can be read, or the method misses something that it needs.
+        ValueError: fewer than two pictures can be read, or a requirement of the method is missing.
         OSError: a file cannot be written.
     """
     detector = detector or getattr(method, "detector", "fine_grained")
@@ -63,7 +63,7 @@ def record(
             tiles.append(tile)
         yield Step(done, total, one.name, reason)
     pictures = stacked(kept, tiles)
-    if looks:  # one at a time: a network would need gigabytes for all of them
+    if looks:  # one at a time: a network would need gigabytes of memory for the whole batch
         maps = [_map(pictures.images, pictures.labels, n, detector, network) for n in range(len(kept))]
     batch = mix_batch(pictures, method, seed, lam, maps=torch.cat(maps) if maps else None, network=network)
     total = len(found) + len(kept)
@@ -79,7 +79,7 @@ def _map(images: Tensor, labels: Tensor, n: int, detector: str | Saliency, netwo
 def bundle(
     found: Sequence[ImageSource], method: Method, path: str | Path, **options: Any
 ) -> Generator[Step, None, None]:
-    """:func:`record` into one zip, which is there when the generator has ended, and not where it is closed before."""
+    """:func:`record` into one zip, which is created only if the generator runs to its end."""
     with tempfile.TemporaryDirectory() as room:
         with closing(record(found, method, room, **options)) as walk:
             yield from walk
@@ -87,7 +87,7 @@ def bundle(
 
 
 def _write(batch: MixedBatch, folder: Path) -> Iterator[str]:
-    """All files, the table's rows beside the pictures that they tell of; yields the name of each picture."""
+    """Write all files, each table row together with its pictures; yield the name of each picture."""
     names = [f"{n:03d}-{parcel.plain(name)}".rstrip("-") + ".png" for n, name in enumerate(batch.pictures.names, 1)]
     for part in ("mixed", "originals"):
         (folder / part).mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,7 @@ def _write(batch: MixedBatch, folder: Path) -> Iterator[str]:
 
 
 def row(batch: MixedBatch, n: int, names: Sequence[str]) -> dict[str, Any]:
-    """One image in the table: its files, its partners' originals, its numbers, and its part of every class."""
+    """Table row of image n: its files, its partners' originals, λ, area and label shares, and its soft label."""
     drawn, pictures = batch.recipe.lam, batch.pictures
     who_is_in = batch.partners(n) or ([n] if batch.paired else [])
     return {
@@ -123,12 +123,12 @@ def row(batch: MixedBatch, n: int, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _short(number: float) -> float:
-    """Single precision holds no more."""
+    """Round to 7 decimals, the precision of float32."""
     return round(number, 7)
 
 
 def recipe_of(batch: MixedBatch, files: Sequence[str]) -> dict[str, Any]:
-    """What replays a batch, and all that was decided; partners are counted from 0."""
+    """Everything needed to reproduce a batch, and its recipe per image; partners are indices from 0."""
     pictures = batch.pictures
     told = zip(files, pictures.names, pictures.labels.tolist(), batch.rows, strict=True)
     return {

@@ -1,6 +1,6 @@
-"""A batch as the training loop sees it: every image with its partner from the same batch, mixed and labelled at once.
+"""A batch as the training loop sees it: every image is mixed and labelled with a partner from the same batch.
 
-Nothing here knows a method by name: all of it is read off the recipe.
+No method is known by name here: everything is read from the recipe.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mixviz.data.batch_loading import Pictures, bundled, load
 from mixviz.explain import serialize
 
 __all__ = ["MixedBatch", "bundled", "load", "mix_batch"]
-OFF = 0.15  # label mass on the wrong classes from which on a label is called off
+OFF = 0.15  # a label counts as off above this label mass on the wrong classes
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -29,8 +29,8 @@ class MixedBatch:
     """The first batch of a training with this seed.
 
     Attributes:
-        judge: (N, S, S) what should be visible of each picture: its object, or its saliency.
-        lam: λ where it was held, else None.
+        judge: (N, S, S) importance of each pixel for judging labels: the object mask, or saliency.
+        lam: λ if it was fixed, else None.
     """
 
     pictures: Pictures
@@ -45,7 +45,7 @@ class MixedBatch:
 
     @cached_property
     def mixed(self) -> Tensor:
-        """(N, 3, S, S) uint8, what the network is trained on."""
+        """(N, 3, S, S) uint8 mixtures, the network's training input."""
         return self.recipe.apply(self.pictures.images)
 
     @cached_property
@@ -55,11 +55,11 @@ class MixedBatch:
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
-        """Every image's part of the recipe as plain numbers, see :func:`mixviz.explain.serialize.recipe_json`."""
+        """The recipe of each image as plain numbers, see :func:`mixviz.explain.serialize.recipe_json`."""
         return [self._row(n) for n in range(len(self))]
 
     def _row(self, n: int) -> dict[str, Any]:
-        # By itself, with its sources alone: the whole batch's weights at once would take a gigabyte at 512 px.
+        # One image with only its sources: weights over the whole batch would take a gigabyte at 512 px.
         row = self.recipe.row(n)
         who = row.partner[:, 0]
         trace = dataclasses.replace(row.trace, saliency=None)
@@ -68,30 +68,30 @@ class MixedBatch:
 
     @property
     def inside(self) -> bool:
-        """It mixes inside the network, and the images enter as they are."""
+        """Whether features are mixed inside the network and the images enter unmixed."""
         return self.recipe.layer > 0
 
     @property
     def paired(self) -> bool:
-        """There are partners at all."""
+        """Whether the method mixes with partners."""
         return len(self.recipe.partner) > 1
 
     def partners(self, n: int) -> list[int]:
-        """The other images that are in image n, each once; none where it met itself, or nobody."""
+        """Indices of the other images mixed into image n, each once; empty if its only partner is itself or none."""
         return [who for who in dict.fromkeys(self.recipe.partner[:, n].tolist()) if who != n]
 
     @property
     def fixed(self) -> list[int]:
-        """Images that were to be mixed with themselves."""
+        """Indices of images whose only partner is themselves."""
         return [n for n in range(len(self)) if self.paired and not self.partners(n)]
 
     def own(self, n: int, what: str) -> float:
-        """Image n's own part of its ``area`` or ``share``."""
+        """Image n's own part of its mixture's ``area`` or label ``share``."""
         row = self.rows[n]
         return sum(value for who, value in zip(row["partner"], row[what], strict=True) if who == n)
 
     def parts(self, n: int, what: str = "share") -> dict[int, float]:
-        """Class -> part of the label (or of ``fair``, what the visible parts would earn), the image's own first."""
+        """Class -> share of the label (``share``) or of the label by visible content (``fair``), own class first."""
         row, found = self.rows[n], {}
         for who, value in zip(row["partner"], row[what], strict=True):
             label = int(self.pictures.labels[who])
@@ -105,7 +105,7 @@ class MixedBatch:
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """Means over the batch, and how many labels are off; None for what this method has not."""
+        """Means over the batch and the number of labels that are off; None where a value does not apply."""
         drawn, count = self.recipe.lam, range(len(self))
         return {
             "drawn": None if drawn is None else drawn.mean().item(),
@@ -120,15 +120,15 @@ def mix_batch(
     pictures: Pictures, method: Method, seed: int = 0, lam: float | None = None, *, maps: Tensor | None = None,
     network: Callable[[Tensor], Tensor] | None = None,
 ) -> MixedBatch:  # fmt: skip
-    """Mix a batch as ``MixTransform(method, classes, seed=seed)`` mixes its first, every image of it.
+    """Mix a batch as ``MixTransform(method, classes, seed=seed)`` mixes its first batch.
 
     Args:
-        lam: hold λ for all images.
-        maps: (N, S, S) saliency to use instead of the method's own detector's.
-        network: what network-guided detectors ask.
+        lam: fixed λ for all images; None: drawn by the method.
+        maps: (N, S, S) saliency to use instead of the method's detector.
+        network: network for network-guided detectors.
 
     Raises:
-        ValueError: the method misses something that it needs.
+        ValueError: a requirement of the method is missing.
     """
     given = {} if maps is None else {"saliency": maps}
     transform = MixTransform(method, len(pictures.classes), seed=seed, network=network)

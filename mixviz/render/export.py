@@ -1,6 +1,6 @@
-"""A mixture to take away: its pictures, a figure for a paper or a slide, and an animation of its steps.
+"""Export a mixture: its pictures, a figure for a paper or slide, and an animation of its steps.
 
-The same story gives the same bytes, always: no dates, no random names.
+Output is deterministic: the same example gives the same bytes, without dates or random names.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the earliest date that a ZIP file can hold
 
 
 def png(story: MixedExample) -> bytes:
-    """The mixture alone, lossless: every pixel is that of :attr:`~mixviz.explain.example.MixedExample.mixed`."""
+    """The mixture as a lossless PNG with the exact pixels of :attr:`~mixviz.explain.example.MixedExample.mixed`."""
     return _png(picture(story.mixed))
 
 
 def pictures_zip(story: MixedExample) -> bytes:
-    """All pictures of :func:`tiles` as a ZIP of PNG files, ``a.png`` to ``mixed.png``: no name of a visitor's in it."""
+    """All pictures of :func:`tiles` as a ZIP of PNG files, ``a.png`` to ``mixed.png``, without user-supplied names."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:  # stored: a PNG is compressed already
+    with zipfile.ZipFile(buffer, "w") as archive:  # stored uncompressed: PNG is compressed already
         for name, tile in tiles(story).items():
             entry = zipfile.ZipInfo(f"{name}.png", LONG_AGO)
             entry.create_system, entry.external_attr = 3, 0o644 << 16  # the same on every system

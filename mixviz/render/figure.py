@@ -1,4 +1,4 @@
-"""A mixture as a figure for a paper or a slide: vector text and boxes around the pictures as they are."""
+"""Figure of a mixture for a paper or slide: pictures at their own resolution with vector text and boxes."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from mixviz.render import fonts
 from mixviz.render.canvas import MARGIN, SIDE, Sheet, drawing, width_of
 from mixviz.render.panels import tiles
 
-# Inches. Six panels are as wide as a page of text, three as wide as one of its two columns.
+# Inches. Six panels span the text width of a page, three span one of two columns.
 GAP, TITLE, BAR, LINE, KEY = 0.09, 0.29, 0.2, 0.125, 0.12
 LARGE = 9.0  # points of the title
 COLOURS = ("#1d4ed8", "#b45309")  # A, B: both carry white text at WCAG AA
 GREY = "#4b5563"
 WHOLE = (0.0, 0.0, 1.0, 1.0)
-DIM = 0.45  # brightness of what is left behind when a patch is cut
+DIM = 0.45  # brightness factor outside the cut boxes
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture of a figure: a name of :func:`mixviz.render.export.tiles`, its caption, and boxes as shares of its
+    """One picture of a figure: a key of :func:`mixviz.render.export.tiles`, a caption, and boxes as shares of its
     sides."""
 
     tile: str
@@ -36,7 +36,7 @@ class Panel:
 
 
 class _Part(NamedTuple):
-    """A picture's part of the label: what stands on it, its share, and whether that is too wide to stand on it."""
+    """A class's segment of the label bar: its text, its share, and whether the text is too wide for the segment."""
 
     text: str
     share: float
@@ -44,7 +44,7 @@ class _Part(NamedTuple):
 
 
 def panels(story: MixedExample, language: str = "en") -> list[Panel]:
-    """The pictures that tell a mixture, from left to right; what a method does without is left out."""
+    """Panels that explain a mixture, from left to right, without those that do not apply to its method."""
     recipe, pair = story.recipe, story.recipe.paired
     text = functools.partial(say, language=language)
     found = [Panel("a", f"A · {fonts.clean(story.names[0])}")]
@@ -66,13 +66,13 @@ def panels(story: MixedExample, language: str = "en") -> list[Panel]:
 
 
 def figure(story: MixedExample, kind: str, language: str = "en") -> bytes:
-    """The mixture as a figure: its pictures with captions, the label as a bar, and the numbers below.
+    """Draw a mixture as a figure: pictures with captions, the label as a bar, and the numbers below.
 
-    Text stays text and boxes stay vectors; pictures are embedded pixel by pixel. The same story gives the same bytes.
+    Text and boxes are vectors; pictures keep their own resolution. The same example gives the same bytes.
 
     Args:
         kind: ``"svg"`` or ``"pdf"``.
-        language: of the captions; English in a PDF where no font at hand has the letters.
+        language: language of the captions; a PDF falls back to English if no installed font has the letters.
 
     Raises:
         ValueError: another kind.
@@ -91,7 +91,7 @@ def _has_letters(found: list[Panel], language: str) -> bool:
 
 
 def _boxes(story: MixedExample) -> tuple[tuple, tuple]:
-    """Where patches are cut from B (or holes are in A, without a partner), and where all patches land."""
+    """Source boxes of patches cut from B (without a partner: of holes in A), and target boxes of all patches."""
     recipe = story.recipe
     if not isinstance(recipe.mixing, Patches):
         return (), ()
@@ -133,7 +133,7 @@ def _draw(story: MixedExample, language: str) -> Sheet:
 
 
 def _dimmed(picture: np.ndarray, panel: Panel) -> np.ndarray:
-    """What is not cut steps back."""
+    """Dim pixels outside the cut boxes."""
     if panel.dashed or not panel.boxes:
         return picture
     height, width = picture.shape[:2]
@@ -145,7 +145,7 @@ def _dimmed(picture: np.ndarray, panel: Panel) -> np.ndarray:
 
 
 def _parts(story: MixedExample, width: float) -> list[_Part]:
-    """The label's parts. A name is cut where it must be, its per cent never."""
+    """Segments of the label bar. Names are shortened if necessary, percentages never."""
     count = 2 if story.recipe.paired else 1
     named = [
         (fonts.clean(name), f" {percent(share)}", share) for name, share in zip(story.names, story.share, strict=True)
@@ -161,7 +161,7 @@ def _parts(story: MixedExample, width: float) -> list[_Part]:
 
 
 def _label(sheet: Sheet, parts: list[_Part], top: float, width: float) -> None:
-    """The label as a bar; a text that does not fit stands below its part's end, beside its part's colour."""
+    """Draw the label as a bar; text that does not fit its segment stands below the bar, with a key of its colour."""
     start, side = 0.0, 0.08
     for part, colour, align in zip(parts, COLOURS, ("left", "right"), strict=False):
         sheet.fill(start, top, part.share * width, BAR, colour)
@@ -182,6 +182,6 @@ def _numbers(story: MixedExample, language: str) -> list[tuple[str, str]]:
     if not recipe.layer:
         found.append((say("areas", language), f"{story.area[0]:.3f}"))
     found.append((say("labels", language), f"{story.share[0]:.3f}"))
-    if not recipe.layer and recipe.paired:  # a hole has nobody to share a label with
+    if not recipe.layer and recipe.paired:  # a hole has no partner to share the label
         found.append((say("fair_label", language), f"{story.fair[0]:.3f}"))
     return found

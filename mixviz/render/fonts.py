@@ -1,4 +1,4 @@
-"""Fonts and lines of text for exports: any text of a visitor is drawn, whatever fonts this machine has."""
+"""Fonts and line breaking for exports; any user text can be drawn, whichever fonts are installed."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import functools
 from collections.abc import Callable
 from pathlib import Path
 
-SANS = ("Arial", "Liberation Sans", "DejaVu Sans")  # the first two are equally wide; the last comes with matplotlib
-# Where one is installed, it adds Korean. TrueType alone: PDF cannot embed the outlines of other fonts as such.
+SANS = ("Arial", "Liberation Sans", "DejaVu Sans")  # the first two have equal widths; the last comes with matplotlib
+# Used for Korean if installed. TrueType only: other outlines cannot be embedded in a PDF as they are.
 KOREAN = ("NanumGothic", "Nanum Gothic", "Malgun Gothic", "Noto Sans KR", "AppleGothic")
 LONGEST = 300
-BLANK = "□"  # stands where no font has the character
+BLANK = "□"  # placeholder for characters that no font has
 
 
 def clean(text: str) -> str:
-    """The text on one line, without what has no shape: control characters and halves of surrogate pairs break XML.
+    """Put text on one line, without unprintable characters: control characters and lone surrogates break XML.
 
-    More than ``LONGEST`` characters fit no line and are cut off, so that a novel for a name takes no time.
+    Text beyond ``LONGEST`` characters fits no line and is cut off, which bounds the time for very long names.
     """
     line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * LONGEST]).split())
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
@@ -24,7 +24,7 @@ def clean(text: str) -> str:
 
 @functools.cache
 def families() -> tuple[str, ...]:
-    """Font families in the order in which they are asked for a character; all but the first are there."""
+    """Font families in the order of fallback; all but the first, generic one are installed."""
     from matplotlib.font_manager import fontManager
 
     known = {font.name for font in fontManager.ttflist}
@@ -33,7 +33,7 @@ def families() -> tuple[str, ...]:
 
 @functools.cache
 def files(weight: str = "normal") -> tuple[Path, ...]:
-    """The files of :func:`families`."""
+    """Font files of :func:`families`."""
     from matplotlib.font_manager import FontProperties, findfont
 
     wanted = [list(SANS), *([name] for name in families()[1:])]
@@ -43,14 +43,14 @@ def files(weight: str = "normal") -> tuple[Path, ...]:
 
 @functools.cache
 def glyphs(file: Path) -> frozenset[int]:
-    """The code points that a font has."""
+    """Code points that a font covers."""
     from matplotlib.ft2font import FT2Font
 
     return frozenset(FT2Font(str(file)).get_charmap())
 
 
 def drawable(text: str, weight: str = "normal") -> str:
-    """The text with a blank square for every character that no font has: as long as before, and drawn unwarned."""
+    """Replace every character that no font has by a square, which keeps the length and avoids matplotlib warnings."""
     known = _known(weight)
     return "".join(c if ord(c) in known else BLANK for c in text)
 
@@ -67,10 +67,10 @@ def file_for(text: str, weight: str = "normal") -> Path | None:
 
 
 def shorten(text: str, room: float, width: Callable[[str], float]) -> str:
-    """The text, cut off with an ellipsis where it is wider than the room."""
+    """Shorten text with an ellipsis if it is wider than ``room``."""
     if width(text) <= room:
         return text
-    low, high = 0, len(text)  # between these is the longest beginning that fits
+    low, high = 0, len(text)  # bounds of the longest prefix that fits
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if width(text[:middle].rstrip() + "…") <= room else (low, middle - 1)
@@ -78,7 +78,7 @@ def shorten(text: str, room: float, width: Callable[[str], float]) -> str:
 
 
 def wrap(text: str, room: float, width: Callable[[str], float], most: int = 99) -> list[str]:
-    """The text in lines that fit the room, broken between words; ``most`` lines, the last one cut off."""
+    """Break text between words into at most ``most`` lines of width ``room``; the last is shortened if necessary."""
     lines: list[str] = []
     words = text.split()
     while words and len(lines) < most - 1:

@@ -1,4 +1,4 @@
-"""The steps of a mixture as an animation that runs on any slide or page."""
+"""Animated GIF of the steps of a mixture, for slides and web pages."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from mixviz.i18n import say
 from mixviz.render import fonts
 from mixviz.render.panels import tiles
 
-# Pixels. Two pictures of 224 stand side by side as they are; one alone is as wide as LARGEST allows.
+# Pixels. Two pictures of 224 fit side by side unscaled; a single one is scaled to LARGEST.
 WIDTH, PAD, GAP, LARGEST = 480, 12, 8, 288
 LINE, NAMES, SWATCH = 21, 150, 12
 SIZES = {"title": 17, "number": 26, "text": 15, "caption": 13}
 INK, GREY, PALE, BLUE, RED, WHITE = "#111827", "#4b5563", "#e5e7eb", "#1d4ed8", "#ef4444", "white"
-STEP, LAST = 2500, 4000  # milliseconds: as long as two lines take to read, and a rest before it starts anew
+STEP, LAST = 2500, 4000  # milliseconds: time to read two lines, and a pause before the animation repeats
 
 
 def gif(story: MixedExample, language: str = "en", lens: str = "") -> bytes:
-    """An animated GIF, one frame for each of :func:`mixviz.explain.example.steps`, over and over.
+    """Render an endlessly looping GIF with one frame for each of :func:`mixviz.explain.example.steps`.
 
     Args:
-        language: of the texts; English where no font at hand has the letters.
-        lens: the title of the detector that made the maps, for the step that shows them.
+        language: language of the texts; falls back to English if no installed font has the letters.
+        lens: title of the saliency detector, for the step that shows its maps.
     """
     names = tuple(fonts.shorten(fonts.clean(name), NAMES, _width) for name in story.names)
     told, pictures = steps(dataclasses.replace(story, names=names), language), tiles(story)
@@ -58,12 +58,12 @@ def gif(story: MixedExample, language: str = "en", lens: str = "") -> bytes:
 
 
 def _texts(step: Step, language: str, lens: str) -> list[str]:
-    """What a step says, and the captions of its pictures."""
+    """The sentence of a step, and the captions of its pictures."""
     return [say(f"step.{step.key}", language, lens=lens), *(say(f"tile.{name}", language) for name in step.pictures)]
 
 
 def _fitted(tile: np.ndarray, count: int) -> Image.Image:
-    """A picture as large as ``count`` of them find room for; small ones keep their pixels."""
+    """Scale a picture so that ``count`` of them fit side by side; low-resolution ones keep sharp pixels."""
     image = Image.fromarray(tile)
     room = LARGEST if count == 1 else (WIDTH - 2 * PAD - (count - 1) * GAP) // count
     scale = room / max(image.size)
@@ -72,7 +72,7 @@ def _fitted(tile: np.ndarray, count: int) -> Image.Image:
 
 
 def _pictures(frame: Image.Image, step: Step, row: list[Image.Image], captions: list[str], tallest: int) -> None:
-    """A step's pictures side by side in the middle, with its box and its peak on them."""
+    """Draw a step's pictures side by side, centred, with its box and peak marked on them."""
     draw = ImageDraw.Draw(frame)
     left = (WIDTH - sum(picture.width for picture in row) - (len(row) - 1) * GAP) // 2
     for picture, caption in zip(row, captions, strict=True):
@@ -90,16 +90,16 @@ def _pictures(frame: Image.Image, step: Step, row: list[Image.Image], captions: 
 
 
 def _outline(draw: ImageDraw.ImageDraw, box: list[float]) -> None:
-    """A box (top, left, bottom, right) in red between white lines, which shows on every picture."""
+    """Outline a box (top, left, bottom, right) in red between white lines, which is visible on every picture."""
     top, left, bottom, right = map(round, box)
     for grow, width, colour in ((1, 1, WHITE), (0, 2, RED), (-2, 1, WHITE)):
         edges = left - grow, top - grow, right - 1 + grow, bottom - 1 + grow
-        if edges[2] >= edges[0] and edges[3] >= edges[1]:  # a box of a pixel has no inside
+        if edges[2] >= edges[0] and edges[3] >= edges[1]:  # a one-pixel box has no interior
             draw.rectangle(edges, outline=colour, width=width)
 
 
 def _ring(frame: Image.Image, row: float, column: float) -> None:
-    """A ring around a point, red in white; drawn large and scaled down, so that it is round."""
+    """Draw a red ring with a white border around a point, supersampled so that it looks round."""
     radius, fine = 10, 4
     side = 2 * (radius + 3)
     for outer, width, colour in ((radius + 2, 6, WHITE), (radius, 2, RED)):
@@ -112,7 +112,7 @@ def _ring(frame: Image.Image, row: float, column: float) -> None:
 
 
 def _progress(draw: ImageDraw.ImageDraw, step: int, count: int, height: int) -> None:
-    """A line of as many pieces as there are steps, filled up to this one."""
+    """Draw a progress bar with a segment per step, filled up to this one."""
     piece = (WIDTH - 2 * PAD + 4) / count
     for i in range(count):
         left = PAD + i * piece
@@ -120,7 +120,7 @@ def _progress(draw: ImageDraw.ImageDraw, step: int, count: int, height: int) -> 
 
 
 def _reduced(frame: Image.Image) -> Image.Image:
-    """The frame in 256 colours of its own, among them those of lines and text, which are few pixels but matter."""
+    """Quantize the frame to its own 256 colours, always including those of lines and text despite their few pixels."""
     width, height = frame.size
     padded = Image.new("RGB", (width, height + SWATCH * 4), WHITE)
     padded.paste(frame)
@@ -133,7 +133,7 @@ def _write(
     draw: ImageDraw.ImageDraw, x: float, y: float, text: str, kind: str, weight: str = "normal",
     colour: str = INK, anchor: str = "ls",
 ) -> None:  # fmt: skip
-    """A line of text on its baseline, smaller where it would not fit."""
+    """Write a line of text on its baseline, in a smaller size if it does not fit."""
     size, font = SIZES[kind], _font(text, SIZES[kind], weight)
     while size > SIZES["caption"] and font.getlength(fonts.drawable(text, weight)) > WIDTH - 2 * PAD:
         size -= 1
@@ -142,7 +142,7 @@ def _write(
 
 
 def _font(text: str, size: int, weight: str = "normal") -> ImageFont.FreeTypeFont:
-    """A font that has the text's characters. Pillow's own lacks λ, × and ↔."""
+    """A font that has the text's characters; Pillow's default font lacks λ, × and ↔."""
     file = fonts.file_for(fonts.drawable(text, weight), weight) or fonts.files(weight)[-1]
     return _opened(str(file), size)
 

@@ -1,4 +1,4 @@
-"""Masks, boxes and heat maps as pictures: numpy uint8 (H, W, 3) RGB in and out."""
+"""Draw masks, boxes and heat maps; pictures are numpy uint8 (H, W, 3) RGB."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BOX_COLOUR = (255, 64, 64)
 
 @functools.cache
 def _heat() -> np.ndarray:
-    """256 RGB colours, dark to bright; brightness rises evenly, so colour-blind readers see the same order."""
+    """The 256 RGB colours of the inferno map; brightness rises evenly, so colour-blind readers see the same order."""
     import cv2
 
     ramp = np.arange(256, dtype=np.uint8)[:, None]
@@ -22,18 +22,18 @@ def _heat() -> np.ndarray:
 
 
 def heat_map(saliency: np.ndarray) -> np.ndarray:
-    """A map (H, W) in [0, 1] in colour."""
+    """Colour a map (H, W) with values in [0, 1]."""
     return _heat()[np.rint(np.clip(saliency, 0, 1) * 255).astype(np.uint8)]
 
 
 def overlay(picture: np.ndarray, saliency: np.ndarray, strength: float = 0.7) -> np.ndarray:
-    """The map's colours over the picture in grey, so that no hue of the picture passes for heat."""
+    """Overlay a heat map on the picture in grey, so that no hue of the picture is mistaken for heat."""
     grey = picture.astype(np.float32).mean(2, keepdims=True)
     return np.rint((1 - strength) * grey + strength * heat_map(saliency)).astype(np.uint8)
 
 
 def spotlight(picture: np.ndarray, box: tuple[int, int, int, int], dim: float = 0.35) -> np.ndarray:
-    """The picture dimmed outside a box (top, left, bottom, right), and the box outlined."""
+    """Dim the picture outside a box (top, left, bottom, right) and outline the box."""
     top, left, bottom, right = box
     lit = np.rint(picture * dim).astype(np.uint8)
     lit[top:bottom, left:right] = picture[top:bottom, left:right]
@@ -41,7 +41,7 @@ def spotlight(picture: np.ndarray, box: tuple[int, int, int, int], dim: float = 
 
 
 def outline(picture: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
-    """The picture with the outline of a box (top, left, bottom, right); an empty box draws nothing."""
+    """Outline a box (top, left, bottom, right) on the picture; an empty box draws nothing."""
     top, left, bottom, right = box
     if bottom <= top or right <= left:
         return picture
@@ -51,7 +51,7 @@ def outline(picture: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
 
 
 def data_uri(picture: np.ndarray, kind: str = "JPEG") -> str:
-    """The picture as a data URI, ``JPEG`` or ``PNG``. A large JPEG takes OpenCV half the time that it takes PIL."""
+    """Encode the picture as a data URI, ``JPEG`` or ``PNG``. OpenCV encodes a large JPEG in half of PIL's time."""
     import cv2
 
     if kind == "JPEG":

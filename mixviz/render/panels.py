@@ -1,4 +1,4 @@
-"""The pictures of a mixture, by name."""
+"""Render the pictures that explain a mixture."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from mixviz.render import overlays
 
 
 def tiles(story: MixedExample) -> dict[str, np.ndarray]:
-    """Every picture of a mixture, uint8 (H, W, 3), by name: ``a``, ``b``, their saliency, each in the other's style
-    where the pixels are mixed so, the mask and the mixture."""
+    """Pictures of a mixture by name, uint8 (H, W, 3): ``a``, ``b``, their saliency, the mask and the mixture.
+
+    If the method mixes styles of pixels, also each picture in the other's style.
+    """
     a, b, mixed = (picture(image) for image in (*story.images, story.mixed))
     maps = story.maps if story.recipe.saliency is None else story.recipe.saliency
-    own = story.recipe.partner[:, 0] == 0  # A may be more than one of the sources
+    own = story.recipe.partner[:, 0] == 0  # A can be several of the sources
     mask = np.rint(story.row.weights()[own, 0, 0].sum(0).numpy() * 255).astype(np.uint8)
     return {
         "a": a,
@@ -31,11 +33,11 @@ def tiles(story: MixedExample) -> dict[str, np.ndarray]:
 
 
 def _styled(story: MixedExample) -> dict[str, np.ndarray]:
-    """A in B's style, and B in A's: what the mixture of the one and of the other shows of them."""
+    """A in B's style and B in A's style, as they enter the mixtures."""
     shown = apply.restyled(story.images, torch.tensor([0, 1]), torch.tensor([1, 0]))
     return {f"{letter}_styled": picture(image) for letter, image in zip("ab", shown, strict=True)}
 
 
 def picture(image: Tensor) -> np.ndarray:
-    """An image (3, H, W) as paint and files have it: (H, W, 3)."""
+    """Convert an image (3, H, W) to (H, W, 3), the layout for drawing and files."""
     return np.ascontiguousarray(image.permute(1, 2, 0).numpy())

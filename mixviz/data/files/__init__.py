@@ -1,1 +1,1 @@
-"""Files of people: pictures of a folder or zip that come in, with their true boxes, and tables and zips that go out."""
+"""User files: read pictures and true boxes from folders and zips; write tables and zips."""

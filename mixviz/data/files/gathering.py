@@ -1,4 +1,4 @@
-"""The pictures of a folder, a zip or a list, one after the other, and the true boxes that lie beside them."""
+"""Find the pictures of a folder, a zip or a list, and the true boxes stored beside them."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ RESULT = "survey.csv"  # a folder that holds one is the result of an earlier sur
 
 
 class Picture(NamedTuple):
-    """``name``: below the folder or in the zip, with ``/`` between its parts; ``open`` gives its bytes.
+    """A picture file: ``name`` is relative to the folder or zip, with ``/`` between parts; ``open`` gives its bytes.
 
-    ``open`` raises ValueError or OSError where it cannot be read, with why.
+    ``open`` raises ValueError or OSError, with the reason, if the file cannot be read.
     """
 
     name: str
@@ -36,12 +36,12 @@ class Picture(NamedTuple):
 
 @dataclass(frozen=True)
 class Gathered:
-    """Pictures in the order of their names.
+    """Pictures found, sorted by name.
 
     Attributes:
-        pictures: not opened yet.
+        pictures: the files, not opened yet.
         boxes: name -> (M, 4) float64 true boxes (top, left, bottom, right) in pixels of the upright picture.
-        others: names of files that are not taken for pictures.
+        others: names of files that are not pictures.
     """
 
     pictures: tuple[Picture, ...]
@@ -53,21 +53,21 @@ class Gathered:
 def gather(
     where: str | Path | Sequence[str | Path], boxes: str | Path | None = None, limits: Limits | None = None
 ) -> Iterator[Gathered]:
-    """Pictures to go through, open within this context.
+    """Find pictures, which can be opened within this context.
 
-    Which files are pictures is told by their names' endings. Hidden files, and the folders of earlier surveys, are
-    passed over; links to folders are not followed. Nothing of a zip is ever written to the disk.
+    Pictures are recognised by file extension. Hidden files and the folders of earlier surveys are skipped; links to
+    folders are not followed. Nothing from a zip is written to disk.
 
     Args:
-        where: a folder, looked through with all that are in it; a zip; a picture; or a list of pictures.
-        boxes: a CSV file of true boxes, see :func:`mixviz.data.files.true_boxes.read_boxes`; None: the ``boxes.csv`` of
-            the folder or zip, where it has one. File names in it are meant from where it lies, or from ``where`` when
-            it is given.
-        limits: of a zip; None: :class:`Limits` as they are.
+        where: a folder (searched recursively), a zip, a picture, or a list of pictures.
+        boxes: a CSV file of true boxes, see :func:`mixviz.data.files.true_boxes.read_boxes`; file names in it are
+            relative to ``where``. None: the ``boxes.csv`` of the folder or zip, if there is one; file names in it are
+            relative to its own folder.
+        limits: size limits of a zip; None: the defaults of :class:`Limits`.
 
     Raises:
         ValueError: nothing there, no picture, a zip that is damaged, encrypted or beyond the limits, or boxes of other
-            pictures; with what to do.
+            pictures; says what to do.
     """
     if not isinstance(where, (str, os.PathLike)):
         yield _found("the list", _in_list(where), boxes, flat=True)
@@ -91,7 +91,7 @@ def _file(path: Path) -> Callable[[], BinaryIO]:
 
 
 def _in_list(paths: Sequence[str | Path]) -> dict[str, Callable[[], BinaryIO]]:
-    """Files by their names alone; those of one name from several folders are numbered."""
+    """Files by name without folder; duplicate names are numbered."""
     found: dict[str, Callable[[], BinaryIO]] = {}
     for path in map(Path, paths):
         names = itertools.chain([path.name], (f"{path.stem} ({i}){path.suffix}" for i in itertools.count(2)))
@@ -100,15 +100,15 @@ def _in_list(paths: Sequence[str | Path]) -> dict[str, Callable[[], BinaryIO]]:
 
 
 def _in_folder(folder: Path) -> dict[str, Callable[[], BinaryIO]]:
-    """All files below a folder, but for hidden ones and earlier surveys."""
+    """All files below a folder except hidden ones and earlier surveys."""
     found = {}
     for here, folders, files in os.walk(folder):
         folders[:] = [
             name for name in folders if not hidden(name) and not Path(here, name, RESULT).is_file()
-        ]  # in place: os.walk goes on with what is left
+        ]  # in place: os.walk descends into the folders that remain
         for name in files:
             path = Path(here, name)
-            if not hidden(name) and path.is_file():  # a pipe would keep its reader waiting for ever
+            if not hidden(name) and path.is_file():  # reading from a pipe would block for ever
                 found[path.relative_to(folder).as_posix()] = _file(path)
     return found
 
@@ -116,7 +116,7 @@ def _in_folder(folder: Path) -> dict[str, Callable[[], BinaryIO]]:
 def _found(
     where: str, files: Mapping[str, Callable[[], BinaryIO]], boxes: str | Path | None, flat: bool = False
 ) -> Gathered:
-    """``flat``: the files have lost their folders, and so have the names in the table of boxes."""
+    """Sort files into pictures, boxes and others; ``flat`` drops folders from the names in the table of boxes, too."""
     names = sorted(filter(decoding.is_picture, files))
     if not names:
         raise ValueError(f"There is no picture in {where}; their names end in {decoding.SOME_ENDINGS} or the like.")
@@ -131,7 +131,7 @@ def _found(
         true = {}
     if flat:
         true = {PurePosixPath(name).name: rows for name, rows in true.items()}
-    spelt = {unicodedata.normalize("NFC", name): name for name in names}  # a Mac tells é in two signs
+    spelt = {unicodedata.normalize("NFC", name): name for name in names}  # macOS stores é as two code points
     known = {spelt[name]: rows for name, rows in true.items() if name in spelt}
     if true and not known:
         raise ValueError(f"None of the pictures in {where} is in {boxes or beside[0]}: it names {next(iter(true))!r} "

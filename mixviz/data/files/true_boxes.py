@@ -1,4 +1,4 @@
-"""Where the objects of pictures are, from a table that a person wrote."""
+"""True object boxes from a CSV table."""
 
 from __future__ import annotations
 
@@ -19,21 +19,23 @@ LARGEST = 2**25  # bytes
 
 
 def read_boxes(open_: Callable[[], BinaryIO], name: str = FILE) -> dict[str, Tensor]:
-    """True boxes of pictures, from a CSV file.
+    """Read the true boxes of pictures from a CSV file.
 
-    Its first line names the columns ``file,top,left,bottom,right`` in any order, others beside them do not matter.
-    Each further line is a box in pixels of the upright picture, half-open: bottom and right are the first row and
-    column outside. A picture with several objects has several lines. Commas or semicolons, UTF-8.
+    The first line names the columns ``file,top,left,bottom,right`` in any order; other columns are ignored. Each
+    further line is a box in pixels of the upright picture, half-open: bottom and right are the first row and column
+    outside. A picture with several objects has several lines. The separator is a comma or semicolon, the encoding
+    UTF-8.
 
     Args:
-        open_: gives the file's bytes.
-        name: of the file, for messages.
+        open_: opens the file for reading bytes.
+        name: the file's name for messages.
 
     Returns:
         file -> (M, 4) float64.
 
     Raises:
-        ValueError: a column is missing, or a line is no box, with its number.
+        ValueError: a column is missing, or a line is not a box (with its number); or the file cannot be read as UTF-8
+            CSV or is too large.
     """
     try:
         with open_() as file:

@@ -1,4 +1,4 @@
-"""Files of a zip from a stranger: told by name, unpacked one at a time and in memory, and only so much."""
+"""Read untrusted zips: list members by name, and unpack one at a time in memory within limits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MB = 2**20
 
 
 class Limits(NamedTuple):
-    """What a zip may hold: how many files, and unpacked how many bytes, each and all together."""
+    """Limits of a zip: number of files, and unpacked bytes of each file and of all together."""
 
     files: int = 20_000
     each: int = 100 * MB
@@ -25,10 +25,10 @@ class Limits(NamedTuple):
 
 @contextmanager
 def opened(path: Path, limits: Limits) -> Iterator[zipfile.ZipFile]:
-    """A zip whose list of members is within the limits.
+    """Open a zip after checking its list of members against the limits.
 
     Raises:
-        ValueError: it is damaged, encrypted or beyond the limits, with what to do.
+        ValueError: damaged, encrypted or beyond the limits; says what to do.
     """
     try:
         archive = zipfile.ZipFile(path)
@@ -55,7 +55,7 @@ def opened(path: Path, limits: Limits) -> Iterator[zipfile.ZipFile]:
 
 
 def members(archive: zipfile.ZipFile) -> dict[str, Callable[[], BinaryIO]]:
-    """All files of a zip, but for hidden ones; of two with one name the last, as unpacking would leave it."""
+    """All files of a zip except hidden ones; of duplicate names the last, as unpacking would leave it."""
     found = {}
     for info in archive.infolist():
         name = info.filename.replace("\\", "/")
@@ -66,11 +66,11 @@ def members(archive: zipfile.ZipFile) -> dict[str, Callable[[], BinaryIO]]:
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], BinaryIO]:
     def unpacked() -> BinaryIO:
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others cannot be held to a size
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # no size limit for others
             raise ValueError("It is packed in a way that is not known here: make a plain zip (deflate).")
         try:
             with archive.open(info) as file:
-                # Asked for so much, zipfile never unpacks more than the list of members told, whatever is in there.
+                # With an explicit size, zipfile never unpacks more than the list of members declares.
                 return io.BytesIO(file.read(info.file_size))
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
             raise ValueError(f"It is damaged in the zip ({error}): make the zip anew.") from None
