@@ -2,9 +2,10 @@
 // the page's theme, with the numbers as a table and to take away (SVG, PNG, CSV).
 // A spec: {title, name, x, y, series, at, rules, diagonal, note, pick, tip, height, legend, dims}, and for several plots
 // that act as one {hidden: a Set of keys they share, changed(), lit(key)}. An axis: {label, low, high, ticks, format,
-// names, unit}. `legend` false: none; "saved": in files alone, where a neighbour shows it. A rule, a level to hold points against: {y, title}. A series: {key, title, legend, index, colour, mark,
-// dash, line, marks, hollow, size, pick, points: [{x, y, error, xerror, from, title, label, hollow}]}; `from` is where a thin
-// line leads to; on an axis with names a point may stand beside its name.
+// names, unit}. `legend` false: none; "saved": in files alone, where a neighbour shows it. A rule, a level to hold
+// points against: {y, title}. A series: {key, title, legend, index, colour, mark, dash, line, marks, hollow, size, pick,
+// points: [{x, y, error, xerror, from, title, label, hollow}]}; `from` is where a thin line leads to; on an axis with
+// names a point may stand beside its name.
 import { csvOf } from "./csv.js";
 import { hand, make } from "./dom.js";
 import { niceTicks } from "./numbers.js";
@@ -308,8 +309,10 @@ export function plotOf(first = {}) {
   }
 
   const about = (value, error, axis) => `${text(axis, value)}${error ? ` ± ${text(axis, error)}` : ""}`;
-  const told = ({ one, point }) =>
-    `${point.title ?? one.title}: ${spec.x.names ? "" : `${spec.x.label} ${about(point.x, point.xerror, spec.x)}, `}${spec.y.label} ${about(point.y, point.error, spec.y)}`;
+  const told = ({ one, point }) => {
+    const across = spec.x.names ? "" : `${spec.x.label} ${about(point.x, point.xerror, spec.x)}, `;
+    return `${point.title ?? one.title}: ${across}${spec.y.label} ${about(point.y, point.error, spec.y)}`;
+  };
 
   // The nearest point answers: a mark of a few pixels is nothing to aim at.
   function nearest({ clientX, clientY }) {
@@ -344,7 +347,8 @@ export function plotOf(first = {}) {
   const pick = (spot) => picks(spot) && spec.pick(spot.one, spot.point);
   canvas.addEventListener("pointermove", (event) => hover(nearest(event)));
   canvas.addEventListener("pointerdown", (event) => hover(nearest(event)));
-  canvas.addEventListener("pointerleave", ({ pointerType }) => pointerType !== "touch" && leave()); // a finger that lifts has not gone away
+  // A finger that lifts has not gone away.
+  canvas.addEventListener("pointerleave", ({ pointerType }) => pointerType !== "touch" && leave());
   canvas.addEventListener("blur", leave);
   canvas.addEventListener("click", (event) => pick(spots[nearest(event)]));
   // One stop of the keyboard: left and right along a series, up and down from one series to another.

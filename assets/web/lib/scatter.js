@@ -1,5 +1,5 @@
 // Hundreds of points on a canvas, which answer to the pointer and the keyboard; and the same ones small.
-// A point: {x, y, group, title, lines, tile, own}; `own` are pictures that are no part of the plot, drawn as themselves.
+// A point: {x, y, group, title, lines, tile, own}; `own` are pictures beside the plot, drawn as themselves.
 // A style, one per group: {hue, mark}.
 import { make, place } from "./dom.js";
 import { figureOf } from "./scatter_figure.js";
@@ -29,7 +29,7 @@ function shapeOf(mark, r) {
   return shapes.get(key);
 }
 
-// Where each point stands in a square of a side, in pixels: one scale for both axes, since distances are to be compared.
+// Where each point stands in a square, in pixels: one scale for both axes, so that distances can be compared.
 export function placesOf(points, side, edge) {
   const [xs, ys] = [points.map((p) => p.x), points.map((p) => p.y)];
   const middle = (values) => (Math.min(...values) + Math.max(...values)) / 2;

@@ -555,7 +555,8 @@ export default function embeddingsView(context) {
       ...fixed.networks.map(({ name, title }) => make("option", { value: name, textContent: title })),
     );
     missing.replaceChildren(...left.map((text) => make("li", { textContent: text })));
-    new MutationObserver(() => drawAll()).observe(document.body, { attributes: true, attributeFilter: ["class"] }); // light or dark
+    // light or dark
+    new MutationObserver(() => drawAll()).observe(document.body, { attributes: true, attributeFilter: ["class"] });
     new ResizeObserver(() => drawMany()).observe(many);
   }
 

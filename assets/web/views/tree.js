@@ -82,7 +82,8 @@ export default function treeView({ element }) {
         }))
           node.setAttribute(key, said);
         node.append(svg("title", {}, `${idea.title}, ${yearOf(idea.year)}. ${text(idea)}`));
-        node.addEventListener("pointermove", () => lit === idea.name || show(idea.name)); // not one that came to lie under a resting pointer
+        // Moved, not entered: an idea may come to lie under a resting pointer.
+        node.addEventListener("pointermove", () => lit === idea.name || show(idea.name));
         node.addEventListener("pointerleave", () => show(chosen));
         node.addEventListener("focus", () => stop(idea.name));
         node.addEventListener("blur", () => show(chosen));
@@ -218,6 +219,9 @@ export default function treeView({ element }) {
     );
   }
 
+  const from = ({ parents }) =>
+    parents.length ? `, ${t("tree.line", { parents: parents.map((name) => ideas.get(name).title).join(", ") })}` : "";
+
   function drawList() {
     list.replaceChildren(
       ...value.ideas.map((idea) =>
@@ -234,7 +238,7 @@ export default function treeView({ element }) {
               },
             },
           }),
-          ` (${yearOf(idea.year)}, ${t(`family.${idea.family}`)})${idea.parents.length ? `, ${t("tree.line", { parents: idea.parents.map((name) => ideas.get(name).title).join(", ") })}` : ""}. ${text(idea)} `,
+          ` (${yearOf(idea.year)}, ${t(`family.${idea.family}`)})${from(idea)}. ${text(idea)} `,
           make("small", { textContent: idea.citation }),
         ),
       ),

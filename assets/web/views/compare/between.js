@@ -183,7 +183,11 @@ export function betweenPanel(rows, every, server) {
         make("span", { class: "mv-who", textContent: titleOf(network) }),
         make("span", {
           class: "mv-says",
-          textContent: `A ${tenth(shares[0])}\u00a0% · B ${tenth(shares[1])}\u00a0% · ${data.classes.includes(top) ? "" : t("compare.else")}${className(top)}`,
+          textContent: [
+            `A ${tenth(shares[0])}\u00a0%`,
+            `B ${tenth(shares[1])}\u00a0%`,
+            `${data.classes.includes(top) ? "" : t("compare.else")}${className(top)}`,
+          ].join(" · "),
         }),
         make("span", { class: "mv-split", aria: { hidden: "true" } }, ...parts),
       ),

@@ -98,7 +98,7 @@ export function zooPlots(value, open) {
     plot.node.classList.add("mv-across");
   }
 
-  // A setting's numbers hold for its own data, network and length: only changes against its own baseline can be compared.
+  // A setting's numbers hold for its own data, network and length: compare changes against its own baseline alone.
   function published() {
     const plot = add({ name: "published", hidden: new Set(), changed: undefined, lit: undefined });
     const title = (method) => value.titles[method] ?? method;

@@ -101,7 +101,8 @@ export function zooTable(value, open) {
     );
     for (const chip of scope.children)
       chip.setAttribute("aria-pressed", String((chip.dataset.short === "true") === short));
-    note.textContent = `${t("compare.table_note")} ${barsNote(value.rows.flatMap((row) => shown().map(({ key }) => row.values[key])))}`;
+    const cells = value.rows.flatMap((row) => shown().map(({ key }) => row.values[key]));
+    note.textContent = `${t("compare.table_note")} ${barsNote(cells)}`;
   }
   for (const few of [true, false])
     scope.append(

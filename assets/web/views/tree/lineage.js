@@ -174,7 +174,8 @@ export function drawLineage(value, placed, options = {}) {
 export function slideOf(value, style) {
   const [wide, high, head, edge] = [1600, 900, 84, 40];
   const { width, height } = layOut(value, 0);
-  const placed = layOut(value, Math.max(width, (height * (wide - 2 * edge)) / (high - head - edge)), Infinity); // as wide as the slide's shape asks for
+  const asked = (height * (wide - 2 * edge)) / (high - head - edge); // as wide as the slide's shape asks for
+  const placed = layOut(value, Math.max(width, asked), Infinity);
   const scale = Math.min((wide - 2 * edge) / placed.width, (high - head - edge) / placed.height);
   const slide = svg("svg", {
     xmlns: "http://www.w3.org/2000/svg",
@@ -189,7 +190,10 @@ export function slideOf(value, style) {
     svg(
       "g",
       {
-        transform: `translate(${(wide - placed.width * scale) / 2} ${head + (high - head - edge - placed.height * scale) / 2}) scale(${scale})`,
+        transform: `translate(${[
+          (wide - placed.width * scale) / 2,
+          head + (high - head - edge - placed.height * scale) / 2,
+        ].join(" ")}) scale(${scale})`,
       },
       drawLineage(value, placed).body,
     ),

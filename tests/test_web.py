@@ -1,0 +1,28 @@
+"""The page's modules where no page is needed: their pure logic, by node."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is missing: install Node.js 20 or newer")
+def test_pure_logic_by_node():
+    done = subprocess.run(["node", "--test", "tests/web/"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout
+
+
+def test_no_line_of_the_web_code_is_over_120_characters():
+    web = ROOT / "assets" / "web"
+    long = [
+        f"{path.name}:{number}"
+        for path in sorted([*web.rglob("*.js"), *web.rglob("*.ts")])
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if len(line) > 120
+    ]
+    assert long == []
