@@ -1,11 +1,11 @@
 // Plots as SVG: lines and points that answer to pointer and keyboard, drawn anew at every width, in colours that follow
 // the page's theme, with the numbers as a table and to take away (SVG, PNG, CSV).
-// A spec: {title, name, x, y, series, at, rules, diagonal, note, pick, tip, height, legend, dims}, and for several plots
-// that act as one {hidden: a Set of keys they share, changed(), lit(key)}. An axis: {label, low, high, ticks, format,
-// names, unit}. `legend` false: none; "saved": in files alone, where a neighbour shows it. A rule, a level to hold
-// points against: {y, title}. A series: {key, title, legend, index, colour, mark, dash, line, marks, hollow, size, pick,
-// points: [{x, y, error, xerror, from, title, label, hollow}]}; `from` is where a thin line leads to; on an axis with
-// names a point may stand beside its name.
+// A spec: {title, name, x, y, series, at, rules, diagonal, note, pick, tip, height, legend, dims}, and for several
+// plots that act as one {hidden: a Set of keys they share, changed(), lit(key)}. An axis: {label, low, high, ticks,
+// format, names, unit}. `legend` false: none; "saved": in files alone, where a neighbour shows it. A rule, a level to
+// hold points against: {y, title}. A series: {key, title, legend, index, colour, mark, dash, line, marks, hollow,
+// size, pick, points: [{x, y, error, xerror, from, title, label, hollow}]}; `from` is where a thin line leads to; on
+// an axis with names a point may stand beside its name.
 import { csvOf } from "./csv.js";
 import { hand, make } from "./dom.js";
 import { niceTicks } from "./numbers.js";
