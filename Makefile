@@ -1,12 +1,13 @@
 # make app    set up (once) and start the page          make test   set up (once) and run the tests of a few minutes
 # make lint   style and static checks                    make slow   the long tests: every view, the ends of every range
+# make docs   the documentation as a site, into site/; a broken link fails
 # make bench  speed, side by side with other libraries
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PYTEST = $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadgroup
 
-.PHONY: app test slow lint bench clean
+.PHONY: app test slow lint docs bench clean
 app: $(VENV)/ready
 	$(BIN)/python app.py
 
@@ -19,6 +20,10 @@ slow: $(VENV)/ready-dev
 lint: $(VENV)/ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+docs: $(VENV)/ready-dev
+	$(BIN)/python -m pip install -q -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 bench: $(VENV)/ready-dev
 	$(BIN)/python -m pip install -q -e '.[bench]'
@@ -37,11 +42,11 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/ready: requirements.txt pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install -q -e '.[fast,heic]'
+	$(BIN)/python -m pip install -q -e .
 	$(CHECK_CV2)
 	touch $@
 
 $(VENV)/ready-dev: $(VENV)/ready
-	$(BIN)/python -m pip install -q -e '.[fast,heic,dev]'
+	$(BIN)/python -m pip install -q -e '.[dev]'
 	$(CHECK_CV2)
 	touch $@
