@@ -1,12 +1,13 @@
 # make app    set up (once) and start the page          make test   set up (once) and run the tests of a few minutes
 # make lint   style and static checks                    make slow   the long tests: every view, the ends of every range
+# make docs   the documentation as a site, into site/; a broken link fails
 # make bench  speed, side by side with other libraries
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PYTEST = $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadgroup
 
-.PHONY: app test slow lint bench clean
+.PHONY: app test slow lint docs bench clean
 app: $(VENV)/ready
 	$(BIN)/python app.py
 
@@ -21,6 +22,10 @@ lint: $(VENV)/ready-dev
 	$(BIN)/ruff format --check .
 	@if command -v npm >/dev/null; then npm install --silent --no-package-lock && npx tsc --project tsconfig.json; \
 	else echo "npm is missing: the types of assets/web are not checked"; fi
+
+docs: $(VENV)/ready-dev
+	$(BIN)/python -m pip install -q -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 bench: $(VENV)/ready-dev
 	$(BIN)/python -m pip install -q -e '.[bench]'
@@ -39,11 +44,11 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/ready: requirements.txt pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install -q -e '.[fast,heic]'
+	$(BIN)/python -m pip install -q -e .
 	$(CHECK_CV2)
 	touch $@
 
 $(VENV)/ready-dev: $(VENV)/ready
-	$(BIN)/python -m pip install -q -e '.[fast,heic,dev]'
+	$(BIN)/python -m pip install -q -e '.[dev]'
 	$(CHECK_CV2)
 	touch $@

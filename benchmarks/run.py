@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9, help="interleaved rounds; the best of each counts")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--out", type=Path, help="write every figure as JSON as well")
-    parser.add_argument("--readme", type=Path, help="put the tables into this README as well")
+    parser.add_argument("--readme", type=Path, help="put the tables into this Markdown file (docs/measured.md) as well")
     options = parser.parse_args()
     parts, figures, pages = options.parts or PARTS, {}, []
 

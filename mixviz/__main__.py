@@ -119,7 +119,9 @@ def _save(picture: np.ndarray, path: Path) -> None:
 def methods_command(
     name: Annotated[str | None, typer.Argument(help="One method, with its text and parameters.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
-    readme: Annotated[Path | None, typer.Option(help="Write the catalogue's table into this README.")] = None,
+    readme: Annotated[
+        Path | None, typer.Option(help="Write the table of the catalogue into this Markdown file.")
+    ] = None,
 ) -> None:
     """List the catalogue, or explain one method."""
     from mixviz.explain import serialize

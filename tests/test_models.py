@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mixviz.evaluation import results, zoo_tables
-from mixviz.explain import serialize
+from mixviz.evaluation import results
 from mixviz.networks import model_card, zoo
 from mixviz.networks.run import Run
 
@@ -63,12 +62,3 @@ def test_its_calibration_error_is_that_of_its_bars(name):
     bars = results.reliability([told])
     off = [n * abs(a - c) for n, a, c in zip(bars["count"], bars["accuracy"], bars["confidence"], strict=True)]
     assert sum(off) / sum(bars["count"]) == pytest.approx(told["ece_percent"], abs=2e-4)  # bars have six decimals
-
-
-@pytest.mark.parametrize("text", ["README.md", "models/README.md"])
-def test_the_tables_are_the_cards(text):
-    told = (zoo.folder().parent / text).read_text(encoding="utf-8")
-    places = [name for name in zoo_tables.all_tables() if f"<!-- {name} -->" in told]
-    assert places
-    for name in places:
-        assert serialize.between(told, name, zoo_tables.all_tables()[name]) == told

@@ -1,4 +1,4 @@
-"""What users rely on: the import, discovery, the three lines, the command line, the README."""
+"""What users rely on: the import, discovery, the three lines, the command line."""
 
 from __future__ import annotations
 
@@ -346,23 +346,6 @@ def test_every_figure_says_how_it_was_measured(name):
         said = " ".join(part.split())
         if re.search(r"\d \(?(?:%|AP|points)|\d\.\d\d? (?:%|against)", said):
             assert re.search(r"\bdefaults?\b|\bno parameters\b", said), said
-
-
-def test_the_readmes_table_is_the_catalogue():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    table = text.split("<!-- methods -->\n")[1].split("<!-- /methods -->")[0]
-    assert table == serialize.catalogue_markdown(), "run: python -m mixviz methods --readme README.md"
-
-
-def test_the_readmes_python_runs():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", text, re.S)
-    assert blocks
-    images, labels = torch.rand(8, 3, 32, 32), torch.arange(8) % 4
-    dataset = torch.utils.data.TensorDataset(images, labels)
-    for block in blocks:
-        loader = torch.utils.data.DataLoader(dataset, batch_size=4)
-        exec(block, {"images": images, "labels": labels, "dataset": dataset, "loader": loader, "torch": torch})
 
 
 def test_dependencies_are_stated_once():

@@ -25,8 +25,8 @@ class Batch:
         network: the classifier that network-guided methods ask. It is called with float images, normalised by
             ``mean`` and ``std`` where these are given, else as they are: just as it is called in training.
         saliency: maps (N, H, W) to use instead of any detector's, e.g. cached or hand-painted ones.
-        mean, std: the data set's mean and standard deviation per channel, for the network's input; fills are of
-            this mean, or of ImageNet's.
+        mean: the data set's mean per channel, for the network's input and for fills (or ImageNet's).
+        std: the data set's standard deviation per channel; given together with ``mean``.
         errors: (C, C) non-negative; entry (i, j) weighs class j as a partner for class i
             (RandSaliencyMix's ``partner="errors"``).
         any_range: take float images outside [0, 1] too, e.g. normalised ones. Methods that only cut and blend mix them

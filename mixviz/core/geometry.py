@@ -175,7 +175,8 @@ def salient_corner(
     Args:
         maps: (N, H, W) in [0, 1].
         u: (N,) uniform in [0, 1): the draw.
-        height, width: (N,) sides of each box.
+        height: (N,) of each box, in pixels.
+        width: (N,) of each box, in pixels.
         by: weigh a place by the saliency inside the whole ``box``, or at its centre ``pixel``.
         complement: weigh by 1 - saliency instead.
 

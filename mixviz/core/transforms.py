@@ -114,7 +114,8 @@ def saliency(
 
     Args:
         detector: a name from ``mixviz.SALIENCY``, or a detector.
-        labels, network: what network-guided detectors need.
+        labels: classes, for detectors that ask the network about them.
+        network: the network that such detectors ask.
         parameters: the detector's own.
 
     Raises:

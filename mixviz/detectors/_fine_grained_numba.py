@@ -1,4 +1,4 @@
-"""Fine-grained saliency on the CPU, compiled by numba where it is installed (``pip install mixviz[fast]``).
+"""Fine-grained saliency on the CPU, compiled by numba where it is installed.
 
 One image after another, in OpenCV's order of operations, so that every bit agrees at every size. The functions are
 plain Python until :func:`compiled` is first called: ``import mixviz`` must not import numba. They are written for

@@ -121,7 +121,7 @@ def speeds() -> dict[str, float]:
 
 
 def catalogue_markdown() -> str:
-    """The README's table: method, paper, family, label rule, what it needs, and how fast it is."""
+    """Table of the catalogue: method, paper, family, label rule, what it needs, and how fast it is."""
     measured = speeds()
     lines = [
         "| method | name | family | label of A | needs | images/s | source |",
