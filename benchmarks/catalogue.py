@@ -1,9 +1,9 @@
 """Every method's images per second, beside the nearest peer where a library has one.
 
-``python -m benchmarks.catalogue`` writes ``benchmarks/catalogue.json``, from which ``docs/catalogue.md`` takes
-its speeds. A batch of 128 float images of 64 px on one thread: plan, apply into a reused buffer, soft labels; saliency
-and attention are given. Peers that draw one set of parameters for a whole batch are called image by image, because all rows
-of mixviz have parameters of their own.
+``python -m benchmarks.catalogue`` writes ``benchmarks/catalogue.json``, from which ``docs/catalogue.md`` takes its
+speeds. A batch of 128 float images of 64 px on one thread: plan, apply into a reused buffer, soft labels; saliency
+and attention are given. Peers that draw one set of parameters for a whole batch are called image by image, because
+all rows of mixviz have parameters of their own.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Everything that a method or a saliency detector is made of.
+"""What a method, a saliency detector or a view of the page is made of.
 
-A file in ``mixviz/methods`` or ``mixviz/detectors``, or a class of your own, needs no other import of MixViz. The names
-are those of :mod:`mixviz.core`; what stands here stays, what stands only there may change.
+A file in ``mixviz/methods``, ``mixviz/detectors`` or ``mixviz/ui/views``, or a class of your own, needs no other import
+of MixViz. These names stay; names of the modules behind them may change.
 """
 
 from mixviz.core.batch import Batch
@@ -9,23 +9,24 @@ from mixviz.core.builders import (
     FILLS,
     alone,
     amounts,
+    apply_op,
+    apply_ops,
     blend,
     chain,
-    done,
-    each,
+    ensure_nonzero,
     erase,
     fill_colour,
     four_tiles,
+    hide,
     lam_tensor,
-    lit,
     masked,
     pair,
     paste,
     salient_parts,
-    shown_in,
     sometimes,
     two_shares,
     visible_share,
+    weighted_sources,
 )
 from mixviz.core.geometry import (
     box_area,
@@ -41,26 +42,50 @@ from mixviz.core.geometry import (
 )
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import FAMILIES, Card, beta_alpha, box_rounding, detector, parameter, tie_break
+from mixviz.core.parts import (
+    Aligned,
+    ByStyle,
+    LabelRule,
+    Operations,
+    Patches,
+    Style,
+    Trace,
+    Unmixed,
+    Weights,
+)
 from mixviz.core.recipe import Recipe, Truth
 from mixviz.core.saliency import Saliency
-from mixviz.ops.operations import OPERATIONS, Chain, Link, Operation
+from mixviz.ops.operations import OPERATIONS, AppliedOp, Operation, OpSequence
+from mixviz.ui.registry import View
 
 __all__ = [
     "FAMILIES",
     "FILLS",
     "OPERATIONS",
+    "Aligned",
+    "AppliedOp",
     "Batch",
+    "ByStyle",
     "Card",
-    "Chain",
     "Draw",
-    "Link",
+    "LabelRule",
     "Method",
+    "OpSequence",
     "Operation",
+    "Operations",
+    "Patches",
     "Recipe",
     "Saliency",
+    "Style",
+    "Trace",
     "Truth",
+    "Unmixed",
+    "View",
+    "Weights",
     "alone",
     "amounts",
+    "apply_op",
+    "apply_ops",
     "beta_alpha",
     "blend",
     "box_area",
@@ -69,13 +94,12 @@ __all__ = [
     "box_rounding",
     "chain",
     "detector",
-    "done",
-    "each",
+    "ensure_nonzero",
     "erase",
     "fill_colour",
     "four_tiles",
+    "hide",
     "lam_tensor",
-    "lit",
     "masked",
     "pair",
     "parameter",
@@ -85,7 +109,6 @@ __all__ = [
     "random_centre",
     "salient_corner",
     "salient_parts",
-    "shown_in",
     "sometimes",
     "stack_box",
     "sum_in_box",
@@ -93,4 +116,5 @@ __all__ = [
     "two_shares",
     "uniform_corner",
     "visible_share",
+    "weighted_sources",
 ]

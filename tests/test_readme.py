@@ -21,6 +21,7 @@ from PIL import Image
 
 import mixviz
 from mixviz import extend
+from mixviz.data import pictures
 from mixviz.evaluation import zoo_tables
 from mixviz.explain import serialize
 
@@ -67,7 +68,7 @@ def test_pages_have_python():
 
 
 def test_contributing_adds_what_works(monkeypatch):
-    method, detector = (
+    method, detector, view = (
         run(code, monkeypatch) for code in re.findall(r"```python\n(.*?)```", PAGES["CONTRIBUTING.md"], re.S)
     )
     images = torch.rand(4, 3, 32, 32)
@@ -77,6 +78,10 @@ def test_contributing_adds_what_works(monkeypatch):
     mixed, recipe = mixviz.mix(images, method=method.Stripes(width=8), seed=0)
     assert mixed.shape == images.shape
     assert torch.allclose(recipe.share.sum(0), torch.ones(4))
+    photograph = pictures.photograph_path("bee.jpg")
+    state = types.SimpleNamespace(a=photograph, b=photograph)
+    mean = view.VIEW.answer(state)["means"][0]
+    assert mean == pytest.approx(pictures.tile(photograph, 224).mean())
 
 
 @pytest.mark.parametrize("code", [code for code in PYTHON if "class " in code.values[0]])
