@@ -1,4 +1,4 @@
-"""What is said to people, in the languages of ``assets``: on the page, by the API and in exports.
+"""Texts for people, in the languages of ``assets``: on the page, by the API and in exports.
 
 ``texts.json`` goes to every visitor's browser as the page opens. ``catalogue.json`` holds what is said of a method or
 detector when somebody asks; its English is in the code.
@@ -38,7 +38,7 @@ def say(key: str, language: str = "en", **values: object) -> str:
 
 
 def in_language(key: str, language: str, english: str) -> str:
-    """What the code itself says in English, in a language; in English where the language lacks it."""
+    """Translate an English text of the code; English where the language lacks it."""
     return next(filter(None, (known.get(language, {}).get(key) for known in (texts(), catalogue()))), english)
 
 
@@ -50,7 +50,7 @@ class UserError(ValueError):
         self.key, self.values = key, values
 
     def told(self, language: str) -> str:
-        """What is wrong, in a language."""
+        """Return the message in a language."""
         return say(self.key, language, **self.values)
 
 

@@ -1,1 +1,1 @@
-"""Where networks look: kinds of heat maps, their boxes, scales and pictures, and how far they can be trusted."""
+"""Heat maps of trained networks: kinds of maps, boxes, scales, drawings, and how far to trust them."""

@@ -124,7 +124,7 @@ def _caption(draw: ImageDraw.ImageDraw, left: int, top: int, first: str, second:
 
 
 def _large(view: np.ndarray) -> np.ndarray:
-    """What the network saw; where that is small, with its own pixels to be seen."""
+    """The picture as the network saw it; small ones enlarged so that single pixels stay visible."""
     kind = Image.Resampling.NEAREST if len(view) < SIDE else Image.Resampling.LANCZOS
     return np.asarray(Image.fromarray(view).resize((SIDE, SIDE), kind))
 

@@ -1,4 +1,4 @@
-"""Does a heat map show what the network used? Take away, or keep, what it calls important, and ask again.
+"""Faithfulness of heat maps: remove or keep the pixels that a map calls important, and measure the network again.
 
 A ``network`` is here anything from pictures in [0, 1], *before* normalisation, to logits (N, C):
 :class:`mixviz.core.inference.NormalizedModel` makes one of a network that takes normalised images. Maps are ``heat``
@@ -100,7 +100,7 @@ def _curve(
 
 
 class Confidence(NamedTuple):
-    """What is left of the class's probability where only the map's places are shown.
+    """The share of the class's probability that is left when only the map's pixels are shown.
 
     ``before`` and ``after`` (N,): of the whole picture and of what the map leaves.
     """

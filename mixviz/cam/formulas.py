@@ -125,7 +125,7 @@ def _explainer(kind: str, model: nn.Module) -> object:
 
 
 class _StandIn(nn.Module):
-    """What the package takes for the network: it asks it for a device, and switches it to evaluation."""
+    """A stand-in for the network: the package asks it for a device and switches it to evaluation."""
 
     def __init__(self, device: torch.device | None = None) -> None:
         super().__init__()

@@ -16,7 +16,7 @@ from mixviz.core.inference import check_logits, evaluating, float_type, plain
 
 
 class Explanation(NamedTuple):
-    """What :func:`explain` gives: ``maps`` (N, h, w), or (N, K, h, w) for K classes, and ``logits`` (N, C)."""
+    """Result of :func:`explain`: ``maps`` (N, h, w), or (N, K, h, w) for K classes, and ``logits`` (N, C)."""
 
     maps: Tensor
     logits: Tensor
@@ -82,7 +82,8 @@ class Evidence(NamedTuple):
 def evidence(
     network: nn.Module, inputs: Tensor, classes: Tensor | None = None, layer: str | None = None, *, slopes: bool = True
 ) -> Evidence:
-    """What heat maps are made of: a layer's feature maps, and how much each class's score wants more of each pixel.
+    """Return the material of heat maps: a layer's feature maps and the gradient of each class score with respect to
+    them.
 
     Asked as :func:`grad_cam` asks, which see for the arguments and errors.
 
@@ -138,7 +139,7 @@ def _wanted(logits: Tensor, classes: Tensor | None) -> Tensor:
 
 
 def _slope(logits: Tensor, output: Tensor, classes: Tensor, layer: str) -> Tensor:
-    """How much the score of one class per image (N,) wants more of each number of the layer's output (N, ...)."""
+    """Gradient of the score of one class per image (N,) with respect to the layer's output (N, ...)."""
     if not logits.requires_grad:
         raise ValueError(f"The class scores do not depend on layer {layer!r}: name one on the way to the head.")
     with torch.enable_grad():
@@ -234,7 +235,7 @@ def feature_layers(network: nn.Module, size: tuple[int, int] = (64, 64)) -> dict
 def _places(
     network: nn.Module, size: tuple[int, int], shapes: Mapping[str, Sequence[int]], may_be: Mapping[str, list[Grid]]
 ) -> dict[str, Grid]:
-    """How each layer holds the places of pictures of this size, from early to late: without those that hold none."""
+    """The grid of each layer that holds the places of pictures of this size, from early to late."""
     sure = {name for name in may_be if feature_grids.certain(network.get_submodule(name), shapes[name], size)}
     unsure = {name: one for name, one in may_be.items() if name not in sure}
     clear = all(grid.layout == "maps" for one in may_be.values() for grid in one)  # as in all convolutional networks
@@ -249,8 +250,8 @@ def _places(
 
 
 def _slopes(network: nn.Module, size: tuple[int, int]) -> dict[str, Tensor]:
-    """How much the class scores of some noise want more of what each module gives; empty where they want nothing, as
-    those of a head that starts from 0."""
+    """Gradients of the class scores of random noise with respect to each module's output; empty where they are 0, as
+    for a head that starts from 0."""
     outputs: dict[str, Tensor] = {}
     with torch.inference_mode(False), torch.enable_grad(), evaluating(network):
         noise = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(0))

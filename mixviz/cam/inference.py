@@ -1,4 +1,4 @@
-"""Where trained networks look in one picture: networks by name or folder, classes by name, maps, boxes, numbers."""
+"""Heat maps of one picture: networks by name or folder, classes by name, maps, boxes and numbers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class LoadedModel:
 
     @property
     def title(self) -> str:
-        """How it was trained, for people."""
+        """The training strategy, for people."""
         if "called" in self.card:
             return self.card["called"]
         return model_card.strategy(self.card) or self.name
@@ -112,7 +112,7 @@ def _known(one: user_network.Own) -> LoadedModel:
 
 
 def _nearest(name: str, there: Sequence[str]) -> str:
-    """What might have been meant, or all there is."""
+    """Suggest the nearest names, or list all."""
     near = difflib.get_close_matches(name.casefold(), [known.casefold() for known in there], n=3, cutoff=0.5)
     if near:
         return f" Did you mean {' or '.join(repr(known) for known in there if known.casefold() in near)}?"
@@ -218,7 +218,7 @@ def report(one: CAMResult, threshold: float) -> dict[str, Any]:
 
 
 def _statistics(raw: Tensor, warm: Tensor, threshold: float) -> dict[str, Any]:
-    """Of the raw map at the layer's size: its shape and values; of the map at the view's size: the rest."""
+    """Describe the raw map at the layer's size (shape and values) and the map at the view's size (the rest)."""
     values = {"low": raw.amin().item(), "high": raw.amax().item(), "mean": raw.mean().item()}
     somewhere = bool(warm.any())
     return {

@@ -1,4 +1,4 @@
-"""How well a map finds the object: MaxBoxAcc, MaxBoxAccV2 and PxAP, with the centre as the baseline.
+"""Localisation metrics: MaxBoxAcc, MaxBoxAccV2 and PxAP, with the centre as the baseline.
 
 Choe, Oh, Lee, Chun, Akata, Shim, "Evaluating Weakly Supervised Object Localization Methods Right", CVPR 2020,
 arXiv:2001.07437. The map is always that of the true class.

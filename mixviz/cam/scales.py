@@ -104,7 +104,7 @@ class Difference(NamedTuple):
 
 
 def difference(one: Tensor, other: Tensor) -> Difference:
-    """Where one network looks more than another, on a scale that is symmetric about 0.
+    """Difference of two networks' maps on a scale that is symmetric about 0.
 
     Args:
         one, other: (..., H, W) on one scale: ``values`` of one :func:`scaled`. On ``image`` it compares places alone.

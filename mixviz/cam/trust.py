@@ -1,4 +1,4 @@
-"""How far a look can be trusted: whether each of its maps shows what the network used, in five numbers."""
+"""Trust in a CAM result: five faithfulness numbers for each of its maps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PIXELS = 2**18  # that pass through the network at a time: 64 pictures of 64 px,
 
 
 class Faithful(NamedTuple):
-    """Of one map, for its class.
+    """Faithfulness of one map, for its class.
 
     Attributes:
         deletion: area under the class's probability while the hottest pixels are blanked first; 0 to 1, small is good.

@@ -158,7 +158,7 @@ def _flags() -> list[inspect.Parameter]:
 
 
 def _more() -> list[inspect.Parameter]:
-    """What does not change the weights."""
+    """Flags that do not change the weights."""
     table: list[tuple[str, type, Any, str]] = [
         ("out", Path, Path("run"), "Folder for weights, log, checkpoint and card."),
         ("resume", bool, False, "Go on where the folder's checkpoint stands."),

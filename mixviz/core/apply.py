@@ -26,7 +26,7 @@ Whole = Unmixed | Weights | Aligned | Operations | Style  # every kind that mixe
 
 
 class Plan(Protocol):
-    """What is read of a recipe, which lies above."""
+    """The part of a recipe that ``apply`` reads; recipes lie above this module."""
 
     @property
     def size(self) -> tuple[int, int]: ...
@@ -329,7 +329,7 @@ def _lerp_in_pieces(weight: Tensor, who: Tensor, images: Tensor, out: Tensor) ->
 
 
 def _moved(patches: Patches, plan: Plan, images: Tensor, p: int) -> Tensor:
-    """What patch p would show at every pixel of the target, (N, C, H, W)."""
+    """The content of patch p at every pixel of the target, (N, C, H, W)."""
     if len(plan.partner) == 1:
         return _as_pixels(patches.fill, images)
     partner = plan.partner[p + 1]

@@ -1,4 +1,4 @@
-"""What plans have in common: partners, shares, and the three shapes that nearly every recipe has."""
+"""Builders of recipes: partners, shares, and the three shapes that nearly every recipe has."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def accepts_old_names(cls: Class) -> Class:
 
 
 def _as_parts(given: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
-    """What was said in old names, on top of the parts that are given."""
+    """Translate old keywords into parts, on top of the given ones."""
     found: dict[str, Any] = {}
     if MIXING & old.keys():
         found["mixing"] = _mixing(_flat(given.get("mixing", Unmixed())) | {n: old[n] for n in MIXING if n in old})

@@ -1,4 +1,4 @@
-"""Where the places of a picture lie in what a layer returns: feature maps, channels last, or a row of tokens."""
+"""Grids of places in a layer's output: feature maps, channels last, or a row of tokens."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CHANNELS_SECOND = (  # what a layer holds whose four dimensions are certainly (N
 
 
 class Grid(NamedTuple):
-    """How a layer's output holds h x w places.
+    """Layout of h x w places in a layer's output.
 
     Attributes:
         layout: ``maps`` (N, C, h, w), ``last`` (N, h, w, C) or ``tokens`` (N, prefix + h * w, C), row by row.
@@ -104,7 +104,8 @@ def _holds(module: nn.Module, kinds: type | tuple[type, ...]) -> bool:
 
 
 def prefix_counts(network: nn.Module) -> tuple[int, ...]:
-    """How many tokens may stand before those of the places: what the network says or holds, or none."""
+    """Return the numbers of tokens that may precede those of the places: as the network declares or holds them, or
+    none."""
     for module in network.modules():
         if isinstance(count := getattr(module, "num_prefix_tokens", None), int):
             return tuple(dict.fromkeys((count, 0)))
@@ -117,8 +118,8 @@ _known: WeakKeyDictionary[nn.Module, dict[tuple, Grid | None]] = WeakKeyDictiona
 
 
 def of_layer(network: nn.Module, layer: str, shape: Sequence[int], picture: Sequence[int]) -> Grid | None:
-    """How a layer's output of this shape (N, ...) holds the places of pictures (C, H, W); None: it holds none, or not
-    in their order.
+    """Return the grid in a layer's output (N, ...) for pictures (C, H, W), or None where it holds no places, or not in
+    their order.
 
     Found once for each network, layer and shape.
     """
@@ -133,7 +134,7 @@ def of_layer(network: nn.Module, layer: str, shape: Sequence[int], picture: Sequ
 
 
 class Changes:
-    """How outputs change with each quadrant of a picture."""
+    """Changes of outputs with each quadrant of a picture."""
 
     def __init__(self, may_be: Mapping[str, Sequence[Grid]]) -> None:
         self.may_be = may_be
@@ -172,7 +173,7 @@ def _change(maps: Tensor) -> Tensor:
 
 
 def _follows(change: Tensor) -> float:
-    """How much more quadrants of the grid follow their own quadrant of the picture than one another's, from -2 to 2.
+    """Score, from -2 to 2, by which quadrants of the grid follow their own quadrant of the picture more than others.
 
     $$\\min_{p \\ne q} \\, s_{pp} + s_{qq} - s_{pq} - s_{qp}$$
 

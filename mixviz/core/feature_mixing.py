@@ -38,7 +38,7 @@ def _blocks(modules: list[nn.Module]) -> list[nn.Module]:
 
 
 class _Mixing:
-    """What a stage does to its output while it mixes."""
+    """Mix a stage's output."""
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe, self.used = recipe, False

@@ -80,7 +80,8 @@ class NormalizedModel(nn.Module):
         self.mean, self.std = (torch.tensor(tuple(map(float, values))).view(1, 3, 1, 1) for values in (mean, std))
 
     def normalised(self, images: Tensor) -> Tensor:
-        """What the network sees: float images in its own precision, less the mean and over the standard deviation."""
+        """Return the network's input: float images in its own precision, minus the mean, divided by the standard
+        deviation."""
         images = images / 255 if images.dtype == torch.uint8 else images
         images = (images - self.mean.to(images)) / self.std.to(images)
         return images.to(float_type(self.network))

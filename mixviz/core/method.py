@@ -18,7 +18,7 @@ from mixviz.core.recipe import Recipe
 
 
 class Draw(NamedTuple):
-    """What every plan starts from.
+    """The random draw that every plan starts from.
 
     ``lam`` (N,) is the λ to use, drawn or held; a method that draws none gets None, and reads it nowhere. ``held`` is λ
     where the caller holds it, for methods that have another use for it; ``partner`` (N,) says whose pixels each image

@@ -18,7 +18,7 @@ FAMILIES = (
 
 @dataclass(frozen=True)
 class Card:
-    """Who a method or detector is: what a table, a title or a citation needs.
+    """Identity of a method or detector: all that a table, a title or a citation needs.
 
     ``label`` says in a few words what the label of image A becomes. What a paper lacks, or nobody knows for sure, is
     empty (``year`` 0). ``after`` names the methods whose idea it builds on, where its paper or its definition says so;
@@ -69,24 +69,24 @@ def parameter(
 
 
 def beta_alpha(default: float) -> Any:
-    """The α of λ ~ Beta(α, α)."""
+    """Parameter: the α of λ ~ Beta(α, α)."""
     text = "Beta(α, α): below 1 mostly one image, above 1 mostly half and half"
     return parameter(default, text, low=0.05, high=8)
 
 
 def tie_break() -> Any:
-    """Which of several equal peaks :func:`mixviz.core.geometry.peak` takes."""
+    """Parameter: which of several equal peaks :func:`mixviz.core.geometry.peak` takes."""
     return parameter("first", "which of several equal peaks to take", choices=("first", "last", "random"))
 
 
 def box_rounding() -> Any:
-    """How :func:`mixviz.core.geometry.patch_sides` makes whole pixels of a box's sides."""
+    """Parameter: how :func:`mixviz.core.geometry.patch_sides` rounds a box's sides to whole pixels."""
     text = "sides of the box: to the nearest pixel, or down to an even number as in released code"
     return parameter("nearest", text, choices=("nearest", "even"))
 
 
 def detector(default: str) -> Any:
-    """Where a method's saliency comes from: a name of ``mixviz.SALIENCY``, or a :class:`mixviz.Saliency`."""
+    """Parameter: source of a method's saliency, a name of ``mixviz.SALIENCY`` or a :class:`mixviz.Saliency`."""
     return parameter(default, "where saliency comes from")
 
 

@@ -1,4 +1,4 @@
-"""What a recipe is made of: how sources become a mixture, which rule its label follows, and what was looked at.
+"""Parts of a recipe: the kind of mixing, the label rule, and a trace of what was drawn and looked at.
 
 A mixture is of exactly one kind. ``Unmixed`` and ``Weights`` stand by themselves; the others lie over one of them.
 """
@@ -187,7 +187,7 @@ Mixing = Unmixed | Weights | Aligned | Patches | Operations | Style
 
 
 class LabelRule(enum.Enum):
-    """What the label's shares follow."""
+    """Rule of the label's shares."""
 
     AREA = "area"  # the weight that each source's pixels hold
     LAM = "lam"  # λ itself
@@ -213,7 +213,7 @@ Label = LabelRule | ByStyle
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """What was drawn and looked at; it explains a mixture, and changes no pixel.
+    """Record of what was drawn and looked at; it explains a mixture and changes no pixel.
 
     Attributes:
         lam: (N,) the λ that was drawn (or held): image A's share before rounding and clipping; None: none was drawn.

@@ -101,7 +101,7 @@ class Recipe:
 
     @property
     def base(self) -> Unmixed | Weights:
-        """How the sources are weighed, below whatever lies over them."""
+        """The weights of the sources, below patches, operations or styles."""
         return self.mixing.base
 
     @property
@@ -143,7 +143,7 @@ class Recipe:
 
     @property
     def noise(self) -> Tensor | None:
-        """What is added inside the patches."""
+        """Noise that is added inside the patches."""
         return self.mixing.noise if isinstance(self.mixing, Patches) else None
 
     @property
@@ -153,7 +153,7 @@ class Recipe:
 
     @property
     def fill(self) -> Tensor | None:
-        """What stands in for missing sources, in [0, 1], broadcastable to (N, C, H, W)."""
+        """Fill for missing sources, in [0, 1], broadcastable to (N, C, H, W)."""
         own = self.mixing.fill if isinstance(self.mixing, Patches | Operations) else None
         return self.base.fill if own is None and isinstance(self.base, Weights) else own
 
@@ -295,7 +295,7 @@ class Recipe:
         return self._weights_at(self.size)
 
     def _weights_at(self, size: tuple[int, int]) -> Tensor:
-        """As planned, less what the operations leave empty."""
+        """Planned weights, reduced where operations leave pixels empty."""
         planned = self._planned_at(size)
         if not isinstance(self.mixing, Operations):
             return planned

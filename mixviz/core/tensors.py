@@ -15,7 +15,7 @@ SLACK = 1e-3  # beyond [0, 1]: what half precision makes of a blend of ones
 
 
 def on_device(array: np.ndarray, device: torch.device) -> Tensor:
-    """A host array as a tensor on a device, without waiting for it."""
+    """Return a host array as a tensor on a device, without waiting for the device."""
     tensor = torch.from_numpy(np.require(array, requirements=["C", "W"]))  # copies broadcast arrays alone
     if device.type == "cuda" and torch.cuda.is_available():
         tensor = tensor.pin_memory()
@@ -23,12 +23,12 @@ def on_device(array: np.ndarray, device: torch.device) -> Tensor:
 
 
 def as_float(images: Tensor) -> Tensor:
-    """Images as float: bytes divided by 255, others as they are."""
+    """Return images as float: bytes divided by 255, others unchanged."""
     return images / 255 if images.dtype == torch.uint8 else images
 
 
 def check_labels(labels: Tensor, n: int) -> None:
-    """Refuse what is neither n class indices nor n soft labels, and say what is."""
+    """Raise unless labels are n class indices or n soft labels."""
     if not isinstance(labels, Tensor):
         raise TypeError(f"labels should be a torch.Tensor; got {type(labels).__name__}.")
     if labels.ndim not in (1, 2) or len(labels) != n:
@@ -41,7 +41,7 @@ def check_labels(labels: Tensor, n: int) -> None:
 
 
 def check_range(images: Tensor, sampled: bool = False) -> None:
-    """Refuse float images (N, C, H, W) outside [0, 1], and say why.
+    """Raise if float images (N, C, H, W) lie outside [0, 1].
 
     Args:
         sampled: look at some 500 values alone, in a grid of every image (its middle at least), and at none on an

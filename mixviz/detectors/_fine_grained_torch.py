@@ -36,7 +36,7 @@ def maps(pixels: Tensor, channel_order: str, exact: bool = False) -> Tensor:
 
 
 def _pixels_at_once(pixels: Tensor) -> int:
-    """How many pixels to work on: more than these fall out of the CPU's cache, fewer are all overhead."""
+    """Number of pixels per piece: larger pieces fall out of the CPU's cache, smaller ones are all overhead."""
     if pixels.device.type == "cpu" and not torch.compiler.is_compiling():
         return 2**17 * torch.get_num_threads()
     return 2**23  # about a gigabyte of buffers on a GPU

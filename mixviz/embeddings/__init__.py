@@ -1,4 +1,4 @@
-"""What a network makes of pictures before it names them: embeddings, how well classes stand apart in them, and plots.
+"""Embeddings of pictures: extraction, separation of classes, and plots.
 
 scikit-learn is imported where it is used, so that ``import mixviz`` does without. All measures are computed on the CPU
 in float64, whatever is handed in.

@@ -1,4 +1,4 @@
-"""What a network makes of pictures before it names them: asked in one pass, whatever the network."""
+"""Extraction of embeddings in one forward pass, for any network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mixviz.core.inference import check_logits, evaluating, float_type, plain
 
 
 def embed(network: nn.Module, inputs: Tensor, *, batch_size: int = 256) -> Tensor:
-    """What stands before the classification head, one vector per picture.
+    """Return the input of the classification head, one vector per picture.
 
     Of timm's networks it is their own ``forward_head(forward_features(x), pre_logits=True)``; of others, what goes
     into the last ``nn.Linear`` of the forward pass. The network is asked in evaluation mode and is afterwards as

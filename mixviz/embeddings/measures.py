@@ -1,4 +1,4 @@
-"""How well classes stand apart in an embedding: clusters, distance to the classes, retrieval."""
+"""Separation of classes in an embedding: clusters, distance to the classes, retrieval."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where pictures stand in a network's embedding: on its PCA plane, beside their neighbours, far from every class.
+"""Positions of pictures in an embedding: on its PCA plane, beside their neighbours, far from every class.
 
 Everything is by direction, as in :mod:`mixviz.evaluation.runner`: vectors at length 1, between which Euclidean distance
 orders as cosine similarity does.
@@ -77,7 +77,7 @@ def plane(embedding: Tensor, plot: Tensor) -> Plane:
 
 
 def project(embedding: Tensor, known: Plane) -> Tensor:
-    """Where further pictures stand on the plane: (Q, 2) float64.
+    """Project further pictures onto the plane: (Q, 2) float64.
 
     Raises:
         ValueError: vectors of another length than those of the plane.
@@ -140,7 +140,7 @@ def beside(near: Near, plot: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class OODReference:
-    """What a distance to the classes is held against; see :func:`ood_reference`.
+    """Reference for distances to the classes; see :func:`ood_reference`.
 
     Attributes:
         known: Gaussians fitted to all stored pictures.
@@ -160,7 +160,7 @@ class Far(NamedTuple):
 
 
 def ood_reference(stored: Tensor, labels: Tensor, folds: int = FOLDS) -> OODReference:
-    """How far pictures of the known classes lie from their classes, when these were fitted without them.
+    """Distances of known pictures from their classes, which were fitted without them.
 
     A picture that the Gaussians were fitted to lies nearer than any new one. So every ``folds``-th picture of a class
     is left out in turn, and measured by what the others say.
@@ -191,7 +191,7 @@ def ood_reference(stored: Tensor, labels: Tensor, folds: int = FOLDS) -> OODRefe
 
 
 def outlying(embedding: Tensor, held: OODReference) -> Far:
-    """How far pictures (Q, D) lie from all classes, and among how many known ones.
+    """Distances of pictures (Q, D) from all classes, and their rank among known pictures.
 
     The distance is to the Gaussians of all stored pictures. The share compares, fold by fold, the picture with those
     left out, both measured by the same Gaussians, which know neither.

@@ -1,1 +1,1 @@
-"""How good a trained network is: everything that is measured of one, in parts, and how it gets into its card."""
+"""Evaluation of trained networks, part by part, into their cards."""

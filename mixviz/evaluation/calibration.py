@@ -1,4 +1,4 @@
-"""Does a network know how sure it may be? Expected calibration error and the bars of a reliability diagram."""
+"""Calibration: expected calibration error and the bars of a reliability diagram."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Calibration:
 
 
 def calibration(probabilities: Tensor, labels: Tensor, bins: int = BINS) -> Calibration:
-    """How far confidence is from accuracy, in bins of confidence.
+    """Gap between confidence and accuracy, in bins of confidence.
 
     $$\\mathrm{ECE} = \\sum_b \\frac{n_b}{N} \\, \\big| \\mathrm{acc}_b - \\mathrm{conf}_b \\big|$$
 

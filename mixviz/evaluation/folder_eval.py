@@ -48,7 +48,7 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """What to ask of every picture.
+    """Questions to ask of every picture.
 
     Args:
         known: networks, of :func:`mixviz.cam.inference.open_networks`.

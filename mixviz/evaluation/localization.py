@@ -14,7 +14,7 @@ PLOTTED = 10  # of the 1,000 thresholds, every tenth is written: enough for a cu
 
 
 def localisation(split: EvaluationSet) -> dict:
-    """How well Grad-CAM finds the object, at the split's layer and at the last one, beside the centre."""
+    """Localisation of Grad-CAM at the set's layer and at the last one, beside the centre baseline."""
     size = tuple(split.images.shape[2:])
     correct = split.clean.argmax(1) == split.labels
     centre = centre_heat(size).to(split.images.device)

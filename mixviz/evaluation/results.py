@@ -1,4 +1,4 @@
-"""What the cards of trained networks say, as rows and curves to plot, each number with how sure it is."""
+"""Cards of trained networks as rows and curves to plot, each number with its error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOSSES = ("top1", "val_loss", "train_loss")
 
 
 def standard_error(percent: float, count: int) -> float:
-    """Of one network's percentage, in points: how far other pictures of the same kind might have moved it.
+    """Standard error of one network's percentage, in points: the spread over other pictures of the same kind.
 
     $$\\sqrt{p (1 - p) / n}$$
 
@@ -172,7 +172,7 @@ def reliability(several: Sequence[Mapping]) -> dict[str, list]:
 
 
 def centre(networks: Collection[Mapping]) -> dict[str, float]:
-    """What a Gaussian in the middle, which has seen no picture, reaches in localisation: key of a metric -> percent.
+    """Localisation of the centre baseline, a Gaussian that has seen no picture: key of a metric -> percent.
 
     Top-1 localisation is left out: it is the networks' own answers that make it right or wrong there.
     """
@@ -186,7 +186,7 @@ def centre(networks: Collection[Mapping]) -> dict[str, float]:
 
 
 def beyond_chance(values: Sequence[Mapping]) -> bool | None:
-    """Do some numbers differ by more than their errors explain? None where an error is not known.
+    """Test whether numbers differ by more than their errors explain; None where an error is unknown.
 
     The sum of squared deviations from the weighted mean, each over its error, is held against the value that equal
     networks exceed one time in twenty (chi-squared, after Wilson and Hilferty). Networks measured on the same pictures

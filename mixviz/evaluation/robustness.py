@@ -1,4 +1,4 @@
-"""What a network does with pictures that it was not trained on: attacked, occluded, foreign, or half of each.
+"""Robustness of a network: attacked, occluded and foreign pictures, and mixtures of two.
 
 A ``network`` is here anything from pictures in [0, 1], *before* normalisation, to logits (N, C):
 :class:`mixviz.core.inference.NormalizedModel` makes one of a network that takes normalised images. The measurements are

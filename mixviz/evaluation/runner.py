@@ -134,7 +134,7 @@ def _device() -> torch.device:
 
 
 def _keys(card: dict[str, Any]) -> list[str]:
-    """What the card's data set calls the network's classes; the names for people will do too."""
+    """Class keys of the card's data set; class names serve where there are none."""
     return card["data"].get("keys") or card["data"]["classes"]
 
 
@@ -151,7 +151,7 @@ def _images(seen: Feed, batch_size: int) -> Tensor:
 def _embedding(
     network: nn.Module, split: Dataset, card: dict[str, Any], device: torch.device, batch_size: int
 ) -> dict[str, Tensor]:
-    """What is stored of a network's embedding: see :func:`mixviz.networks.zoo.embedding`.
+    """Tensors to store of a network's embedding: see :func:`mixviz.networks.zoo.embedding`.
 
     The two plots are of the vectors at length 1, as clusters and neighbours are measured. Vectors of more dimensions
     than :data:`WIDEST` are turned into the space that the pictures span, which leaves all their lengths and angles.
@@ -203,7 +203,7 @@ def _masks(seen: Feed) -> Tensor | None:
 
 
 def _others(whole: Dataset, known: Dataset, given: tuple[str, str | Path] | None, count: int) -> Dataset | None:
-    """As many pictures as are measured, of classes that the network was not trained on."""
+    """Pictures of classes that the network was not trained on, as many as are measured."""
     if given is not None:
         split = sources.load(*given, "val")
     else:

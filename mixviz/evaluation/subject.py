@@ -1,4 +1,4 @@
-"""What the parts of an evaluation measure on."""
+"""The network and the pictures that an evaluation measures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mixviz.core.inference import NormalizedModel
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """What the parts measure on; see :func:`mixviz.evaluation.evaluate.evaluate`."""
+    """A network with the pictures to measure it on; see :func:`mixviz.evaluation.evaluate.evaluate`."""
 
     network: NormalizedModel
     images: Tensor
@@ -38,7 +38,7 @@ class EvaluationSet:
         return (slice(i, min(i + self.batch_size, n)) for i in range(0, n, self.batch_size))
 
     def logits(self, change: Callable[[Tensor, slice], Tensor] | None = None, images: Tensor | None = None) -> Tensor:
-        """What the network answers (N, C) to the images, each batch changed first."""
+        """Return the network's class scores (N, C), each batch changed first."""
         images = self.images if images is None else images
         with torch.inference_mode():
             change = change or (lambda batch, _: batch)
@@ -48,7 +48,7 @@ class EvaluationSet:
         return found
 
     def embedding(self, images: Tensor | None = None) -> Tensor:
-        """What the network has before its head (N, D), on the CPU."""
+        """Return the input of the network's head (N, D), on the CPU."""
         images = self.images if images is None else images
         found = [
             embeddings.embed(self.network.network, self.network.normalised(images[part])).cpu()

@@ -10,13 +10,13 @@ from mixviz.networks import model_card, zoo
 
 
 def table(where: str | Path | None = None, *, short: bool = False) -> str:
-    """What the evaluation measured of every network, as Markdown; ``short``: the most telling columns alone."""
+    """Return the measured metrics of every network as Markdown; ``short``: the most telling columns alone."""
     about = [zoo.card(name, where) for name in zoo.names(where)]
     wanted = [metric for metric in METRICS.values() if metric.short or not short]
     return tables.table(model_card.rows([one for one in about if one.get("metrics")]), wanted)
 
 
 def all_tables() -> dict[str, str]:
-    """What stands between ``<!-- name -->`` and ``<!-- /name -->`` in the project's texts, by name."""
+    """Return the text between ``<!-- name -->`` and ``<!-- /name -->`` in the project's documents, by name."""
     others = published.errors([method for method, _ in zoo.STRATEGIES.values()])
     return {"zoo": table(), "zoo in short": table(short=True), "published": others}

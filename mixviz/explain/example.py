@@ -74,7 +74,7 @@ class MixedExample:
 
     @property
     def judge(self) -> str:
-        """What is meant by visible: ``object`` or ``saliency``."""
+        """The reference for what is visible: ``object`` or ``saliency``."""
         return "saliency" if self.objects is None else "object"
 
     def by_picture(self, values: Tensor, whose: Tensor | None = None) -> tuple[float, float]:
@@ -117,7 +117,7 @@ class MixedExample:
 
     @property
     def sentence(self) -> dict[str, Any]:
-        """What happened in this very picture: {key, values} of a text."""
+        """A sentence about this very mixture: {key, values} of a text."""
         return self.told()
 
     def told(self, language: str = "en") -> dict[str, Any]:
@@ -128,8 +128,7 @@ class MixedExample:
         return {"key": f"sentence.{_sentence(self)}", "values": values}
 
     def operations(self, language: str = "en") -> str:
-        """What was done to picture A in words; of several versions that are laid over one another, each with its
-        weight."""
+        """The operations on picture A in words; for a mixture of several versions, each with its weight."""
         row = self.row
         said = [operations.in_words(one[0], language) or say("as_it_is", language) for one in row.sequences]
         if len(said) == 1:
@@ -139,7 +138,7 @@ class MixedExample:
 
     @cached_property
     def values(self) -> dict[str, str]:
-        """What the sentences' places are filled with."""
+        """Values for the places in the sentences."""
         seen, share = self.visible, self.share
         return {
             "a": self.names[0], "b": self.names[1], "hidden": percent(1 - seen[0]), "seen_a": percent(seen[0]),

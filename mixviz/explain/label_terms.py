@@ -127,7 +127,7 @@ def _truth(story: MixedExample) -> list[Line]:
 
 
 def _seen(story: MixedExample, maps: Tensor, picture: int) -> tuple[str, float]:
-    """What is visible of a picture's map, over all of it."""
+    """The visible share of a picture's map."""
     total = maps[picture].double().sum().item()
     visible = story.row.truth(maps).visible[:, 0]
     parts = [visible[k].item() * total for k in _sources(story, picture)]

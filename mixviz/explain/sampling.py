@@ -21,7 +21,7 @@ TOGETHER = 125  # draws planned at once: more take more memory, and no less time
 
 @dataclass(frozen=True)
 class Draws:
-    """What a number of draws came to; every array is (count,), image A's side of it.
+    """Outcome of a number of draws; every array is (count,), image A's side of it.
 
     Attributes:
         drawn: λ, or None for a method that draws none.

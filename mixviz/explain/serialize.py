@@ -29,8 +29,8 @@ def parameters_of(method: Method) -> dict[str, Any]:
 
 
 def recipe_json(recipe: Recipe, truth: Truth, row: int = 0) -> dict[str, Any]:
-    """What was decided for one image of the batch, and the label against what is seen: plain numbers, boxes as
-    [top, left, bottom, right].
+    """Serialize one image's recipe, and its label against what is visible: plain numbers, boxes as [top, left, bottom,
+    right].
 
     The keys are those of files up to version 0.1, so that whoever reads files reads all of them.
     """
@@ -39,7 +39,7 @@ def recipe_json(recipe: Recipe, truth: Truth, row: int = 0) -> dict[str, Any]:
         return None if boxes is None else boxes[row].tolist()
 
     def of_each(values: torch.Tensor | None) -> list | None:
-        """What is told of every source or patch."""
+        """Describe every source or patch."""
         return None if values is None else values[:, row].tolist()
 
     return {
@@ -71,7 +71,7 @@ def _sequence(sequence: OpSequence) -> list[dict[str, Any]]:
 
 
 def replay(name: str, method: Method, seed: int, lam: float | None, side: int) -> dict[str, Any]:
-    """What makes a mixture once more: the head of a recipe file."""
+    """Return the head of a recipe file: all that repeats a mixture."""
     return {
         "mixviz": __version__,
         "method": name,
@@ -136,7 +136,8 @@ def catalogue_markdown() -> str:
 
 
 def needs_of(cls: type[Method]) -> str:
-    """What a method as it comes cannot do without: ``network`` (asked, or mixed inside), ``saliency``, or nothing."""
+    """Return the requirements of a method with default parameters: ``network`` (asked, or mixed inside), ``saliency``,
+    or nothing."""
     about = cls.parameters().get("detector")
     asks = about and SALIENCY[about["default"]].needs_network
     return "network" if asks or cls.card.family == "feature-level" else "saliency" if about else ""

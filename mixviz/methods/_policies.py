@@ -1,4 +1,4 @@
-"""What policies have in common: how a level between 0 and 1 becomes the number of an operation, and the draw itself.
+"""Common parts of policies: the mapping from a level in [0, 1] to an operation's number, and the draw itself.
 
 The sets of operations go back to AutoAugment (Cubuk et al. 2019, table 6) and differ in ranges from paper to paper and
 from paper to code; each set says whose it is.
@@ -111,8 +111,8 @@ PUBLISHED = {
 
 
 class Chance(NamedTuple):
-    """What is drawn for as many as ``n`` images times ``depth`` operations before anybody asks for it: one stream of
-    random numbers, whatever comes of them."""
+    """Random numbers for ``n`` images times ``depth`` operations, drawn in advance so that the stream does not depend
+    on its use."""
 
     coin: np.ndarray
     level: np.ndarray

@@ -100,7 +100,7 @@ class CoMixup(Method):
         return kept
 
     def _value(self, shown: Tensor, worth: Tensor, who: Tensor) -> Tensor:
-        """What is maximised, of the whole batch, less a constant."""
+        """The objective of the whole batch, up to a constant."""
         alike = (shown * neighbours(shown)).sum() / 2
         paid = (self._price(shown, who)[:, :, None, None] * shown).sum()
         return torch.where(shown > 0, worth, 0).sum() + self.smooth * alike - paid

@@ -67,7 +67,7 @@ class FMix(Method):
 
 @lru_cache(maxsize=32)
 def _fading(size: tuple[int, int], decay: float, spectrum: str) -> tuple[np.ndarray, int]:
-    """How strong each frequency is.
+    """Amplitude of each frequency.
 
     Returns:
         The standard deviations (rows, columns, 2), float32, of real and imaginary part for the frequencies that count:

@@ -105,7 +105,7 @@ def _kept(rng: np.random.Generator, lam: np.ndarray, size: tuple[int, int], way:
 
 
 def _boxes(draw: Draw, lam: np.ndarray, size: tuple[int, int], way: str) -> tuple[np.ndarray, np.ndarray]:
-    """Where a piece of B lands and where it is from: never clipped but for the square, whose centre may be anywhere."""
+    """Target and source box of a piece of B: never clipped except for the square, whose centre may be anywhere."""
     n, (height, width) = lam.shape[1], (np.full(lam.shape[1], side) for side in size)
     if way == "random_square":
         ratio = np.full(n, SQUARE) if draw.held is None else np.sqrt(1 - draw.held)

@@ -48,7 +48,7 @@ def build(name: str, num_classes: int, *, stem: str = "standard", width: float =
 
 
 def stem_for(name: str, stem: str, side: int) -> str:
-    """What ``auto`` means: the small stem for ResNets up to 64 px, where a standard one would leave 2x2 pixels."""
+    """Resolve ``auto``: the small stem for ResNets up to 64 px, where a standard one would leave 2x2 pixels."""
     if stem != "auto" or side > 64:
         return "standard" if stem == "auto" else stem
     with torch.random.fork_rng(devices=[]):

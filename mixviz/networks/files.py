@@ -46,7 +46,7 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], values: dict[str, Any] 
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """What :func:`save_tensors` wrote.
+    """Load a file of :func:`save_tensors`.
 
     Raises:
         ValueError: the file is damaged or something else.

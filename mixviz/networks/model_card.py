@@ -41,8 +41,8 @@ SHORT = 15  # numbers of a list that the card for people still shows
 
 
 def summary(history: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What came of a training: the last epoch, the best one, and the median of the last ten. Never mixed up: papers
-    report one or another of the three, and the best one was chosen on the very pictures it is measured on."""
+    """Summarize a training: the last epoch, the best one, and the median of the last ten. Papers report one or another
+    of the three, and the best one was chosen on the very pictures it is measured on, so they stay apart."""
     tail = history[-10:]
     return {
         "last": {key: history[-1][key] for key in ("epoch", "top1", "top5", "val_loss")},
@@ -131,8 +131,7 @@ def is_whole(card: Mapping[str, Any]) -> bool:
 
 
 def strategy(card: dict[str, Any]) -> str:
-    """What tells a run from others of its table: the method, with the parameters that are not its own defaults; the
-    title of a network from elsewhere."""
+    """Return the strategy label: the method plus its non-default parameters; the title of a network from elsewhere."""
     if not names_a_method(card):
         return str(card.get("title") or "")
     own = METHODS[card["method"]].parameters()
@@ -166,7 +165,7 @@ def rows(several: Sequence[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _told(card: dict[str, Any]) -> dict[str, Any]:
-    """What two runs of one strategy may differ in, beside their seed; and what they were measured on."""
+    """Settings in which runs of one strategy may differ, besides their seed, and the data of their measurement."""
     run = {
         key: value
         for key, value in (Run.completed(card["run"]) if card.get("run") else {}).items()

@@ -55,13 +55,13 @@ def load(network: nn.Module, name: str, path: str | Path) -> dict[str, str]:
 
 
 def _heads(network: nn.Module) -> tuple[str, ...]:
-    """What the names of the classifier's tensors begin with: timm names one, two, or none."""
+    """Prefixes of the classifier's tensors: timm names one, two, or none."""
     names = network.pretrained_cfg["classifier"] or ()
     return tuple(f"{name}." for name in ([names] if isinstance(names, str) else names))
 
 
 def _problem(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
-    """What tells a file's tensors from those of the network; empty where they fit."""
+    """Describe the difference between a file's tensors and the network's; empty where they fit."""
     # Files from before torch 0.4.1 do not count batches, and nothing that is trained here depends on the count.
     missing = [key for key in wanted if key not in given and not key.endswith("num_batches_tracked")]
     if missing:

@@ -174,7 +174,7 @@ class Run:
 
     @classmethod
     def completed(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """What :meth:`to_json` would write today of a run that it wrote before some of the fields were there."""
+        """Return a run's JSON with today's fields: defaults stand in for fields that are younger than the run."""
         return {name: about["default"] for name, about in cls.described().items()} | values
 
     @classmethod

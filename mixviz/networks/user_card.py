@@ -63,7 +63,7 @@ def read(path: str | Path, sides: tuple[int, int] = SIDES) -> Checked:
 
 
 def _title(about: Mapping[str, Any]) -> str:
-    """How it was trained, where the card is one of a run; else its title, cleaned."""
+    """The training strategy, where the card is one of a run; else its title, cleaned."""
     if model_card.names_a_method(about):
         known = METHODS[about["method"]]
         return fonts.clean(model_card.strategy({**about, "title": known.card.title}))[:LONGEST]

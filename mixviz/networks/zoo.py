@@ -76,7 +76,7 @@ def run_of(strategy: str, scale: str, root: str, seed: int = 0, **changes: Any) 
 
 
 def folder() -> Path:
-    """Where the networks lie: ``models/`` of the checkout or of the installed package."""
+    """Return the folder of the networks: ``models/`` of the checkout or of the installed package."""
     return resources.models()
 
 
@@ -138,7 +138,7 @@ def load(name: str, where: str | Path | None = None) -> nn.Module:
 
 
 def embedding(name: str, where: str | Path | None = None) -> dict[str, Tensor]:
-    """What a network makes of some validation pictures, as :func:`mixviz.evaluation.runner.assess` stored it.
+    """Load a network's embedding of some validation pictures, as :func:`mixviz.evaluation.runner.assess` stored it.
 
     Returns:
         ``embedding`` (n, D), ``pca`` and ``tsne`` (n, 2), all float32 with the precision of float16, and ``index`` and
@@ -186,7 +186,7 @@ def title(name: str, where: str | Path | None = None) -> str:
 
 
 def strategies() -> dict[str, str]:
-    """What is held against what, for people: by the names that networks have."""
+    """Return the strategies of the zoo, for people, by the names of the networks."""
     return {
         name: model_card.strategy({"title": METHODS[method].card.title, "method": method, "parameters": options})
         for name, (method, options) in STRATEGIES.items()

@@ -99,7 +99,7 @@ def _change(row: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def lines(method: Method) -> str:
-    """What puts the method into a training: the README's lines, for images before they are normalised."""
+    """Return the lines of Python that put the method into a training, for images before normalisation."""
     cls = type(method)
     known = cls.parameters()
     own = {name: value for name, value in serialize.parameters_of(method).items() if value != known[name]["default"]}

@@ -1,4 +1,4 @@
-"""What methods do to a set of pictures, as numbers to choose by: label truth, what is hidden, how much they vary."""
+"""Scores of methods on a set of pictures: label truth, hidden parts, diversity."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a method does to a set; None where it mixes inside a network, of which pixels say nothing.
+    """Scores of a method on a set; None where it mixes inside a network, about which pixels say nothing.
 
     Attributes:
         gap: mean label mass on the wrong picture (:class:`mixviz.Truth`).
@@ -196,7 +196,7 @@ def unrelated(images: Tensor) -> float:
 
 
 def diversity(distance: Figure, scale: float) -> Figure:
-    """How far two mixtures of one picture lie apart, in units of how far two pictures do.
+    """Distance of two mixtures of one picture, in units of the distance of two pictures.
 
     $$D = \\sqrt{\\frac{\\mathrm{E}\\,\\lVert \\tilde x_i - \\tilde x_i' \\rVert^2}
     {\\mathrm{E}_{i \\ne j}\\,\\lVert x_i - x_j \\rVert^2}}$$
@@ -235,8 +235,8 @@ def network() -> nn.Module | None:
 
 @functools.lru_cache(maxsize=64)
 def given(method: Method, chosen: Pictures) -> dict[str, Any]:
-    """What a batch of the whole set is given: the network, and the maps of a method that looks. Neither changes from
-    draw to draw."""
+    """Return what a batch of the whole set is given: the network, and the maps of a saliency-guided method. Neither
+    changes from draw to draw."""
     who = network() if asks(method) else None
     if not hasattr(method, "detector"):
         return {}

@@ -1,4 +1,4 @@
-"""How fast a method mixes on this machine."""
+"""Throughput of a method on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training shows: where it stands, a bar, TensorBoard's curves."""
+"""Progress of a training: its position, a bar, TensorBoard's curves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mixviz.networks.run import Run
 
 @dataclass
 class Progress:
-    """Where a training stands: the next step to take, the sums of the epoch so far, the log of those before."""
+    """Position of a training: the next step to take, the sums of the epoch so far, the log of earlier epochs."""
 
     epoch: int = 0
     step: int = 0

@@ -1,4 +1,4 @@
-"""What a training starts from: its pictures, its optimizer, and a rehearsal of all that may go wrong later."""
+"""Setup of a training: pictures, optimizer, and a rehearsal of all that may go wrong later."""
 
 from __future__ import annotations
 

@@ -160,8 +160,8 @@ class Training:
         self.tell(f"Going on at epoch {self.at.epoch + 1}, step {self.at.step} of {self.steps}.")
 
     def _same(self) -> dict[str, Any]:
-        """What has to be the same when the run goes on. The data may lie elsewhere; pretrained weights are told by what
-        they are, whatever the file is called."""
+        """Settings that must agree when a run is resumed. The data may lie elsewhere, and pretrained weights count by
+        content, not by file name."""
         return {**self.run.portable(), "pretrained": self.start["sha256"] if self.start else ""}
 
     def go(self) -> dict[str, Any]:
@@ -275,7 +275,7 @@ class Training:
             return torch.stack([loss.detach() * len(labels), right, right.new_tensor(len(labels))])
 
     def _place(self, part: int) -> int:
-        """Of a batch among those of its step, over all parts and processes: two parts draw as two processes would."""
+        """Index of a batch within its step, over all parts and processes: two parts draw as two processes would."""
         return part * self.world + self.rank
 
     def mix(
@@ -360,7 +360,7 @@ class Training:
         ))  # fmt: skip
 
     def _tell_start(self) -> None:
-        """What a flag brings that the user may not have thought of."""
+        """Report consequences of flags that the user may not expect."""
         if self.start:
             mean, std = (", ".join(f"{value:g}" for value in values) for values in (self.mean, self.std))
             self.tell(f"Starts from {self.start['file']}; pictures are normalised by mean {mean} and std {std}.")

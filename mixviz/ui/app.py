@@ -51,8 +51,8 @@ def i18n() -> gr.I18n:
 
 
 def own_texts() -> dict[str, str]:
-    """What methods, detectors, kinds of maps, networks and photographs say of themselves: English, unless a language
-    says it."""
+    """Return the English texts of methods, detectors, kinds of maps, networks and photographs, unless a language has
+    its own."""
     return {
         **{f"summary.{name}": summary(name) for name in METHODS},
         **{f"kind.{name}": kind.text for name, kind in KINDS.items()},

@@ -1,4 +1,4 @@
-"""Where questions come in: a turn for each, paths let through or refused, errors told or logged."""
+"""The boundary to visitors: a turn for each question, paths checked, errors told or logged."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ class BusyError(UserError):
 
 @contextmanager
 def turn() -> Iterator[None]:
-    """As many at work as there are cores, a bounded number waiting: a rush slows the page, and does not stop it."""
+    """Limit concurrent work to the number of cores, with a bounded queue: a rush slows the page and does not stop
+    it."""
     if not _places.acquire(blocking=False):
         raise BusyError("busy")
     try:

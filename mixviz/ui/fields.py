@@ -94,7 +94,7 @@ def number(low: float, high: float, error: str, *, optional: bool = False, whole
 
 
 def number_in_address(key: str, *, whole: bool = False, none: str = "") -> dict[str, Any]:
-    """How the address says a number; None is the word ``none``, or not said."""
+    """Write a number into the address; None is the word ``none``, or absent."""
 
     def write(value: float | None, _request: Any) -> dict[str, Any]:
         if value is None:

@@ -41,5 +41,5 @@ async def asset(request: Request) -> Response:
 
 
 def routes() -> list[Route]:
-    """What goes before Gradio's own routes."""
+    """Routes that precede Gradio's own."""
     return [Route("/assets/{name}", asset)] if FRONTEND.is_dir() else []

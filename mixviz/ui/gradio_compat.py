@@ -40,7 +40,7 @@ def fetch_nothing() -> None:
 
 
 def upload_folder() -> str:
-    """Where Gradio puts what is uploaded: GRADIO_TEMP_DIR, or a folder of its own choice that is told nowhere else."""
+    """Return Gradio's upload folder: GRADIO_TEMP_DIR, or one of its own choice that it tells nowhere else."""
     return get_upload_folder()
 
 
@@ -50,5 +50,5 @@ def save_upload(data: bytes, name: str) -> str:
 
 
 def event_data(event: gr.EventData) -> dict[str, Any]:
-    """What a component's script sent with an event: EventData has it in an attribute that is not documented."""
+    """Return the data that a component's script sent with an event: EventData has it in an undocumented attribute."""
     return event._data if isinstance(event._data, dict) else {}

@@ -1,4 +1,4 @@
-"""What the page's script asks of the server, whatever the view. Untrusted input is validated on its way in."""
+"""Handlers of the page script's questions, for every view. Untrusted input is validated on its way in."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PREVIEW = 600  # pixels: browsers show neither TIFF nor HEIC nor JPEG 2000, and 
 
 
 def show(request: Request) -> dict[str, Any]:
-    """What the state's view shows, and what all views have in common."""
+    """Return the answer of the state's view, and what all views have in common."""
     answer = views()[request.view].answer(request)
     return {
         "view": request.view,

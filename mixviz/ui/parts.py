@@ -1,4 +1,4 @@
-"""What the page is put together from: the project's own components, their answers and their events."""
+"""Components of the page, their answers and their events."""
 
 from __future__ import annotations
 

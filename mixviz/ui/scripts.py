@@ -68,7 +68,7 @@ def entry(name: str) -> str:
 
 
 def head() -> str:
-    """What the page's head begins with: the first modules are asked for before any component appears."""
+    """Return the start of the page's head: the first modules are requested before any component appears."""
     # A proxy may have changed all of the root but the path.
     fetch = f"""
 const path = new URL(window.gradio_config?.root || "/", location.href).pathname.replace(/\\/$/, "");
@@ -81,7 +81,7 @@ window.mixvizReady = import(`${{at}}{FIRST}`).catch(() => import(`${{at}}{FIRST}
 
 
 def on_load(name: str) -> str:
-    """What a component runs when it appears."""
+    """Return the script that a component runs when it appears."""
     path = entry(name)
     late = sorted(set(needs(path)) - set(needs(FIRST)))
     # Gradio looks into it for the names of events.
@@ -105,5 +105,5 @@ async def _serve(request: Request) -> Response:
 
 
 def routes() -> list[Route]:
-    """Where they are served."""
+    """Routes of the modules."""
     return [Route("/mixviz/{version}/{path:path}", _serve)]

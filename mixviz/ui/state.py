@@ -346,7 +346,7 @@ class Request:
         return None if self.mask is None else edits.mask_from_cells(self.mask, size)
 
     def query(self) -> str:
-        """What the page's address says of this state: nothing that the visitor handed in, and no picture but ours."""
+        """Return the address of this state: it names bundled pictures alone, and nothing that the visitor handed in."""
         said: dict[str, Any] = {}
         for name, field in FIELDS.items():
             if field.write and field.concerns(self.view):
@@ -389,7 +389,7 @@ def of_query(query: Mapping[str, str]) -> dict[str, Any]:
 
 
 def usable(state: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a state can be used, key by key: one bad value does not cost the others."""
+    """Return the usable fields of a state, key by key: one bad value does not cost the others."""
     good: dict[str, Any] = {}
     for name, field in FIELDS.items():
         if name not in state:

@@ -1,1 +1,1 @@
-"""What several views share: detectors, networks, caches, presenters, downloads."""
+"""Services that several views share: detectors, networks, caches, presenters, downloads."""

@@ -74,7 +74,7 @@ def look(known: LoadedModel, request: Request, picture: np.ndarray, names: tuple
 
 
 def faithful(known: LoadedModel, request: Request, picture: np.ndarray, names: tuple[str, ...]) -> list[trust.Faithful]:
-    """How faithful that CAM is, per class."""
+    """Faithfulness of that CAM, per class."""
     found = look(known, request, picture, names)
     if known.side > WIDEST:
         raise UserError("look.too_large", side=known.side, most=WIDEST)

@@ -1,4 +1,4 @@
-"""What is taken away from the view of heat maps: the figure, the numbers, and the command that makes both."""
+"""Downloads of the heat map view: the figure, the numbers, and the command that makes both."""
 
 from __future__ import annotations
 

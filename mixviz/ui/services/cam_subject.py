@@ -1,4 +1,4 @@
-"""What networks are shown of a state, and for which classes they are asked."""
+"""The picture that networks are shown in a state, and the classes that they are asked for."""
 
 from __future__ import annotations
 

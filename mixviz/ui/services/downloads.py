@@ -1,4 +1,4 @@
-"""What a visitor takes away of a view: pictures, figures, an animation, a recipe file."""
+"""Downloads of a view: pictures, figures, an animation, a recipe file."""
 
 from __future__ import annotations
 

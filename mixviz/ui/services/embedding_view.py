@@ -1,4 +1,4 @@
-"""What is stored of the networks' embeddings, as the page's script draws it: planes, clusters, numbers, thumbnails."""
+"""Stored embeddings as the page's script draws them: planes, clusters, numbers, thumbnails."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def flat(plot: Tensor) -> list[float]:
 
 
 def numbers(stand: placement.ClusterMetrics) -> dict[str, float]:
-    """Of pictures that are shown, by the names that cards have for them."""
+    """Numbers of the shown pictures, by the names that cards have for them."""
     return {
         "images": len(stand.assigned),
         "purity_percent": round(100 * stand.purity, 4),
@@ -162,7 +162,7 @@ def numbers(stand: placement.ClusterMetrics) -> dict[str, float]:
 
 
 def of_card(card: dict[str, Any]) -> dict[str, Any] | None:
-    """What the evaluation measured of the embedding and of pictures of other classes; None where it did not."""
+    """Measured numbers of the embedding and of pictures of other classes; None where they were not measured."""
     metrics = card.get("metrics") or {}
     own = metrics.get("embedding") or {}
     if "nmi_percent" not in own:

@@ -75,7 +75,7 @@ def panel() -> None:
 
 
 def _usable(paths: list[str], language: Any) -> tuple[list[str], str]:
-    """What of a folder a survey can use, and HTML that says of how many files it can not."""
+    """Return the usable pictures of a folder, and HTML about the files that are not usable."""
     seen = [path for path in paths if not hidden(Path(path).name)]
     used = [path for path in seen if path.lower().endswith(TAKEN)]
     if len(used) == len(seen):
@@ -121,7 +121,7 @@ def survey(
 
 
 def _plan(which: Any, classes: Any, kind: Any, threshold: Any, faithful: Any) -> Survey:
-    """What is asked of which networks.
+    """Build the question: which networks, classes and kinds of maps.
 
     Raises:
         UserError: a network, class or kind that there is not.
@@ -153,7 +153,7 @@ def _share(number: Any) -> float:
 
 
 def _summary(tally: SummaryAccumulator, done: int, total: int, left_out: tuple[int, int], language: str) -> str:
-    """How far it came, how many pictures could not be read and files are none, and a line per network."""
+    """Summarize a walk: its progress, unreadable pictures, other files, and a line per network."""
     titles = {one.name: one.title for one in tally.survey.known} | {CENTRE: say("look.centre", language)}
     rows = tally.rows()
     columns = {

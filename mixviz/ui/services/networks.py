@@ -65,7 +65,7 @@ def _opened() -> dict[str, LoadedModel]:
 
 
 def classes() -> list[str]:
-    """What the zoo's networks know, in the order of the first that does."""
+    """Classes that the zoo's networks know, in the order of the first network that knows them."""
     return list(dict.fromkeys(name for one in known_networks().values() for name in one.classes))
 
 
@@ -90,7 +90,7 @@ def _pixels(index: int) -> NormalizedModel:
 
 @functools.lru_cache(maxsize=128)
 def clean(path: str) -> Tensor:
-    """What all networks say (networks, classes) of a picture that nobody has mixed. A path's content never changes."""
+    """Predictions (networks, classes) of all networks for an unmixed picture. A path's content never changes."""
     side = alike()[0].side
     return answers(torch.from_numpy(pictures.view(path, side).copy()).permute(2, 0, 1)[None])[:, 0]
 

@@ -48,7 +48,7 @@ def story(request: Request, name: str, *, by_hand: bool = False, **changed: Any)
 
 
 def changed_by(request: Request, told: MixedExample | None = None) -> str:
-    """What the visitor changed by hand, of what the recipe lets change: ``mask``, ``box`` or nothing."""
+    """Return which change by hand the recipe allows: ``mask``, ``box`` or nothing."""
     if request.mask is None and request.box is None:
         return ""
     recipe = (told or story(request, request.method)).recipe
@@ -58,7 +58,7 @@ def changed_by(request: Request, told: MixedExample | None = None) -> str:
 
 
 def card(told: MixedExample, request: Request) -> dict[str, Any]:
-    """What a card says of image A's mixture; pairs of numbers are A's and B's."""
+    """Describe image A's mixture for a card; pairs of numbers are A's and B's."""
     about, recipe = type(told.method).card, told.recipe
     own = type(told.method).parameters().get("detector")
     return {
@@ -107,7 +107,7 @@ def code(request: Request, told: MixedExample) -> str:
 
 
 def written_options(request: Request, method: Method) -> tuple[list[str], list[str]]:
-    """What a method was made with, as Python: its options, and the lines that make a network where it asks one."""
+    """Return a method's parameters as Python: its options, and the lines that make a network where it asks one."""
     detector, known = detector_options.option(request.detector), type(method).parameters()
     given = {
         name: repr(value).replace("'", '"')
@@ -133,7 +133,7 @@ def parameters(method: Method, language: str) -> list[dict[str, Any]]:
 
 
 def told_in(key: str, about: dict[str, Any], language: str) -> dict[str, Any]:
-    """What a parameter and its choices are, for people."""
+    """Describe a parameter and its choices, for people."""
     choices = [in_language(f"{key}.{choice}", language, choice) for choice in about["choices"]]
     return {"text": in_language(key, language, about["text"]), "labels": choices}
 

@@ -1,4 +1,4 @@
-"""How far long work is, and how a visitor ends it: what Gradio itself cancels is lost."""
+"""Progress of long work, and a way to end it: work that Gradio itself cancels is lost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def halt(request: gr.Request) -> None:
 
 
 def begin(request: gr.Request) -> None:
-    """What was stopped before is forgotten."""
+    """Forget earlier stops."""
     _stopped.discard(str(request.session_hash))
 
 

@@ -20,7 +20,7 @@ TOLD = ("top1_error", "ece", "max_box_acc_v2", "hole_50")  # what the view begin
 
 
 def compare(request: Request) -> dict[str, Any]:
-    """What the cards say, whatever the pictures are: worked out once, and sent once."""
+    """Return the contents of all cards, whatever the pictures are: computed once, and sent once."""
     return _results() if request.still else {}
 
 
@@ -80,7 +80,7 @@ def _finding(key: str, rows: list[dict[str, Any]], middle: dict[str, float]) -> 
 
 
 def _card(card: dict[str, Any]) -> dict[str, Any]:
-    """What the panel of one network says of it."""
+    """Describe one network for its panel."""
     data, network, made = card["data"], card["network"], card["made"]
     return {
         "title": model_card.strategy(card),
@@ -98,7 +98,7 @@ def _card(card: dict[str, Any]) -> dict[str, Any]:
 
 
 def between(state: Any) -> dict[str, Any]:
-    """What every network makes of the steps from the state's one picture to the other."""
+    """Return every network's predictions along the steps from one picture to the other."""
     return transition.transition(of_state(state, checked_path))
 
 

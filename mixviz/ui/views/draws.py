@@ -35,7 +35,7 @@ def drawn(request: Request) -> tuple[sampling.Draws, Method, Tensor]:
 
 
 def draws(request: Request) -> dict[str, Any]:
-    """What a thousand draws look like: histograms and heat maps."""
+    """Summarize a thousand draws: histograms and heat maps."""
     found, method, images = drawn(request)
     kinds = {"drawn": found.drawn, "area": found.area, "share": found.share, "gap": found.gap}
     shown = images.permute(0, 2, 3, 1).numpy()

@@ -97,7 +97,7 @@ def _most(labels: list[int]) -> list[int]:
 
 
 def overview(_: Any) -> dict[str, Any]:
-    """What is stored of the networks' embeddings."""
+    """Return the stored embeddings of the networks."""
     return embedding_view.overview()
 
 

@@ -1,4 +1,4 @@
-"""Where trained networks look in A, in B or in their mixture: the maps as they are, and the box of every threshold.
+"""Heat maps of trained networks in A, in B or in their mixture, and the box of every threshold.
 
 The page's script scales, colours and outlines them, so that no switch of how they are shown asks a network again.
 """
@@ -124,13 +124,13 @@ def _centre() -> dict[str, Any]:
 
 
 def about(state: Any) -> dict[str, Any]:
-    """What the script has to know of the networks, once."""
+    """Return what the script needs to know of the networks, once."""
     return context(networks_of(state, checked_path))
 
 
 @functools.lru_cache(maxsize=8)
 def context(own: tuple[tuple[str, str], ...] = ()) -> dict[str, Any]:
-    """What stays as it is: the networks with what was measured of them, kinds, layers, classes and colours."""
+    """Return what stays the same: networks with their measurements, kinds, layers, classes and colours."""
     known = networks.with_own(own)
     first = next(iter(known.values()))
     layers = grad_cam.feature_layers(first.network, (first.side, first.side))
@@ -146,7 +146,7 @@ def context(own: tuple[tuple[str, str], ...] = ()) -> dict[str, Any]:
 
 
 def _measured(one: LoadedModel) -> dict[str, Any] | None:
-    """What the card says of how well the network localises: percent, of so many pictures."""
+    """Return the card's localisation of a network: percent, and the number of pictures."""
     found = (one.card.get("metrics") or {}).get("localisation")
     if not found:
         return None
@@ -163,12 +163,12 @@ def _text(table: np.ndarray) -> str:
 
 
 def trust(state: Any) -> dict[str, Any]:
-    """How faithful one network's maps of a state are: {name, faith}, a dictionary per class."""
+    """Measure the faithfulness of one network's maps: {name, faith}, a dictionary per class."""
     return trusted(of_state(state, checked_path))
 
 
 def trusted(request: Request) -> dict[str, Any]:
-    """How faithful a network's maps are: {name, faith}, the five numbers per class; of the first of ``only``.
+    """Measure the faithfulness of the first network of ``only``: {name, faith}, five numbers per class.
 
     Raises:
         UserError: no such network, or one that does not know the classes.

@@ -66,7 +66,7 @@ def _paths(request: Request) -> tuple[str, ...]:
 
 
 def says(name: str, language: str) -> list[str]:
-    """What a method's explanation says after its summary and without formulas, sentence by sentence."""
+    """Return a method's explanation after its summary, without formulas, sentence by sentence."""
     own = inspect.cleandoc(METHODS[name].__doc__ or "").replace("``", "`").partition("\n\n")[2]
     text = i18n.catalogue().get(language, {}).get(name) or own
     prose = [" ".join(part.split()) for part in text.split("\n\n") if "$$" not in part]
