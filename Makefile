@@ -20,8 +20,8 @@ slow: $(VENV)/ready-dev
 lint: $(VENV)/ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@if command -v npm >/dev/null; then npm install --silent --no-package-lock && npx tsc --project tsconfig.json; \
-	else echo "npm is missing: the types of assets/web are not checked"; fi
+	@if command -v npm >/dev/null; then npm install --silent --no-package-lock && npx tsc --project tsconfig.json && npx pyright; \
+	else echo "npm is missing: types are not checked"; fi
 
 docs: $(VENV)/ready-dev
 	$(BIN)/python -m pip install -q -e '.[docs]'
