@@ -35,6 +35,30 @@ def variants(ends: bool) -> Iterator[tuple[str, dict]]:
             yield from ((name, {key: value}) for value in values if value != about["default"])
 
 
+def over(argument, values):
+    """The test with one more argument that takes the values in turn; a failure names the value.
+
+    One test in place of several: collecting and reporting thousands takes longer than most of them.
+    """
+
+    def fold(test):
+        @functools.wraps(test)
+        def each(*args, **given):
+            for value in values:
+                try:
+                    test(*args, **given, **{argument: value})
+                except BaseException as error:
+                    error.add_note(f"with {argument}={value!r}")
+                    raise
+
+        signature = inspect.signature(test)
+        left = [one for key, one in signature.parameters.items() if key != argument]
+        each.__signature__ = signature.replace(parameters=left)
+        return each
+
+    return fold
+
+
 def table(cases, slow=()):
     """A test over every (name, parameters): one per method, which takes its forms in turn and says which one failed.
 

@@ -425,8 +425,14 @@ def test_own_parameters_hold_in_every_view():
     assert handlers.look(a_state(view="draws", **own))["histograms"]["share"]["mean"] == pytest.approx(0.5, abs=0.03)
 
 
-@pytest.mark.parametrize("detector", ["fine_grained", "released", "opencv_spectral_residual"])
-@pytest.mark.parametrize("index", range(len(pictures.pairs())))
+@pytest.mark.parametrize(
+    ("index", "detector"),
+    [
+        pytest.param(i, detector, marks=[pytest.mark.slow] * (i % 3 != j))  # each pair with one of them at once
+        for i in range(len(pictures.pairs()))
+        for j, detector in enumerate(["fine_grained", "released", "opencv_spectral_residual"])
+    ],
+)
 def test_draws_at_the_small_size_are_those_of_the_page(index, detector):
     """The method looks for its peak where the page shows it, so that the label's mean is that of the full size."""
     pair = {key: pictures.photograph_path(pictures.pairs()[index][key]) for key in "ab"}

@@ -33,8 +33,8 @@ def last_choices(cls) -> dict:
 
 # As they are, and as different from that as their choices make them: enough for what takes a while.
 twice_each = table(
-    [(name, {}) for name in METHODS]
-    + [(name, choices) for name, cls in METHODS.items() if (choices := last_choices(cls))]
+    [(name, {}) for name in METHODS],
+    [(name, choices) for name, cls in METHODS.items() if (choices := last_choices(cls))],
 )
 
 

@@ -532,7 +532,7 @@ def test_chains_in_words():
 def test_cards_steps_and_files_say_what_was_drawn(name):
     images, maps, _ = pair((24, 30))
     for seed in range(6):
-        told = example.tell(images, METHODS[name](), seed, None, maps=maps, names=("cat", "dog"))
+        told = example.make_example(images, METHODS[name](), seed, None, maps=maps, names=("cat", "dog"))
         drawn = [chains[0] for chains in told.recipe.sequences]
         step = next(step for step in example.steps(told) if step.key == "operations")
         for chain in filter(None, drawn):
@@ -550,7 +550,7 @@ def test_cards_steps_and_files_say_what_was_drawn(name):
 
 def test_augmix_tells_its_weights():
     images, maps, _ = pair((24, 30))
-    told = example.tell(images, METHODS["augmix"](), 1, None, maps=maps)
+    told = example.make_example(images, METHODS["augmix"](), 1, None, maps=maps)
     said = told.operations().split(" + ")
     assert len(said) == 4
     assert said[0] == f"{example.percent(told.recipe.lam[0].item())} (as it is)"

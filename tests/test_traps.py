@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from cases import plan_pair, recolours, table, variants, without_colour
+from cases import over, plan_pair, recolours, table, variants, without_colour
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import mixviz
@@ -88,10 +88,16 @@ def with_detector(name, **given):
     return METHODS[name](**given, **{"detector": Brightness()} if looks else {})
 
 
-def fields(recipe: Recipe) -> dict[str, torch.Tensor]:
-    """The recipe's tensors by name."""
-    values = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
-    return {key: value for key, value in values.items() if isinstance(value, torch.Tensor)}
+def fields(recipe) -> dict[str, torch.Tensor]:
+    """The tensors of a recipe and of all its parts, by name."""
+    found = {}
+    for field in dataclasses.fields(recipe):
+        value = getattr(recipe, field.name)
+        if isinstance(value, torch.Tensor):
+            found[field.name] = value
+        elif dataclasses.is_dataclass(value):
+            found |= {f"{field.name}.{key}": inner for key, inner in fields(value).items()}
+    return found
 
 
 def same(one: Recipe, two: Recipe) -> bool:
@@ -255,8 +261,8 @@ def colours(n):
     return torch.from_numpy(np.random.default_rng(5).uniform(0.05, 0.95, (n, 3)).astype(np.float32))
 
 
-@pytest.mark.parametrize("size", [(7, 5), (16, 20)])
 @by_pixels
+@over("size", [(7, 5), (16, 20)])
 def test_the_label_is_what_the_pixels_hold(name, given, size):
     """Colours that name the class: the mean colour of a mixture is the expectation of its soft target.
 
@@ -373,8 +379,8 @@ def test_a_fake_accelerator_notices_waiting(wait):
         wait(torch.empty(1, device="cuda"))
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 @usual_case
+@over("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_float_types_round_once(name, given, dtype):
     batch = make_batch(dtype=dtype)
     recipe = plan(name, given, batch)
@@ -398,9 +404,9 @@ def rounding(recipe, dtype):
     return {torch.uint8: 1, torch.float16: 1e-3}.get(dtype, 1e-5) * recipe.resample
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.uint8])
-@pytest.mark.parametrize("road", ["apply", "by_masks"])
 @usual_case
+@over("dtype", [torch.float32, torch.float16, torch.uint8])
+@over("road", ["apply", "by_masks"])
 def test_channels_last_stays_channels_last(name, given, road, dtype):
     """On the CPU, and on the road that CUDA takes."""
     batch = make_batch(dtype=dtype)
@@ -412,8 +418,8 @@ def test_channels_last_stays_channels_last(name, given, road, dtype):
     assert mixed.is_contiguous(memory_format=torch.channels_last)
 
 
-@pytest.mark.parametrize("road", ["apply", "by_masks"])
 @usual_case
+@over("road", ["apply", "by_masks"])
 def test_autocast_leaves_pixels_alone(name, given, road):
     batch = make_batch()
     recipe, mixed = plan(name, given, batch), []
@@ -424,8 +430,8 @@ def test_autocast_leaves_pixels_alone(name, given, road):
     assert torch.equal(*mixed)
 
 
-@pytest.mark.parametrize("layout", ["float32", "float16", "uint8", "channels_last"])
 @every_case
+@over("layout", ["float32", "float16", "uint8", "channels_last"])
 def test_both_roads_lead_to_the_same_picture(name, given, layout):
     batch = make_batch(7, dtype=torch.float32 if layout == "channels_last" else getattr(torch, layout))
     form = torch.channels_last if layout == "channels_last" else torch.contiguous_format
@@ -453,7 +459,8 @@ def test_both_roads_lead_to_the_same_picture_in_pieces(name, n, size):
             close(apply.by_slices(recipe, batch.images, out), masks, rounding(recipe, dtype))
 
 
-@pytest.mark.parametrize(
+@usual_case
+@over(
     "view",
     [
         lambda x: x.transpose(2, 3).contiguous().transpose(2, 3),
@@ -461,9 +468,7 @@ def test_both_roads_lead_to_the_same_picture_in_pieces(name, n, size):
         lambda x: torch.nn.functional.pad(x, (1, 2, 3, 1))[:, :, 3:-1, 1:-2],
         lambda x: x[:1].expand(len(x), -1, -1, -1),
     ],
-    ids=["transposed", "every other", "cropped", "expanded"],
 )
-@usual_case
 def test_memory_may_be_laid_out_in_any_way(name, given, view):
     batch = make_batch()
     images = view(batch.images)
