@@ -35,6 +35,18 @@ def variants(ends: bool) -> Iterator[tuple[str, dict]]:
             yield from ((name, {key: value}) for value in values if value != about["default"])
 
 
+def fields(recipe) -> dict[str, torch.Tensor]:
+    """The tensors of a recipe and of all its parts, by name."""
+    found = {}
+    for field in dataclasses.fields(recipe):
+        value = getattr(recipe, field.name)
+        if isinstance(value, torch.Tensor):
+            found[field.name] = value
+        elif dataclasses.is_dataclass(value):
+            found |= {f"{field.name}.{key}": inner for key, inner in fields(value).items()}
+    return found
+
+
 def over(argument, values):
     """The test with one more argument that takes the values in turn; a failure names the value.
 

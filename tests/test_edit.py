@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 import torch
-from cases import plan_pair, table, variants
+from cases import fields, plan_pair, table, variants
 
 from mixviz.explain import edits
 
@@ -33,8 +33,7 @@ def close(one, two, atol=1e-5):
 
 
 def tensors(recipe):
-    fields = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
-    return {key: value.clone() for key, value in fields.items() if isinstance(value, torch.Tensor)}
+    return {key: value.clone() for key, value in fields(recipe).items()}
 
 
 def plain(recipe) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from cases import over, plan_pair, recolours, table, variants, without_colour
+from cases import fields, over, plan_pair, recolours, table, variants, without_colour
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import mixviz
@@ -86,18 +86,6 @@ def with_detector(name, **given):
     """The method, looking at brightness if it looks at saliency."""
     looks = "detector" in METHODS[name].parameters()
     return METHODS[name](**given, **{"detector": Brightness()} if looks else {})
-
-
-def fields(recipe) -> dict[str, torch.Tensor]:
-    """The tensors of a recipe and of all its parts, by name."""
-    found = {}
-    for field in dataclasses.fields(recipe):
-        value = getattr(recipe, field.name)
-        if isinstance(value, torch.Tensor):
-            found[field.name] = value
-        elif dataclasses.is_dataclass(value):
-            found |= {f"{field.name}.{key}": inner for key, inner in fields(value).items()}
-    return found
 
 
 def same(one: Recipe, two: Recipe) -> bool:
