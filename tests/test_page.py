@@ -221,7 +221,7 @@ def test_a_link_shows_the_same_page(tab, open_tab):
     tab.set_lambda(0.35)
     tab.enter(tab.page.get_by_label("Seed"), 11)
     tab.page.get_by_role("button", name="Copy link").click()
-    tab.page.get_by_text("AppliedOp copied").wait_for()
+    tab.page.get_by_text("Link copied").wait_for()
     link = tab.page.evaluate("navigator.clipboard.readText()")
     other = open_tab(link[link.index("?") :])
     assert [other.label(name) for name in mixviz.METHODS] == [tab.label(name) for name in mixviz.METHODS]

@@ -360,7 +360,7 @@ def test_the_file_holds_the_table(room):
 @pytest.mark.slow
 def test_own_pictures_join(open_tab, two_files, monkeypatch):
     some = {name: mixviz.METHODS[name] for name in (*METHODS[::10], "cutmix")}
-    monkeypatch.setattr("mixviz.ui.views.which.mixviz", SimpleNamespace(METHODS=some))
+    monkeypatch.setattr("mixviz.ui.views.which.METHODS", some)
     room = ready(open_tab("?view=which", "which"))
     assert room.page.locator("input[name=joined]").is_disabled()
     before = room.page.locator("[data-row=cutmix]").inner_text()
