@@ -140,7 +140,8 @@ def test_explanations_are_sent_in_one_language_and_only_when_asked(address):
         for name in mixviz.METHODS:
             last = presenters.explanation(name, language).split("\n\n")[-1]
             assert last in told
-            assert presenters.explanation(name, other).split("\n\n")[-1] not in told
+            if name in METHODS:  # until its Korean comes, a method is explained in English
+                assert presenters.explanation(name, other).split("\n\n")[-1] not in told
             assert last[:60] not in config
 
 
