@@ -14,7 +14,8 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class Affine(Method):
-    """The picture turned, moved, scaled and slanted at once: straight lines stay straight, parallels stay parallel.
+    """The picture is rotated, shifted, scaled and sheared at once: straight lines stay straight, parallels stay
+    parallel.
 
     $$\\tilde x(p) = x_A(A^{-1}(p - t)) \\qquad
     A = s \\begin{pmatrix} \\cos\\theta & -\\sin\\theta \\\\ \\sin\\theta & \\cos\\theta

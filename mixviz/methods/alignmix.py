@@ -14,7 +14,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class AlignMix(Method):
-    """Mixup of feature maps whose places have first been matched: beak with beak, sky with sky.
+    """Mixup of feature maps that are aligned first: beak with beak, sky with sky.
 
     $$P = \\mathrm{Sinkhorn}_\\varepsilon\\big(\\lVert \\hat a_i - \\hat b_j \\rVert^2\\big) \\qquad
     \\tilde h_i = \\lambda\\, a_i + (1-\\lambda)\\, r \\sum_{j=1}^{r} P_{ij}\\, b_j \\qquad

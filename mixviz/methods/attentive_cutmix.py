@@ -16,7 +16,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class AttentiveCutMix(Method):
-    """Of a grid over image B, the few cells that matter most are pasted onto image A, each in its place.
+    """The most salient cells of a grid over image B are pasted onto image A, each in its own place.
 
     $$C = \\text{the } k \\text{ cells of } B \\text{ with the largest mean of } S_B \\qquad
     \\tilde x = (1-C) \\odot x_A + C \\odot x_B \\qquad \\tilde y = (1-\\bar C)\\, y_A + \\bar C\\, y_B$$

@@ -21,7 +21,7 @@ DEEPEST = 3
 
 @dataclass(frozen=True)
 class AugMix(Method):
-    """Several augmented versions of one picture, laid over each other and over the picture itself; the label stays.
+    """Several augmented versions of a picture are blended with each other and with the original; the label stays.
 
     $$\\tilde x = \\lambda\\, x_A + (1-\\lambda) \\sum_{i=1}^{k} w_i\\, c_i(x_A) \\qquad
     w \\sim \\mathrm{Dirichlet}(\\alpha)

@@ -18,7 +18,7 @@ BINS = 9  # levels are 0 to 9
 
 @dataclass(frozen=True)
 class AutoAugment(Method):
-    """Two operations in a row, from a list of good pairs that a search has found; the label stays.
+    """Two operations in a row, drawn from a list of pairs that a search found; the label stays.
 
     $$\\tilde x = o_2(o_1(x_A)) \\qquad (o_1, o_2) \\sim U(\\text{25 pairs}) \\qquad \\tilde y = y_A$$
 

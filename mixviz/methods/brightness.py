@@ -14,7 +14,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class Brightness(Method):
-    """The picture lit more or less strongly, by a factor; the label stays.
+    """All pixels are multiplied by one factor, which makes the picture brighter or darker; the label stays.
 
     $$\\tilde x = f\\, x_A \\qquad \\tilde y = y_A \\qquad f \\sim U(1-s, 1+s)$$
 

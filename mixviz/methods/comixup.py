@@ -20,7 +20,8 @@ TURNS = 12  # groups of mixtures at most: those that share a picture and a group
 
 @dataclass(frozen=True)
 class CoMixup(Method):
-    """A jigsaw of the whole batch: every mixture shows the best of several pictures, and no picture is in all of them.
+    """The mixtures of a batch are optimised together: each shows the salient parts of several pictures, and all stay
+    diverse.
 
     $$\\max_z \\sum_n \\Big[ \\sum_i S_{z_{ni},\\, i} + \\eta \\log p_{n, z_{ni}} + \\beta \\sum_{i \\sim j} [z_{ni} =
     z_{nj}] - \\gamma\\, r \\sum_k o_{nk} \\max\\big(\\tau, \\sum_{m \\neq n} o_{mk}\\big) \\Big]$$

@@ -14,7 +14,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class Contrast(Method):
-    """Light and dark moved apart or together, around the picture's mean grey; the label stays.
+    """Light and dark move apart or together, around the picture's mean grey; the label stays.
 
     $$\\tilde x = f\\, x_A + (1-f)\\, \\bar g(x_A) \\qquad \\tilde y = y_A \\qquad f \\sim U(1-s, 1+s)$$
 

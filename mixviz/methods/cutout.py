@@ -15,7 +15,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class Cutout(Method):
-    """A square hole in the picture; the label stays.
+    """A square of the picture is erased; the label stays.
 
     $$\\tilde x = M \\odot x_A + (1-M)\\, c \\qquad \\tilde y = y_A$$
 

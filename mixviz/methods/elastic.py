@@ -14,7 +14,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class Elastic(Method):
-    """The picture as if it were printed on rubber: every pixel moves a little, neighbours nearly alike; the label
+    """The picture is distorted like a print on rubber: neighbouring pixels move by nearly the same shift; the label
     stays.
 
     $$\\tilde x(p) = x_A(p + u(p)) \\qquad u = a\\, \\frac{G_\\sigma * \\eta}{\\mathrm{std}(G_\\sigma * \\eta)} \\qquad

@@ -14,7 +14,7 @@ from mixviz.methods._policies import END_TO_END, PUBLISHED, Chance, cutout_form,
 
 @dataclass(frozen=True)
 class FastAutoAugment(Method):
-    """Two operations in a row, from about 500 pairs that a much cheaper search has found; the label stays.
+    """Two operations in a row, drawn from about 500 pairs that a much cheaper search found; the label stays.
 
     $$\\tilde x = o_2(o_1(x_A)) \\qquad (o_1, o_2) \\sim U(\\text{pairs}) \\qquad \\tilde y = y_A$$
 

@@ -15,7 +15,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class FeatureCutMix(Method):
-    """CutMix of what the network thinks of two pictures: a box of B's feature maps in A's.
+    """CutMix of feature maps: a box of B's feature maps replaces the same box of A's.
 
     $$\\tilde h_\\ell = M_\\ell \\odot h_\\ell(x_A) + (1-M_\\ell) \\odot h_\\ell(x_B) \\qquad
     \\tilde y = a\\, y_A + (1-a)\\, y_B \\qquad a = \\bar M$$

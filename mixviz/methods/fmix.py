@@ -19,7 +19,7 @@ LEFT_OUT = 1e-4  # of the field's variance: what this little moves of the mask's
 
 @dataclass(frozen=True)
 class FMix(Method):
-    """CutMix with clouds instead of a box: image B shows through blots of no particular shape.
+    """CutMix with irregular blobs instead of a box: the mask is cut from smooth noise.
 
     $$g = \\Re\\, \\mathcal F^{-1}\\!\\left[\\frac{z}{f^{\\,\\delta}}\\right] \\qquad M = 1 \\text{ on the }
     \\lambda H W \\text{ largest } g \\qquad \\tilde x = M \\odot x_A + (1-M) \\odot x_B \\qquad

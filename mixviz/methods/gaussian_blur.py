@@ -14,7 +14,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class GaussianBlur(Method):
-    """The picture out of focus: every pixel becomes a mean of its surroundings; the label stays.
+    """The blur of a picture out of focus: every pixel becomes a weighted mean of its surroundings; the label stays.
 
     $$\\tilde x = x_A * G_\\sigma \\qquad G_\\sigma(d) \\propto \\exp\\!\\left(-\\frac{d^2}{2\\sigma^2}\\right) \\qquad
     \\tilde y = y_A$$

@@ -15,7 +15,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class GridMask(Method):
-    """Squares are taken out of the picture in rows and columns, like the holes of a grid; the label stays.
+    """A regular grid of squares is erased from the picture; the label stays.
 
     $$\\tilde x = M \\odot x_A + (1-M)\\, c \\qquad \\tilde y = y_A \\qquad \\bar M \\approx 1 - (1-r)^2$$
 

@@ -15,7 +15,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class GridMix(Method):
-    """A chessboard that fell to the floor: some cells of a grid, anywhere, show image B; the label follows the area.
+    """Randomly chosen cells of a grid show image B, the others image A; the label follows the area.
 
     $$M = \\text{constant on each of } n \\times n \\text{ cells} \\qquad \\tilde x = M \\odot x_A + (1-M) \\odot x_B
     \\qquad \\tilde y = \\bar M\\, y_A + (1-\\bar M)\\, y_B$$

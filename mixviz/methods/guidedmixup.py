@@ -16,7 +16,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class GuidedMixup(Method):
-    """Mixup that asks at every pixel which of the two pictures matters more there.
+    """Mixup with a ratio for every pixel: the picture that is more salient there gets the larger weight.
 
     $$M = \\frac{\\bar S_A}{\\bar S_A + \\bar S_B} \\qquad \\tilde x = M \\odot x_A + (1-M) \\odot x_B \\qquad
     \\tilde y = \\bar M\\, y_A + (1-\\bar M)\\, y_B$$

@@ -14,7 +14,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class HideAndSeek(Method):
-    """The picture behind a grid of shutters, each closed with probability p; the label stays.
+    """Each cell of a grid over the picture is hidden with probability p; the label stays.
 
     $$\\tilde x = M \\odot x_A + (1-M)\\, c \\qquad \\tilde y = y_A$$
 

@@ -14,7 +14,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class HorizontalFlip(Method):
-    """The picture as in a mirror, for some of the pictures; the label stays.
+    """Some of the pictures are mirrored, left to right; the label stays.
 
     $$\\tilde x(u, v) = x_A(u, W - 1 - v) \\qquad \\tilde y = y_A$$
 

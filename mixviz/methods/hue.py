@@ -14,7 +14,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class Hue(Method):
-    """All colours moved around the colour circle, by the same angle; the label stays.
+    """All colours turn around the colour circle by the same angle; the label stays.
 
     $$\\tilde H = (H_A + h) \\bmod 1 \\qquad \\tilde y = y_A \\qquad h \\sim U(-s, s)$$
 

@@ -14,7 +14,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class ISONoise(Method):
-    """A picture taken in too little light: a grain that grows with the light itself; the label stays.
+    """The noise of a camera in low light: it grows with the brightness of a pixel; the label stays.
 
     $$\\tilde x_c = x_c + s\\sqrt{x_c}\\,\\left(\\sqrt{1-\\kappa}\\,\\varepsilon_0 +
     \\sqrt{\\kappa}\\,\\varepsilon_c\\right) \\qquad

@@ -14,7 +14,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class JPEG(Method):
-    """The picture as it comes out of a small file: waves in squares of 8 × 8 pixels, rounded; the label stays.
+    """JPEG compression: the frequencies in each block of 8 × 8 pixels are rounded; the label stays.
 
     $$\\tilde x = D^{-1}\\!\\left(Q \\odot \\mathrm{round}\\!\\left(D(x_A) \\oslash Q\\right)\\right) \\qquad
     \\tilde y = y_A$$

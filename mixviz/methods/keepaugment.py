@@ -16,7 +16,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class KeepAugment(Method):
-    """Cutout that looks first: the hole goes where the picture can spare it.
+    """Cutout guided by saliency: only places of low saliency may be erased.
 
     $$B \\sim U\\Big\\{ B : \\sum_B S_A \\le Q_\\tau \\Big\\} \\qquad \\tilde x = M \\odot x_A + (1-M)\\, c \\qquad
     \\tilde y = y_A$$

@@ -14,7 +14,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class ManifoldMixup(Method):
-    """Mixup of what the network thinks of two pictures, rather than of the pictures.
+    """Mixup of the feature maps of two pictures instead of the pictures themselves.
 
     $$\\tilde h_\\ell = \\lambda\\, h_\\ell(x_A) + (1-\\lambda)\\, h_\\ell(x_B) \\qquad
     \\tilde y = \\lambda y_A + (1-\\lambda) y_B$$

@@ -27,7 +27,7 @@ BOXED = ("random_square", "random_column_interval", "random_row_interval")
 
 @dataclass(frozen=True)
 class MixedExamples(Method):
-    """Fourteen ways to make one picture of two, from stacking halves to throwing a coin for every number.
+    """Fourteen ways to combine two pictures, from stacking their halves to choosing every single value at random.
 
     $$\\tilde x = M \\odot x_A + (1-M) \\odot x_B \\qquad \\tilde y = \\bar M\\, y_A + (1-\\bar M)\\, y_B \\qquad
     M_{\\text{vh}} = \\lambda_3\\, [y < \\lambda_1 H] + (1-\\lambda_3)\\, [x < \\lambda_2 W]$$

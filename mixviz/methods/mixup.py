@@ -14,7 +14,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class Mixup(Method):
-    """Two pictures laid over each other like slides, and their labels in the same proportion.
+    """Two pictures are blended like slides laid over each other, and their labels in the same proportion.
 
     $$\\tilde x = \\lambda x_A + (1-\\lambda) x_B \\qquad \\tilde y = \\lambda y_A + (1-\\lambda) y_B
     \\qquad \\lambda \\sim \\mathrm{Beta}(\\alpha, \\alpha)$$

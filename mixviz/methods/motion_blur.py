@@ -14,7 +14,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class MotionBlur(Method):
-    """The camera moved while the shutter was open: every pixel becomes the mean of a line; the label stays.
+    """The blur of a moving camera: every pixel becomes the mean along a line; the label stays.
 
     $$\\tilde x(p) = \\int_{-1/2}^{1/2} x_A(p + t\\, \\ell\\, (\\cos\\theta, \\sin\\theta))\\, dt \\qquad
     \\tilde y = y_A$$

@@ -14,8 +14,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class PatchShuffle(Method):
-    """Pixels change places with their neighbours, each within its small square, in some of the pictures; the label
-    stays.
+    """In some of the pictures the pixels are shuffled within small squares; the label stays.
 
     $$\\tilde x = (1-r)\\, x_A + r\\, T(x_A) \\qquad r \\sim \\mathrm{Bernoulli}(\\epsilon) \\qquad \\tilde y = y_A$$
 

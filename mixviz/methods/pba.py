@@ -19,7 +19,7 @@ COUNTS = (0.2, 0.3, 0.5)  # the odds of none, one and two operations
 
 @dataclass(frozen=True)
 class PBA(Method):
-    """A policy that changes while the network learns: gentle at first, hard towards the end; the label stays.
+    """A policy that changes during training: weak at first, strong towards the end; the label stays.
 
     $$\\tilde x = o_k(\\dots o_1(x_A)) \\qquad k \\sim (0.2, 0.3, 0.5)\\ \\text{on}\\ \\{0, 1, 2\\} \\qquad
     \\tilde y = y_A$$

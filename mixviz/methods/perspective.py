@@ -14,7 +14,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class Perspective(Method):
-    """The picture hung on a wall and seen from the side: its four corners are drawn in, each for itself.
+    """The picture is seen at an angle: each of its four corners moves inwards by its own amount; the label stays.
 
     $$\\tilde x(p) = x_A(q) \\qquad \\begin{pmatrix} q \\\\ 1 \\end{pmatrix} \\propto H
     \\begin{pmatrix} p \\\\ 1 \\end{pmatrix}

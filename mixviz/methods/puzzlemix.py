@@ -20,8 +20,7 @@ SWEEPS = 8  # over the mask's cells; it has settled before
 
 @dataclass(frozen=True)
 class PuzzleMix(Method):
-    """A jigsaw: which cells come from which picture, and where each cell is moved, so that both pictures' best parts
-    are on show.
+    """Mask and positions of cells are optimised together, so that the salient parts of both pictures stay visible.
 
     $$\\max_{z, \\Pi} \\sum_i (1-z_i) (\\Pi_A S_A)_i + z_i (\\Pi_B S_B)_i - \\frac{\\beta}{16 \\sqrt r}
     \\sum_{i \\sim j} (z_i - z_j)^2 + \\frac{\\eta}{r} \\sum_i \\log p(z_i) -

@@ -16,7 +16,7 @@ LEVELS = 30
 
 @dataclass(frozen=True)
 class RandAugment(Method):
-    """A few operations in a row, drawn blindly, all at one strength; the label stays.
+    """A few operations in a row, drawn uniformly, all at one strength; the label stays.
 
     $$\\tilde x = o_N(\\dots o_1(x_A)) \\qquad o_i \\sim U(\\text{14 operations}) \\qquad \\tilde y = y_A$$
 

@@ -17,7 +17,7 @@ TRIES = 10  # as torchvision tries
 
 @dataclass(frozen=True)
 class RandomCrop(Method):
-    """A random part of the picture, enlarged to the whole; the label stays.
+    """A random part of the picture is enlarged to its full size; the label stays.
 
     $$\\tilde x = \\mathrm{resize}(x_A[\\text{box}]) \\qquad \\tilde y = y_A \\qquad
     \\frac{|\\text{box}|}{HW} \\sim U(\\text{low}, 1)$$

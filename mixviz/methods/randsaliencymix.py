@@ -20,7 +20,7 @@ PLACES = ("saliency", "complement", "uniform")
 
 @dataclass(frozen=True)
 class RandSaliencyMix(Method):
-    """Patch and place are drawn with saliency as the odds: likely from B's object, likely onto A's background.
+    """Saliency sets the odds of patch and place: the patch likely shows B's object and covers A's background.
 
     $$P(\\text{source}) \\propto \\textstyle\\sum_{box} S_B \\qquad P(\\text{target}) \\propto \\sum_{box} (1 - S_A)
     \\qquad \\tilde y = \\frac{a}{a+b}\\, y_A + \\frac{b}{a+b}\\, y_B$$

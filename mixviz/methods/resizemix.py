@@ -15,7 +15,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class ResizeMix(Method):
-    """All of image B, made small, pasted somewhere on image A.
+    """The whole of image B is shrunk and pasted somewhere on image A.
 
     $$\\tilde y = (1-\\tau^2)\\, y_A + \\tau^2\\, y_B \\qquad \\tau \\sim U(\\text{low}, \\text{high})$$
 

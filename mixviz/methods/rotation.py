@@ -14,7 +14,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class Rotation(Method):
-    """The picture turned around its middle; the label stays.
+    """The picture is rotated around its middle; the label stays.
 
     $$\\tilde x(p) = x_A(R_{-\\theta}\\, p) \\qquad \\tilde y = y_A \\qquad
     \\theta \\sim U(-\\theta_{max}, \\theta_{max})$$

@@ -16,7 +16,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class SaliencyMixPlus(Method):
-    """SaliencyMix that asks the network in training where it looks, and labels by what can be seen.
+    """SaliencyMix with the saliency of the network in training, and a label that follows the visible saliency.
 
     $$S = \\sum_c \\left|\\partial L / \\partial x_c\\right| \\qquad
     \\tilde y = \\frac{a}{a+b}\\, y_A + \\frac{b}{a+b}\\, y_B$$

@@ -14,7 +14,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class Saturation(Method):
-    """Colours made stronger or paler, down to grey; the label stays.
+    """Colours become stronger or paler, down to grey; the label stays.
 
     $$\\tilde x = f\\, x_A + (1-f)\\, g(x_A) \\qquad \\tilde y = y_A \\qquad f \\sim U(1-s, 1+s)$$
 

@@ -17,7 +17,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class SmoothMix(Method):
-    """CutMix without the edge: image B shines through a soft round spot.
+    """CutMix without an edge: image B fades in through a soft round spot.
 
     $$M = 1 - \\exp\\!\\left(-\\frac{d^2}{2\\sigma^2}\\right) \\qquad \\tilde x = M \\odot x_A + (1-M) \\odot x_B
     \\qquad \\tilde y = \\bar M\\, y_A + (1-\\bar M)\\, y_B$$

@@ -17,7 +17,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class SnapMix(Method):
-    """A box of image B, resized to fit another box of image A; each label weighs what is left of its evidence.
+    """A box of image B is resized to fit another box of image A; each label is weighted by its visible saliency.
 
     $$\\rho_A = 1 - \\frac{\\sum_{\\text{target}} S_A}{\\sum S_A} \\qquad
     \\rho_B = \\frac{\\sum_{\\text{source}} S_B}{\\sum S_B} \\qquad \\tilde y = \\rho_A\\, y_A + \\rho_B\\, y_B$$

@@ -18,7 +18,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class StyleMix(Method):
-    """What is shown and how it looks are mixed apart: A's shapes may come in the colours and contrast of B.
+    """Content and style are mixed separately: A's shapes may appear in the colours and contrast of B.
 
     $$\\mathrm{AB} = \\sigma_B \\frac{x_A - \\mu_A}{\\sigma_A} + \\mu_B \\qquad
     \\tilde x = t\\, x_A + (1 - r_c - r_s + t)\\, x_B + (r_c - t)\\, \\mathrm{AB} + (r_s - t)\\, \\mathrm{BA}$$

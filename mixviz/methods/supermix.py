@@ -15,8 +15,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class SuperMix(Method):
-    """Several pictures share every pixel, each in proportion to how much it matters just there: soft masks without an
-    edge.
+    """Several pictures are blended with soft masks: at every pixel the weight of a picture follows its saliency there.
 
     $$w_k = \\frac{p_k\\, \\bar S_k^{\\,s}}{\\sum_j p_j\\, \\bar S_j^{\\,s}} \\qquad \\tilde x = \\sum_k w_k \\odot x_k
     \\qquad \\tilde y = \\sum_k \\bar w_k\\, y_k \\qquad p \\sim \\mathrm{Dirichlet}(\\alpha)$$

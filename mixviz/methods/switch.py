@@ -37,7 +37,7 @@ def chosen_from(text: str) -> list[tuple[float, Method]]:
 
 @dataclass(frozen=True)
 class Switch(Method):
-    """For every batch a coin decides which method it gets, as in the recipes of vision transformers.
+    """Each batch gets one of several methods, drawn at random, as in the training recipes of vision transformers.
 
     $$\\text{method} = m_i \\text{ with probability } p_i \\qquad (\\tilde x, \\tilde y) = m_i(x, y)$$
 

@@ -22,7 +22,7 @@ FLATTEST = 0.3  # ratio of a rectangle's sides; the tallest is 1 / FLATTEST
 
 @dataclass(frozen=True)
 class TokenMix(Method):
-    """CutMix for transformers: several separate blocks of whole tokens, labels by how much of each object they show.
+    """CutMix for transformers: several blocks of whole tokens are pasted, and each label follows its visible saliency.
 
     $$\\tilde x = M \\odot x_A + (1-M) \\odot x_B \\qquad \\tilde y = \\frac{\\sum M \\odot S_A}{\\sum S_A}\\, y_A +
     \\frac{\\sum (1-M) \\odot S_B}{\\sum S_B}\\, y_B$$

@@ -17,7 +17,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class TransMix(Method):
-    """CutMix whose label asks where the finished mixture is looked at, not how large the patch is.
+    """CutMix with a label that follows the attention on the mixture, not the area of the patch.
 
     $$\\tilde x = M \\odot x_A + (1-M) \\odot x_B \\qquad
     \\tilde y = a\\, y_A + (1-a)\\, y_B \\qquad a = \\frac{\\sum M \\odot S(\\tilde x)}{\\sum S(\\tilde x)}$$

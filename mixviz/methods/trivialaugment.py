@@ -16,7 +16,7 @@ LEVELS = 30
 
 @dataclass(frozen=True)
 class TrivialAugment(Method):
-    """One operation, drawn blindly, at a strength drawn blindly; the label stays.
+    """One operation, drawn uniformly, at a uniformly drawn strength; the label stays.
 
     $$\\tilde x = o_m(x_A) \\qquad o \\sim U(\\text{14 operations}) \\qquad m \\sim U\\{0, \\dots, 30\\} \\qquad
     \\tilde y = y_A$$

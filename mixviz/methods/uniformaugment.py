@@ -14,7 +14,7 @@ from mixviz.methods._policies import END_TO_END, Chance, cutout_form, policy
 
 @dataclass(frozen=True)
 class UniformAugment(Method):
-    """Two operations in a row, each drawn blindly with a blind strength and a blind probability; the label stays.
+    """Two operations in a row; operation, strength and probability are drawn uniformly, and the label stays.
 
     $$\\tilde x = o_2(o_1(x_A)) \\qquad o_i \\sim U(\\text{15 operations}) \\qquad p_i, m_i \\sim U(0, 1) \\qquad
     \\tilde y = y_A$$

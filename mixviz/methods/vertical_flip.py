@@ -14,7 +14,7 @@ from mixviz.core.recipe import Recipe
 
 @dataclass(frozen=True)
 class VerticalFlip(Method):
-    """The picture upside down, for some of the pictures; the label stays.
+    """Some of the pictures are turned upside down; the label stays.
 
     $$\\tilde x(u, v) = x_A(H - 1 - u, v) \\qquad \\tilde y = y_A$$
 
