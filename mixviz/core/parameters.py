@@ -87,7 +87,7 @@ def box_rounding() -> Any:
 
 def detector(default: str) -> Any:
     """Parameter: source of a method's saliency, a name of ``mixviz.SALIENCY`` or a :class:`mixviz.Saliency`."""
-    return parameter(default, "where saliency comes from")
+    return parameter(default, "detector that computes the saliency map")
 
 
 class Parametric(ABC):

@@ -14,7 +14,7 @@ WEIGHTS = {"rgb": (9798, 19235, 3735), "bgr": (3735, 19235, 9798)}
 
 def channel_order() -> Any:
     """The field that names what channel 0 is taken for."""
-    text = "bgr takes red for blue: what OpenCV does with an RGB image, as in the published repositories"
+    text = "bgr swaps red and blue, as OpenCV reads an RGB image in the published repositories"
     return parameter("rgb", text, choices=("rgb", "bgr"))
 
 

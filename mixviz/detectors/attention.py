@@ -18,13 +18,13 @@ from mixviz.core.saliency import Saliency
 
 @dataclass(frozen=True)
 class Attention(Saliency):
-    """How much the class token attends to every patch in a transformer's last block, averaged over the heads.
+    """Attention of the class token to every patch in a transformer's last block, averaged over the heads.
 
     $$s = \\frac{1}{h} \\sum_{i=1}^{h} \\mathrm{softmax}\\!\\left(
       \\frac{q_i^{\\text{class}} K_i^\\top}{\\sqrt d}\\right) \\Big/ \\max$$
 
-    enlarged to the picture's size, patch by patch. Only the last block is looked at: what reaches it has been mixed by
-    all blocks before, so that a patch's token may speak of its neighbours too. It is what TransMix labels by. One
+    enlarged to the picture's size, patch by patch. Only the last block is used. All blocks before it have mixed the
+    tokens, so that a patch's token may also describe its neighbours. TransMix computes its labels from this map. One
     forward pass, which leaves the network as it was.
 
     For timm's vision transformers (ViT, DeiT), whose attention has ``qkv`` and ``num_heads``, with a class token.

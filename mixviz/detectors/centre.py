@@ -15,14 +15,14 @@ from mixviz.core.saliency import Saliency
 
 @dataclass(frozen=True)
 class Centre(Saliency):
-    """A Gaussian in the middle of the picture; it does not look at the picture.
+    """A Gaussian in the middle of the picture, the same for every picture.
 
     $$s(y, x) \\propto \\exp\\left(-\\frac{(y - \\bar y)^2}{2 (\\sigma_y H)^2} -
       \\frac{(x - \\bar x)^2}{2 (\\sigma_x W)^2}\\right) \\qquad \\max s = 1$$
 
-    Photographers put their subject in the middle and people look there first (Tatler), so that this is the null
-    hypothesis that a detector has to beat: on the birds of CUB it localises nearly as well as class activation maps
-    (59.7 against 61.1 MaxBoxAccV2; Choe et al., CVPR 2020).
+    Photographers put their subject in the middle and people look there first (Tatler), so a detector has to beat this
+    null hypothesis: on the birds of CUB it localises nearly as well as class activation maps (59.7 against 61.1
+    MaxBoxAccV2; Choe et al., CVPR 2020).
     """
 
     spread_y: float = parameter(

@@ -19,7 +19,7 @@ from mixviz.detectors._gray import channel_order
 
 @dataclass(frozen=True)
 class FineGrained(Saliency):
-    """How much brighter or darker a pixel is than the square around it, at six sizes of square.
+    """Contrast of a pixel with the square around it, at six sizes of square.
 
     Cells of the retina answer to a spot of light in a dark surround (*on*) or the reverse (*off*). With the grey level
     $c$ of a pixel (smoothed twice) and the mean of the $A-1$ others in the window of sides $2n$ around it,
@@ -29,8 +29,8 @@ class FineGrained(Saliency):
       \\mathrm{off} = \\sum_n \\lfloor \\max(v_n - c, 0) \\rfloor \\qquad n \\in \\{12, 24, 28, 48, 56, 112\\}$$
 
     and the map is $\\mathrm{on}/\\max\\mathrm{on} + \\mathrm{off}/\\max\\mathrm{off}$ in steps of 1/255. It finds edges
-    and small things that stand out, knows nothing of objects, and is 0 where the image is flat. Nearly every map has
-    several pixels at its maximum: the brightest and the darkest spot.
+    and small things that stand out, not objects, and is 0 where the image is flat. Nearly every map has several pixels
+    at its maximum: the brightest and the darkest spot.
 
     This is OpenCV's ``StaticSaliencyFineGrained``, which SaliencyMix uses, for a whole batch on any device: the same
     bits up to 180×180 pixels. Above, OpenCV's float32 integral image rounds; the sums here do not, which moves about

@@ -17,7 +17,7 @@ from mixviz.core.saliency import Saliency
 
 @dataclass(frozen=True)
 class Gradient(Saliency):
-    """How strongly the network's loss reacts to every pixel.
+    """Gradient of the network's loss with respect to every pixel, in absolute value.
 
     $$s(y, x) = \\sum_{c} \\left| \\frac{\\partial L}{\\partial x_c(y, x)} \\right| \\Big/ \\max_{y, x} \\qquad
       L = \\mathrm{CE}(f(x), y)$$

@@ -20,22 +20,22 @@ SIDE = 64  # of the small image whose spectrum is taken
 
 @dataclass(frozen=True)
 class SpectralResidual(Saliency):
-    """What remains of an image when the part of its spectrum that all images share is taken away.
+    """The residual of an image's spectrum after subtracting the part that all natural images share.
 
-    The log amplitude spectra of natural images look alike, so that a local mean predicts them; what differs from it
-    stems from something unusual. With the discrete Fourier transform $F$ of the grey image at 64×64 pixels, the
-    3×3 mean $h$ and a 5×5 Gaussian $g$ ($\\sigma = 8$):
+    The log amplitude spectra of natural images look alike, so that a local mean predicts them; a difference from it
+    points to something unusual. With the discrete Fourier transform $F$ of the grey image at 64×64 pixels, the 3×3 mean
+    $h$ and a 5×5 Gaussian $g$ ($\\sigma = 8$):
 
     $$R = \\log(|F| + 1) - h * \\log(|F| + 1) \\qquad
       s = \\left( g * \\left| \\mathcal F^{-1}\\left[ e^{R}\\, F/|F| \\right] \\right| \\right)^2 \\Big/ \\max$$
 
-    enlarged (H, W) again. It sees blobs a few 64ths of the image wide, no details.
+    enlarged (H, W) again. It finds blobs a few 64ths of the image wide, no details.
 
     This is OpenCV's ``StaticSaliencySpectralResidual`` for a whole batch. Maps of photographs and noise agree within
     3·10⁻⁶, which leaves at least 99.99 % of the pixels equal in steps of 1/255, and have the same peaks. Drawn patterns
-    with coefficients that cancel differ by up to 0.002, because the phase of nothing is chance. OpenCV's phase is an
-    approximate arctangent, which is repeated here. A flat image leaves a single value to transform back: its map peaks
-    in the top left corner, in OpenCV as here, and is never NaN.
+    with coefficients that cancel differ by up to 0.002, because the phase of a zero coefficient is arbitrary. OpenCV's
+    phase is an approximate arctangent, which is repeated here. A flat image leaves a single value to transform back:
+    its map peaks in the top left corner, in OpenCV as here, and is never NaN.
     """
 
     channel_order: str = channel_order()

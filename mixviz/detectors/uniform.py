@@ -15,10 +15,10 @@ from mixviz.core.saliency import Saliency
 
 @dataclass(frozen=True)
 class Uniform(Saliency):
-    """Every pixel matters as much as any other: $s = 1$.
+    """A constant map: every pixel is equally salient, $s = 1$.
 
-    Turns a saliency method into its random form: a flat map has no peak, so that its place is drawn uniformly, and the
-    saliency in a box is its area. What a method gains over this, it gains by saliency.
+    It turns a saliency method into its random form: a flat map has no peak, so the place is drawn uniformly, and the
+    saliency in a box is its area. The gain of a method over this map is the gain from saliency.
     """
 
     card: ClassVar[Card] = Card("uniform", "Uniform (no saliency)")

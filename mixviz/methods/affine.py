@@ -21,19 +21,19 @@ class Affine(Method):
     A = s \\begin{pmatrix} \\cos\\theta & -\\sin\\theta \\\\ \\sin\\theta & \\cos\\theta
     \\end{pmatrix} \\begin{pmatrix} 1 & -\\tan\\varphi \\\\ 0 & 1 \\end{pmatrix} \\qquad \\tilde y = y_A$$
 
-    p is counted from the middle. Angle θ, shift t and slant φ are drawn evenly, scale s evenly on a log scale. Look at
-    what is left when several of them meet: each is harmless, and all at once may push the object out of the picture. It
-    helps where the object's place and attitude are left to chance, as in handwriting: on MNIST it took the error of a
-    network of two layers from 1.6 to 1.1 % (Simard et al., in LeCun's table; the table does not say how far they
-    distorted, so nothing says what the default here would give). It hurts where the network should learn them. The
-    result is that of torchvision's `affine` (bilinear), with numbers for every image.
+    p is counted from the middle. Angle θ, shift t and slant φ are drawn uniformly, scale s uniformly on a log scale.
+    Look at pictures with several strong changes: each alone is harmless, but together they may push the object out of
+    the picture. It helps where position and orientation of the object vary, as in handwriting: on MNIST it reduced the
+    error of a network of two layers from 1.6 to 1.1 % (Simard et al., in LeCun's table; the table does not give the
+    strength, so the result of the default here is unknown). It hurts where position or orientation defines the class.
+    The result is that of torchvision's `affine` (bilinear), with numbers for every image.
     """
 
     degrees: float = parameter(15.0, "largest angle, to either side", low=0, high=180)
     shift: float = parameter(0.1, "largest shift, as a share of the sides", low=0, high=1)
     zoom: float = parameter(1.2, "largest scale; the smallest is 1 / zoom", low=1, high=4)
     shear: float = parameter(10.0, "largest slant in degrees, to either side", low=0, high=60)
-    fill: str = parameter("mean", "what shows where the picture ends", choices=("mean", "black", "white"))
+    fill: str = parameter("mean", "fill of the area outside the picture", choices=("mean", "black", "white"))
 
     card: ClassVar[Card] = Card(
         "affine", "Affine", "Best Practices for Convolutional Neural Networks Applied to Visual Document Analysis",

@@ -20,17 +20,17 @@ class AlignMix(Method):
     \\tilde h_i = \\lambda\\, a_i + (1-\\lambda)\\, r \\sum_{j=1}^{r} P_{ij}\\, b_j \\qquad
     \\tilde y = \\lambda y_A + (1-\\lambda) y_B$$
 
-    a and b are what the network makes of A and B at each of r places after stage ``stages``; every place of B is sent
-    to the places of A that look most like it, so that the blend keeps A's layout and takes on B's texture. ε says how
-    sharply: near 0 one to one, large everywhere alike. For half of the batches the pictures themselves are blended, as
-    Mixup does; for the others they enter the network unchanged and :func:`mixviz.mix_inside` aligns and blends. Change
-    the seed and look: half of the draws are Mixup's slides, the others two untouched pictures with a mixed label,
-    because what is matched is known to the network alone.
+    a and b are the features of A and B at each of r places after stage ``stages``. Every place of B is matched to the
+    most similar places of A, so that the blend keeps A's layout and takes on B's texture. ε sets how sharp the match
+    is: near 0 it is one to one, for large ε it is uniform. For half of the batches the pictures themselves are blended,
+    as Mixup does; for the others they enter the network unchanged and :func:`mixviz.mix_inside` aligns and blends.
+    Change the seed and look: half of the draws are blends as in Mixup. The others show two unchanged pictures with a
+    mixed label, because the matching happens inside the network.
 
     ImageNet accuracy of ResNet-50: 79.32 % against 78.44 % for Mixup and 77.35 % plain (OpenMixup, 300 epochs, the
     authors' number: α = 2 where the default here is 1, and with the autoencoder that is left out here; Mixup's α is
-    0.2). It helps where pictures have parts in common; where they have none, every match is as good as another, and
-    every step pays for the matching.
+    0.2). It helps where pictures have parts in common. Without common parts the match is arbitrary, and every step
+    still pays for it.
 
     The matching compares directions ($\\hat a = a / \\lVert a \\rVert$), so that ε means the same at every stage, takes
     a fixed number of iterations, and gets no gradient; the paper also aligns A to B by turns, and trains an autoencoder
@@ -41,7 +41,7 @@ class AlignMix(Method):
     stages: int = parameter(
         4, "the stage whose output is aligned: the last before the head, of few places", low=1, high=8
     )
-    epsilon: float = parameter(0.1, "ε: the smaller, the more one place is matched to one", low=0.01, high=1)
+    epsilon: float = parameter(0.1, "ε: a small value matches places one to one", low=0.01, high=1)
 
     together: ClassVar[bool] = True
     card: ClassVar[Card] = Card(

@@ -21,16 +21,16 @@ class AttentiveCutMix(Method):
     $$C = \\text{the } k \\text{ cells of } B \\text{ with the largest mean of } S_B \\qquad
     \\tilde x = (1-C) \\odot x_A + C \\odot x_B \\qquad \\tilde y = (1-\\bar C)\\, y_A + \\bar C\\, y_B$$
 
-    SaliencyMix centres one box on one pixel; this takes whole cells, which need not touch. Look whether they show the
-    object or only what glitters. Nothing but the partner is drawn: the same two pictures always make the same mixture,
-    which costs the variety that CutMix has. Holding λ asks for the number of cells that leaves A this share.
+    SaliencyMix centres one box on one pixel; Attentive CutMix takes whole cells, which need not touch. Look whether
+    they show the object or only bright spots. Only the partner is random: the same two pictures always give the same
+    mixture, so that it has less variety than CutMix. Holding λ asks for the number of cells that leaves A this share.
 
-    In the paper S is what a pretrained ResNet-50's last feature maps (7×7) respond to. Here S is a detector's: by
-    default one that needs no network, so that it can be tried anywhere; ``detector="gradient"`` asks the network in
-    training. CIFAR-100 accuracy of ResNet-18: 79.62 % against 79.45 % for CutMix and 76.42 % plain (OpenMixup, 200
-    epochs). It hurts a network that is small for its task: on ImageNet ResNet-18 has 68.57 % against 70.04 % plain
-    (OpenMixup, 100 epochs). Both are of OpenMixup's variant, not of the default here: its maps come from a pretrained
-    network, and λ, drawn from Beta(2, 8), says how many cells are pasted; its CutMix has α = 0.2 on CIFAR-100.
+    In the paper S comes from the last feature maps (7×7) of a pretrained ResNet-50. Here S is the map of a detector.
+    The default detector needs no network; ``detector="gradient"`` uses the network in training. CIFAR-100 accuracy of
+    ResNet-18: 79.62 % against 79.45 % for CutMix and 76.42 % plain (OpenMixup, 200 epochs). It hurts a network that is
+    small for its task: on ImageNet ResNet-18 has 68.57 % against 70.04 % plain (OpenMixup, 100 epochs). Both are of
+    OpenMixup's variant, not of the default here: its maps come from a pretrained network, and λ, drawn from Beta(2, 8),
+    says how many cells are pasted; its CutMix has α = 0.2 on CIFAR-100.
     """
 
     count: int = parameter(6, "cells of B that are pasted", low=0, high=1024)

@@ -27,18 +27,19 @@ class AugMix(Method):
     w \\sim \\mathrm{Dirichlet}(\\alpha)
     \\qquad \\lambda \\sim \\mathrm{Beta}(\\alpha, \\alpha) \\qquad \\tilde y = y_A$$
 
-    Each of the k chains c is one to three operations in a row, drawn blindly, at strengths drawn up to the severity. A
-    single chain may take a picture too far; a mixture of several stays near it, yet is unlike any of them. Look for
-    edges that appear two or three times, faintly. Brightness, contrast, saturation and sharpness are left out at first,
-    because the test that it was made for, ImageNet-C, consists of such changes. The paper's training adds a loss that
-    asks for the same answer to a picture and two of its mixtures, which is no part of the mixture. ResNet-50 with both:
-    77.53 % of ImageNet, and 65.3 mean corruption error (AugMix README; severity 1 and black corners, where 3 and the
-    mean are the defaults here); plain, 76.1 % and 76.7 (Game of Noise README). It helps against blur, noise and weather
-    that nobody trained for; it hurts where an operation of a chain changes the class.
+    Each of the k chains c is one to three operations in a row, drawn uniformly, at strengths drawn up to the severity.
+    A single chain may change a picture too much; a mixture of several stays close to it and is still varied. Look for
+    edges that appear two or three times, faintly. Brightness, contrast, saturation and sharpness are left out by
+    default, because the paper tests on ImageNet-C, which consists of such changes. The paper also trains with a
+    consistency loss: a picture and two of its mixtures should get the same prediction. That loss is not part of the
+    mixture. ResNet-50 with both: 77.53 % of ImageNet, and 65.3 mean corruption error (AugMix README; severity 1 and
+    black corners, where 3 and the mean are the defaults here); plain, 76.1 % and 76.7 (Game of Noise README). It helps
+    against blur, noise and weather that are absent from training; it hurts where an operation of a chain changes the
+    class.
 
     Paper and code differ from torchvision, whose AugMix draws strengths from ten fixed steps; here they are drawn as in
-    the authors' reference code, evenly between 0.1 and the severity. Severity 3 is that code's for CIFAR. It leaves
-    black where a picture has ended (``fill="black"``); the mean of the data draws less of an edge.
+    the authors' reference code, evenly between 0.1 and the severity. Severity 3 is that code's for CIFAR. It fills the
+    area outside the picture with black (``fill="black"``); the mean of the data makes a weaker edge.
     """
 
     severity: float = parameter(3.0, "largest strength of an operation, of 10", low=0.1, high=10)
@@ -47,7 +48,7 @@ class AugMix(Method):
     alpha: float = parameter(1.0, "α of both distributions: below 1 mostly one version", low=0.05, high=8)
     operations: str = parameter("paper", "without or with brightness, contrast, saturation and sharpness", choices=(
         "paper", "all"))  # fmt: skip
-    fill: str = parameter("mean", "where the picture has ended; the authors' code leaves it black", choices=(
+    fill: str = parameter("mean", "fill of the area outside the picture; black in the authors' code", choices=(
         "mean", "black"))  # fmt: skip
 
     card: ClassVar[Card] = Card(

@@ -22,14 +22,14 @@ class AutoAugment(Method):
 
     $$\\tilde x = o_2(o_1(x_A)) \\qquad (o_1, o_2) \\sim U(\\text{25 pairs}) \\qquad \\tilde y = y_A$$
 
-    Each of the two has a probability with which it happens at all and a strength on a scale of ten; whether it goes
-    left or right is a coin's throw. The pairs were found by reinforcement learning on a data set each: 15,000 GPU hours
-    for ImageNet. Change the seed and look at what a policy has learned of its data: for CIFAR-10 and ImageNet mostly
-    colour, for house numbers (SVHN) shears and inverted colours, which leave a digit what it is. ImageNet error of
-    ResNet-50: 22.4 % against 23.7 % plain (Fast AutoAugment README; the authors' number, with the list for ImageNet,
-    the default here, in their own code). It hurts where an operation changes the class, and the data decide which ones
-    do. The three lists are torchvision's; its ranges and rounding too, but it takes the nearest pixel and leaves
-    corners black, where here sampling is bilinear and corners get the mean, as in the authors' code for CIFAR-10.
+    Each of the two has a probability and a strength on a scale of ten; its direction is drawn at random. Reinforcement
+    learning found the pairs, on one data set each: this took 15,000 GPU hours for ImageNet. Change the seed and look at
+    what the policy has learned about its data: mostly colour changes for CIFAR-10 and ImageNet, shears and inverted
+    colours for house numbers (SVHN), where these keep the digit. ImageNet error of ResNet-50: 22.4 % against 23.7 %
+    plain (Fast AutoAugment README; the authors' number, with the list for ImageNet, the default here, in their own
+    code). It hurts where an operation changes the class, which depends on the data. The three lists are torchvision's;
+    its ranges and rounding too, but it takes the nearest pixel and leaves corners black, where here sampling is
+    bilinear and corners get the mean, as in the authors' code for CIFAR-10.
     """
 
     policy: str = parameter("imagenet", "the data set that the pairs were found on", choices=(

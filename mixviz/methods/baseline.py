@@ -20,11 +20,11 @@ class Baseline(Method):
 
     $$\\tilde x = x_A \\qquad \\tilde y = y_A$$
 
-    What every other method is measured against. Look at the label: one class, all of it. A network that is taught so is
-    surer than it should be, and leans on the one part that tells most. In this zoo its confidence is 10.6 points too
-    high or too low on average, CutMix's 3.0, and of pictures with a hole over one half it knows 21.4 %, Cutout's
-    network 32.7 % (64 px, one seed; both methods with their defaults, on half of the batches). It is right where
-    training is short or the network small: ResNet-18 has 70.04 % of ImageNet, with CutMix 68.95 % (OpenMixup, 100
+    Every other method is measured against it. Look at the label: one class gets all of it. A network trained like this
+    is overconfident and relies on the single most telling part. In this zoo its confidence is 10.6 points too high or
+    too low on average, CutMix's 3.0, and with a hole over half of the picture its accuracy is 21.4 %, that of Cutout's
+    network 32.7 % (64 px, one seed; both methods with their defaults, on half of the batches). It is the right choice
+    for short training or a small network: ResNet-18 has 70.04 % of ImageNet, with CutMix 68.95 % (OpenMixup, 100
     epochs; α = 1, CutMix's default here).
     """
 

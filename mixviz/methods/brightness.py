@@ -18,11 +18,11 @@ class Brightness(Method):
 
     $$\\tilde x = f\\, x_A \\qquad \\tilde y = y_A \\qquad f \\sim U(1-s, 1+s)$$
 
-    s is the strength; what leaves the range of pixels is cut off. It is torchvision's `adjust_brightness`, a step from
-    black towards the picture or past it, with a factor for every image. Look at the lightest places: with f > 1 they
-    reach white and can rise no further, and what they showed is lost. It helps where the light of the pictures to come
-    is not known: a network that has never met it knows 62.4 % of its pictures as they are, and 46.9 % at s = 1 (this
-    zoo's baseline, 64 px; the default is 0.4). It hurts where light is the class: day or night.
+    s is the strength; values are clipped to the range of pixels. The operation is torchvision's `adjust_brightness`, a
+    step from black towards the picture or past it, with a factor for every image. Look at the lightest places: with f >
+    1 they are clipped at white and lose their details. It helps where lighting varies: the accuracy of a network
+    trained without it falls from 62.4 % to 46.9 % at s = 1 (this zoo's baseline, 64 px; the default is 0.4). It hurts
+    where light defines the class: day or night.
     """
 
     strength: float = parameter(0.4, "s: the factor is drawn between 1 - s and 1 + s", low=0, high=1)

@@ -28,11 +28,12 @@ class CoMixup(Method):
 
     $$\\tilde y_n = \\sum_k o_{nk}\\, y_k$$
 
-    z says which picture each of the r cells of mixture n shows, o which share of the cells each picture k has. What is
-    worth seeing gets shown, neighbours (i ~ j) should agree, p ($\\mathrm{Dirichlet}(\\alpha)$) is how much of each is
-    expected; and of a picture that the *other* mixtures show already, τ is free and more is dear: this keeps the batch
-    diverse, and is why it is planned as one. S is scaled to a mean of 1. Look at who gets which corner; with two
-    pictures there is less to choose from. Look at a batch for the rest.
+    z says which picture each of the r cells of mixture n shows, o which share of the cells each picture k has. The
+    first term rewards visible saliency, the third asks neighbours (i ~ j) to agree, and p
+    ($\\mathrm{Dirichlet}(\\alpha)$) is the expected share of each picture. The last term keeps the batch diverse: the
+    *other* mixtures may show up to τ of a picture for free, and more of it costs. This is why the whole batch is
+    planned at once. S is scaled to a mean of 1. Look at who gets which corner; with two pictures there is less to
+    choose from, so look at a batch too.
 
     The released code chooses among all pictures of twenty, one mixture after another, by cutting graphs on the host.
     Here a mixture chooses among itself and ``sources`` - 1 others, by iterated conditional modes: a cell at a time
@@ -43,21 +44,21 @@ class CoMixup(Method):
     cases on noise, but in 23 % on photographs, and has 91 % there. Cells that are half one picture, half another, and
     the bonus for pictures whose best parts lie far apart (a thousandth there) are left out.
 
-    β, τ, η and α are the released code's defaults, and γ its 1 for each of 4 × 4 cells. Its threshold is hard: a
-    picture of which others show more than τ costs as if nothing of it were free (``threshold="hard"``; then max(τ, o)
-    in the formula is o above τ and 0 below). CIFAR-100 accuracy of ResNet-18: 80.01 % against 79.96 % for Puzzle Mix,
-    79.45 % for CutMix and 76.42 % plain (OpenMixup, 200 epochs, by the released code with α = 2 and so with the hard
-    threshold and all pictures to choose from, not the defaults here).
+    β, τ, η and α are the released code's defaults, and γ its 1 for each of 4 × 4 cells. Its threshold is hard: as soon
+    as the others show more than τ of a picture, all of it costs (``threshold="hard"``; then max(τ, o) in the formula is
+    o above τ and 0 below). CIFAR-100 accuracy of ResNet-18: 80.01 % against 79.96 % for Puzzle Mix, 79.45 % for CutMix
+    and 76.42 % plain (OpenMixup, 200 epochs, by the released code with α = 2 and so with the hard threshold and all
+    pictures to choose from, not the defaults here).
     """
 
     sources: int = parameter(3, "pictures that a mixture may be made of", low=2, high=6)
     cells: int = parameter(4, "cells along each side", low=1, high=16)
     smooth: float = parameter(0.32, "β: how much neighbouring cells should agree", low=0, high=4)
-    diversity: float = parameter(16.0, "γ: what it costs to take what other mixtures show already", low=0, high=64)
-    free: float = parameter(0.83, "τ: how much of a picture others may show before it costs", low=0, high=4)
-    threshold: str = parameter("soft", "above τ, what is above costs, or all of it as in the released code", choices=(
+    diversity: float = parameter(16.0, "γ: cost of showing what other mixtures show already", low=0, high=64)
+    free: float = parameter(0.83, "τ: share of a picture that others may show for free", low=0, high=4)
+    threshold: str = parameter("soft", "above τ, only the excess costs, or all of it as in the released code", choices=(
         "soft", "hard"))  # fmt: skip
-    prior: float = parameter(0.05, "η: how much the drawn amounts have to say", low=0, high=4)
+    prior: float = parameter(0.05, "η: weight of the drawn amounts", low=0, high=4)
     concentration: float = parameter(
         2.0, "α of the amounts: below 1 mostly one picture, above 1 all alike", low=0.05, high=8
     )

@@ -22,14 +22,14 @@ class CutMix(Method):
 
     The box has the side ratio $\\sqrt{1-\\lambda}$ with $\\lambda \\sim \\mathrm{Beta}(\\alpha, \\alpha)$ and a centre
     uniform over the image. It is clipped at the border, so the label uses the area that is really pasted (at α = 1 on
-    average about 0.32, not 0.5); the authors' first release used λ itself. Look at what the patch hides and what it
-    shows: the area says nothing about either.
+    average about 0.32, not 0.5); the authors' first release used λ itself. Look at what the patch hides and shows: the
+    area measures neither.
 
     Paper and code differ. The released code rounds both sides down to an even number (``rounding="even"``): at 32 px
     the patch covers 0.30 on average instead of 0.32, at 224 px 0.318 instead of 0.321. It also draws one box and one λ
     for the whole batch; here every image has its own. The errors below were measured with such code and α = 1, not with
     the defaults. ImageNet error of ResNet-50: 21.40 % against 23.68 % plain, every batch mixed (CutMix README). It
-    hurts where the class is in a detail that the box may hide: Oxford pets' error is 41.32 % against 38.68 % plain,
+    hurts where classes differ in a detail that the box may hide: Oxford pets' error is 41.32 % against 38.68 % plain,
     half of the batches mixed (SaliencyMix+ README).
     """
 

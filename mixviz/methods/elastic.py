@@ -21,16 +21,16 @@ class Elastic(Method):
     \\eta \\sim U(-1, 1)^2 \\qquad \\tilde y = y_A$$
 
     η is random for every pixel, and the Gaussian G of width σ makes it smooth; a is how far a pixel typically moves.
-    Look at straight lines: with a large σ they bend, with a small one they tremble, and nothing is recognised any more.
-    Made for handwriting, where a hand does the same: on MNIST it took the error of a network of two layers from 1.6 to
-    0.7 %, where affine changes got to 1.1 % (Simard et al., in LeCun's table; on pictures of 28 pixels, with a field of
-    their own, not the default here). It hurts where straightness or exact shape is the class. The result is that of
-    torchvision's `elastic` with this field.
+    Look at straight lines: with a large σ they bend, with a small one they become so ragged that nothing can be
+    recognised. The method was made for handwriting, where the hand distorts letters in this way: on MNIST it reduced
+    the error of a network of two layers from 1.6 to 0.7 %, where affine changes reached 1.1 % (Simard et al., in
+    LeCun's table; on pictures of 28 pixels, with a field of their own, not the default here). It hurts where
+    straightness or exact shape defines the class. The result is that of torchvision's `elastic` with this field.
     """
 
     shift: float = parameter(0.02, "a: typical shift, as a share of the longer side", low=0, high=0.1)
-    smoothness: float = parameter(0.05, "σ: how far shifts agree, as a share of the longer side", low=0.01, high=0.2)
-    fill: str = parameter("mean", "what shows where the picture ends", choices=("mean", "black", "white"))
+    smoothness: float = parameter(0.05, "σ: width of the smoothing, as a share of the longer side", low=0.01, high=0.2)
+    fill: str = parameter("mean", "fill of the area outside the picture", choices=("mean", "black", "white"))
 
     card: ClassVar[Card] = Card(
         "elastic", "Elastic", "Best Practices for Convolutional Neural Networks Applied to Visual Document Analysis",

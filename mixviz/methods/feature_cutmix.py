@@ -22,19 +22,19 @@ class FeatureCutMix(Method):
 
     The box is CutMix's, the layer ℓ is drawn once per batch from 0 (the pictures themselves: plain CutMix) to
     ``stages``. With ℓ > 0 the pictures enter the network unchanged and :func:`mixviz.mix_inside` blends the output of
-    stage ℓ, with the mask shrunk to its size: a place half under the box is half of each, so that label and maps agree.
-    Every place of a deep map has seen much of its picture, so what is pasted there is less clear cut than it looks.
-    Change the seed and look: with ℓ = 0 the box holds B's pixels, else both pictures are untouched and the box says
-    which places of the maps will be B's.
+    stage ℓ, with the mask shrunk to its size: a place half under the box is an even blend, so that label and maps
+    agree. In a deep map every place has a large receptive field, so the border of the pasted box is less sharp than it
+    looks. Change the seed and look: with ℓ = 0 the box holds B's pixels; otherwise both pictures are unchanged and the
+    box marks the places of the maps that come from B.
 
     It helps, but less than cutting the pictures: ImageNet error of ResNet-50 is 21.80 % against 21.40 % for CutMix and
-    23.68 % plain (CutMix README). That code is not published. Where it pastes and how it rounds is unknown, so the
-    defaults need not be what was measured; the authors' CutMix rounds as ``rounding="even"`` does. Drawing the layer is
+    23.68 % plain (CutMix README). That code is not published. Its layer and its rounding are unknown, so the defaults
+    may differ from what was measured; the authors' CutMix rounds as ``rounding="even"`` does. Drawing the layer is
     Manifold Mixup's way.
     """
 
     alpha: float = beta_alpha(1.0)
-    stages: int = parameter(2, "deepest stage after which may be pasted; 0 is plain CutMix", low=0, high=8)
+    stages: int = parameter(2, "deepest stage after which features may be pasted; 0 is plain CutMix", low=0, high=8)
     rounding: str = box_rounding()
 
     together: ClassVar[bool] = True

@@ -25,26 +25,26 @@ class FMix(Method):
     \\lambda H W \\text{ largest } g \\qquad \\tilde x = M \\odot x_A + (1-M) \\odot x_B \\qquad
     \\tilde y = \\bar M\\, y_A + (1-\\bar M)\\, y_B$$
 
-    z is complex Gaussian noise for every spatial frequency f, and δ (``decay``) makes high frequencies weak: noise that
-    has few details. The mask keeps A where the noise is largest, on exactly the share λ of the pixels, with
-    $\\lambda \\sim \\mathrm{Beta}(\\alpha, \\alpha)$. Look at the border: no two are alike, so that a network cannot
-    learn to look for straight edges, but the blots know as little of the objects as CutMix's box does.
+    z is complex Gaussian noise for every spatial frequency f, and δ (``decay``) damps high frequencies, so that the
+    noise is smooth. The mask keeps A where the noise is largest, on exactly the share λ of the pixels, with $\\lambda
+    \\sim \\mathrm{Beta}(\\alpha, \\alpha)$. Look at the borders: no two are alike, so that a network cannot learn to
+    look for straight edges. But the blobs ignore the objects just as CutMix's box does.
 
-    Paper and code differ. By the formula no direction is favoured. The released code takes two rows of the noise for
-    its real and its imaginary part (``spectrum="released"``): across, only the constant and the slowest wave are left,
-    and the blots stand upright. At 32 px and λ = 1/2 a mask changes 41 times from a pixel to the one below and 60 times
+    Paper and code differ. The formula favours no direction. The released code takes two rows of the noise for its real
+    and its imaginary part (``spectrum="released"``): horizontally, only the constant and the lowest frequency are left,
+    and the blobs stand upright. At 32 px and λ = 1/2 a mask changes 41 times from a pixel to the one below and 60 times
     to the one beside it; by the formula both come to 51. The authors' code also draws one mask for the whole batch, and
     rounds the number of its pixels up or down by a coin; here it is the nearest. Frequencies too weak to move the
     border (together one hundredth of the field's standard deviation) are not drawn.
 
     The accuracies are OpenMixup's, with the released spectrum and α = 0.2, neither of which is the default. CIFAR-100
-    with ResNet-18: 78.91 % against 79.45 % for CutMix and 76.42 % plain (200 epochs). It helps less where pictures are
-    read in squares, which blots cut across: a vision transformer (DeiT-S) has 77.37 % of ImageNet, with CutMix 80.13 %,
-    plain 75.66 %.
+    with ResNet-18: 78.91 % against 79.45 % for CutMix and 76.42 % plain (200 epochs). It helps less for networks that
+    split pictures into square patches, because the blobs cut across these: a vision transformer (DeiT-S) has 77.37 % of
+    ImageNet, with CutMix 80.13 %, plain 75.66 %.
     """
 
     alpha: float = beta_alpha(1.0)
-    decay: float = parameter(3.0, "how fast high frequencies fade: the larger, the smoother the blots", low=1, high=6)
+    decay: float = parameter(3.0, "how fast high frequencies fade: the larger, the smoother the blobs", low=1, high=6)
     spectrum: str = parameter(
         "formula", "noise alike in all directions, or two of its rows as in the released code",
         choices=("formula", "released"),

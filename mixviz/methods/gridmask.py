@@ -19,19 +19,19 @@ class GridMask(Method):
 
     $$\\tilde x = M \\odot x_A + (1-M)\\, c \\qquad \\tilde y = y_A \\qquad \\bar M \\approx 1 - (1-r)^2$$
 
-    The grid's unit d is drawn as a share of the shorter side, and so are where it begins and how it is turned; of every
-    unit the share r stays along each side, and the square that is left is hidden. Compare with Cutout and
-    Hide-and-Seek, whose holes may all fall beside the object, or all on it: a grid always hides some of it and never
-    all, unless the object is smaller than a hole. The defaults are those of the authors' ImageNet run (d of 96 to 224
-    of 224 pixels, r 0.6, any angle), in which the share of masked pictures grew from 0 to 0.8 over the first 240 of 300
+    The grid's unit d is drawn as a share of the shorter side, and so are where it begins and how it is turned; along
+    each side the share r of a unit is kept, and the remaining square is hidden. Compare with Cutout and Hide-and-Seek:
+    their holes may all miss the object, or all hit it. A grid always hides a part of the object and never all of it,
+    unless the object is smaller than a hole. The defaults are those of the authors' ImageNet run (d of 96 to 224 of 224
+    pixels, r 0.6, any angle), in which the share of masked pictures grew from 0 to 0.8 over the first 240 of 300
     epochs; here it is fixed. The paper deletes after normalisation, to 0, which is the mean here. ImageNet accuracy of
     ResNet-50: 77.9 % against 76.5 % (GridMask README; the defaults here, but for the growing share).
     """
 
-    probability: float = parameter(0.8, "how likely a picture is masked at all", low=0, high=1)
+    probability: float = parameter(0.8, "probability that a picture is masked", low=0, high=1)
     low: float = parameter(0.43, "smallest unit of the grid, as a share of the shorter side", low=0.05, high=1)
     high: float = parameter(1.0, "largest unit of the grid, as a share of the shorter side", low=0.05, high=1)
-    ratio: float = parameter(0.6, "r: how much of a unit's side is kept", low=0, high=1)
+    ratio: float = parameter(0.6, "r: share of a unit's side that is kept", low=0, high=1)
     degrees: float = parameter(360.0, "the grid is turned by an angle up to this", low=0, high=360)
     fill: str = parameter("mean", "colour of the holes", choices=("mean", "black", "white"))
 

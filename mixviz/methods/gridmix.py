@@ -20,12 +20,12 @@ class GridMix(Method):
     $$M = \\text{constant on each of } n \\times n \\text{ cells} \\qquad \\tilde x = M \\odot x_A + (1-M) \\odot x_B
     \\qquad \\tilde y = \\bar M\\, y_A + (1-\\bar M)\\, y_B$$
 
-    $\\lambda \\sim \\mathrm{Beta}(\\alpha, \\alpha)$ says how many cells A keeps (the nearest whole number), chance
-    says which. Compare with CutMix: one box may miss B's object or hide all of A's, while of scattered cells some
-    nearly always meet both. But a cell shows parts, never a whole object: with many cells only texture is left.
+    $\\lambda \\sim \\mathrm{Beta}(\\alpha, \\alpha)$ sets how many cells A keeps (the nearest whole number); the cells
+    are chosen at random. Compare with CutMix: one box may miss B's object or hide all of A's, while scattered cells
+    nearly always show a part of both. But a cell shows only a part of an object: with many cells only texture is left.
 
-    The paper trains a second head that names each cell's picture beside it (local context mapping); that is a loss, not
-    an augmentation, and is not part of this. CIFAR-100 accuracy of ResNet-18: 78.23 % against 79.45 % for CutMix and
+    The paper also trains a second head that predicts the picture of each cell (local context mapping). That is a loss,
+    not an augmentation, and is left out here. CIFAR-100 accuracy of ResNet-18: 78.23 % against 79.45 % for CutMix and
     76.42 % plain (OpenMixup, 200 epochs). In long training it hurts: after 1,200 epochs ResNeXt-50 has 76.11 % against
     81.32 % plain (OpenMixup). Neither number is of the default here: OpenMixup cuts a regular grid of 2 to 6 holes a
     side into a box, and has α = 0.2, for CutMix too.

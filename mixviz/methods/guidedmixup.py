@@ -22,15 +22,15 @@ class GuidedMixup(Method):
     \\tilde y = \\bar M\\, y_A + (1-\\bar M)\\, y_B$$
 
     $\\bar S$ is saliency, smoothed by a Gaussian and scaled to one sum for all pictures; the label is the mask's mean.
-    Nothing is optimised, which makes it fast, and but for the partner nothing is drawn: the same two pictures always
-    make the same mixture. Look where both matter: there it is a blend, half and half.
+    No optimisation is needed, which makes it fast. Only the partner is random: the same two pictures always give the
+    same mixture. Look where both are salient: there the mixture is an even blend.
 
-    So the paper takes partners whose objects lie elsewhere: it goes from picture to picture, each time to the one whose
-    map is farthest (in the L2 norm) among those not yet visited, starting with the two that are farthest of all, and
-    back to the first at the end (``partner="farthest"``). This shows in a batch, not with two pictures; it takes as
-    many steps as there are pictures. Spectral residual is the paper's Guided-SR; ``detector="gradient"``, which asks
-    the network in training, is its Guided-AP. The code smooths 7 pixels (σ = 3, cut off there) whatever the size of the
-    picture; ``spread`` means about the same at 32 pixels.
+    The paper therefore chooses partners with objects in other places (``partner="farthest"``). It starts with the two
+    pictures whose maps are farthest apart (in the L2 norm), goes on to the farthest picture not yet visited, and
+    returns to the first at the end. This shows in a batch, not with two pictures; it takes as many steps as there are
+    pictures. Spectral residual is the paper's Guided-SR; ``detector="gradient"``, which uses the network in training,
+    is its Guided-AP. The code smooths 7 pixels (σ = 3, cut off there) whatever the size of the picture; ``spread``
+    means about the same at 32 pixels.
 
     It helps as far as the saliency is right and the objects lie apart. Accuracy of DeiT-S, fine-tuned on Stanford Cars:
     86.99 % against 86.77 % plain, but 87.73 % for Mixup and 88.60 % for Puzzle Mix (MergeMix, Table 2, which does not

@@ -18,15 +18,15 @@ class HideAndSeek(Method):
 
     $$\\tilde x = M \\odot x_A + (1-M)\\, c \\qquad \\tilde y = y_A$$
 
-    M is constant on every cell of the grid; c is the data set's mean, so that a hidden cell looks to the first layer as
-    pixels do on average. Look at what is left: by which part would you name the picture? Made for localisation: a
-    network that cannot count on the face has to learn the legs. It hurts where the class is in one small place, which
-    is often hidden. MaxBoxAccV2 on ImageNet: 62.6 against 62.4 plain, which is hardly a gain, and 52.5 for a box in the
-    centre (WSOL evaluation, a mean of three networks; its 4 × 4 cells hidden with probability 0.5 are the defaults
-    here).
+    M is constant on every cell of the grid; c is the data set's mean, so that a hidden cell looks like an average pixel
+    to the first layer. Look at what is left: which part would tell you the class? The method was made for localisation:
+    a network that cannot rely on the face has to learn the legs too. It hurts where one small part defines the class,
+    because that part is often hidden. MaxBoxAccV2 on ImageNet: 62.6 against 62.4 plain, which is hardly a gain, and
+    52.5 for a box in the centre (WSOL evaluation, a mean of three networks; its 4 × 4 cells hidden with probability 0.5
+    are the defaults here).
     """
 
-    probability: float = parameter(0.5, "how likely each cell is hidden", low=0, high=1)
+    probability: float = parameter(0.5, "probability that a cell is hidden", low=0, high=1)
     cells: int = parameter(4, "cells along each side", low=1, high=32)
     fill: str = parameter("mean", "colour of hidden cells", choices=("mean", "black", "white"))
 

@@ -18,14 +18,15 @@ class HorizontalFlip(Method):
 
     $$\\tilde x(u, v) = x_A(u, W - 1 - v) \\qquad \\tilde y = y_A$$
 
-    u counts rows and v columns. Nothing is lost: every pixel is still there. Look for what has a side: writing, clocks,
-    the steering wheel. For most objects the mirror image is as good a picture, and the data are doubled for nothing;
-    for letters, digits, arrows and hands the label becomes wrong. A network that was trained with it knows mirror
-    images as well as pictures, 62.7 and 62.4 %, but what it has not met, pictures upside down, at 40.9 % only (this
-    zoo's baseline, 64 px; all of them flipped, by default half are). It is torchvision's `horizontal_flip`.
+    u counts rows and v columns. No pixel is lost. Look for things with a left and a right: writing, clocks, the
+    steering wheel. For most objects the mirror image is an equally good picture, which doubles the data at no cost. It
+    hurts for letters, digits, arrows and hands: there the label becomes wrong. A network trained with it is as accurate
+    on mirror images as on the originals, 62.7 and 62.4 %, but falls to 40.9 % on pictures upside down, which it never
+    saw (this zoo's baseline, 64 px; all of them flipped, by default half are). The operation is torchvision's
+    `horizontal_flip`.
     """
 
-    probability: float = parameter(0.5, "how likely a picture is flipped", low=0, high=1)
+    probability: float = parameter(0.5, "probability that a picture is flipped", low=0, high=1)
 
     card: ClassVar[Card] = Card(
         "horizontal_flip", "Horizontal flip", "ImageNet Classification with Deep Convolutional Neural Networks",

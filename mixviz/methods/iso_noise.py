@@ -22,16 +22,17 @@ class ISONoise(Method):
 
     Light comes in photons, and where λ of them are expected their number varies by the root of λ. A camera set to a
     high ISO amplifies few photons, and their noise with them. ε₀ is common to the three colours c of a pixel (grain),
-    the others are each colour's own (specks); κ says how much of the variance is theirs, and s is drawn evenly up to
-    the strength. Look at dark places: there is little noise, but even less light. It helps against bad light, and more
-    than that: Gaussian noise in training took ResNet-50 from 39.2 to 49.4 % of ImageNet-C's spoilt pictures, for 75.9
-    in place of 76.1 % of the clean ones (Game of Noise README: noise of the same strength in light and dark, so no
-    setting of this method, nor its default). It hurts where the class is in a fine texture, which looks like noise. The
-    name is that of a transform in Albumentations, which adds its noise to hue and lightness instead.
+    the others are each colour's own (specks); κ is their share of the variance, and s is drawn uniformly up to the
+    strength. Look at dark places: their noise is weak, but their light is weaker still. It helps against low light and
+    other corruptions: Gaussian noise in training raised the accuracy of ResNet-50 from 39.2 to 49.4 % on ImageNet-C's
+    corrupted pictures, at 75.9 instead of 76.1 % on the clean ones (Game of Noise README: noise of the same strength in
+    light and dark, so no setting of this method, nor its default). It hurts where a fine texture defines the class,
+    because it looks like noise. The name is that of a transform in Albumentations, which adds its noise to hue and
+    lightness instead.
     """
 
     strength: float = parameter(0.15, "largest s: the noise's standard deviation in full light", low=0, high=0.5)
-    colour: float = parameter(0.5, "κ: how much of the noise each colour has for itself", low=0, high=1)
+    colour: float = parameter(0.5, "κ: share of the variance that each colour has of its own", low=0, high=1)
 
     card: ClassVar[Card] = Card(
         "iso_noise", "ISO noise", "Albumentations: Fast and Flexible Image Augmentations",

@@ -21,11 +21,12 @@ class JPEG(Method):
 
     D writes every square of 8 × 8 pixels as a sum of 64 waves (the discrete cosine transform), for light and, at half
     the resolution, for two colours. Q holds the steps to which the amounts of the waves are rounded; the lower the
-    quality, the larger they are, above all for fine waves. Look at smooth places and at edges: the squares appear, and
-    ripples around whatever is sharp. Almost every picture of the web has been through this, so a network that will see
-    such pictures gains: without it 42.6 % are known at quality 10, where 62.4 % are as they come (this zoo's baseline,
-    64 px; 10 is the least that the default draws). One that reads faint texture loses. Worked out on the device for all
-    images at once, instead of in a codec's file: within one level of 255 of it on average.
+    quality, the larger they are, above all for fine waves. Look at smooth places and at edges: the squares appear, with
+    ripples around sharp edges. Almost every picture on the web is compressed like this, so it helps a network that will
+    see such pictures: the accuracy of one trained without it falls from 62.4 % to 42.6 % at quality 10 (this zoo's
+    baseline, 64 px; 10 is the lowest quality that the default draws). It hurts where faint texture defines the class.
+    The result is computed on the device for all images at once, without a codec; it is within one level of 255 of a
+    codec's on average.
     """
 
     low: int = parameter(10, "lowest quality", low=1, high=100)

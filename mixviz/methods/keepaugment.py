@@ -21,10 +21,10 @@ class KeepAugment(Method):
     $$B \\sim U\\Big\\{ B : \\sum_B S_A \\le Q_\\tau \\Big\\} \\qquad \\tilde x = M \\odot x_A + (1-M)\\, c \\qquad
     \\tilde y = y_A$$
 
-    $Q_\\tau$ is the τ-quantile of the saliency inside all boxes B of the hole's size: of all its places, the share τ
-    that holds least. At τ = 1 every place will do. Compare with Cutout, whose hole takes the object away while the
-    label still names it. What is kept is what the detector finds, so a hole can still take the object where saliency
-    errs, and a network learns less to do without the object's best part.
+    $Q_\\tau$ is the τ-quantile of the saliency inside all boxes B of the hole's size: the hole may lie at the share τ
+    of the places with the least saliency. At τ = 1 every place is allowed. Compare with Cutout, which may erase the
+    object while the label still names it. Only what the detector finds is protected, so a hole can still erase the
+    object where saliency is wrong. The network also learns less to recognise an object without its most salient part.
 
     This is the paper's selective cut; its other half, which pastes the salient box back after any augmentation, is left
     out. There S is the gradient of the true class's logit, the largest of the channels; here it is any detector's, by

@@ -21,16 +21,17 @@ class ManifoldMixup(Method):
 
     The layer ℓ is drawn once per batch from 0 (the pictures themselves: plain Mixup) to ``stages``. With ℓ > 0 the
     pictures enter the network unchanged and :func:`mixviz.mix_inside` blends the output of stage ℓ. Change the seed and
-    look: with ℓ = 0 there are Mixup's slides, else two untouched pictures, and a label that is mixed all the same.
+    look: with ℓ = 0 the pictures are blended as in Mixup; otherwise they are unchanged and only the label is mixed.
 
     ImageNet error of ResNet-50: 22.50 % against 23.68 % plain (CutMix README; α = 1 where the default here is 2). It
-    helps where classes differ in details that a blend of pixels would blur: birds (CUB) are known at 79.76 %, with
-    Mixup at 78.39 % and plain at 77.68 % (OpenMixup, ResNet-18, fine-tuned; α = 0.5, Mixup's 0.2). A network that is
-    small for its task gets nothing: ResNet-18 has 69.98 % of ImageNet, plain 70.04 % (OpenMixup, 100 epochs; α = 0.2).
+    helps where classes differ in details that a blend of pixels would blur: the accuracy on birds (CUB) is 79.76 %,
+    with Mixup 78.39 % and plain 77.68 % (OpenMixup, ResNet-18, fine-tuned; α = 0.5, Mixup's 0.2). A network that is
+    small for its task gains nothing: the ImageNet accuracy of ResNet-18 is 69.98 %, plain 70.04 % (OpenMixup, 100
+    epochs; α = 0.2).
     """
 
     alpha: float = beta_alpha(2.0)
-    stages: int = parameter(2, "deepest stage after which may be mixed; 0 is plain Mixup", low=0, high=8)
+    stages: int = parameter(2, "deepest stage after which features may be mixed; 0 is plain Mixup", low=0, high=8)
 
     card: ClassVar[Card] = Card(
         "manifold_mixup", "Manifold Mixup", "Manifold Mixup: Better Representations by Interpolating Hidden States",

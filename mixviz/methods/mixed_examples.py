@@ -38,15 +38,15 @@ class MixedExamples(Method):
     pure A at the top left, pure B at the bottom right. ``vh_bc_plus`` does so in proportion to how strongly the two
     concats vary. ``random_square`` and the two intervals paste a piece of B from elsewhere; ``random_rows``,
     ``random_columns``, ``random_pixels`` and ``random_elements`` (a pixel's red, green and blue apart) throw a coin of
-    probability λ for each; ``noisy_mixup`` is Mixup whose λ trembles from pixel to pixel (σ 0.025).
+    probability λ for each; ``noisy_mixup`` is Mixup with noise on the λ of every pixel (σ 0.025).
 
-    Look at ``random_pixels``: nobody could name what it shows. That mixtures help without being sums of two pictures is
-    what the paper concludes. CIFAR-10 error of ResNet-18: 3.48 % with ``vh_mixup``, the default, against 5.17 % plain
-    (README of a PyTorch reimplementation, five runs). It hurts where the arrangement of parts is the class: halves of
-    two digits may make a third. The label is what the pixels hold, also where the authors' code counts λ itself
-    (``noisy_mixup``). ``vh_bc_plus`` alone has a label by the λs, as between-class learning wants it; its division by
-    $\\sqrt{p^2+(1-p)^2}$, meant for pictures of mean zero, would leave the range of pixels and is left out. Holding λ
-    holds the coins and lines; for the square and the intervals, how much A keeps.
+    Look at ``random_pixels``: its content cannot be recognised. The paper concludes that mixtures help even if they are
+    no linear combination of two pictures. CIFAR-10 error of ResNet-18: 3.48 % with ``vh_mixup``, the default, against
+    5.17 % plain (README of a PyTorch reimplementation, five runs). It hurts where the arrangement of parts defines the
+    class: halves of two digits may form a third. The label follows the pixels, even where the authors' code uses λ
+    itself (``noisy_mixup``). Only ``vh_bc_plus`` computes its label from the λs, as in between-class learning; its
+    division by $\\sqrt{p^2+(1-p)^2}$, meant for pictures of mean zero, would leave the range of pixels and is left out.
+    Holding λ fixes the coins and lines; for the square and the intervals it fixes the share that A keeps.
     """
 
     way: str = parameter("vh_mixup", "which of the fourteen", choices=WAYS)

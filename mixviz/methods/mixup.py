@@ -19,9 +19,9 @@ class Mixup(Method):
     $$\\tilde x = \\lambda x_A + (1-\\lambda) x_B \\qquad \\tilde y = \\lambda y_A + (1-\\lambda) y_B
     \\qquad \\lambda \\sim \\mathrm{Beta}(\\alpha, \\alpha)$$
 
-    Look at the picture: everything of both images is there, but faint, and nothing like it exists in the world. It
-    lowers ResNet-50's ImageNet error from 23.68 % to 22.58 % (300 epochs), and does nothing for localisation: 49.30 %
-    on CUB against 49.41 % plain (CutMix README; α = 1, the default here, as that paper states).
+    Look at the picture: both images are wholly there, but faint, and no photograph looks like this. It lowers
+    ResNet-50's ImageNet error from 23.68 % to 22.58 % (300 epochs), and does nothing for localisation: 49.30 % on CUB
+    against 49.41 % plain (CutMix README; α = 1, the default here, as that paper states).
     """
 
     alpha: float = beta_alpha(1.0)

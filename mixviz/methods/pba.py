@@ -24,21 +24,21 @@ class PBA(Method):
     $$\\tilde x = o_k(\\dots o_1(x_A)) \\qquad k \\sim (0.2, 0.3, 0.5)\\ \\text{on}\\ \\{0, 1, 2\\} \\qquad
     \\tilde y = y_A$$
 
-    Several networks were trained side by side. Every few epochs the worst of them took over the weights and the policy
-    of the best and changed the policy a little; what the winner went through, from its first epoch to its last, is the
-    schedule. At a time it holds 15 operations, each twice, with a probability and a strength on scales of ten: they are
-    tried in random order until k of them have happened. Move ``progress`` and look: at 0 there is nothing at all, as
-    the network still has to learn what things are. The schedules are the two of the authors' repository, for 200 and
-    160 epochs; a method of this catalogue does not know how far a training is, so that it holds one moment of them.
-    Corners and holes get the mean, as there; sampling is bilinear, there the nearest pixel. CIFAR-10 error of
-    Wide-ResNet-28-10: 2.58 % (PBA README; the whole schedule for CIFAR-10 and a Cutout of 16 pixels after it, not the
-    default here, which holds its last moment) against 3.9 % plain (Fast AutoAugment README). It hurts where an
-    operation changes the class, and too early: of what the end of the schedule makes of its pictures, a network that
-    has never met it knows 44.0 % (this zoo's baseline, 64 px; the defaults).
+    Several networks were trained side by side. Every few epochs the worst of them copied the weights and the policy of
+    the best and changed the policy a little. The schedule is the sequence of policies of the winner, from its first
+    epoch to its last. At each epoch it lists 15 operations, each twice, with a probability and a strength on scales of
+    ten; they are tried in random order until k of them have been applied. Change ``progress`` and look: at 0 no
+    operation is applied, because the network still has to learn the classes. The two schedules are from the authors'
+    repository, for 200 and 160 epochs. A method of this catalogue does not know the epoch, so it stays at one point of
+    the schedule. Corners and holes get the mean, as there; sampling is bilinear, there the nearest pixel. CIFAR-10
+    error of Wide-ResNet-28-10: 2.58 % (PBA README; the whole schedule for CIFAR-10 and a Cutout of 16 pixels after it,
+    not the default here, which stays at its end) against 3.9 % plain (Fast AutoAugment README). It hurts where an
+    operation changes the class, and early in training: the accuracy of a network trained without it is 44.0 % on
+    pictures from the end of the schedule (this zoo's baseline, 64 px; the defaults).
     """
 
     policy: str = parameter("cifar10", "the data set that the schedule was found on", choices=("cifar10", "svhn"))
-    progress: float = parameter(1.0, "how much of the training is behind", low=0, high=1)
+    progress: float = parameter(1.0, "share of the training that is done", low=0, high=1)
 
     card: ClassVar[Card] = Card(
         "pba", "PBA", "Population Based Augmentation: Efficient Learning of Augmentation Policy Schedules",

@@ -20,16 +20,16 @@ class Perspective(Method):
     \\begin{pmatrix} p \\\\ 1 \\end{pmatrix}
     \\qquad \\tilde y = y_A$$
 
-    Each corner moves inwards by a share of the sides that is drawn evenly up to half the distortion; H is the
-    projection that takes the new corners to the old. Straight lines stay straight, but parallels meet. Look at faces
-    and wheels: circles become ovals, as they do in photographs taken from below or close by. It helps where the
-    camera's place varies (signs, pages, buildings): a network that has never met it knows 62.4 % of its pictures as
-    they are, 54.7 % at a distortion of 0.25 and 43.5 % at 0.5, the default (this zoo's baseline, 64 px). It hurts where
-    shapes are measured. The result is that of torchvision's `perspective` (bilinear).
+    Each corner moves inwards by a share of the sides, drawn uniformly up to half the distortion; H is the projection
+    that maps the new corners to the old. Straight lines stay straight, but parallels meet. Look at faces and wheels:
+    circles become ovals, as they do in photographs taken from below or close by. It helps where the viewpoint varies
+    (signs, pages, buildings): the accuracy of a network trained without it falls from 62.4 % to 54.7 % at a distortion
+    of 0.25 and to 43.5 % at 0.5, the default (this zoo's baseline, 64 px). It hurts where exact shape defines the
+    class. The result is that of torchvision's `perspective` (bilinear).
     """
 
     distortion: float = parameter(0.5, "how far the corners may move: 1 is up to the middle", low=0, high=0.9)
-    fill: str = parameter("mean", "what shows where the picture ends", choices=("mean", "black", "white"))
+    fill: str = parameter("mean", "fill of the area outside the picture", choices=("mean", "black", "white"))
 
     card: ClassVar[Card] = Card(
         "perspective", "Perspective", "", "torchvision", family="geometry", label="1",

@@ -27,11 +27,12 @@ class PuzzleMix(Method):
     \\xi \\sum_i \\lVert i - \\Pi^{-1} i \\rVert^2 \\qquad \\tilde y = (1-\\bar z)\\, y_A + \\bar z\\, y_B$$
 
     z says how much of B each of the r cells shows, in ``levels`` steps from 0 to 1; Π puts a picture's cells into
-    another order. What is worth seeing gets shown, neighbours (i ~ j) should agree, λ
-    ($\\mathrm{Beta}(\\alpha, \\alpha)$) is how much of A is expected (p is binomial), and moving a cell costs the
-    square of its way, where 1 is the way from one edge cell to the opposite one. S is scaled to a sum of 1, so a cell
-    moves only for a large part of all that is salient: on photographs hardly one does. Lower ξ and look for cells that
-    have moved: an object that would have been hidden steps aside. λ is a wish; the mask's mean is the label.
+    another order. The first terms reward visible saliency, the next asks neighbours (i ~ j) to agree. λ
+    ($\\mathrm{Beta}(\\alpha, \\alpha)$) is the expected share of A (p is binomial). Moving a cell costs the square of
+    its distance, where 1 is the distance from one edge cell to the opposite one. S is scaled to a sum of 1, so a cell
+    moves only for a large share of the saliency: on photographs cells hardly ever move. Lower ξ and look for cells that
+    have moved: they bring objects into view that would have been hidden. λ is only a target; the mask's mean is the
+    label.
 
     The mask is found by iterated conditional modes (a cell at a time takes the best level given its neighbours, even
     and odd cells in turn), the order by the best swap of two cells again and again: on any device, for all images at
@@ -43,14 +44,14 @@ class PuzzleMix(Method):
     CIFAR-100 accuracy of ResNet-18: 79.96 % against 79.45 % for CutMix and 76.42 % plain after 200 epochs, and 81.10 %
     against 78.29 % and 78.55 % after 1,200 (OpenMixup, with that code and moved cells of 4 pixels at most; its CutMix
     has α = 0.2). Here α, β, η, ξ and ``levels`` are as they were there by default; grid, search and the term left out
-    are not. It pays in long training; it costs a gradient and a search for every batch.
+    are not. It helps in long training; every batch costs a gradient and a search.
     """
 
     alpha: float = beta_alpha(1.0)
     cells: int = parameter(4, "cells along each side, at most", low=1, high=8)
     levels: int = parameter(3, "how many values a cell's z may take; 2: one picture or the other", low=2, high=5)
     smooth: float = parameter(1.2, "β: how much neighbouring cells should agree", low=0, high=16)
-    prior: float = parameter(0.2, "η: how much λ has to say", low=0, high=4)
+    prior: float = parameter(0.2, "η: weight of the drawn λ", low=0, high=4)
     cost: float = parameter(0.8, "ξ: share of all saliency that moving a cell along a whole side costs", low=0, high=2)
     detector: str = detector("gradient")
 

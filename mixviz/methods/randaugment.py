@@ -20,12 +20,12 @@ class RandAugment(Method):
 
     $$\\tilde x = o_N(\\dots o_1(x_A)) \\qquad o_i \\sim U(\\text{14 operations}) \\qquad \\tilde y = y_A$$
 
-    Two numbers are all that is left of AutoAugment's search: how many operations, N, and how strong, M, on a scale of
-    30; they can be tried out like any other setting. One of the 14 operations does nothing. Move M and look when you no
-    longer recognise the object: the label does not know. Larger networks and more data bear a larger M; for small data
-    sets and small networks less is better. ImageNet accuracy of ResNet-50: 77.6 % (pytorch-randaugment README) against
-    76.3 % plain (Fast AutoAugment README). That code has 16 operations, among them inverted colours and a hole, and
-    none that does nothing: no N and M here, nor the defaults, are what it measured.
+    Two numbers replace AutoAugment's search: the number of operations N, and their strength M on a scale of 30. They
+    can be tuned like any other setting. One of the 14 operations does nothing. Change M and look when you no longer
+    recognise the object: the label stays the same. Larger networks and more data allow a larger M; small networks and
+    small data sets need a smaller one. ImageNet accuracy of ResNet-50: 77.6 % (pytorch-randaugment README) against 76.3
+    % plain (Fast AutoAugment README). That code has 16 operations, among them inverted colours and a hole, and no
+    identity: no N and M here, including the defaults, reproduce its setting.
 
     Operations, ranges and rounding are torchvision's, which takes the nearest pixel and leaves corners black; here
     sampling is bilinear and corners get the mean. M is on torchvision's scale of 30, where the default of 9 turns a

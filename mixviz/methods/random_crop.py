@@ -22,14 +22,15 @@ class RandomCrop(Method):
     $$\\tilde x = \\mathrm{resize}(x_A[\\text{box}]) \\qquad \\tilde y = y_A \\qquad
     \\frac{|\\text{box}|}{HW} \\sim U(\\text{low}, 1)$$
 
-    The share of the area is drawn, then the box's aspect ratio, evenly on a log scale, then its place; where no ratio
-    of ten fits, the whole picture stays. It is the crop of the Inception networks, and in nearly every training on
-    ImageNet since: objects appear in all sizes and places. Look at small boxes: the object may be gone while the label
-    still names it, and from 8 % of a picture this happens often: a network that has met small shifts alone knows 62.4 %
-    of whole pictures and 39.9 % of these crops (this zoo's baseline, 64 px, the defaults). It helps a network that has
-    to find objects at any size, but shows them larger than the test will: training on crops of 176 pixels and testing
-    at 224 gains 0.16 points (torchvision's blog). Where the object is small, or its size is the class, take a larger
-    low. The result is that of torchvision's `resized_crop`.
+    The share of the area is drawn, then the box's aspect ratio, uniformly on a log scale, then its place; if none of
+    ten ratios fits, the whole picture stays. This crop comes from the Inception networks and is part of nearly every
+    training on ImageNet since: objects appear in all sizes and places. Look at small boxes: the object may be gone
+    while the label still names it, and with a lower bound of 8 % this happens often: the accuracy of a network trained
+    with small shifts only falls from 62.4 % on whole pictures to 39.9 % on these crops (this zoo's baseline, 64 px, the
+    defaults). It helps a network that has to find objects at any size, but shows them larger than the test will:
+    training on crops of 176 pixels and testing at 224 gains 0.16 points (torchvision's blog). It hurts where the object
+    is small, or where its size defines the class: choose a larger low there. The result is that of torchvision's
+    `resized_crop`.
     """
 
     low: float = parameter(0.08, "smallest share of the picture's area", low=0.01, high=1)

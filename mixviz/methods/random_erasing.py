@@ -24,15 +24,15 @@ class RandomErasing(Method):
     Area and aspect ratio are drawn, then a place where the box fits, so that unlike Cutout's it is never clipped. The
     ratio is drawn evenly on a log scale, as torchvision does, so that flat and tall boxes are equally likely. The paper
     draws area and ratio anew until a box fits; here only the ratio, ten times, so that a held area stays. Random pixels
-    are one field for the batch, seen through every image's own hole. Look what they do that black does not: there is
-    nothing to recognise. λ is 1 - the drawn area. CIFAR-100 error of ResNet-110: 22.10 % against 23.73 % plain (Random
-    Erasing README; area, aspect ratio and probability are the defaults here, but the released code fills with the
-    data's mean, ``fill="mean"``). It helps where things stand in front of others; it hurts where the class is in one
-    small part, and beside other strong methods little is left to gain: torchvision's recipe erases in one picture of
-    ten, for 0.19 points (torchvision's blog).
+    are one field for the batch, seen through every image's own hole. Look at them and compare with black: they show no
+    shape that could be recognised. λ is 1 - the drawn area. CIFAR-100 error of ResNet-110: 22.10 % against 23.73 %
+    plain (Random Erasing README; area, aspect ratio and probability are the defaults here, but the released code fills
+    with the data's mean, ``fill="mean"``). It helps against occlusion; it hurts where one small part defines the class.
+    Beside other strong methods the gain is small: torchvision's recipe erases in one picture of ten, for 0.19 points
+    (torchvision's blog).
     """
 
-    probability: float = parameter(0.5, "how likely an image is erased at all", low=0, high=1)
+    probability: float = parameter(0.5, "probability that an image is erased", low=0, high=1)
     low: float = parameter(0.02, "smallest area as a share of the image", low=0, high=1)
     high: float = parameter(0.4, "largest area as a share of the image", low=0, high=1)
     aspect: float = parameter(0.3, "flattest box; the tallest is 1 / aspect", low=0.05, high=1)

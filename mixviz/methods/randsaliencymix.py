@@ -27,16 +27,16 @@ class RandSaliencyMix(Method):
 
     The two boxes are of one size (side ratio $\\sqrt{1-\\lambda}$), are drawn independently among the places where they
     fit, and are never clipped: the patch is as large as drawn. a is the share of A's saliency that stays visible, b the
-    share of B's saliency inside the patch. Move the seed and watch the patch travel. It helps where objects will be
-    hidden: with a hole over half of the picture this zoo's network knows 27.8 %, the baseline 21.4 %. On whole pictures
-    it does not: the error is 37.8 %, with the area as the label 36.5 %, plain 37.6 % (the defaults but for that label,
-    on half of the batches, 64 px, one seed).
+    share of B's saliency inside the patch. Change the seed and watch the patch move. It helps against occlusion: with a
+    hole over half of the picture the accuracy of this zoo's network is 27.8 %, that of the baseline 21.4 %. On whole
+    pictures it does not help: the error is 37.8 %, with the area as the label 36.5 %, plain 37.6 % (the defaults but
+    for that label, on half of the batches, 64 px, one seed).
 
     Paper and code differ: with its patch probability on, the code draws the target in proportion to saliency too
     (``target="saliency"``), adds Gaussian noise of σ 0.4 to the patch (``noise``; here in units of pixels from 0 to 1,
     and one field for the batch), and takes partners by an error matrix (``partner="errors"``, from
     ``Batch(errors=...)``). It also rounds both sides of the boxes down to an even number (``rounding="even"``). The
-    defaults have none of the four.
+    defaults use none of the four.
     """
 
     alpha: float = beta_alpha(1.0)

@@ -20,14 +20,14 @@ class ResizeMix(Method):
     $$\\tilde y = (1-\\tau^2)\\, y_A + \\tau^2\\, y_B \\qquad \\tau \\sim U(\\text{low}, \\text{high})$$
 
     τ is the ratio of the sides; the label follows the area really pasted. Compare with CutMix: the patch always shows
-    the whole object, so its label is never empty, and no saliency is needed for that. λ is 1 - τ².
+    the whole object, so its label always names something visible, without any saliency map. λ is 1 - τ².
 
     In the paper and its code the patch lies inside the picture. OpenMixup takes a centre anywhere, clips the box at the
     border, and squeezes B into what is left (``place="clipped"`` with ``rounding="even"``): at 32 px B's label is 0.16
     on average, by default 0.24. OpenMixup also resizes to the nearest pixel, where the default is bilinear, and draws
     one box for the whole batch. The accuracies are of OpenMixup's form, not of the default. CIFAR-100 with ResNet-18:
-    79.56 % against 79.45 % for CutMix and 76.42 % plain (200 epochs). It hurts where details tell the classes apart,
-    which a small B has lost: types of aircraft are known at 78.10 %, plain at 80.23 % (ResNet-18, fine-tuned).
+    79.56 % against 79.45 % for CutMix and 76.42 % plain (200 epochs). It hurts where classes differ in details, because
+    a small B has lost them: the accuracy on types of aircraft is 78.10 % against 80.23 % plain (ResNet-18, fine-tuned).
     """
 
     low: float = parameter(0.1, "smallest ratio of the sides", low=0.01, high=1)

@@ -19,17 +19,17 @@ class RICAP(Method):
     $$(w, h) = \\mathrm{round}(u W, v H) \\qquad u, v \\sim \\mathrm{Beta}(\\beta, \\beta) \\qquad
     \\tilde y = \\sum_{k=0}^{3} \\bar M_k\\, y_k$$
 
-    The four meet at the point (w, h): clockwise from the top left the image, its partner, the partner's partner, and
-    that one's. Of two pictures each therefore has two tiles. With β = 0.3, the authors' choice, the point mostly lies
-    near a corner or an edge, so that one picture, or two, fill nearly all; with a large β it lies in the middle.
-    Compare with Mosaic, which came later: here every tile, the image's own too, shows a random place of its picture as
-    large as the tile, so that a network sees parts at unusual places and cannot rely on the whole. A small tile may
-    show background alone, and is paid by its area all the same.
+    The four meet at the point (w, h). Clockwise from the top left they are the image, its partner, the partner's
+    partner, and that one's partner. Of two pictures each therefore has two tiles. With β = 0.3, the authors' choice,
+    the point mostly lies near a corner or an edge, so that one picture, or two, fill nearly all; with a large β it lies
+    in the middle. Compare with Mosaic, which came later: here every tile, the image's own too, shows a random place of
+    its picture as large as the tile, so that a network sees parts at unusual places and cannot rely on the whole. A
+    small tile may show only background; its label still follows the area.
 
     CIFAR-10 error of WideResNet-28-10: 2.85 % against 3.89 %. ImageNet error of WideResNet-50-2: 21.08 % against 21.90
-    % after 100 epochs, and 20.33 % against 21.84 % after 200 (the authors' README; β = 0.3, the default). The longer
-    the training, the more it gains. Their code draws point and crops once per batch and each tile's picture anew; here
-    every image has a point and crops of its own.
+    % after 100 epochs, and 20.33 % against 21.84 % after 200 (the authors' README; β = 0.3, the default). The gain
+    grows with the length of training. Their code draws point and crops once per batch and each tile's picture anew;
+    here every image has a point and crops of its own.
     """
 
     beta: float = parameter(

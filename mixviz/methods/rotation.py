@@ -19,15 +19,15 @@ class Rotation(Method):
     $$\\tilde x(p) = x_A(R_{-\\theta}\\, p) \\qquad \\tilde y = y_A \\qquad
     \\theta \\sim U(-\\theta_{max}, \\theta_{max})$$
 
-    Look at the corners: those of the picture have left it, and what stands there instead comes from nowhere and has to
-    be filled; a network can read the angle off it. It helps where cameras are held askew or, as from above, no
-    direction is special: a network that has never met it knows 62.4 % of its pictures as they are, 52.3 % turned by up
-    to 30°, the default, and 35.5 % by any angle (this zoo's baseline, 64 px). It hurts where the direction is the
-    class, as with 6 and 9. The result is that of torchvision's `rotate` (bilinear), with an angle for every image.
+    Look at the corners: the rotation leaves them empty, so they are filled, and a network can read the angle off the
+    filling. It helps where cameras are tilted or, as in views from above, no direction is special: the accuracy of a
+    network trained without it falls from 62.4 % to 52.3 % at angles up to 30°, the default, and to 35.5 % at any angle
+    (this zoo's baseline, 64 px). It hurts where the direction defines the class, as with 6 and 9. The result is that of
+    torchvision's `rotate` (bilinear), with an angle for every image.
     """
 
     degrees: float = parameter(30.0, "largest angle, to either side", low=0, high=180)
-    fill: str = parameter("mean", "what shows where the picture ends", choices=("mean", "black", "white"))
+    fill: str = parameter("mean", "fill of the area outside the picture", choices=("mean", "black", "white"))
 
     card: ClassVar[Card] = Card(
         "rotation", "Rotation", "", "torchvision", family="geometry", label="1",

@@ -22,7 +22,7 @@ class SaliencyMix(Method):
     The box has the side ratio $\\sqrt{1-\\lambda}$, $\\lambda \\sim \\mathrm{Beta}(\\alpha, \\alpha)$, is clipped at
     the border, and is pasted where it was cut. Look whether the peak really is on the object: it is a single pixel.
 
-    Paper and code differ. The paper says nothing of sharing; the released code finds the peak of one image of the batch
+    Paper and code differ. The paper mentions no shared box; the released code finds the peak of one image of the batch
     and uses its box and one λ for all (``box="batch"``, here the partner of the first image). It hands OpenCV
     normalised floats whose bytes are read as pixels (the ``opencv_fine_grained`` detector's ``float_bytes``), which
     makes the peak nearly random. It rounds both sides of the box down to an even number (``rounding="even"``). The
@@ -30,8 +30,8 @@ class SaliencyMix(Method):
 
     With all three modes of the released code and α = 1: ImageNet error of ResNet-50 is 21.26 % against 23.68 % plain
     (SaliencyMix abstract, CutMix README); on Oxford pets it hurts, 40.28 % against 38.68 % plain (SaliencyMix+ README).
-    With the defaults it helps where what is salient is the object, and is no better than CutMix where it is not: in
-    this zoo the errors are 36.3 and 36.7 % (half of the batches, 64 px, one seed).
+    With the defaults it helps where the object is the salient part, and is no better than CutMix elsewhere: in this zoo
+    the errors are 36.3 and 36.7 % (half of the batches, 64 px, one seed).
     """
 
     alpha: float = beta_alpha(1.0)

@@ -22,8 +22,8 @@ class SaliencyMixPlus(Method):
     \\tilde y = \\frac{a}{a+b}\\, y_A + \\frac{b}{a+b}\\, y_B$$
 
     The box is centred on the peak of B's S, clipped, and pasted where it was cut. a is the share of A's saliency that
-    stays visible, b the share of B's saliency inside the patch; where both are 0, the label is half and half.
-    Compare the label with the area: a small patch on B's eyes may earn B most of it.
+    stays visible, b the share of B's saliency inside the patch; where both are 0, the label is half and half. Compare
+    the label with the area: a small patch with B's eyes may give B most of the label.
 
     Paper and code differ: the released code's mean-reduced loss replaces every image's label by the batch's mean one,
     its saliency pass adds the clean batch's gradient to the step, and it mixes one half of the batch with the other and
@@ -31,9 +31,9 @@ class SaliencyMixPlus(Method):
     images are mixed. The released code also rounds both sides of the box down to an even number (``rounding="even"``).
 
     The errors are not of the defaults but of the released code, α = 1, on half of the batches. CIFAR-100 error of
-    ResNet-50: 24.95 % against 27.86 % plain and 25.19 % CutMix. It helps most where details tell the classes apart:
-    Oxford pets' error is 34.89 % against 38.68 % plain and 41.32 % CutMix (SaliencyMix+ README, best epoch). It costs a
-    second pass through the network for every batch.
+    ResNet-50: 24.95 % against 27.86 % plain and 25.19 % CutMix. It helps most where classes differ in details: Oxford
+    pets' error is 34.89 % against 38.68 % plain and 41.32 % CutMix (SaliencyMix+ README, best epoch). It costs a second
+    pass through the network for every batch.
     """
 
     alpha: float = beta_alpha(1.0)

@@ -18,12 +18,11 @@ class SamplePairing(Method):
 
     $$\\tilde x = \\tfrac12 x_A + \\tfrac12 x_B \\qquad \\tilde y = y_A$$
 
-    Look at the label: it claims that image B is not there at all. The training error stays high, so the method is meant
-    for part of the training, with plain epochs before, between and after. ImageNet error of GoogLeNet: 29.0 % against
-    33.5 % plain; CIFAR-10: 6.93 % against 8.22 %, and the gain is largest where pictures are few (SamplePairing
-    abstract). The method has no parameters, but those numbers include the plain epochs, which are up to the training
-    loop. It hurts if it is kept up to the end: without plain epochs the network never sees a picture whose label is
-    true.
+    Look at the label: it ignores image B. The training error stays high, so the method is used for part of the training
+    only, with plain epochs before, between and after. ImageNet error of GoogLeNet: 29.0 % against 33.5 % plain;
+    CIFAR-10: 6.93 % against 8.22 %, and the gain is largest where pictures are few (SamplePairing abstract). The method
+    has no parameters, but those numbers include the plain epochs, which are up to the training loop. It hurts if it is
+    used until the end: without plain epochs the network never sees a correct label.
     """
 
     card: ClassVar[Card] = Card(

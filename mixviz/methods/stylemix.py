@@ -27,37 +27,37 @@ class StyleMix(Method):
 
     AB has the content of A in the style of B: every channel keeps its pattern and takes on B's mean μ and standard
     deviation σ (adaptive instance normalisation, AdaIN). λ is $r_c$, the share of A's content; $r_s$, the share of A's
-    style, is drawn beside it from the same $\\mathrm{Beta}(\\alpha, \\alpha)$, and t evenly from all that leave no
-    weight below 0. Move λ: the shapes change and the colours stay. At λ = 1 only A's shapes are left, and the label
-    still gives B what its style is due.
+    style, is drawn beside it from the same $\\mathrm{Beta}(\\alpha, \\alpha)$, and t is drawn uniformly from the values
+    that leave no weight below 0. Move λ: the shapes change and the colours stay. At λ = 1 only A's shapes are left, and
+    the label still gives B the share of its style.
 
-    With ``content="cut"`` (StyleCutMix) the content is cut as CutMix does, B's shapes in a box and A's around it, while
-    the style is mixed over the whole picture. What comes in a foreign style is first blended with itself, in weight
-    $\\gamma \\sim \\mathrm{Beta}(\\beta, \\beta)$, because styles that are too foreign make a muddle. The released code
-    has A in the box and B around it, which is the same but for the names, and rounds the sides of the box down to an
-    even number (``rounding="even"``). The paper can also take γ from the distance of the two classes in style, which
-    has to be measured on the data set and is left out.
+    With ``content="cut"`` (StyleCutMix) the content is cut as in CutMix: B's shapes lie in a box, A's around it. The
+    style is mixed over the whole picture. A restyled picture is first blended with its original, with weight $\\gamma
+    \\sim \\mathrm{Beta}(\\beta, \\beta)$, because very different styles give cluttered pictures. The released code puts
+    A in the box and B around it, which only exchanges the names. It rounds the sides of the box down to an even number
+    (``rounding="even"``). The paper can also take γ from the distance of the two classes in style, which has to be
+    measured on the data set; this is left out here.
 
     The paper exchanges the statistics of a trained VGG's feature maps, and a trained decoder turns them into a picture,
-    which moves textures as well. There are no such networks here. The statistics are those of the pixels, so that style
-    means colour and contrast, and no more. With ``stages`` above 0 the layer is drawn once per batch, as in Manifold
-    Mixup, and :func:`mixviz.mix_inside` exchanges the statistics of feature maps of the network in training.
+    which moves textures as well. Here the statistics are those of the pixels, without such networks, so that style
+    means colour and contrast only. With ``stages`` above 0 the layer is drawn once per batch, as in Manifold Mixup, and
+    :func:`mixviz.mix_inside` exchanges the statistics of feature maps of the network in training.
 
     It helps where shape should count: trained on pictures that AdaIN (with its networks) gave the style of paintings, a
     ResNet-50 decides by shape in 81 % of the cases where shape and texture disagree, against 22 % (Geirhos et al., ICLR
-    2019: another method, whose styles come from paintings, so no default here). It hurts where colour makes the class.
-    The paper reports errors like those of the best mixing methods and more robustness to adversarial attacks; the form
-    with pixels was not measured here. r = 0.7, α = 0.5 (1 for the cut) and β = 0.8 are what the authors' README trains
-    with on CIFAR, on a fifth of the batches (the cut on half).
+    2019: another method, whose styles come from paintings, so no default here). It hurts where colour defines the
+    class. The paper reports errors like those of the best mixing methods and more robustness to adversarial attacks;
+    the form with pixels was not measured here. r = 0.7, α = 0.5 (1 for the cut) and β = 0.8 are what the authors'
+    README trains with on CIFAR, on a fifth of the batches (the cut on half).
     """
 
     alpha: float = beta_alpha(0.5)
-    content: str = parameter("blend", "shapes laid over each other, or cut as CutMix does", choices=("blend", "cut"))
+    content: str = parameter("blend", "shapes blended, or cut as in CutMix", choices=("blend", "cut"))
     by_content: float = parameter(
-        0.7, "r: how much of the label follows the content; the rest follows the style", low=0, high=1
+        0.7, "r: share of the label that follows the content; the rest follows the style", low=0, high=1
     )
-    beta: float = parameter(0.8, "content cut: Beta(β, β) of γ, how much of its own style is kept", low=0.05, high=8)
-    stages: int = parameter(0, "deepest stage after which may be mixed; 0: the pixels alone", low=0, high=8)
+    beta: float = parameter(0.8, "content cut: Beta(β, β) of γ, the share of its own style", low=0.05, high=8)
+    stages: int = parameter(0, "deepest stage after which features may be mixed; 0: the pixels alone", low=0, high=8)
     rounding: str = box_rounding()
 
     card: ClassVar[Card] = Card(

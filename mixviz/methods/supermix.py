@@ -20,17 +20,16 @@ class SuperMix(Method):
     $$w_k = \\frac{p_k\\, \\bar S_k^{\\,s}}{\\sum_j p_j\\, \\bar S_j^{\\,s}} \\qquad \\tilde x = \\sum_k w_k \\odot x_k
     \\qquad \\tilde y = \\sum_k \\bar w_k\\, y_k \\qquad p \\sim \\mathrm{Dirichlet}(\\alpha)$$
 
-    $\\bar S$ is a picture's saliency, smoothed and scaled to a mean of 1, p is how much of each is wanted, and s makes
-    the masks decide: 0 is Mixup of several pictures, a large s nearly cuts. The label is the masks' means. Look at
-    where two objects lie one upon the other: neither gives way, and there the mixture is a blend like Mixup's.
+    $\\bar S$ is a picture's saliency, smoothed and scaled to a mean of 1, p is the wanted share of each, and s sets the
+    contrast of the masks: 0 is Mixup of several pictures, a large s is nearly a cut. The label is the mean of each
+    mask. Look where two objects overlap: there the mixture is a blend as in Mixup.
 
     This is a hybrid after SuperMix, not the paper's algorithm: there the masks are *optimised* for each mixture, up to
-    fifty steps of gradients, until a teacher network sees in it just the classes and amounts that were drawn (the label
-    is what was drawn), with a term that keeps masks near 0 and 1. Here one formula takes the place of the teacher and s
-    that of the term; what is the paper's are several pictures, Dirichlet amounts and smooth masks that sum to 1. The
-    paper's masks, for distilling WRN-40-2 to WRN-16-2 on CIFAR-100: accuracy of 76.93 % against 76.40 % for CutMix and
-    76.20 % for Mixup (SuperMix README; α = 3 as by default here, but optimised masks: no setting of this hybrid was
-    measured).
+    fifty steps of gradients, until a teacher network predicts the classes and amounts that were drawn (these are the
+    label). Another term keeps the masks near 0 and 1. Here one formula replaces the teacher, and s replaces that term.
+    Several pictures, Dirichlet amounts and smooth masks that sum to 1 are as in the paper. The paper's masks, for
+    distilling WRN-40-2 to WRN-16-2 on CIFAR-100: accuracy of 76.93 % against 76.40 % for CutMix and 76.20 % for Mixup
+    (SuperMix README; α = 3 as by default here, but optimised masks: no setting of this hybrid was measured).
     """
 
     sources: int = parameter(3, "pictures in a mixture", low=2, high=6)

@@ -42,19 +42,19 @@ class Switch(Method):
     $$\\text{method} = m_i \\text{ with probability } p_i \\qquad (\\tilde x, \\tilde y) = m_i(x, y)$$
 
     ``methods`` names them, with odds before each and parameters behind: ``0.7 cutmix + 0.3 mixup:alpha=0.2``. Odds are
-    scaled to sum to 1; without any, all are equal. Change the seed and see the card change its method. What one method
-    teaches, another need not undo: a network that gets all of them has to cope with each.
+    scaled to sum to 1; without any, all are equal. Change the seed and see the card change its method. The network sees
+    all of the methods and has to handle each of them.
 
     ImageNet accuracy of a vision transformer (DeiT-S): 79.80 % with Mixup (α = 0.8) and CutMix (α = 1) by turns, 77.72
     % with Mixup alone, 75.66 % with neither; but 80.13 % with CutMix alone (OpenMixup, where both have α = 0.2 alone).
     None of these is the default, which has α = 1 for both; the turns are ``mixup:alpha=0.8 + cutmix``. It helps where
-    one method leaves gaps; a method that hurts alone hurts here in its share of the batches.
+    the methods complement each other; a method that hurts on its own also hurts here, in its share of the batches.
 
     Known from timm, whose default is Mixup (α = 0.8) or CutMix (α = 1) at even odds for a whole batch; within a batch,
-    image by image, ``cutmix_mixup`` does it with ``mode="switch"``. RandoMix (Liu et al. 2022, arXiv:2205.08728)
-    draws with weights from candidates that blend and candidates that cut: ``mixup + cutmix + fmix + resizemix`` is a
-    setting of its kind, with odds to choose. A method here may use all that a batch has, but a method that mixes inside
-    the network needs :func:`mixviz.mix_inside` as ever.
+    image by image, ``cutmix_mixup`` does it with ``mode="switch"``. RandoMix (Liu et al. 2022, arXiv:2205.08728) draws
+    with weights from candidates that blend and candidates that cut: ``mixup + cutmix + fmix + resizemix`` is a setting
+    of its kind, with odds to choose. A method here may use everything in a batch; a method that mixes inside the
+    network still needs :func:`mixviz.mix_inside`.
     """
 
     methods: str = parameter(

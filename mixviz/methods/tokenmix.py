@@ -27,22 +27,22 @@ class TokenMix(Method):
     $$\\tilde x = M \\odot x_A + (1-M) \\odot x_B \\qquad \\tilde y = \\frac{\\sum M \\odot S_A}{\\sum S_A}\\, y_A +
     \\frac{\\sum (1-M) \\odot S_B}{\\sum S_B}\\, y_B$$
 
-    M is constant on every token of a grid, so that no token of the transformer is half one picture and half the other;
-    the share 1 - λ of the tokens, $\\lambda \\sim \\mathrm{Beta}(\\alpha, \\alpha)$, comes from B, in rectangles of
-    random size and shape. A transformer sees all of a picture at once, so one box is no challenge to it; scattered
-    blocks hide something everywhere (in the middle most often, where most blocks fit). As in SnapMix the two shares
-    need not make 1. Look at the edges: all lie on one grid.
+    M is constant on every token of a grid, so that no token of the transformer mixes two pictures; the share 1 - λ of
+    the tokens, $\\lambda \\sim \\mathrm{Beta}(\\alpha, \\alpha)$, comes from B, in rectangles of random size and shape.
+    A transformer sees the whole picture at once, so a single box is easy for it; scattered blocks hide parts everywhere
+    (most often in the middle, where most blocks fit). As in SnapMix the two shares need not sum to 1. Look at the
+    edges: all lie on one grid.
 
     Paper and code differ. The released code draws no λ: B gets half of the tokens and 14 more, 112 of 196 or 57 %, the
     same in every picture, in blocks that may be as small as one token (``blocks="released"``). It also draws one mask
     for the whole batch; here every image has its own. The accuracy is not of the defaults but of the released code, a
     teacher's maps, and Mixup (α = 0.8) in half of the batches. ImageNet with DeiT-S: 80.80 % against 79.80 % for the
-    usual Mixup and CutMix (TokenMix README, OpenMixup). It helps networks of tokens; it hurts where the map is of the
-    wrong thing, which then gets the label.
+    usual Mixup and CutMix (TokenMix README, OpenMixup). It helps networks that work on tokens; it hurts where the map
+    highlights the wrong thing, which then gets the label.
 
     In the paper S is the activation map of a pretrained teacher for the true label, on the clean pictures; here it is a
-    detector's, by default one that needs no network. Tokens that no rectangle took are taken one by one, so that λ is
-    kept, and a map that is 0 everywhere counts as flat.
+    detector's, by default one that needs no network. Single tokens fill what the rectangles leave, so that λ is kept,
+    and a map that is 0 everywhere counts as flat.
     """
 
     alpha: float = beta_alpha(1.0)

@@ -22,10 +22,10 @@ class TransMix(Method):
     $$\\tilde x = M \\odot x_A + (1-M) \\odot x_B \\qquad
     \\tilde y = a\\, y_A + (1-a)\\, y_B \\qquad a = \\frac{\\sum M \\odot S(\\tilde x)}{\\sum S(\\tilde x)}$$
 
-    The picture is CutMix's to the pixel; compare the labels. A patch of sky is large and gets little, a face is small
-    and gets much. SaliencyMix+ looks at the two pictures before they are mixed; here the *mixture* is looked at, so
-    that A's object loses weight when B's stands beside it. It hurts early in training, while attention cannot be relied
-    on (MixPro abstract).
+    The picture is CutMix's to the pixel; compare the labels. A large patch of sky gets a small label, a small face a
+    large one. SaliencyMix+ computes saliency on the two pictures before mixing; TransMix uses the *mixture*, so that
+    A's object loses weight when B's object stands beside it. It hurts early in training, while attention is unreliable
+    (MixPro abstract).
 
     Paper and code differ. The released code labels by the mean of attention and area (``label="attention_area"``),
     half-way to CutMix's label. It rounds the sides of the box down to an even number (``rounding="even"``). It also

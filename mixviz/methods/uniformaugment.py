@@ -19,16 +19,16 @@ class UniformAugment(Method):
     $$\\tilde x = o_2(o_1(x_A)) \\qquad o_i \\sim U(\\text{15 operations}) \\qquad p_i, m_i \\sim U(0, 1) \\qquad
     \\tilde y = y_A$$
 
-    Operation i happens with probability p. That is a half on average, so one picture in four stays as it is, and half
-    of them undergo one operation. The argument: if what the operations make of a picture is still a picture of its
-    class, then no draw from them can be a bad one, and there is nothing to search. Look for draws of which that is not
-    true: there it hurts. ImageNet accuracy of ResNet-50: 77.63 % in the paper, 77.80 % when done again (README of a
-    PyTorch reimplementation; two operations, the default), against 76.3 % plain (Fast AutoAugment README). Among the
-    operations are inverted colours and a hole, which RandAugment leaves out.
+    Operation i is applied with its probability. That is a half on average, so one picture in four stays as it is, and
+    half of them undergo one operation. The authors argue: if the operations never change the class, no draw can be bad,
+    and no search is needed. Look for draws that do change the class: there it hurts. ImageNet accuracy of ResNet-50:
+    77.63 % in the paper, 77.80 % when done again (README of a PyTorch reimplementation; two operations, the default),
+    against 76.3 % plain (Fast AutoAugment README). Among the operations are inverted colours and a hole, which
+    RandAugment leaves out.
 
-    Ranges are Fast AutoAugment's, which the reimplementation took over with the rest of that code: the nearest pixel,
-    black corners and holes a pixel larger (``cutout="released"``). Here sampling is bilinear, and corners and holes get
-    the mean of the data; that is not what the second number was measured with.
+    The ranges are Fast AutoAugment's. The reimplementation took them over with the rest of that code: the nearest
+    pixel, black corners and holes a pixel larger (``cutout="released"``). Here sampling is bilinear, and corners and
+    holes get the mean of the data; that is not what the second number was measured with.
     """
 
     operations: int = parameter(2, "how many in a row", low=0, high=6)
