@@ -26,9 +26,9 @@ class FMix(Method):
     \\tilde y = \\bar M\\, y_A + (1-\\bar M)\\, y_B$$
 
     z is complex Gaussian noise for every spatial frequency f, and δ (``decay``) damps high frequencies, so that the
-    noise is smooth. The mask keeps A where the noise is largest, on exactly the share λ of the pixels, with $\\lambda
-    \\sim \\mathrm{Beta}(\\alpha, \\alpha)$. Look at the borders: no two are alike, so that a network cannot learn to
-    look for straight edges. But the blobs ignore the objects just as CutMix's box does.
+    noise is smooth. The mask keeps A where the noise is largest, on exactly the share λ of the pixels, with
+    $\\lambda \\sim \\mathrm{Beta}(\\alpha, \\alpha)$. Look at the borders: no two are alike, so that a network cannot
+    learn to look for straight edges. But the blobs ignore the objects just as CutMix's box does.
 
     Paper and code differ. The formula favours no direction. The released code takes two rows of the noise for its real
     and its imaginary part (``spectrum="released"``): horizontally, only the constant and the lowest frequency are left,

@@ -32,11 +32,11 @@ class StyleMix(Method):
     the label still gives B the share of its style.
 
     With ``content="cut"`` (StyleCutMix) the content is cut as in CutMix: B's shapes lie in a box, A's around it. The
-    style is mixed over the whole picture. A restyled picture is first blended with its original, with weight $\\gamma
-    \\sim \\mathrm{Beta}(\\beta, \\beta)$, because very different styles give cluttered pictures. The released code puts
-    A in the box and B around it, which only exchanges the names. It rounds the sides of the box down to an even number
-    (``rounding="even"``). The paper can also take γ from the distance of the two classes in style, which has to be
-    measured on the data set; this is left out here.
+    style is mixed over the whole picture. A restyled picture is first blended with its original, with weight
+    $\\gamma \\sim \\mathrm{Beta}(\\beta, \\beta)$, because very different styles give cluttered pictures. The released
+    code puts A in the box and B around it, which only exchanges the names. It rounds the sides of the box down to an
+    even number (``rounding="even"``). The paper can also take γ from the distance of the two classes in style, which
+    has to be measured on the data set; this is left out here.
 
     The paper exchanges the statistics of a trained VGG's feature maps, and a trained decoder turns them into a picture,
     which moves textures as well. Here the statistics are those of the pixels, without such networks, so that style
