@@ -95,7 +95,7 @@ export interface Mixviz {
   more(): { files?: string[][]; [more: string]: unknown };
   asked(): object;
   /** Register what draws a view. */
-  views(name: string, draw: Drawing): void;
+  views<Data = any>(name: string, draw: (answer: Data) => unknown): void;
   /** Take what the server knows of methods, photographs, views and the address. */
   knows(known: Partial<Pick<Mixviz, "labels" | "methods" | "order">> & { fields?: string[] }): void;
   serve(functions: Server): void;
@@ -151,4 +151,480 @@ export interface Parameter {
   example: string;
   choices: string[];
   labels: string[];
+}
+
+// ---- plots and tables
+export interface Axis {
+  label: string;
+  low?: number;
+  high?: number;
+  ticks?: number[];
+  format?: (value: number) => string;
+  /** Names of the places 0, 1, 2, ...; a point may stand beside its name. */
+  names?: string[];
+  unit?: string;
+}
+export interface Point {
+  x: number;
+  y: number;
+  error?: number | null;
+  xerror?: number | null;
+  /** Where a thin line leads to. */
+  from?: number;
+  key?: string;
+  title?: string;
+  label?: string;
+  hollow?: boolean;
+}
+export interface Series {
+  key: string;
+  title: string;
+  legend?: string;
+  index?: number;
+  colour?: string;
+  mark?: string;
+  dash?: string;
+  line?: boolean;
+  marks?: boolean;
+  hollow?: boolean;
+  size?: number;
+  pick?: boolean;
+  points: Point[];
+}
+export interface PlotSpec {
+  series: Series[];
+  title?: string;
+  name?: string;
+  x: Axis;
+  y: Axis;
+  /** Where a moving marker stands. */
+  at?: number;
+  /** Levels to hold points against. */
+  rules?: { y: number; title?: string }[];
+  diagonal?: boolean;
+  note?: string;
+  pick?: (series: Series, point: Point) => unknown;
+  tip?: (series: Series, point: Point) => (Node | string)[];
+  height?: number;
+  /** `false`: none; "saved": in files alone, where a neighbour shows it. */
+  legend?: false | "saved";
+  dims?: boolean;
+  /** The keys that several plots hide together. */
+  hidden?: Set<string>;
+  changed?: () => void;
+  lit?: (key: string | null) => void;
+}
+export interface Plot {
+  node: HTMLElement;
+  update(changes: Partial<PlotSpec>): void;
+  mark(x: number): void;
+  light(key: string | null): void;
+  refresh(): void;
+}
+/** A column that sorts. `lower` says what is best; undefined: nothing is. `text` sorts by letters. */
+export interface Column {
+  key: string;
+  title: string;
+  about?: string;
+  lower?: boolean;
+  text?: boolean;
+  written?: (value: any) => string;
+}
+export interface TableRow {
+  name: string;
+  title: string;
+  head: Node | string;
+  values: Record<string, any>;
+  /** What follows a number, as ± does. */
+  notes?: Record<string, string>;
+  pinned?: boolean;
+  [more: string]: any;
+}
+
+// ---- points of a scatter
+export interface Style {
+  hue: number;
+  mark: string;
+}
+export interface Spot {
+  x: number;
+  y: number;
+  group: number | string;
+  title: string;
+  lines: () => string[];
+  tile?: Tile | null | false;
+  label?: number;
+  cluster?: number;
+  /** A picture that is no part of the plot, drawn as itself. */
+  own?: boolean;
+  guessed?: boolean;
+  letter?: string;
+}
+export type Lit = ((point: Spot) => boolean) | null;
+
+// ---- the grid and one method
+export interface Card {
+  name: string;
+  title: string;
+  family: string;
+  citation: string;
+  url?: string;
+  pair: boolean;
+  source: Edges | null;
+  target: Edges | null;
+  share: number[];
+  drawn: number | null;
+  area: number[];
+  fair: number[];
+  gap: number;
+  looks: boolean;
+  asks: boolean;
+  own: boolean;
+  layer: string;
+  sentence: { key: string; values?: object };
+}
+export interface Detector {
+  name: string;
+  note: string;
+  peaks: number[][];
+}
+export interface Step {
+  key: string;
+  number: string;
+  pictures: string[];
+  box: Edges | null;
+  peak: number[] | null;
+}
+export interface LabelLine {
+  key: string;
+  sum: string;
+  value: number;
+}
+
+// ---- a batch
+export interface BatchTile {
+  name: string;
+  label: number;
+  /** [place, part] */
+  partners: [number, number][];
+  /** [label, share] */
+  parts: [number, number][];
+  drawn: number | null;
+  area: number | null;
+  share: number | null;
+  gap: number | null;
+}
+
+// ---- heat maps
+export interface Look {
+  map: string;
+  bytes: Uint8Array;
+  range: number[] | null;
+  boxes: number[][];
+  class?: string;
+  probability?: number;
+}
+/** A network's row as it is drawn. */
+export interface DrawnRow extends LookRow {
+  parts: any;
+  key: string;
+  less?: Float32Array[];
+}
+export interface LookRow {
+  name: string;
+  title: string;
+  side: number;
+  looks: Look[];
+  error?: string;
+  top?: [string, number][];
+  [more: string]: any;
+}
+
+// ---- the zoo
+export interface Mean {
+  mean: number;
+  error: number | null;
+  kind: string;
+  each: number[];
+  count: number;
+}
+export interface Curve {
+  x: number[];
+  y: number[];
+  error?: number[];
+}
+export interface ZooRow {
+  name: string;
+  title: string;
+  method: string;
+  networks: string[];
+  seeds: number[];
+  values: Record<string, Mean>;
+  curves: Record<string, Curve>;
+  reliability: { confidence: number[]; accuracy: number[]; count: number[] };
+}
+export interface Finding {
+  key: string;
+  title: string;
+  low: string;
+  high: string;
+  means: Record<string, number>;
+  beyond: boolean | null;
+  error: number;
+  base: number | null;
+  others: number[] | null;
+  centre: number | null;
+  above: number;
+}
+export interface Published {
+  key: string;
+  dataset: string;
+  network: string;
+  epochs: number;
+  source: string;
+  baseline: number;
+  methods: { method: string; change: number; error: number; same: boolean }[];
+}
+export interface Zoo {
+  rows: ZooRow[];
+  cards: Record<string, any>;
+  columns: { key: string; title: string; lower: boolean; short: boolean }[];
+  centre: Record<string, number>;
+  centre_curve: Curve | null;
+  findings: Finding[];
+  published: Published[];
+  titles: Record<string, string>;
+  pictures: number[];
+}
+/** Opens a card below a node, and gives the focus back when it is closed. */
+export type OpenCard<Row> = (row: Row | undefined, after: Element, giveBack: GiveBack) => void;
+/** What gets the focus when a card is closed. */
+export type GiveBack = () => Element | null;
+
+// ---- methods to choose from
+export interface Candidate {
+  name: string;
+  title: string;
+  family: string;
+  url?: string;
+  citation: string;
+  error?: string;
+  inside: boolean;
+  says: string[];
+  lines: string;
+  needs: string;
+  published: Record<string, { change: number; source: string; selection: string }>;
+  values: Record<string, any>;
+  notes: Record<string, string>;
+  said: Record<string, any>;
+  [column: string]: any;
+}
+
+/** A column that is read from a row; `sure` writes its error. */
+export interface Measure extends Column {
+  of: (row: Candidate) => any;
+  error?: (row: Candidate) => number | undefined;
+  sure?: (value: number) => string;
+}
+
+// ---- the family tree
+export interface Idea {
+  name: string;
+  title: string;
+  family: string;
+  year: number | null;
+  month: number | null;
+  ancestor: boolean;
+  label: string;
+  url?: string;
+  citation: string;
+  parents: string[];
+  children: string[];
+}
+export interface Tree {
+  ideas: Idea[];
+  families: string[];
+}
+export interface IdeaBox {
+  x: number;
+  y: number;
+  idea: Idea;
+}
+export interface Placed {
+  width: number;
+  height: number;
+  columns: { said: string; x: number }[];
+  lanes: { family: string; y: number; height: number }[];
+  boxes: Map<string, IdeaBox>;
+}
+
+// ---- embeddings
+export interface Known {
+  classes: string[];
+  kinds: string[];
+  label: number[];
+  data: string;
+}
+export interface Network {
+  name: string;
+  title: string;
+  set: string;
+  clusters: number[] | null;
+  card: any;
+  [more: string]: any;
+}
+export interface Overview {
+  networks: Network[];
+  sets: Record<string, Known>;
+  left_out: Record<string, string>;
+}
+/** A folder of the visitor's own, as networks laid it out. */
+export interface Folder {
+  paths: string[];
+  names: string[];
+  sheets: Tile[];
+  laid: Record<string, any>;
+  known: number;
+  others: number;
+  shown: boolean;
+}
+/** What the parts of the embeddings view share. */
+export interface EmbeddingsView {
+  context: Context<any>;
+  root(): HTMLElement;
+  scatter: { nodes: HTMLElement[] };
+  inputs: HTMLInputElement[];
+  progress: HTMLElement;
+  missing: HTMLElement;
+  all: HTMLButtonElement;
+  ownTable: HTMLElement;
+  about: HTMLElement[];
+  near: HTMLElement;
+  far: HTMLElement;
+  farTold: HTMLElement;
+  table: HTMLElement;
+  tableNote: HTMLElement;
+  network(): Network;
+  plane(): string;
+  pick(name: string): void;
+  drawAll(): void;
+  readonly fixed: Overview;
+  readonly value: Placement;
+  readonly thumbs: Thumbnails;
+  readonly subject: string;
+  own: Folder | null;
+  pinned: number | null;
+}
+export interface Thumbnails {
+  url?: string;
+  set: string;
+  columns: number;
+  rows: number;
+  reason: string;
+}
+export interface Entry {
+  group: number;
+  text: string;
+  style: Style;
+  kind?: string;
+}
+
+// ---- what single views are answered
+export interface Batch {
+  tiles: BatchTile[];
+  columns: number;
+  classes: string[];
+  paired: boolean;
+  own: boolean;
+  held: boolean;
+  layer: string;
+  asks: boolean;
+  lens: string;
+  judge: string;
+  key: string;
+  code: string;
+  parameters: Parameter[];
+  method: { name: string; title: string };
+  summary: Record<"drawn" | "area" | "share" | "off" | "fixed", number | null>;
+}
+export interface Between {
+  lams: number[];
+  networks: string[];
+  classes: string[];
+  how: string[];
+  all: string[];
+  side: number;
+  ways: Record<string, { share: number[]; a: number[][]; b: number[][]; top: number[][] }>;
+}
+export interface Detail {
+  card: Card;
+  names: string[];
+  tiles: string[];
+  steps: Step[];
+  lines: LabelLine[];
+  lens: string;
+  judge: string;
+  sheet: string;
+  code: string;
+  mask: string[];
+  held: boolean;
+  edited: string | null;
+  can_move: boolean;
+  can_paint: boolean;
+  parameters: Parameter[];
+}
+export interface Placement {
+  network: string;
+  plane: string;
+  names: string[];
+  urls: string[];
+  placed: Record<string, Record<string, any>>;
+}
+export interface About {
+  networks: Record<string, { title: string; side: number; measured?: any }>;
+  classes: string[];
+  kinds: { name: string; title: string; slow: boolean }[];
+  layers: { earlier: string; size: number[] }[];
+  colours: Record<string, string>;
+}
+export interface LookAnswer {
+  key: string;
+  place: string;
+  all: string[];
+  slow: boolean;
+  command: string;
+  classes: { name: string; known: boolean }[];
+  subject: { of: string; picture: string; boxes: (Edges | null)[]; inside: boolean };
+}
+export interface Which {
+  key: string;
+  all: Record<string, string>;
+  made: { draws: number; batch: number };
+  settings: Published[];
+  rows: Candidate[];
+  pictures: { count: number; boxed: number; own: number; could: number; covers: number };
+}
+export interface Grid {
+  version: number;
+  all: Card[];
+  cards: Card[];
+  lenses: Detector[];
+  lens: string;
+  lens_sheet: string;
+  sheet: string;
+  still: string | null;
+  objects: (Edges | null)[];
+  columns: number;
+  rows: number;
+  names: string[];
+  held: boolean;
+  judge: string;
+}
+export interface Sweep {
+  over: "lam" | "alpha" | "seed";
+  values: number[];
+  rows: { name: string; title: string; cells: { share: number[]; gap: number }[] }[];
+  names: string[];
+  judge: string;
+  sheet: string;
 }

@@ -5,7 +5,9 @@ import { test } from "node:test";
 import { linked, listed, noted, stem } from "../../assets/web/lib/address.js";
 import { boxAt, curve, overlap, shifted } from "../../assets/web/lib/boxes.js";
 import { csvText, quoted } from "../../assets/web/lib/csv.js";
+import { endsOf, shadesOf, valuesOf } from "../../assets/web/lib/heat.js";
 import { clamp, niceTicks, percent, percentage, share, signed } from "../../assets/web/lib/numbers.js";
+import { orderOf, placesOf, stylesOf } from "../../assets/web/lib/points.js";
 
 test("ticks are round, evenly spaced and within the range", () => {
   assert.deepEqual(niceTicks(0, 1), [0, 0.2, 0.4, 0.6, 0.8, 1]);
@@ -67,4 +69,34 @@ test("the address keeps what belongs to the browser alone", () => {
   assert.equal(stem("/a/b/lion.tar.jpg"), "lion.tar");
   assert.equal(stem(undefined), undefined);
   assert.deepEqual(listed("a,,b"), ["a", "b"]);
+});
+
+test("groups of one kind share a hue and differ by their marks; without kinds no two look alike", () => {
+  const plain = stylesOf(40).map(({ hue, mark }) => `${hue} ${mark}`);
+  assert.equal(new Set(plain).size, 40);
+  const [cat, dog, car] = stylesOf(3, ["animal", "animal", "vehicle"]);
+  assert.equal(cat.hue, dog.hue);
+  assert.notEqual(cat.mark, dog.mark);
+  assert.notEqual(cat.hue, car.hue);
+});
+
+test("points keep their distances on both axes, and what is lit is drawn last", () => {
+  const points = [[0, 0], [4, 0], [0, 2]].map(([x, y]) => ({ x, y, group: 0, title: "", lines: () => [] }));
+  const [a, b, c] = placesOf(points, 100, 10);
+  assert.deepEqual([b[0] - a[0], a[1] - c[1]], [80, 40]);
+  assert.deepEqual(placesOf([points[0]], 100, 10), [[50, 50]]);
+  const own = { ...points[0], own: true };
+  assert.deepEqual(orderOf([points[0], own, points[2]], (point) => point === points[2]), [2, 0]);
+});
+
+test("heat maps have their own scale, one for all, or their values", () => {
+  const weak = { bytes: Uint8Array.of(0, 255), range: [0, 1, 0, 1] };
+  const strong = { bytes: Uint8Array.of(0, 51, 255), range: [1, 6, 1, 5] };
+  const none = { bytes: Uint8Array.of(0, 0), range: null };
+  assert.deepEqual(endsOf([weak, strong, none], "shared"), [0, 5]);
+  assert.deepEqual(endsOf([strong], "raw"), [0, 5]);
+  assert.deepEqual([...valuesOf(weak, "image", [0, 5])], [0, 1]);
+  assert.deepEqual([...valuesOf(strong, "raw", [0, 5])], [1, 2, 5]);
+  assert.deepEqual([...shadesOf(strong, "raw", [0, 5])].map((x) => +x.toFixed(3)), [0.2, 0.4, 1]);
+  assert.deepEqual([...valuesOf(none, "shared", [0, 5])], [0, 0]);
 });

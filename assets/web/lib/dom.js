@@ -40,6 +40,9 @@ export function make(tag, options = {}, ...children) {
  */
 export const within = (node, selector) => /** @type {HTMLElement} */ (node.querySelector(selector));
 
+/** @param {Element | null} node an element of this page, where it is still there */
+export const focusOn = (node) => (node instanceof HTMLElement || node instanceof SVGElement ? node.focus() : undefined);
+
 /**
  * A component's own place in the element that Gradio hands to its script.
  *

@@ -6,6 +6,13 @@ export const percent = (x) => `${Math.round(100 * x)}\u00a0%`;
 /** @param {number} x */
 export const tenth = (x) => x.toFixed(1);
 
+/**
+ * At most one digit after the point.
+ *
+ * @param {number} x
+ */
+export const shortened = (x) => String(+x.toFixed(1));
+
 /** @param {number} x */
 export const whole = (x) => x.toLocaleString("en");
 

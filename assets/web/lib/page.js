@@ -219,7 +219,7 @@ const api = {
   asked: () => ({ ...state, ...mixviz.more(), language: language() }),
   views(name, draw) {
     drawings[name] = draw;
-    if (last?.view === name) draw(last);
+    if (last?.view === name) drawings[name](last);
     else if (state.view === name) ask();
   },
   knows(known) {

@@ -7,7 +7,7 @@
 // size, pick, points: [{x, y, error, xerror, from, title, label, hollow}]}; `from` is where a thin line leads to; on
 // an axis with names a point may stand beside its name.
 import { csvOf } from "./csv.js";
-import { hand, make } from "./dom.js";
+import { childrenOf, hand, make } from "./dom.js";
 import { niceTicks } from "./numbers.js";
 import {
   DASHES,
@@ -26,16 +26,33 @@ import {
 } from "./svg.js";
 import { t } from "./texts.js";
 
+/** @import { Axis, Plot, PlotSpec, Point, Series } from "../types.js" */
+
 const REACH = 26; // pixels from pointer to point
 
+/** @typedef {{ one: Series, point: Point, x: number, y: number }} Drawn a point, where it is drawn */
+
+// Before the first numbers: nothing is drawn.
+const NOTHING = { x: { label: "" }, y: { label: "" } };
+
+/**
+ * @param {Partial<PlotSpec>} [first]
+ * @returns {Plot}
+ */
 export function plotOf(first = {}) {
-  let spec = { series: [], ...first };
+  /** @type {PlotSpec} */
+  let spec = { series: [], ...NOTHING, ...first };
+  /** @type {string | null} */
   let lit = null;
   let wide = 0;
+  /** @type {Drawn[]} */
   let spots = [];
   let at = -1;
+  /** @type {SVGLineElement | null} */
   let moving = null;
+  /** @type {{ px: (x: number) => number } | null} */
   let scale = null;
+  /** @type {Set<string>} */
   const own = new Set();
   const hidden = () => spec.hidden ?? own;
   const canvas = svg("svg", { tabindex: 0, role: "application", "font-family": FONT, "font-size": 12 });
@@ -45,6 +62,7 @@ export function plotOf(first = {}) {
   const legend = make("div", { class: "mv-chips mv-plot-legend" });
   const note = make("p", { class: "mv-small" });
   const table = make("div", { class: "mv-plot-table", tabIndex: 0, aria: { role: "region" } });
+  /** @type {HTMLDetailsElement} */
   const numbers = make(
     "details",
     { on: { toggle: () => numbers.open && drawTable() } },
@@ -73,7 +91,9 @@ export function plotOf(first = {}) {
     numbers,
   );
 
+  const groups = () => /** @type {NodeListOf<SVGElement>} */ (canvas.querySelectorAll("[data-series]"));
   const shown = () => spec.series.filter((one) => !hidden().has(one.key));
+  /** @param {Axis} axis @param {number | null | undefined} value */
   const text = (axis, value) =>
     (value === null || value === undefined
       ? ""
@@ -82,7 +102,9 @@ export function plotOf(first = {}) {
         : axis.format
           ? axis.format(value)
           : String(+value.toFixed(3))) + (axis.unit ?? "");
+  /** @param {Axis} axis */
   const titleOf = (axis) => axis.label + (axis.unit?.trim() ? `, ${axis.unit.trim()}` : "");
+  /** @param {Series} one */
   const styleOf = (one) => {
     const index = one.index ?? spec.series.indexOf(one);
     return {
@@ -92,6 +114,7 @@ export function plotOf(first = {}) {
     };
   };
 
+  /** @param {Axis} axis @param {"x" | "y"} key */
   function range(axis, key) {
     if (axis.names) return [-0.5, axis.names.length - 0.5];
     const error = key === "y" ? "error" : "xerror";
@@ -111,7 +134,7 @@ export function plotOf(first = {}) {
 
   function draw() {
     const width = Math.round(area.clientWidth);
-    if (!width || !spec.x) return;
+    if (!width || !spec.x.label) return;
     wide = width;
     tip.hidden = true;
     const names = spec.x.names;
@@ -120,17 +143,20 @@ export function plotOf(first = {}) {
     const [left, right, top, bottom] = [54, 14, 10, slanted ? 96 : 46];
     const [x0, x1] = range(spec.x, "x");
     const [y0, y1] = range(spec.y, "y");
+    /** @param {number} x */
     const px = (x) => left + ((x - x0) / (x1 - x0)) * (width - left - right);
+    /** @param {number} y */
     const py = (y) => top + ((y1 - y) / (y1 - y0)) * (height - top - bottom);
-    scale = { px, top, foot: height - bottom };
+    scale = { px };
     for (const [key, value] of Object.entries({
       width,
       height,
       viewBox: `0 0 ${width} ${height}`,
       "aria-label": `${spec.title}. ${spec.x.label}, ${spec.y.label}. ${t(spec.pick ? "plot.keys_pick" : "plot.keys")}`,
     }))
-      canvas.setAttribute(key, value);
+      canvas.setAttribute(key, String(value));
     canvas.replaceChildren();
+    /** @param {number} x @param {number} y @param {string} content @param {Record<string, string | number>} [more] */
     const words = (x, y, content, more = {}) => svg("text", { x, y, fill: PALE, ...more }, content);
     for (const tick of spec.y.ticks ?? niceTicks(y0, y1)) {
       canvas.append(
@@ -143,6 +169,7 @@ export function plotOf(first = {}) {
       canvas.append(
         svg("line", { x1: px(tick), x2: px(tick), y1: height - bottom, y2: height - bottom + 4, stroke: PALE }),
       );
+      /** @type {Record<string, string>} */
       const turned = slanted
         ? { "text-anchor": "end", transform: `rotate(-40 ${px(tick)} ${height - bottom + 14})` }
         : { "text-anchor": "middle" };
@@ -214,6 +241,7 @@ export function plotOf(first = {}) {
     light(lit);
   }
 
+  /** @param {Series} one @param {(x: number) => number} px @param {(y: number) => number} py */
   function drawSeries(one, px, py) {
     const { colour, mark, dash } = styleOf(one);
     const group = svg("g", { "data-series": one.key });
@@ -270,12 +298,18 @@ export function plotOf(first = {}) {
     return group;
   }
 
-  // The names of points that have one, where there is room beside their marks: the rest answer to the pointer.
+  /**
+   * The names of points that have one, where there is room beside their marks: the rest answer to the pointer.
+   *
+   * @param {number} edge
+   * @param {(x: number, y: number, content: string, more?: Record<string, string | number>) => SVGElement} words
+   */
   function namesOf(edge, words) {
     const taken = spots.map(({ x, y }) => [x - 7, y - 7, x + 7, y + 7]);
     const named = [];
     for (const { point, x, y, one } of spots.filter(({ point }) => point.label)) {
-      const wide = widthOf(point.label, 11);
+      const label = point.label ?? "";
+      const wide = widthOf(label, 11);
       const places = [
         [x + 10, y + 4],
         [x - 10 - wide, y + 4],
@@ -295,7 +329,7 @@ export function plotOf(first = {}) {
         svg(
           "g",
           { "data-series": one.key },
-          words(...free, point.label, {
+          words(free[0], free[1], label, {
             "font-size": 11,
             fill: INK,
             stroke: GROUND,
@@ -308,13 +342,19 @@ export function plotOf(first = {}) {
     return named;
   }
 
+  /** @param {number} value @param {number | null | undefined} error @param {Axis} axis */
   const about = (value, error, axis) => `${text(axis, value)}${error ? ` ± ${text(axis, error)}` : ""}`;
+  /** @param {Drawn} spot */
   const told = ({ one, point }) => {
     const across = spec.x.names ? "" : `${spec.x.label} ${about(point.x, point.xerror, spec.x)}, `;
     return `${point.title ?? one.title}: ${across}${spec.y.label} ${about(point.y, point.error, spec.y)}`;
   };
 
-  // The nearest point answers: a mark of a few pixels is nothing to aim at.
+  /**
+   * The nearest point answers: a mark of a few pixels is nothing to aim at.
+   *
+   * @param {MouseEvent} event
+   */
   function nearest({ clientX, clientY }) {
     const frame = canvas.getBoundingClientRect();
     const [x, y] = [clientX - frame.left, clientY - frame.top];
@@ -322,6 +362,7 @@ export function plotOf(first = {}) {
     const least = Math.min(...far, REACH);
     return least < REACH ? far.indexOf(least) : -1;
   }
+  /** @param {number} index */
   function hover(index) {
     if (index === at && !tip.hidden) return;
     at = index;
@@ -343,8 +384,10 @@ export function plotOf(first = {}) {
     canvas.style.cursor = "";
     show(null);
   }
+  /** @param {Drawn | undefined} spot */
   const picks = (spot) => spot && spec.pick && spot.one.pick !== false;
-  const pick = (spot) => picks(spot) && spec.pick(spot.one, spot.point);
+  /** @param {Drawn | undefined} spot */
+  const pick = (spot) => spot && picks(spot) && spec.pick?.(spot.one, spot.point);
   canvas.addEventListener("pointermove", (event) => hover(nearest(event)));
   canvas.addEventListener("pointerdown", (event) => hover(nearest(event)));
   // A finger that lifts has not gone away.
@@ -377,18 +420,20 @@ export function plotOf(first = {}) {
     hover(to);
   });
 
+  /** @param {string | null} key */
   function show(key) {
     light(key);
     spec.lit?.(key);
   }
+  /** @param {string | null} key */
   function light(key) {
     lit = key;
     if (spec.dims === false) return;
     const there = key && shown().some((one) => one.key === key);
-    for (const group of canvas.querySelectorAll("[data-series]"))
-      group.style.opacity = there && group.dataset.series !== key ? 0.18 : 1;
+    for (const group of groups()) group.style.opacity = there && group.dataset.series !== key ? "0.18" : "1";
   }
 
+  /** @param {Series} one @param {number} [x] @param {number} [y] */
   function keyOf(one, x = 0, y = 0) {
     const { colour, mark, dash } = styleOf(one);
     const open = one.hollow || mark === "cross";
@@ -407,7 +452,7 @@ export function plotOf(first = {}) {
     return key;
   }
   function drawLegend() {
-    legend.hidden = [false, "saved"].includes(spec.legend) || spec.series.length < 2;
+    legend.hidden = spec.legend === false || spec.legend === "saved" || spec.series.length < 2;
     legend.replaceChildren(
       ...(legend.hidden ? [] : spec.series).map((one) =>
         make(
@@ -435,15 +480,16 @@ export function plotOf(first = {}) {
     );
   }
   function refresh() {
-    for (const button of legend.children)
-      button.setAttribute("aria-pressed", String(!hidden().has(button.dataset.key)));
+    for (const button of childrenOf(legend))
+      button.setAttribute("aria-pressed", String(!hidden().has(button.dataset.key ?? "")));
     draw();
   }
 
+  /** @param {Axis} axis @param {number} value */
   const cell = (axis, value) => (axis.names ? axis.names[Math.round(value)] : value);
   const lines = () => {
     const points = spec.series.flatMap((one) => one.points.map((p) => ({ one, p })));
-    const [errors, across] = ["error", "xerror"].map((key) => points.some(({ p }) => p[key]));
+    const [errors, across] = /** @type {const} */ (["error", "xerror"]).map((key) => points.some(({ p }) => p[key]));
     return [
       [t("plot.series"), titleOf(spec.x), ...(across ? ["±"] : []), titleOf(spec.y), ...(errors ? ["±"] : [])],
       ...points.map(({ one, p }) => [
@@ -457,6 +503,7 @@ export function plotOf(first = {}) {
   };
   function drawTable() {
     const [head, ...rows] = lines();
+    /** @param {unknown} value */
     const said = (value) => (typeof value === "number" ? String(+value.toFixed(4)) : (value ?? ""));
     table.replaceChildren(
       make(
@@ -476,7 +523,7 @@ export function plotOf(first = {}) {
 
   // A figure that stands alone: with its title, and with a legend below.
   function figure() {
-    const body = canvas.cloneNode(true);
+    const body = /** @type {SVGElement} */ (canvas.cloneNode(true));
     const [width, height] = [wide, Number(canvas.getAttribute("height"))];
     const head = 30;
     body.querySelectorAll("[data-series]").forEach((group) => group.removeAttribute("style"));
@@ -495,16 +542,18 @@ export function plotOf(first = {}) {
       whole.append(keyOf(one, x, y), svg("text", { x: x + 32, y: y + 11, fill: INK }, said));
       x += room;
     }
-    whole.setAttribute("height", Math.ceil(y + (keyed.length ? 26 : 0)));
+    whole.setAttribute("height", String(Math.ceil(y + (keyed.length ? 26 : 0))));
     return standalone(whole, getComputedStyle(node));
   }
 
+  /** @param {string} kind */
   async function save(kind) {
     const name = `mixviz-${spec.name}.${kind}`;
     kind === "csv" ? hand(csvOf(lines()), name) : handFigure(figure(), kind, name);
   }
 
   new ResizeObserver(() => Math.round(area.clientWidth) !== wide && draw()).observe(area);
+  /** @param {Partial<PlotSpec>} changes */
   const update = (changes) => {
     spec = { ...spec, ...changes };
     node.dataset.plot = spec.name ?? "";
@@ -518,18 +567,28 @@ export function plotOf(first = {}) {
     draw();
     if (numbers.open) drawTable();
   };
-  // A moving marker alone: nothing else is drawn anew.
+  /**
+   * A moving marker alone: nothing else is drawn anew.
+   *
+   * @param {number} x
+   */
   const mark = (x) => {
     spec.at = x;
     if (!moving || !scale) return draw();
-    moving.setAttribute("x1", scale.px(x));
-    moving.setAttribute("x2", scale.px(x));
+    moving.setAttribute("x1", String(scale.px(x)));
+    moving.setAttribute("x2", String(scale.px(x)));
   };
   update({});
   return { node, update, mark, light, refresh };
 }
 
-// Which of some columns {key, title} stand along the axes: `chosen` {x, y} is changed in place.
+/**
+ * Which of some columns {key, title} stand along the axes: `chosen` {x, y} is changed in place.
+ *
+ * @param {{ key: string, title: string }[]} columns
+ * @param {Record<string, string>} chosen
+ * @param {() => void} changed
+ */
 export function axisChoice(columns, chosen, changed) {
   const selects = ["y", "x"].map((axis) => {
     const select = make(

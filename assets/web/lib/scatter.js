@@ -3,64 +3,48 @@
 // A style, one per group: {hue, mark}.
 import { make, place } from "./dom.js";
 import { figureOf } from "./scatter_figure.js";
-import { MARKS, markPath, svg } from "./svg.js";
+import { PLAIN, orderOf, placesOf } from "./points.js";
+import { markPath, penOf, svg } from "./svg.js";
 
-const HUES = [3, 1, 2, 4, 5, 6, 0, 7, 8, 9, 10, 11];
-const KINDS = 6; // hues for kinds: more cannot be told apart by everybody
+/** @import { Lit, Spot, Style, Tile } from "../types.js" */
+
 const NEAR = 24; // pixels within which the pointer finds a point
-export const PLAIN = { hue: 0, mark: "circle" };
+/** @type {Map<string, Path2D>} */
 const shapes = new Map();
 
-// Groups of one kind share a hue, and differ by their marks; without kinds no two share both.
-export function stylesOf(count, kinds = []) {
-  const order = [...new Set(kinds.filter(Boolean))];
-  const seen = {};
-  return Array.from({ length: count }, (_, i) => {
-    const kind = kinds[i];
-    if (!kind) return { hue: HUES[i % 12], mark: MARKS[(i + Math.floor(i / 12)) % MARKS.length] };
-    seen[kind] = (seen[kind] ?? -1) + 1;
-    return { hue: HUES[order.indexOf(kind) % KINDS], mark: MARKS[seen[kind] % MARKS.length] };
-  });
-}
-
+/** @param {string} mark @param {number} r */
 function shapeOf(mark, r) {
   const key = `${mark}${r}`;
-  if (!shapes.has(key)) shapes.set(key, new Path2D(markPath(mark, 0, 0, r)));
-  return shapes.get(key);
+  const shape = shapes.get(key) ?? new Path2D(markPath(mark, 0, 0, r));
+  shapes.set(key, shape);
+  return shape;
 }
 
-// Where each point stands in a square, in pixels: one scale for both axes, so that distances can be compared.
-export function placesOf(points, side, edge) {
-  const [xs, ys] = [points.map((p) => p.x), points.map((p) => p.y)];
-  const middle = (values) => (Math.min(...values) + Math.max(...values)) / 2;
-  const wide = (values) => Math.max(...values) - Math.min(...values);
-  const scale = (side - 2 * edge) / (Math.max(wide(xs), wide(ys)) || 1);
-  const [mx, my] = [middle(xs), middle(ys)];
-  return points.map((p) => [side / 2 + (p.x - mx) * scale, side / 2 - (p.y - my) * scale]);
-}
-
-// Without a visitor's own, and what is lit on top.
-export const orderOf = (points, dim) =>
-  points
-    .map((_, i) => i)
-    .filter((i) => !points[i].own)
-    .sort((a, b) => dim(points[b]) - dim(points[a]));
-
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {number} side
+ * @param {Spot[]} points
+ * @param {Style[]} styles
+ * @param {Lit} lit
+ * @param {{ radius?: number, edge?: number }} [sizes]
+ */
 export function paintPoints(canvas, side, points, styles, lit, { radius = 5, edge = 16 } = {}) {
   const ratio = window.devicePixelRatio || 1;
   const look = getComputedStyle(canvas);
   if (canvas.width !== Math.round(side * ratio)) canvas.width = canvas.height = Math.round(side * ratio);
   Object.assign(canvas.style, { width: `${side}px`, height: `${side}px` });
-  const pen = canvas.getContext("2d");
+  const pen = penOf(canvas);
   const colours = Array.from({ length: 12 }, (_, i) => look.getPropertyValue(`--mv-s${i}`));
   const ground = look.getPropertyValue("--block-background-fill");
+  /** @type {number[][]} */
   const places = placesOf(points, side, edge);
   pen.setTransform(ratio, 0, 0, ratio, 0, 0);
   pen.clearRect(0, 0, side, side);
-  const dim = (p) => lit && !lit(p);
+  /** @param {Spot} p */
+  const dim = (p) => !!lit && !lit(p);
   for (const i of orderOf(points, dim)) {
     const point = points[i];
-    const { hue, mark } = styles[point.group] ?? PLAIN;
+    const { hue, mark } = styles[Number(point.group)] ?? PLAIN;
     const shape = shapeOf(mark, radius);
     pen.setTransform(ratio, 0, 0, ratio, ratio * places[i][0], ratio * places[i][1]);
     pen.globalAlpha = dim(point) ? 0.13 : 0.92;
@@ -73,6 +57,7 @@ export function paintPoints(canvas, side, points, styles, lit, { radius = 5, edg
   return places;
 }
 
+/** @param {Tile} tile @param {number} size */
 export function tileOf({ url, index, columns, rows }, size) {
   const tile = make("span", { class: "mv-tile mv-thumb" });
   tile.style.width = `${size}px`;
@@ -80,6 +65,7 @@ export function tileOf({ url, index, columns, rows }, size) {
   return tile;
 }
 
+/** @param {Style | undefined} style @param {number} [size] */
 export function markOf(style, size = 14) {
   const open = style?.mark === "cross";
   const colour = `var(--mv-s${style?.hue ?? 0})`;
@@ -96,9 +82,13 @@ export function markOf(style, size = 14) {
 }
 
 export function scatterOf() {
+  /** @type {Spot[]} */
   let points = [];
+  /** @type {Style[]} */
   let styles = [];
+  /** @type {Lit} */
   let lit = null;
+  /** @type {number[][]} */
   let places = [];
   let at = -1;
   let side = 0;
@@ -120,10 +110,11 @@ export function scatterOf() {
     side = Math.round(Math.min(node.clientWidth, 640));
     if (!side || !points.length) return;
     places = paintPoints(canvas, side, points, styles, lit, { radius: side < 420 ? 4 : 5, edge: 26 });
-    owns.replaceChildren(...points.map((point, i) => point.own && ownMark(point, places[i])).filter(Boolean));
+    owns.replaceChildren(...points.flatMap((point, i) => (point.own ? [ownMark(point, places[i])] : [])));
     show(Math.min(at, points.length - 1), false);
   }
 
+  /** @param {Spot} point @param {number[]} place */
   function ownMark(point, [x, y]) {
     const mark = make(
       "span",
@@ -133,11 +124,12 @@ export function scatterOf() {
     );
     mark.classList.toggle("mv-guessed", !!point.guessed);
     if (point.letter) mark.dataset.own = point.letter;
-    mark.style.opacity = lit && !lit(point) && !point.letter ? 0.25 : 1;
+    mark.style.opacity = lit && !lit(point) && !point.letter ? "0.25" : "1";
     Object.assign(mark.style, { left: `${x}px`, top: `${y}px` });
     return mark;
   }
 
+  /** @param {number} index @param {boolean} [aloud] */
   function show(index, aloud = true) {
     at = index;
     const point = points[index];
@@ -164,6 +156,7 @@ export function scatterOf() {
     if (aloud) told.textContent = [point.title, ...lines].join(", ");
   }
 
+  /** @param {MouseEvent} event */
   function under(event) {
     const box = canvas.getBoundingClientRect();
     const [x, y] = [event.clientX - box.left, event.clientY - box.top];
@@ -175,7 +168,8 @@ export function scatterOf() {
     });
     return best;
   }
-  for (const kind of ["pointermove", "pointerdown"]) node.addEventListener(kind, (event) => show(under(event), false));
+  for (const kind of /** @type {const} */ (["pointermove", "pointerdown"]))
+    node.addEventListener(kind, (event) => show(under(event), false));
   node.addEventListener("pointerleave", () => show(-1));
   node.addEventListener("focus", () => at < 0 && node.matches(":focus-visible") && show(0));
   node.addEventListener("blur", () => show(-1));
@@ -188,6 +182,7 @@ export function scatterOf() {
     event.preventDefault();
     const from = points[at] ?? points[0];
     const groups = [...new Set(points.map((p) => p.group))];
+    /** @param {any[]} list @param {any} item */
     const wrap = (list, item) => list[(list.indexOf(item) + step + list.length) % list.length];
     if (at < 0) return show(0);
     if (event.key === "ArrowRight" || event.key === "ArrowLeft")
@@ -204,13 +199,15 @@ export function scatterOf() {
   });
   new ResizeObserver(() => Math.round(Math.min(node.clientWidth, 640)) !== side && draw()).observe(node);
 
+  /** @param {{ points?: Spot[], styles?: Style[], lit?: Lit, label?: string }} changes */
   const update = (changes) => {
     if (changes.points) [at, points] = [-1, changes.points];
     if (changes.styles) styles = changes.styles;
-    if ("lit" in changes) lit = changes.lit;
+    if (changes.lit !== undefined) lit = changes.lit;
     if (changes.label) node.setAttribute("aria-label", changes.label);
     draw();
   };
+  /** @param {string} title @param {{ text: string, style: Style }[]} entries */
   const figure = (title, entries) => figureOf(node, title, points, styles, lit, entries);
   return { nodes: [node, told], update, figure };
 }

@@ -1,34 +1,39 @@
 // The plot of a scatter as a figure that stands alone: its title, the pictures of one's own, and what the marks mean.
 import { make } from "./dom.js";
-import { PLAIN, orderOf, placesOf } from "./scatter.js";
-import { FONT, GROUND, INK, markPath, standalone, svg, widthOf } from "./svg.js";
+import { PLAIN, orderOf, placesOf } from "./points.js";
+import { FONT, GROUND, INK, markPath, penOf, standalone, svg, widthOf } from "./svg.js";
 import { t } from "./texts.js";
+
+/** @import { Lit, Spot, Style, Tile } from "../types.js" */
 
 const [SQUARE, EDGE, HEAD, ROW] = [640, 26, 44, 20]; // pixels
 
-// One picture of a sheet, as a file may hold it.
+/**
+ * One picture of a sheet, as a file may hold it.
+ *
+ * @param {Tile} tile
+ */
 async function cutOut({ url, index, columns, rows }) {
   const image = new Image();
-  image.src = url;
+  image.src = url ?? "";
   await image.decode();
   const [width, height] = [image.width / columns, image.height / rows];
   const page = make("canvas", { width, height });
-  page
-    .getContext("2d")
-    .drawImage(
-      image,
-      (index % columns) * width,
-      Math.floor(index / columns) * height,
-      width,
-      height,
-      0,
-      0,
-      width,
-      height,
-    );
+  penOf(page).drawImage(
+    image,
+    (index % columns) * width,
+    Math.floor(index / columns) * height,
+    width,
+    height,
+    0,
+    0,
+    width,
+    height,
+  );
   return page.toDataURL("image/png");
 }
 
+/** @param {Style} style @param {number} x @param {number} y @param {number} radius */
 function pointOf({ hue, mark }, x, y, radius) {
   const open = mark === "cross";
   const colour = `var(--mv-s${hue})`;
@@ -41,12 +46,21 @@ function pointOf({ hue, mark }, x, y, radius) {
   });
 }
 
+/**
+ * The key of a legend's entry.
+ *
+ * @param {(x: number, y: number) => SVGElement} draw
+ */
+const at = (draw) => draw;
+
+/** @param {Spot} point */
 const edgeOf = ({ letter, guessed }) => ({
   fill: "none",
   stroke: letter ? `var(--mv-${letter.toLowerCase()})` : INK,
   "stroke-width": letter ? 2 : 1,
   "stroke-dasharray": guessed ? "4 3" : null,
 });
+/** @param {string} letter @param {number} x @param {number} y */
 const letterOf = (letter, x, y) =>
   svg(
     "g",
@@ -55,38 +69,52 @@ const letterOf = (letter, x, y) =>
     svg("text", { y: 4, fill: "#fff", "font-size": 11, "font-weight": 650, "text-anchor": "middle" }, letter),
   );
 
+/** @param {Spot} point @param {number} x @param {number} y */
 async function ownOf(point, x, y) {
   const side = point.letter ? 36 : 28;
   const [left, top] = [x - side / 2, y - side / 2];
   const group = svg(
     "g",
     { "data-own": point.title },
-    svg("image", { href: await cutOut(point.tile), x: left, y: top, width: side, height: side }),
+    svg("image", { href: point.tile ? await cutOut(point.tile) : null, x: left, y: top, width: side, height: side }),
     svg("rect", { x: left, y: top, width: side, height: side, ...edgeOf(point) }),
   );
   if (point.letter) group.append(letterOf(point.letter, left, top));
   return group;
 }
 
-// `entries` of the legend: {text, style}.
+/**
+ * `entries` of the legend: {text, style}.
+ *
+ * @param {HTMLElement} node
+ * @param {string} title
+ * @param {Spot[]} points
+ * @param {Style[]} styles
+ * @param {Lit} lit
+ * @param {{ text: string, style: Style }[]} entries
+ */
 export async function figureOf(node, title, points, styles, lit, entries) {
   const places = placesOf(points, SQUARE, EDGE);
+  /** @param {Spot} point */
   const dim = (point) => !!lit && !lit(point);
   const own = points.filter((point) => point.own);
   const others = own.find((point) => !point.letter);
   const said = [
     ...own
       .filter((point) => point.letter)
-      .map((point) => ({ text: point.title, key: (x, y) => letterOf(point.letter, x, y) })),
+      /** @param {number} x @param {number} y */
+      .map((point) => ({ text: point.title, key: at((x, y) => letterOf(point.letter ?? "", x, y)) })),
     ...(others
       ? [
           {
             text: t("embed.show_photographs"),
+            /** @param {number} x @param {number} y */
             key: (x, y) => svg("rect", { x: x - 6, y: y - 6, width: 12, height: 12, ...edgeOf(others) }),
           },
         ]
       : []),
-    ...entries.map(({ text, style }) => ({ text, key: (x, y) => pointOf(style, x, y, 5) })),
+    /** @param {number} x @param {number} y */
+    ...entries.map(({ text, style }) => ({ text, key: at((x, y) => pointOf(style, x, y, 5)) })),
   ];
   const columns = Math.max(1, Math.floor((SQUARE - EDGE) / (36 + Math.max(...said.map(({ text }) => widthOf(text))))));
   const height = HEAD + SQUARE + ROW * Math.ceil(said.length / columns) + 14;
@@ -98,12 +126,12 @@ export async function figureOf(node, title, points, styles, lit, entries) {
   );
   const plot = svg("g", { transform: `translate(0 ${HEAD})` });
   for (const i of orderOf(points, dim)) {
-    const mark = pointOf(styles[points[i].group] ?? PLAIN, ...places[i], 5);
-    mark.setAttribute("opacity", dim(points[i]) ? 0.13 : 0.92);
+    const mark = pointOf(styles[Number(points[i].group)] ?? PLAIN, places[i][0], places[i][1], 5);
+    mark.setAttribute("opacity", dim(points[i]) ? "0.13" : "0.92");
     plot.append(mark);
   }
   plot.append(
-    ...(await Promise.all(points.map((point, i) => point.own && ownOf(point, ...places[i])))).filter(Boolean),
+    ...(await Promise.all(points.flatMap((point, i) => (point.own ? [ownOf(point, places[i][0], places[i][1])] : [])))),
   );
   whole.append(
     plot,

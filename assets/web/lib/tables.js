@@ -1,8 +1,12 @@
 // Tables of plain data. A row: {name, cells}, whose first cell is its head; a cell is a text or a node.
-import { make } from "./dom.js";
+import { make, within } from "./dom.js";
 import { t } from "./texts.js";
 
+/** @import { Column, TableRow } from "../types.js" */
+
+/** @param {(Node | string)[]} heads @param {{ name: string, cells: (Node | string)[] }[]} rows */
 export function tableOf(heads, rows) {
+  /** @param {"th" | "td"} tag @param {Node | string} content @param {object} [more] */
   const cell = (tag, content, more = {}) => make(tag, more, content instanceof Node ? content : String(content));
   const body = rows.map(({ name, cells: [first, ...others] }) =>
     make(
@@ -20,12 +24,20 @@ export function tableOf(heads, rows) {
   );
 }
 
-// A table that sorts: a click on a column's head puts its best first, a second one its worst. What is missing is last,
-// pinned rows are first. `columns()`: {key, title, about, lower, text, written}; `lower` true or false says what is
-// best, undefined that nothing is; `text` sorts by letters. A row: {name, title, head, values, notes, pinned}; `notes`
-// follow a number, as ± does. `foot()`: rows that stay below. Without `first.sorts` the names' head is no button.
+/**
+ * A table that sorts: a click on a column's head puts its best first, a second one its worst. What is missing is last,
+ * pinned rows are first.
+ *
+ * @param {object} spec
+ * @param {() => Column[]} spec.columns
+ * @param {{ title: string, sorts?: boolean }} spec.first the column of names; without `sorts` its head is no button
+ * @param {() => { head: Node | string, values: Record<string, any> }[]} [spec.foot] rows that stay below
+ * @param {(key: string) => void} [spec.sorted]
+ */
 export function sortedTable({ columns, first, foot = () => [], sorted = () => {} }) {
+  /** @type {TableRow[]} */
   let rows = [];
+  /** @type {string | null} */
   let by = null;
   let best = true;
   const head = make("tr");
@@ -33,26 +45,31 @@ export function sortedTable({ columns, first, foot = () => [], sorted = () => {}
   const below = make("tfoot");
   const node = make("table", { class: "mv-standings" }, make("thead", {}, head), body, below);
   const column = () => columns().find(({ key }) => key === by);
+  /** @param {unknown} x */
   const known = (x) => x !== undefined && x !== null && !Number.isNaN(x);
   const up = () => (by === "" || column()?.text ? best : !!column()?.lower === best);
 
   function order() {
     const found = [...rows];
+    const chosen = column();
     const sign = up() ? 1 : -1;
     if (by === "") found.sort((a, b) => sign * a.title.localeCompare(b.title));
-    else if (column())
-      found.sort(({ values: { [by]: a } }, { values: { [by]: b } }) => {
-        if (!known(a) || !known(b)) return known(b) - known(a);
-        return sign * (column().text ? a.localeCompare(b) : a - b);
+    else if (chosen)
+      found.sort((one, other) => {
+        const [a, b] = [one.values[chosen.key], other.values[chosen.key]];
+        if (!known(a) || !known(b)) return Number(known(b)) - Number(known(a));
+        return sign * (chosen.text ? a.localeCompare(b) : a - b);
       });
-    return found.sort((a, b) => !!b.pinned - !!a.pinned);
+    return found.sort((a, b) => Number(!!b.pinned) - Number(!!a.pinned));
   }
+  /** @param {string} key */
   function sort(key) {
     [best, by] = [by === key ? !best : true, key];
     draw();
-    head.querySelector(`[data-sort="${CSS.escape(key)}"]`).focus();
+    within(head, `[data-sort="${CSS.escape(key)}"]`).focus();
     sorted(key);
   }
+  /** @param {Column} column */
   function header({ key, title, about = "", lower }) {
     const here = by === key;
     const says = lower === undefined ? "" : t(lower ? "compare.lower" : "compare.higher");
@@ -69,6 +86,7 @@ export function sortedTable({ columns, first, foot = () => [], sorted = () => {}
     if (here) cell.setAttribute("aria-sort", up() ? "ascending" : "descending");
     return cell;
   }
+  /** @param {TableRow} row @param {Column} column */
   function cellOf(row, { key, lower, written = String }) {
     const value = row.values[key];
     if (!known(value)) return make("td", { textContent: "–" });

@@ -1,9 +1,20 @@
 // The guided lesson: each step puts the real page into a state and asks one question that looking answers.
+import { stem } from "../lib/address.js";
 import { make, partOf } from "../lib/dom.js";
 import { mixviz } from "../lib/page.js";
 import { t } from "../lib/texts.js";
 
 /** @import { Context } from "../types.js" */
+
+/**
+ * @typedef {object} LessonStep
+ * @property {string} id
+ * @property {number} answers how many
+ * @property {number} right
+ * @property {string} value
+ * @property {string[]} pin
+ * @property {Record<string, string>} state
+ */
 
 /** @param {Context} context */
 export default function lessonView({ element, server }) {
@@ -11,11 +22,13 @@ export default function lessonView({ element, server }) {
   const panel = make("section", { class: "mv-lesson", hidden: true, aria: { label: t("lesson_title") } });
   const begin = make("button", { class: "mv-button", textContent: t("lesson"), on: { click: () => open(1) } });
   root().append(begin, panel);
+  /** @type {LessonStep[] | null} */
   let steps = null; // worked out by the server when somebody takes the lesson
 
+  /** @param {number} number @param {boolean} [restore] */
   async function open(number, restore = true) {
     steps ??= (await server.teach({}).catch(() => null))?.steps;
-    if (steps?.[number - 1]) show(number - 1, restore);
+    if (steps?.[number - 1]) show(steps, number - 1, restore);
     else if (!steps) mixviz.say(t("failed"));
   }
 
@@ -26,14 +39,14 @@ export default function lessonView({ element, server }) {
     begin.focus();
   }
 
-  // Does the page still show what the question is about?
+  /**
+   * Does the page still show what the question is about?
+   *
+   * @param {Record<string, string>} asked
+   */
   function there(asked) {
     const { a, b, lam, alpha, seed, view, method, detector, parameters, box, mask } = mixviz.state;
-    const stem = (path) =>
-      path
-        ?.split("/")
-        .at(-1)
-        .replace(/\.\w+$/, "");
+    /** @type {Record<string, string | undefined>} */
     const now = {
       a: stem(a),
       b: stem(b),
@@ -48,7 +61,8 @@ export default function lessonView({ element, server }) {
     return untouched && Object.entries(asked).every(([key, value]) => now[key] === value);
   }
 
-  function show(at, restore = true) {
+  /** @param {LessonStep[]} steps @param {number} at @param {boolean} [restore] */
+  function show(steps, at, restore = true) {
     const step = steps[at];
     const key = `lesson.${step.id}`;
     const last = at === steps.length - 1;
@@ -73,12 +87,13 @@ export default function lessonView({ element, server }) {
       }),
     );
     const heading = make("h2", { tabIndex: -1, textContent: t(`${key}.title`) });
+    /** @param {string} text @param {number | null} to @param {boolean} disabled */
     const go = (text, to, disabled) =>
       make("button", {
         class: "mv-button",
         textContent: t(text),
         disabled,
-        on: { click: () => (to === null ? leave() : show(to)) },
+        on: { click: () => (to === null ? leave() : show(steps, to)) },
       });
     panel.replaceChildren(
       make("p", {

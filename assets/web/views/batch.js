@@ -1,36 +1,45 @@
 // A batch as the training loop sees it: every image, mixed with its partner from the same batch.
 import { arrowsOver } from "../lib/arrows.js";
-import { LETTERS, labelBar, make, partOf, place, press } from "../lib/dom.js";
+import { LETTERS, labelBar, make, partOf, place, press, within } from "../lib/dom.js";
 import { mixviz } from "../lib/page.js";
 import { codePanel, offerMethods, parameterControls } from "../lib/parameters.js";
 import { sendFolder, sendZip } from "../lib/sending.js";
 import { Sheet } from "../lib/sheets.js";
 import { t } from "../lib/texts.js";
 
-/** @import { Context } from "../types.js" */
+/** @import { Batch, BatchTile, Context } from "../types.js" */
+
+/** @import { Sent } from "../lib/sending.js" */
 
 /** @param {Context} context */
 export default function batchView(context) {
   const root = () => partOf(context.element);
   const MOST = 64;
   const sheets = { mixed: new Sheet(), originals: new Sheet() };
-  let value = null;
+  /** @type {Batch} */
+  let value;
+  /** @type {(Sent & { shown?: boolean }) | null} */
   let own = null;
+  /** @type {string | null} */
   let shownKey = null;
   let turn = 0;
+  /** @type {number | null} */
   let lit = null;
+  /** @type {number | null} */
   let pinned = null;
+  /** @param {string[]} paths @param {string[]} names */
+  const zipped = (paths, names) => paths.map((path, i) => [path, names[i]]);
   const inOwn = () => !!own?.shown;
-  const wantedKey = () => (inOwn() ? own.paths.join("|") : String(mixviz.state.count ?? 8));
+  const wantedKey = () => (own?.shown ? own.paths.join("|") : String(mixviz.state.count ?? 8));
   mixviz.asking.batch = () => ({
     still: wantedKey() !== shownKey,
-    files: inOwn() ? own.paths.map((path, i) => [path, own.names[i]]) : [],
+    files: own?.shown ? zipped(own.paths, own.names) : [],
   });
 
   // ---- layout
   const choose = make("select", {
     id: "mv-batch-method",
-    on: { change: () => mixviz.open("batch", { method: choose.value }) },
+    on: { change: ({ target }) => mixviz.open("batch", { method: target.value }) },
   });
   const sources = make(
     "div",
@@ -51,7 +60,7 @@ export default function batchView(context) {
     max: 16,
     step: 1,
     value: 8,
-    on: { input: () => mixviz.set({ count: Number(count.value) }) },
+    on: { input: ({ target }) => mixviz.set({ count: Number(target.value) }) },
   });
   const counted = make("output", { htmlFor: count.id });
   const counter = make(
@@ -60,10 +69,10 @@ export default function batchView(context) {
     make("label", { htmlFor: count.id, textContent: t("batch.count") }),
     make("span", { class: "mv-count" }, count, counted),
   );
-  const inputs = [
+  const inputs = /** @type {[string, object][]} */ ([
     ["folder", { webkitdirectory: true }],
     ["pictures", { accept: `image/*,${t("endings")},.zip` }],
-  ].map(([name, more]) =>
+  ]).map(([name, more]) =>
     make("input", { type: "file", multiple: true, name, ...more, on: { change: (event) => send(event.target) } }),
   );
   const progress = make("p", { class: "mv-small", aria: { role: "status" } });
@@ -102,6 +111,7 @@ export default function batchView(context) {
   const arrows = arrowsOver(stage);
   const controls = parameterControls("mv-batch-p");
   const code = codePanel();
+  /** @param {string} key @param {...Node | string} children */
   const panel = (key, ...children) =>
     make("section", { class: "mv-panel" }, make("h3", { textContent: t(key) }), ...children);
   root().append(
@@ -129,7 +139,9 @@ export default function batchView(context) {
   );
 
   // ---- tiles: made once, then changed in place, so that the one in focus stays it
+  /** @type {ReturnType<typeof tileOf>[]} */
   const tiles = [];
+  /** @param {number} n */
   function tileOf(n) {
     const before = make("span", { class: "mv-layer mv-before" });
     const picture = make(
@@ -167,13 +179,17 @@ export default function batchView(context) {
     return { node: make("li", {}, button, meets, bar.node, numbers), button, picture, before, meets, bar, numbers };
   }
 
+  /** @param {number | null} n */
   function shine(n) {
     lit = n;
     drawState();
   }
 
+  /** @param {BatchTile} tile */
   const classOf = (tile) => value.classes[tile.label];
+  /** @param {number} n */
   const whom = (n) => t("batch.who", { n: n + 1, name: classOf(value.tiles[n]) });
+  /** @param {BatchTile} tile @param {number} n */
   function meeting(tile, n) {
     if (!value.paired) return t("batch.no_partner");
     if (!tile.partners.length) return t("batch.itself");
@@ -181,6 +197,7 @@ export default function batchView(context) {
     return t(tile.partners.length > 1 ? "batch.partners" : "batch.partner", { who });
   }
 
+  /** @param {BatchTile} tile @param {number} n */
   function drawTile(tile, n) {
     const parts = tiles[n];
     const rows = Math.ceil(value.tiles.length / value.columns);
@@ -197,9 +214,9 @@ export default function batchView(context) {
       value.tiles.length > 16 ? 13 : 20,
     );
     [tile.drawn, tile.area, tile.share, tile.gap].forEach((number, i) => {
-      parts.numbers.children[i].lastChild.textContent = number === null ? t("none") : number.toFixed(2);
+      within(parts.numbers.children[i], "dd").textContent = number === null ? t("none") : number.toFixed(2);
     });
-    parts.numbers.lastChild.classList.toggle("mv-off", tile.gap > 0.15);
+    parts.numbers.lastElementChild?.classList.toggle("mv-off", (tile.gap ?? 0) > 0.15);
   }
 
   // Who is in whom: the arrows of the tile that is pointed at, in focus or chosen, or of all of them.
@@ -235,11 +252,11 @@ export default function batchView(context) {
     const { drawn, area, share, off, fixed } = value.summary;
     const held = value.held;
     const none = t("none");
-    const rows = [
+    const rows = /** @type {[string, number | null][]} */ ([
       ["batch.mean_lam", drawn],
       ["batch.mean_area", area],
       ["batch.mean_label", share],
-    ].map(([key, number]) => [t(key), number === null ? none : number.toFixed(2)]);
+    ]).map(([key, number]) => [t(key), number === null ? none : number.toFixed(2)]);
     rows.push(
       [t("batch.off"), off === null ? none : t("batch.of", { count: off, n: value.tiles.length })],
       [t("batch.fixed"), fixed === null ? none : String(fixed)],
@@ -263,12 +280,13 @@ export default function batchView(context) {
   }
 
   // ---- the visitor's own
+  /** @param {boolean} wanted */
   function use(wanted) {
-    if (wanted && !own) own = { paths: [], names: [], shown: false };
+    if (wanted && !own) own = { paths: [], names: [], sheets: [], left: [], known: 0, others: 0, shown: false };
     if (own) own.shown = wanted && own.paths.length >= 2;
     drawSource(wanted);
     pinned = null;
-    if (!wanted || own.shown) mixviz.set({});
+    if (!wanted || own?.shown) mixviz.set({});
   }
 
   function drawSource(wanted = inOwn()) {
@@ -277,20 +295,22 @@ export default function batchView(context) {
     counter.hidden = wanted;
   }
 
+  /** @param {HTMLInputElement} input */
   async function send(input) {
-    const files = [...input.files];
+    const files = [...(input.files ?? [])];
     const zip = files.find(({ name }) => /\.zip$/i.test(name));
     input.value = "";
     if (!files.length) return;
     inputs.forEach((each) => {
       each.disabled = true;
     });
+    /** @param {string} text */
     const tell = (text) => {
       progress.textContent = text;
     };
     try {
       const sent = zip ? await sendZip(context, zip, tell) : await sendFolder(context, files, MOST, tell);
-      sent.sheets?.forEach(({ url }) => URL.revokeObjectURL(url));
+      sent.sheets?.forEach(({ url }) => url && URL.revokeObjectURL(url));
       missing.replaceChildren(...sent.left.map((reason) => make("li", { textContent: reason })));
       const { known, others, paths } = sent;
       tell(
@@ -306,7 +326,7 @@ export default function batchView(context) {
       if (paths.length >= 2) own = sent; // else what was there before stays
       use(true);
     } catch (error) {
-      tell(error.message);
+      tell(/** @type {Error} */ (error).message);
     } finally {
       inputs.forEach((each) => {
         each.disabled = false;
@@ -323,6 +343,7 @@ export default function batchView(context) {
     before = before.then(() => draw(answer));
   });
 
+  /** @param {any} answer */
   async function draw(answer) {
     const [mixed, originals] = await Promise.all(
       [answer.sheet, answer.originals].map((data, i) => data && Object.values(sheets)[i].open(data)),
@@ -338,14 +359,14 @@ export default function batchView(context) {
     choose.value = value.method.name;
     title.textContent = t("batch.title", { n: value.tiles.length, title: value.method.title });
     if (!inOwn() && uploads.hidden) drawSource(false);
-    count.value = mixviz.state.count ?? 8;
+    count.value = String(mixviz.state.count ?? 8);
     counted.textContent = count.value;
     while (tiles.length < value.tiles.length) tiles.push(tileOf(tiles.length));
     if (list.children.length !== value.tiles.length)
       list.replaceChildren(...tiles.slice(0, value.tiles.length).map(({ node }) => node));
-    list.dataset.many = value.tiles.length > 16;
-    if (pinned >= value.tiles.length) pinned = null;
-    if (lit >= value.tiles.length) lit = null;
+    list.dataset.many = String(value.tiles.length > 16);
+    if (pinned !== null && pinned >= value.tiles.length) pinned = null;
+    if (lit !== null && lit >= value.tiles.length) lit = null;
     value.tiles.forEach(drawTile);
     drawState();
     drawSummary();

@@ -7,16 +7,20 @@ import { betweenPanel } from "./compare/between.js";
 import { zooPlots } from "./compare/zoo_plots.js";
 import { cardPanel, columnName, rowName, zooTable } from "./compare/zoo_table.js";
 
-/** @import { Context } from "../types.js" */
+/** @import { Context, Finding, Zoo } from "../types.js" */
 
 /** @param {Context} context */
 export default function compareView({ element, server }) {
   const root = () => partOf(element);
   let turn = 0;
+  /** @type {ReturnType<typeof betweenPanel> | null} */
   let between = null;
 
+  /** @param {Zoo} value */
   function findings(value) {
-    const name = (title) => rowName(value.rows.find((row) => row.title === title));
+    /** @param {string} title */
+    const name = (title) => rowName(value.rows.find((row) => row.title === title) ?? { name: title, title });
+    /** @param {Finding} found */
     const said = (found) =>
       [
         found.beyond === null
@@ -35,7 +39,7 @@ export default function compareView({ element, server }) {
       "div",
       { class: "mv-findings" },
       ...value.findings.map((found) => {
-        const { lower } = value.columns.find(({ key }) => key === found.key);
+        const lower = value.columns.find(({ key }) => key === found.key)?.lower;
         const low = found.means[found.low];
         const high = found.means[found.high];
         return make(
@@ -58,9 +62,14 @@ export default function compareView({ element, server }) {
     );
   }
 
-  // What all cards have in common: said only where it is so.
+  /**
+   * What all cards have in common: said only where it is so.
+   *
+   * @param {Zoo} value
+   */
   function lede(value) {
     const cards = Object.values(value.cards);
+    /** @param {(card: any) => any} of */
     const same = (of) => (new Set(cards.map(of)).size === 1 ? of(cards[0]) : t("compare.various"));
     return t("compare.lede", {
       n: cards.length,
@@ -74,13 +83,16 @@ export default function compareView({ element, server }) {
     });
   }
 
+  /** @param {Zoo} value */
   function build(value) {
     const card = cardPanel(value);
     const table = zooTable(value, card.open);
     const plots = make("div", { class: "mv-plots" }, ...zooPlots(value, card.open));
-    between = betweenPanel(value.rows, Object.values(value.cards)[0]?.data.classes ?? [], server);
+    const between = betweenPanel(value.rows, Object.values(value.cards)[0]?.data.classes ?? [], server);
+    /** @param {string} key @param {string} id @param {...Node} nodes */
     const section = (key, id, ...nodes) =>
       make("section", { aria: { label: t(key) } }, make("h2", { id, tabIndex: -1, textContent: t(key) }), ...nodes);
+    /** @param {string} key @param {string} id */
     const jump = (key, id) =>
       make("button", {
         class: "mv-chip",
@@ -88,8 +100,8 @@ export default function compareView({ element, server }) {
         on: {
           click: () => {
             const to = document.getElementById(id);
-            to.focus({ preventScroll: true });
-            to.scrollIntoView({ block: "start" });
+            to?.focus({ preventScroll: true });
+            to?.scrollIntoView({ block: "start" });
           },
         },
       });
@@ -119,10 +131,11 @@ export default function compareView({ element, server }) {
       ),
       between.node,
     );
+    return between;
   }
 
   mixviz.views("compare", (value) => {
-    if (!between) build(value);
+    between ??= build(value);
     mixviz.settled.add("compare"); // the cards stay what they are
     between.update(value.names);
     root().dataset.shown = String(++turn);

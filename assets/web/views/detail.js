@@ -1,29 +1,32 @@
 // One method: what it did, step by step, with every number, and tools to change it and take it away.
-import { labelBar, make, outline, partOf, place, ring } from "../lib/dom.js";
+import { labelBar, make, outline, partOf, place, ring, within } from "../lib/dom.js";
 import { mixviz } from "../lib/page.js";
 import { codePanel, offerMethods, parameterControls } from "../lib/parameters.js";
 import { Sheet } from "../lib/sheets.js";
 import { stageOf } from "../lib/stage.js";
 import { sentence, t } from "../lib/texts.js";
 
-/** @import { Context } from "../types.js" */
+/** @import { Context, Detail } from "../types.js" */
 
 /** @param {Context} context */
 export default function detailView({ element, trigger }) {
   const root = () => partOf(element);
   const sheet = new Sheet();
+  /** @param {string} key @param {...Node | string} children */
   const section = (key, ...children) =>
     make("section", { class: "mv-panel" }, make("h3", { textContent: t(key) }), ...children);
+  /** @param {string} key @param {() => unknown} run @param {string} [name] */
   const button = (key, run, name = "mv-button") =>
     make("button", { class: name, textContent: t(key), on: { click: run } });
-  let shown = null;
+  /** @type {Detail} */
+  let shown;
   let opened = new Set(["label_area", "label_lam", "label_saliency", "label_style", "label_own"]);
   let turn = 0;
 
   // What the method is
   const choose = make("select", {
     id: "mv-method",
-    on: { change: () => mixviz.open("detail", { method: choose.value }) },
+    on: { change: ({ target }) => mixviz.open("detail", { method: target.value }) },
   });
   const title = make("h2");
   const paper = make("p", { class: "mv-small" });
@@ -55,7 +58,7 @@ export default function detailView({ element, trigger }) {
   );
   const undo = button("undo", () => {
     mixviz.set({ box: null, mask: null });
-    tools.querySelector("[aria-pressed=true]").focus(); // this button is about to go
+    within(tools, "[aria-pressed=true]").focus(); // this button is about to go
   });
   const sides = make(
     "p",
@@ -65,6 +68,7 @@ export default function detailView({ element, trigger }) {
     make("span", { textContent: "A" }),
   );
 
+  /** @param {string} name */
   function useTool(name) {
     for (const [tool, node] of Object.entries(toolButtons)) node.setAttribute("aria-pressed", String(tool === name));
     sides.hidden = name !== "look";
@@ -74,6 +78,7 @@ export default function detailView({ element, trigger }) {
   }
 
   // The steps, at the learner's own pace
+  /** @type {{ at: number, timer: number | null }} */
   const player = { at: 0, timer: null };
   const pictures = make("div", { class: "mv-step-pictures" });
   const stepText = make("p", { aria: { live: "polite" } });
@@ -83,14 +88,14 @@ export default function detailView({ element, trigger }) {
   const pace = make(
     "select",
     { id: "mv-pace" },
-    ...[
+    .../** @type {[string, number][]} */ ([
       ["slow", 6000],
       ["normal", 3500],
       ["fast", 1500],
-    ].map(([key, value]) => make("option", { value, textContent: t(key), selected: key === "normal" })),
+    ]).map(([key, value]) => make("option", { value, textContent: t(key), selected: key === "normal" })),
   );
   function halt() {
-    clearTimeout(player.timer);
+    clearTimeout(player.timer ?? undefined);
     player.timer = null;
     play.textContent = t("play");
   }
@@ -104,6 +109,7 @@ export default function detailView({ element, trigger }) {
     };
     player.timer = setTimeout(tick, Number(pace.value));
   }
+  /** @param {number} at @param {boolean} [stop] */
   function go(at, stop = true) {
     if (stop) halt();
     player.at = Math.min(Math.max(at, 0), shown.steps.length - 1);
@@ -134,7 +140,8 @@ export default function detailView({ element, trigger }) {
     id: "mv-recipe",
     on: {
       change: async () => {
-        if (file.files[0]) mixviz.restore({ recipe: file.files[0].size > 1e5 ? "" : await file.files[0].text() });
+        const [recipe] = file.files ?? [];
+        if (recipe) mixviz.restore({ recipe: recipe.size > 1e5 ? "" : await recipe.text() });
         file.value = "";
       },
     },
@@ -204,6 +211,7 @@ export default function detailView({ element, trigger }) {
     ),
   );
 
+  /** @param {Detail} value */
   function drawLines(value) {
     lines.replaceChildren(
       ...value.lines.map((line) => {
@@ -225,6 +233,7 @@ export default function detailView({ element, trigger }) {
     );
   }
 
+  /** @param {Detail} value */
   function drawHead(value) {
     const { card } = value;
     offerMethods(choose);
@@ -241,32 +250,35 @@ export default function detailView({ element, trigger }) {
     current.textContent = `#about-${card.name} { display: block; }`;
   }
 
-  mixviz.views("detail", async (value) => {
-    const mine = ++turn;
-    const url = await sheet.open(value.sheet);
-    if (mine !== turn) return URL.revokeObjectURL(url);
-    const other = shown?.card.name !== value.card.name;
-    const before = sheet.url;
-    shown = value;
-    sheet.url = url;
-    drawHead(value);
-    stage.update(value, url);
-    toolButtons.box.disabled = !value.can_move;
-    toolButtons.paint.disabled = !value.can_paint;
-    undo.hidden = !value.edited;
-    if (other) useTool("look");
-    drawLines(value);
-    controls.update({ ...value, method: value.card.name });
-    code.update(value.code);
-    strip.replaceChildren(
-      ...value.tiles.map((name, i) => {
-        const tile = make("div", { class: "mv-tile", aria: { role: "img", label: t(`tile.${name}`) } });
-        place(tile, url, i, value.tiles.length);
-        return make("figure", {}, tile, make("figcaption", { textContent: t(`tile.${name}`) }));
-      }),
-    );
-    go(other ? 0 : player.at, other);
-    if (before) URL.revokeObjectURL(before);
-    root().dataset.shown = String(mine);
-  });
+  mixviz.views(
+    "detail",
+    /** @param {Detail} value */ async (value) => {
+      const mine = ++turn;
+      const url = await sheet.open(value.sheet);
+      if (mine !== turn) return URL.revokeObjectURL(url);
+      const other = shown?.card.name !== value.card.name;
+      const before = sheet.url;
+      shown = value;
+      sheet.url = url;
+      drawHead(value);
+      stage.update(value, url);
+      toolButtons.box.disabled = !value.can_move;
+      toolButtons.paint.disabled = !value.can_paint;
+      undo.hidden = !value.edited;
+      if (other) useTool("look");
+      drawLines(value);
+      controls.update({ ...value, method: value.card.name });
+      code.update(value.code);
+      strip.replaceChildren(
+        ...value.tiles.map((name, i) => {
+          const tile = make("div", { class: "mv-tile", aria: { role: "img", label: t(`tile.${name}`) } });
+          place(tile, url, i, value.tiles.length);
+          return make("figure", {}, tile, make("figcaption", { textContent: t(`tile.${name}`) }));
+        }),
+      );
+      go(other ? 0 : player.at, other);
+      if (before) URL.revokeObjectURL(before);
+      root().dataset.shown = String(mine);
+    },
+  );
 }

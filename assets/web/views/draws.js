@@ -1,5 +1,5 @@
 // A thousand draws: how λ, area and label are spread, and where patches come from and land.
-import { make, partOf, place } from "../lib/dom.js";
+import { make, partOf, place, within } from "../lib/dom.js";
 import { percent } from "../lib/numbers.js";
 import { mixviz } from "../lib/page.js";
 import { Sheet } from "../lib/sheets.js";
@@ -14,7 +14,7 @@ export default function drawsView({ element }) {
   let turn = 0;
   const choose = make("select", {
     id: "mv-draws-method",
-    on: { change: () => mixviz.open("draws", { method: choose.value }) },
+    on: { change: ({ target }) => mixviz.open("draws", { method: target.value }) },
   });
   const title = make("h2");
   const told = make("p", { class: "mv-told" });
@@ -36,6 +36,7 @@ export default function drawsView({ element }) {
     make("p", { class: "mv-small" }),
   );
 
+  /** @param {string} name @param {{ counts: number[], mean: number, low: number, high: number }} place */
   function histogram(name, { counts, mean, low, high }) {
     const most = Math.max(...counts);
     const [m, l, h] = [mean, low, high].map((x) => x.toFixed(2));
@@ -90,7 +91,7 @@ export default function drawsView({ element }) {
       place(tile, url, i, 2);
       scale.textContent = t("heat_scale", { value: percent(value.peak[i]) });
     });
-    root().lastChild.textContent = t("draws_side", { side: value.side });
+    within(root(), ":scope > :last-child").textContent = t("draws_side", { side: value.side });
     sheet.take(url);
     root().dataset.shown = String(mine);
   });

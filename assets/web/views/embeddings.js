@@ -3,7 +3,8 @@ import { csvOf } from "../lib/csv.js";
 import { hand, make, partOf, press } from "../lib/dom.js";
 import { percent, percentage } from "../lib/numbers.js";
 import { mixviz } from "../lib/page.js";
-import { markOf, paintPoints, scatterOf, stylesOf } from "../lib/scatter.js";
+import { stylesOf } from "../lib/points.js";
+import { markOf, paintPoints, scatterOf } from "../lib/scatter.js";
 import { Sheet } from "../lib/sheets.js";
 import { handFigure } from "../lib/svg.js";
 import { className, networkName, t } from "../lib/texts.js";
@@ -11,35 +12,65 @@ import { className, networkName, t } from "../lib/texts.js";
 import { answersOf } from "./embeddings/answers.js";
 import { MOST, folderOf } from "./embeddings/folder.js";
 
-/** @import { Context } from "../types.js" */
+/**
+ * @import {
+ *   Context,
+ *   EmbeddingsView,
+ *   Entry,
+ *   Folder,
+ *   Lit,
+ *   Network,
+ *   Overview,
+ *   Placement,
+ *   Spot,
+ *   State,
+ *   Style,
+ *   Thumbnails,
+ * } from "../types.js"
+ */
+
+/** @type {Spot} a point that is not drawn */
+const NOBODY = { x: 0, y: 0, own: true, group: "", title: "", lines: () => [] };
 
 /** @param {Context} context */
 export default function embeddingsView(context) {
   const { element, server } = context;
   const root = () => partOf(element);
-  let fixed = null;
+  /** @type {Overview} */
+  let fixed;
+  /** @type {Promise<any> | null} */
   let coming = null;
-  let value = null;
-  let thumbs = null;
-  let photos = null;
+  /** @type {Placement} */
+  let value;
+  /** @type {Thumbnails} */
+  let thumbs;
+  /** @type {{ url: string, photographs: { stem: string, placed: Record<string, any> }[] }} */
+  let photos;
+  /** @type {Folder | null} */
   let own = null;
   let colour = "class";
+  /** @type {number | null} */
   let hovered = null;
+  /** @type {number | null} */
   let pinned = null;
   let subject = "a";
   let turn = 0;
-    const withOwn = { ab: true, photographs: false };
+  /** @type {Record<string, boolean>} */
+  const withOwn = { ab: true, photographs: false };
   const scatter = scatterOf();
   const network = () =>
     fixed.networks.find(({ name }) => name === (mixviz.state.network ?? value.network)) ?? fixed.networks[0];
   const plane = () => mixviz.state.plane ?? value.plane;
+  const folder = () => /** @type {Folder} */ (own); // where there is one
   const inFolder = () => !!own?.shown;
+  /** @param {Record<string, string>} data @param {string} text @param {(event: any) => unknown} click */
   const chip = (data, text, click) => make("button", { class: "mv-chip", data, textContent: text, on: { click } });
+  /** @param {string} label @param {...HTMLElement} buttons */
   const chips = (label, ...buttons) => make("div", { class: "mv-chips", aria: { role: "group", label } }, ...buttons);
 
   // ---- layout
   const intro = make("p", { class: "mv-told" });
-  const choose = make("select", { id: "mv-embed-network", on: { change: () => pick(choose.value) } });
+  const choose = make("select", { id: "mv-embed-network", on: { change: ({ target }) => pick(target.value) } });
   const planes = chips(
     t("embed.plane"),
     ...["pca", "tsne"].map((name) => chip({ plane: name }, t(`embed.${name}`), () => change({ plane: name }))),
@@ -57,7 +88,7 @@ export default function embeddingsView(context) {
     t("embed.source"),
     ...["stored", "own"].map((name) =>
       chip({ source: name }, t(`embed.source_${name}`), () => {
-        own.shown = name === "own";
+        folder().shown = name === "own";
         pinned = null;
         drawAll();
       }),
@@ -115,10 +146,10 @@ export default function embeddingsView(context) {
     hidden: true,
     aria: { role: "region", label: t("embed.folder") },
   });
-  const inputs = [
+  const inputs = /** @type {[string, object][]} */ ([
     ["folder", { webkitdirectory: true }],
     ["pictures", { accept: `image/*,${t("endings")}` }],
-  ].map(([name, more]) =>
+  ]).map(([name, more]) =>
     make("input", { type: "file", multiple: true, name, ...more, on: { change: (event) => send(event.target) } }),
   );
   const all = make("button", {
@@ -127,6 +158,7 @@ export default function embeddingsView(context) {
     hidden: true,
     on: { click: () => measureAll() },
   });
+  /** @param {string} key @param {...Node | string} children */
   const panel = (key, ...children) =>
     make(
       "section",
@@ -181,6 +213,7 @@ export default function embeddingsView(context) {
   const waiting = make("p", { class: "mv-told", textContent: t("embed.loading"), aria: { role: "status" } });
   root().append(waiting, whole);
 
+  /** @type {EmbeddingsView} */
   const view = {
     context,
     root,
@@ -218,6 +251,9 @@ export default function embeddingsView(context) {
     set own(sent) {
       own = sent;
     },
+    get pinned() {
+      return pinned;
+    },
     set pinned(group) {
       pinned = group;
     },
@@ -225,6 +261,7 @@ export default function embeddingsView(context) {
   const { drawNear, drawFar, drawTable, rank } = answersOf(view);
   const { send, layOut, measureAll, drawOwn } = folderOf(view, rank);
 
+  /** @param {string[]} keys */
   function terms(keys) {
     return make(
       "dl",
@@ -238,22 +275,30 @@ export default function embeddingsView(context) {
 
   // ---- what is shown
   const set = () => fixed.sets[network().set];
-  const laid = () => own.laid[network().name];
+  const laid = () => folder().laid[network().name];
+  /** @returns {string[]} */
   const groups = () => (inFolder() ? (laid()?.classes ?? []) : set().classes);
   const clusterOf = () => (inFolder() ? laid()?.clusters : network().clusters);
   const byCluster = () => colour === "cluster" && !!clusterOf();
   const stylesNow = () =>
     byCluster() ? stylesOf(Math.max(...clusterOf()) + 1) : stylesOf(groups().length, inFolder() ? [] : set().kinds);
+  /** @param {number} label */
   const nameOf = (label) =>
     label < 0 ? t("embed.no_class") : inFolder() ? groups()[label] : className(groups()[label]);
+  /** @param {number} index */
   const tileAt = (index) =>
     thumbs && thumbs.set === network().set && { url: thumbs.url, index, columns: thumbs.columns, rows: thumbs.rows };
 
+  /** @param {string} name */
+  const networkOf = (name) => /** @type {Network} */ (fixed.networks.find((other) => other.name === name));
+
+  /** @param {string} name @returns {Spot[]} */
   function pointsOf(name) {
-    const its = fixed.networks.find((other) => other.name === name);
-    const from = inFolder() ? own.laid[name] : its;
+    const its = networkOf(name);
+    const from = inFolder() ? folder().laid[name] : its;
     const flat = from?.[plane()] ?? from?.pca;
     if (!flat) return [];
+    /** @type {number[]} */
     const labels = inFolder() ? from.label : fixed.sets[its.set].label;
     const clusters = from.clusters;
     const points = labels.map((label, i) => {
@@ -264,8 +309,8 @@ export default function embeddingsView(context) {
         label,
         cluster: clusters?.[i],
         group: colour === "cluster" && clusters ? clusters[i] : label,
-        title: inFolder() ? `${nameOf(label)} · ${own.names[i].split("/").at(-1)}` : nameOf(label),
-        tile: inFolder() ? own.sheets[i] : tileAt(i),
+        title: inFolder() ? `${nameOf(label)} · ${folder().names[i].split("/").at(-1)}` : nameOf(label),
+        tile: inFolder() ? folder().sheets[i] : tileAt(i),
         lines: () => [
           ...(clusters && clusters[i] >= 0 ? [t("embed.in_cluster", { k: clusters[i] + 1 })] : []),
           `(${x.toFixed(3)}, ${y.toFixed(3)})`,
@@ -275,8 +320,10 @@ export default function embeddingsView(context) {
     return inFolder() ? points : [...points, ...ownPoints(name)];
   }
 
+  /** @param {string} name @returns {Spot[]} */
   function ownPoints(name) {
     const guessed = plane() === "tsne";
+    /** @param {string} title @param {any} placed @param {object} more */
     const point = (title, placed, more) => {
       if (!placed?.[plane()]) return [];
       const [x, y] = placed[plane()];
@@ -315,6 +362,7 @@ export default function embeddingsView(context) {
     ];
   }
 
+  /** @returns {Lit} */
   const litNow = () => {
     const wanted = hovered ?? pinned;
     return wanted === null ? null : (point) => point.group === wanted;
@@ -344,7 +392,7 @@ export default function embeddingsView(context) {
   function drawPlot() {
     const points = pointsOf(network().name);
     const here = inFolder() ? laid()?.here : network().here;
-    const count = inFolder() ? own.names.length : set().label.length;
+    const count = inFolder() ? folder().names.length : set().label.length;
     const told = t("embed.plot", { network: network().title, plane: t(`embed.${plane()}`), count });
     scatter.update({ points, styles: stylesNow(), lit: litNow(), label: `${told} ${t("embed.keys")}` });
     const held = inFolder() ? laid() : network();
@@ -387,7 +435,7 @@ export default function embeddingsView(context) {
       const [canvas, , small] = button.children;
       const points = pointsOf(its.name).filter((point) => !point.own);
       const side = Math.round(button.clientWidth - 14);
-      const numbers = inFolder() ? own.laid[its.name]?.here : its.card;
+      const numbers = inFolder() ? folder().laid[its.name]?.here : its.card;
       button.setAttribute("aria-pressed", String(its.name === network().name));
       small.textContent = numbers
         ? t("embed.mini", {
@@ -397,7 +445,7 @@ export default function embeddingsView(context) {
         : inFolder() && !points.length
           ? t("embed.not_yet")
           : "";
-      const clusters = inFolder() ? own.laid[its.name]?.clusters : its.clusters;
+      const clusters = inFolder() ? folder().laid[its.name]?.clusters : its.clusters;
       const styles =
         colour === "cluster" && clusters
           ? stylesOf(Math.max(...clusters) + 1)
@@ -407,9 +455,9 @@ export default function embeddingsView(context) {
       // Clusters of one network are not those of another: a number that is lit here says nothing there.
       if (side > 0)
         paintPoints(
-          canvas,
+          /** @type {HTMLCanvasElement} */ (canvas),
           side,
-          points.length ? points : [{ x: 0, y: 0, own: true }],
+          points.length ? points : [NOBODY],
           styles,
           colour === "cluster" && its.name !== network().name ? null : lit,
           { radius: 2.4, edge: 6 },
@@ -417,12 +465,14 @@ export default function embeddingsView(context) {
     });
   }
 
+  /** @param {number | null} group */
   function light(group) {
     hovered = group;
     scatter.update({ lit: litNow() });
     drawMany();
   }
 
+  /** @param {number} group @param {string} text @param {Style | undefined} style */
   function groupButton(group, text, style) {
     const press = () => {
       pinned = pinned === group ? null : group;
@@ -450,6 +500,7 @@ export default function embeddingsView(context) {
   }
 
   // What the legend says, kind by kind: [kind, [{group, text, style}]].
+  /** @returns {[kind: string, entries: Entry[]][]} */
   function entries() {
     const styles = stylesNow();
     if (byCluster()) return [["", styles.map((style, group) => ({ group, style, text: clusterSays(group) }))]];
@@ -463,9 +514,11 @@ export default function embeddingsView(context) {
     return [...new Set(all.map(({ kind }) => kind))].map((kind) => [kind, all.filter((entry) => entry.kind === kind)]);
   }
 
+  /** @param {number} k */
   function clusterSays(k) {
     const clusters = clusterOf();
-    const inside = (inFolder() ? laid() : set()).label.filter((_, i) => clusters[i] === k);
+    const inside = /** @type {number[]} */ ((inFolder() ? laid() : set()).label).filter((_, i) => clusters[i] === k);
+    /** @type {Record<number, number>} */
     const counts = {};
     for (const label of inside) counts[label] = (counts[label] ?? 0) + 1;
     const [most, count] = Object.entries(counts).sort((x, y) => y[1] - x[1])[0] ?? [-1, 0];
@@ -492,6 +545,7 @@ export default function embeddingsView(context) {
   }
 
   // ---- changes
+  /** @param {Partial<State>} changes */
   function change(changes) {
     Object.assign(mixviz.state, { network: network().name }, changes);
     if (inFolder())
@@ -501,8 +555,10 @@ export default function embeddingsView(context) {
     drawAll();
     mixviz.set({});
   }
+  /** @param {string} name */
   const pick = (name) => change({ network: name });
 
+  /** @param {string} name @param {boolean} wanted */
   async function show(name, wanted) {
     withOwn[name] = wanted;
     if (name === "photographs" && wanted && !photos) {
@@ -513,6 +569,7 @@ export default function embeddingsView(context) {
     drawAll();
   }
 
+  /** @param {string} kind */
   async function take(kind) {
     const name = `mixviz-${network().name}-${plane()}.${kind}`;
     if (kind !== "csv") {
@@ -524,7 +581,7 @@ export default function embeddingsView(context) {
     }
     const rows = pointsOf(network().name).map((point) => [
       point.title,
-      point.cluster >= 0 ? point.cluster + 1 : "",
+      (point.cluster ?? -1) >= 0 ? (point.cluster ?? 0) + 1 : "",
       point.x,
       point.y,
     ]);
@@ -536,7 +593,7 @@ export default function embeddingsView(context) {
     const cards = fixed.networks
       .filter(({ card }) => card)
       .sort((x, y) => x.card.precision_at_1_percent - y.card.precision_at_1_percent);
-    const [worst, best] = [cards[0], cards.at(-1)];
+    const [worst, best] = [cards[0], cards[cards.length - 1]];
     const { dimensions } = fixed.networks[0];
     intro.textContent = [
       t("embed.intro", { dimensions }),
@@ -585,7 +642,10 @@ export default function embeddingsView(context) {
       else
         fixed = {
           ...known,
-          networks: known.networks.map((its) => ({ ...its, title: networkName(its.name, its.title) })),
+          networks: known.networks.map((/** @type {Network} */ its) => ({
+            ...its,
+            title: networkName(its.name, its.title),
+          })),
         };
     }
     if (mine !== turn || !fixed) return urls.forEach((url) => URL.revokeObjectURL(url));

@@ -1,10 +1,12 @@
 // A card per method. Filter and pins are the visitor's own and stay in the browser.
-import { byHumps, labelBar, make, outline, partOf, place, ring } from "../lib/dom.js";
+import { byHumps, labelBar, make, outline, partOf, place, ring, press } from "../lib/dom.js";
 import { mixviz } from "../lib/page.js";
 import { Sheet } from "../lib/sheets.js";
 import { sentence, t } from "../lib/texts.js";
 
-/** @import { Context } from "../types.js" */
+import { known as of } from "../lib/maps.js";
+
+/** @import { Card, Context, Edges, Grid, State } from "../types.js" */
 
 /** @param {Context} context */
 export default function gridView({ element, props }) {
@@ -19,8 +21,10 @@ export default function gridView({ element, props }) {
   const address = new URLSearchParams(location.search);
   const wanted = { text: address.get("find") ?? "", family: address.get("family") ?? "" };
   const heads = new Map(); // a heading per family, before its cards
+  /** @type {Map<string, Parts>} */
   let cards = new Map();
   let turn = 0;
+  /** @type {(Edges | null)[]} */
   let known = [null, null]; // where the objects are, as far as that is known
 
   const find = make("input", {
@@ -28,12 +32,12 @@ export default function gridView({ element, props }) {
     placeholder: t("find"),
     aria: { label: t("find") },
     value: new URLSearchParams(location.search).get("find") ?? "",
-    on: { input: () => filter({ text: find.value }) },
+    on: { input: ({ target }) => filter({ text: target.value }) },
   });
   const families = make("div", { class: "mv-chips", aria: { role: "group", label: t("family") } });
   const boxes = make("input", {
     type: "checkbox",
-    on: { change: () => grid.classList.toggle("mv-show-objects", boxes.checked) },
+    on: { change: ({ target }) => grid.classList.toggle("mv-show-objects", target.checked) },
   });
   const lensRow = make("div", { class: "mv-lenses" });
   // The detectors' maps are worked out when somebody wants to see them.
@@ -65,12 +69,11 @@ export default function gridView({ element, props }) {
       const hit =
         title.toLowerCase().includes(wanted.text.trim().toLowerCase()) && (!wanted.family || family === wanted.family);
       node.hidden = !(hit || pins.has(name));
-      shown += !node.hidden;
+      shown += Number(!node.hidden);
       if (!node.hidden) there.add(pins.has(name) ? "pinned" : group);
     }
     for (const [family, head] of heads) head.hidden = !there.has(family) || heads.size < 3;
-    for (const chip of families.children)
-      chip.setAttribute("aria-pressed", String(chip.dataset.family === wanted.family));
+    press(families, "family", wanted.family);
     empty.hidden = shown > 0;
   }
 
@@ -100,6 +103,7 @@ export default function gridView({ element, props }) {
     filter();
   }
 
+  /** @param {string} name */
   function toggle(name) {
     pins.has(name) ? pins.delete(name) : pins.add(name);
     mixviz.note("pin", [...pins].join(","));
@@ -108,10 +112,14 @@ export default function gridView({ element, props }) {
 
   // Cards are drawn as they come into sight, and drawn again when they are of an earlier state.
   const seen = new Set();
-  const stale = (name, version) => cards.get(name).asked !== version;
+  /** @param {string} name @param {number} version */
+  const stale = (name, version) => cards.get(name)?.asked !== version;
   const sight = new IntersectionObserver(
     (changes) => {
-      for (const { target, isIntersecting } of changes) seen[isIntersecting ? "add" : "delete"](target.dataset.method);
+      for (const { target, isIntersecting } of changes) {
+        const name = target.getAttribute("data-method") ?? "";
+        isIntersecting ? seen.add(name) : seen.delete(name);
+      }
       if (mixviz.state.view === "grid" && [...seen].some((name) => stale(name, mixviz.version()))) mixviz.fill();
     },
     { rootMargin: "200px" },
@@ -119,7 +127,7 @@ export default function gridView({ element, props }) {
   mixviz.inSight = (version) => {
     if (cards.size) {
       const names = [...seen].filter((name) => stale(name, version));
-      for (const name of names) cards.get(name).asked = version;
+      for (const name of names) of(cards, name).asked = version;
       return names;
     }
     return [...new Set([...pins, ...Object.keys(mixviz.methods ?? {})])].slice(0, FIRST);
@@ -133,6 +141,7 @@ export default function gridView({ element, props }) {
     if (cards.size) order();
   };
 
+  /** @param {string} name @param {string} caption */
   function figure(name, caption) {
     const box = make("div", { class: "mv-box" });
     const objects = ["mv-object mv-object-a", "mv-object mv-object-b"].map((kind) =>
@@ -143,6 +152,18 @@ export default function gridView({ element, props }) {
     return { node: make("figure", { class: name }, tile, text), tile, box, objects, text };
   }
 
+  // What a card was last asked for and drawn with.
+  const UNDRAWN = {
+    version: -1,
+    asked: -1,
+    drawn: "",
+    /** @type {string | undefined} */
+    sheet: undefined,
+  };
+
+  /** @typedef {ReturnType<typeof build>} Parts */
+
+  /** @param {Card} card */
   function build(card) {
     const parts = {
       mixed: figure("mv-mixed", t("mixture")),
@@ -158,11 +179,12 @@ export default function gridView({ element, props }) {
     };
     for (const node of [parts.mixed.tile, parts.heat.tile, parts.cut.tile, parts.bar.node])
       node.setAttribute("aria-label", card.title); // until it is drawn
-    parts.pin = make("button", {
+    const pin = make("button", {
       class: "mv-pin",
       aria: { label: t("pin", { title: card.title }), pressed: "false" },
       on: { click: () => toggle(card.name) },
     });
+    /** @param {string} key @param {string} view @param {Partial<State>} changes */
     const leads = (key, view, changes) =>
       make("button", {
         class: "mv-open",
@@ -170,7 +192,7 @@ export default function gridView({ element, props }) {
         aria: { label: t(`${key}_method`, { title: card.title }) },
         on: { click: () => mixviz.open(view, { method: card.name, ...changes }) },
       });
-    parts.node = make(
+    const node = make(
       "article",
       { class: "mv-card", data: { method: card.name } },
       make(
@@ -178,7 +200,7 @@ export default function gridView({ element, props }) {
         {},
         make("h3", { title: card.citation }, ...byHumps(card.title)),
         make("span", { class: "mv-family", textContent: card.family === "none" ? "" : t(`family.${card.family}`) }),
-        parts.pin,
+        pin,
       ),
       make("p", { class: "mv-summary", textContent: t(`summary.${card.name}`) }),
       make(
@@ -191,11 +213,17 @@ export default function gridView({ element, props }) {
       parts.numbers,
       parts.told,
       parts.note,
-      make("div", { class: "mv-foot" }, leads("look.open", "localize", { subject: "mix" }), leads("open", "detail")),
+      make(
+        "div",
+        { class: "mv-foot" },
+        leads("look.open", "localize", { subject: "mix" }),
+        leads("open", "detail", {}),
+      ),
     );
-    return parts;
+    return { ...parts, pin, node, ...UNDRAWN };
   }
 
+  /** @param {HTMLElement} list @param {Card} card @param {boolean} held */
   function numbers(list, card, held) {
     const rows = [
       [
@@ -212,13 +240,14 @@ export default function gridView({ element, props }) {
       if (name.textContent !== key) name.textContent = key;
       if (number.textContent !== value) number.textContent = value;
     });
-    list.lastChild.classList.toggle("mv-off", card.gap > 0.15);
+    list.lastElementChild?.classList.toggle("mv-off", card.gap > 0.15);
   }
 
+  /** @param {Parts} parts @param {Card} card @param {Grid} value @param {string} url @param {number} index */
   function update(parts, card, value, url, index) {
     if (parts.version > value.version) return; // a later answer has overtaken this one
     parts.version = value.version;
-    parts.asked = Math.max(parts.asked ?? 0, value.version);
+    parts.asked = Math.max(parts.asked, value.version);
     const { names } = value;
     const [a] = names;
     const source = card.pair ? 1 : 0;
@@ -257,7 +286,9 @@ export default function gridView({ element, props }) {
       .join(" ");
   }
 
+  /** @param {Grid} value */
   function describe(value) {
+    /** @param {string} kind @param {string} text */
     const key = (kind, text) => make("span", {}, make("i", { class: `mv-key ${kind}` }), text);
     legend.replaceChildren(
       key("mv-a", t("legend_a", { name: value.names[0] })),
@@ -267,6 +298,7 @@ export default function gridView({ element, props }) {
     );
   }
 
+  /** @param {Grid} value */
   function lensButtons(value) {
     lensRow.replaceChildren(
       ...value.lenses.map((lens, i) => {
@@ -293,6 +325,7 @@ export default function gridView({ element, props }) {
     );
   }
 
+  /** @param {Grid} value */
   function chips(value) {
     const known = ["", ...new Set(value.all.map((card) => card.family))];
     families.replaceChildren(
@@ -308,40 +341,40 @@ export default function gridView({ element, props }) {
     );
   }
 
-  mixviz.views("grid", async (value) => {
-    const mine = ++turn;
-    const [mixed, still, lenses] = await Promise.all(
-      [
-        [sheets.mixed, value.sheet],
-        [sheets.still, value.still],
-        [sheets.lenses, value.lens_sheet],
-      ].map(([sheet, data]) => data && sheet.open(data)),
-    );
-    if (lenses) {
-      sheets.lenses.take(lenses);
-      lensButtons(value);
-    }
-    for (const button of lensRow.children)
-      button.setAttribute("aria-pressed", String(button.dataset.lens === value.lens));
-    if (still) {
-      sheets.still.take(still);
-      known = value.objects;
-      objectSwitch.hidden = !known.some(Boolean);
-      for (const { heat, cut } of cards.values())
-        [heat, cut].forEach(({ tile }) => (tile.style.backgroundImage = `url(${still})`));
-    }
-    if (!cards.size) {
-      cards = new Map(value.all.map((card) => [card.name, build(card)]));
-      for (const { node } of cards.values()) sight.observe(node);
-      chips(value);
-      order();
-    }
-    if (mine === turn) describe(value);
-    value.cards.forEach((card, index) => update(cards.get(card.name), card, value, mixed, index));
-    alive.add(mixed);
-    const used = new Set([...cards.values()].map((parts) => parts.sheet));
-    for (const url of alive) if (!used.has(url) && alive.delete(url)) URL.revokeObjectURL(url);
-    grid.dataset.shown = String(mine); // how many answers have reached the eye, for tests and timing
-  });
+  mixviz.views(
+    "grid",
+    /** @param {Grid} value */ async (value) => {
+      const mine = ++turn;
+      const [mixed, still, lenses] = await Promise.all([
+        sheets.mixed.open(value.sheet),
+        value.still ? sheets.still.open(value.still) : null,
+        value.lens_sheet ? sheets.lenses.open(value.lens_sheet) : null,
+      ]);
+      if (lenses) {
+        sheets.lenses.take(lenses);
+        lensButtons(value);
+      }
+      press(lensRow, "lens", value.lens);
+      if (still) {
+        sheets.still.take(still);
+        known = value.objects;
+        objectSwitch.hidden = !known.some(Boolean);
+        for (const { heat, cut } of cards.values())
+          [heat, cut].forEach(({ tile }) => (tile.style.backgroundImage = `url(${still})`));
+      }
+      if (!cards.size) {
+        cards = new Map(value.all.map((card) => [card.name, build(card)]));
+        for (const { node } of cards.values()) sight.observe(node);
+        chips(value);
+        order();
+      }
+      if (mine === turn) describe(value);
+      value.cards.forEach((card, index) => update(of(cards, card.name), card, value, mixed, index));
+      alive.add(mixed);
+      const used = new Set([...cards.values()].map((parts) => parts.sheet));
+      for (const url of alive) if (!used.has(url) && alive.delete(url)) URL.revokeObjectURL(url);
+      grid.dataset.shown = String(mine); // how many answers have reached the eye, for tests and timing
+    },
+  );
   if (props.value) mixviz.first(props.value);
 }

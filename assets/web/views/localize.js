@@ -2,7 +2,7 @@
 // How maps are shown (scale, colours, strength, threshold, difference) is worked out here: no network is asked again.
 import { boxAt, overlap } from "../lib/boxes.js";
 import { csvOf } from "../lib/csv.js";
-import { byHumps, hand, make, outline, partOf } from "../lib/dom.js";
+import { byHumps, hand, make, outline, partOf, press } from "../lib/dom.js";
 import { grabOf } from "../lib/grab.js";
 import { bytesOf, endsOf, paintDifference, paintHeat, shadesOf, valuesOf } from "../lib/heat.js";
 import { percent } from "../lib/numbers.js";
@@ -11,31 +11,42 @@ import { plotOf } from "../lib/plot.js";
 import { Sheet } from "../lib/sheets.js";
 import { className, networkName, t } from "../lib/texts.js";
 
-/** @import { Context } from "../types.js" */
+import { penOf } from "../lib/svg.js";
+
+/** @import { About, Context, DrawnRow, Edges, LookAnswer, LookRow, Series } from "../types.js" */
 
 /** @param {Context} context */
 export default function localizeView({ element, server }) {
   const root = () => partOf(element);
-  const show = { scale: "image", colours: "inferno", strength: 0.6, threshold: 0.2, to: "", layout: "rows", slot: 0 };
+  const PLAIN = { scale: "image", colours: "inferno", strength: 0.6, threshold: 0.2, to: "", layout: "rows" };
+  const show = { ...PLAIN, slot: 0 };
   const query = new URLSearchParams(location.search);
-  for (const key of ["scale", "colours", "to", "layout"]) if (query.has(key)) show[key] = query.get(key);
-  for (const key of ["threshold", "strength"])
-    if (query.has(key) && query.get(key) >= 0 && query.get(key) <= 1)
-      show[key] = Math.min(Number(query.get(key)), 0.99);
+  for (const key of /** @type {const} */ (["scale", "colours", "to", "layout"]))
+    show[key] = query.get(key) ?? show[key];
+  for (const key of /** @type {const} */ (["threshold", "strength"])) {
+    const wanted = Number(query.get(key) ?? NaN);
+    if (wanted >= 0 && wanted <= 1) show[key] = Math.min(wanted, 0.99);
+  }
   if (!["image", "shared", "raw"].includes(show.scale)) show.scale = "image";
   if (!["rows", "grid"].includes(show.layout)) show.layout = "rows";
   const sheet = new Sheet();
+  /** @type {Map<string, DrawnRow>} */
   const rows = new Map();
+  /** @type {Record<string, Edges>} */
   const drawnBoxes = {}; // the visitor's own boxes, by picture and class
   const found = new Map(); // what was measured of a network's maps
   let halted = false;
-  let about = null;
-  let value = null;
+  /** @type {About} */
+  let about;
+  /** @type {LookAnswer} */
+  let value;
   let turn = 0;
+  /** @type {Record<string, Uint8Array>} */
   let tables = {};
   let ends = [0, 1];
   let order = "given";
 
+  /** @param {string} name @param {string[]} choices @param {(choice: string) => void} run */
   const chips = (name, choices, run) => {
     const node = make("div", { class: "mv-chips", aria: { role: "group", label: t(`look.${name}`) } });
     for (const choice of choices)
@@ -50,11 +61,13 @@ export default function localizeView({ element, server }) {
       );
     return {
       node,
+      /** @param {string} chosen */
       mark: (chosen) => {
-        for (const chip of node.children) chip.setAttribute("aria-pressed", String(chip.dataset.choice === chosen));
+        press(node, "choice", chosen);
       },
     };
   };
+  /** @param {string} id @param {string} label @param {HTMLElement} input @param {...Node} more */
   const field = (id, label, input, ...more) =>
     make(
       "div",
@@ -63,12 +76,13 @@ export default function localizeView({ element, server }) {
       Object.assign(input, { id }),
       ...more,
     );
+  /** @param {string} value @param {string} text */
   const option = (value, text) => make("option", { value, textContent: text });
 
   // What is asked
   const subject = chips("subject", ["mix", "a", "b"], (choice) => mixviz.set({ subject: choice }));
   const method = make("select", {
-    on: { change: () => mixviz.open("localize", { method: method.value, subject: "mix" }) },
+    on: { change: ({ target }) => mixviz.open("localize", { method: target.value, subject: "mix" }) },
   });
   const methodField = field("mv-look-method", t("look.mixed_by"), method);
   const known = make("datalist", { id: "mv-classes" });
@@ -77,11 +91,12 @@ export default function localizeView({ element, server }) {
   );
   for (const input of classInputs) input.setAttribute("list", "mv-classes");
   const classNotes = [0, 1].map(() => make("small"));
-  const kind = make("select", { on: { change: () => mixviz.set({ kind: kind.value }) } });
+  const kind = make("select", { on: { change: ({ target }) => mixviz.set({ kind: target.value }) } });
   const kindText = make("p", { class: "mv-small" });
-  const layer = make("select", { on: { change: () => mixviz.set({ layer: layer.value }) } });
+  const layer = make("select", { on: { change: ({ target }) => mixviz.set({ layer: target.value }) } });
   const own = () => t("look.own");
 
+  /** @param {number} slot */
   function ask(slot) {
     const typed = classInputs[slot].value.trim();
     const classes = [...mixviz.state.classes];
@@ -92,9 +107,10 @@ export default function localizeView({ element, server }) {
   // How it is shown
   const scale = chips("scale", ["image", "shared", "raw"], (choice) => display({ scale: choice }));
   const scaleText = make("p", { class: "mv-small" });
-  const colours = make("select", { on: { change: () => display({ colours: colours.value }) } });
-  const to = make("select", { on: { change: () => display({ to: to.value }) } });
+  const colours = make("select", { on: { change: ({ target }) => display({ colours: target.value }) } });
+  const to = make("select", { on: { change: ({ target }) => display({ to: target.value }) } });
   const layout = chips("layout", ["rows", "grid"], (choice) => display({ layout: choice }));
+  /** @param {"strength" | "threshold"} key */
   const slider = (key) =>
     make("input", {
       type: "range",
@@ -193,7 +209,7 @@ export default function localizeView({ element, server }) {
     aria: { label: t("look.own_network") },
     on: {
       change: async () => {
-        await open([...ownFiles.files]);
+        await open([...(ownFiles.files ?? [])]);
         ownFiles.value = "";
       },
     },
@@ -291,7 +307,9 @@ export default function localizeView({ element, server }) {
     ),
   );
 
+  /** @param {LookRow} row */
   const titleOf = (row) => (row.name === "centre" ? t("look.centre") : networkName(row.name, row.title));
+  /** @param {number} slot */
   const boxKey = (slot) => `${value.place}|${slot}`;
   function undraw() {
     grabs.forEach(({ node }, i) => {
@@ -299,7 +317,9 @@ export default function localizeView({ element, server }) {
       drawButtons[i].setAttribute("aria-pressed", "false");
     });
   }
+  /** @param {number} slot */
   const truth = (slot) => drawnBoxes[boxKey(slot)] ?? value.subject.boxes[slot];
+  /** @param {number} slot */
   function draw(slot) {
     const on = drawButtons[slot].getAttribute("aria-pressed") !== "true";
     grabs.forEach(({ node, set }, i) => {
@@ -314,7 +334,11 @@ export default function localizeView({ element, server }) {
     numbers();
   }
 
-  // A network's row is built once; what changes is put into it.
+  /**
+   * A network's row is built once; what changes is put into it.
+   *
+   * @param {LookRow} row
+   */
   function build(row) {
     const tiles = [0, 1].map(() => {
       const canvas = make("canvas");
@@ -338,7 +362,7 @@ export default function localizeView({ element, server }) {
       error: make("p", { class: "mv-note" }),
       faith: make("div", { class: "mv-faith" }),
     };
-    parts.node = make(
+    const node = make(
       "article",
       {
         class: "mv-look",
@@ -350,8 +374,9 @@ export default function localizeView({ element, server }) {
       make("div", { class: "mv-look-numbers" }, parts.says, parts.fits, parts.faith),
       parts.error,
     );
-    return parts;
+    return { ...parts, node };
   }
+  /** @param {LookRow} row */
   function take(row) {
     const before = rows.get(row.name);
     for (const look of row.looks ?? []) look.bytes ??= bytesOf(look.map);
@@ -382,19 +407,14 @@ export default function localizeView({ element, server }) {
   // Heat, boxes and numbers as they are to be shown
   function display(change = {}) {
     Object.assign(show, change);
-    for (const [key, plain] of [
-      ["scale", "image"],
-      ["colours", "inferno"],
-      ["strength", 0.6],
-      ["threshold", 0.2],
-      ["to", ""],
-      ["layout", "rows"],
-    ])
-      if (key in change) mixviz.note(key, show[key] === plain ? "" : String(show[key]));
+    for (const key of /** @type {(keyof typeof PLAIN)[]} */ (Object.keys(PLAIN))) {
+      if (key in change) mixviz.note(key, show[key] === PLAIN[key] ? "" : String(show[key]));
+    }
     scale.mark(show.scale);
     layout.mark(show.layout);
     list.dataset.layout = show.layout;
-    [strength.value, threshold.value, colours.value, to.value] = [show.strength, show.threshold, show.colours, show.to];
+    [strength.value, threshold.value] = [String(show.strength), String(show.threshold)];
+    [colours.value, to.value] = [show.colours, show.to];
     [strengthOut.textContent, thresholdOut.textContent] = [percent(show.strength), show.threshold.toFixed(2)];
     if (!value) return;
     const only = Object.keys(change);
@@ -409,7 +429,8 @@ export default function localizeView({ element, server }) {
       all.filter((row) => row.name !== "centre").flatMap((row) => row.looks),
       show.scale,
     );
-    list.style.setProperty("--mv-strength", show.strength);
+    list.style.setProperty("--mv-strength", String(show.strength));
+    /** @param {LookRow} row @param {number} slot */
     const numbersOf = (row, slot) => valuesOf(row.looks[slot], show.scale, ends);
     let limit = 0;
     const compared = reference && all.filter((row) => row.side === reference.side && row.name !== "centre");
@@ -420,7 +441,7 @@ export default function localizeView({ element, server }) {
           return numbersOf(row, slot).map((x, i) => x - other[i]);
         });
     for (const row of compared ?? [])
-      for (const less of row.less) for (const x of less) limit = Math.max(limit, Math.abs(x));
+      for (const less of row.less ?? []) for (const x of less) limit = Math.max(limit, Math.abs(x));
     for (const row of all)
       row.looks.forEach((look, slot) => {
         const { canvas } = row.parts.tiles[slot];
@@ -441,6 +462,7 @@ export default function localizeView({ element, server }) {
         if (!compared) delete row.less;
       });
     list.classList.toggle("mv-difference", !!compared);
+    /** @param {number} x */
     const short = (x) => String(+x.toPrecision(3));
     const shown = compared
       ? [-limit, limit].map(short)
@@ -459,13 +481,15 @@ export default function localizeView({ element, server }) {
       : t(`look.scale.${show.scale}.why`);
   }
 
+  /** @param {Uint8Array} colour */
   function paintRamp(colour) {
-    const pen = ramp.getContext("2d");
+    const pen = penOf(ramp);
     const image = pen.createImageData(256, 1);
     for (let i = 0; i < 256; i++) image.data.set([colour[3 * i], colour[3 * i + 1], colour[3 * i + 2], 255], 4 * i);
     pen.putImageData(image, 0, 0);
   }
 
+  /** @param {LookRow} row @param {number} slot @param {number} [at] */
   const fit = (row, slot, at = show.threshold) =>
     row.looks?.[slot] && truth(slot) ? overlap(boxAt(row.looks[slot], at, row.side), truth(slot)) : null;
 
@@ -481,7 +505,7 @@ export default function localizeView({ element, server }) {
         outline(object, truth(slot));
         object.className = `mv-object mv-object-${"ab"[slot]}`;
         const share = look.probability === undefined ? "" : percent(look.probability);
-        const fits = truth(slot) ? t("look.iou", { iou: fit(row, slot).toFixed(2) }) : "";
+        const fits = truth(slot) ? t("look.iou", { iou: (fit(row, slot) ?? 0).toFixed(2) }) : "";
         caption.replaceChildren(
           make("b", { textContent: look.class ? className(look.class) : names[slot] }),
           make("br"),
@@ -517,9 +541,10 @@ export default function localizeView({ element, server }) {
     slots.mark(String(slot));
     [...slots.node.children].forEach((chip, i) => {
       chip.textContent = names[i];
-      chip.disabled = !truth(i);
+      chip.toggleAttribute("disabled", !truth(i));
     });
     const boxed = here.filter(() => truth(slot));
+    /** @type {Series[]} */
     const series = boxed.map((row, i) => ({
       key: row.name,
       title: titleOf(row),
@@ -528,10 +553,11 @@ export default function localizeView({ element, server }) {
       dash: row.name === "centre" ? "2 4" : undefined,
       points: row.looks[slot].boxes.map((_, k) => ({
         x: k / row.looks[slot].boxes.length,
-        y: fit(row, slot, k / row.looks[slot].boxes.length),
+        y: fit(row, slot, k / row.looks[slot].boxes.length) ?? 0,
       })),
     }));
-    curve.node.hidden = slots.node.parentNode.hidden = !boxed.length;
+    curve.node.hidden = !boxed.length;
+    if (slots.node.parentElement) slots.node.parentElement.hidden = !boxed.length;
     curve.update({
       title: t("look.curve"),
       x: { label: "τ", low: 0, high: 1 },
@@ -551,22 +577,24 @@ export default function localizeView({ element, server }) {
 
   // The card's number belongs to Grad-CAM at two layers.
   const standard = () => mixviz.state.kind === "grad_cam" && ["", "0"].includes(mixviz.state.layer);
+  /** @param {string} name */
   const score = (name) => about.networks[name].measured[mixviz.state.layer === "0" ? "last" : "layer"];
 
+  /** @param {number} slot @param {string[]} names */
   function tell(slot, names) {
     const networks = fresh().filter((row) => row.name !== "centre");
     const centre = rows.get("centre");
     if (!truth(slot)) verdict.textContent = t("look.no_box");
     else if (networks.length) {
-      const best = networks.reduce((a, b) => (fit(b, slot) > fit(a, slot) ? b : a));
-      const middle = fit(centre, slot);
+      const best = networks.reduce((a, b) => ((fit(b, slot) ?? 0) > (fit(a, slot) ?? 0) ? b : a));
+      const middle = (centre && fit(centre, slot)) ?? 0;
       const values = {
         title: titleOf(best),
         name: names[slot],
         threshold: show.threshold.toFixed(2),
-        iou: fit(best, slot).toFixed(2),
+        iou: (fit(best, slot) ?? 0).toFixed(2),
         centre: middle.toFixed(2),
-        below: networks.filter((row) => fit(row, slot) < middle).length,
+        below: networks.filter((row) => (fit(row, slot) ?? 0) < middle).length,
         count: networks.length,
       };
       verdict.textContent = t("look.verdict", values);
@@ -581,8 +609,8 @@ export default function localizeView({ element, server }) {
       images: images.toLocaleString("en"),
       best: titleOf(sorted[0]),
       high: score(sorted[0].name).toFixed(1),
-      last: titleOf(sorted.at(-1)),
-      low: score(sorted.at(-1).name).toFixed(1),
+      last: titleOf(sorted[sorted.length - 1]),
+      low: score(sorted[sorted.length - 1].name).toFixed(1),
       centre: middle.toFixed(1),
       error: (100 * Math.sqrt((p * (1 - p)) / images)).toFixed(1),
     });
@@ -593,21 +621,24 @@ export default function localizeView({ element, server }) {
     const slot = truth(show.slot) ? show.slot : 0;
     const all = [...rows.values()];
     const given = ["centre", ...value.all];
-    const key = {
+    /** @type {Record<string, (row: LookRow) => number>} */
+    const keys = {
       given: (row) => given.length - given.indexOf(row.name),
       iou: (row) => fit(row, slot) ?? -1,
       probability: (row) => row.looks?.[show.slot].probability ?? -1,
-    }[order];
+    };
+    const key = keys[order];
     all.sort(
       (a, b) =>
-        (b.name === first) - (a.name === first) ||
-        (order === "given" ? (a.name === "centre") - (b.name === "centre") : 0) ||
+        Number(b.name === first) - Number(a.name === first) ||
+        (order === "given" ? Number(a.name === "centre") - Number(b.name === "centre") : 0) ||
         key(b) - key(a),
     );
     list.append(stageCard, ...all.map((row) => row.parts.node));
     for (const row of all) row.parts.node.classList.toggle("mv-first", row.name === first);
   }
 
+  /** @param {string[]} pending */
   function waiting(pending) {
     const done = [...rows.values()].filter((row) => row.key === value.key && row.name !== "centre").length;
     for (const row of rows.values()) row.parts.node.classList.toggle("mv-stale", row.key !== value.key);
@@ -652,7 +683,7 @@ export default function localizeView({ element, server }) {
     kind.value = state.kind;
     layer.value = state.layer;
     const told = about.kinds.find((one) => one.name === kind.value);
-    kindText.textContent = `${t(`kind.${told.name}`)} ${told.slow ? t("look.slow_kind") : ""}`;
+    kindText.textContent = `${t(`kind.${kind.value}`)} ${told?.slow ? t("look.slow_kind") : ""}`;
     outside.textContent = [
       value.subject.inside && t("look.inside"),
       t("look.sees", { side: about.networks[value.all[0]].side, count: about.classes.length }),
@@ -693,12 +724,13 @@ export default function localizeView({ element, server }) {
       const numbers = found.get(`${value.key}|${row.name}`);
       row.parts.faith.hidden = !numbers;
       if (!numbers) continue;
+      /** @param {string} name */
       const line = (name) =>
         make(
           "tr",
           {},
           make("th", { scope: "row", textContent: t(`look.faith.${name}`) }),
-          ...numbers.map((one) =>
+          ...numbers.map((/** @type {Record<string, number | null>} */ one) =>
             make("td", { textContent: one[name] === null ? "" : one[name].toFixed(name === "average_drop" ? 0 : 2) }),
           ),
         );
@@ -712,7 +744,11 @@ export default function localizeView({ element, server }) {
     }
   }
 
-  // A visitor's own network: two files, which the server reads with care.
+  /**
+   * A visitor's own network: two files, which the server reads with care.
+   *
+   * @param {File[]} files
+   */
   async function open(files) {
     const card = files.find((file) => file.name.endsWith(".json"));
     const weights = files.find((file) => file.name.endsWith(".safetensors"));
@@ -736,6 +772,7 @@ export default function localizeView({ element, server }) {
     for (const [name, [title]] of Object.entries(mixviz.methods)) method.append(option(name, title));
   }
 
+  /** @param {any} answer */
   function learn(answer) {
     about = answer;
     tables = Object.fromEntries(Object.entries(about.colours).map(([name, text]) => [name, bytesOf(text)]));

@@ -1,11 +1,11 @@
 // A filmstrip: one or several methods while λ, α or the seed goes on.
-import { labelBar, make, partOf, place } from "../lib/dom.js";
+import { labelBar, make, partOf, place, press } from "../lib/dom.js";
 import { percent } from "../lib/numbers.js";
 import { mixviz } from "../lib/page.js";
 import { Sheet } from "../lib/sheets.js";
 import { t } from "../lib/texts.js";
 
-/** @import { Context } from "../types.js" */
+/** @import { Context, Sweep } from "../types.js" */
 
 /** @param {Context} context */
 export default function sweepView({ element }) {
@@ -27,13 +27,16 @@ export default function sweepView({ element }) {
   const note = make("p", { class: "mv-small" });
   root().append(make("div", { class: "mv-head" }, make("span", { textContent: t("over") }), over), rows, strips, note);
 
+  const choices = () => [...rows.querySelectorAll("input")];
+
+  /** @param {string} name @param {string} title */
   function choice(name, title) {
     const box = make("input", {
       type: "checkbox",
       value: name,
       on: {
         change: () => {
-          const chosen = [...rows.querySelectorAll("input:checked")].map((input) => input.value);
+          const chosen = choices().flatMap((input) => (input.checked ? [input.value] : []));
           if (chosen.length) mixviz.set({ methods: chosen });
           else box.checked = true;
         },
@@ -42,6 +45,7 @@ export default function sweepView({ element }) {
     return make("label", { class: "mv-check" }, box, title);
   }
 
+  /** @param {Sweep} value @param {Sweep["rows"][number]} row @param {number} r */
   function strip(value, row, r) {
     const frames = row.cells.map((cell, i) => {
       const shown = value.over === "seed" ? String(value.values[i]) : String(+value.values[i].toFixed(3));
@@ -82,26 +86,29 @@ export default function sweepView({ element }) {
     );
   }
 
-  mixviz.views("sweep", async (value) => {
-    const mine = ++turn;
-    const url = await sheet.open(value.sheet);
-    if (mine !== turn) return URL.revokeObjectURL(url);
-    if (!rows.children.length)
-      rows.append(
-        make("legend", { class: "mv-small", textContent: t("rows") }),
-        ...Object.entries(mixviz.methods).map(([name, [title]]) => choice(name, title)),
-      );
-    const chosen = value.rows.map((row) => row.name);
-    for (const input of rows.querySelectorAll("input")) {
-      input.checked = chosen.includes(input.value);
-      input.disabled = !input.checked && chosen.length >= 6;
-    }
-    for (const chip of over.children) chip.setAttribute("aria-pressed", String(chip.dataset.over === value.over));
-    const before = sheet.url;
-    sheet.url = url;
-    strips.replaceChildren(...value.rows.map((row, r) => strip(value, row, r)));
-    note.textContent = t(`judge.${value.judge}`);
-    if (before) URL.revokeObjectURL(before);
-    root().dataset.shown = String(mine);
-  });
+  mixviz.views(
+    "sweep",
+    /** @param {Sweep} value */ async (value) => {
+      const mine = ++turn;
+      const url = await sheet.open(value.sheet);
+      if (mine !== turn) return URL.revokeObjectURL(url);
+      if (!rows.children.length)
+        rows.append(
+          make("legend", { class: "mv-small", textContent: t("rows") }),
+          ...Object.entries(mixviz.methods).map(([name, [title]]) => choice(name, title)),
+        );
+      const chosen = value.rows.map((row) => row.name);
+      for (const input of rows.querySelectorAll("input")) {
+        input.checked = chosen.includes(input.value);
+        input.disabled = !input.checked && chosen.length >= 6;
+      }
+      press(over, "over", value.over);
+      const before = sheet.url;
+      sheet.url = url;
+      strips.replaceChildren(...value.rows.map((row, r) => strip(value, row, r)));
+      note.textContent = t(`judge.${value.judge}`);
+      if (before) URL.revokeObjectURL(before);
+      root().dataset.shown = String(mine);
+    },
+  );
 }

@@ -1,23 +1,31 @@
 // The family tree: a drawing to point at, a panel that tells of one idea, and the same as a list.
-import { make, partOf } from "../lib/dom.js";
+import { make, partOf, within } from "../lib/dom.js";
 import { mixviz } from "../lib/page.js";
 import { FONT, handFigure, svg } from "../lib/svg.js";
 import { t } from "../lib/texts.js";
 import { drawLineage, layOut, slideOf, yearOf } from "./tree/lineage.js";
 
-/** @import { Context } from "../types.js" */
+import { ARROWS } from "../lib/grab.js";
+import { known } from "../lib/maps.js";
+
+/** @import { Context, Idea, Placed, State, Tree } from "../types.js" */
 
 /** @param {Context} context */
 export default function treeView({ element }) {
   const root = () => partOf(element);
   const SMALLEST = 0.75; // a drawing that is wider still keeps its size and is moved sideways
-  let value = null;
+  /** @type {Tree} */
+  let value;
+  /** @type {Map<string, Idea>} */
   let ideas = new Map();
   let chosen = new URLSearchParams(location.search).get("idea");
+  /** @type {string | null} */
   let at = null;
   let turn = 0;
-  let drawing = null;
+  /** @type {ReturnType<typeof drawLineage>} */
+  let drawing;
   let wide = 0;
+  /** @type {string | null} */
   let lit = null;
   const intro = make("p", { class: "mv-told" });
   const canvas = svg("svg", { role: "group", "font-family": FONT, "aria-label": t("tree.picture") });
@@ -55,21 +63,24 @@ export default function treeView({ element }) {
     listed,
   );
 
+  /** @param {Idea} idea */
   const text = (idea) => t(idea.ancestor ? `tree.is.${idea.name}` : `summary.${idea.name}`);
-  const nodeOf = (name) => canvas.querySelector(`[data-idea="${CSS.escape(name)}"]`);
+  /** @param {string | null} name @returns {SVGElement | null} */
+  const nodeOf = (name) => canvas.querySelector(`[data-idea="${CSS.escape(name ?? "")}"]`);
+
+  /** @param {Element} group */
+  const partsOf = (group) => /** @type {SVGElement[]} */ ([...group.children]);
 
   function draw() {
     wide = scroller.clientWidth;
     const placed = layOut(value, wide);
     const fits = wide / placed.width;
     const scale = fits < SMALLEST ? 1 : Math.min(1, fits);
-    for (const [key, size] of [
-      ["width", placed.width],
-      ["height", placed.height],
-    ])
-      canvas.setAttribute(key, Math.floor(scale * size));
+    canvas.setAttribute("width", String(Math.floor(scale * placed.width)));
+    canvas.setAttribute("height", String(Math.floor(scale * placed.height)));
     canvas.setAttribute("viewBox", `0 0 ${placed.width} ${placed.height}`);
     drawing = drawLineage(value, placed, {
+      /** @param {SVGElement} node @param {Idea} idea */
       each: (node, idea) => {
         for (const [key, said] of Object.entries({
           role: "button",
@@ -80,7 +91,7 @@ export default function treeView({ element }) {
             family: t(`family.${idea.family}`),
           }),
         }))
-          node.setAttribute(key, said);
+          node.setAttribute(key, String(said));
         node.append(svg("title", {}, `${idea.title}, ${yearOf(idea.year)}. ${text(idea)}`));
         // Moved, not entered: an idea may come to lie under a resting pointer.
         node.addEventListener("pointermove", () => lit === idea.name || show(idea.name));
@@ -92,8 +103,8 @@ export default function treeView({ element }) {
       },
     });
     canvas.replaceChildren(drawing.body);
-    at = ideas.has(chosen) ? chosen : value.ideas[0]?.name;
-    nodeOf(at)?.setAttribute("tabindex", 0);
+    at = chosen !== null && ideas.has(chosen) ? chosen : (value.ideas[0]?.name ?? null);
+    nodeOf(at)?.setAttribute("tabindex", "0");
   }
 
   // The drawing may be wider than its place.
@@ -105,52 +116,67 @@ export default function treeView({ element }) {
       scroller.scrollLeft += box.left - frame.left - frame.width / 2;
   }
 
-  // One stop of the Tab key: arrows go to the nearest idea on that side.
+  /**
+   * One stop of the Tab key: arrows go to the nearest idea on that side.
+   *
+   * @param {KeyboardEvent} event
+   * @param {string} name
+   * @param {Placed} placed
+   */
   function key(event, name, { boxes }) {
-    const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    const step = ARROWS[event.key];
     if (event.key === "Enter" || event.key === " ") choose(name);
     else if (!step) return;
     else {
-      const here = boxes.get(name);
+      const [down, across] = step;
+      const here = known(boxes, name);
+      /** @param {{ x: number, y: number }} place */
       const far = ({ x, y }) => {
-        const [along, aside] = step[0]
-          ? [(x - here.x) * step[0], Math.abs(y - here.y)]
-          : [(y - here.y) * step[1], Math.abs(x - here.x)];
+        const [along, aside] = across
+          ? [(x - here.x) * across, Math.abs(y - here.y)]
+          : [(y - here.y) * down, Math.abs(x - here.x)];
         return along > 1 ? along + 2 * aside : Infinity;
       };
       const next = [...boxes.values()].reduce((best, box) => (far(box) < far(best) ? box : best), here);
-      if (next !== here) nodeOf(next.idea.name).focus();
+      if (next !== here) nodeOf(next.idea.name)?.focus();
     }
     event.preventDefault();
   }
+  /** @param {string} name */
   function stop(name) {
-    nodeOf(at)?.setAttribute("tabindex", -1);
-    nodeOf(name).setAttribute("tabindex", 0);
+    nodeOf(at)?.setAttribute("tabindex", "-1");
+    nodeOf(name)?.setAttribute("tabindex", "0");
     at = name;
     show(name);
   }
 
-  // An idea in the light: its parents, its children, and the lines to them.
+  /**
+   * An idea in the light: its parents, its children, and the lines to them.
+   *
+   * @param {string | null} name
+   */
   function light(name) {
-    const idea = ideas.get(name);
-    const near = new Set(idea ? [name, ...idea.parents, ...idea.children] : []);
-    for (const node of drawing.nodes.children) {
-      node.style.opacity = !idea || near.has(node.dataset.idea) ? 1 : 0.3;
+    const idea = ideas.get(name ?? "");
+    const near = new Set(idea ? [idea.name, ...idea.parents, ...idea.children] : []);
+    for (const node of partsOf(drawing.nodes)) {
+      node.style.opacity = !idea || near.has(node.dataset.idea ?? "") ? "1" : "0.3";
       node.classList.toggle("mv-lit", node.dataset.idea === name);
     }
-    for (const edge of drawing.edges.children) {
-      const on = [edge.dataset.from, edge.dataset.to].includes(name);
-      edge.style.opacity = !idea ? "" : on ? 1 : 0.12;
-      edge.style.strokeWidth = on ? 3 : "";
+    for (const edge of partsOf(drawing.edges)) {
+      const on = edge.dataset.from === name || edge.dataset.to === name;
+      edge.style.opacity = !idea ? "" : on ? "1" : "0.12";
+      edge.style.strokeWidth = on ? "3" : "";
     }
   }
 
+  /** @param {string | null} name */
   function show(name) {
     lit = name;
     light(name);
     tell(name);
   }
 
+  /** @param {string} name @param {boolean} [move] */
   function choose(name, move = true) {
     chosen = name;
     mixviz.note("idea", name);
@@ -158,29 +184,33 @@ export default function treeView({ element }) {
     if (move && innerWidth < 768) panel.scrollIntoView({ block: "nearest" });
   }
 
+  /** @param {string | null} name */
   function tell(name) {
-    const idea = ideas.get(name);
+    const idea = ideas.get(name ?? "");
     panel.hidden = !idea;
     if (!idea) return;
+    /** @param {string[]} names @param {string} none */
     const others = (names, none) =>
       names.length
         ? names.map((name) =>
             make("button", {
               class: "mv-chip",
               data: { to: name },
-              textContent: ideas.get(name).title,
+              textContent: known(ideas, name).title,
               on: {
                 click: () => {
                   choose(name, false);
                   reveal();
-                  panel.querySelector("h3").focus();
+                  within(panel, "h3").focus();
                 },
               },
             }),
           )
         : [none];
+    /** @param {string} name @param {...Node | string} content */
     const fact = (name, ...content) =>
       make("div", {}, make("dt", { textContent: t(`tree.${name}`) }), make("dd", {}, ...content));
+    /** @param {string} label @param {string} view @param {Partial<State>} changes */
     const door = (label, view, changes) =>
       make("button", {
         class: "mv-button",
@@ -219,8 +249,11 @@ export default function treeView({ element }) {
     );
   }
 
-  const from = ({ parents }) =>
-    parents.length ? `, ${t("tree.line", { parents: parents.map((name) => ideas.get(name).title).join(", ") })}` : "";
+  /** @param {Idea} idea */
+  const from = ({ parents }) => {
+    const titles = parents.map((name) => known(ideas, name).title).join(", ");
+    return titles && `, ${t("tree.line", { parents: titles })}`;
+  };
 
   function drawList() {
     list.replaceChildren(
@@ -234,7 +267,7 @@ export default function treeView({ element }) {
             on: {
               click: () => {
                 choose(idea.name);
-                panel.querySelector("h3").focus();
+                within(panel, "h3").focus();
               },
             },
           }),
@@ -250,7 +283,7 @@ export default function treeView({ element }) {
       value = answer;
       ideas = new Map(value.ideas.map((idea) => [idea.name, idea]));
       const methods = value.ideas.filter(({ ancestor }) => !ancestor);
-      const years = methods.map(({ year }) => year).filter(Boolean);
+      const years = methods.flatMap(({ year }) => year || []);
       intro.textContent = t("tree.lede", { n: methods.length, from: Math.min(...years), to: Math.max(...years) });
       draw();
       drawList();

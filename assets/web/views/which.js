@@ -1,8 +1,8 @@
 // Methods to choose from: questions that leave some out and say why, a table that sorts, any column against any other,
 // and a card with the lines to copy. There is no score: what counts most is the visitor's to say.
 import { csvOf } from "../lib/csv.js";
-import { byHumps, hand, make, partOf } from "../lib/dom.js";
-import { percent, signed } from "../lib/numbers.js";
+import { byHumps, hand, make, partOf, within } from "../lib/dom.js";
+import { share, tenth, percent, signed } from "../lib/numbers.js";
 import { mixviz } from "../lib/page.js";
 import { axisChoice, plotOf } from "../lib/plot.js";
 import { sortedTable } from "../lib/tables.js";
@@ -10,28 +10,35 @@ import { t } from "../lib/texts.js";
 import { candidateCard } from "./which/candidate.js";
 import { limitsOf, methodChoice, questions, reason } from "./which/choices.js";
 
-/** @import { Context } from "../types.js" */
+/** @import { Candidate, Column, Context, Measure, Point, Series, Which } from "../types.js" */
 
 /** @param {Context} context */
 export default function whichView({ element }) {
   const root = () => partOf(element);
   const asked = limitsOf(new URLSearchParams(location.search).get("limits"));
   const without = new Set((new URLSearchParams(location.search).get("without") ?? "").split(",").filter(Boolean));
+  /** @type {Map<string, Candidate>} */
   const rows = new Map();
-  let about = null;
+  /** @type {Which} */
+  let about;
+  /** @type {string | null} */
   let set = null;
   let turn = 0;
   let setting = new URLSearchParams(location.search).get("setting");
-  const share = (x) => `${(100 * x).toFixed(1)}\u00a0%`;
+  /** @param {number} x */
   const count = (x) => Math.round(x).toLocaleString("en");
-  const about100 = (x) => `${(100 * x).toFixed(1)}`;
+  /** @param {number} x */
+  const about100 = (x) => tenth(100 * x);
 
-  const COLUMNS = [
+  /** @type {Omit<Measure, "title" | "about">[]} */
+  const MEASURES = [
     ...["gap", "off", "gone", "hidden"].map((key) => ({
       key,
       lower: true,
       written: share,
+      /** @param {Candidate} row */
       of: (row) => row[key]?.mean,
+      /** @param {Candidate} row */
       error: (row) => row[key]?.error,
       sure: about100,
     })),
@@ -51,7 +58,7 @@ export default function whichView({ element }) {
     },
     { key: "looking", lower: true, written: percent, of: (row) => row.pace?.looking },
     { key: "needs", text: true, of: (row) => t(`which.needs.${row.needs || "nothing"}`) },
-    { key: "published", lower: true, written: (x) => signed(x, 2), of: (row) => row.published[setting]?.change },
+    { key: "published", lower: true, written: (x) => signed(x, 2), of: (row) => row.published[setting ?? ""]?.change },
     {
       key: "zoo",
       lower: true,
@@ -60,8 +67,17 @@ export default function whichView({ element }) {
       error: (row) => row.zoo?.error,
       sure: (x) => x.toFixed(1),
     },
-  ].map((column) => ({ ...column, title: t(`which.col.${column.key}`), about: t(`which.about.${column.key}`) }));
-  const titleOf = (key) => COLUMNS.find((column) => column.key === key).title;
+  ];
+  /** @type {Measure[]} */
+  const COLUMNS = MEASURES.map((column) => ({
+    ...column,
+    title: t(`which.col.${column.key}`),
+    about: t(`which.about.${column.key}`),
+  }));
+  /** @param {string} key */
+  const columnOf = (key) => /** @type {Measure} */ (COLUMNS.find((column) => column.key === key));
+  /** @param {string} key */
+  const titleOf = (key) => columnOf(key).title;
 
   const progress = make("p", { class: "mv-small", aria: { role: "status" } });
   const told = make("p", { class: "mv-told" });
@@ -69,7 +85,7 @@ export default function whichView({ element }) {
   const joined = make("input", {
     type: "checkbox",
     name: "joined",
-    on: { change: () => mixviz.set({ joined: joined.checked }) },
+    on: { change: ({ target }) => mixviz.set({ joined: target.checked }) },
   });
   const joinedNote = make("small");
   const card = candidateCard(
@@ -81,6 +97,7 @@ export default function whichView({ element }) {
   const table = sortedTable({
     columns: () => COLUMNS,
     first: { title: t("which.method") },
+    /** @param {string} key */
     sorted: (key) => {
       explain.textContent = key ? `${titleOf(key)}: ${t(`which.about.${key}`)}` : "";
     },
@@ -121,10 +138,10 @@ export default function whichView({ element }) {
   const axes = axesOf((new URLSearchParams(location.search).get("axes") ?? "").split(","));
   const plot = plotOf({
     name: "which",
-    pick: (series, point) =>
-      rows.has(point.key) && card.open(rows.get(point.key), plot.node, () => plot.node.querySelector("svg")),
+    /** @param {Series} series @param {Point} point */
+    pick: (series, point) => card.open(rows.get(point.key ?? ""), plot.node, () => plot.node.querySelector("svg")),
   });
-  plot.node.querySelector(".mv-plot-area").before(
+  within(plot.node, ".mv-plot-area").before(
     axisChoice(numeric, axes, () => {
       mixviz.note("axes", `${axes.x},${axes.y}`);
       drawPlot();
@@ -174,30 +191,39 @@ export default function whichView({ element }) {
     ),
   );
 
+  /** @param {string[]} chosen */
   function axesOf([x, y]) {
+    /** @param {string} key */
     const known = (key) => numeric.some((column) => column.key === key);
     return { x: known(x) ? x : "diversity", y: known(y) ? y : "gap" };
   }
 
-  // Numbers as the table and the card show them, made when an answer comes or the setting changes.
+  /**
+   * Numbers as the table and the card show them, made when an answer comes or the setting changes.
+   *
+   * @param {Candidate} row
+   */
   function read(row) {
+    /** @type {Record<string, any>} */
     const values = {};
+    /** @type {Record<string, string>} */
     const notes = {};
+    /** @type {Record<string, any>} */
     const said = {};
     for (const { key, of, error, sure, written } of COLUMNS) {
       const value = of(row);
       const off = error?.(row);
       if (value === undefined || value === null) continue;
       [values[key], said[key]] = [value, written ? written(value) : value];
-      if (off && Number(sure(off)) > 0) notes[key] = `± ${sure(off)}`;
+      if (off && sure && Number(sure(off)) > 0) notes[key] = `± ${sure(off)}`;
     }
     return { ...row, values, notes, said };
   }
 
   const chosen = () =>
     Object.keys(about.all)
-      .map((name) => rows.get(name))
-      .filter((row) => row && !without.has(row.name));
+      .flatMap((name) => rows.get(name) ?? [])
+      .filter((row) => !without.has(row.name));
   const kept = () => chosen().filter((row) => !reason(row, asked));
 
   function draw() {
@@ -234,8 +260,8 @@ export default function whichView({ element }) {
     const failed = now
       .filter(({ error }) => error)
       .map((row) => t("which.failed", { title: row.title, reason: row.error }));
-    const within = now.filter(({ inside }) => inside).map((row) => `${row.title}: ${t("which.inside")}`);
-    note.textContent = [t("which.note", about.made), ...within, ...failed].join(" ");
+    const inside = now.filter(({ inside }) => inside).map((row) => `${row.title}: ${t("which.inside")}`);
+    note.textContent = [t("which.note", about.made), ...inside, ...failed].join(" ");
     choice.draw(about.all);
     card.redraw(rows);
     drawPlot();
@@ -247,7 +273,8 @@ export default function whichView({ element }) {
   function drawPlot() {
     const now = kept();
     const families = [...new Set(Object.values(about.all))];
-    const [x, y] = [axes.x, axes.y].map((key) => COLUMNS.find((column) => column.key === key));
+    const [x, y] = [axes.x, axes.y].map(columnOf);
+    /** @param {Column} column */
     const axis = ({ key, title, written }) => ({
       label: title,
       format: written,
@@ -291,39 +318,42 @@ export default function whichView({ element }) {
         .map(({ row }) => [
           row.title,
           ...COLUMNS.map(({ key }) => row.values[key] ?? ""),
-          ...errors.map(({ error }) => error(row) ?? ""),
+          ...errors.map(({ error }) => error?.(row) ?? ""),
         ]),
     ];
   }
 
-  mixviz.views("which", (value) => {
-    if (set !== value.key) rows.clear(); // other pictures, other numbers
-    set = value.key;
-    about = value;
-    for (const row of value.rows) rows.set(row.name, row);
-    const known = value.settings.map(({ key }) => key);
-    if (!known.includes(setting)) setting = known[0];
-    if (!chooseSetting.children.length)
-      chooseSetting.append(
-        ...value.settings.map((one) => make("option", { value: one.key, textContent: t("compare.setting", one) })),
-      );
-    chooseSetting.value = setting;
-    const {
-      pictures: { count: n, boxed, own, could, covers },
-    } = value;
-    told.textContent = t("which.lede", {
-      n,
-      draws: value.made.draws,
-      mixtures: count(value.made.draws * Math.ceil(value.made.batch / n) * n),
-      covers: percent(covers),
-    });
-    [joined.checked, joined.disabled] = [own > 0, !could];
-    joinedNote.textContent = !could
-      ? t("which.joined_none")
-      : own && boxed < n
-        ? t("which.joined_saliency")
-        : t("which.joined_why");
-    draw();
-    root().dataset.shown = String(++turn);
-  });
+  mixviz.views(
+    "which",
+    /** @param {Which} value */ (value) => {
+      if (set !== value.key) rows.clear(); // other pictures, other numbers
+      set = value.key;
+      about = value;
+      for (const row of value.rows) rows.set(row.name, row);
+      const known = value.settings.map(({ key }) => key);
+      if (!setting || !known.includes(setting)) setting = known[0];
+      if (!chooseSetting.children.length)
+        chooseSetting.append(
+          ...value.settings.map((one) => make("option", { value: one.key, textContent: t("compare.setting", one) })),
+        );
+      chooseSetting.value = setting ?? "";
+      const {
+        pictures: { count: n, boxed, own, could, covers },
+      } = value;
+      told.textContent = t("which.lede", {
+        n,
+        draws: value.made.draws,
+        mixtures: count(value.made.draws * Math.ceil(value.made.batch / n) * n),
+        covers: percent(covers),
+      });
+      [joined.checked, joined.disabled] = [own > 0, !could];
+      joinedNote.textContent = !could
+        ? t("which.joined_none")
+        : own && boxed < n
+          ? t("which.joined_saliency")
+          : t("which.joined_why");
+      draw();
+      root().dataset.shown = String(++turn);
+    },
+  );
 }

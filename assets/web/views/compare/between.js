@@ -1,6 +1,6 @@
 // From B to A in steps, by two ways: all steps and answers are here, so that the slider asks nobody.
 import { make, place } from "../../lib/dom.js";
-import { tenth } from "../../lib/numbers.js";
+import { shortened, tenth } from "../../lib/numbers.js";
 import { mixviz } from "../../lib/page.js";
 import { plotOf } from "../../lib/plot.js";
 import { Sheet } from "../../lib/sheets.js";
@@ -8,9 +8,13 @@ import { INK } from "../../lib/svg.js";
 import { className, t } from "../../lib/texts.js";
 import { rowName } from "./zoo_table.js";
 
+/** @import { Between, Server, ZooRow } from "../../types.js" */
+
+/** @param {ZooRow[]} rows @param {string[]} every @param {Server} server */
 export function betweenPanel(rows, every, server) {
   const pictures = new Sheet();
-  let data = null;
+  /** @type {Between} */
+  let data;
   let names = ["A", "B"];
   let way = "mixup";
   let step = 0;
@@ -24,7 +28,7 @@ export function betweenPanel(rows, every, server) {
     min: 0,
     step: 1,
     id: "mv-step",
-    on: { input: () => show(Number(slider.value)) },
+    on: { input: ({ target }) => show(Number(target.value)) },
   });
   const where = make("b");
   const ends = make("div", { class: "mv-ends" }, make("span"), make("span"));
@@ -54,9 +58,11 @@ export function betweenPanel(rows, every, server) {
   const list = make("ul", { class: "mv-chances" });
   const hidden = new Set();
   const spec = {
-    y: { label: t("compare.probability"), low: 0, high: 100, unit: "\u00a0%", format: (x) => String(+x.toFixed(1)) },
+    /** @param {number} x */
+    y: { label: t("compare.probability"), low: 0, high: 100, unit: "\u00a0%", format: shortened },
     hidden,
     changed: () => plots.forEach((plot) => plot.refresh()),
+    /** @param {string | null} key */
     lit: (key) => plots.forEach((plot) => plot.light(key)),
   };
   const plots = ["a", "b"].map((letter) =>
@@ -116,7 +122,9 @@ export function betweenPanel(rows, every, server) {
     waiting,
     stage,
   );
+  /** @param {number} slot */
   const wanted = (slot) => mixviz.state.classes[slot];
+  /** @param {number} slot */
   function follow(slot) {
     const typed = fields[slot].input.value.trim();
     const classes = [...mixviz.state.classes];
@@ -134,15 +142,18 @@ export function betweenPanel(rows, every, server) {
     });
   }
 
+  /** @param {string} network */
   const index = (network) => rows.findIndex((row) => row.networks.includes(network));
+  /** @param {string} network */
   const titleOf = (network) => (index(network) < 0 ? network : rowName(rows[index(network)]));
+  /** @param {number} share @param {string} letter */
   const label = (share, letter) => 100 * (letter === "a" ? share : 1 - share);
   const classes = () => data.classes.map(className);
 
   function drawPlots() {
     const answers = data.ways[way];
     plots.forEach((plot, i) => {
-      const letter = "ab"[i];
+      const letter = /** @type {const} */ (["a", "b"])[i];
       const name = classes()[i];
       plot.update({
         title: t("compare.chance_of", { name, letter: "AB"[i] }),
@@ -170,6 +181,7 @@ export function betweenPanel(rows, every, server) {
     });
   }
 
+  /** @param {string} network @param {number} n */
   function chance(network, n) {
     const answers = data.ways[way];
     const shares = [answers.a[n][step], answers.b[n][step]];
@@ -194,14 +206,18 @@ export function betweenPanel(rows, every, server) {
     };
   }
 
-  // Where the slider stands: pictures, marker and list, and nothing else.
+  /**
+   * Where the slider stands: pictures, marker and list, and nothing else.
+   *
+   * @param {number} at
+   */
   function show(at) {
     step = at;
     const lam = data.lams[at];
     const answers = data.ways[way];
     const n = data.lams.length;
     const [a, b] = data.classes.map((name) => data.all.indexOf(name));
-    slider.value = at;
+    slider.value = String(at);
     slider.setAttribute("aria-valuetext", `λ ${lam.toFixed(2)}`);
     where.textContent = lam.toFixed(2);
     tiles.forEach(({ name, tile, button }, row) => {
@@ -230,6 +246,7 @@ export function betweenPanel(rows, every, server) {
     show(step);
   }
 
+  /** @param {string} key @param {string[]} labels */
   async function ask(key, labels) {
     const mine = ++turn;
     waiting.hidden = false;
@@ -241,9 +258,9 @@ export function betweenPanel(rows, every, server) {
     step = data ? step : Math.floor(answer.lams.length / 2);
     [data, names] = [answer, labels];
     pictures.take(url);
-    slider.max = data.lams.length - 1;
-    ends.firstChild.textContent = t("compare.end", { lam: 0, letter: "B", name: names[1] });
-    ends.lastChild.textContent = t("compare.end", { lam: 1, letter: "A", name: names[0] });
+    slider.max = String(data.lams.length - 1);
+    ends.children[0].textContent = t("compare.end", { lam: 0, letter: "B", name: names[1] });
+    ends.children[1].textContent = t("compare.end", { lam: 1, letter: "A", name: names[0] });
     const said = ["A", "B"].map((letter, i) =>
       t(`compare.class_${data.how[i]}`, { letter, name: names[i], class: classes()[i], n: data.all.length }),
     );
@@ -260,6 +277,7 @@ export function betweenPanel(rows, every, server) {
   let asked = "";
   return {
     node,
+    /** @param {string[]} labels */
     update: (labels) => {
       const key = [mixviz.state.a, mixviz.state.b, ...mixviz.state.classes, ...labels].join("|");
       if (key !== asked) ask((asked = key), labels);

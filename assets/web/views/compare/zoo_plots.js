@@ -1,35 +1,55 @@
-import { make } from "../../lib/dom.js";
-import { tenth } from "../../lib/numbers.js";
+import { make, press, within } from "../../lib/dom.js";
+import { shortened, tenth } from "../../lib/numbers.js";
 import { axisChoice, plotOf } from "../../lib/plot.js";
 import { INK } from "../../lib/svg.js";
 import { t } from "../../lib/texts.js";
 import { barsNote, columnName, rowName } from "./zoo_table.js";
 
+/** @import { Axis, OpenCard, Plot, PlotSpec, Point, Series, Zoo, ZooRow } from "../../types.js" */
+
 const HIDING = ["hole", "border_hole", "boundary"];
 
-// The cards as plots: each shows what its switch says, and all share which networks are hidden or in the light.
+/**
+ * The cards as plots: each shows what its switch says, and all share which networks are hidden or in the light.
+ *
+ * @param {Zoo} value
+ * @param {OpenCard<ZooRow>} open
+ */
 export function zooPlots(value, open) {
+  /** @type {Set<string>} */
   const hidden = new Set();
+  /** @type {Plot[]} */
   const plots = [];
   const shared = {
     hidden,
     changed: () => plots.forEach((plot) => plot.refresh()),
+    /** @param {string | null} key */
     lit: (key) => plots.forEach((plot) => plot.light(key)),
   };
+  /** @param {string | undefined} key */
   const rowOf = (key) => value.rows.find((row) => row.title === key);
-  // Back from its card, the keyboard is in the plot again.
+  /**
+   * Back from its card, the keyboard is in the plot again.
+   *
+   * @param {Partial<PlotSpec>} spec
+   */
   const add = (spec) => {
     const plot = plotOf({
       ...shared,
-      pick: (series) => rowOf(series.key) && open(rowOf(series.key), plot.node, () => plot.node.querySelector("svg")),
+      /** @param {Series} series */
+      pick: (series) => open(rowOf(series.key), plot.node, () => plot.node.querySelector("svg")),
       ...spec,
     });
     plots.push(plot);
     return plot;
   };
-  const seriesOf = (row, index, more) => ({ key: row.title, title: rowName(row), index, ...more });
-  const percentAxis = (label, more) => ({ label, unit: "\u00a0%", format: (x) => String(+x.toFixed(1)), ...more });
-  const put = (plot, ...nodes) => plot.node.querySelector(".mv-plot-area").before(...nodes);
+  /** @param {ZooRow} row @param {number} index @param {Partial<Series>} more */
+  const seriesOf = (row, index, more) => ({ key: row.title, title: rowName(row), index, points: [], ...more });
+  /** @param {string} label @param {Partial<Axis>} [more] */
+  const percentAxis = (label, more) => ({ label, unit: "\u00a0%", format: shortened, ...more });
+  /** @param {Plot} plot @param {...Node} nodes */
+  const put = (plot, ...nodes) => within(plot.node, ".mv-plot-area").before(...nodes);
+  /** @param {string} label @param {string[][]} choices @param {(key: string) => void} show */
   function switchOf(label, choices, show) {
     const chips = make(
       "div",
@@ -38,12 +58,14 @@ export function zooPlots(value, open) {
         make("button", { class: "mv-chip", data: { show: key }, textContent: text, on: { click: () => choose(key) } }),
       ),
     );
+    /** @param {string} key */
     const choose = (key) => {
-      for (const chip of chips.children) chip.setAttribute("aria-pressed", String(chip.dataset.show === key));
+      press(chips, "show", key);
       show(key);
     };
     return { chips, choose };
   }
+  /** @param {string} name */
   const curvesOf = (name) =>
     value.rows.flatMap((row, index) => {
       const curve = row.curves[name];
@@ -56,6 +78,7 @@ export function zooPlots(value, open) {
           ]
         : [];
     });
+  /** @param {string} name */
   const seedsNote = (name) => {
     const several = value.rows.find((row) => row.curves[name]?.error);
     return several ? t("compare.bars_seeds", { count: several.seeds.length }) : "";
@@ -101,6 +124,7 @@ export function zooPlots(value, open) {
   // A setting's numbers hold for its own data, network and length: compare changes against its own baseline alone.
   function published() {
     const plot = add({ name: "published", hidden: new Set(), changed: undefined, lit: undefined });
+    /** @param {string} method */
     const title = (method) => value.titles[method] ?? method;
     const ours = value.rows.filter((row) => row.values.top1_error);
     const base = ours.find((row) => row.method === "baseline")?.values.top1_error;
@@ -118,11 +142,17 @@ export function zooPlots(value, open) {
         const settings = value.published
           .map((setting) => ({ ...setting, methods: setting.methods.filter(({ method }) => methods.includes(method)) }))
           .filter((setting) => setting.methods.length);
-        // Beside a method's name first the settings, then its networks here, each in a place of its own.
+        /**
+         * Beside a method's name first the settings, then its networks here, each in a place of its own.
+         *
+         * @param {string} method
+         */
         const here = (method) => ours.filter((row) => row.method === method);
         const most = Math.max(1, ...methods.map((method) => here(method).length));
         const n = settings.length + most;
+        /** @param {string} method @param {number} i */
         const beside = (method, i) => methods.indexOf(method) + ((i + 0.5) / n - 0.5) * 0.8;
+        /** @type {Series[]} */
         const series = settings.map((setting, i) => ({
           key: `${setting.dataset} ${setting.network} ${setting.epochs}`,
           title: t("compare.setting", setting),
@@ -144,6 +174,7 @@ export function zooPlots(value, open) {
             }),
           })),
         }));
+        /** @type {Point[]} */
         const changes = base
           ? ours
               .filter((row) => row.method !== "baseline")
@@ -171,13 +202,14 @@ export function zooPlots(value, open) {
         plot.update({
           title: t("compare.published"),
           x: { label: t("compare.method"), names: methods.map(title) },
+          /** @param {number} x */
           y: { label: t("compare.change"), format: (x) => String(+x.toFixed(2)).replace("-", "−") },
           rules: [{ y: 0, title: t("compare.own_baseline") }],
           series,
           height: 300,
           note: t("compare.published_note", { bars: barsNote(ours.map((row) => row.values.top1_error)) }),
-          pick: (series, point) =>
-            rowOf(point.key) && open(rowOf(point.key), plot.node, () => plot.node.querySelector("svg")),
+          /** @param {Series} series @param {Point} point */
+          pick: (series, point) => open(rowOf(point.key), plot.node, () => plot.node.querySelector("svg")),
         });
       },
     );
@@ -207,6 +239,14 @@ export function zooPlots(value, open) {
     });
   }
 
+  /**
+   * @param {string} name
+   * @param {string} title
+   * @param {string[][]} choices
+   * @param {(key: string) => { x: Axis, y: Axis }} axes
+   * @param {(key: string) => string} note
+   * @param {{ extra?: (key: string) => Series[] }} [more]
+   */
   function curves(name, title, choices, axes, note, more = {}) {
     const known = choices.filter(([key]) => value.rows.some((row) => row.curves[key]));
     if (!known.length) return;
@@ -259,7 +299,7 @@ export function zooPlots(value, open) {
                 dash: "6 4",
                 marks: false,
                 pick: false,
-                points: value.centre_curve.x.map((x, i) => ({ x, y: value.centre_curve.y[i] })),
+                points: value.centre_curve.x.map((x, i) => ({ x, y: value.centre_curve?.y[i] ?? NaN })),
               },
             ]
           : [],

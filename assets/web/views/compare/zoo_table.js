@@ -1,19 +1,27 @@
 // What the cards say as a table that sorts, and the card of one network as a panel.
 import { csvOf } from "../../lib/csv.js";
-import { hand, make } from "../../lib/dom.js";
+import { hand, make, focusOn, press } from "../../lib/dom.js";
 import { tenth, whole } from "../../lib/numbers.js";
 import { mixviz } from "../../lib/page.js";
 import { sortedTable } from "../../lib/tables.js";
 import { named, networkName, t } from "../../lib/texts.js";
 
+/** @import { GiveBack, Mean, OpenCard, Zoo, ZooRow } from "../../types.js" */
+
+/** @param {string} key */
 export const columnName = (key) => named(`compare.column.${key}`, key);
+/** @param {{ name: string, title: string }} row */
 export const rowName = (row) => networkName(row.name, row.title);
 
-// What the bars around some numbers are, in words: of pictures, of pairs, of seeds, or of several.
+/**
+ * What the bars around some numbers are, in words: of pictures, of pairs, of seeds, or of several.
+ *
+ * @param {(Mean | undefined)[]} values
+ */
 export function barsNote(values) {
   const said = new Set(
     values
-      .filter((value) => value?.error)
+      .flatMap((value) => (value?.error ? [value] : []))
       .map(({ kind, each, count }) =>
         t(`compare.bars_${kind}`, { count: kind === "seeds" ? each.length : whole(count) }),
       ),
@@ -21,6 +29,7 @@ export function barsNote(values) {
   return [...said].join(" ");
 }
 
+/** @param {Zoo} value @param {OpenCard<ZooRow>} open */
 export function zooTable(value, open) {
   let short = true;
   const seeds = value.rows.some((row) => row.seeds.length > 1) ? [{ key: "seeds", title: t("compare.seeds") }] : [];
@@ -40,6 +49,7 @@ export function zooTable(value, open) {
   const table = sortedTable({
     columns,
     first: { title: t("compare.strategy") },
+    /** @param {string} key */
     sorted: (key) => {
       about.textContent = key ? `${columnName(key)}: ${named(`compare.about.${key}`, "")}` : "";
     },
@@ -68,6 +78,7 @@ export function zooTable(value, open) {
     note,
   );
 
+  /** @param {ZooRow} row */
   const head = (row) =>
     make("button", {
       class: "mv-link",
@@ -99,8 +110,7 @@ export function zooTable(value, open) {
         ),
       })),
     );
-    for (const chip of scope.children)
-      chip.setAttribute("aria-pressed", String((chip.dataset.short === "true") === short));
+    press(scope, "short", String(short));
     const cells = value.rows.flatMap((row) => shown().map(({ key }) => row.values[key]));
     note.textContent = `${t("compare.table_note")} ${barsNote(cells)}`;
   }
@@ -122,6 +132,7 @@ export function zooTable(value, open) {
   // All columns, each with its error and what that is, whatever is shown.
   function lines() {
     const heads = value.columns.flatMap(({ title }) => [title, `${title}: ±`, `${title}: ± of`]);
+    /** @param {Mean | undefined} found */
     const kind = (found) =>
       !found?.error
         ? ""
@@ -143,19 +154,18 @@ export function zooTable(value, open) {
     return [
       ["strategy", "networks", "seeds", ...heads],
       ...rows,
-      [
-        "centre, without a network",
-        "",
-        "",
-        ...value.columns.flatMap(({ key }) => [value.centre[key] ?? "", "", ""]),
-      ],
+      ["centre, without a network", "", "", ...value.columns.flatMap(({ key }) => [value.centre[key] ?? "", "", ""])],
     ];
   }
   draw();
   return { node, draw };
 }
 
-// The card of a row: of its first network, with a choice where there are several seeds.
+/**
+ * The card of a row: of its first network, with a choice where there are several seeds.
+ *
+ * @param {Zoo} value
+ */
 export function cardPanel(value) {
   const node = make("section", {
     class: "mv-panel mv-network",
@@ -163,10 +173,11 @@ export function cardPanel(value) {
     data: { part: "card" },
     aria: { label: t("compare.card") },
   });
-  let back = null;
+  /** @type {GiveBack} */
+  let back = () => null;
   function close() {
     node.hidden = true;
-    back?.()?.focus();
+    focusOn(back());
   }
   node.addEventListener("keydown", (event) => {
     if (event.key === "Escape") {
@@ -174,9 +185,11 @@ export function cardPanel(value) {
       close();
     }
   });
+  /** @param {string} name @param {...Node | string} content */
   const fact = (name, ...content) =>
     make("div", {}, make("dt", { textContent: t(`compare.fact.${name}`) }), make("dd", {}, ...content));
 
+  /** @param {ZooRow} row @param {string} name */
   function draw(row, name) {
     const card = value.cards[name];
     const { network, run, made, data } = card;
@@ -192,7 +205,7 @@ export function cardPanel(value) {
             await navigator.clipboard.writeText(card.command);
             said.textContent = t("code_copied");
           } catch {
-            getSelection().selectAllChildren(code);
+            getSelection()?.selectAllChildren(code);
           }
         },
       },
@@ -291,8 +304,13 @@ export function cardPanel(value) {
     );
     return heading;
   }
-  // It opens below what was chosen, and gives the focus back to it.
+  /**
+   * It opens below what was chosen, and gives the focus back to it.
+   *
+   * @type {OpenCard<ZooRow>}
+   */
   const open = (row, after, giveBack) => {
+    if (!row) return;
     back = giveBack;
     const heading = draw(row, row.networks[0]);
     after.after(node);

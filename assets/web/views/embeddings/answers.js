@@ -1,9 +1,12 @@
 // What all networks say of the embeddings view's pictures, side by side: neighbours, distances and the cards' numbers.
 import { make, press } from "../../lib/dom.js";
 import { percent, percentage } from "../../lib/numbers.js";
-import { markOf, stylesOf, tileOf } from "../../lib/scatter.js";
+import { stylesOf } from "../../lib/points.js";
+import { markOf, tileOf } from "../../lib/scatter.js";
 import { sortedTable, tableOf } from "../../lib/tables.js";
 import { className, t } from "../../lib/texts.js";
+
+/** @import { EmbeddingsView, Network } from "../../types.js" */
 
 export const COLUMNS = [
   ["purity_percent", "purity"],
@@ -13,6 +16,7 @@ export const COLUMNS = [
   ["auroc_direction", "auroc"],
 ];
 
+/** @param {EmbeddingsView} view */
 export function answersOf(view) {
   const heading = () =>
     view.about.forEach((group) => {
@@ -37,7 +41,7 @@ export function answersOf(view) {
             make("p", { class: "mv-small", textContent: found?.not_placed ?? "" }),
           );
         const [most, times] = found.most;
-        const figures = found.near.map((index, i) => {
+        const figures = found.near.map((/** @type {number} */ index, /** @type {number} */ i) => {
           const label = known.label[index];
           const tile =
             view.thumbs?.url && view.thumbs.set === its.set
@@ -67,6 +71,7 @@ export function answersOf(view) {
     );
   }
 
+  /** @param {string} key */
   const span = (key) => {
     const values = view.fixed.networks.map(({ card }) => card?.[key]).filter(Number.isFinite);
     return values.length ? `${Math.min(...values).toFixed(0)}–${Math.max(...values).toFixed(0)}\u00a0%` : "–";
@@ -108,6 +113,7 @@ export function answersOf(view) {
     );
   }
 
+  /** @param {Network} its */
   const nameButton = (its) =>
     make("button", {
       class: "mv-link",
@@ -117,6 +123,12 @@ export function answersOf(view) {
     });
 
   const ranked = new Map(); // each place's table, which goes on sorting as it did
+  /**
+   * @param {HTMLElement} where
+   * @param {string[][]} columns
+   * @param {Network[]} networks
+   * @param {(its: Network) => Record<string, any> | null | undefined} numbersOf
+   */
   function rank(where, columns, networks, numbersOf) {
     if (!ranked.has(where))
       ranked.set(

@@ -4,15 +4,19 @@ import { mixviz } from "../../lib/page.js";
 import { sendFolder } from "../../lib/sending.js";
 import { t } from "../../lib/texts.js";
 
-import { COLUMNS } from "./answers.js";
+import { COLUMNS, answersOf } from "./answers.js";
+
+/** @import { EmbeddingsView } from "../../types.js" */
 
 export const MOST = 300;
 
+/** @param {EmbeddingsView} view @param {ReturnType<typeof answersOf>["rank"]} rank */
 export function folderOf(view, rank) {
   let folders = 0;
 
+  /** @param {HTMLInputElement} input */
   async function send(input) {
-    const files = [...input.files];
+    const files = [...(input.files ?? [])];
     input.value = "";
     if (!files.length) return;
     view.inputs.forEach((each) => {
@@ -23,11 +27,11 @@ export function folderOf(view, rank) {
         view.progress.textContent = text;
       });
       view.missing.replaceChildren(...sent.left.map((reason) => make("li", { textContent: reason })));
-      view.own?.sheets.forEach(({ url }) => URL.revokeObjectURL(url));
+      view.own?.sheets.forEach(({ url }) => url && URL.revokeObjectURL(url));
       view.own = { ...sent, laid: {}, shown: false };
       await layOut(view.network().name);
     } catch (error) {
-      view.progress.textContent = error.message;
+      view.progress.textContent = /** @type {Error} */ (error).message;
     } finally {
       view.inputs.forEach((each) => {
         each.disabled = false;
@@ -39,12 +43,14 @@ export function folderOf(view, rank) {
     }
   }
 
+  /** @param {string} name @param {boolean} [plot] */
   async function layOut(name, plot = view.plane() === "tsne") {
     const mine = view.own;
+    if (!mine) return;
     const before = mine.laid[name];
     if (before && (before.tsne || !plot)) return;
     view.progress.textContent = t(plot ? "embed.laying_tsne" : "embed.laying", {
-      network: view.fixed.networks.find((its) => its.name === name).title,
+      network: view.fixed.networks.find((its) => its.name === name)?.title,
     });
     const answer = await mixviz.question(
       "lay_out",
@@ -71,7 +77,7 @@ export function folderOf(view, rank) {
     try {
       for (const its of view.fixed.networks) await layOut(its.name);
     } catch (error) {
-      view.progress.textContent = error.message;
+      view.progress.textContent = /** @type {Error} */ (error).message;
     }
     view.all.disabled = false;
   }
@@ -81,9 +87,9 @@ export function folderOf(view, rank) {
   function drawOwn() {
     const measured = laidOut();
     view.all.hidden = !measured.length || measured.length === view.fixed.networks.length;
-    view.ownTable.hidden = !measured.some(({ name }) => view.own.laid[name].here);
+    view.ownTable.hidden = !measured.some(({ name }) => view.own?.laid[name].here);
     if (!view.ownTable.hidden)
-      rank(view.ownTable, COLUMNS.slice(0, 4), measured, ({ name }) => view.own.laid[name]?.here);
+      rank(view.ownTable, COLUMNS.slice(0, 4), measured, ({ name }) => view.own?.laid[name]?.here);
   }
 
   return { send, layOut, measureAll, drawOwn };

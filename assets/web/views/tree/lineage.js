@@ -3,14 +3,25 @@
 import { FONT, GROUND, INK, LINE, PALE, colourOf, standalone, svg, widthOf } from "../../lib/svg.js";
 import { t } from "../../lib/texts.js";
 
+import { known } from "../../lib/maps.js";
+
+/** @import { Idea, IdeaBox, Placed, Tree } from "../../types.js" */
+
 const BOX = { width: 124, height: 36, gap: 9 };
 const COLUMN = { least: 166, most: 200 };
 const LANE = { pad: 11 };
 const AXIS = 30;
 
-// Where everything lies: {width, height, columns, lanes, boxes: Map name -> {x, y, idea}}.
+/**
+ * Where everything lies: {width, height, columns, lanes, boxes: Map name -> {x, y, idea}}.
+ *
+ * @param {Tree} tree
+ * @param {number} room
+ * @param {number} [most]
+ */
 export function layOut({ ideas, families }, room, most = COLUMN.most) {
-  const first = Math.min(...ideas.filter(({ ancestor, year }) => year && !ancestor).map(({ year }) => year));
+  const first = Math.min(...ideas.flatMap(({ ancestor, year }) => (ancestor ? [] : (year ?? []))));
+  /** @param {Idea} idea */
   const columnOf = ({ year }) => (year && year < first ? 1 : year);
   const years = [...new Set(ideas.map(columnOf))].sort((a, b) => (a || Infinity) - (b || Infinity));
   const start = 22 + Math.max(...families.map((family) => widthOf(t(`family.${family}`), 12.5)));
@@ -44,22 +55,30 @@ export function layOut({ ideas, families }, room, most = COLUMN.most) {
   return { width: start + columns.length * column, height: y + 4, columns, lanes, boxes };
 }
 
-// The rows of a lane. A line runs along its parent's row, so that nothing else stands there before its last child; one
-// that leaves the lane starts along the row, and has turned away a column later.
+/**
+ * The rows of a lane. A line runs along its parent's row, so that nothing else stands there before its last child; one
+ * that leaves the lane starts along the row, and has turned away a column later.
+ *
+ * @param {Idea[]} ideas
+ * @param {(idea: Idea) => number} columnOf
+ */
 function rowsOf(ideas, columnOf) {
   const named = new Map(ideas.map((idea) => [idea.name, idea]));
+  /** @type {Idea[][]} */
   const rows = [];
+  /** @param {Idea} idea */
   const last = (idea) => {
     const here = idea.children.filter((name) => named.has(name));
     return Math.max(
-      columnOf(idea) + (here.length < idea.children.length),
-      ...here.map((name) => columnOf(named.get(name))),
+      columnOf(idea) + Number(here.length < idea.children.length),
+      ...here.map((name) => columnOf(known(named, name))),
     );
   };
   for (const idea of ideas) {
     const at = columnOf(idea);
+    /** @param {Idea[]} row */
     const free = (row) =>
-      columnOf(row.at(-1)) < at &&
+      columnOf(row[row.length - 1]) < at &&
       row.every((other) => last(other) < at || (last(other) === at && other.children.includes(idea.name)));
     const row =
       rows.find((one) => free(one) && one.some((other) => idea.parents.includes(other.name))) ?? rows.find(free);
@@ -68,9 +87,15 @@ function rowsOf(ideas, columnOf) {
   return rows;
 }
 
+/** @param {number | null} year */
 export const yearOf = (year) => (year ? String(year) : t("tree.unknown"));
 
-// From the right edge of the parent to the left one of the child; where the child does not stand to the right, around.
+/**
+ * From the right edge of the parent to the left one of the child; where the child does not stand to the right, around.
+ *
+ * @param {IdeaBox} from
+ * @param {IdeaBox} to
+ */
 function curveOf(from, to) {
   const [y0, y1, x1] = [from.y + BOX.height / 2, to.y + BOX.height / 2, to.x - 1];
   if (to.x > from.x + BOX.width + 6) {
@@ -83,8 +108,14 @@ function curveOf(from, to) {
   return `M${x0} ${edge}C${x0 - 6} ${(edge + y1) / 2} ${x0 - 22} ${y1} ${x1} ${y1}`;
 }
 
-// A title in at most two lines that fit into a box.
+/**
+ * A title in at most two lines that fit into a box.
+ *
+ * @param {string} title
+ * @param {number} room
+ */
 function linesOf(title, room) {
+  /** @param {string} text */
   const wide = (text) => 1.08 * widthOf(text, 12.5); // in bold
   if (wide(title) <= room) return [title];
   const words = title.split(/(?<=[ -])|(?<=[a-z])(?=[A-Z])/);
@@ -94,8 +125,10 @@ function linesOf(title, room) {
   return lines.length > 2 ? [lines[0], `${lines[1].trimEnd()}…`] : lines;
 }
 
+/** @param {Tree} value @param {Placed} placed @param {{ each?: (node: SVGElement, idea: Idea) => void }} [options] */
 export function drawLineage(value, placed, options = {}) {
   const { width, height, columns, lanes, boxes } = placed;
+  /** @param {string} name */
   const family = (name) => colourOf(value.families.indexOf(name));
   const body = svg("g");
   const edges = svg("g", { fill: "none" });
@@ -128,8 +161,8 @@ export function drawLineage(value, placed, options = {}) {
         svg("path", {
           "data-from": name,
           "data-to": to.idea.name,
-          d: curveOf(boxes.get(name), to),
-          stroke: family(boxes.get(name).idea.family),
+          d: curveOf(known(boxes, name), to),
+          stroke: family(known(boxes, name).idea.family),
           "stroke-width": 1.8,
           opacity: 0.65,
         }),
@@ -170,7 +203,12 @@ export function drawLineage(value, placed, options = {}) {
   return { body, edges, nodes };
 }
 
-// A slide of 16 to 9 with a title: the drawing as large as it fits.
+/**
+ * A slide of 16 to 9 with a title: the drawing as large as it fits.
+ *
+ * @param {Tree} value
+ * @param {CSSStyleDeclaration} style
+ */
 export function slideOf(value, style) {
   const [wide, high, head, edge] = [1600, 900, 84, 40];
   const { width, height } = layOut(value, 0);

@@ -1,9 +1,12 @@
 // One method's card: what it is, its numbers, what its explanation says of it, and the lines to copy.
-import { make } from "../../lib/dom.js";
+import { make, focusOn } from "../../lib/dom.js";
 import { signed } from "../../lib/numbers.js";
 import { mixviz } from "../../lib/page.js";
 import { t } from "../../lib/texts.js";
 
+/** @import { Candidate, Column, GiveBack, OpenCard, Published, State } from "../../types.js" */
+
+/** @param {() => Column[]} columns @param {() => Published[]} settings */
 export function candidateCard(columns, settings) {
   const node = make("section", {
     class: "mv-panel mv-network",
@@ -11,12 +14,14 @@ export function candidateCard(columns, settings) {
     data: { part: "candidate" },
     aria: { label: t("which.card") },
   });
-  let back = null;
+  /** @type {GiveBack} */
+  let back = () => null;
+  /** @type {string | null} */
   let shown = null;
   function close() {
     node.hidden = true;
     shown = null;
-    back?.()?.focus();
+    focusOn(back());
   }
   node.addEventListener("keydown", (event) => {
     if (event.key === "Escape") {
@@ -25,6 +30,7 @@ export function candidateCard(columns, settings) {
     }
   });
 
+  /** @param {Candidate} row */
   function draw(row) {
     const heading = make("h3", { tabIndex: -1, textContent: row.title });
     const said = make("span", { class: "mv-small", aria: { role: "status" } });
@@ -38,7 +44,7 @@ export function candidateCard(columns, settings) {
             await navigator.clipboard.writeText(row.lines);
             said.textContent = t("code_copied");
           } catch {
-            getSelection().selectAllChildren(code);
+            getSelection()?.selectAllChildren(code);
           }
         },
       },
@@ -66,6 +72,7 @@ export function candidateCard(columns, settings) {
           }),
         });
       });
+    /** @param {string} key @param {string} view @param {Partial<State>} changes */
     const door = (key, view, changes) =>
       make("button", {
         class: "mv-button",
@@ -120,8 +127,13 @@ export function candidateCard(columns, settings) {
     );
     return heading;
   }
-  // It opens below what was chosen, and gives the focus back to it.
+  /**
+   * It opens below what was chosen, and gives the focus back to it.
+   *
+   * @type {OpenCard<Candidate>}
+   */
   const open = (row, after, giveBack) => {
+    if (!row) return;
     [back, shown] = [giveBack, row.name];
     const heading = draw(row);
     after.after(node);
@@ -129,5 +141,10 @@ export function candidateCard(columns, settings) {
     heading.focus();
     node.scrollIntoView({ block: "nearest" });
   };
-  return { node, open, redraw: (rows) => shown && rows.get(shown) && draw(rows.get(shown)) };
+  /** @param {Map<string, Candidate>} rows */
+  const redraw = (rows) => {
+    const row = shown && rows.get(shown);
+    if (row) draw(row);
+  };
+  return { node, open, redraw };
 }

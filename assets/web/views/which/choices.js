@@ -1,8 +1,24 @@
 // What a visitor asks of a method, each with a limit that can be seen and moved; and which methods are looked at.
 import { make } from "../../lib/dom.js";
+import { clamp } from "../../lib/numbers.js";
 import { mixviz } from "../../lib/page.js";
 import { t } from "../../lib/texts.js";
 
+/** @import { Candidate } from "../../types.js" */
+
+/**
+ * A question: the column that answers it, the limit with its range, and when a method fails.
+ *
+ * @typedef {object} Limit
+ * @property {string} column
+ * @property {number} [at]
+ * @property {number} [least]
+ * @property {number} [most]
+ * @property {number} [step]
+ * @property {(row: Candidate, limit: number) => boolean} fails
+ */
+
+/** @type {Record<string, Limit>} */
 const LIMITS = {
   visible: {
     column: "hidden",
@@ -24,7 +40,11 @@ const LIMITS = {
   network: { column: "needs", fails: (row) => row.needs === "network" },
 };
 
-// The address holds what was asked: limits=visible:45,network and without=mixup,cutmix.
+/**
+ * The address holds what was asked: limits=visible:45,network and without=mixup,cutmix.
+ *
+ * @param {string | null} text
+ */
 export function limitsOf(text) {
   const asked = new Map();
   for (const part of (text ?? "").split(",")) {
@@ -37,13 +57,14 @@ export function limitsOf(text) {
         about.at === undefined
           ? null
           : Number.isFinite(value)
-            ? Math.min(Math.max(value, about.least), about.most)
+            ? clamp(value, about.least ?? 0, about.most ?? Infinity)
             : about.at,
       );
   }
   return asked;
 }
 
+/** @param {Map<string, number | null>} asked @param {() => void} changed */
 export function questions(asked, changed) {
   const write = () => {
     mixviz.note("limits", [...asked].map(([name, value]) => (value === null ? name : `${name}:${value}`)).join(","));
@@ -94,11 +115,16 @@ export function questions(asked, changed) {
   );
 }
 
-// Why a method is left out, in a sentence; nothing where it is not. What was not measured is not held against it.
+/**
+ * Why a method is left out, in a sentence; nothing where it is not. What was not measured is not held against it.
+ *
+ * @param {Candidate} row
+ * @param {Map<string, number | null>} asked
+ */
 export function reason(row, asked) {
   for (const [name, limit] of asked) {
     const { column, fails } = LIMITS[name];
-    if (fails(row, limit))
+    if (fails(row, limit ?? 0))
       return t(`which.out.${name}`, {
         title: row.title,
         value: row.said[column] ?? "",
@@ -108,13 +134,19 @@ export function reason(row, asked) {
   return "";
 }
 
-// A tick per method below one per family, which is neither on nor off where its methods differ.
+/**
+ * A tick per method below one per family, which is neither on nor off where its methods differ.
+ *
+ * @param {Set<string>} without
+ * @param {() => void} changed
+ */
 export function methodChoice(without, changed) {
   const summary = make("summary");
   const body = make("div", { class: "mv-families" });
   const node = make("details", { class: "mv-panel" }, summary, body);
   let drawn = "";
   let sync = () => {};
+  /** @param {Record<string, string>} families */
   function draw(families) {
     // name -> family
     const names = Object.keys(families);
@@ -125,7 +157,7 @@ export function methodChoice(without, changed) {
         names: names.filter((name) => families[name] === family),
       }));
       const boxes = groups.map(({ family, names: its }) => {
-        const all = make("input", { type: "checkbox", on: { change: () => toggle(its, all.checked) } });
+        const all = make("input", { type: "checkbox", on: { change: ({ target }) => toggle(its, target.checked) } });
         const ticks = its.map((name) =>
           make("input", { type: "checkbox", name, on: { change: ({ target }) => toggle([name], target.checked) } }),
         );
@@ -153,6 +185,7 @@ export function methodChoice(without, changed) {
       all: names.length,
     });
   }
+  /** @param {string[]} names @param {boolean} on */
   function toggle(names, on) {
     for (const name of names) on ? without.delete(name) : without.add(name);
     mixviz.note("without", [...without].join(","));
