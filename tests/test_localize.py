@@ -594,4 +594,4 @@ def test_many_pictures_become_a_zip_of_tables_and_maps(looking_tab, tmp_path):
 def test_a_survey_of_nothing_is_explained(looking_tab):
     looking_tab.page.get_by_role("button", name="Many pictures at once, to a table").click()
     looking_tab.page.locator("#survey").get_by_role("button", name="Start").click()
-    looking_tab.page.get_by_text("Hand in pictures or a zip first").wait_for()
+    looking_tab.page.get_by_text("Upload pictures or a zip first").wait_for()

@@ -207,7 +207,7 @@ SENTENCES = [
     ("inside", {"share": 0.6, "weight": 0.6, "layer": 2, "label_by": "lam"},
      "The pictures stay as they are: they are mixed inside the network, after stage 2."),
     ("faint", {"share": 0.6, "weight": 0.6, "label_by": "lam"},
-     "Everything of both is there, but faint; the label says 60 % “cat”, as much as it weighs in the picture."),
+     "Both pictures are wholly there, but faint; the label says 60 % “cat”, as much as its weight in the picture."),
     ("faint_own", {"weight": 0.5, "label_by": "own"},
      "50 % of what you see is “dog”, yet the label says 100 % “cat”."),
     # B's object is its top half, and the patch is the bottom half.
@@ -275,7 +275,7 @@ def test_the_sentence_and_the_sums_of_a_style():
     )
     told = dataclasses.replace(hand_made(), recipe=recipe)
     assert plain(told.text()) == (
-        "70 % of the shapes are those of “cat”, and 40 % of the colours and contrast; the label weighs both and says "
+        "70 % of the shapes come from “cat”, and 40 % of the colours and contrast; the label weighs both and says "
         "61 % “cat”."
     )
     lines = by_key(told)

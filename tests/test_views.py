@@ -223,7 +223,7 @@ def test_a_recipe_file_loads_again(detail, open_tab, tmp_path):
     assert other.page.locator(".mv-lines").inner_text() == detail.page.locator(".mv-lines").inner_text()
     (tmp_path / "recipe.json").write_text('{"method": "no such thing"}')
     other.page.get_by_label("Load a recipe").set_input_files(tmp_path / "recipe.json")
-    other.page.get_by_text("This file is no MixViz recipe").wait_for()
+    other.page.get_by_text("This file is not a MixViz recipe").wait_for()
     other.set_lambda(0.5)
 
 
