@@ -52,6 +52,3 @@ class UserError(ValueError):
     def told(self, language: str) -> str:
         """Return the message in a language."""
         return say(self.key, language, **self.values)
-
-
-Mistake = UserError  # its name up to version 0.1

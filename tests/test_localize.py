@@ -30,6 +30,7 @@ from mixviz.cam.boxes import boxes_at, iou
 from mixviz.cam.localization import heat
 from mixviz.data import pictures
 from mixviz.i18n import UserError
+from mixviz.resources import assets
 from mixviz.ui import api, handlers
 from mixviz.ui.app import first_request
 from mixviz.ui.services import cam_cache, cam_download, cam_subject, folder_panel, networks
@@ -211,7 +212,7 @@ def test_made_up_ways_of_showing_are_refused(shown):
 def test_the_shown_commands_give_the_pages_numbers(tmp_path, monkeypatch):
     request = replace(START, method="mixup", lam=0.7)
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "assets").symlink_to(pictures.assets())
+    (tmp_path / "assets").symlink_to(assets())
     for line in cam_download.command(request).splitlines():
         arguments = line.removeprefix("python -m mixviz ").replace("--networks all", "--networks cutmix,mixup")
         assert CliRunner().invoke(app, shlex.split(arguments), catch_exceptions=False).exit_code == 0

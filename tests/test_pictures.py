@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from mixviz.data import pictures
+from mixviz.resources import assets
 
 RAMP = np.linspace(0, 255, 40 * 60).reshape(40, 60)
 
@@ -118,7 +119,7 @@ def test_every_photograph_has_credits_a_free_licence_and_a_box_inside_it():
         assert entry["licence"].startswith(("Public domain", "CC0", "CC BY ", "MIT")), name
         assert "SA" not in entry["licence"], name
         assert entry["author"], name
-        credits = (pictures.assets() / "CREDITS.md").read_text(encoding="utf-8")
+        credits = (assets() / "CREDITS.md").read_text(encoding="utf-8")
         assert name in credits
         assert entry["author"] in credits, name
 

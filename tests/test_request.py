@@ -27,6 +27,7 @@ from mixviz.ui.state import (
     MAX_SEED,
     SWEEPS,
     Request,
+    beginning,
     checked_name,
     of_query,
     of_state,
@@ -167,6 +168,14 @@ def test_every_field_of_the_address_says_where_it_is_told():
     request = Request(CAT, DOG, alpha=2.0, box=(0, 0, 1, 1), classes=("lion", "bee"), joined=True, network="cutmix")
     said = {key for view in VIEWS for key, _ in parse_qsl(dataclasses.replace(request, view=view).query(), True)}
     assert said == set(LINKED)
+
+
+def test_the_script_begins_with_the_servers_own_defaults():
+    known = json.loads(json.dumps(beginning()))
+    plain = Request(CAT, DOG)
+    assert of_state({**known["state"], "a": CAT, "b": DOG}, lambda path: path) == plain
+    assert known["order"] == list(VIEWS)
+    assert not known["state"].keys() & {"a", "lam", "seed", "still", "language"}  # controls', and each question's
 
 
 @pytest.mark.parametrize("number", [0, 1, 0.6, 1 / 3, 1e-7, 8.0, 0.1 + 0.2])

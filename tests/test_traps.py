@@ -20,7 +20,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 import mixviz
 from mixviz import METHODS, Batch, Card, Recipe, Saliency
 from mixviz.core import apply
-from mixviz.core.parts import Style, Unmixed
+from mixviz.core.parts import Operations, Patches, Style, Unmixed
 from mixviz.explain import serialize
 from mixviz.ops import operations
 
@@ -470,6 +470,14 @@ def test_memory_may_be_laid_out_in_any_way(name, given, view):
     assert one.keys() == two.keys()
     for key in one:
         close(one[key], two[key], 1e-6)
+
+
+@usual_case
+def test_weights_at_half_the_size_are_means_of_two_by_two(name, given):
+    recipe = plan(name, given, make_batch(size=(8, 12)))
+    if not isinstance(recipe.mixing, Patches | Operations):  # boxes and moved pixels are rounded to the new grid
+        half = torch.nn.functional.avg_pool2d(recipe.weights().flatten(0, 1), 2).unflatten(0, recipe.partner.shape)
+        close(recipe.weights((4, 6)), half, 1e-6)
 
 
 @noiseless_case

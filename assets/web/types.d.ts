@@ -31,6 +31,10 @@ export interface State {
   layer: string;
   own: string[][];
   joined: boolean;
+  network: string;
+  plane: string;
+  count: number;
+  files: string[][];
   a?: string;
   b?: string;
   name_a?: string;
@@ -40,9 +44,6 @@ export interface State {
   detector?: string;
   first?: string;
   idea?: string;
-  network?: string;
-  plane?: string;
-  count?: number;
 }
 
 /** What the server answers about a view: what all views have in common, and the view's own data. */
@@ -97,7 +98,7 @@ export interface Mixviz {
   /** Register what draws a view. */
   views<Data = any>(name: string, draw: (answer: Data) => unknown): void;
   /** Take what the server knows of methods, photographs, views and the address. */
-  knows(known: Partial<Pick<Mixviz, "labels" | "methods" | "order">> & { fields?: string[] }): void;
+  knows(known: Pick<Mixviz, "labels" | "methods">): void;
   serve(functions: Server): void;
   /** Draw the answer that came with the page. */
   first(answer: any): void;
@@ -135,6 +136,7 @@ export interface Tile {
 declare global {
   interface Window {
     mixviz?: Mixviz;
+    mixvizBeginning: { state: State; fields: string[]; order: string[] };
     gradio_config?: { root?: string; api_prefix?: string };
   }
 }

@@ -328,8 +328,9 @@ class Recipe:
             result[0] = 1
             return result
         weight = self.base.weight.mean(2, keepdim=True)
-        if weight.shape[-1] > 1 and size != self.size:
-            weight = torch.nn.functional.interpolate(weight.flatten(0, 1), size, mode="area").unflatten(0, (k, -1))
+        if weight[0, 0].numel() > 1 and size != self.size:
+            whole = weight.expand(k, n, 1, *self.size)  # it may vary by rows or columns alone
+            weight = torch.nn.functional.interpolate(whole.flatten(0, 1), size, mode="area").unflatten(0, (k, -1))
         return weight.expand(k, n, 1, height, width).clone()
 
     def mask(self, size: tuple[int, int] | None = None) -> Tensor:

@@ -69,12 +69,7 @@ def construct(catalogue: Mapping[str, type[Entry]], text: str) -> Entry:
     return cls(**{key.strip(): cls.parse(key.strip(), value.strip()) for key, _, value in pairs})
 
 
-# Both catalogues lie above the core and are looked up by name when somebody asks.
-def methods() -> Mapping[str, type[Parametric]]:
-    """Return ``mixviz.METHODS``."""
-    return importlib.import_module("mixviz.methods").METHODS
-
-
+# The detectors lie above the core; a batch looks them up by name when somebody asks.
 def detectors() -> Mapping[str, type[Any]]:
     """Return ``mixviz.SALIENCY``."""
     return importlib.import_module("mixviz.detectors").SALIENCY

@@ -25,6 +25,7 @@ from mixviz.i18n import texts
 from mixviz.methods import METHODS
 from mixviz.networks import zoo
 from mixviz.render import overlays
+from mixviz.resources import assets
 from mixviz.ui import api, files, handlers, scripts
 from mixviz.ui.gradio_compat import fetch_nothing
 from mixviz.ui.parts import as_json, component, in_browser
@@ -32,7 +33,7 @@ from mixviz.ui.picture import Picture
 from mixviz.ui.registry import views
 from mixviz.ui.services import detector_options
 from mixviz.ui.services.presenters import summary
-from mixviz.ui.state import LARGEST, LINKED, Request
+from mixviz.ui.state import LARGEST, Request, beginning
 
 # Beside the style sheet, which Gradio confines to a part of the page.
 STILL = "@media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }"
@@ -105,7 +106,7 @@ def first_request() -> Request:
 
 def build() -> gr.Blocks:
     """The page with its first pair already mixed."""
-    gr.set_static_paths([pictures.assets() / "photos"])
+    gr.set_static_paths([assets() / "photos"])
     fetch_nothing()
     word, start = gr.I18n(), first_request()
     with gr.Blocks(title="MixViz", analytics_enabled=False, delete_cache=(3600, 7200)) as page:
@@ -129,8 +130,6 @@ def build() -> gr.Blocks:
         bundled = {
             "labels": {Path(name).stem: entry["label"] for name, entry in pictures.photographs().items()},
             "methods": {name: [cls.card.title, cls.card.family] for name, cls in METHODS.items()},
-            "views": list(views()),
-            "fields": LINKED,
         }
         functions = [as_json(one) for one in (handlers.look, handlers.take, handlers.preview)]
         bridge = component("bridge", bundled, server_functions=functions)
@@ -221,7 +220,7 @@ def launch(**options: Any) -> Any:
         "enable_monitoring": False,
         "theme": theme(),
         "css": files.text("web/style.css"),
-        "head": f"<style>{STILL}</style>{scripts.head()}",
+        "head": f"<style>{STILL}</style>{scripts.head(beginning())}",
         "i18n": i18n(),
         "app_kwargs": {"routes": [*files.routes(), *scripts.routes()]},
     }

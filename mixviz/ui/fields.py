@@ -22,7 +22,8 @@ class Field:
 
     ``keys`` are the keys in the address that ``write`` and ``read`` use. ``views`` are the views that the field is for,
     none for all: other views' addresses leave it out, and without a key the others do not even take it. ``control``: a
-    control of the page holds its value. ``null``: an emptied control sends null, which is no default.
+    control of the page holds its value. ``null``: an emptied control sends null, which is no default. ``per_question``:
+    the script sets it anew for each question, and it is no part of a state that lasts.
     """
 
     check: Check
@@ -33,6 +34,7 @@ class Field:
     views: tuple[str, ...] = ()
     control: bool = False
     null: bool = False
+    per_question: bool = False
 
     def concerns(self, view: Any) -> bool:
         """Whether a view has this field."""

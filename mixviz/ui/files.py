@@ -1,7 +1,4 @@
-"""The project's own texts, and Gradio's scripts and style sheets, which a page opens some eighty of, from memory.
-
-Gradio reads a file from the disk whenever one is asked for, through several threads, and lets browsers ask again.
-"""
+"""Serve the project's own texts, and from memory Gradio's scripts and style sheets (why: see gradio_compat)."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ import mimetypes
 from fastapi import Request, Response
 from starlette.routing import Route
 
-from mixviz.data import pictures
+from mixviz.resources import assets
 from mixviz.ui.gradio_compat import FRONTEND
 
 KEPT = {"Cache-Control": "public, max-age=31536000, immutable"}  # their names hold a hash of what they say
@@ -19,7 +16,7 @@ KEPT = {"Cache-Control": "public, max-age=31536000, immutable"}  # their names h
 
 def text(name: str) -> str:
     """A file of assets/."""
-    return (pictures.assets() / name).read_text(encoding="utf-8")
+    return (assets() / name).read_text(encoding="utf-8")
 
 
 @functools.cache

@@ -6,8 +6,8 @@ import functools
 import json
 from typing import Any
 
-from mixviz.data import pictures
 from mixviz.explain.example import percent
+from mixviz.resources import assets
 from mixviz.ui.services import presenters
 from mixviz.ui.state import Request, of_query, usable
 from mixviz.ui.views import draws
@@ -28,7 +28,7 @@ def steps() -> list[dict[str, Any]]:
     Raises:
         ValueError: the page no longer shows what a step asks for: not just one answer is right.
     """
-    entries = json.loads((pictures.assets() / "lesson.json").read_text(encoding="utf-8"))
+    entries = json.loads((assets() / "lesson.json").read_text(encoding="utf-8"))
     return [
         {key: entry[key] for key in ("id", "state", "pin")} | _answered(entry) | {"answers": len(entry["answers"])}
         for entry in entries

@@ -10,6 +10,7 @@ import hashlib
 import json
 import posixpath
 import re
+from typing import Any
 
 from fastapi import Request, Response
 from starlette.routing import Route
@@ -67,10 +68,15 @@ def entry(name: str) -> str:
     raise LookupError(f"No script of the name {name!r}: it should be assets/web/views/{name}.js.")
 
 
-def head() -> str:
-    """Return the start of the page's head: the first modules are requested before any component appears."""
+def head(beginning: dict[str, Any]) -> str:
+    """Return the start of the page's head: the first modules are requested before any component appears.
+
+    Args:
+        beginning: what the page's state starts from, see :func:`mixviz.ui.state.beginning`.
+    """
     # A proxy may have changed all of the root but the path.
     fetch = f"""
+window.mixvizBeginning = {json.dumps(beginning)};
 const path = new URL(window.gradio_config?.root || "/", location.href).pathname.replace(/\\/$/, "");
 const at = `${{location.origin}}${{path}}/mixviz/{version()}/`;
 for (const module of {json.dumps([FIRST, *needs(FIRST)])}) {{

@@ -305,10 +305,12 @@ class Request:
     plane: str = stated(one_of("plane", lambda: PLANES), "pca", key="plane", views=("embeddings",))
     own: tuple[tuple[str, str], ...] = stated(anything, (), from_json=networks_of, views=("localize",))
     files: tuple[tuple[str, str], ...] = stated(_files, (), from_json=files_of, views=("batch",))
-    only: tuple[str, ...] | None = stated(_only, None)
-    still: bool = stated(anything, True)
-    strip: bool = stated(anything, False)
-    language: str = stated(one_of("language", texts), "en", from_json=lambda state, _: language_of(state))
+    only: tuple[str, ...] | None = stated(_only, None, per_question=True)
+    still: bool = stated(anything, True, per_question=True)
+    strip: bool = stated(anything, False, per_question=True)
+    language: str = stated(
+        one_of("language", texts), "en", from_json=lambda state, _: language_of(state), per_question=True
+    )
 
     def __post_init__(self) -> None:
         for name, field in FIELDS.items():
@@ -356,6 +358,16 @@ class Request:
 
 FIELDS: dict[str, Field] = {one.name: one.metadata["field"] for one in fields(Request)}
 LINKED = tuple(key for field in FIELDS.values() for key in field.keys)  # the address's, for the page's script
+
+
+def beginning() -> dict[str, Any]:
+    """Return what the page's script starts from: ``state`` without the controls' fields, which the controls tell,
+    ``fields``, the keys of an address, and ``order``, the views in the order of their tabs."""
+    lasting = {name: field for name, field in FIELDS.items() if not (field.control or field.per_question)}
+    state = {
+        one.name: {} if one.name == "parameters" else one.default for one in fields(Request) if one.name in lasting
+    }
+    return {"state": state, "fields": LINKED, "order": list(views())}
 
 
 def of_state(state: Any, checked_path: Any) -> Request:

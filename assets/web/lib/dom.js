@@ -44,6 +44,20 @@ export const within = (node, selector) => /** @type {HTMLElement} */ (node.query
 export const focusOn = (node) => (node instanceof HTMLElement || node instanceof SVGElement ? node.focus() : undefined);
 
 /**
+ * Closes a panel by the Escape key, which then means nothing to what the panel stands in.
+ *
+ * @param {HTMLElement} panel
+ * @param {() => void} close
+ */
+export function onEscape(panel, close) {
+  panel.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    event.stopPropagation();
+    close();
+  });
+}
+
+/**
  * A component's own place in the element that Gradio hands to its script.
  *
  * @param {Element} element

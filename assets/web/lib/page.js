@@ -5,49 +5,10 @@ import { download } from "./dom.js";
 import { blobUrl } from "./sheets.js";
 import { t } from "./texts.js";
 
-/** @import { Answer, Drawing, Mixviz, Server, State } from "../types.js" */
+/** @import { Answer, Drawing, Mixviz, Server } from "../types.js" */
 
-/** @type {State} */
-const state = {
-  view: "grid",
-  method: "cutmix",
-  parameters: {},
-  alpha: null,
-  box: null,
-  mask: null,
-  over: "lam",
-  methods: ["mixup", "cutmix", "saliencymix"],
-  subject: "mix",
-  classes: ["", ""],
-  kind: "grad_cam",
-  layer: "",
-  own: [],
-  joined: false,
-};
-
-// The fields of the state that an address may hold; the bridge brings the server's own list.
-let fields = [
-  "view",
-  "a",
-  "b",
-  "lam",
-  "alpha",
-  "seed",
-  "detector",
-  "method",
-  "box",
-  "over",
-  "methods",
-  "subject",
-  "class_a",
-  "class_b",
-  "kind",
-  "layer",
-  "network",
-  "plane",
-  "count",
-  "joined",
-];
+// The server writes it into the page's head: its own defaults, the keys of an address, and the views.
+const { state, fields, order } = window.mixvizBeginning;
 
 /** @type {Record<string, Drawing>} */
 const drawings = {};
@@ -196,7 +157,7 @@ const api = {
   settled: new Set(),
   methods: {},
   labels: {},
-  order: ["grid", "detail", "draws", "sweep", "batch", "localize", "compare", "which", "tree", "embeddings"],
+  order,
   asking: {},
   strip: false,
   restoring: false,
@@ -224,9 +185,6 @@ const api = {
   },
   knows(known) {
     Object.assign(mixviz, known);
-    if (!known.fields) return;
-    fields = known.fields;
-    waiting = addressed();
   },
   serve(functions) {
     server = functions;

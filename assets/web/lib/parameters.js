@@ -107,20 +107,3 @@ function inputOf(about, on) {
   const { choices, labels } = about;
   return make("select", { on }, ...choices.map((value, i) => make("option", { value, textContent: labels[i] })));
 }
-
-/** Lines of Python with a button that copies them. */
-export function codePanel() {
-  const code = make("code");
-  const copied = make("span", { class: "mv-small", aria: { role: "status" } });
-  async function run() {
-    await navigator.clipboard.writeText(code.textContent ?? "").catch(() => {});
-    copied.textContent = t("code_copied");
-    setTimeout(() => (copied.textContent = ""), 2000);
-  }
-  const copy = make("button", { class: "mv-button", textContent: t("copy_code"), on: { click: run } });
-  /** @param {string} text */
-  const update = (text) => {
-    code.textContent = text;
-  };
-  return { nodes: [make("pre", { tabIndex: 0 }, code), make("div", { class: "mv-chips" }, copy, copied)], update };
-}

@@ -9,19 +9,15 @@ import { t } from "../lib/texts.js";
  * @typedef {object} Known
  * @property {Record<string, string>} labels what the bundled photographs show, by their files' stems
  * @property {Record<string, [title: string, family: string]>} methods
- * @property {string[]} [views] the views in the order of their tabs
- * @property {string[]} [fields] the fields that an address may hold
  */
 
 /** @param {Context<Known>} context */
 export default function bridge({ element, trigger, props, server }) {
-  const { labels, methods, views, fields } = props.value;
+  const { labels, methods } = props.value;
   partOf(element).append(make("p", { class: "mv-message", aria: { role: "status" } }));
   mixviz.knows({
     methods,
     labels: Object.fromEntries(Object.entries(labels).map(([stem, label]) => [stem, t(`object.${label}`)])),
-    ...(views ? { order: views } : {}),
-    ...(fields ? { fields } : {}),
   });
   // Gradio's own inputs ask the system for image/*, which seldom has HEIC or JPEG 2000 among them.
   document.addEventListener(

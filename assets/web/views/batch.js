@@ -1,8 +1,9 @@
 // A batch as the training loop sees it: every image, mixed with its partner from the same batch.
+import { codePanel } from "../lib/code.js";
 import { arrowsOver } from "../lib/arrows.js";
 import { LETTERS, labelBar, make, partOf, place, press, within } from "../lib/dom.js";
 import { mixviz } from "../lib/page.js";
-import { codePanel, offerMethods, parameterControls } from "../lib/parameters.js";
+import { offerMethods, parameterControls } from "../lib/parameters.js";
 import { sendFolder, sendZip } from "../lib/sending.js";
 import { Sheet } from "../lib/sheets.js";
 import { t } from "../lib/texts.js";
@@ -30,7 +31,7 @@ export default function batchView(context) {
   /** @param {string[]} paths @param {string[]} names */
   const zipped = (paths, names) => paths.map((path, i) => [path, names[i]]);
   const inOwn = () => !!own?.shown;
-  const wantedKey = () => (own?.shown ? own.paths.join("|") : String(mixviz.state.count ?? 8));
+  const wantedKey = () => (own?.shown ? own.paths.join("|") : String(mixviz.state.count));
   mixviz.asking.batch = () => ({
     still: wantedKey() !== shownKey,
     files: own?.shown ? zipped(own.paths, own.names) : [],
@@ -359,7 +360,7 @@ export default function batchView(context) {
     choose.value = value.method.name;
     title.textContent = t("batch.title", { n: value.tiles.length, title: value.method.title });
     if (!inOwn() && uploads.hidden) drawSource(false);
-    count.value = String(mixviz.state.count ?? 8);
+    count.value = String(mixviz.state.count);
     counted.textContent = count.value;
     while (tiles.length < value.tiles.length) tiles.push(tileOf(tiles.length));
     if (list.children.length !== value.tiles.length)

@@ -1,7 +1,8 @@
 // One method: what it did, step by step, with every number, and tools to change it and take it away.
+import { codePanel } from "../lib/code.js";
 import { labelBar, make, outline, partOf, place, ring, within } from "../lib/dom.js";
 import { mixviz } from "../lib/page.js";
-import { codePanel, offerMethods, parameterControls } from "../lib/parameters.js";
+import { offerMethods, parameterControls } from "../lib/parameters.js";
 import { Sheet } from "../lib/sheets.js";
 import { stageOf } from "../lib/stage.js";
 import { sentence, t } from "../lib/texts.js";

@@ -59,8 +59,8 @@ export default function embeddingsView(context) {
   const withOwn = { ab: true, photographs: false };
   const scatter = scatterOf();
   const network = () =>
-    fixed.networks.find(({ name }) => name === (mixviz.state.network ?? value.network)) ?? fixed.networks[0];
-  const plane = () => mixviz.state.plane ?? value.plane;
+    fixed.networks.find(({ name }) => name === (mixviz.state.network || value.network)) ?? fixed.networks[0];
+  const plane = () => mixviz.state.plane;
   const folder = () => /** @type {Folder} */ (own); // where there is one
   const inFolder = () => !!own?.shown;
   /** @param {Record<string, string>} data @param {string} text @param {(event: any) => unknown} click */

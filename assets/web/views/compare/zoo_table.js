@@ -1,6 +1,7 @@
 // What the cards say as a table that sorts, and the card of one network as a panel.
+import { codePanel } from "../../lib/code.js";
 import { csvOf } from "../../lib/csv.js";
-import { hand, make, focusOn, press } from "../../lib/dom.js";
+import { focusOn, hand, make, onEscape, press } from "../../lib/dom.js";
 import { tenth, whole } from "../../lib/numbers.js";
 import { mixviz } from "../../lib/page.js";
 import { sortedTable } from "../../lib/tables.js";
@@ -179,12 +180,7 @@ export function cardPanel(value) {
     node.hidden = true;
     focusOn(back());
   }
-  node.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") {
-      event.stopPropagation();
-      close();
-    }
-  });
+  onEscape(node, close);
   /** @param {string} name @param {...Node | string} content */
   const fact = (name, ...content) =>
     make("div", {}, make("dt", { textContent: t(`compare.fact.${name}`) }), make("dd", {}, ...content));
@@ -193,23 +189,7 @@ export function cardPanel(value) {
   function draw(row, name) {
     const card = value.cards[name];
     const { network, run, made, data } = card;
-    const said = make("span", { class: "mv-small", aria: { role: "status" } });
     const heading = make("h3", { tabIndex: -1, textContent: card.title });
-    const code = make("code", { textContent: card.command });
-    const copy = make("button", {
-      class: "mv-button",
-      textContent: t("copy_code"),
-      on: {
-        click: async () => {
-          try {
-            await navigator.clipboard.writeText(card.command);
-            said.textContent = t("code_copied");
-          } catch {
-            getSelection()?.selectAllChildren(code);
-          }
-        },
-      },
-    });
     const metrics = value.columns
       .filter((column) => column.short && row.values[column.key])
       .map(({ key }) => {
@@ -283,8 +263,7 @@ export function cardPanel(value) {
         fact("terms", data.terms),
       ),
       make("h4", { textContent: t("compare.again") }),
-      make("pre", { tabIndex: 0 }, code),
-      make("div", { class: "mv-chips" }, copy, said),
+      ...codePanel(card.command).nodes,
       make(
         "div",
         { class: "mv-chips mv-doors" },

@@ -1,5 +1,6 @@
 // One method's card: what it is, its numbers, what its explanation says of it, and the lines to copy.
-import { make, focusOn } from "../../lib/dom.js";
+import { codePanel } from "../../lib/code.js";
+import { focusOn, make, onEscape } from "../../lib/dom.js";
 import { signed } from "../../lib/numbers.js";
 import { mixviz } from "../../lib/page.js";
 import { t } from "../../lib/texts.js";
@@ -23,32 +24,11 @@ export function candidateCard(columns, settings) {
     shown = null;
     focusOn(back());
   }
-  node.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") {
-      event.stopPropagation();
-      close();
-    }
-  });
+  onEscape(node, close);
 
   /** @param {Candidate} row */
   function draw(row) {
     const heading = make("h3", { tabIndex: -1, textContent: row.title });
-    const said = make("span", { class: "mv-small", aria: { role: "status" } });
-    const code = make("code", { textContent: row.lines });
-    const copy = make("button", {
-      class: "mv-button",
-      textContent: t("copy_code"),
-      on: {
-        click: async () => {
-          try {
-            await navigator.clipboard.writeText(row.lines);
-            said.textContent = t("code_copied");
-          } catch {
-            getSelection()?.selectAllChildren(code);
-          }
-        },
-      },
-    });
     const figures = columns()
       .filter(({ key }) => row.said[key] && key !== "published")
       .map(({ key, title }) =>
@@ -111,12 +91,11 @@ export function candidateCard(columns, settings) {
         ? make("ul", { class: "mv-says-list" }, ...reported)
         : make("p", { class: "mv-small", textContent: t("which.nothing_published") }),
       make("h4", { textContent: t("which.lines") }),
-      make("pre", { tabIndex: 0, aria: { label: t("which.lines") } }, code),
       make("p", {
         class: "mv-small",
         textContent: t(row.needs === "network" ? "which.lines_network" : "which.lines_loader"),
       }),
-      make("div", { class: "mv-chips" }, copy, said),
+      ...codePanel(row.lines, { label: t("which.lines") }).nodes,
       make(
         "div",
         { class: "mv-chips mv-doors" },
