@@ -313,7 +313,9 @@ def test_half_a_character_and_odd_displays_are_no_accident():
 
 @pytest.fixture
 def looking_tab(open_tab):
-    return open_tab("?view=localize&method=cutmix&lam=0.6", "localize")
+    tab = open_tab("?view=localize&method=cutmix&lam=0.6", "localize")
+    tab.page.wait_for_function("mixviz.idle()")  # networks answer in parts
+    return tab
 
 
 def canvas(tab, network: str, slot: int) -> np.ndarray:
