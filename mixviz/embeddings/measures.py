@@ -151,7 +151,7 @@ class Retrieval(NamedTuple):
 
 
 def retrieval(embedding: Tensor, labels: Tensor) -> Retrieval:
-    """Each picture asks for its like: are the nearest of all the others of its class?
+    """Retrieve for each picture the nearest others, and count those of its class.
 
     $$\\mathrm{AP} = \\frac{1}{R} \\sum_{r:\\ \\mathrm{hit\\ at}\\ r} \\frac{\\mathrm{hits\\ up\\ to}\\ r}{r}$$
 
