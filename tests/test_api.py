@@ -677,7 +677,7 @@ def test_a_recipe_of_other_pictures_says_so(address, uploaded):
     request = Request(*uploaded, method="mixup", seed=3)
     values = restore(address, {"recipe": json.dumps(recipe_files.recipe_of(request))})
     assert values[:4] == UNTOUCHED[:4]  # the page's own pictures stay
-    assert "pictures that are not here: your_picture_a.jpg" in values[-1]["message"]
+    assert "pictures that are missing here: your_picture_a.jpg" in values[-1]["message"]
     assert (values[-1]["method"], values[7]) == ("mixup", 3)
 
 

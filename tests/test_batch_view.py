@@ -328,7 +328,7 @@ def test_a_count_that_is_none_is_refused(count):
 @pytest.mark.parametrize(
     ("files", "says"),
     [
-        ([["/etc/passwd", "x.png"], [A, "a.png"]], "not here"),
+        ([["/etc/passwd", "x.png"], [A, "a.png"]], "no longer here"),
         ([[A, "a.png"]], "needs 2 pictures or more"),
         ([[A, "a.png"]] * 65, "At most 64"),
         ([[A], [B]], "a path and a name"),
@@ -375,7 +375,7 @@ def test_a_zip_that_is_none_is_explained_without_its_path(uploads, content, says
 
 def test_a_zip_from_elsewhere_is_refused(uploads, tmp_path):
     path = packed(tmp_path / "mine.zip", {"a.png": png(0)})
-    assert "not here" in handlers.of_view(batch_view.unpack)({"zip": str(path), "start": 0})["message"]
+    assert "no longer here" in handlers.of_view(batch_view.unpack)({"zip": str(path), "start": 0})["message"]
     assert "not say" in handlers.of_view(batch_view.unpack)({"zip": A, "start": -1})["message"]
 
 

@@ -421,5 +421,5 @@ def test_the_page_previews_what_browsers_cannot_show(tmp_path, monkeypatch):
     Image.new("RGB", (3000, 1500)).save(tmp_path / "wide.tif")
     shown = handlers.preview({"path": str(tmp_path / "wide.tif")})["picture"]
     assert Image.open(io.BytesIO(base64.b64decode(shown.partition(",")[2]))).size == (600, 300)
-    assert "not here" in handlers.preview({"path": "/etc/passwd"})["message"]
+    assert "no longer here" in handlers.preview({"path": "/etc/passwd"})["message"]
     assert "message" in handlers.preview(None)
