@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib.util
 import inspect
 import itertools
 import json
@@ -14,6 +15,7 @@ import operator
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -25,6 +27,8 @@ from mixviz.core.parts import Operations, Style
 from mixviz.data import pictures
 from mixviz.ops import operations
 
+ROOT = Path(__file__).parent.parent
+
 
 def variants(ends: bool) -> Iterator[tuple[str, dict]]:
     """(name, parameters): every method as it is, with each choice, and with ``ends`` each number at both its ends."""
@@ -33,6 +37,15 @@ def variants(ends: bool) -> Iterator[tuple[str, dict]]:
         for key, about in cls.parameters().items():
             values = about["choices"] or ((about["low"], about["high"]) if ends and about["low"] is not None else ())
             yield from ((name, {key: value}) for value in values if value != about["default"])
+
+
+@functools.cache
+def generator() -> ModuleType:
+    """docs/generate.py, which is no module of a package."""
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def fields(recipe) -> dict[str, torch.Tensor]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import importlib.util
 import io
 import json
 import re
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from cases import generator
 from PIL import Image
 
 import mixviz
@@ -147,13 +147,6 @@ def test_requirements_are_all_that_make_installs():
     stated = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     assert re.search("^numba", stated, re.M)
     assert re.search("^pillow-heif", stated, re.M)
-
-
-def generator() -> types.ModuleType:
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_pages_are_generated_from_the_catalogues():
