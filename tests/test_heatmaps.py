@@ -170,7 +170,7 @@ def test_threads_share_a_network():
     assert not wrong
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "ignore::ResourceWarning")  # another test's socket may be collected here
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_picture_that_is_not_finite_has_no_map(kind):
     images = inputs()
