@@ -34,9 +34,9 @@ def main() -> None:
     parser.add_argument("--network", default="baseline")
     told = parser.parse_args()
     card = zoo.card(told.network)
-    network = NormalizedModel(zoo.load(told.network), card["network"]["mean"], card["network"]["std"])
-    split = sources.load(card["data"]["name"], told.root, "val").of_classes(card["data"]["keys"])
-    side = card["network"]["image_size"]
+    network = NormalizedModel(zoo.load(told.network), card.network.mean, card.network.std)
+    split = sources.load(card.data.name, told.root, "val").of_classes(card.data.keys)
+    side = card.network.image_size
     images = torch.from_numpy(np.stack([square(read(picture), side).transpose(2, 0, 1) for picture in split.pictures]))
     alone = [
         name for name, cls in METHODS.items() if cls.card.family in ("erase", "colour", "geometry", "learned policy")

@@ -15,7 +15,7 @@ from mixviz.cam import grad_cam
 from mixviz.data import sources
 from mixviz.evaluation import evaluate, localization, parts, published, runner, zoo_tables
 from mixviz.explain import serialize
-from mixviz.networks import model_card, user_network, zoo
+from mixviz.networks import card_text, model_card, user_network, zoo
 from mixviz.networks.run import Run
 from mixviz.training.trainer import train
 
@@ -39,13 +39,13 @@ def trained(tmp_path_factory):
 def test_the_numbers_are_those_of_the_weights(trained):
     home, root = trained
     card = runner.assess(home / "run0", root, parts=QUICK)
-    metrics = card["metrics"]
-    assert metrics["accuracy"]["top1_error_percent"] == pytest.approx(100 - card["result"]["last"]["top1"])
+    metrics = card.metrics
+    assert metrics["accuracy"]["top1_error_percent"] == pytest.approx(100 - card.result["last"]["top1"])
     assert metrics["weights"] == "last epoch"
     assert metrics["ood"]["others"]["images"] == 8  # all there are of the third class
     assert metrics["ood"]["others_are"] == "other classes of tiny_imagenet"
     assert metrics["localisation"]["centre"]["max_box_acc_percent"] > 0
-    assert model_card.read(home / "run0") == json.loads(json.dumps(card))
+    assert model_card.read(home / "run0").given == json.loads(json.dumps(card.given))
     assert "max_box_acc_v2_percent" in (home / "run0" / "card.md").read_text()
 
 
@@ -53,8 +53,8 @@ def test_a_transformer_is_measured(trained, tmp_path):
     run = Run(data="tiny_imagenet", root=str(trained[1]), classes="goose,bee", network="test_vit", image_size=160,
               method="mixup", epochs=1, batch_size=8, limit=4)  # fmt: skip
     train(run, tmp_path / "run", bar=False, tell=lambda line: None)
-    assert model_card.read(tmp_path / "run")["network"]["layer"] == "blocks.5.norm1"
-    metrics = runner.assess(tmp_path / "run", trained[1], parts=["accuracy", "embedding"], limit=4)["metrics"]
+    assert model_card.read(tmp_path / "run").network.layer == "blocks.5.norm1"
+    metrics = runner.assess(tmp_path / "run", trained[1], parts=["accuracy", "embedding"], limit=4).metrics
     assert metrics["embedding"]["dimensions"] == 64
     images, labels = torch.zeros(2, 3, 160, 160, dtype=torch.uint8), torch.tensor([0, 1])
     network = user_network.read_folder(tmp_path / "run").network
@@ -69,21 +69,21 @@ def test_a_network_without_places_is_measured_but_for_them(trained, monkeypatch,
     home, root = trained
     run = shutil.copytree(home / "run1", tmp_path / "run")
     card = model_card.read(run)
-    model_card.write(run, {**card, "network": {**card["network"], "layer": ""}})
+    card_text.write(run, card.changed(network={**card.given["network"], "layer": ""}))
     monkeypatch.setattr(grad_cam, "feature_layers", lambda *_: {})
     for module in (runner, localization):
         monkeypatch.setattr(module, "feature_layers", lambda *_: {})
-    assert "accuracy" in runner.assess(run, root, parts=["accuracy"])["metrics"]
+    assert "accuracy" in runner.assess(run, root, parts=["accuracy"]).metrics
     monkeypatch.setattr(evaluate, "PARTS", {name: parts.PARTS[name] for name in ("accuracy", "localisation")})
-    assert "localisation" not in runner.assess(run, root)["metrics"]
+    assert "localisation" not in runner.assess(run, root).metrics
     with pytest.raises(ValueError, match=r"no feature map.*none"):
         runner.assess(run, root, parts=["localisation"])
 
 
 def test_what_was_measured_before_stays(trained):
     home, root = trained
-    first = runner.assess(home / "run0", root, parts=QUICK)["metrics"]
-    both = runner.assess(home / "run0", root, parts=["fgsm"])["metrics"]
+    first = runner.assess(home / "run0", root, parts=QUICK).metrics
+    both = runner.assess(home / "run0", root, parts=["fgsm"]).metrics
     assert both["accuracy"] == first["accuracy"]
     assert set(both["seconds"]) == {*QUICK, "fgsm"}
 
@@ -93,7 +93,7 @@ def test_a_quick_look_neither_mixes_with_a_measurement_nor_destroys_it(trained, 
     home, root = trained
     runner.assess(home / "run0", root, parts=["accuracy"])
     before = (home / "run0" / "card.json").read_bytes()
-    seen = runner.assess(home / "run0", root, parts=["calibration"], **other)["metrics"]
+    seen = runner.assess(home / "run0", root, parts=["calibration"], **other).metrics
     assert "accuracy" not in seen
     assert (home / "run0" / "card.json").read_bytes() == before
 
@@ -104,23 +104,23 @@ def test_all_parts_of_other_weights_take_the_place_of_what_was_measured(trained,
     monkeypatch.setattr(parts, "PARTS", {"fgsm": parts.PARTS["fgsm"]})
     monkeypatch.setattr(evaluate, "PARTS", parts.PARTS)
     runner.assess(run, root, weights="best")
-    assert model_card.read(run)["metrics"].keys() == {"images", "size", "seed", "seconds", "fgsm", "weights"}
+    assert model_card.read(run).metrics.keys() == {"images", "size", "seed", "seconds", "fgsm", "weights"}
     with monkeypatch.context() as patch:
         patch.setattr(evaluate, "PARTS", {"ood": lambda split: {}})
         runner.assess(run, root, limit=1)  # fewer pictures than before
-    assert "fgsm" in model_card.read(run)["metrics"]
+    assert "fgsm" in model_card.read(run).metrics
 
 
 def test_only_seeds_share_a_row(trained):
     home, _ = trained
     one, two = (model_card.read(home / f"run{seed}") for seed in (0, 1))
-    bare = [{**card, "metrics": None} for card in (one, two)]
+    bare = [card.changed(metrics=None) for card in (one, two)]
     assert [name for name, _ in model_card.rows(bare)] == ["CutMix", "CutMix"]
-    longer = {**bare[1], "run": {**bare[1]["run"], "epochs": 9, "lr": 0.5}}
+    longer = bare[1].changed(run={**bare[1].run, "epochs": 9, "lr": 0.5})
     assert [name for name, _ in model_card.rows([bare[0], longer])] == [
         "CutMix / epochs 2 / lr 0.02", "CutMix / epochs 9 / lr 0.5"
     ]  # fmt: skip
-    other = {**bare[0], "method": "mixup", "title": "Mixup", "parameters": {}, "run": {**bare[0]["run"], "epochs": 9}}
+    other = bare[0].changed(method="mixup", title="Mixup", parameters={}, run={**bare[0].run, "epochs": 9})
     assert [name for name, _ in model_card.rows([bare[0], other])] == ["CutMix", "Mixup"]
     with pytest.raises(ValueError, match="CutMix with seed 0 is there twice"):
         model_card.rows([bare[0], bare[0]])
@@ -128,13 +128,11 @@ def test_only_seeds_share_a_row(trained):
 
 def test_a_card_has_a_line_for_a_list_and_reads_back_as_it_was(trained):
     home, _ = trained
-    card = {
-        **model_card.read(home / "run0"),
-        "metrics": {"odd": ["a ]  b,\n c", 'q"['], "none": [], "curve": [0.5, None, 2]},
-    }
+    odd = {"odd": ["a ]  b,\n c", 'q"['], "none": [], "curve": [0.5, None, 2]}
+    card = model_card.read(home / "run0").changed(metrics=odd)
     folder = home / "odd"
     folder.mkdir()
-    model_card.write(folder, card)
+    card_text.write(folder, card)
     assert model_card.read(folder) == card
     assert '"curve": [0.5, null, 2]' in (folder / "card.json").read_text()
 
@@ -143,8 +141,8 @@ def test_the_zoo_is_measured_in_half_precision(trained, tmp_path):
     home, root = trained
     zoo.add(home / "run0", "cutmix", tmp_path)
     card = runner.assess(tmp_path / "cutmix", root, parts=["accuracy"])
-    assert card["metrics"]["weights"] == "last epoch"
-    assert card["weights"]["dtype"] == "float16"
+    assert card.metrics["weights"] == "last epoch"
+    assert card.given["weights"]["dtype"] == "float16"
     assert "CutMix" in zoo_tables.table(tmp_path)
     with open(tmp_path / "cutmix" / zoo.WEIGHTS, "r+b") as file:
         file.seek(-1, 2)
@@ -156,7 +154,8 @@ def test_the_zoo_is_measured_in_half_precision(trained, tmp_path):
 def test_masks_are_cut_like_their_pictures(tmp_path):
     root = oxford_pet(tmp_path)
     split = sources.load("oxford_pet", root, "val")
-    card = {"network": {"image_size": 112}, "run": {"corrupt": "refuse"}}
+    card = zoo.card("cutmix")
+    card = card.changed(network={**card.given["network"], "image_size": 112})
     seen = runner._seen(split, card, torch.device("cpu"))
     masks, images = runner._masks(seen), runner._images(seen, 4)
     assert masks.shape == (len(split), 112, 112)
@@ -181,7 +180,7 @@ def test_evaluating_on_the_command_line(trained, monkeypatch, capsys, tmp_path):
         monkeypatch, capsys, "evaluate", *runs, "--root", root, "--parts", "accuracy", "--table", table
     )
     assert status == 0
-    errors = [model_card.read(run)["metrics"]["accuracy"]["top1_error_percent"] for run in runs]
+    errors = [model_card.read(run).metrics["accuracy"]["top1_error_percent"] for run in runs]
     assert f"| CutMix | 2 | {sum(errors) / 2:.2f} ±" in table.read_text()
     assert table.read_text() in said
 
@@ -206,7 +205,7 @@ def test_mistakes_are_one_line(trained, monkeypatch, capsys, arguments, says):
 def test_a_folder_that_is_no_run(tmp_path, monkeypatch, capsys):
     status, _, err = command(monkeypatch, capsys, "evaluate", tmp_path, "--root", tmp_path)
     assert status == 2
-    assert f"{tmp_path}: The card cannot be read" in err
+    assert f"{tmp_path} is no run of `mixviz train`: it holds no card.json." in err
 
 
 def test_published_numbers_are_errors_of_methods_that_there_are():

@@ -22,7 +22,8 @@ from mixviz.data import pictures
 from mixviz.evaluation import published, results, zoo_tables
 from mixviz.evaluation.metrics import METRICS
 from mixviz.i18n import UserError
-from mixviz.networks import model_card, zoo
+from mixviz.networks import card_text, zoo
+from mixviz.networks.model_card import ModelCard
 from mixviz.networks.run import Run
 from mixviz.ui.app import first_request
 from mixviz.ui.services import networks, transition
@@ -32,15 +33,15 @@ from mixviz.ui.views import compare
 ERROR, MIXED = "top1_error", "mixup_half"
 
 
-def made(method: str = "cutmix", seed: int = 0, error: float = 36.0, images: int = 400, **more) -> dict:
-    """A card as far as the numbers ask for it."""
-    return {
-        "title": method, "method": method, "parameters": {}, "run": {"seed": seed},
-        "metrics": {"images": images, "accuracy": {"top1_error_percent": error}, **more},
-    }  # fmt: skip
+def made(method: str = "cutmix", seed: int = 0, error: float = 36.0, images: int = 400, **more) -> ModelCard:
+    """The zoo's CutMix card with other numbers."""
+    return zoo.card("cutmix").changed(
+        title=method, method=method, parameters={}, run={"seed": seed},
+        metrics={"images": images, "accuracy": {"top1_error_percent": error}, **more},
+    )  # fmt: skip
 
 
-def row_of(*several: dict, logs: list | None = None) -> dict:
+def row_of(*several: ModelCard, logs: list | None = None) -> dict:
     (row,) = results.rows({str(i): c for i, c in enumerate(several)}, {str(i): x for i, x in enumerate(logs or [])})
     return row
 
@@ -120,7 +121,7 @@ def test_how_often_equal_networks_are_told_apart():
 
 
 def test_the_centre_is_said_only_where_all_cards_agree():
-    def card(v2: float) -> dict:
+    def card(v2: float) -> ModelCard:
         return made(localisation={"centre": {"max_box_acc_v2_percent": v2, "top1_localisation_percent": 40}})
 
     assert results.centre([card(68), card(68)]) == {"max_box_acc_v2": 68, "max_box_acc_v2_last": 68}
@@ -142,7 +143,7 @@ def test_the_view_shows_the_numbers_of_the_table():
             assert told[METRICS[key].heading].split()[0] == f"{found['mean']:.2f}"
     assert (
         value["centre"]["max_box_acc_v2"]
-        == zoo.card("cutmix")["metrics"]["localisation"]["centre"]["max_box_acc_v2_percent"]
+        == zoo.card("cutmix").metrics["localisation"]["centre"]["max_box_acc_v2_percent"]
     )
     assert {name for row in value["rows"] for name in row["networks"]} == set(zoo.names()) == set(value["cards"])
     assert [row["name"] for row in value["rows"]] == [row["networks"][0] for row in value["rows"]]
@@ -151,7 +152,7 @@ def test_the_view_shows_the_numbers_of_the_table():
 
 def test_what_the_view_begins_with_is_what_the_cards_say():
     found = {one["key"]: one for one in compare.compare(first_request())["findings"]}[ERROR]
-    measured = {zoo.title(name): zoo.card(name)["metrics"]["accuracy"]["top1_error_percent"] for name in zoo.names()}
+    measured = {zoo.title(name): zoo.card(name).metrics["accuracy"]["top1_error_percent"] for name in zoo.names()}
     assert found["means"] == measured
     assert measured[found["low"]] == min(measured.values())
     assert measured[found["high"]] == max(measured.values())
@@ -163,11 +164,11 @@ def test_the_line_on_a_card_starts_the_very_run(name, monkeypatch, tmp_path):
     runs, card = [], zoo.card(name)
     result = {key: {"top1": 0.0} for key in ("last", "best", "median_of_last_10")}
     monkeypatch.setattr("mixviz.training.trainer.train", lambda run, *_, **__: runs.append(run) or result)
-    python, m, mixviz, *words = shlex.split(model_card.command(card))
+    python, m, mixviz, *words = shlex.split(card_text.command(card))
     assert (python, m, mixviz) == ("python", "-m", "mixviz")
     asked = CliRunner().invoke(__main__.app, [*words, "--out", str(tmp_path)])
     assert asked.exit_code == 0, asked.output
-    assert runs == [Run(**{**card["run"], "root": "data"})]
+    assert runs == [Run(**{**card.run, "root": "data"})]
 
 
 def test_published_changes_are_those_of_the_file():
@@ -237,8 +238,8 @@ def test_the_cards_are_sent_once():
 
 def asked(name: str, images: torch.Tensor) -> torch.Tensor:
     """A network's probabilities, by hand, for images in [0, 1]."""
-    told = zoo.card(name)["network"]
-    mean, std = (torch.tensor(told[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
+    told = zoo.card(name).network
+    mean, std = (torch.tensor(getattr(told, key)).view(1, 3, 1, 1) for key in ("mean", "std"))
     with torch.inference_mode():
         return zoo.load(name)((images - mean) / std).softmax(1)
 
@@ -357,7 +358,7 @@ def test_a_name_opens_the_card_and_gives_the_focus_back(room):
     button.press("Enter")
     assert room.page.evaluate("document.activeElement.textContent") == "CutMix"
     told, about = card.inner_text(), zoo.card("cutmix")
-    for word in (about["made"]["commit"], about["made"]["date"], about["data"]["terms"], model_card.command(about)):
+    for word in (about.made["commit"], about.made["date"], about.data.terms, card_text.command(about)):
         assert word in told
     assert f"{about['metrics']['accuracy']['top1_error_percent']:.1f}" in told
     room.page.keyboard.press("Escape")
@@ -423,7 +424,7 @@ def test_networks_of_one_method_stand_side_by_side(room):
 def test_a_point_tells_its_numbers_and_opens_its_card(room):
     plot, error = (
         room.page.locator("[data-plot=scatter]"),
-        zoo.card("mixup")["metrics"]["accuracy"]["top1_error_percent"],
+        zoo.card("mixup").metrics["accuracy"]["top1_error_percent"],
     )
     drawing = plot.locator("svg[role=application]")
     drawing.scroll_into_view_if_needed()
@@ -455,7 +456,7 @@ def test_axes_can_be_chosen_and_the_centre_stands_where_it_belongs(room):
     head, *rows = lines_of(taken(room, "[data-plot=scatter]", "csv"))
     assert len(rows) == len(zoo.names())
     assert {float(cells[head.index("Calibration error (ECE), %")]) for cells in rows} == {
-        zoo.card(name)["metrics"]["calibration"]["ece_percent"] for name in zoo.names()
+        zoo.card(name).metrics["calibration"]["ece_percent"] for name in zoo.names()
     }
 
 
@@ -474,7 +475,7 @@ def test_plots_can_be_taken_away(room):
     width = room.page.locator("[data-plot=reliability] svg[role=application]").get_attribute("width")
     assert picture.width == 2 * int(width)
     _, *rows = lines_of(taken(room, "[data-plot=reliability]", "csv"))
-    told = zoo.card("cutmix")["metrics"]["calibration"]
+    told = zoo.card("cutmix").metrics["calibration"]
     filled = [i for i, count in enumerate(told["count"]) if count]
     found = [list(map(float, cells[1:])) for cells in rows if cells[0].startswith("CutMix, ")]
     assert found == [pytest.approx([100 * told["confidence"][i], 100 * told["accuracy"][i]]) for i in filled]
@@ -501,7 +502,7 @@ def test_published_marks_say_where_they_are_from(room):
     assert "23.68 % (CutMix README)" in told[0]
     assert (told[1], told[2], told[3]) == ("SaliencyMix", "-2.42", "")
     here = next(cells for cells in rows if cells[0] == "this page’s networks, CutMix")
-    errors = [zoo.card(name)["metrics"]["accuracy"]["top1_error_percent"] for name in ("cutmix", "baseline")]
+    errors = [zoo.card(name).metrics["accuracy"]["top1_error_percent"] for name in ("cutmix", "baseline")]
     assert float(here[2]) == pytest.approx(errors[0] - errors[1])
     assert float(here[3]) == pytest.approx(
         math.hypot(*(100 * math.sqrt(e / 100 * (1 - e / 100) / 1000) for e in errors))

@@ -22,6 +22,7 @@ from mixviz.data.decoding import PictureError, decode
 from mixviz.data.files.gathering import gather
 from mixviz.evaluation import runner
 from mixviz.evaluation.folder_eval import Survey
+from mixviz.networks.model_card import DataSpec, ModelCard, NetworkSpec
 from mixviz.selection import scores
 from mixviz.training import loader
 
@@ -169,8 +170,8 @@ class Looked:
     """A network that is never asked: only what it is shown counts."""
 
     def __init__(self, side: int) -> None:
-        card = {"network": {"image_size": side, "mean": [0] * 3, "std": [1] * 3}, "data": {"classes": ["odd"]}}
-        self.known = LoadedModel("n", card | {"run": {"corrupt": "refuse"}}, torch.nn.Identity(), "")
+        spec = NetworkSpec("none", "standard", 1, side, (0.0,) * 3, (1.0,) * 3)
+        self.known = LoadedModel("n", ModelCard("", spec, DataSpec(("odd",))), torch.nn.Identity(), "")
 
 
 @pytest.mark.parametrize("side", [48, 112])

@@ -168,13 +168,13 @@ def test_the_page_shows_what_the_evaluation_wrote(in_small_zoo):
     card = model_card.read(in_small_zoo[0] / "cutmix_small")
     (told,) = embedding_view.overview()["networks"]
     assert told["title"] == "CutMix"
-    shown, written = told["card"], card["metrics"]["embedding"]
+    shown, written = told["card"], card.metrics["embedding"]
     assert {key: shown[key] for key in written if key != "mahalanobis"} == {
         key: value for key, value in written.items() if key != "mahalanobis"
     }
     assert shown["auroc_direction"] == written["mahalanobis"]["others_by_direction"]["auroc_percent"]
     assert shown["auroc_paper"] == written["mahalanobis"]["others"]["auroc_percent"]
-    assert shown["auroc_softmax"] == card["metrics"]["ood"]["others"]["auroc_percent"]
+    assert shown["auroc_softmax"] == card.metrics["ood"]["others"]["auroc_percent"]
     # All pictures are stored here: the page's own numbers are the card's, but for the rounding to half precision.
     assert told["here"]["images"] == shown["images"] == 16
     for key in told["here"]:
@@ -240,9 +240,10 @@ def test_networks_without_a_stored_embedding_are_named(in_small_zoo, monkeypatch
 
 
 def test_a_network_that_was_not_measured_is_still_drawn(in_small_zoo):
-    assert embedding_view.of_card({"metrics": None}) is None
+    card = zoo.card("cutmix_small")
+    assert embedding_view.of_card(card.changed(metrics=None)) is None
     unmeasured = {"not_measured": "it is the same for all pictures"}
-    assert embedding_view.of_card({"metrics": {"embedding": unmeasured}}) is None
+    assert embedding_view.of_card(card.changed(metrics={"embedding": unmeasured})) is None
 
 
 # ---------------------------------------------------------------- the stored networks
@@ -286,9 +287,9 @@ def test_several_pictures_stand_where_each_stands_alone():
 def test_one_pass_gives_what_the_network_says():
     one, image = embedding_view.chosen("mixup"), torch.from_numpy(noise(0, 64)).permute(2, 0, 1)[None]
     vectors, chances = one.answers(image)
-    spec = one.known.card["network"]
+    spec = one.known.card.network
     with torch.inference_mode():
-        wanted = NormalizedModel(one.known.network, spec["mean"], spec["std"])(image).softmax(1)
+        wanted = NormalizedModel(one.known.network, spec.mean, spec.std)(image).softmax(1)
     torch.testing.assert_close(chances, wanted)
     torch.testing.assert_close(vectors, one.embed(image))
 
@@ -546,7 +547,7 @@ def test_a_and_b_and_the_photographs_stand_among_them(tab):
 def test_the_table_sorts(tab):
     first = tab.page.locator("[data-part=numbers] tbody tr").first
     tab.page.locator("[data-part=numbers] thead button").first.click()
-    purity = {name: zoo.card(name)["metrics"]["embedding"]["purity_percent"] for name in zoo.names()}
+    purity = {name: zoo.card(name).metrics["embedding"]["purity_percent"] for name in zoo.names()}
     best, worst = max(purity, key=purity.get), min(purity, key=purity.get)
     assert first.get_attribute("data-row") == best
     assert f"{purity[best]:.1f}" in first.inner_text()

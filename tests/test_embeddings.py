@@ -325,12 +325,12 @@ def models(trained, tmp_path):
 def test_an_embedding_lies_beside_the_card(models, trained):
     stored = zoo.embedding("cutmix", models)
     card = zoo.card("cutmix", models)
-    assert card["metrics"]["embedding"]["mahalanobis"]["others_are"] == "other classes of tiny_imagenet"
-    seen = sources.load("tiny_imagenet", trained[1], "val").of_classes(card["data"]["keys"])
+    assert card.metrics["embedding"]["mahalanobis"]["others_are"] == "other classes of tiny_imagenet"
+    seen = sources.load("tiny_imagenet", trained[1], "val").of_classes(card.data.keys)
     assert torch.equal(stored["label"], torch.tensor([0, 1]).repeat_interleave(8))
     assert torch.equal(seen.labels[stored["index"]], stored["label"])
     inputs = runner._images(runner._seen(seen.take(stored["index"]), card, torch.device("cpu")), 4) / 255
-    mean, std = (torch.tensor(card["network"][key]).view(3, 1, 1) for key in ("mean", "std"))
+    mean, std = (torch.tensor(getattr(card.network, key)).view(3, 1, 1) for key in ("mean", "std"))
     found = embeddings.embed(zoo.load("cutmix", models), (inputs - mean) / std)
     assert torch.allclose(stored["embedding"], found, rtol=2e-3, atol=1e-4)
     unit = embeddings.directions(found)
@@ -383,7 +383,7 @@ def test_the_pictures_are_spread_evenly_over_the_classes(trained):
 
 def test_wide_embeddings_are_turned_and_stay_small(models, trained, monkeypatch):
     card = model_card.read(models / "cutmix")
-    seen = sources.load("tiny_imagenet", trained[1], "val").of_classes(card["data"]["keys"])
+    seen = sources.load("tiny_imagenet", trained[1], "val").of_classes(card.data.keys)
     net, device = zoo.load("cutmix", models), torch.device("cpu")
     plain = runner._embedding(net, seen, card, device, 8)["embedding"].float()
     monkeypatch.setattr(runner, "WIDEST", plain.shape[1] - 1)
@@ -396,8 +396,8 @@ def test_wide_embeddings_are_turned_and_stay_small(models, trained, monkeypatch)
 
 def test_a_damaged_picture_is_left_out(models, trained):
     card = model_card.read(models / "cutmix")
-    card["run"]["corrupt"] = "skip"
-    seen = sources.load("tiny_imagenet", trained[1], "val").of_classes(card["data"]["keys"])
+    card = card.changed(run={**card.run, "corrupt": "skip"})
+    seen = sources.load("tiny_imagenet", trained[1], "val").of_classes(card.data.keys)
     pictures = list(seen.pictures)
     bad = torch.nonzero(seen.labels == 0)[2].item()
     pictures[bad] = trained[0] / "card.json"

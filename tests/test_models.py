@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mixviz.evaluation import results
-from mixviz.networks import model_card, zoo
+from mixviz.networks import card_text, zoo
 from mixviz.networks.run import Run
 
 NINE = {
@@ -26,39 +26,53 @@ def test_all_nine_are_there_and_fit():
 def test_it_loads_and_answers(name):
     network, about = zoo.load(name), zoo.card(name)
     assert (zoo.folder() / name / zoo.WEIGHTS).stat().st_size < 6e6
-    assert sum(p.numel() for p in network.parameters()) == about["network"]["parameters"]
-    side = about["network"]["image_size"]
+    assert sum(p.numel() for p in network.parameters()) == about.parameter_count
+    side = about.network.image_size
     with torch.inference_mode():
         logits = network(torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0)))
-    assert logits.shape == (2, len(about["data"]["classes"]))
+    assert logits.shape == (2, len(about.data.classes))
     assert logits.isfinite().all()
 
 
 @every
 def test_only_the_augmentation_differs(name):
-    told = zoo.card(name)["run"]
+    told = zoo.card(name).run
     assert Run(**told) == zoo.run_of(name, "small", "", told["seed"])
-    assert told["seed"] == zoo.card("baseline")["run"]["seed"]
+    assert told["seed"] == zoo.card("baseline").run["seed"]
+
+
+@every
+def test_its_card_is_written_as_it_was_read(name, tmp_path):
+    card_text.write(tmp_path, zoo.card(name))
+    for file in ("card.json", "card.md"):
+        assert (tmp_path / file).read_bytes() == (zoo.folder() / name / file).read_bytes()
+
+
+def test_a_card_from_elsewhere_keeps_what_can_be_read():
+    """Parts about the training may lack or be of another shape: a row of results still has what was measured."""
+    card = zoo.card("cutmix").changed(run=None, made={"date": "yesterday"}, result=3, method="unheard of")
+    assert (card.run, card.made, card.result, card.method, card.seed) == (None, None, None, "", None)
+    assert not card.is_whole
+    row = results.rows({"mine": card}, {})[0]
+    assert (row["title"], row["method"], row["seeds"]) == ("CutMix", "", [None])
+    assert row["values"].keys() == results.rows({"cutmix": zoo.card("cutmix")}, {})[0]["values"].keys()
 
 
 @every
 def test_its_card_is_what_was_measured(name):
     about = zoo.card(name)
-    assert (zoo.folder() / name / "card.md").read_text(encoding="utf-8") == model_card.markdown(about)
-    assert about["metrics"].keys() >= MEASURED
-    assert about["metrics"]["images"] == about["data"]["pictures"]["val"]
+    assert about.metrics.keys() >= MEASURED
+    assert about.metrics["images"] == about.data.pictures["val"]
     # Training validated in bf16, the stored weights are halved ones: a few pictures may fall on the other side.
-    assert about["metrics"]["accuracy"]["top1_error_percent"] == pytest.approx(
-        100 - about["result"]["last"]["top1"], abs=1
-    )
-    assert about["made"]["commit"]
-    assert not about["made"]["commit"].endswith("-dirty")
+    assert about.metrics["accuracy"]["top1_error_percent"] == pytest.approx(100 - about.result["last"]["top1"], abs=1)
+    assert about.made["commit"]
+    assert not about.made["commit"].endswith("-dirty")
 
 
 @every
 def test_its_calibration_error_is_that_of_its_bars(name):
     """So it was under either rule for a confidence on an edge of its bin: none of these was on one."""
-    told = zoo.card(name)["metrics"]["calibration"]
+    told = zoo.card(name).metrics["calibration"]
     bars = results.reliability([told])
     off = [n * abs(a - c) for n, a, c in zip(bars["count"], bars["accuracy"], bars["confidence"], strict=True)]
     assert sum(off) / sum(bars["count"]) == pytest.approx(told["ece_percent"], abs=2e-4)  # bars have six decimals

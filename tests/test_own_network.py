@@ -21,6 +21,7 @@ from mixviz.cam import inference
 from mixviz.data import pictures
 from mixviz.evaluation import zoo_tables
 from mixviz.networks import architectures, user_network, zoo
+from mixviz.networks.model_card import ModelCard
 
 pytest.importorskip("timm")
 pytestmark = pytest.mark.usefixtures("one_thread_of_a_cpu")
@@ -64,7 +65,7 @@ def test_a_network_of_ones_own_looks_as_it_does_elsewhere(weights, tmp_path):
     assert (known.name, known.title, known.side, known.classes) == ("own_Mine", "Mine", 32, ["lion", "bee", "cup"])
     view = pictures.load_image(pictures.photograph_path("lion.jpg"), 32)
     here = inference.look(known, view)
-    there = inference.look(inference.LoadedModel("", CARD, network(), ""), view)
+    there = inference.look(inference.LoadedModel("", ModelCard.from_json(CARD), network(), ""), view)
     torch.testing.assert_close(here.maps, there.maps)
     assert not known.network.training
 
@@ -90,8 +91,9 @@ def test_of_the_card_no_more_is_taken_than_was_checked(weights, tmp_path):
     assert known.name == "own_b_31m"
     assert known.title == "../<b> [31m"
     assert known.classes == ["a b", "A b (1)", "<i>"]
-    assert set(known.card) == {"title", "network", "data"}
-    assert "evil" not in known.card["network"]
+    checked = ModelCard(known.card.title, known.card.network, known.card.data)
+    assert known.card == checked  # neither parameters nor metrics
+    assert not known.card.given
     untitled = inference.open_own(card(tmp_path, title=...), weights)
     assert untitled.name == "own_weights"
 
@@ -274,11 +276,7 @@ def test_the_folder_that_the_page_takes_goes_every_road(tmp_path, monkeypatch, c
         assert command(monkeypatch, capsys, *line)[0] == 0, name
     told = json.loads((tmp_path / "looks" / "looks.json").read_text(encoding="utf-8"))["networks"][0]
     one = inference.look(page, pictures.view(pictures.photograph_path("bee.jpg"), page.side).copy())
-    assert (
-        (told["title"], told["sha256"])
-        == (page.title, page.sha256)
-        == ("Mine", zoo.card("cutmix")["weights"]["sha256"])
-    )
+    assert (told["title"], told["sha256"]) == (page.title, page.sha256) == ("Mine", zoo.card("cutmix").weights.sha256)
     assert told["top5"][0]["probability"] == pytest.approx(one.probability.amax().item(), abs=1e-6)
     assert len((tmp_path / "survey" / "survey.csv").read_text(encoding="utf-8").splitlines()) == 1 + 20
     assert (folder / "card.json").read_bytes() == before  # which holds a measurement of more pictures

@@ -30,6 +30,7 @@ from mixviz.evaluation.folder_export import bundle, record
 from mixviz.evaluation.folder_summary import SummaryAccumulator
 from mixviz.networks import architectures
 from mixviz.networks.files import save_tensors
+from mixviz.networks.model_card import DataSpec, ModelCard, NetworkSpec
 
 pytest.importorskip("timm")
 pytestmark = pytest.mark.usefixtures("one_thread_of_a_cpu")
@@ -51,9 +52,8 @@ class Red(nn.Module):
 
 
 def red(side: int = 32, name: str = "red") -> inference.LoadedModel:
-    spec = {"image_size": side, "layer": "layer", "mean": [0.0] * 3, "std": [1.0] * 3}
-    card = {"title": name, "network": spec, "data": {"classes": ["none", "=red"]}}
-    return inference.LoadedModel(name, card, Red().eval(), "")
+    spec = NetworkSpec("red", "standard", 1, side, (0.0,) * 3, (1.0,) * 3, "layer")
+    return inference.LoadedModel(name, ModelCard(name, spec, DataSpec(("none", "=red"))), Red().eval(), "")
 
 
 def paint(path: Path, size: tuple[int, int], box: tuple[int, int, int, int] | None = None, **how) -> Path:
@@ -452,7 +452,7 @@ def test_the_five_numbers_are_those_of_the_measures(monkeypatch):
     torch.manual_seed(0)
     network = architectures.build("resnet18", 3, stem="strided", width=0.125).eval()
     card = {"title": "", "network": {**SPEC, "image_size": 32}, "data": {"classes": ["a", "b", "c"]}}
-    known = inference.LoadedModel("one", card, network, "")
+    known = inference.LoadedModel("one", ModelCard.from_json(card), network, "")
     one = inference.look(known, pictures.load_view(LION, 32), ["b", "a"])
     found = trust.faithful(one, np.random.default_rng(3))
     pixels = trust.NormalizedModel(network, *([value] * 3 for value in (0.5, 0.2)))

@@ -26,7 +26,7 @@ import mixviz
 from mixviz import Batch, Recipe
 from mixviz.cli import networks
 from mixviz.evaluation import runner
-from mixviz.networks import architectures, files, model_card
+from mixviz.networks import architectures, card_text, files, model_card
 from mixviz.networks.run import Run
 from mixviz.training import checkpoint, loader
 
@@ -440,8 +440,8 @@ def test_a_training_killed_anywhere_ends_as_one_that_was_not(tmp_path, fork, nam
         assert same_weights(whole, killed, weight)
     assert log(whole) == log(killed)
     assert len(log(whole)) == 2
-    assert model_card.read(whole)["result"] == model_card.read(killed)["result"]
-    assert model_card.read(killed)["made"]["seconds"] > 0
+    assert model_card.read(whole).result == model_card.read(killed).result
+    assert model_card.read(killed).made["seconds"] > 0
     ends = [files.load_tensors(out / "checkpoint.safetensors") for out in (whole, killed)]
     assert all(torch.equal(ends[0][0][key], ends[1][0][key]) for key in ends[0][0])
     assert "Going on at epoch 3" in (killed / "told.txt").read_text()  # there was nothing left but to write it down
@@ -481,7 +481,7 @@ def test_two_processes_train_as_one_with_the_double_batch(tmp_path, fork, pictur
         for key, value in first.items():
             assert second[key] == pytest.approx(value, rel=1e-4), key
     card = model_card.read(tmp_path / "two")
-    assert card["made"]["hardware"].startswith("2 x ")
+    assert card.made["hardware"].startswith("2 x ")
 
     shares = [json.loads((tmp_path / "watched" / f"shares{rank}.json").read_text()) for rank in range(2)]
     assert len(shares[0]) == len(shares[1]) == 3
@@ -523,7 +523,7 @@ def test_two_processes_agree_on_the_network_that_is_asked(tmp_path, fork, pictur
     together(fork, [(job, str(tmp_path / "killed"))], stop=("step", 5))
     together(fork, [(job, str(tmp_path / "killed"))])
     assert same_weights(tmp_path / "straight", tmp_path / "killed")
-    metrics = runner.assess(tmp_path / "straight", pictures, parts=["accuracy"])["metrics"]
+    metrics = runner.assess(tmp_path / "straight", pictures, parts=["accuracy"]).metrics
     loss = log(tmp_path / "straight")[-1]["val_loss"]
     assert metrics["accuracy"]["cross_entropy_nats"] == pytest.approx(loss, abs=1e-5)
 
@@ -550,9 +550,9 @@ def test_what_a_training_leaves_behind(tmp_path, pictures):
         assert all(0 <= line[key] <= 100 for key in ("top1", "top5", "train_share_accuracy"))
     assert lines[0]["lr"] == pytest.approx(0.02 * (1 + math.cos(math.pi * 5 / 18)) / 2)  # of the sixth of 18 steps
     card = model_card.read(tmp_path / "out")
-    assert card["result"] == json.loads(json.dumps(result)) == json.loads(json.dumps(model_card.summary(lines)))
-    assert card["data"]["classes"] == ["ant", "bee", "cat"]
-    assert card["data"]["pictures"] == {"train": 24, "val": 9}
+    assert card.result == json.loads(json.dumps(result)) == json.loads(json.dumps(model_card.summary(lines)))
+    assert card.data.classes == ("ant", "bee", "cat")
+    assert card.data.pictures == {"train": 24, "val": 9}
     assert "ant, bee, cat" in (tmp_path / "out" / "card.md").read_text()
     assert str(pictures) not in (tmp_path / "out" / "card.json").read_text()  # where the data lie is nobody's business
     assert [line.split(":")[0] for line in told] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
@@ -751,7 +751,7 @@ def test_resuming_what_has_ended_changes_nothing(tmp_path, pictures):
     """Not even the card, which may hold measurements by then."""
     out, run = tmp_path / "out", small(pictures, epochs=1)
     result = train(run, out)
-    model_card.write(out, {**model_card.read(out), "metrics": {"calibration": 0.5}})
+    card_text.write(out, model_card.read(out).changed(metrics={"calibration": 0.5}))
     before = {path: path.read_bytes() for path in out.iterdir() if path.is_file()}
     assert train(run, out, resume=True) == result
     assert {path: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
@@ -777,7 +777,7 @@ def test_a_loss_that_is_no_number_ends_the_training(tmp_path, pictures, optimize
     tensors, values = files.load_tensors(tmp_path / "out" / "checkpoint.safetensors")
     assert values["at"]["step"] > 0
     assert all(tensor.isfinite().all() for name, tensor in tensors.items() if name.startswith("network."))
-    assert model_card.read(tmp_path / "out")["result"] is None
+    assert model_card.read(tmp_path / "out").result is None
 
 
 @pytest.mark.parametrize("ruined", [1, 5, 6])
@@ -853,14 +853,14 @@ def test_damaged_pictures_are_left_out_where_that_is_asked_for(tmp_path):
         train(small(root, epochs=1), tmp_path / "out")
     train(small(root, epochs=1, corrupt="skip"), tmp_path / "out", tell=told.append)
     assert "03.png" in told[0]
-    assert model_card.read(tmp_path / "out")["data"]["pictures"] == {"train": 23, "val": 9}
+    assert model_card.read(tmp_path / "out").data.pictures == {"train": 23, "val": 9}
 
 
 def test_classes_and_limit(tmp_path, pictures):
     train(small(pictures, classes="cat, ant", limit=3, epochs=1), tmp_path / "out")
     card = model_card.read(tmp_path / "out")
-    assert card["data"]["classes"] == ["cat", "ant"]
-    assert card["data"]["pictures"] == {"train": 6, "val": 6}
+    assert card.data.classes == ("cat", "ant")
+    assert card.data.pictures == {"train": 6, "val": 6}
     assert weights(tmp_path / "out")["fc.weight"].shape[0] == 2
 
 

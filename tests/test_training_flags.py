@@ -23,7 +23,8 @@ from typer.testing import CliRunner
 import mixviz
 from mixviz import Recipe, __main__
 from mixviz.evaluation import runner
-from mixviz.networks import architectures, files, model_card, pretrained
+from mixviz.networks import architectures, card_text, files, model_card, pretrained
+from mixviz.networks.model_card import ModelCard
 from mixviz.networks.run import Run
 from mixviz.training import setup
 from mixviz.training.trainer import Training
@@ -178,18 +179,18 @@ def test_what_a_card_tells_of_the_start(tmp_path, pictures, monkeypatch):
     )
     card, text = model_card.read(tmp_path / "out"), (tmp_path / "out" / "card.md").read_text()
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    assert card["pretrained"] == {
+    assert card.pretrained == {
         "file": "start.safetensors", "sha256": digest, "license": "Apache-2.0", "source": "somebody's page",
     }  # fmt: skip
-    assert card["run"]["pretrained"] == "start.safetensors"
-    assert (card["network"]["mean"], card["network"]["std"]) == ([0.5] * 3, [0.5] * 3)
+    assert card.run["pretrained"] == "start.safetensors"
+    assert (card.network.mean, card.network.std) == ((0.5,) * 3, (0.5,) * 3)
     for said in (digest, "licence Apache-2.0, source somebody's page", "the lowest 1 stages", "label smoothing 0.1",
                  "ema 0.5 (the weights are this average)"):  # fmt: skip
         assert said in text
     for name in ("card.json", "card.md", "checkpoint.safetensors"):
         assert str(tmp_path).encode() not in (tmp_path / "out" / name).read_bytes()
-    assert "--pretrained start.safetensors" in model_card.command(card)
-    metrics = runner.assess(tmp_path / "out", pictures, parts=["accuracy"])["metrics"]
+    assert "--pretrained start.safetensors" in card_text.command(card)
+    metrics = runner.assess(tmp_path / "out", pictures, parts=["accuracy"]).metrics
     assert metrics["accuracy"]["cross_entropy_nats"] == pytest.approx(log(tmp_path / "out")[-1]["val_loss"], abs=1e-5)
 
 
@@ -324,14 +325,14 @@ def test_a_run_from_before_these_flags_is_read_and_stands_beside_todays(tmp_path
     train(run, tmp_path / "whole")
     assert same_weights(tmp_path / "old", tmp_path / "whole")
     card = model_card.read(tmp_path / "whole")
-    del card["pretrained"]
-    old = {**card, "run": {key: value for key, value in card["run"].items() if key not in new}}
-    other = {**card, "run": {**card["run"], "seed": 1}}
+    run = {key: value for key, value in card.run.items() if key not in new}
+    old = ModelCard.from_json({**{key: card.given[key] for key in card.given if key != "pretrained"}, "run": run})
+    other = card.changed(run={**card.run, "seed": 1})
     assert [name for name, _ in model_card.rows([old, other])] == ["CutMix", "CutMix"]
-    assert [name for name, _ in model_card.rows([old, {**card, "run": {**card["run"], "ema": 0.9}}])] == [
+    assert [name for name, _ in model_card.rows([old, card.changed(run={**card.run, "ema": 0.9})])] == [
         "CutMix / ema 0.0", "CutMix / ema 0.9",
     ]  # fmt: skip
-    assert "ema" not in model_card.markdown(old)
+    assert "ema" not in card_text.markdown(old)
 
 
 # ---- the loss
@@ -464,9 +465,9 @@ def test_the_average_of_the_weights_by_hand(tmp_path, monkeypatch, pictures):
     train(small(pictures, mix_prob=0.5), tmp_path / "plain")
     assert all(torch.equal(tensors[f"network.{key}"], value) for key, value in weights(tmp_path / "plain").items())
     assert not same_weights(tmp_path / "plain", tmp_path / "out")
-    metrics = runner.assess(tmp_path / "out", pictures, parts=["accuracy"])["metrics"]
+    metrics = runner.assess(tmp_path / "out", pictures, parts=["accuracy"]).metrics
     assert metrics["accuracy"]["cross_entropy_nats"] == pytest.approx(result["last"]["val_loss"], abs=1e-5)
-    best = runner.assess(tmp_path / "out", pictures, parts=["accuracy"], weights="best")["metrics"]
+    best = runner.assess(tmp_path / "out", pictures, parts=["accuracy"], weights="best").metrics
     assert best["accuracy"]["cross_entropy_nats"] == pytest.approx(result["best"]["val_loss"], abs=1e-5)
     assert told[0].startswith("--ema 0.7: after the 12 steps of this run its average still holds 1.4 % of the weights")
     assert "0.6813 would leave 1 %" in told[0]  # 0.01 ** (1 / 12)

@@ -168,7 +168,7 @@ def test_changes_are_those_of_the_files():
         for one in setting["methods"]:
             told = candidates._published()[one["method"]][candidates.setting_of(setting)]
             assert told["change"] == one["change"]
-    errors = {name: zoo.card(name)["metrics"]["accuracy"]["top1_error_percent"] for name in zoo.names()}
+    errors = {name: zoo.card(name).metrics["accuracy"]["top1_error_percent"] for name in zoo.names()}
     found = candidates._trained()
     assert found["cutmix"]["mean"] == pytest.approx(errors["cutmix"] - errors["baseline"])
     assert found["saliencymix"]["mean"] == pytest.approx(errors["saliencymix"] - errors["baseline"])  # not as released

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 import mixviz
 from mixviz import __main__
 from mixviz.cam import grad_cam
-from mixviz.networks import architectures, model_card, user_network, zoo
+from mixviz.networks import architectures, card_text, model_card, user_network, zoo
 from mixviz.networks.run import Run
 
 pytestmark = pytest.mark.usefixtures("one_thread_of_a_cpu")
@@ -158,11 +158,11 @@ def test_the_zoo_keeps_half_of_every_number(models, trained):
         assert half[name].dtype == (torch.float16 if value.is_floating_point() else value.dtype)
         assert torch.equal(half[name], value.to(half[name].dtype))
     card = model_card.read(home)
-    assert card["weights"]["sha256"] == hashlib.sha256((home / "weights.safetensors").read_bytes()).hexdigest()
-    assert card["weights"]["dtype"] == "float16"
+    assert card.weights.sha256 == hashlib.sha256((home / "weights.safetensors").read_bytes()).hexdigest()
+    assert card.given["weights"]["dtype"] == "float16"
     assert (home / "log.jsonl").read_bytes() == (trained / "log.jsonl").read_bytes()
-    assert {key: value for key, value in card.items() if key not in ("weights", "metrics")} == {
-        key: value for key, value in model_card.read(trained).items() if key != "metrics"
+    assert {key: value for key, value in card.given.items() if key not in ("weights", "metrics")} == {
+        key: value for key, value in model_card.read(trained).given.items() if key != "metrics"
     }
 
 
@@ -180,8 +180,8 @@ def test_a_loaded_network_is_the_runs_in_half_precision(models, trained):
         scores, expected = network(images), original(images)
     assert (scores - expected).abs().max() < 0.02 * expected.abs().max()  # eleven bits, through eighteen layers
     card = model_card.read(models / "resizemix")
-    assert network.get_submodule(card["network"]["layer"])
-    assert sum(p.numel() for p in network.parameters()) == card["network"]["parameters"]
+    assert network.get_submodule(card.network.layer)
+    assert sum(p.numel() for p in network.parameters()) == card.parameter_count
 
 
 def test_any_changed_byte_is_noticed(models):
@@ -210,7 +210,7 @@ def test_only_what_has_ended_comes_into_the_zoo(tmp_path, trained):
     with pytest.raises(ValueError, match=r"no run of `mixviz train`"):
         zoo.add(run, "cutmix", tmp_path / "models")
     shutil.copytree(trained, run)
-    model_card.write(run, {**model_card.read(run), "result": None})
+    card_text.write(run, model_card.read(run).changed(result=None))
     with pytest.raises(ValueError, match=r"has not ended: go on with .*--resume"):
         zoo.add(run, "cutmix", tmp_path / "models")
     assert not (tmp_path / "models").exists()
@@ -219,8 +219,7 @@ def test_only_what_has_ended_comes_into_the_zoo(tmp_path, trained):
 def test_weights_of_another_network_are_refused(models):
     home = models / "resizemix"
     card = model_card.read(home)
-    card["network"]["width"] = 0.25
-    model_card.write(home, card)
+    card_text.write(home, card.changed(network={**card.given["network"], "width": 0.25}))
     with pytest.raises(ValueError, match=r"resizemix: The weights are of another network than the card's"):
         zoo.load("resizemix", models)
 
@@ -255,12 +254,11 @@ def test_strategies_differ_in_the_method_alone(scale):
 def test_what_is_called_as_released_says_which_boxes():
     """The zoo's own network was trained with boxes to the nearest pixel, and its card still replays them."""
     options = {"rounding": "even", "detector": "opencv_fine_grained:float_bytes=true,channel_order=bgr", "box": "batch"}
-    card = {"title": "SaliencyMix", "method": "saliencymix", "parameters": options}
-    assert model_card.strategy(card) == "SaliencyMix (as released)"
+    assert model_card.strategy("saliencymix", options) == "SaliencyMix (as released)"
     stored = zoo.card("saliencymix_released")
-    assert model_card.strategy(stored) == "SaliencyMix (released saliency)"
-    assert ("saliencymix", stored["parameters"]) == zoo.STRATEGIES["saliencymix_released"]
-    assert mixviz.METHODS["saliencymix"](**stored["parameters"]).rounding == "nearest"
+    assert stored.strategy == "SaliencyMix (released saliency)"
+    assert ("saliencymix", stored.parameters) == zoo.STRATEGIES["saliencymix_released"]
+    assert mixviz.METHODS["saliencymix"](**stored.parameters).rounding == "nearest"
 
 
 def test_twenty_classes_are_twenty():
@@ -274,22 +272,22 @@ def test_twenty_classes_are_twenty():
 def test_a_card_for_people_says_what_it_says_as_json(models):
     card = model_card.read(models / "resizemix")
     text = (models / "resizemix" / "card.md").read_text(encoding="utf-8")
-    result = card["result"]
+    result = card.result
     for expected in (
         "ResizeMix", "ant, bee, cat", "24 pictures to train, 9 to validate", "width 0.125", "arXiv:", "batch 8",
         f"{result['last']['top1']:.2f}", f"best epoch ({result['best']['epoch']})", torch.__version__,
         f"{result['median_of_last_10']['top1']:.2f}", "unknown: ask whoever made the pictures",
     ):  # fmt: skip
         assert expected in text, expected
-    card["metrics"] = {"calibration": {"ece": 0.123456, "bins": [1, 2]}, "corruption": 41.5}
-    text = model_card.markdown(card)
+    metrics = {"calibration": {"ece": 0.123456, "bins": [1, 2]}, "corruption": 41.5}
+    text = card_text.markdown(card.changed(metrics=metrics))
     assert "ece: 0.1235" in text
     assert "corruption: 41.5" in text
 
 
 def test_a_damaged_card_is_named(tmp_path):
     (tmp_path / "card.json").write_text('{"title": ')
-    with pytest.raises(ValueError, match=r"card.json is damaged"):
+    with pytest.raises(ValueError, match=r"The card is no JSON as `mixviz train` writes it"):
         model_card.read(tmp_path)
 
 
@@ -316,12 +314,12 @@ def test_training_on_the_command_line(tmp_path, monkeypatch, capsys, pictures):
     status, said, _ = command(monkeypatch, capsys, *line(pictures, out), "--tie=last")
     assert status == 0
     card = model_card.read(out)
-    top1 = card["result"]["last"]["top1"]
+    top1 = card.result["last"]["top1"]
     assert f"last {top1:.2f} %" in said
     assert f"median of last 10 {top1:.2f} %" in said
-    assert card["method"] == "saliencymix"
-    assert card["parameters"] == {"box": "batch", "tie": "last"}
-    assert card["run"]["lr"] == 0.02
+    assert card.method == "saliencymix"
+    assert card.parameters == {"box": "batch", "tie": "last"}
+    assert card.run["lr"] == 0.02
     assert {path.name for path in out.iterdir()} >= {
         "last.safetensors", "best.safetensors", "checkpoint.safetensors", "log.jsonl", "card.json", "card.md",
     }  # fmt: skip
@@ -401,19 +399,19 @@ def test_the_zoo_is_built_on_the_command_line(tmp_path, monkeypatch, capsys, pic
     assert command(monkeypatch, capsys, *build)[0] == 0
     assert zoo.names() == ["mixup"]
     zoo.load("mixup")
-    model_card.write(tmp_path / "models" / "mixup", {**zoo.card("mixup"), "metrics": {"images": 1}})
+    card_text.write(tmp_path / "models" / "mixup", zoo.card("mixup").changed(metrics={"images": 1}))
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs" / "mixup").iterdir()}
     assert command(monkeypatch, capsys, *build)[0] == 0
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs" / "mixup").iterdir()} == times
-    assert zoo.card("mixup")["metrics"] == {"images": 1}
+    assert zoo.card("mixup").metrics == {"images": 1}
     assert command(monkeypatch, capsys, *build, "--seed", "1")[0] == 0
-    assert model_card.read(tmp_path / "runs" / "mixup-seed1")["run"]["seed"] == 1
+    assert model_card.read(tmp_path / "runs" / "mixup-seed1").run["seed"] == 1
     assert zoo.names() == ["mixup"]
     small["epochs"] = 2  # as at another scale
     code, _, told = command(monkeypatch, capsys, *build)
     assert code != 0
     assert "another run" in told
-    assert model_card.read(tmp_path / "models" / "mixup")["run"]["epochs"] == 1
+    assert model_card.read(tmp_path / "models" / "mixup").run["epochs"] == 1
 
 
 def test_what_is_not_installed_costs_its_own_network_alone(tmp_path, monkeypatch, capsys, pictures):

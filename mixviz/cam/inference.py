@@ -18,7 +18,8 @@ from mixviz.cam.boxes import boxes_at
 from mixviz.cam.localization import heat
 from mixviz.cam.methods import Progress, heat_maps
 from mixviz.core.inference import NormalizedModel
-from mixviz.networks import model_card, user_network, zoo
+from mixviz.networks import user_network, zoo
+from mixviz.networks.model_card import ModelCard
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,28 +31,28 @@ class LoadedModel:
         card: see :mod:`mixviz.networks.model_card`.
         network: in evaluation mode, for normalised images.
         sha256: of the file of its weights.
+        called: another title, which tells visitors' networks apart.
     """
 
     name: str
-    card: dict[str, Any]
+    card: ModelCard
     network: nn.Module
     sha256: str
+    called: str = ""
 
     @property
     def classes(self) -> list[str]:
-        return self.card["data"]["classes"]
+        return list(self.card.data.classes)
 
     @property
     def side(self) -> int:
         """The side of the square pictures that it takes."""
-        return self.card["network"]["image_size"]
+        return self.card.network.image_size
 
     @property
     def title(self) -> str:
         """The training strategy, for people."""
-        if "called" in self.card:
-            return self.card["called"]
-        return model_card.strategy(self.card) or self.name
+        return self.called or self.card.strategy or self.name
 
     def index(self, name: str) -> int:
         """The index of a class, whatever the case of its letters.
@@ -175,14 +176,10 @@ def looks(
     """:func:`look` at several pictures in one pass; without classes each has the one that is predicted for it. The
     numbers are those of one picture at a time, but for rounding."""
     indices = list(dict.fromkeys(known.index(name) for name in classes))
-    spec = known.card["network"]
+    spec = known.card.network
     images = torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2)
-    inputs = NormalizedModel(known.network, spec["mean"], spec["std"]).normalised(images)
-    layer = (
-        layer
-        or (spec.get("layer") if kind != "cam" else None)
-        or grad_cam.last_layer(known.network, views[0].shape[:2])
-    )
+    inputs = NormalizedModel(known.network, spec.mean, spec.std).normalised(images)
+    layer = layer or (spec.layer if kind != "cam" else None) or grad_cam.last_layer(known.network, views[0].shape[:2])
     wanted = torch.tensor([indices]).expand(len(views), -1) if indices else None
     maps, logits = heat_maps(known.network, inputs, wanted, kind=kind, layer=layer, progress=progress)
     chances = logits.float().softmax(1)

@@ -52,12 +52,12 @@ def faithful(look: CAMResult, rng: np.random.Generator | None = None) -> list[Fa
 
     Source: that of each number, see :mod:`mixviz.cam.faithfulness`.
     """
-    spec, count = look.known.card["network"], len(look.classes)
-    network = NormalizedModel(look.known.network, spec["mean"], spec["std"])
+    spec, count = look.known.card.network, len(look.classes)
+    network = NormalizedModel(look.known.network, spec.mean, spec.std)
     images = (torch.from_numpy(look.view).permute(2, 0, 1)[None] / 255).expand(count, -1, -1, -1)
     given = network, images, look.heat(), torch.tensor(look.classes)
     size = max(PIXELS // look.view[..., 0].size, 1)
-    deleted = faithfulness.deletion(*given, fill=spec["mean"], batch_size=size).area.tolist()
+    deleted = faithfulness.deletion(*given, fill=spec.mean, batch_size=size).area.tolist()
     inserted = faithfulness.insertion(*given, sigma=BLUR * len(look.view), batch_size=size).area.tolist()
     sure = faithfulness.confidence(*given, batch_size=size)
     roads = _road(*given, rng, size) or [None] * count

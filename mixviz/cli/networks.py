@@ -82,10 +82,9 @@ def evaluate(
     """
     from mixviz.evaluation import tables
     from mixviz.evaluation.runner import assess
-    from mixviz.networks import user_network
 
-    known = [{"title": folder.name, **user_network.read_card(folder).whole, "metrics": None} for folder in folders]
-    model_card.rows(known)
+    for_rows = [_titled(model_card.read(folder), folder) for folder in folders]
+    model_card.rows([card.changed(metrics=None) for card in for_rows])
     if weights not in ("last", "best"):
         raise ValueError(f"--weights is last or best; got {weights!r}.")
     measured = []
@@ -100,13 +99,18 @@ def evaluate(
             progress=lambda part, done, all_, name=folder.name: typer.echo(f"{name}: {part} ({done + 1}/{all_})")
             if part else None,
         )  # fmt: skip
-        if model_card.read(folder).get("metrics") != card["metrics"]:
+        if model_card.read(folder).metrics != card.metrics:
             typer.echo(f"{folder}/card.json holds a larger measurement, or one of other weights, and stays as it was.")
-        measured.append({"title": folder.name, **card})
+        measured.append(_titled(card, folder))
     text = tables.table(model_card.rows(measured))
     typer.echo(text)
     if table is not None:
         table.write_text(text, encoding="utf-8")
+
+
+def _titled(card: model_card.ModelCard, folder: Path) -> model_card.ModelCard:
+    """A card with a title: the folder's name where it has none."""
+    return card.changed(title=card.title or folder.name)
 
 
 zoo = typer.Typer(no_args_is_help=True, help="The networks trained with each strategy.")
@@ -129,8 +133,8 @@ def zoo_build(
         out = runs / (name if seed == 0 else f"{name}-seed{seed}")
         typer.echo(f"{name}:")
         run = networks.run_of(name, scale, str(root), seed)
-        card = model_card.read(out) if (out / "card.json").is_file() else {"result": None}
-        done = card["result"] and Run.completed(card["run"]) == run.portable()
+        card = model_card.read(out) if (out / model_card.FILE).is_file() else None
+        done = card is not None and card.result and Run.completed(card.run or {}) == run.portable()
         try:
             if not done:
                 train(run, out, resume=True, tell=typer.echo)  # which refuses to go on with another run
@@ -203,6 +207,6 @@ def zoo_list() -> None:
 
     for name in networks.names():
         networks.verify(name)
-        about = networks.card(name)
-        said = f": {about['result']['last']['top1']:.2f} % top-1, last epoch" if about.get("result") else ""
+        result = networks.card(name).result
+        said = f": {result['last']['top1']:.2f} % top-1, last epoch" if result else ""
         typer.echo(f"{name:22} {networks.title(name)}{said}")

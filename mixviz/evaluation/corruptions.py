@@ -71,7 +71,7 @@ def _noise(images: Tensor, number: float, rng: np.random.Generator) -> Tensor:
 def _blur(images: Tensor, number: float, rng: np.random.Generator) -> Tensor:
     sigma = number * _unit(images)
     reach = min(int(3 * sigma + 0.5), min(images.shape[-2:]) - 1)  # the border is mirrored, which has to reach
-    return _transforms().gaussian_blur(images, 2 * max(reach, 1) + 1, sigma)
+    return _transforms().gaussian_blur(images, [2 * max(reach, 1) + 1] * 2, [sigma] * 2)
 
 
 def _pixelate(images: Tensor, number: float, rng: np.random.Generator) -> Tensor:
@@ -100,7 +100,9 @@ def _elastic(images: Tensor, number: float, rng: np.random.Generator) -> Tensor:
     field = _blur(field, 4.0, rng)  # neighbours move together
     field = field / field.square().mean().sqrt() * number * unit  # root mean square, in pixels
     scale = 2 / torch.tensor(size[::-1], device=images.device)  # torchvision counts half the side as 1, x first
-    return _transforms().elastic(images, field.permute(0, 2, 3, 1) * scale, _modes().BILINEAR, fill=127.0)
+    return _transforms().elastic(
+        images, field.permute(0, 2, 3, 1) * scale, _modes().BILINEAR, fill=[127.0] * images.shape[1]
+    )
 
 
 def _by(name: str) -> Spoil:

@@ -1,4 +1,4 @@
-"""The part of an evaluation that holds heat maps against true boxes and masks."""
+"""Localisation: heat maps compared with true boxes and masks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ PLOTTED = 10  # of the 1,000 thresholds, every tenth is written: enough for a cu
 
 def localisation(split: EvaluationSet) -> dict:
     """Localisation of Grad-CAM at the set's layer and at the last one, beside the centre baseline."""
-    size = tuple(split.images.shape[2:])
+    height, width = split.images.shape[2:]
+    size = height, width
     correct = split.clean.argmax(1) == split.labels
     centre = centre_heat(size).to(split.images.device)
     layers = feature_layers(split.network.network, size)
@@ -28,22 +29,23 @@ def localisation(split: EvaluationSet) -> dict:
 
 
 def _of_layer(split: EvaluationSet, layer: str, correct: Tensor) -> dict:
-    """Localisation by the maps of one layer, each of its picture's true class."""
+    """Localisation by the maps of one layer for each picture's true class."""
     maps = []
     for part in split.slices():
         inputs, labels = split.network.normalised(split.images[part]), split.labels[part]
         maps.append(grad_cam(split.network.network, inputs, labels, layer))
-    found = heat(torch.cat(maps), tuple(split.images.shape[2:]))
-    return {"layer": layer, "map_size": list(maps[0].shape[1:]), "network": _against_truth(split, found, correct)}
+    height, width = split.images.shape[2:]
+    heat_maps = heat(torch.cat(maps), (height, width))
+    return {"layer": layer, "map_size": list(maps[0].shape[1:]), "network": _against_truth(split, heat_maps, correct)}
 
 
-def _against_truth(split: EvaluationSet, found: Tensor, correct: Tensor) -> dict:
+def _against_truth(split: EvaluationSet, heat_maps: Tensor, correct: Tensor) -> dict:
     """Localisation numbers of maps (N, H, W), or (1, H, W)."""
     result: dict = {}
     if split.boxes is not None:
-        result |= _box_numbers(box_scores(found, split.boxes), correct)
+        result |= _box_numbers(box_scores(heat_maps, split.boxes), correct)
     if split.masks is not None:
-        result["px_ap_percent"] = round(100 * pixel_scores(found, split.masks).px_ap, 4)
+        result["px_ap_percent"] = round(100 * pixel_scores(heat_maps, split.masks).px_ap, 4)
     return result
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+Measurements: TypeAlias = Mapping[str, Any]  # the JSON of an evaluation, part by part
 
 
 class At(NamedTuple):
@@ -49,11 +51,11 @@ class Metric:
             return None
         return ("localisation", "centre", self.path[-1])
 
-    def of(self, metrics: Mapping) -> float | None:
+    def of(self, metrics: Measurements) -> float | None:
         """Return the number in the metrics of a card, or None where it was not measured."""
-        return at(metrics, self.path)
+        return number_at(metrics, self.path)
 
-    def count(self, metrics: Mapping) -> int | None:
+    def count(self, metrics: Measurements) -> int | None:
         """Return how many independent pictures or pairs the number is the mean of; None where it is no such mean.
 
         In between, each pair of pictures is mixed twice, one way and the other, and counts once.
@@ -61,7 +63,7 @@ class Metric:
         if not self.counted:
             return None
         if self.counted == "pairs":
-            both = at(metrics, (self.path[0], "images"))
+            both = number_at(metrics, (self.path[0], "images"))
             return None if both is None else int(both) // 2
         return metrics.get("images")
 
@@ -114,10 +116,16 @@ METRICS: dict[str, Metric] = {
 }  # fmt: skip
 
 
-def at(metrics: Mapping, path: tuple[str | At, ...]) -> float | None:
+def number_at(metrics: Measurements, path: tuple[str | At, ...]) -> float | None:
     """Return the number at a path in the metrics of a card, or None where it was not measured."""
-    above: list[Mapping] = []
-    value = metrics
+    value = at(metrics, path)
+    return value if isinstance(value, (int, float)) else None
+
+
+def at(metrics: Measurements, path: tuple[str | At, ...]) -> Any:
+    """Return the JSON at a path in the metrics of a card, or None where it was not measured."""
+    above: list[Measurements] = []
+    value: Any = metrics
     for step in path:
         if isinstance(step, At):
             axes = [axes for one in reversed(above) if (axes := one.get(step.axis)) is not None]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from mixviz.core import checks
-from mixviz.evaluation.metrics import METRICS, at
+from mixviz.evaluation.metrics import METRICS, at, number_at
 from mixviz.networks import model_card
+from mixviz.networks.model_card import LogLine, ModelCard
 
+Curve: TypeAlias = dict[str, list[float] | None]  # x, y and error, where several seeds give one
 LOSSES = ("top1", "val_loss", "train_loss")
 
 
@@ -58,7 +60,7 @@ def value(each: Sequence[float], count: int | None, kind: str = "pictures") -> d
     return found
 
 
-def rows(networks: Mapping[str, Mapping], logs: Mapping[str, Sequence[Mapping]]) -> list[dict[str, Any]]:
+def rows(networks: Mapping[str, ModelCard], logs: Mapping[str, Sequence[LogLine]]) -> list[dict[str, Any]]:
     """A row per strategy, in the order of the networks; runs that differ by their seed alone share one.
 
     Args:
@@ -78,8 +80,8 @@ def rows(networks: Mapping[str, Mapping], logs: Mapping[str, Sequence[Mapping]])
     return [_row(title, {name: networks[name] for name in names}, logs) for title, names in groups.items()]
 
 
-def _row(title: str, several: Mapping[str, Mapping], logs: Mapping[str, Sequence[Mapping]]) -> dict[str, Any]:
-    measured, first = [card["metrics"] for card in several.values()], next(iter(several.values()))
+def _row(title: str, several: Mapping[str, ModelCard], logs: Mapping[str, Sequence[LogLine]]) -> dict[str, Any]:
+    measured, first = [card.metrics or {} for card in several.values()], next(iter(several.values()))
     values = {}
     for metric in METRICS.values():
         each = [number for one in measured if (number := metric.of(one)) is not None]
@@ -87,16 +89,16 @@ def _row(title: str, several: Mapping[str, Mapping], logs: Mapping[str, Sequence
             values[metric.key] = value(each, metric.count(measured[0]), metric.counted)
     return {
         "title": title,
-        "method": first["method"],
+        "method": first.method,
         "networks": list(several),
-        "seeds": [card["run"]["seed"] for card in several.values()],
+        "seeds": [card.seed for card in several.values()],
         "values": values,
         "curves": _measured_curves(measured) | _training([logs[name] for name in several if logs.get(name)]),
         "reliability": reliability([metrics["calibration"] for metrics in measured if "calibration" in metrics]),
     }
 
 
-def _measured_curves(several: Sequence[Mapping]) -> dict[str, dict[str, list]]:
+def _measured_curves(several: Sequence[Mapping]) -> dict[str, Curve]:
     """Curves of the same networks over ε, the occluded share and τ; at ε and share 0 stands the accuracy untouched."""
     clean = [100 - m["accuracy"]["top1_error_percent"] for m in several if "accuracy" in m]
     whole = clean if len(clean) == len(several) else None
@@ -112,7 +114,7 @@ def _measured_curves(several: Sequence[Mapping]) -> dict[str, dict[str, list]]:
 
 def curve(
     several: Sequence[Mapping], x: tuple[str, ...], y: tuple[str, ...], zero: Sequence[float] | None = None
-) -> dict[str, list] | None:
+) -> Curve | None:
     """A curve's mean and, for several seeds, its sample standard deviation; None where a network lacks it.
 
     Args:
@@ -128,13 +130,13 @@ def curve(
     return _spread([*start, *places[0]], lines)
 
 
-def _spread(x: Sequence[float], lines: Sequence[Sequence[float]]) -> dict[str, list]:
+def _spread(x: Sequence[float], lines: Sequence[Sequence[float]]) -> Curve:
     columns = list(zip(*lines, strict=True))
     error = [statistics.stdev(column) for column in columns] if len(lines) > 1 else None
     return {"x": list(x), "y": [statistics.fmean(column) for column in columns], "error": error}
 
 
-def _training(logs: Sequence[Sequence[Mapping]]) -> dict[str, dict[str, list]]:
+def _training(logs: Sequence[Sequence[LogLine]]) -> dict[str, Curve]:
     """Curves over the epochs that all the seeds have reached."""
     epochs = min((len(log) for log in logs), default=0)
     if not epochs:
@@ -171,7 +173,7 @@ def reliability(several: Sequence[Mapping]) -> dict[str, list]:
     }
 
 
-def centre(networks: Collection[Mapping]) -> dict[str, float]:
+def centre(networks: Collection[ModelCard]) -> dict[str, float]:
     """Localisation of the centre baseline, a Gaussian that has seen no picture: key of a metric -> percent.
 
     Top-1 localisation is left out: it is the networks' own answers that make it right or wrong there.
@@ -179,7 +181,7 @@ def centre(networks: Collection[Mapping]) -> dict[str, float]:
     found = {}
     for metric in METRICS.values():
         if metric.centre_path is not None:
-            known = {at(card["metrics"], metric.centre_path) for card in networks} - {None}
+            known = {number_at(card.metrics or {}, metric.centre_path) for card in networks} - {None}
             if len(known) == 1:
                 found[metric.key] = known.pop()
     return found

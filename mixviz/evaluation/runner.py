@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,8 +19,9 @@ from mixviz.core.inference import NormalizedModel
 from mixviz.data import sources
 from mixviz.data.dataset import Dataset
 from mixviz.evaluation import evaluate
-from mixviz.networks import model_card, user_network, zoo
+from mixviz.networks import card_text, model_card, user_network, zoo
 from mixviz.networks.files import save_tensors
+from mixviz.networks.model_card import ModelCard
 from mixviz.training.loader import Feed, feed, stored_side
 
 SAME = ("images", "size", "seed", "weights")  # numbers of one card are of one network and the same pictures
@@ -40,7 +40,7 @@ def assess(
     limit: int = 0,
     batch_size: int = 256,
     progress: Callable[[str, int, int], None] | None = None,
-) -> dict[str, Any]:
+) -> ModelCard:
     """Measure the network in a folder and write the metrics into its ``card.json`` and ``card.md``.
 
     What the card holds of the same weights and pictures stays beside the new numbers. Numbers of other weights or
@@ -70,17 +70,17 @@ def assess(
         ValueError: no card, weights or data set there.
     """
     folder, device = Path(folder), _device()
-    card = user_network.read_card(folder).whole
-    name, keys = dataset or card["data"].get("name"), card["data"]["classes"] if dataset else _keys(card)
+    card = model_card.read(folder)
+    name, keys = dataset or card.data.name, (not dataset and card.data.keys) or card.data.classes
     if not name:
         raise ValueError(f"{folder}: the card names no data set: say which one to measure on (--data).")
     opened = user_network.read_folder(folder, weights)
-    network, layer = opened.network.to(device), card["network"].get("layer") or None
+    network, layer = opened.network.to(device), card.network.layer or None
     whole = sources.load(name, root, "val")
     split = whole.of_classes(keys).complete("val")
     seen = _seen(split.per_class(limit) if limit else split, card, device)
     strange = _others(whole, split, others, len(seen))
-    parts, side = None if parts is None else list(parts), card["network"]["image_size"]
+    parts, side = None if parts is None else list(parts), card.network.image_size
     # Without parts, all that can be measured is: a network may have no layer to look at.
     places = "localisation" in parts if parts is not None else layer or feature_layers(network, (side, side))
     with _float32():
@@ -88,8 +88,8 @@ def assess(
             network,
             _images(seen, batch_size),
             seen.split.labels,
-            mean=card["network"]["mean"],
-            std=card["network"]["std"],
+            mean=card.network.mean,
+            std=card.network.std,
             layer=layer,
             boxes=_boxes(seen) if places else None,
             masks=_masks(seen) if places else None,
@@ -102,17 +102,17 @@ def assess(
         if part:
             part["others_are"] = others[0] if others else f"other classes of {name}"
     metrics["weights"] = opened.weights
-    before, shown = card.get("metrics"), "nmi_percent" in metrics.get("embedding", {})
-    same = before and all(before[key] == metrics[key] for key in SAME)
-    if same:
-        metrics["seconds"] = {**before["seconds"], **metrics["seconds"]}
-        metrics = {**before, **metrics}
-    card = {**card, "metrics": metrics}
-    if same or not before or (parts is None and metrics["images"] >= before["images"]):
+    before, shown = card.metrics, "nmi_percent" in metrics.get("embedding", {})
+    replaces = not before or (parts is None and metrics["images"] >= before["images"])
+    if before and all(before[key] == metrics[key] for key in SAME):
+        metrics = {**before, **metrics, "seconds": {**before["seconds"], **metrics["seconds"]}}
+        replaces = True
+    card = card.changed(metrics=metrics)
+    if replaces:
         if shown:
             tensors = _embedding(network, split, card, device, batch_size)
             save_tensors(folder / zoo.EMBEDDING, tensors, {"weights": opened.sha256})
-        model_card.write(folder, card)
+        card_text.write(folder, card)
     return card
 
 
@@ -130,18 +130,11 @@ def _float32() -> Iterator[None]:
 def _device() -> torch.device:
     from accelerate import PartialState
 
-    return PartialState().device
+    return torch.device(PartialState().device or "cpu")
 
 
-def _keys(card: dict[str, Any]) -> list[str]:
-    """Class keys of the card's data set; class names serve where there are none."""
-    return card["data"].get("keys") or card["data"]["classes"]
-
-
-def _seen(split: Dataset, card: dict[str, Any], device: torch.device) -> Feed:
-    return feed(
-        split, card["network"]["image_size"], "none", device, corrupt=(card.get("run") or {}).get("corrupt", "refuse")
-    )
+def _seen(split: Dataset, card: ModelCard, device: torch.device) -> Feed:
+    return feed(split, card.network.image_size, "none", device, corrupt=(card.run or {}).get("corrupt", "refuse"))
 
 
 def _images(seen: Feed, batch_size: int) -> Tensor:
@@ -149,16 +142,17 @@ def _images(seen: Feed, batch_size: int) -> Tensor:
 
 
 def _embedding(
-    network: nn.Module, split: Dataset, card: dict[str, Any], device: torch.device, batch_size: int
+    network: nn.Module, split: Dataset, card: ModelCard, device: torch.device, batch_size: int
 ) -> dict[str, Tensor]:
     """Tensors to store of a network's embedding: see :func:`mixviz.networks.zoo.embedding`.
 
     The two plots are of the vectors at length 1, as clusters and neighbours are measured. Vectors of more dimensions
     than :data:`WIDEST` are turned into the space that the pictures span, which leaves all their lengths and angles.
     """
-    index = torch.tensor(_spread(split))
-    seen = _seen(replace(split.take(index), labels=index), card, device)  # a damaged picture may be left out
-    index, pixels = seen.split.labels, NormalizedModel(network, card["network"]["mean"], card["network"]["std"])
+    chosen = _spread(split)
+    # Indices stand in for labels: a damaged picture may be left out.
+    seen = _seen(replace(split.take(chosen), labels=torch.tensor(chosen)), card, device)
+    index, pixels = seen.split.labels, NormalizedModel(network, card.network.mean, card.network.std)
     with _float32():
         inputs = pixels.normalised(_images(seen, batch_size))
         found = embeddings.embed(network, inputs, batch_size=batch_size).cpu()
@@ -212,4 +206,4 @@ def _others(whole: Dataset, known: Dataset, given: tuple[str, str | Path] | None
         if not rest:
             return None
         split = whole.of_classes(rest)
-    return split.take(np.random.default_rng(0).permutation(len(split))[:count])
+    return split.take(np.random.default_rng(0).permutation(len(split))[:count].tolist())

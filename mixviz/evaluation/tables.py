@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Collection, Iterable, Mapping
 
-from mixviz.evaluation.metrics import METRICS, Metric, at
+from mixviz.evaluation.metrics import METRICS, Metric, at, number_at
 
 
 def table(entries: Iterable[tuple[str, Mapping]], metrics: Collection[Metric] = tuple(METRICS.values())) -> str:
@@ -58,5 +58,5 @@ def _centre_cell(everyone: list[Mapping], metric: Metric) -> str:
     """The centre's number, where localisation has one."""
     if metric.centre_path is None:
         return ""
-    found = {at(one, metric.centre_path) for one in everyone} - {None}
-    return " / ".join(f"{value:.2f}" for value in sorted(found))
+    values = {value for one in everyone if (value := number_at(one, metric.centre_path)) is not None}
+    return " / ".join(f"{value:.2f}" for value in sorted(values))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from typing import Any
 
 import torch
 from torch import nn
@@ -29,19 +30,21 @@ def build(name: str, num_classes: int, *, stem: str = "standard", width: float =
         near = difflib.get_close_matches(name, timm.list_models(), n=3)
         guess = f" Did you mean {' or '.join(near)}?" if near else ""
         raise ValueError(f"timm has no network {name!r}.{guess}")
-    options = {} if width == 1 else {"channels": tuple(max(1, round(c * width)) for c in (64, 128, 256, 512))}
-    try:
-        network = timm.create_model(name, num_classes=num_classes, **options)
-    except (TypeError, IndexError):
-        if not options:
-            raise
-        network = None
-    if options and not isinstance(network, ResNet):
-        raise ValueError(f"--width {width}: only ResNets can be made wider or narrower, and {name} is none.")
+    if width == 1:
+        network = timm.create_model(name, num_classes=num_classes)
+    else:
+        options: dict[str, Any] = {"channels": tuple(max(1, round(c * width)) for c in (64, 128, 256, 512))}
+        try:
+            network = timm.create_model(name, num_classes=num_classes, **options)
+        except (TypeError, IndexError):
+            network = None
+        if not isinstance(network, ResNet):
+            raise ValueError(f"--width {width}: only ResNets can be made wider or narrower, and {name} is none.")
     if stem in ("small", "strided"):
-        if not _can_be_small(network):
+        if not isinstance(network, ResNet) or not _can_be_small(network):
             raise ValueError(f"--stem {stem}: only ResNets have a stem that can be replaced; take --stem standard.")
-        network.conv1 = nn.Conv2d(3, network.bn1.num_features, 3, 2 if stem == "strided" else 1, 1, bias=False)
+        out_channels = network.get_parameter("bn1.weight").numel()
+        network.conv1 = nn.Conv2d(3, out_channels, 3, 2 if stem == "strided" else 1, 1, bias=False)
         nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
         network.maxpool = nn.Identity()
     return network

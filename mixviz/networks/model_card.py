@@ -1,4 +1,4 @@
-"""Cards: what a trained network is, where it comes from and how well it does, as JSON and for people."""
+"""Model cards: what a trained network is, how it was trained, and what was measured of it."""
 
 from __future__ import annotations
 
@@ -7,26 +7,29 @@ import functools
 import hashlib
 import json
 import platform
-import re
-import shlex
 import statistics
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypedDict, TypeVar, cast, get_type_hints
 
 import torch
 from torch import nn
 
 from mixviz import resources
 from mixviz.methods import METHODS
-from mixviz.networks.files import write as write_file
+from mixviz.networks import architectures, card_checks
 from mixviz.networks.run import Run
+from mixviz.render import fonts
 from mixviz.version import __version__
 
-LIST = re.compile(r"\[\n[^\[\]{}]*\]")  # in JSON of one number a line, a list of numbers or words
-# Of a strategy whose parameters say little to people.
-CALLED = {
+FILE = "card.json"
+LARGEST = 2**20  # bytes of a card
+SIDES, OTHERS_SIDES = (1, 4096), (16, 512)  # pixels along a side: of one's own networks, and of a visitor's
+WIDTHS = (0.01, 8)
+# Short labels of strategies whose parameters say little to people.
+LABELS = {
     "SaliencyMix (box batch)": "SaliencyMix (one box per batch)",
     "SaliencyMix (box batch, detector opencv_fine_grained:float_bytes=true,channel_order=bgr)": (
         "SaliencyMix (released saliency)"
@@ -36,39 +39,283 @@ CALLED = {
     ),
     "RandSaliencyMix (label area)": "RandSaliencyMix (area label)",
 }
-FURTHER = ("accumulate", "label_smoothing", "class_weights", "ema")  # of a run, where they are not the defaults
-SHORT = 15  # numbers of a list that the card for people still shows
+
+Values: TypeAlias = Mapping[str, Any]  # JSON whose keys are data: a method's parameters, a run's flags, measurements
 
 
-def summary(history: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Summarize a training: the last epoch, the best one, and the median of the last ten. Papers report one or another
-    of the three, and the best one was chosen on the very pictures it is measured on, so they stay apart."""
+class Accuracy(TypedDict):
+    """Percent."""
+
+    top1: float
+    top5: float
+
+
+class Validation(Accuracy):
+    """Validation after an epoch, counted from 1."""
+
+    epoch: int
+    val_loss: float
+
+
+class LogLine(Validation):
+    """An epoch in the log of a training; ``train_share_accuracy`` in percent."""
+
+    lr: float
+    train_loss: float
+    train_share_accuracy: float
+    images_per_second: float
+
+
+class Result(TypedDict):
+    """Summary of a training, see :func:`summary`."""
+
+    last: Validation
+    best: Validation
+    median_of_last_10: Accuracy
+    train_loss: float
+    train_share_accuracy: float
+
+
+class Provenance(TypedDict):
+    """Where and when a network was trained, with which code, in how many seconds."""
+
+    date: str
+    commit: str
+    hardware: str
+    mixviz: str
+    torch: str
+    seconds: float
+
+
+class Pretrained(TypedDict):
+    """Weights that a training started from; license and source may be empty."""
+
+    file: str
+    sha256: str
+    license: str
+    source: str
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """A network's architecture and input: square pictures of ``image_size`` pixels in [0, 1], normalised by ``mean``
+    and ``std``. Heat maps are made at ``layer``, unless that is empty."""
+
+    name: str
+    stem: str
+    width: float
+    image_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    layer: str = ""
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """The classes of a network, and the data set it was trained on, empty where that is unknown.
+
+    ``keys`` are the data set's identifiers of the classes, ``pictures`` how many there were per split.
+    """
+
+    classes: tuple[str, ...]
+    name: str = ""
+    terms: str = ""
+    keys: tuple[str, ...] = ()
+    pictures: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StoredWeights:
+    """The file of weights that a card describes; empty where the card does not say."""
+
+    file: str = ""
+    sha256: str = ""
+    of: str = ""
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """A network's card, checked. :meth:`from_json` is the only way to make one.
+
+    A card that ``mixviz train`` wrote has all parts (:attr:`is_whole`). A card written for a network from elsewhere
+    may have ``network`` and ``data.classes`` alone.
+
+    Attributes:
+        title: for people, on one line; may be empty.
+        network, data, weights: see their classes.
+        method, parameters: of the training, where the catalogue has the method; else empty.
+        citation: of the method.
+        parameter_count: of the network.
+        run: the flags of the training, see :class:`mixviz.networks.run.Run`; a card may be older than some of them.
+        metrics: what was measured, read by :class:`mixviz.evaluation.metrics.Metric`.
+        given: the JSON that the card was read from, which is what :func:`mixviz.networks.card_text.write` writes.
+    """
+
+    title: str
+    network: NetworkSpec
+    data: DataSpec
+    weights: StoredWeights = StoredWeights()
+    method: str = ""
+    parameters: Values = field(default_factory=dict)
+    citation: str = ""
+    parameter_count: int = 0
+    pretrained: Pretrained | None = None
+    run: Values | None = None
+    made: Provenance | None = None
+    result: Result | None = None
+    metrics: Values | None = None
+    given: Values = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_json(cls, values: object, sides: tuple[int, int] = SIDES) -> ModelCard:
+        """Check a card's JSON.
+
+        Network, classes and the name of the weights' file must be right. Parts about the training and measurements
+        are for people: they are left out where they are not what ``mixviz train`` and ``mixviz evaluate`` write.
+
+        Args:
+            values: the JSON.
+            sides: the fewest and the most pixels of the network's input along a side.
+
+        Raises:
+            ValueError: what is wrong, in one line.
+        """
+        if not isinstance(values, dict):
+            raise ValueError("The card should be a JSON object with network and data, as `mixviz train` writes it.")
+        network, data = card_checks.part(values, "network"), card_checks.part(values, "data")
+        classes = card_checks.class_names(data.get("classes"))
+        known = _names_a_method(values)
+        return cls(
+            title=_text(values, "title"),
+            network=_network(network, sides),
+            data=DataSpec(
+                tuple(classes), _text(data, "name"), _text(data, "terms"), card_checks.names(data, "keys"),
+                _object(data, "pictures") or {},
+            ),
+            weights=_weights(values.get("weights") or {}),
+            method=values["method"] if known else "",
+            parameters=values["parameters"] if known else {},
+            citation=_text(values, "citation"),
+            parameter_count=_count(network),
+            pretrained=_record(values, "pretrained", Pretrained),
+            run=_object(values, "run"),
+            made=_record(values, "made", Provenance),
+            result=_record(values, "result", Result),
+            metrics=_object(values, "metrics"),
+            given=values,
+        )  # fmt: skip
+
+    def changed(self, **parts: Any) -> ModelCard:
+        """Return the card with other parts of its JSON, checked."""
+        return ModelCard.from_json({**self.given, **parts})
+
+    def reduced(self, title: str) -> ModelCard:
+        """Return the card with a title, network and classes, which is all that is taken from a visitor's card."""
+        return ModelCard(title, self.network, DataSpec(self.data.classes))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether ``mixviz train`` wrote the card."""
+        return bool(self.method and self.data.name and self.run is not None and self.made)
+
+    @property
+    def strategy(self) -> str:
+        """The strategy label (:func:`strategy`); the title of a network from elsewhere."""
+        return strategy(self.method, self.parameters) if self.method else self.title
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of the training, where it is known."""
+        return None if self.run is None else self.run.get("seed")
+
+
+Part = TypeVar("Part")
+
+
+def _text(values: Values, name: str) -> str:
+    value = values.get(name)
+    return fonts.clean(value) if isinstance(value, str) else ""
+
+
+def _count(network: Values) -> int:
+    return value if isinstance(value := network.get("parameters"), int) else 0
+
+
+def _object(values: Values, name: str) -> Values | None:
+    value = values.get(name)
+    return value if isinstance(value, dict) else None
+
+
+def _record(values: Values, name: str, shape: type[Part]) -> Part | None:
+    value = values.get(name)
+    complete = isinstance(value, dict) and get_type_hints(shape).keys() <= value.keys()
+    return cast(Part, value) if complete else None
+
+
+def _names_a_method(values: Values) -> bool:
+    """Whether a card names a method of the catalogue, with parameters of that method."""
+    method, parameters = values.get("method"), values.get("parameters")
+    if not (isinstance(method, str) and method in METHODS and isinstance(parameters, dict)):
+        return False
+    own = METHODS[method].parameters()
+    return all(name in own and isinstance(value, (bool, int, float, str)) for name, value in parameters.items())
+
+
+def _network(values: Values, sides: tuple[int, int]) -> NetworkSpec:
+    return NetworkSpec(
+        name=card_checks.word(values, "name", r"[\w.]{1,80}"),
+        stem=card_checks.word(values, "stem", "|".join(stem for stem in architectures.STEMS if stem != "auto")),
+        width=card_checks.number(values, "width", *WIDTHS),
+        image_size=card_checks.whole_number(values, "image_size", *sides),
+        mean=card_checks.three_numbers(values, "mean", -10),
+        std=card_checks.three_numbers(values, "std", 1e-3),
+        layer=card_checks.word(values, "layer", r"[\w.]{1,200}") if values.get("layer") else "",
+    )
+
+
+def _weights(values: object) -> StoredWeights:
+    if not isinstance(values, dict):
+        raise ValueError(f"The card's weights should have a file and its sha256; it is {card_checks.shorten(values)}.")
+    file = card_checks.word(values, "file", r"\w[\w.-]{0,200}\.safetensors") if "file" in values else ""
+    return StoredWeights(file, str(values.get("sha256") or ""), _text(values, "of"))
+
+
+def summary(history: Sequence[LogLine]) -> Result:
+    """Summarize a training by its last epoch, its best one, and the median of the last ten.
+
+    Papers report one or another of the three. They stay apart, since the best epoch is chosen on the very pictures it
+    is measured on.
+    """
     tail = history[-10:]
     return {
-        "last": {key: history[-1][key] for key in ("epoch", "top1", "top5", "val_loss")},
-        "best": {key: best(history)[key] for key in ("epoch", "top1", "top5", "val_loss")},
-        "median_of_last_10": {key: statistics.median(line[key] for line in tail) for key in ("top1", "top5")},
+        "last": _validation(history[-1]),
+        "best": _validation(best(history)),
+        "median_of_last_10": {
+            "top1": statistics.median(line["top1"] for line in tail),
+            "top5": statistics.median(line["top5"] for line in tail),
+        },
         "train_loss": history[-1]["train_loss"],
         "train_share_accuracy": history[-1]["train_share_accuracy"],
     }
 
 
-def best(history: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The line of the epoch with the highest top-1 accuracy: of equal ones the first."""
+def _validation(line: LogLine) -> Validation:
+    return {"epoch": line["epoch"], "top1": line["top1"], "top5": line["top5"], "val_loss": line["val_loss"]}
+
+
+def best(history: Sequence[LogLine]) -> LogLine:
+    """The line of the epoch with the highest top-1 accuracy. On ties, the first."""
     return max(history, key=lambda line: line["top1"])
 
 
 def of_run(
     run: Run, classes: Sequence[str], keys: Sequence[str], terms: str, *, side: int, stem: str, layer: str,
     pictures: dict[str, int], device: torch.device, processes: int, seconds: float, network: nn.Module,
-    mean: Sequence[float], std: Sequence[float], pretrained: dict[str, str] | None, result: dict[str, Any] | None,
-) -> dict[str, Any]:  # fmt: skip
-    """The card of a run; everything but the metrics, which the evaluation adds.
-
-    ``pretrained`` is what :func:`mixviz.networks.pretrained.load` tells of the weights that the run starts from.
-    """
+    mean: Sequence[float], std: Sequence[float], pretrained: Pretrained | None, result: Result | None,
+) -> ModelCard:  # fmt: skip
+    """The card of a run, without metrics: these are added by the evaluation."""
     card = METHODS[run.method].card
-    return {
+    return ModelCard.from_json({
         "title": card.title,
         "method": run.method,
         "parameters": run.options,
@@ -87,171 +334,86 @@ def of_run(
         },
         "result": result,
         "metrics": None,
-    }  # fmt: skip
+    })  # fmt: skip
 
 
-def write(folder: Path, card: dict[str, Any]) -> None:
-    """``card.json``, and ``card.md`` made from it."""
-    text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
-    write_file(folder / "card.json", LIST.sub(_on_a_line, text).encode())
-    write_file(folder / "card.md", markdown(card).encode())
-
-
-def _on_a_line(found: re.Match) -> str:
-    return re.sub(r"\n\s*", "", re.sub(r"(?<=,)\n\s*", " ", found[0]))
-
-
-def read(folder: str | Path) -> dict[str, Any]:
-    """The card of a run or of a network in the zoo.
+def read(folder: str | Path) -> ModelCard:
+    """Read the card of a run, of a network in the zoo, or of one's own.
 
     Raises:
-        ValueError: there is none, or it is damaged.
+        ValueError: there is none, or something is wrong with it, in one line with the folder.
     """
-    path = Path(folder) / "card.json"
+    path = Path(folder) / FILE
+    if not path.is_file():
+        raise ValueError(f"{folder} is no run of `mixviz train`: it holds no {FILE}.")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise ValueError(f"{folder} is no run of `mixviz train`: it holds no card.json.") from None
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is damaged ({error}).") from None
+        return read_file(path)
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from None
 
 
-def names_a_method(card: Mapping[str, Any]) -> bool:
-    """Whether a card says by which method of the catalogue its network was trained, with parameters of that method."""
-    method, parameters = card.get("method"), card.get("parameters")
-    if not (isinstance(method, str) and method in METHODS and isinstance(parameters, dict)):
-        return False
-    own = METHODS[method].parameters()
-    return all(name in own and isinstance(value, (bool, int, float, str)) for name, value in parameters.items())
+def read_file(path: str | Path, sides: tuple[int, int] = SIDES) -> ModelCard:
+    """Read a card from a file.
+
+    Args:
+        path: of the JSON.
+        sides: see :meth:`ModelCard.from_json`.
+
+    Raises:
+        ValueError: what is wrong, in one line.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise ValueError(f"it has more than {LARGEST // 2**20} MB")
+        values = json.loads(content.decode("utf-8-sig"))
+    except OSError as error:
+        raise ValueError(f"The card cannot be read ({error.strerror}).") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"The card is no JSON as `mixviz train` writes it ({str(error)[:120]}).") from None
+    return ModelCard.from_json(values, sides)
 
 
-def is_whole(card: Mapping[str, Any]) -> bool:
-    """Whether a card is one of :func:`of_run`, and not one that somebody wrote for a network from elsewhere."""
-    return names_a_method(card) and all(isinstance(card.get(part), dict) for part in ("data", "network", "run", "made"))
+def strategy(method: str, parameters: Values) -> str:
+    """Return the strategy label: the method's title plus its non-default parameters."""
+    own, title = METHODS[method].parameters(), METHODS[method].card.title
+    given = sorted(parameters.items(), key=lambda item: list(own).index(item[0]))
+    changed = [f"{key} {value}" for key, value in given if value != own[key]["default"]]
+    label = title + (f" ({', '.join(changed)})" if changed else "")
+    return LABELS.get(label, label)
 
 
-def strategy(card: dict[str, Any]) -> str:
-    """Return the strategy label: the method plus its non-default parameters; the title of a network from elsewhere."""
-    if not names_a_method(card):
-        return str(card.get("title") or "")
-    own = METHODS[card["method"]].parameters()
-    given = sorted(card["parameters"].items(), key=lambda item: list(own).index(item[0]))
-    said = [f"{key} {value}" for key, value in given if value != own[key]["default"]]
-    plain = card["title"] + (f" ({', '.join(said)})" if said else "")
-    return CALLED.get(plain, plain)
-
-
-def rows(several: Sequence[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+def rows(cards: Sequence[ModelCard]) -> list[tuple[str, Values]]:
     """(row, metrics) of each card for :func:`mixviz.evaluation.tables.table`.
 
-    Runs that differ by their seed alone share a row; what else tells runs of one strategy apart stands in the row's
-    name.
+    Runs that differ by their seed alone share a row. Other settings in which runs of one strategy differ stand in the
+    row's name.
 
     Raises:
         ValueError: the same run twice, which would count as two seeds.
     """
-    found = [{**_told(card), "": strategy(card)} for card in several]
+    settings = [(card.strategy, _settings(card)) for card in cards]
     named, seen = [], set()
-    for card, told in zip(several, found, strict=True):
-        alike = [other for other in found if other[""] == told[""]]
-        apart = [f"{key} {value}" for key, value in told.items() if any(o.get(key) != value for o in alike)]
-        name = " / ".join([told[""], *apart])
-        run = name, (card.get("run") or {}).get("seed")
-        if run in seen:
-            raise ValueError(f"{name} with seed {run[1]} is there twice: give each run once, and networks titles.")
-        seen.add(run)
-        named.append((name, card.get("metrics")))
+    for card, (label, own) in zip(cards, settings, strict=True):
+        alike = [others for other, others in settings if other == label]
+        apart = [f"{key} {value}" for key, value in own.items() if any(o.get(key) != value for o in alike)]
+        name = " / ".join([label, *apart])
+        if (name, card.seed) in seen:
+            raise ValueError(f"{name} with seed {card.seed} is there twice: give each run once, and networks titles.")
+        seen.add((name, card.seed))
+        named.append((name, card.metrics or {}))
     return named
 
 
-def _told(card: dict[str, Any]) -> dict[str, Any]:
+def _settings(card: ModelCard) -> dict[str, Any]:
     """Settings in which runs of one strategy may differ, besides their seed, and the data of their measurement."""
     run = {
         key: value
-        for key, value in (Run.completed(card["run"]) if card.get("run") else {}).items()
+        for key, value in (Run.completed(card.run) if card.run else {}).items()
         if key not in ("seed", "root", "method", "options")
     }
-    metrics = card.get("metrics") or {}
-    return {**run, **{key: metrics.get(key) for key in ("weights", "images", "size")}}
-
-
-def command(card: dict[str, Any]) -> str:
-    """The line that trains such a network again: what differs from the defaults, and the method's own parameters."""
-    known, run = Run.described(), card["run"]
-    said = {key: run[key] for key, about in known.items() if key in run and run[key] != about["default"]}
-    flags = {"method": run["method"], **said, **run["options"]}
-    if not flags.get("root"):  # a card tells no folders
-        flags.pop("root", None)
-    words = [f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in flags.items()]
-    return " ".join(["python -m mixviz train", *words])
-
-
-def markdown(card: dict[str, Any]) -> str:
-    """The card for people; of a network from elsewhere its title, classes and what was measured."""
-    if not is_whole(card):
-        lines = [f"# {strategy(card) or 'A network'}", "", f"- **Classes**: {', '.join(card['data']['classes'])}"]
-        return "\n".join([*lines, *_measured(card)]) + "\n"
-    data, network, run, made, result = (card[key] for key in ("data", "network", "run", "made", "result"))
-    parameters = ", ".join(f"{key} {value}" for key, value in card["parameters"].items()) or "its defaults"
-    whole, known = Run.completed(run), Run.described()
-    further = "".join(
-        f", {name.replace('_', ' ')} {whole[name]}" for name in FURTHER if whole[name] != known[name]["default"]
-    )
-    further += " (the weights are this average)" if whole["ema"] else ""
-    lines = [
-        f"# {card['title']}: {network['name']} on {len(data['classes'])} classes of {data['name']}",
-        "",
-        f"- **Method**: `{card['method']}`, {parameters}. {card['citation']}",
-        f"- **Data**: {data['pictures']['train']} pictures to train, {data['pictures']['val']} to validate. "
-        f"Terms: {data['terms']}.",
-        f"- **Classes**: {', '.join(data['classes'])}",
-        f"- **Network**: {network['name']}, stem {network['stem']}, width {network['width']:g}, "
-        f"{network['parameters'] / 1e6:.2f} M parameters, {network['image_size']} px"
-        + (f"; heat maps at `{network['layer']}`" if network["layer"] else ""),
-        *_said_of_start(card.get("pretrained"), whole["freeze"]),
-        f"- **Run**: {run['epochs']} epochs, batch {run['batch_size']}, {run['optimizer']}, lr {run['lr']:g}, weight "
-        f"decay {run['weight_decay']:g}, {run['schedule']}, mixed with probability {run['mix_prob']:g}, "
-        f"{run['precision']}, seed {run['seed']}{further}",
-        f"- **Made**: {made['date']}, {made['hardware']}, {clock(made['seconds'])}, torch {made['torch']}, "
-        f"commit {made['commit']}",
-    ]
-    if result:
-        rows = [("last epoch", result["last"]), (f"best epoch ({result['best']['epoch']})", result["best"]),
-                ("median of the last 10", result["median_of_last_10"])]  # fmt: skip
-        lines += ["", "| top-1 and top-5 accuracy, % | top-1 | top-5 |", "| --- | --- | --- |"]
-        lines += [f"| {name} | {line['top1']:.2f} | {line['top5']:.2f} |" for name, line in rows]
-    return "\n".join([*lines, *_measured(card)]) + "\n"
-
-
-def _measured(card: dict[str, Any]) -> list[str]:
-    if not card.get("metrics"):
-        return []
-    return ["", "## Measured on the weights as they are stored", "", *_nested(card["metrics"])]
-
-
-def _said_of_start(start: dict[str, str] | None, frozen: int) -> list[str]:
-    if not start:
-        return []
-    terms = f"licence {start['license'] or 'unknown'}, source {start['source'] or 'unknown'}"
-    kept = f"; the lowest {frozen} stages, and what comes before them, stayed as they were" if frozen else ""
-    return [f"- **Starts from**: {start['file']}, sha256 {start['sha256']}, {terms}{kept}"]
-
-
-def _nested(values: dict[str, Any], depth: int = 0) -> list[str]:
-    lines = []
-    for key, value in values.items():
-        if isinstance(value, dict):
-            if inner := _nested(value, depth + 1):
-                lines += ["  " * depth + f"- {key}", *inner]
-        elif not isinstance(value, list) or len(value) <= SHORT:
-            lines.append("  " * depth + f"- {key}: {_said(value)}")
-    return lines
-
-
-def _said(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(_said, value))
-    return f"{value:.4g}" if isinstance(value, float) else str(value).lower()
+    return {**run, **{key: (card.metrics or {}).get(key) for key in ("weights", "images", "size")}}
 
 
 def digest(path: Path) -> str:
@@ -283,9 +445,3 @@ def _hardware(device: torch.device, processes: int) -> str:
         threads = torch.get_num_threads()
         name = f"{threads} thread{'s' if threads > 1 else ''} of a CPU ({platform.machine()})"
     return name if processes == 1 else f"{processes} x {name}"
-
-
-def clock(seconds: float) -> str:
-    """Seconds in words: ``1 h 02 min`` or ``3 min 04 s``."""
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours} h {rest // 60:02d} min" if hours else f"{rest // 60} min {rest % 60:02d} s"

@@ -56,7 +56,7 @@ def load(network: nn.Module, name: str, path: str | Path) -> dict[str, str]:
 
 def _heads(network: nn.Module) -> tuple[str, ...]:
     """Prefixes of the classifier's tensors: timm names one, two, or none."""
-    names = network.pretrained_cfg["classifier"] or ()
+    names = getattr(network, "pretrained_cfg")["classifier"] or ()  # noqa: B009  timm sets it
     return tuple(f"{name}." for name in ([names] if isinstance(names, str) else names))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -173,9 +174,9 @@ class Run:
         return cls(**values)
 
     @classmethod
-    def completed(cls, values: dict[str, Any]) -> dict[str, Any]:
+    def completed(cls, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return a run's JSON with today's fields: defaults stand in for fields that are younger than the run."""
-        return {name: about["default"] for name, about in cls.described().items()} | values
+        return {name: about["default"] for name, about in cls.described().items()} | dict(values)
 
     @classmethod
     def described(cls) -> dict[str, dict[str, Any]]:

@@ -9,21 +9,21 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from mixviz.cam import grad_cam
-from mixviz.networks import architectures, model_card, user_card
+from mixviz.networks import architectures, card_checks, model_card
+from mixviz.networks.model_card import ModelCard, NetworkSpec
 from mixviz.render import fonts
 
 MB = 2**20
 LARGEST = 200 * MB  # bytes of what a stranger hands in
-SIDES = (1, 4096)  # of pictures on one's own machine
 FLOATS, INTEGERS = ("F16", "BF16", "F32", "F64"), ("I64", "I32", "U8", "BOOL")
-CARD, WEIGHTS = "card.json", "weights.safetensors"
+CARD, WEIGHTS = model_card.FILE, "weights.safetensors"
 BESIDE = ("last.safetensors", "best.safetensors", "checkpoint.safetensors", "embedding.safetensors")
 PLAIN = "Other formats may run programs and are not opened: write yours with safetensors.torch.save_file."
 
@@ -33,15 +33,14 @@ class Own(NamedTuple):
 
     Attributes:
         name: for files.
-        card: with what was checked of it and no more; that of a folder of :func:`mixviz.networks.model_card.of_run`'s
-            whole.
+        card: of a run whole; of another network title, network and classes alone.
         network: in evaluation mode and float32, on the CPU.
         sha256: of the file of its weights.
         weights: which ones of the folder, e.g. ``last epoch``; else the name of the file.
     """
 
     name: str
-    card: dict[str, Any]
+    card: ModelCard
     network: nn.Module
     sha256: str
     weights: str
@@ -64,12 +63,12 @@ def read(card_path: str | Path, weights_path: str | Path) -> Own:
     Raises:
         ValueError: what is wrong, in one line.
     """
-    about, weights_path = user_card.read(card_path), Path(weights_path)
-    network, sha256 = _opened(about, weights_path, LARGEST)
-    _try(network, about.network)
-    title = about.title or fonts.clean(weights_path.stem)[: user_card.LONGEST]
+    card, weights_path = model_card.read_file(card_path, model_card.OTHERS_SIDES), Path(weights_path)
+    network, sha256 = _opened(card, weights_path, LARGEST)
+    _try(network, card.network)
+    title = (card.strategy or fonts.clean(weights_path.stem))[: card_checks.LONGEST].strip()
     plain = re.sub(r"\W+", "_", title).strip("_")[:40]
-    return Own(f"own_{plain}", _taken(about, title), network, sha256, weights_path.name)
+    return Own(f"own_{plain}", card.reduced(title), network, sha256, weights_path.name)
 
 
 def read_folder(folder: str | Path, weights: str = "last") -> Own:
@@ -84,29 +83,16 @@ def read_folder(folder: str | Path, weights: str = "last") -> Own:
     Raises:
         ValueError: what is wrong, with the folder, in one line.
     """
-    folder, about = Path(folder), read_card(folder)
+    folder, card = Path(folder), model_card.read(folder)
     try:
-        path = _weights(folder, about, weights)
-        network, sha256 = _opened(about, path, math.inf)
-        _answers(network, about.network)
+        path = _weights(folder, card, weights)
+        network, sha256 = _opened(card, path, math.inf)
+        _answers(network, card.network)
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from None
     name = folder.resolve().name
-    card = about.whole if model_card.is_whole(about.whole) else _taken(about, about.title or name)
-    of = (about.whole.get("weights") or {}).get("of") or {"last": "last epoch", "best": "best epoch"}.get(path.stem)
-    return Own(name, card, network, sha256, of or path.name)
-
-
-def read_card(folder: str | Path) -> user_card.Checked:
-    """The card of a folder.
-
-    Raises:
-        ValueError: what is wrong with it, with the folder, in one line.
-    """
-    try:
-        return user_card.read(Path(folder) / CARD, SIDES)
-    except ValueError as error:
-        raise ValueError(f"{folder}: {error}") from None
+    of = card.weights.of or {"last": "last epoch", "best": "best epoch"}.get(path.stem) or path.name
+    return Own(name, card if card.is_whole else card.reduced(card.strategy or name), network, sha256, of)
 
 
 def verify(folder: str | Path) -> None:
@@ -115,22 +101,18 @@ def verify(folder: str | Path) -> None:
     Raises:
         ValueError: the card names none, or the file is missing or another one.
     """
-    about = read_card(folder)
+    card = model_card.read(folder)
     try:
-        if about.sha256 is None:
+        if not card.weights.sha256:
             raise ValueError("The card knows no weights: put the run into the zoo with `zoo.add`.")
-        _digest(about, _weights(Path(folder), about, "last"))
+        _digest(card, _weights(Path(folder), card, "last"))
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from None
 
 
-def _taken(about: user_card.Checked, title: str) -> dict[str, Any]:
-    return {"title": title, "network": about.network, "data": {"classes": about.classes}}
-
-
-def _weights(folder: Path, about: user_card.Checked, wanted: str) -> Path:
-    if about.file:
-        return folder / about.file
+def _weights(folder: Path, card: ModelCard, wanted: str) -> Path:
+    if card.weights.file:
+        return folder / card.weights.file
     found = [folder / name for name in (f"{wanted}.safetensors", WEIGHTS) if (folder / name).is_file()]
     found = found[:1] or [path for path in sorted(folder.glob("*.safetensors")) if path.name not in BESIDE]
     if len(found) == 1:
@@ -144,24 +126,24 @@ def _weights(folder: Path, about: user_card.Checked, wanted: str) -> Path:
     )
 
 
-def _opened(about: user_card.Checked, path: Path, largest: float) -> tuple[nn.Module, str]:
+def _opened(card: ModelCard, path: Path, largest: float) -> tuple[nn.Module, str]:
     """The network of a card with the weights of a file, and the file's sha256."""
-    spec, count = about.network, len(about.classes)
+    spec, count = card.network, len(card.data.classes)
     shapes = _shapes(path, largest)
-    sha256 = _digest(about, path)
+    sha256 = _digest(card, path)
     with torch.device("meta"):
         bare = _built(spec, count)
     _compare(bare.state_dict(), shapes, count)
     return _filled(_built(spec, count) if _hides_tensors(bare) else bare, path), sha256
 
 
-def _digest(about: user_card.Checked, path: Path) -> str:
+def _digest(card: ModelCard, path: Path) -> str:
     """The sha256 of the weights, which is the card's where it says so."""
     try:
         sha256 = model_card.digest(path)
     except OSError as error:
         raise ValueError(f"The weights, {path.name}, cannot be read ({error.strerror}).") from None
-    if about.sha256 not in (None, sha256):
+    if card.weights.sha256 not in ("", sha256):
         raise ValueError(
             "The weights are not the file that the card describes: their sha256 is another. Fetch or copy them once "
             "more."
@@ -185,20 +167,22 @@ def _shapes(path: Path, largest: float) -> dict[str, tuple[tuple[int, ...], str]
         ) from None
 
 
-def _built(spec: Mapping[str, Any], count: int) -> nn.Module:
+def _built(spec: NetworkSpec, count: int) -> nn.Module:
     try:
         with torch.random.fork_rng(devices=[]):
-            return architectures.build(spec["name"], count, stem=spec["stem"], width=spec["width"])
+            return architectures.build(spec.name, count, stem=spec.stem, width=spec.width)
     except ValueError as error:
         raise ValueError(f"The card's network cannot be built: {error}") from None
     except Exception as error:  # other people's networks fail in their own ways
-        raise ValueError(f"The card's network {spec['name']} cannot be built ({_first(error)}).") from None
+        raise ValueError(f"The card's network {spec.name} cannot be built ({_first(error)}).") from None
 
 
 def _compare(wanted: Mapping[str, torch.Tensor], shapes: Mapping[str, tuple[tuple[int, ...], str]], count: int) -> None:
     for name, tensor in wanted.items():
         if name not in shapes:
-            raise ValueError(f"The weights are of another network than the card's: they lack {user_card.told(name)}.")
+            raise ValueError(
+                f"The weights are of another network than the card's: they lack {card_checks.shorten(name)}."
+            )
         if shapes[name][1] not in (FLOATS if tensor.is_floating_point() else INTEGERS):
             raise ValueError(
                 f"The weights' {name} is of a type that is not taken, {shapes[name][1]}: store F16 or F32."
@@ -211,7 +195,9 @@ def _compare(wanted: Mapping[str, torch.Tensor], shapes: Mapping[str, tuple[tupl
         both = f"{name} is {shape} in the weights and {tuple(wanted[name].shape)} by the card"
         raise ValueError(f"The weights are of another network than the card's: {both}.")
     if more := sorted(set(shapes) - set(wanted)):
-        raise ValueError(f"The weights are of another network than the card's: it has no {user_card.told(more[0])}.")
+        raise ValueError(
+            f"The weights are of another network than the card's: it has no {card_checks.shorten(more[0])}."
+        )
 
 
 def _hides_tensors(network: nn.Module) -> bool:
@@ -232,9 +218,9 @@ def _filled(network: nn.Module, path: Path) -> nn.Module:
     return network.float().eval()
 
 
-def _answers(network: nn.Module, spec: Mapping[str, Any]) -> None:
+def _answers(network: nn.Module, spec: NetworkSpec) -> None:
     """One picture, to see that it takes the side."""
-    side = spec["image_size"]
+    side = spec.image_size
     try:
         with torch.inference_mode():
             network(torch.zeros(1, 3, side, side))
@@ -242,12 +228,12 @@ def _answers(network: nn.Module, spec: Mapping[str, Any]) -> None:
         raise ValueError(f"The network takes no pictures of {side} px ({_first(error)}).") from None
 
 
-def _try(network: nn.Module, spec: Mapping[str, Any]) -> None:
+def _try(network: nn.Module, spec: NetworkSpec) -> None:
     """One picture, to see that there are maps to show."""
     _answers(network, spec)
-    side = spec["image_size"]
+    side = spec.image_size
     try:
-        grad_cam.explain(network, torch.zeros(1, 3, side, side), None, spec.get("layer"))
+        grad_cam.explain(network, torch.zeros(1, 3, side, side), None, spec.layer or None)
     except ValueError as error:
         raise ValueError(f"No heat map can be made of the network: {error}") from None
     except Exception as error:  # as above

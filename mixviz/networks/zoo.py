@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from mixviz import resources
 from mixviz.data import sources
 from mixviz.data.dataset import Dataset
-from mixviz.methods import METHODS
-from mixviz.networks import model_card, user_network
+from mixviz.networks import card_text, model_card, user_network
 from mixviz.networks.files import load_tensors, save_tensors
+from mixviz.networks.model_card import LogLine, ModelCard
 from mixviz.networks.run import Run
 
 WEIGHTS = user_network.WEIGHTS
@@ -87,7 +87,7 @@ def names(where: str | Path | None = None) -> list[str]:
     return sorted(found, key=lambda name: (order.index(name) if name in order else len(order), name))
 
 
-def card(name: str, where: str | Path | None = None) -> dict[str, Any]:
+def card(name: str, where: str | Path | None = None) -> ModelCard:
     """A network's card.
 
     Raises:
@@ -104,7 +104,7 @@ def _home(name: str, where: str | Path | None) -> Path:
     return home / name
 
 
-def history(name: str, where: str | Path | None = None) -> list[dict[str, Any]]:
+def history(name: str, where: str | Path | None = None) -> list[LogLine]:
     """A line per epoch of a network's training; empty where no log was kept.
 
     Raises:
@@ -148,7 +148,7 @@ def embedding(name: str, where: str | Path | None = None) -> dict[str, Tensor]:
     Raises:
         ValueError: no such network, or none stored, or one that is damaged or of other weights.
     """
-    weights, path = card(name, where).get("weights") or {}, Path(where or folder()) / name / EMBEDDING
+    weights, path = card(name, where).weights, Path(where or folder()) / name / EMBEDDING
     again = f"`mixviz evaluate {path.parent} --parts embedding --root …` writes it"
     if not path.is_file():
         raise ValueError(f"{path} is missing: {again}.")
@@ -159,7 +159,7 @@ def embedding(name: str, where: str | Path | None = None) -> dict[str, Tensor]:
     expected = {"embedding": (n, wide), "pca": (n, 2), "tsne": (n, 2), "index": (n,), "label": (n,)}
     if shapes != expected or not n * wide:
         raise ValueError(f"{path} is damaged, with {shapes} in place of {expected}: {again} anew.")
-    if about.get("weights") != weights.get("sha256"):
+    if about.get("weights") != weights.sha256:
         raise ValueError(f"{path} was made by other weights than its card describes: {again} anew.")
     return {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
 
@@ -173,24 +173,21 @@ def pictures(name: str, root: str | Path, where: str | Path | None = None) -> Da
     Raises:
         ValueError: the data set is not there, or not the one that the network was measured on.
     """
-    stored, data_of = embedding(name, where), card(name, where)["data"]
-    found = sources.load(data_of["name"], root, "val").of_classes(data_of["keys"])
+    stored, data = embedding(name, where), card(name, where).data
+    found = sources.load(data.name, root, "val").of_classes(data.keys)
     if int(stored["index"].max()) >= len(found) or not found.labels[stored["index"]].equal(stored["label"]):
-        raise ValueError(f"{root} holds other pictures of {data_of['name']} than {name} was measured on.")
+        raise ValueError(f"{root} holds other pictures of {data.name} than {name} was measured on.")
     return found.take(stored["index"].tolist())
 
 
 def title(name: str, where: str | Path | None = None) -> str:
     """A network's strategy, for people; of one from elsewhere its title."""
-    return model_card.strategy(card(name, where)) or name
+    return card(name, where).strategy or name
 
 
 def strategies() -> dict[str, str]:
     """Return the strategies of the zoo, for people, by the names of the networks."""
-    return {
-        name: model_card.strategy({"title": METHODS[method].card.title, "method": method, "parameters": options})
-        for name, (method, options) in STRATEGIES.items()
-    }
+    return {name: model_card.strategy(method, options) for name, (method, options) in STRATEGIES.items()}
 
 
 def add(run: str | Path, name: str, where: str | Path | None = None) -> Path:
@@ -203,8 +200,8 @@ def add(run: str | Path, name: str, where: str | Path | None = None) -> Path:
     Raises:
         ValueError: the run has not ended.
     """
-    about, source = model_card.read(run), Path(run)
-    if about["result"] is None or not (source / "last.safetensors").is_file():
+    card, source = model_card.read(run), Path(run)
+    if card.result is None or not (source / "last.safetensors").is_file():
         raise ValueError(f"The run in {run} has not ended: go on with `mixviz train … --resume`.")
     home = Path(where or folder()) / name
     home.mkdir(parents=True, exist_ok=True)
@@ -213,9 +210,9 @@ def add(run: str | Path, name: str, where: str | Path | None = None) -> Path:
     save_tensors(home / WEIGHTS, halved)
     shutil.copyfile(source / "log.jsonl", home / "log.jsonl")
     stored = {"file": WEIGHTS, "dtype": "float16", "sha256": model_card.digest(home / WEIGHTS), "of": "last epoch"}
-    before = model_card.read(home) if (home / "card.json").is_file() else {}
-    same = (before.get("weights") or {}).get("sha256") == stored["sha256"]
-    if not same:
+    before = model_card.read(home) if (home / model_card.FILE).is_file() else None
+    metrics = before.metrics if before is not None and before.weights.sha256 == stored["sha256"] else None
+    if metrics is None:
         (home / EMBEDDING).unlink(missing_ok=True)
-    model_card.write(home, {**about, "weights": stored, "metrics": before["metrics"] if same else None})
+    card_text.write(home, card.changed(weights=stored, metrics=metrics))
     return home

@@ -11,7 +11,8 @@ from mixviz.core.method import Method
 from mixviz.evaluation import published, results
 from mixviz.explain import serialize
 from mixviz.methods import METHODS
-from mixviz.networks import model_card, zoo
+from mixviz.networks import zoo
+from mixviz.networks.model_card import ModelCard
 from mixviz.selection import scores, throughput
 
 ERROR = "top1_error"
@@ -79,7 +80,7 @@ def _trained() -> dict[str, dict[str, Any]]:
 
     Its standard error is that of two independent samples; both saw the same pictures, so it is rather too large.
     """
-    about = {name: card for name in zoo.names() if model_card.is_whole(card := zoo.card(name)) and card["metrics"]}
+    about = {name: card for name in zoo.names() if (card := zoo.card(name)).is_whole and card.metrics}
     rows = [row for row in results.rows(about, {}) if ERROR in row["values"] and _plainly(about[row["networks"][0]])]
     base = next((row["values"][ERROR] for row in rows if row["method"] == "baseline"), None)
     if base is None:
@@ -87,9 +88,9 @@ def _trained() -> dict[str, dict[str, Any]]:
     return {row["method"]: _change(row, base) for row in rows if row["method"] != "baseline"}
 
 
-def _plainly(card: Mapping[str, Any]) -> bool:
-    known = METHODS[card["method"]].parameters()
-    return all(value == known[name]["default"] for name, value in card["parameters"].items())
+def _plainly(card: ModelCard) -> bool:
+    known = METHODS[card.method].parameters()
+    return all(value == known[name]["default"] for name, value in card.parameters.items())
 
 
 def _change(row: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:

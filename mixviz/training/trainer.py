@@ -21,8 +21,8 @@ from mixviz.core.feature_mixing import mix_inside
 from mixviz.core.recipe import Recipe
 from mixviz.data.dataset import Dataset
 from mixviz.methods import METHODS
-from mixviz.networks import architectures, files, model_card, pretrained
-from mixviz.networks.model_card import clock
+from mixviz.networks import architectures, card_text, files, model_card, pretrained
+from mixviz.networks.card_text import clock
 from mixviz.networks.run import Run
 from mixviz.training import checkpoint, setup
 from mixviz.training.loader import DROP, MIX, feed
@@ -194,7 +194,7 @@ class Training:
     def _has_ended(self) -> bool:
         """Whether all is trained and written: the card may hold measurements by now."""
         there = all((self.out / name).is_file() for name in ("last.safetensors", "card.json"))
-        return self.at.epoch == self.run.epochs and there and model_card.read(self.out)["result"] is not None
+        return self.at.epoch == self.run.epochs and there and model_card.read(self.out).result is not None
 
     def _epoch(self, epoch: int) -> dict[str, Any]:
         """Train and validate; the epoch's line in the log."""
@@ -352,7 +352,7 @@ class Training:
         side, stage = self.train.side, ""
         with suppress(ValueError):  # a network may have no layer for heat maps
             stage = grad_cam.heat_layer(self.plain, (side, side))
-        model_card.write(self.out, model_card.of_run(
+        card_text.write(self.out, model_card.of_run(
             self.run, self.classes, self.keys, self.terms, side=side, stem=self.stem, layer=stage,
             pictures={"train": len(self.train), "val": len(self.val)}, device=self.device, processes=self.world,
             seconds=self.at.seconds, network=self.plain, mean=self.mean, std=self.std, pretrained=self.start,

@@ -28,7 +28,7 @@ from mixviz.ui.services.presenters import code, story
 from mixviz.ui.state import MAX_NAME, Request
 
 try:
-    from spaces import GPU as on_gpu  # a hosted Space lends its GPU per call
+    from spaces import GPU as on_gpu  # pyright: ignore[reportMissingImports]  # only a hosted Space has it
 except ImportError:
 
     def on_gpu(function: Any) -> Any:
@@ -205,9 +205,10 @@ def _path(picture: Any) -> str:
         UserError: neither an upload nor a bundled photograph.
     """
     path = picture.get("path") if isinstance(picture, dict) else picture
-    bundled = isinstance(path, str) and path in pictures.photographs()
+    if isinstance(path, str) and path in pictures.photographs():
+        path = pictures.photograph_path(path)
     try:
-        return checked_path(pictures.photograph_path(path) if bundled else path)
+        return checked_path(path)
     except pictures.PictureError:
         raise malformed(
             f"{str(path)[:MAX_NAME]!r} is neither an upload nor a bundled photograph such as 'lion.jpg'. Upload your "

@@ -16,6 +16,8 @@ from typing import Any
 import gradio as gr
 import numpy as np
 import torch
+from gradio.events import api as api_endpoint
+from gradio.themes import Base, Default
 from PIL import Image, ImageOps
 
 from mixviz.cam.methods import KINDS
@@ -66,11 +68,9 @@ def own_texts() -> dict[str, str]:
     }
 
 
-def theme() -> gr.themes.Base:
+def theme() -> Base:
     """Gradio's default in blue, system fonts, with the contrasts that WCAG AA asks for."""
-    return gr.themes.Default(
-        primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
-    ).set(
+    return Default(primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]).set(
         body_text_color_subdued="*neutral_600",
         block_info_text_color="*neutral_600",
         block_label_text_color="*neutral_800",
@@ -142,7 +142,7 @@ def build() -> gr.Blocks:
             copy = gr.Button(word("copy"), min_width=90, scale=0, size="md", elem_id="copy")
         for endpoint in (api.mix, api.saliency, api.detail, api.look, api.methods):
             # Gradio would keep the first paragraph alone, and say nothing of the arguments.
-            gr.api(endpoint, api_name=endpoint.__name__, api_description=inspect.getdoc(endpoint))
+            api_endpoint(endpoint, api_name=endpoint.__name__, api_description=inspect.getdoc(endpoint))
         controls = [image_a, image_b, name_a, name_b, hold, lam, alpha, seed, detector]
         _wire(page, bridge, controls, {"swap": swap, "shuffle": shuffle, "copy": copy})
         # The sidebar covers a phone's whole screen, and the visitor came to see pictures.

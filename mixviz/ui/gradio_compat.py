@@ -23,10 +23,10 @@ FRONTEND = Path(gr.__file__).parent / "templates" / "frontend" / "assets"
 _move = Block.async_move_resource_to_block_cache
 
 
-async def _move_a_file(self: Any, path: Any) -> Any:
-    if str(path or "").lower().startswith(("http:", "https:")):
+async def _move_a_file(self: Block, url_or_file_path: str | Path | None) -> str | None:
+    if str(url_or_file_path or "").lower().startswith(("http:", "https:")):
         raise gr.Error("Upload the picture: addresses are not fetched.", print_exception=False)
-    return await _move(self, path)
+    return await _move(self, url_or_file_path)
 
 
 def fetch_nothing() -> None:

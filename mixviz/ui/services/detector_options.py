@@ -13,6 +13,7 @@ from mixviz.core.saliency import Saliency
 from mixviz.core.transforms import saliency
 from mixviz.data import pictures
 from mixviz.detectors import SALIENCY
+from mixviz.detectors.opencv import OpenCVFineGrained
 from mixviz.i18n import in_language
 from mixviz.ui.errors import as_user_error
 
@@ -39,7 +40,7 @@ def _options() -> dict[str, DetectorOption]:
             )
         else:
             found[name] = DetectorOption(cls.card.title, cls(), f'"{name}"')
-    released = SALIENCY["opencv_fine_grained"](float_bytes=True, channel_order="bgr")
+    released = OpenCVFineGrained(float_bytes=True, channel_order="bgr")
     code = 'mixviz.SALIENCY["opencv_fine_grained"](float_bytes=True, channel_order="bgr")'
     found["released"] = DetectorOption("As the released SaliencyMix code saw it", released, code, "lens.released")
     return found

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mixviz.cam.inference import LoadedModel
 from mixviz.core.inference import NormalizedModel, float_type
@@ -18,6 +18,7 @@ from mixviz.data.dataset import decode
 from mixviz.embeddings import embed, placement
 from mixviz.i18n import UserError
 from mixviz.networks import zoo
+from mixviz.networks.model_card import ModelCard
 from mixviz.ui.errors import log
 from mixviz.ui.services import tiling
 from mixviz.ui.services.networks import known_networks
@@ -56,13 +57,14 @@ class StoredEmbedding:
 
     def answers(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """The embedding and what the network says (N, classes) of pictures, from one pass: its head ends it."""
-        vectors, head = self.embed(images), self.known.network.get_classifier()
+        vectors = self.embed(images)
+        head: nn.Module = getattr(self.known.network, "get_classifier")()  # noqa: B009  timm's networks have it
         with torch.inference_mode():
             return vectors, head(vectors.to(float_type(head))).float().softmax(1)
 
     def _seen(self, images: Tensor) -> Tensor:
-        spec = self.known.card["network"]
-        return NormalizedModel(self.known.network, spec["mean"], spec["std"]).normalised(images)
+        spec = self.known.card.network
+        return NormalizedModel(self.known.network, spec.mean, spec.std).normalised(images)
 
 
 @functools.cache
@@ -111,7 +113,7 @@ def overview() -> dict[str, Any]:
         own = {
             "classes": one.known.classes,
             "label": one.tensors["label"].tolist(),
-            "data": one.known.card["data"]["name"],
+            "data": one.known.card.data.name,
         }
         own["index"] = one.tensors["index"].tolist()
         if own not in sets:
@@ -161,16 +163,16 @@ def numbers(stand: placement.ClusterMetrics) -> dict[str, float]:
     }
 
 
-def of_card(card: dict[str, Any]) -> dict[str, Any] | None:
+def of_card(card: ModelCard) -> dict[str, Any] | None:
     """Measured numbers of the embedding and of pictures of other classes; None where they were not measured."""
-    metrics = card.get("metrics") or {}
+    metrics = card.metrics or {}
     own = metrics.get("embedding") or {}
     if "nmi_percent" not in own:
         return None
     far, softmax = own.get("mahalanobis") or {}, metrics.get("ood") or {}
     return {key: value for key, value in own.items() if key != "mahalanobis"} | {
         "images": metrics["images"],
-        "seed": card["run"]["seed"],
+        "seed": card.seed,
         "auroc_direction": (far.get("others_by_direction") or {}).get("auroc_percent"),
         "auroc_paper": (far.get("others") or {}).get("auroc_percent"),
         "auroc_softmax": (softmax.get("others") or {}).get("auroc_percent"),

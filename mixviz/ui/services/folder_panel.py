@@ -37,7 +37,9 @@ def panel() -> None:
     with gr.Accordion(word("survey.title"), open=False, elem_id="survey"):
         gr.Markdown(word("survey.why"))
         files = gr.File(label=word("survey.files"), file_count="multiple", file_types=list(TAKEN), height=140)
-        folder = gr.UploadButton(word("survey.folder"), file_count="directory", size="sm")
+        # Gradio translates this label too, and only its annotation lacks that.
+        label: Any = word("survey.folder")
+        folder = gr.UploadButton(label, file_count="directory", size="sm")
         with gr.Row():
             with gr.Column():
                 # Their choices are the zoo's folders: nothing is loaded for them.

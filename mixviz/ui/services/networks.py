@@ -40,9 +40,7 @@ def with_own(own: tuple[tuple[str, str], ...]) -> dict[str, LoadedModel]:
     for number, (card, weights) in enumerate(own, 1):
         with as_user_error():
             one = own_network(card, weights)
-        found[f"own_{number}"] = replace(
-            one, name=f"own_{number}", card=one.card | {"called": f"{one.title} ({number})"}
-        )
+        found[f"own_{number}"] = replace(one, name=f"own_{number}", called=f"{one.title} ({number})")
     return found
 
 
@@ -85,7 +83,7 @@ def answers(images: Tensor) -> Tensor:
 @functools.lru_cache(maxsize=64)
 def _pixels(index: int) -> NormalizedModel:
     known = alike()[index]
-    return NormalizedModel(known.network, known.card["network"]["mean"], known.card["network"]["std"])
+    return NormalizedModel(known.network, known.card.network.mean, known.card.network.std)
 
 
 @functools.lru_cache(maxsize=128)

@@ -6,16 +6,19 @@ import functools
 from typing import Any
 
 from mixviz.evaluation import published, results
-from mixviz.evaluation.metrics import METRICS
+from mixviz.evaluation.metrics import METRICS, at
 from mixviz.methods import METHODS
-from mixviz.networks import model_card, zoo
-from mixviz.networks.model_card import clock
+from mixviz.networks import card_text, zoo
+from mixviz.networks.card_text import clock
+from mixviz.networks.model_card import ModelCard
+from mixviz.networks.run import Run
 from mixviz.ui.boundary import checked_path
 from mixviz.ui.registry import View
 from mixviz.ui.services import transition
 from mixviz.ui.state import Request, of_state
 
 RUN = ("epochs", "batch_size", "optimizer", "lr", "weight_decay", "schedule", "warmup", "mix_prob", "precision", "seed")
+NETWORK = ("name", "stem", "width", "image_size", "layer")
 TOLD = ("top1_error", "ece", "max_box_acc_v2", "hole_50")  # what the view begins with
 
 
@@ -26,7 +29,7 @@ def compare(request: Request) -> dict[str, Any]:
 
 @functools.cache
 def _results() -> dict[str, Any]:
-    about = {name: card for name in zoo.names() if model_card.is_whole(card := zoo.card(name)) and card["metrics"]}
+    about = {name: card for name in zoo.names() if (card := zoo.card(name)).is_whole and card.metrics}
     rows = results.rows(about, {name: zoo.history(name) for name in about})
     measured = [key for key in METRICS if any(key in row["values"] for row in rows)]
     middle = results.centre(about.values())
@@ -42,7 +45,7 @@ def _results() -> dict[str, Any]:
         "published": published.changes(),
         "titles": {name: cls.card.title for name, cls in METHODS.items()},
         "cards": {name: _card(card) for name, card in about.items()},
-        "pictures": sorted({card["metrics"]["images"] for card in about.values()}),
+        "pictures": sorted({card.metrics["images"] for card in about.values() if card.metrics}),
     }
 
 
@@ -51,8 +54,8 @@ def _strategy(title: str) -> str:
     return next((name for name, known in zoo.strategies().items() if known == title), "")
 
 
-def _centre_curve(about: dict[str, dict[str, Any]]) -> dict[str, list] | None:
-    curves = [card["metrics"].get("localisation", {}).get("centre", {}).get("curves") for card in about.values()]
+def _centre_curve(about: dict[str, ModelCard]) -> dict[str, list] | None:
+    curves = [at(card.metrics or {}, ("localisation", "centre", "curves")) for card in about.values()]
     if not curves or not curves[0] or any(curve != curves[0] for curve in curves):
         return None
     return {"x": curves[0]["threshold"], "y": curves[0]["box_acc_percent"]}
@@ -79,21 +82,21 @@ def _finding(key: str, rows: list[dict[str, Any]], middle: dict[str, float]) -> 
     }
 
 
-def _card(card: dict[str, Any]) -> dict[str, Any]:
+def _card(card: ModelCard) -> dict[str, Any]:
     """Describe one network for its panel."""
-    data, network, made = card["data"], card["network"], card["made"]
+    data, network, made = card.data, card.network, card.made
     return {
-        "title": model_card.strategy(card),
-        "citation": card["citation"],
-        "url": METHODS[card["method"]].card.url,
-        "data": {"name": data["name"], "terms": data["terms"], **data["pictures"], "classes": data["classes"]},
-        "network": {key: network[key] for key in ("name", "stem", "width", "image_size", "layer", "parameters")},
-        "run": {key: card["run"][key] for key in RUN},
-        "made": {**made, "time": clock(made["seconds"])},
-        "last": (card["result"] or {}).get("last"),
-        "best": (card["result"] or {}).get("best"),
-        "sha256": (card.get("weights") or {}).get("sha256", ""),
-        "command": model_card.command(card),
+        "title": card.strategy,
+        "citation": card.citation,
+        "url": METHODS[card.method].card.url,
+        "data": {"name": data.name, "terms": data.terms, **data.pictures, "classes": data.classes},
+        "network": {key: getattr(network, key) for key in NETWORK} | {"parameters": card.parameter_count},
+        "run": {key: value for key, value in Run.completed(card.run or {}).items() if key in RUN},
+        "made": made and {**made, "time": clock(made["seconds"])},
+        "last": card.result and card.result["last"],
+        "best": card.result and card.result["best"],
+        "sha256": card.weights.sha256,
+        "command": card_text.command(card),
     }
 
 

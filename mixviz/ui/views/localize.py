@@ -147,12 +147,12 @@ def context(own: tuple[tuple[str, str], ...] = ()) -> dict[str, Any]:
 
 def _measured(one: LoadedModel) -> dict[str, Any] | None:
     """Return the card's localisation of a network: percent, and the number of pictures."""
-    found = (one.card.get("metrics") or {}).get("localisation")
-    if not found:
+    found = (one.card.metrics or {}).get("localisation")
+    if one.card.metrics is None or not found:
         return None
     last = found.get("last_map", found)
     return {
-        "images": one.card["metrics"]["images"],
+        "images": one.card.metrics["images"],
         "layer": found["network"]["max_box_acc_v2_percent"], "last": last["network"]["max_box_acc_v2_percent"],
         "centre": found["centre"]["max_box_acc_v2_percent"], "layer_size": found["map_size"],
     }  # fmt: skip

@@ -1,0 +1,120 @@
+"""Model cards as files for people: ``card.json``, ``card.md``, and the command that trains a network again."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+from mixviz.networks import files
+from mixviz.networks.model_card import FILE, ModelCard, Pretrained, Values
+from mixviz.networks.run import Run
+
+LIST = re.compile(r"\[\n[^\[\]{}]*\]")  # a list of numbers or words in indented JSON
+FURTHER = ("accumulate", "label_smoothing", "class_weights", "ema")  # flags that are named where they are not defaults
+SHORT = 15  # longest list that the text shows
+
+
+def write(folder: Path, card: ModelCard) -> None:
+    """Write ``card.json``, and ``card.md`` made from it."""
+    text = json.dumps(card.given, indent=1, ensure_ascii=False) + "\n"
+    files.write(folder / FILE, LIST.sub(_on_a_line, text).encode())
+    files.write(folder / "card.md", markdown(card).encode())
+
+
+def _on_a_line(numbers: re.Match) -> str:
+    return re.sub(r"\n\s*", "", re.sub(r"(?<=,)\n\s*", " ", numbers[0]))
+
+
+def command(card: ModelCard) -> str:
+    """The command line that trains such a network again: flags that differ from the defaults.
+
+    Raises:
+        ValueError: the card knows no training.
+    """
+    if card.run is None:
+        raise ValueError("The card does not say how its network was trained.")
+    run = card.run
+    changed = {key: run[key] for key, flag in Run.described().items() if key in run and run[key] != flag["default"]}
+    flags = {"method": run["method"], **changed, **run["options"]}
+    if not flags.get("root"):  # a card does not tell folders of the machine
+        flags.pop("root", None)
+    words = [f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in flags.items()]
+    return " ".join(["python -m mixviz train", *words])
+
+
+def markdown(card: ModelCard) -> str:
+    """The text of ``card.md``: of a network from elsewhere the title, the classes and what was measured."""
+    data, network, made = card.data, card.network, card.made
+    classes = f"- **Classes**: {', '.join(data.classes)}"
+    if card.run is None or made is None or not card.is_whole:
+        return "\n".join([f"# {card.strategy or 'A network'}", "", classes, *_metrics(card)]) + "\n"
+    parameters = ", ".join(f"{key} {value}" for key, value in card.parameters.items()) or "its defaults"
+    run, flags = Run.completed(card.run), Run.described()
+    further = "".join(
+        f", {name.replace('_', ' ')} {run[name]}" for name in FURTHER if run[name] != flags[name]["default"]
+    )
+    further += " (the weights are this average)" if run["ema"] else ""
+    lines = [
+        f"# {card.title}: {network.name} on {len(data.classes)} classes of {data.name}",
+        "",
+        f"- **Method**: `{card.method}`, {parameters}. {card.citation}",
+        f"- **Data**: {data.pictures['train']} pictures to train, {data.pictures['val']} to validate. "
+        f"Terms: {data.terms}.",
+        classes,
+        f"- **Network**: {network.name}, stem {network.stem}, width {network.width:g}, "
+        f"{card.parameter_count / 1e6:.2f} M parameters, {network.image_size} px"
+        + (f"; heat maps at `{network.layer}`" if network.layer else ""),
+        *_start(card.pretrained, run["freeze"]),
+        f"- **Run**: {run['epochs']} epochs, batch {run['batch_size']}, {run['optimizer']}, lr {run['lr']:g}, weight "
+        f"decay {run['weight_decay']:g}, {run['schedule']}, mixed with probability {run['mix_prob']:g}, "
+        f"{run['precision']}, seed {run['seed']}{further}",
+        f"- **Made**: {made['date']}, {made['hardware']}, {clock(made['seconds'])}, torch {made['torch']}, "
+        f"commit {made['commit']}",
+    ]
+    if card.result is not None:
+        best = card.result["best"]
+        rows = [("last epoch", card.result["last"]), (f"best epoch ({best['epoch']})", best),
+                ("median of the last 10", card.result["median_of_last_10"])]  # fmt: skip
+        lines += ["", "| top-1 and top-5 accuracy, % | top-1 | top-5 |", "| --- | --- | --- |"]
+        lines += [f"| {name} | {line['top1']:.2f} | {line['top5']:.2f} |" for name, line in rows]
+    return "\n".join([*lines, *_metrics(card)]) + "\n"
+
+
+def _metrics(card: ModelCard) -> list[str]:
+    if not card.metrics:
+        return []
+    return ["", "## Measured on the weights as they are stored", "", *_nested(card.metrics)]
+
+
+def _start(start: Pretrained | None, frozen: int) -> list[str]:
+    if not start:
+        return []
+    terms = f"licence {start['license'] or 'unknown'}, source {start['source'] or 'unknown'}"
+    kept = f"; the lowest {frozen} stages, and what comes before them, stayed as they were" if frozen else ""
+    return [f"- **Starts from**: {start['file']}, sha256 {start['sha256']}, {terms}{kept}"]
+
+
+def _nested(values: Values, depth: int = 0) -> list[str]:
+    lines = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            if inner := _nested(value, depth + 1):
+                lines += ["  " * depth + f"- {key}", *inner]
+        elif not isinstance(value, list) or len(value) <= SHORT:
+            lines.append("  " * depth + f"- {key}: {_number(value)}")
+    return lines
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_number, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value).lower()
+
+
+def clock(seconds: float) -> str:
+    """Format seconds: ``1 h 02 min`` or ``3 min 04 s``."""
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours} h {rest // 60:02d} min" if hours else f"{rest // 60} min {rest % 60:02d} s"
