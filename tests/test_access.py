@@ -85,7 +85,7 @@ def test_the_page_speaks_korean(open_tab):
     assert re.search("[가-힣]", told)
     shown = tab.page.locator("#cards, #grid, #lesson, #dock").all_inner_texts()
     english = texts()["en"]
-    for key in ("open", "mixture", "areas", "shuffle", "copy", "lesson", "objects", "lenses"):
+    for key in ("open", "mixture", "areas", "shuffle", "copy", "lesson", "objects", "detectors"):
         assert not any(re.search(rf"(^|\n){re.escape(english[key])}($|\n)", text) for text in shown), key
 
 

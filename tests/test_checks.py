@@ -133,7 +133,7 @@ METRICS = {
                           "fill": lambda x: [(0, 0), (0, 0, np.nan), 0.5]}),
     robustness.detection: ({"known": SCORES, "foreign": SCORES}, {"known": real, "foreign": real}),
     robustness.pairs: ({"labels": LABELS, "rng": rng()}, {"labels": indices}),
-    robustness.between: ({"images": IMAGES, "lam": 0.5, "method": "mixup", "rng": rng()},
+    robustness.interpolate: ({"images": IMAGES, "lam": 0.5, "method": "mixup", "rng": rng()},
                          {"images": lambda x: [*shapes(x), x[:3]], "lam": number(0, 1),
                           "method": lambda x: ["resizemix"]}),
     faithfulness.road: ({"network": network, "images": IMAGES, "heat": HEAT, "classes": LABELS, "rng": rng(),
@@ -182,7 +182,7 @@ METRICS |= {
     faithfulness.deletion: ({**GIVEN, "steps": 3}, {**FOR_ALL, "steps": number(1), "fill": lambda x: [(0, 0)]}),
     faithfulness.insertion: ({**GIVEN, "steps": 3}, {**FOR_ALL, "steps": number(1), "sigma": number(0.5)}),
     faithfulness.confidence: (GIVEN, {**FOR_ALL, "fill": lambda x: [(0, 0)]}),
-    robustness.meeting: METRICS[robustness.between],
+    robustness.interpolation: METRICS[robustness.interpolate],
 }
 HELPERS = {vectors.checked, vectors.class_indices, vectors.sklearn}
 

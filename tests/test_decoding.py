@@ -21,7 +21,7 @@ from mixviz.data import batch_loading, dataset, decoding, pictures, sources
 from mixviz.data.decoding import PictureError, decode
 from mixviz.data.files.gathering import gather
 from mixviz.evaluation import runner
-from mixviz.evaluation.folder_eval import Survey
+from mixviz.evaluation.folder_eval import FolderEvaluation
 from mixviz.networks.model_card import DataSpec, ModelCard, NetworkSpec
 from mixviz.selection import scores
 from mixviz.training import loader
@@ -178,7 +178,7 @@ class Looked:
 def test_every_road_shows_a_network_the_same_pixels(odd, side, monkeypatch):
     """Above 96 px the middle 7/8 are cut: by training, by `evaluate`, and by whatever looks."""
     monkeypatch.setattr("mixviz.evaluation.folder_eval.looks", lambda one, views, *_, **__: views)
-    monkeypatch.setattr(Survey, "_rows", lambda *_: [])
+    monkeypatch.setattr(FolderEvaluation, "_rows", lambda *_: [])
     monkeypatch.setattr("mixviz.cam.inference.look", lambda one, view, *_, **__: view)
     known = Looked(side).known
     folder = sources.load("folder", odd, "val")
@@ -197,7 +197,7 @@ def test_every_road_shows_a_network_the_same_pixels(odd, side, monkeypatch):
     trained[torch.from_numpy(order)] = roads["trained"][0]
     roads = {"trained": trained, **{road: images for road, (images, _) in roads.items() if road != "trained"}}
     with gather(odd / "val") as gathered:
-        surveyed = [seen.looks[0] for seen in Survey([known]).walk(gathered)]
+        surveyed = [seen.looks[0] for seen in FolderEvaluation([known]).results(gathered)]
     for road, images in roads.items():
         for name, image, view in zip(names, images, surveyed, strict=True):
             assert np.array_equal(image.permute(1, 2, 0).numpy(), view), (road, name)
@@ -386,7 +386,7 @@ def test_a_refusal_names_the_file_its_format_and_what_to_do_on_every_road(tmp_pa
             assert tile is None
             assert name in reason
         with gather(where) as gathered:
-            (seen,) = Survey([Looked(32).known]).walk(gathered)
+            (seen,) = FolderEvaluation([Looked(32).known]).results(gathered)
             assert name in seen.rows[0]["note"]
 
 

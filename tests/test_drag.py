@@ -49,7 +49,7 @@ def test_some_cards_say_what_they_say_among_all(only):
     assert some["cards"] == [known[name] for name in only]
     assert some["columns"] * some["rows"] >= len(only)
     assert len(some["sheet"]) < len(whole["sheet"])
-    assert {key: some[key] for key in ("link", "names", "judge", "held", "lens")}.items() <= whole.items()
+    assert {key: some[key] for key in ("link", "names", "judge", "held", "detector")}.items() <= whole.items()
 
 
 @pytest.fixture

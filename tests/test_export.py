@@ -25,7 +25,7 @@ from mixviz.render.gif import LARGEST, LAST, STEP, WIDTH
 
 SIDE = 64
 NAMES = ("Egyptian cat", "Ente")
-NASTY = ("고양이 <b>&amp;</b> \"quoted\" 'it' $x_1$", "]]> {lens} \\alpha ^ _ % # 𐘀 🐱 " + "e\u0301")
+NASTY = ("고양이 <b>&amp;</b> \"quoted\" 'it' $x_1$", "]]> {detector} \\alpha ^ _ % # 𐘀 🐱 " + "e\u0301")
 UNSEEN = "\U00010600"  # a sign of Linear A: assigned, and in no font that exports ask
 kinds = pytest.mark.parametrize("kind", ["svg", "pdf"])
 some = pytest.mark.parametrize("name", ["baseline", "saliencymix", "mosaic"])  # one, two and four sources
@@ -138,7 +138,7 @@ def test_svg_and_gif_are_the_same_every_time(name):
 @catalogue
 def test_gif_has_a_frame_for_each_step(name):
     told = story(name)
-    data = export.gif(told, lens="a lens")
+    data = export.gif(told, detector="a detector")
     image = Image.open(io.BytesIO(data))
     assert image.info["loop"] == 0  # for ever
     assert image.width == WIDTH

@@ -186,8 +186,8 @@ def test_the_first_cards_and_the_detectors_say_nothing_in_english(open_tab):
     tab = open_tab(locale="ko-KR")
     assert tab.label("mixup") == "라벨: 60 % 고양이, 40 % 개"
     assert "‘고양이’" in tab.page.locator("[data-method=samplepairing] .mv-truth").inner_text()
-    tab.after(tab.page.get_by_text(i18n.texts()["ko"]["lenses"]).click)
-    shown = tab.page.locator(".mv-lens")
+    tab.after(tab.page.get_by_text(i18n.texts()["ko"]["detectors"]).click)
+    shown = tab.page.locator(".mv-detector")
     assert shown.locator("b").all_inner_texts() == list(detector_options.titles("ko").values())
     tab.after(shown.nth(list(detector_options.titles()).index("centre")).click)
     assert tab.page.locator("#detector input").input_value() == "중앙"

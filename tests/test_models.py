@@ -48,6 +48,12 @@ def test_its_card_is_written_as_it_was_read(name, tmp_path):
         assert (tmp_path / file).read_bytes() == (zoo.folder() / name / file).read_bytes()
 
 
+def test_a_card_is_still_read_as_a_dictionary():
+    card = zoo.card("cutmix")
+    with pytest.warns(DeprecationWarning, match=r"use card.metrics for card\['metrics'\]"):
+        assert card["metrics"] == card.metrics
+
+
 def test_a_card_from_elsewhere_keeps_what_can_be_read():
     """Parts about the training may lack or be of another shape: a row of results still has what was measured."""
     card = zoo.card("cutmix").changed(run=None, made={"date": "yesterday"}, result=3, method="unheard of")

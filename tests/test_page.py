@@ -188,7 +188,7 @@ def test_methods_are_found_by_name_and_family_and_pinned_first(tab):
 @pytest.mark.slow
 def test_every_detector_is_shown_and_chosen_by_its_picture(tab):
     tab.after(tab.page.get_by_text("Where each detector looks").click)
-    shown = tab.page.locator(".mv-lens")
+    shown = tab.page.locator(".mv-detector")
     assert shown.locator("b").all_inner_texts() == list(detector_options.titles().values())
     names = list(detector_options.titles())
     tab.after(shown.nth(names.index("released")).click)

@@ -218,9 +218,9 @@ def test_pairs_differ(labels):
 def test_between_two_pictures(method):
     images = (pictures(6, (16, 16)) * 255).byte()
     swapped = images.roll(3, 0)
-    assert torch.equal(robustness.between(images, 1.0, method, rng()), images)
-    assert torch.equal(robustness.between(images, 0.0, method, rng()), swapped)
-    half = robustness.between(images, 0.75, method, rng())
+    assert torch.equal(robustness.interpolate(images, 1.0, method, rng()), images)
+    assert torch.equal(robustness.interpolate(images, 0.0, method, rng()), swapped)
+    half = robustness.interpolate(images, 0.75, method, rng())
     if method == "mixup":
         assert torch.equal(half, torch.lerp(images.float(), swapped.float(), 0.25).round().byte())
     else:

@@ -25,7 +25,7 @@ from mixviz.data.files import zips
 from mixviz.data.files.gathering import gather
 from mixviz.data.files.true_boxes import read_boxes
 from mixviz.evaluation import folder_eval as surveys
-from mixviz.evaluation.folder_eval import COLUMNS, Survey
+from mixviz.evaluation.folder_eval import COLUMNS, FolderEvaluation
 from mixviz.evaluation.folder_export import bundle, record
 from mixviz.evaluation.folder_summary import SummaryAccumulator
 from mixviz.networks import architectures
@@ -71,9 +71,9 @@ def table(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def walked(survey: Survey, where, **options) -> list[surveys.Seen]:
+def walked(survey: FolderEvaluation, where, **options) -> list[surveys.Seen]:
     with gather(where, **options) as gathered:
-        return list(survey.walk(gathered))
+        return list(survey.results(gathered))
 
 
 def packed(path: Path, files: dict[str, bytes | Path]) -> Path:
@@ -132,7 +132,7 @@ def test_no_size_of_what_is_no_picture(tmp_path):
 def test_predictions_boxes_and_iou_by_hand(tmp_path):
     paint(tmp_path / "a.png", (64, 128), (16, 48, 48, 80))
     (tmp_path / "boxes.csv").write_text("file,top,left,bottom,right\na.png,16,48,32,80\na.png,0,0,2,128\n")
-    (seen,) = walked(Survey([red()], threshold=0.5), tmp_path)
+    (seen,) = walked(FolderEvaluation([red()], threshold=0.5), tmp_path)
     row, centre = seen.rows
     assert (seen.name, seen.done, seen.total) == ("a.png", 1, 1)
     assert tuple(row) == COLUMNS
@@ -154,7 +154,7 @@ def test_predictions_boxes_and_iou_by_hand(tmp_path):
 
 def test_several_classes_by_name_and_a_picture_without_a_box(tmp_path):
     paint(tmp_path / "a.png", (40, 40), (4, 4, 20, 20))
-    (seen,) = walked(Survey([red(), red(16, "other")], ["=RED", "none"]), tmp_path)
+    (seen,) = walked(FolderEvaluation([red(), red(16, "other")], ["=RED", "none"]), tmp_path)
     assert [(row["network"], row["class"]) for row in seen.rows] == [
         ("red", "=red"), ("red", "none"), ("other", "=red"), ("other", "none"),
     ]  # fmt: skip
@@ -168,7 +168,7 @@ def test_true_boxes_that_are_cut_off(tmp_path):
     boxes = {"half": (8, 0, 24, 32), "out": (0, 0, 32, 16), "over": (8, 16, 24, 90)}
     lines = ["right;bottom;left;top;what;FILE", *(f"{r};{b};{x};{t};;{n}.png" for n, (t, x, b, r) in boxes.items())]
     (tmp_path / "boxes.csv").write_text("\ufeff" + "\n".join(lines) + "\n\n", encoding="utf-8")
-    half, out, over = (seen.rows[0] for seen in walked(Survey([red()], threshold=0.5), tmp_path))
+    half, out, over = (seen.rows[0] for seen in walked(FolderEvaluation([red()], threshold=0.5), tmp_path))
     assert (half["true_seen"], half["true_left"], half["note"]) == (0.5, 0, None)
     assert half["iou"] == pytest.approx(1, abs=0.15)  # with the half that is seen
     assert (out["true_seen"], out["iou"], out["true_top"]) == (0, None, None)
@@ -180,14 +180,14 @@ def test_true_boxes_that_are_cut_off(tmp_path):
 def test_a_map_that_points_nowhere_finds_nothing(tmp_path):
     paint(tmp_path / "a.png", (32, 32))
     (tmp_path / "boxes.csv").write_text("file,top,left,bottom,right\na.png,0,0,8,8\n")
-    row = walked(Survey([red()]), tmp_path)[0].rows[0]
+    row = walked(FolderEvaluation([red()]), tmp_path)[0].rows[0]
     assert (row["top"], row["iou"], row["true_top"]) == (None, 0, 0)
 
 
 def test_many_pictures_at_a_time_give_what_each_gives_alone(tmp_path):
     known = inference.open_networks("cutmix")[0]
     paths = [Path(pictures.photograph_path(name)) for name in list(pictures.photographs())[:5]]
-    for seen, path in zip(walked(Survey([known], ["bee", "lion"]), paths), sorted(paths), strict=True):
+    for seen, path in zip(walked(FolderEvaluation([known], ["bee", "lion"]), paths), sorted(paths), strict=True):
         assert seen.name == path.name
         alone = inference.look(known, pictures.load_view(path, 64), ["bee", "lion"])
         (mine,) = seen.looks
@@ -207,7 +207,7 @@ def test_a_picture_that_cannot_be_read_is_told_and_the_rest_goes_on(tmp_path):
     (tmp_path / "notes.txt").write_text("no picture")
     (tmp_path / ".hidden.png").write_bytes(b"")
     with gather(tmp_path) as gathered:
-        found = list(Survey([red()]).walk(gathered))
+        found = list(FolderEvaluation([red()]).results(gathered))
         assert gathered.others == ("notes.txt",)
     assert [seen.name for seen in found] == ["a.HEIC", "b.jpg", "c/d.png", "tiny.png"]
     assert [len(seen.looks) for seen in found] == [0, 0, 1, 1]  # whatever `evaluate` measures, however small
@@ -219,15 +219,15 @@ def test_a_picture_that_cannot_be_read_is_told_and_the_rest_goes_on(tmp_path):
 
 def test_it_says_what_does_not_fit(tmp_path):
     with pytest.raises(ValueError, match="knows no class 'blue'"):
-        Survey([red()], ["blue"])
+        FolderEvaluation([red()], ["blue"])
     with pytest.raises(ValueError, match="no 'gradcam'"):
-        Survey([red()], kind="gradcam")
+        FolderEvaluation([red()], kind="gradcam")
     with pytest.raises(ValueError, match="names of their own"):
-        Survey([red(), red()])
+        FolderEvaluation([red(), red()])
     with pytest.raises(ValueError, match="other than 'centre'"):
-        Survey([red(name="centre")])
+        FolderEvaluation([red(name="centre")])
     with pytest.raises(ValueError, match="threshold"):
-        Survey([red()], threshold=2)
+        FolderEvaluation([red()], threshold=2)
 
 
 # Folders and zips
@@ -241,7 +241,7 @@ def test_a_zip_is_read_in_place(tmp_path):
         "__MACOSX/photos/._red.png": b"", ".DS_Store": b"", "photos/Thumbs.db": b"", "b\\c.png": inside, "empty/": b"",
     })  # fmt: skip
     before = set(tmp_path.rglob("*"))
-    found = {seen.name: seen for seen in walked(Survey([red()], threshold=0.5), path)}
+    found = {seen.name: seen for seen in walked(FolderEvaluation([red()], threshold=0.5), path)}
     assert list(found) == ["../../out.png", "/root.png", "b/c.png", "photos/sub/red.png"]
     assert [row["network"] for row in found["photos/sub/red.png"].rows] == ["red", "centre"]
     assert found["photos/sub/red.png"].rows[0]["iou"] > 0.7
@@ -266,7 +266,7 @@ def test_a_zip_that_lies_about_a_size_unpacks_no_more(tmp_path):
     content, told = path.read_bytes(), (2**22).to_bytes(4, "little")
     assert content.count(told) == 2  # before the file, and in the list at the end
     path.write_bytes(content.replace(told, (1000).to_bytes(4, "little")))
-    bomb, other = walked(Survey([red()]), path)
+    bomb, other = walked(FolderEvaluation([red()]), path)
     assert "damaged in the zip" in bomb.rows[0]["note"]
     assert other.looks
 
@@ -298,7 +298,7 @@ def test_a_damaged_member_is_one_row(tmp_path):
     content = bytearray(path.read_bytes())
     content[content.index(b"IDAT") + 6] ^= 255
     path.write_bytes(content)
-    bad, good, packed_otherwise = walked(Survey([red()]), path)
+    bad, good, packed_otherwise = walked(FolderEvaluation([red()]), path)
     assert "damaged in the zip" in bad.rows[0]["note"]
     assert good.looks
     assert "plain zip" in packed_otherwise.rows[0]["note"]
@@ -307,8 +307,12 @@ def test_a_damaged_member_is_one_row(tmp_path):
 def test_a_list_and_a_single_picture(tmp_path):
     paths = [paint(tmp_path / folder / "a.png", (32, 32), (0, 0, 9, 9)) for folder in ("one", "two")]
     missing = tmp_path / "missing.png"
-    assert [seen.name for seen in walked(Survey([red()]), [*paths, missing])] == ["a (2).png", "a.png", "missing.png"]
-    (seen,) = walked(Survey([red()]), paths[0])
+    assert [seen.name for seen in walked(FolderEvaluation([red()]), [*paths, missing])] == [
+        "a (2).png",
+        "a.png",
+        "missing.png",
+    ]
+    (seen,) = walked(FolderEvaluation([red()]), paths[0])
     assert seen.name == "a.png"
 
 
@@ -316,9 +320,9 @@ def test_what_an_earlier_survey_wrote_is_passed_over(tmp_path):
     paint(tmp_path / "a.png", (32, 32), (0, 0, 9, 9))
     for _ in range(2):
         with gather(tmp_path) as gathered:
-            assert [seen.name for seen in record(Survey([red()]), gathered, tmp_path / "out", pictures=True)] == [
-                "a.png"
-            ]
+            assert [
+                seen.name for seen in record(FolderEvaluation([red()]), gathered, tmp_path / "out", pictures=True)
+            ] == ["a.png"]
 
 
 @pytest.mark.parametrize(
@@ -366,7 +370,7 @@ def folder(tmp_path) -> Path:
 
 def test_tables_and_summary_by_hand(folder, tmp_path):
     with gather(folder) as gathered:
-        found = list(record(Survey([red()], threshold=0.5), gathered, tmp_path / "out"))
+        found = list(record(FolderEvaluation([red()], threshold=0.5), gathered, tmp_path / "out"))
     rows = table(tmp_path / "out" / "survey.csv")
     assert list(rows[0]) == list(COLUMNS)
     assert [(row["file"], row["network"]) for row in rows] == [
@@ -388,7 +392,7 @@ def test_tables_and_summary_by_hand(folder, tmp_path):
 
 
 def test_the_summary_tells_asked_classes_apart(folder):
-    survey = Survey([red()], ["=red", "none"], threshold=0.5)
+    survey = FolderEvaluation([red()], ["=red", "none"], threshold=0.5)
     tally = SummaryAccumulator(survey)
     for seen in walked(survey, folder):
         tally.add(seen.rows)
@@ -399,7 +403,7 @@ def test_the_summary_tells_asked_classes_apart(folder):
 
 
 def test_stopped_half_way_the_tables_hold_what_is_done(folder, tmp_path):
-    with gather(folder) as gathered, closing(record(Survey([red()]), gathered, tmp_path / "out")) as walk:
+    with gather(folder) as gathered, closing(record(FolderEvaluation([red()]), gathered, tmp_path / "out")) as walk:
         next(walk), next(walk)
         assert len(table(tmp_path / "out" / "survey.csv")) == 3  # at once
     assert [row["file"] for row in table(tmp_path / "out" / "survey.csv")] == ["'=c.png", "a.png", "a.png"]
@@ -408,9 +412,9 @@ def test_stopped_half_way_the_tables_hold_what_is_done(folder, tmp_path):
 
 def test_a_mistake_leaves_nothing_behind(folder, tmp_path):
     with gather(folder) as gathered, pytest.raises(ValueError, match="no layer 'layer9'"):
-        next(record(Survey([red()], layer="layer9"), gathered, tmp_path / "out"))
+        next(record(FolderEvaluation([red()], layer="layer9"), gathered, tmp_path / "out"))
     with pytest.raises(ValueError, match="no layer 'layer9'"):
-        list(bundle(Survey([red()], layer="layer9"), folder, tmp_path / "out.zip"))
+        list(bundle(FolderEvaluation([red()], layer="layer9"), folder, tmp_path / "out.zip"))
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
@@ -419,7 +423,7 @@ def test_pictures_never_leave_the_folder(tmp_path):
     names = ["../../../up.png", "/etc/root.png", "a/b..png", "한국 사진.png", "x" * 200 + ".png", "a:b*?.png"]
     path = packed(tmp_path / "a.zip", dict.fromkeys(names, inside))
     with gather(path) as gathered:
-        found = list(record(Survey([red()]), gathered, tmp_path / "out", pictures=True))
+        found = list(record(FolderEvaluation([red()]), gathered, tmp_path / "out", pictures=True))
     assert len(found) == len(names)
     sheets = [row["sheet"] for row in table(tmp_path / "out" / "survey.csv")]
     there = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.png")}
@@ -430,7 +434,7 @@ def test_pictures_never_leave_the_folder(tmp_path):
 
 
 def test_a_bundle_of_a_whole_survey_and_of_half(folder, tmp_path):
-    survey, path = Survey([red(), red(16, "other")]), tmp_path / "out.zip"
+    survey, path = FolderEvaluation([red(), red(16, "other")]), tmp_path / "out.zip"
     assert [seen.done for seen in bundle(survey, folder, path, pictures=True)] == [1, 2, 3, 4]
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
@@ -481,7 +485,7 @@ def test_the_five_numbers_are_those_of_the_measures(monkeypatch):
 
 def test_a_survey_measures_when_asked(tmp_path):
     paint(tmp_path / "a.png", (16, 16), (0, 0, 8, 8))
-    rows = [walked(Survey([red(16)], faithful=True), tmp_path)[0].rows[0] for _ in range(2)]
+    rows = [walked(FolderEvaluation([red(16)], faithful=True), tmp_path)[0].rows[0] for _ in range(2)]
     assert rows[0] == rows[1]  # ROAD's noise too
     assert rows[0]["deletion"] < rows[0]["insertion"]
     assert rows[0]["average_drop"] == pytest.approx(0, abs=1)

@@ -541,7 +541,7 @@ export interface Batch {
   held: boolean;
   layer: string;
   asks: boolean;
-  lens: string;
+  detector: string;
   judge: string;
   key: string;
   code: string;
@@ -564,7 +564,7 @@ export interface Detail {
   tiles: string[];
   steps: Step[];
   lines: LabelLine[];
-  lens: string;
+  detector: string;
   judge: string;
   sheet: string;
   code: string;
@@ -610,9 +610,9 @@ export interface Grid {
   version: number;
   all: Card[];
   cards: Card[];
-  lenses: Detector[];
-  lens: string;
-  lens_sheet: string;
+  detectors: Detector[];
+  detector: string;
+  detector_sheet: string;
   sheet: string;
   still: string | null;
   objects: (Edges | null)[];

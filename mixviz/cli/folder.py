@@ -46,13 +46,15 @@ def command(
     from mixviz.cam import inference
     from mixviz.data.decoding import left_out
     from mixviz.data.files.gathering import gather
-    from mixviz.evaluation.folder_eval import Survey
+    from mixviz.evaluation.folder_eval import FolderEvaluation
     from mixviz.evaluation.folder_export import record
     from mixviz.evaluation.folder_summary import SummaryAccumulator
 
     if out.resolve() == where.resolve():
         raise ValueError(f"{out} holds the pictures: name another folder with --out.")
-    survey = Survey(inference.open_networks(networks), classes or (), kind, layer or None, threshold, faithful)
+    survey = FolderEvaluation(
+        inference.open_networks(networks), classes or (), kind, layer or None, threshold, faithful
+    )
     tally, done, unread = SummaryAccumulator(survey), 0, []
     with gather(where, boxes) as gathered, closing(record(survey, gathered, out, pictures=pictures)) as walk:
         try:

@@ -47,7 +47,7 @@ class Seen(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Survey:
+class FolderEvaluation:
     """Questions to ask of every picture.
 
     Args:
@@ -83,7 +83,7 @@ class Survey:
             for name in self.classes:
                 one.index(name)
 
-    def walk(self, gathered: Gathered) -> Generator[Seen, None, None]:
+    def results(self, gathered: Gathered) -> Generator[Seen, None, None]:
         """Look at every picture; whoever closes the generator stops it.
 
         A row is one network's answer for one class of one picture. ``top``, ``left``, ``bottom``, ``right`` are its

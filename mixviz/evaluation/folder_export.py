@@ -13,19 +13,19 @@ from PIL import Image
 from mixviz.cam import drawing
 from mixviz.data.files import parcel
 from mixviz.data.files.gathering import RESULT, Gathered, Limits, gather
-from mixviz.evaluation.folder_eval import COLUMNS, Seen, Survey
+from mixviz.evaluation.folder_eval import COLUMNS, FolderEvaluation, Seen
 from mixviz.evaluation.folder_summary import SUMMARY, SummaryAccumulator
 
 SHEETS = "pictures"
 
 
 def record(
-    survey: Survey, gathered: Gathered, folder: str | Path, *, pictures: bool = False
+    survey: FolderEvaluation, gathered: Gathered, folder: str | Path, *, pictures: bool = False
 ) -> Generator[Seen, None, None]:
     """Walk a survey, and write down every picture before it is yielded.
 
-    ``survey.csv`` has the rows of :meth:`mixviz.evaluation.folder_eval.Survey.walk`, ``summary.csv`` those of
-    :class:`mixviz.evaluation.folder_summary.SummaryAccumulator`, ``pictures/`` a sheet of all networks per picture,
+    ``survey.csv`` has the rows of :meth:`mixviz.evaluation.folder_eval.FolderEvaluation.results`, ``summary.csv`` those
+    of :class:`mixviz.evaluation.folder_summary.SummaryAccumulator`, ``pictures/`` a sheet of all networks per picture,
     whose name is in the row. However it ends, closed by the caller too, the files hold what was done. They are in UTF-8
     with a byte order mark, without which spreadsheets do not know Korean; a text that a spreadsheet would take for a
     formula stands behind an apostrophe.
@@ -39,7 +39,7 @@ def record(
         OSError: a file cannot be written.
     """
     folder, tally = Path(folder), SummaryAccumulator(survey)
-    with closing(survey.walk(gathered)) as walk:
+    with closing(survey.results(gathered)) as walk:
         first = list(itertools.islice(walk, 1))  # a mistake shows here, and leaves nothing behind
         (folder / SHEETS if pictures else folder).mkdir(parents=True, exist_ok=True)
         with parcel.table(folder / RESULT) as file:
@@ -58,8 +58,8 @@ def record(
 
 
 def bundle(
-    survey: Survey, where: str | Path | Sequence[str | Path], path: str | Path, *, boxes: str | Path | None = None,
-    limits: Limits | None = None, pictures: bool = False,
+    survey: FolderEvaluation, where: str | Path | Sequence[str | Path], path: str | Path, *,
+    boxes: str | Path | None = None, limits: Limits | None = None, pictures: bool = False,
 ) -> Generator[Seen, None, None]:  # fmt: skip
     """:func:`record` into one zip, for a page: yields after every picture.
 
@@ -79,7 +79,7 @@ def bundle(
                 parcel.pack(Path(room), Path(path))
 
 
-def _draw(survey: Survey, seen: Seen, folder: Path) -> None:
+def _draw(survey: FolderEvaluation, seen: Seen, folder: Path) -> None:
     """A sheet of a picture's looks; of its name only letters and digits are taken, so that it stays in the folder."""
     name = f"{SHEETS}/{seen.done:05d}-{parcel.plain(seen.name)}.png"
     sheet = drawing.figure(seen.looks, kind=survey.kind, threshold=survey.threshold)

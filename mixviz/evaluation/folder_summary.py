@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from mixviz.cam.trust import Faithful
 from mixviz.core import checks
-from mixviz.evaluation.folder_eval import Row, Survey
+from mixviz.evaluation.folder_eval import FolderEvaluation, Row
 
 RANGES = {"average_drop": (0, 100), "road": (-0.5, 0.5)}  # of a column; of all others 0 to 1
 HIT = 0.5  # the IoU from which a box counts as a hit
@@ -22,12 +22,12 @@ class SummaryAccumulator:
     least 0.5, at the one τ; and means of what was measured. ``mean_increase`` is a share.
     """
 
-    def __init__(self, survey: Survey) -> None:
+    def __init__(self, survey: FolderEvaluation) -> None:
         self.survey = survey
         self.found: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(lambda: [0, 0.0]))
 
     def add(self, rows: Iterable[Row]) -> None:
-        """Add rows of :meth:`mixviz.evaluation.folder_eval.Survey.walk`.
+        """Add rows of :meth:`mixviz.evaluation.folder_eval.FolderEvaluation.results`.
 
         Raises:
             TypeError, ValueError: a row that lacks a column, or a value outside the column's range.

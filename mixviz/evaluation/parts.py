@@ -124,7 +124,7 @@ def _mixed_predictions(split: EvaluationSet, pairs: Tensor, method: str, lam: fl
     with torch.inference_mode():
         for some in pairs.split(max(1, split.batch_size // 2)):
             index = some.T.flatten()
-            mixed = robustness.between(split.images[index], lam, method, rng)
+            mixed = robustness.interpolate(split.images[index], lam, method, rng)
             predicted.append(split.network(mixed).argmax(1))
             first.append(split.labels[index])
             second.append(split.labels[some.flip(1).T.flatten()])

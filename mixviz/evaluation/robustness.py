@@ -253,13 +253,13 @@ def pairs(labels: Tensor, rng: np.random.Generator) -> np.ndarray:
     return np.stack([first[different], second[different]], 1)
 
 
-def between(images: Tensor, lam: float, method: str, rng: np.random.Generator) -> Tensor:
-    """Mixtures of a batch's first half with its second, and of its second with its first; see :func:`meeting`."""
-    return meeting(images, lam, method, rng).apply(images)
+def interpolate(images: Tensor, lam: float, method: str, rng: np.random.Generator) -> Tensor:
+    """Mixtures of a batch's first half with its second, and of its second with its first; see :func:`interpolation`."""
+    return interpolation(images, lam, method, rng).apply(images)
 
 
-def meeting(images: Tensor, lam: float, method: str, rng: np.random.Generator) -> Recipe:
-    """The recipe of :func:`between`; its ``share`` is the label that training with the method would ask for.
+def interpolation(images: Tensor, lam: float, method: str, rng: np.random.Generator) -> Recipe:
+    """The recipe of :func:`interpolate`; its ``share`` is the label that training with the method would ask for.
 
     Args:
         images: (2P, 3, H, W), uint8 or float in [0, 1].

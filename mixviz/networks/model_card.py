@@ -9,6 +9,7 @@ import json
 import platform
 import statistics
 import subprocess
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -204,6 +205,11 @@ class ModelCard:
             metrics=_object(values, "metrics"),
             given=values,
         )  # fmt: skip
+
+    def __getitem__(self, key: str) -> Any:
+        """A part of the JSON: cards were dictionaries up to version 0.1. Works until 0.3."""
+        warnings.warn(f"A card is no dictionary any more: use card.{key} for card[{key!r}].", DeprecationWarning, 2)
+        return self.given[key]
 
     def changed(self, **parts: Any) -> ModelCard:
         """Return the card with other parts of its JSON, checked."""

@@ -22,18 +22,18 @@ INK, GREY, PALE, BLUE, RED, WHITE = "#111827", "#4b5563", "#e5e7eb", "#1d4ed8", 
 STEP, LAST = 2500, 4000  # milliseconds: time to read two lines, and a pause before the animation repeats
 
 
-def gif(story: MixedExample, language: str = "en", lens: str = "") -> bytes:
+def gif(story: MixedExample, language: str = "en", detector: str = "") -> bytes:
     """Render an endlessly looping GIF with one frame for each of :func:`mixviz.explain.example.steps`.
 
     Args:
         language: language of the texts; falls back to English if no installed font has the letters.
-        lens: title of the saliency detector, for the step that shows its maps.
+        detector: title of the saliency detector, for the step that shows its maps.
     """
     names = tuple(fonts.shorten(fonts.clean(name), NAMES, _width) for name in story.names)
     told, pictures = steps(dataclasses.replace(story, names=names), language), tiles(story)
-    if any(fonts.file_for(text) is None for step in told for text in _texts(step, language, lens)):
+    if any(fonts.file_for(text) is None for step in told for text in _texts(step, language, detector)):
         language = "en"
-    texts = [_texts(step, language, lens) for step in told]
+    texts = [_texts(step, language, detector) for step in told]
     lines = [fonts.wrap(text, WIDTH - 2 * PAD, _width) for text, *_ in texts]
     shown = [[_fitted(pictures[name], len(step.pictures)) for name in step.pictures] for step in told]
     tallest = max(picture.height for row in shown for picture in row)
@@ -57,9 +57,12 @@ def gif(story: MixedExample, language: str = "en", lens: str = "") -> bytes:
     return buffer.getvalue()
 
 
-def _texts(step: Step, language: str, lens: str) -> list[str]:
+def _texts(step: Step, language: str, detector: str) -> list[str]:
     """The sentence of a step, and the captions of its pictures."""
-    return [say(f"step.{step.key}", language, lens=lens), *(say(f"tile.{name}", language) for name in step.pictures)]
+    return [
+        say(f"step.{step.key}", language, detector=detector),
+        *(say(f"tile.{name}", language) for name in step.pictures),
+    ]
 
 
 def _fitted(tile: np.ndarray, count: int) -> Image.Image:

@@ -176,7 +176,7 @@ def detail(
     with _said():
         request = _request(a, b, method, lam, seed, detector, parameters)
         told = story(request, method)
-        words = {"lens": detector_options.titles()[detector]}
+        words = {"detector": detector_options.titles()[detector]}
         return {
             "sentence": told.text(),
             "judge": told.judge,

@@ -32,7 +32,7 @@ def show(request: Request) -> dict[str, Any]:
         "names": [request.name_a, request.name_b],
         "judge": "saliency" if detector_options.objects(request.a, request.b, SIDE) is None else "object",
         "held": request.lam is not None,
-        "lens": request.detector,
+        "detector": request.detector,
         **answer,
     }
 

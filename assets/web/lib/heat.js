@@ -44,7 +44,7 @@ export function endsOf(looks, scale) {
  * @param {HeatMap & { range: number[] }} look
  * @param {number[]} ends
  */
-function between({ range, bytes }, [low, high]) {
+function rescale({ range, bytes }, [low, high]) {
   const value = valueOf(range);
   return Float32Array.from(bytes, (q) => (high > low ? (value(q) - low) / (high - low) : 0));
 }
@@ -62,7 +62,7 @@ const points = (look) => look.range !== null;
 export function valuesOf(look, scale, ends) {
   if (!points(look)) return new Float32Array(look.bytes.length);
   if (scale === "image") return Float32Array.from(look.bytes, (q) => q / 255);
-  return between(look, scale === "raw" ? [0, 1] : ends);
+  return rescale(look, scale === "raw" ? [0, 1] : ends);
 }
 
 /**
@@ -73,7 +73,7 @@ export function valuesOf(look, scale, ends) {
  * @param {number[]} ends
  */
 export function shadesOf(look, scale, ends) {
-  return scale === "raw" && points(look) ? between(look, ends) : valuesOf(look, scale, ends);
+  return scale === "raw" && points(look) ? rescale(look, ends) : valuesOf(look, scale, ends);
 }
 
 /**

@@ -75,7 +75,7 @@ async function once() {
   const answer = await question("look", asked);
   answer.version = mine;
   if (answer.still) stillFor = key;
-  if (answer.lenses) stripFor = pair;
+  if (answer.detectors) stripFor = pair;
   // An answer about other pictures than those now chosen would only flicker.
   if (!again || key === drawn()) deliver(answer);
   if (again) return;

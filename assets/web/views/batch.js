@@ -273,7 +273,7 @@ export default function batchView(context) {
     notes.textContent = [
       held && drawn !== null ? t("batch.held", { lam: drawn.toFixed(2) }) : "",
       fixed && value.tiles.every((tile) => tile.partners.length < 2) ? t("batch.stays", { count: fixed }) : "",
-      value.asks ? t("asks", { lens: t(`detector.${value.lens}`) }) : "",
+      value.asks ? t("asks", { detector: t(`detector.${value.detector}`) }) : "",
       off === null ? "" : t(`judge.${value.judge}`),
     ]
       .filter(Boolean)

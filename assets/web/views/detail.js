@@ -126,7 +126,7 @@ export default function detailView({ element, trigger }) {
         return make("figure", {}, tile, make("figcaption", { textContent: t(`tile.${name}`) }));
       }),
     );
-    stepText.textContent = t(`step.${step.key}`, { lens: t(`detector.${shown.lens}`) });
+    stepText.textContent = t(`step.${step.key}`, { detector: t(`detector.${shown.detector}`) });
     stepNumber.textContent = step.number;
     stepCount.textContent = t("step_of", { i: player.at + 1, n: shown.steps.length });
   }
@@ -245,7 +245,7 @@ export default function detailView({ element, trigger }) {
         ? make("a", { href: card.url, target: "_blank", rel: "noopener noreferrer", textContent: card.citation })
         : card.citation,
     );
-    lead.textContent = card.asks ? t("asks", { lens: t(`detector.${value.lens}`) }) : "";
+    lead.textContent = card.asks ? t("asks", { detector: t(`detector.${value.detector}`) }) : "";
     bar.update(value.names, card.share);
     told.textContent = `${sentence(card.sentence, value.names)} ${t(`judge.${value.judge}`)}`;
     current.textContent = `#about-${card.name} { display: block; }`;

@@ -11,7 +11,7 @@ import { known as of } from "../lib/maps.js";
 /** @param {Context} context */
 export default function gridView({ element, props }) {
   const root = () => partOf(element);
-  const sheets = { still: new Sheet(), mixed: new Sheet(), lenses: new Sheet() };
+  const sheets = { still: new Sheet(), mixed: new Sheet(), detectors: new Sheet() };
   const alive = new Set(); // sheets of mixtures in use: a card out of sight may still show an earlier one
   const grid = make("div", { class: "mv-grid" });
   const legend = make("p", { class: "mv-legend" });
@@ -39,7 +39,7 @@ export default function gridView({ element, props }) {
     type: "checkbox",
     on: { change: ({ target }) => grid.classList.toggle("mv-show-objects", target.checked) },
   });
-  const lensRow = make("div", { class: "mv-lenses" });
+  const detectorRow = make("div", { class: "mv-detectors" });
   // The detectors' maps are worked out when somebody wants to see them.
   const lensPanel = make(
     "details",
@@ -52,9 +52,9 @@ export default function gridView({ element, props }) {
         },
       },
     },
-    make("summary", { textContent: t("lenses") }),
+    make("summary", { textContent: t("detectors") }),
     make("p", { class: "mv-small", textContent: t("lenses_why") }),
-    lensRow,
+    detectorRow,
   );
   const objectSwitch = make("label", { class: "mv-check" }, boxes, t("objects"));
   root().append(legend, make("div", { class: "mv-tools" }, find, families, objectSwitch), lensPanel, empty, grid);
@@ -279,7 +279,7 @@ export default function gridView({ element, props }) {
     parts.told.textContent = sentence(card.sentence, names);
     parts.told.title = t(`judge.${value.judge}`);
     parts.note.textContent = [
-      card.asks && t("asks", { lens: t(`detector.${value.lens}`) }),
+      card.asks && t("asks", { detector: t(`detector.${value.detector}`) }),
       card.own && t("own_parameters"),
     ]
       .filter(Boolean)
@@ -300,26 +300,26 @@ export default function gridView({ element, props }) {
 
   /** @param {Grid} value */
   function lensButtons(value) {
-    lensRow.replaceChildren(
-      ...value.lenses.map((lens, i) => {
-        const tiles = lens.peaks.map((peak, j) => {
+    detectorRow.replaceChildren(
+      ...value.detectors.map((detector, i) => {
+        const tiles = detector.peaks.map((peak, j) => {
           const mark = make("i", { class: "mv-ring" });
           const tile = make("span", { class: "mv-tile" }, mark);
-          place(tile, sheets.lenses.url, 2 * i + j, 2 * value.lenses.length);
+          place(tile, sheets.detectors.url, 2 * i + j, 2 * value.detectors.length);
           ring(mark, peak);
           return tile;
         });
         return make(
           "button",
           {
-            class: "mv-lens",
-            data: { lens: lens.name },
+            class: "mv-detector",
+            data: { detector: detector.name },
             aria: { pressed: "false" },
-            on: { click: () => mixviz.restore({ detector: lens.name }) },
+            on: { click: () => mixviz.restore({ detector: detector.name }) },
           },
-          make("span", { class: "mv-lens-tiles" }, ...tiles),
-          make("b", { textContent: t(`detector.${lens.name}`) }),
-          lens.note ? make("small", { textContent: t(lens.note) }) : "",
+          make("span", { class: "mv-detector-tiles" }, ...tiles),
+          make("b", { textContent: t(`detector.${detector.name}`) }),
+          detector.note ? make("small", { textContent: t(detector.note) }) : "",
         );
       }),
     );
@@ -345,16 +345,16 @@ export default function gridView({ element, props }) {
     "grid",
     /** @param {Grid} value */ async (value) => {
       const mine = ++turn;
-      const [mixed, still, lenses] = await Promise.all([
+      const [mixed, still, detectors] = await Promise.all([
         sheets.mixed.open(value.sheet),
         value.still ? sheets.still.open(value.still) : null,
-        value.lens_sheet ? sheets.lenses.open(value.lens_sheet) : null,
+        value.detector_sheet ? sheets.detectors.open(value.detector_sheet) : null,
       ]);
-      if (lenses) {
-        sheets.lenses.take(lenses);
+      if (detectors) {
+        sheets.detectors.take(detectors);
         lensButtons(value);
       }
-      press(lensRow, "lens", value.lens);
+      press(detectorRow, "detector", value.detector);
       if (still) {
         sheets.still.take(still);
         known = value.objects;

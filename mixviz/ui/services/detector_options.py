@@ -36,13 +36,15 @@ def _options() -> dict[str, DetectorOption]:
             continue  # no transformer comes with the page
         if cls.needs_network:
             found[name] = DetectorOption(
-                f"{cls.card.title} of an untrained network", cls(), f'"{name}"', "lens.untrained"
+                f"{cls.card.title} of an untrained network", cls(), f'"{name}"', "detector_note.untrained"
             )
         else:
             found[name] = DetectorOption(cls.card.title, cls(), f'"{name}"')
     released = OpenCVFineGrained(float_bytes=True, channel_order="bgr")
     code = 'mixviz.SALIENCY["opencv_fine_grained"](float_bytes=True, channel_order="bgr")'
-    found["released"] = DetectorOption("As the released SaliencyMix code saw it", released, code, "lens.released")
+    found["released"] = DetectorOption(
+        "As the released SaliencyMix code saw it", released, code, "detector_note.released"
+    )
     return found
 
 

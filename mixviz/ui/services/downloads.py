@@ -50,7 +50,7 @@ def _parcel(kind: str, request: Request) -> bytes:
     if kind == "json":
         return (json.dumps(recipe_of(request), indent=1, ensure_ascii=False) + "\n").encode()
     if kind == "gif":
-        return export.gif(told, language, lens=detector_options.titles(language)[request.detector])
+        return export.gif(told, language, detector=detector_options.titles(language)[request.detector])
     if kind in ("svg", "pdf"):
         return export.figure(told, kind, language)
     return export.png(told) if kind == "png" else export.pictures_zip(told)

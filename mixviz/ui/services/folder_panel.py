@@ -15,7 +15,7 @@ from mixviz.cam.methods import KINDS
 from mixviz.core.registry import lookup
 from mixviz.data.decoding import ENDINGS, hidden
 from mixviz.data.files.gathering import Limits
-from mixviz.evaluation.folder_eval import CENTRE, Survey
+from mixviz.evaluation.folder_eval import CENTRE, FolderEvaluation
 from mixviz.evaluation.folder_export import bundle
 from mixviz.evaluation.folder_summary import SummaryAccumulator
 from mixviz.i18n import UserError, say
@@ -122,7 +122,7 @@ def survey(
         progress.begin(request)  # what was stopped is over
 
 
-def _plan(which: Any, classes: Any, kind: Any, threshold: Any, faithful: Any) -> Survey:
+def _plan(which: Any, classes: Any, kind: Any, threshold: Any, faithful: Any) -> FolderEvaluation:
     """Build the question: which networks, classes and kinds of maps.
 
     Raises:
@@ -133,7 +133,7 @@ def _plan(which: Any, classes: Any, kind: Any, threshold: Any, faithful: Any) ->
     with as_user_error():
         asked = list(known.values()) if which == "all" else [lookup(known, which)]
         kind = lookup(QUICK, kind).name
-        return Survey(asked, wanted, kind, threshold=_share(threshold), faithful=bool(faithful))
+        return FolderEvaluation(asked, wanted, kind, threshold=_share(threshold), faithful=bool(faithful))
 
 
 def _where(files: Any) -> Any:

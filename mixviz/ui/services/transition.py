@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mixviz.data import pictures
-from mixviz.evaluation.robustness import meeting
+from mixviz.evaluation.robustness import interpolation
 from mixviz.i18n import UserError
 from mixviz.render import overlays
 from mixviz.ui.services import networks
@@ -66,7 +66,7 @@ def _transition(a: str, b: str, of_a: tuple[str, str], of_b: tuple[str, str]) ->
     names, side = networks.alike()[0].classes, networks.alike()[0].side
     lams, views = np.linspace(0, 1, STEPS).tolist(), np.stack([pictures.view(path, side) for path in (a, b)])
     pair = torch.from_numpy(views).permute(0, 3, 1, 2).contiguous()
-    recipes = {way: [meeting(pair, lam, way, np.random.default_rng(0)) for lam in lams] for way in WAYS}
+    recipes = {way: [interpolation(pair, lam, way, np.random.default_rng(0)) for lam in lams] for way in WAYS}
     tiles = {way: torch.stack([recipe.apply(pair)[0] for recipe in found]) for way, found in recipes.items()}
     inner = networks.answers(torch.cat([shown[1:-1] for shown in tiles.values()])).chunk(len(WAYS), dim=1)
     ends = [networks.clean(path)[:, None] for path in (b, a)]

@@ -60,7 +60,7 @@ def _detector_strip(request: Request) -> dict[str, Any]:
         peaks = [divmod(int(m.argmax()), SIDE) for m in maps]
         peaks = [[(row + 0.5) / SIDE, (column + 0.5) / SIDE] for row, column in peaks]
         strip.append({"name": name, "note": detector_options.option(name).note, "peaks": peaks})
-    return {"lenses": strip, "lens_sheet": overlays.data_uri(np.concatenate(tiles, axis=1))}
+    return {"detectors": strip, "detector_sheet": overlays.data_uri(np.concatenate(tiles, axis=1))}
 
 
 VIEW = View("grid", 10, grid)
