@@ -10,7 +10,7 @@ from torch import Tensor
 from mixviz.core import checks
 
 BINS = 15
-ROUNDING = 1e-2  # by which a row of probabilities may miss 1: that of bfloat16
+ROUNDING = 1e-2  # tolerance of a row's sum: the precision of bfloat16
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +18,7 @@ class Calibration:
     """Confidence against accuracy.
 
     Attributes:
-        ece: expected calibration error, 0 to 1; that of the bars.
+        ece: expected calibration error, 0 to 1, computed from the bars.
         count: (bins,) int64, images whose confidence lies in each bin; bin i is (i / bins, (i + 1) / bins].
         confidence, accuracy: (bins,) float64, the means of each bin; NaN where it is empty.
     """
@@ -34,7 +34,7 @@ def calibration(probabilities: Tensor, labels: Tensor, bins: int = BINS) -> Cali
 
     $$\\mathrm{ECE} = \\sum_b \\frac{n_b}{N} \\, \\big| \\mathrm{acc}_b - \\mathrm{conf}_b \\big|$$
 
-    Confidence is the probability of the predicted class; of equal ones the first class is predicted. Each edge belongs
+    Confidence is the probability of the predicted class; on ties the first class is predicted. Each edge belongs
     to the bin below it, as in the paper and in scikit-learn's ``calibration_curve``: a confidence of 1 lies in the last
     bin. (torchmetrics 1.9 gives an edge to the bin above it, and 1 a bin of its own.)
 
@@ -55,7 +55,7 @@ def calibration(probabilities: Tensor, labels: Tensor, bins: int = BINS) -> Cali
     if off > ROUNDING:
         raise ValueError(f"Each row of probabilities should sum to 1; one is {off:.4g} off. Take logits.softmax(1).")
     confidence, predicted = probabilities.max(1)
-    # Edges in the confidence's own precision, in which 0.8 is not beyond 12/15.
+    # In the confidence's own precision, in which 0.8 is not above 12/15.
     edges = (torch.arange(1, bins, dtype=torch.float64, device=confidence.device) / bins).to(confidence.dtype)
     index, hit = torch.bucketize(confidence, edges), predicted == labels.to(predicted.device)
     count, sums, hits = (

@@ -1,8 +1,8 @@
-"""Pictures spoilt in everyday ways at five severities, by torchvision's transforms.
+"""Common corruptions of pictures at five severities, by torchvision's transforms.
 
 The kinds are those of Hendrycks and Dietterich ("Benchmarking Neural Network Robustness to Common Corruptions and
-Perturbations", ICLR 2019, arXiv:1903.12261) as far as torchvision can make them. The numbers are *ours*: they are not
-ImageNet-C's, and no error measured with them compares with one published for ImageNet-C.
+Perturbations", ICLR 2019, arXiv:1903.12261) as far as torchvision can make them. The severities' numbers are *ours*,
+not ImageNet-C's: errors measured with them cannot be compared with published ones of ImageNet-C.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from mixviz.core import checks
 
 SEVERITIES = (1, 2, 3, 4, 5)
 
-# From uint8 images (N, 3, H, W), the severity's number and a generator to uint8 images.
+# (uint8 images (N, 3, H, W), the severity's number, generator) -> uint8 images
 Spoil = Callable[[Tensor, float, np.random.Generator], Tensor]
 
 
 @dataclass(frozen=True)
 class Corruption:
-    """One way to spoil a picture: what its ``numbers`` mean (``unit``), one for each severity from 1 to 5."""
+    """A corruption: one of ``numbers`` per severity from 1 to 5, in ``unit``."""
 
     unit: str
     numbers: tuple[float, float, float, float, float]
@@ -32,7 +32,7 @@ class Corruption:
 
 
 def corrupt(images: Tensor, name: str, severity: int, rng: np.random.Generator) -> Tensor:
-    """Spoilt copies of images.
+    """Corrupt copies of images.
 
     Args:
         images: (N, 3, H, W) uint8.
@@ -59,7 +59,7 @@ def _transforms():
 
 
 def _unit(images: Tensor) -> float:
-    """Pixels per 1/64 of the shorter side, so that a severity looks alike at every size."""
+    """Pixels in 1/64 of the shorter side: a severity looks alike at every size."""
     return min(images.shape[-2:]) / 64
 
 
@@ -70,7 +70,7 @@ def _noise(images: Tensor, number: float, rng: np.random.Generator) -> Tensor:
 
 def _blur(images: Tensor, number: float, rng: np.random.Generator) -> Tensor:
     sigma = number * _unit(images)
-    reach = min(int(3 * sigma + 0.5), min(images.shape[-2:]) - 1)  # the border is mirrored, which has to reach
+    reach = min(int(3 * sigma + 0.5), min(images.shape[-2:]) - 1)  # the mirrored border must be wide enough
     return _transforms().gaussian_blur(images, [2 * max(reach, 1) + 1] * 2, [sigma] * 2)
 
 
@@ -97,16 +97,16 @@ def _rotate(images: Tensor, number: float, rng: np.random.Generator) -> Tensor:
 def _elastic(images: Tensor, number: float, rng: np.random.Generator) -> Tensor:
     size, unit = images.shape[-2:], _unit(images)
     field = torch.from_numpy(rng.uniform(-1, 1, (1, 2, *size)).astype(np.float32)).to(images.device)
-    field = _blur(field, 4.0, rng)  # neighbours move together
+    field = _blur(field, 4.0, rng)  # smooth, so that neighbours move together
     field = field / field.square().mean().sqrt() * number * unit  # root mean square, in pixels
-    scale = 2 / torch.tensor(size[::-1], device=images.device)  # torchvision counts half the side as 1, x first
+    scale = 2 / torch.tensor(size[::-1], device=images.device)  # torchvision's unit is half the side, x first
     return _transforms().elastic(
         images, field.permute(0, 2, 3, 1) * scale, _modes().BILINEAR, fill=[127.0] * images.shape[1]
     )
 
 
 def _by(name: str) -> Spoil:
-    """torchvision's own function of (images, number)."""
+    """Return torchvision's function of that name as one of (images, number)."""
     return lambda images, number, rng: getattr(_transforms(), name)(images, number)
 
 

@@ -1,4 +1,4 @@
-"""The part of an evaluation that looks at what stands before the head."""
+"""Measurements of the embedding: the input of the classification head."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from mixviz.embeddings import placement
 from mixviz.evaluation import robustness
 from mixviz.evaluation.subject import EvaluationSet
 
-FEW = 4  # pictures that a class needs for its embedding to be measured: two in each half
+FEW = 4  # pictures that a class needs: two in each half
 
 
 def embedding(split: EvaluationSet) -> dict:
-    """Clusters and neighbours are by direction, as retrieval is by cosine similarity."""
+    """Measure clusters and neighbours by direction, as retrieval by cosine similarity does."""
     labels = split.labels.cpu()
     classes, counts = labels.unique(return_counts=True)
     if counts.min() < FEW:
         return {"not_measured": f"it needs {FEW} pictures of every class, and one has {counts.min().item()}"}
-    found = split.embedding()
-    if (found == found[0]).all():
+    vectors = split.embedding()
+    if (vectors == vectors[0]).all():
         return {"not_measured": "it is the same for all pictures"}
-    stand = placement.cluster_metrics(found, labels, split.seed)
+    stand = placement.cluster_metrics(vectors, labels, split.seed)
     result: dict = {
-        "dimensions": found.shape[1],
+        "dimensions": vectors.shape[1],
         "clusters": len(classes),
         "purity_percent": round(100 * stand.purity, 4),
         "nmi_percent": round(100 * stand.nmi, 4),
@@ -33,16 +33,17 @@ def embedding(split: EvaluationSet) -> dict:
         "precision_at_1_percent": round(100 * stand.near.precision_at_1, 4),
     }
     if split.others is not None:
-        result["mahalanobis"] = _mahalanobis(split, found, labels)
+        result["mahalanobis"] = _mahalanobis(split, vectors, labels)
     return result
 
 
-def _mahalanobis(split: EvaluationSet, found: Tensor, labels: Tensor) -> dict:
-    """Others against pictures that the classes were not fitted to: these would lie nearer than any new ones.
+def _mahalanobis(split: EvaluationSet, embedding: Tensor, labels: Tensor) -> dict:
+    """Tell foreign pictures from known ones by their Mahalanobis distance to Gaussians of the classes.
 
-    Once as in the paper, and once by direction alone: lengths break the assumption of one spread for all (Mueller and
-    Hein, ICML 2025, arXiv:2505.18032), and a picture that a network does not know tends to have a short vector, which
-    lies in the midst of the classes.
+    The Gaussians are fitted to one half of the known pictures and compared with the other, since fitted pictures lie
+    nearer than new ones. Measured as in the paper and by direction alone: lengths break the assumption of one
+    covariance for all (Mueller and Hein, ICML 2025, arXiv:2505.18032), and unknown pictures tend to have short vectors,
+    which lie amid the classes.
     """
     fitted = _half(labels, split.rng(7))
     foreign = split.embedding(split.others)
@@ -53,11 +54,11 @@ def _mahalanobis(split: EvaluationSet, found: Tensor, labels: Tensor) -> dict:
     }
     for name, seen_as in {"others": torch.Tensor.double, "others_by_direction": embeddings.directions}.items():
         try:
-            known = embeddings.gaussians(seen_as(found[fitted]), labels[fitted])
+            known = embeddings.gaussians(seen_as(embedding[fitted]), labels[fitted])
         except ValueError as error:
             result[name] = {"not_measured": str(error)}
             continue
-        own, far = (embeddings.mahalanobis(seen_as(vectors), known) for vectors in (found[~fitted], foreign))
+        own, far = (embeddings.mahalanobis(seen_as(vectors), known) for vectors in (embedding[~fitted], foreign))
         seen = robustness.detection(-own, -far)
         result[name] = {
             "images": len(foreign),
@@ -69,7 +70,7 @@ def _mahalanobis(split: EvaluationSet, found: Tensor, labels: Tensor) -> dict:
 
 
 def _half(labels: Tensor, rng: np.random.Generator) -> Tensor:
-    """A random half (N,) bool of every class: of an odd number the larger one."""
+    """Choose a random half (N,) bool of every class, the larger one of an odd number."""
     chosen = torch.zeros(len(labels), dtype=torch.bool)
     for label in labels.unique():
         members = torch.nonzero(labels == label).flatten()

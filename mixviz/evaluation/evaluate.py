@@ -1,4 +1,4 @@
-"""All measurements of one network as a plain dictionary, and many networks as a table."""
+"""All measurements of one network as a plain dictionary."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ def evaluate(
         images: (N, 3, H, W) uint8, on the network's device.
         labels: (N,) int64 true classes.
         mean, std: the normalisation that the network was trained with, per channel.
-        layer: where Grad-CAM looks; None: the last feature map (:func:`mixviz.cam.grad_cam.last_layer`). The part
-            localisation alone needs one.
+        layer: of Grad-CAM; None: the last feature map (:func:`mixviz.cam.grad_cam.last_layer`). Only the part
+            localisation needs one.
         boxes: per image (M, 4) half-open (top, left, bottom, right), for MaxBoxAcc; None: not measured.
         masks: (N, H, W), 1 object, 0 background, 255 left out, for PxAP; None: not measured.
         others: (M, 3, H, W) uint8 images of another data set, for out-of-distribution detection.
         parts: names of :data:`PARTS`; None: all of them (localisation only with boxes or masks).
         seed: of everything random: noise, places, pairs.
-        batch_size: images at a time; leaves every number as it is (rounding aside) but for the elastic warp, which a
-            batch shares.
+        batch_size: images at a time. No number depends on it, apart from rounding and the elastic warp, which a batch
+            shares.
         progress: called with (part, how many are done, how many there are) before each part and at the end.
 
     Returns:

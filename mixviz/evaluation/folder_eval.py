@@ -1,4 +1,4 @@
-"""Many pictures through many networks: what they predict, where they look, and how well that fits the objects."""
+"""Evaluate networks on a folder of pictures: predictions, heat maps, and their boxes against the true ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mixviz.core.registry import lookup
 from mixviz.data import pictures
 from mixviz.data.files.gathering import Gathered, Picture
 
-CENTRE = "centre"  # stands for a network: the box of a map that looks at no picture
+CENTRE = "centre"  # a pseudo-network: the box of a map that does not depend on the picture
 CENTRE_SIDE = 224  # pixels of that map
 TOGETHER, PIXELS = 16, 2**18  # pictures, and pixels of them, that pass through a network at a time
 
@@ -34,9 +34,15 @@ COLUMNS = (
 
 
 class Seen(NamedTuple):
-    """A picture that was looked at: its ``name``, that it is the ``done``-th of ``total``, its ``rows`` (keys of
-    :data:`COLUMNS`) and its ``looks``, one per network, none where it could not be read. ``others``: how many files
-    beside the pictures are none."""
+    """An evaluated picture.
+
+    Attributes:
+        name: of the file.
+        done, total: it is the ``done``-th of ``total`` pictures.
+        rows: with the keys of :data:`COLUMNS`.
+        looks: one per network; none where the picture could not be read.
+        others: how many files are no pictures.
+    """
 
     name: str
     done: int
@@ -48,17 +54,17 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class FolderEvaluation:
-    """Questions to ask of every picture.
+    """Evaluation of networks on pictures, one after another.
 
     Args:
         known: networks, of :func:`mixviz.cam.inference.open_networks`.
         classes: by name; none: each network shows the one that it predicts.
         kind: of heat map, of :data:`mixviz.cam.methods.KINDS`.
         layer: of every network; None: as its card says.
-        threshold: τ of the boxes, a share of the map's maximum: ONE for all pictures. One for each would be chosen by
-            knowing the answer.
+        threshold: τ of the boxes, a share of the map's maximum, the same for all pictures: choosing it per picture
+            would use the true box.
         faithful: measure :func:`mixviz.cam.trust.faithful`, which takes a hundred times as long as the maps.
-        seed: of the noise that ROAD draws; the same for all networks and classes.
+        seed: of ROAD's noise, the same for all networks and classes.
 
     Raises:
         ValueError: an unknown class or kind, or two networks of one name.
@@ -84,15 +90,15 @@ class FolderEvaluation:
                 one.index(name)
 
     def results(self, gathered: Gathered) -> Generator[Seen, None, None]:
-        """Look at every picture; whoever closes the generator stops it.
+        """Evaluate every picture. Closing the generator stops the evaluation.
 
         A row is one network's answer for one class of one picture. ``top``, ``left``, ``bottom``, ``right`` are its
-        box, half-open, in pixels of the *original* upright picture, of which a network sees a square in the middle,
-        scaled to its side (:func:`mixviz.data.pictures.view_square`); empty where the map points nowhere, which counts
-        as an IoU of 0. ``true_top`` … is the true box that fits best, as it was given; ``true_seen`` the share of it
-        that lies in this square; ``iou`` is that of the box with this part. Pictures with true boxes have a row of the
-        network ``centre`` too, a Gaussian in the middle that looks at no picture. A picture that cannot be read has
-        one row, of no network, whose ``note`` says why. What was not measured is None.
+        box, half-open, in pixels of the *original* upright picture. A network sees the square in the middle of it,
+        scaled (:func:`mixviz.data.pictures.view_square`). An empty map has no box, which counts as an IoU of 0.
+        ``true_top`` … is the best fitting true box, as it was given; ``true_seen`` the share of it inside the square;
+        ``iou`` compares the box with this part. Pictures with true boxes have a row of the network ``centre``, too: a
+        Gaussian in the middle, whatever the picture. A picture that cannot be read has one row without a network, whose
+        ``note`` says why. Values that were not measured are None.
 
         Raises:
             ValueError: a layer that a network lacks, or a kind that it is not made for.
@@ -101,9 +107,9 @@ class FolderEvaluation:
         step = 1 if KINDS[self.kind].slow else min(max(PIXELS // sides[-1] ** 2, 1), TOGETHER)
         for first in range(0, len(all_), step):
             part = [_open(picture, sides) for picture in all_[first : first + step]]
-            asked = iter(zip(*map(functools.partial(self._looks, part), self.known), strict=True))
+            answers = iter(zip(*map(functools.partial(self._looks, part), self.known), strict=True))
             for index, opened in enumerate(part, first):
-                name, mine = all_[index].name, () if isinstance(opened, str) else next(asked)
+                name, mine = all_[index].name, () if isinstance(opened, str) else next(answers)
                 if isinstance(opened, str):
                     rows = [{**dict.fromkeys(COLUMNS), "file": name, "note": opened}]
                 else:
@@ -111,7 +117,7 @@ class FolderEvaluation:
                 yield Seen(name, index + 1, len(all_), rows, mine, len(gathered.others))
 
     def _looks(self, part: Sequence[_Opened | str], one: LoadedModel) -> list[CAMResult]:
-        """One network's looks at those pictures that could be read."""
+        """Heat maps of one network for the readable pictures."""
         views = [opened.views[one.side] for opened in part if not isinstance(opened, str)]
         return looks(one, views, self.classes, kind=self.kind, layer=self.layer) if views else []
 
@@ -131,28 +137,28 @@ class FolderEvaluation:
             measured = [one._asdict() for one in faithful(look, rng)] if self.faithful else [{}] * len(look.classes)
             for wanted, box, numbers in zip(look.classes, look.boxes(self.threshold), measured, strict=True):
                 square = pictures.view_square(opened.size, look.known.side)
-                whole = box and pictures.whole_box(box, look.known.side, opened.size, square)
-                said = {"class": classes[wanted], "probability": round(look.probability[wanted].item(), 6)}
-                said |= {key: _rounded(value) for key, value in numbers.items()}
-                rows.append(about | said | _placed(whole, true, opened.size, square))
+                box_in_original = box and pictures.whole_box(box, look.known.side, opened.size, square)
+                answer = {"class": classes[wanted], "probability": round(look.probability[wanted].item(), 6)}
+                answer |= {key: _rounded(value) for key, value in numbers.items()}
+                rows.append(about | answer | _placed(box_in_original, true, opened.size, square))
         if true is not None:
             about = {key: about[key] for key in ("file", "height", "width", "threshold")}
-            whole, middle = _centre_box(self.threshold), pictures.middle_square(opened.size)
-            whole = whole and pictures.whole_box(whole, CENTRE_SIDE, opened.size)
-            placed = _placed(whole, true, opened.size, middle)
+            box_in_original, middle = _centre_box(self.threshold), pictures.middle_square(opened.size)
+            box_in_original = box_in_original and pictures.whole_box(box_in_original, CENTRE_SIDE, opened.size)
+            placed = _placed(box_in_original, true, opened.size, middle)
             rows.append({**dict.fromkeys(COLUMNS), **about, "network": CENTRE, **placed})
         return rows
 
 
 class _Opened(NamedTuple):
-    """``size`` (height, width) of the upright picture, and its ``views`` by their sides."""
+    """A decoded picture: ``size`` (height, width) of the upright original, and ``views`` by their sides."""
 
     size: tuple[int, int]
     views: dict[int, np.ndarray]
 
 
 def _open(picture: Picture, sides: Sequence[int]) -> _Opened | str:
-    """A picture as networks see it, or why it cannot be read."""
+    """Decode a picture as networks see it, or return why it cannot be read."""
     try:
         with picture.open() as file:
             size, views = pictures.upright_size(file, picture.name), {}
@@ -167,22 +173,22 @@ def _open(picture: Picture, sides: Sequence[int]) -> _Opened | str:
 
 
 def _placed(box: tuple[int, ...] | None, true: Tensor | None, size: tuple[int, int], square: tuple[float, ...]) -> Row:
-    """A box, and how it fits the best of the true ones, as far as these lie in the square that is looked at."""
-    found: Row = dict(zip(BOX, box or [None] * 4, strict=True))
+    """Columns of a box, and its fit to the best true one, as far as that lies in the network's square."""
+    placed: Row = dict(zip(BOX, box or [None] * 4, strict=True))
     if true is None:
-        return found
+        return placed
     edges = torch.tensor(square, dtype=torch.float64)
     corner = true[:, :2].maximum(edges[:2])
     part = torch.cat([corner, true[:, 2:].minimum(edges[2:]).maximum(corner)], 1)
     seen = (part[:, 2:] - part[:, :2]).prod(1) / (true[:, 2:] - true[:, :2]).prod(1)
     if (true[:, :2] < 0).any() or (true[:, 2:] > torch.tensor(size)).any():
-        found["note"] = "A true box reaches beyond the picture: is it in pixels of the upright original?"
+        placed["note"] = "A true box reaches beyond the picture: is it in pixels of the upright original?"
     if not seen.any():
-        return found | {"true_seen": 0, "note": "No true box lies in the middle square, which is all that is seen."}
+        return placed | {"true_seen": 0, "note": "No true box lies in the middle square, which is all that is seen."}
     fits = iou(torch.tensor([box or (0, 0, 0, 0)]), part)[0].where(seen > 0, -1)
     best = int(fits.argmax())
-    found |= dict(zip(TRUE, map(_rounded, true[best].tolist()), strict=True))
-    return found | {"true_seen": round(seen[best].item(), 6), "iou": round(fits[best].item(), 6)}
+    placed |= dict(zip(TRUE, map(_rounded, true[best].tolist()), strict=True))
+    return placed | {"true_seen": round(seen[best].item(), 6), "iou": round(fits[best].item(), 6)}
 
 
 @functools.cache

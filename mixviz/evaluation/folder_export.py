@@ -1,4 +1,4 @@
-"""A survey as files: a table of answers, a summary, and a sheet of heat maps per picture; in a folder or a zip."""
+"""Write the evaluation of a folder: tables of rows and their summary, and sheets of heat maps; as a folder or zip."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ SHEETS = "pictures"
 def record(
     survey: FolderEvaluation, gathered: Gathered, folder: str | Path, *, pictures: bool = False
 ) -> Generator[Seen, None, None]:
-    """Walk a survey, and write down every picture before it is yielded.
+    """Evaluate a folder, and write each picture's results before it is yielded.
 
     ``survey.csv`` has the rows of :meth:`mixviz.evaluation.folder_eval.FolderEvaluation.results`, ``summary.csv`` those
     of :class:`mixviz.evaluation.folder_summary.SummaryAccumulator`, ``pictures/`` a sheet of all networks per picture,
-    whose name is in the row. However it ends, closed by the caller too, the files hold what was done. They are in UTF-8
-    with a byte order mark, without which spreadsheets do not know Korean; a text that a spreadsheet would take for a
-    formula stands behind an apostrophe.
+    named in its row. The files are complete up to the last picture however the generator ends, closed by the caller,
+    too. They are in UTF-8 with a byte order mark, which spreadsheets need for Korean. An apostrophe precedes texts that
+    a spreadsheet would take for a formula.
 
     Args:
         folder: made where it is missing, once the first picture is done.
         pictures: draw the sheets, which takes longer than a quick kind of map.
 
     Raises:
-        ValueError: as the walk does.
+        ValueError: see :meth:`mixviz.evaluation.folder_eval.FolderEvaluation.results`.
         OSError: a file cannot be written.
     """
     folder, tally = Path(folder), SummaryAccumulator(survey)
     with closing(survey.results(gathered)) as walk:
-        first = list(itertools.islice(walk, 1))  # a mistake shows here, and leaves nothing behind
+        first = list(itertools.islice(walk, 1))  # a mistake raises here, before a file is made
         (folder / SHEETS if pictures else folder).mkdir(parents=True, exist_ok=True)
         with parcel.table(folder / RESULT) as file:
             file.write(parcel.lines([dict(zip(COLUMNS, COLUMNS, strict=True))], COLUMNS))
@@ -48,7 +48,7 @@ def record(
                 for seen in itertools.chain(first, walk):
                     if pictures and seen.looks:
                         _draw(survey, seen, folder)
-                    file.write(parcel.lines(seen.rows, COLUMNS))  # at once, so that no line is ever half there
+                    file.write(parcel.lines(seen.rows, COLUMNS))  # at once, so that no line is cut
                     file.flush()
                     tally.add(seen.rows)
                     yield seen
@@ -61,10 +61,10 @@ def bundle(
     survey: FolderEvaluation, where: str | Path | Sequence[str | Path], path: str | Path, *,
     boxes: str | Path | None = None, limits: Limits | None = None, pictures: bool = False,
 ) -> Generator[Seen, None, None]:  # fmt: skip
-    """:func:`record` into one zip, for a page: yields after every picture.
+    """Run :func:`record` into one zip, yielding after every picture.
 
-    The zip is there when the generator has ended. Where the caller closes it before, the zip holds what was done;
-    with a mistake at the beginning there is none.
+    The zip is written when the generator ends. Closed before, it holds the pictures that were done; with an error at
+    the beginning no zip is written.
 
     Args:
         where, boxes, limits: see :func:`mixviz.data.files.gathering.gather`.
@@ -80,7 +80,7 @@ def bundle(
 
 
 def _draw(survey: FolderEvaluation, seen: Seen, folder: Path) -> None:
-    """A sheet of a picture's looks; of its name only letters and digits are taken, so that it stays in the folder."""
+    """Draw a sheet of a picture's heat maps. Of its name only letters and digits are used, to stay in the folder."""
     name = f"{SHEETS}/{seen.done:05d}-{parcel.plain(seen.name)}.png"
     sheet = drawing.figure(seen.looks, kind=survey.kind, threshold=survey.threshold)
     Image.fromarray(sheet).save(folder / name, compress_level=1)  # a third larger, in a fraction of the time

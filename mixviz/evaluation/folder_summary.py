@@ -1,4 +1,4 @@
-"""The rows of a survey summed up as they come."""
+"""Running summary of the rows of a folder's evaluation."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from mixviz.cam.trust import Faithful
 from mixviz.core import checks
 from mixviz.evaluation.folder_eval import FolderEvaluation, Row
 
-RANGES = {"average_drop": (0, 100), "road": (-0.5, 0.5)}  # of a column; of all others 0 to 1
+RANGES = {"average_drop": (0, 100), "road": (-0.5, 0.5)}  # largest value of a column; of all others 1
 HIT = 0.5  # the IoU from which a box counts as a hit
 MEANS = ("predicted_probability", "probability", "iou", *Faithful._fields)
 SUMMARY = ("network", "class", "threshold", "pictures", "with_truth", "hits", *(f"mean_{name}" for name in MEANS))
 
 
 class SummaryAccumulator:
-    """The summary of rows that come one after the other: per network, and per class where classes were asked for.
+    """Summary per network, and per class where classes were asked for.
 
-    ``pictures`` that it looked at; ``with_truth`` those with an IoU; ``hits`` the share of these with an IoU of at
-    least 0.5, at the one τ; and means of what was measured. ``mean_increase`` is a share.
+    ``pictures`` counts evaluated pictures, ``with_truth`` those with an IoU, ``hits`` is the share of these with an IoU
+    of at least 0.5 at the fixed τ. The other columns are means; ``mean_increase`` is a share.
     """
 
     def __init__(self, survey: FolderEvaluation) -> None:
         self.survey = survey
-        self.found: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(lambda: [0, 0.0]))
+        self.sums_of: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(lambda: [0, 0.0]))
 
     def add(self, rows: Iterable[Row]) -> None:
         """Add rows of :meth:`mixviz.evaluation.folder_eval.FolderEvaluation.results`.
@@ -40,7 +40,7 @@ class SummaryAccumulator:
                     checks.number(name, row[name], *RANGES.get(name, (0, 1)))
             if row["network"] is None:
                 continue
-            sums = self.found[row["network"], (row["class"] or "") if self.survey.classes else ""]
+            sums = self.sums_of[row["network"], (row["class"] or "") if self.survey.classes else ""]
             values = {"": 0, **{name: row[name] for name in MEANS}}
             if row["iou"] is not None:
                 values["hit"] = row["iou"] >= HIT
@@ -49,9 +49,9 @@ class SummaryAccumulator:
                     sums[name] = [sums[name][0] + 1, sums[name][1] + value]
 
     def rows(self) -> list[Row]:
-        """Rows with the keys of :data:`SUMMARY`."""
+        """Return rows with the keys of :data:`SUMMARY`."""
         result = []
-        for (network, name), sums in self.found.items():
+        for (network, name), sums in self.sums_of.items():
             mean = {key: round(total / count, 6) if count else None for key, (count, total) in sums.items()}
             row = {"network": network, "class": name, "threshold": self.survey.threshold, "hits": mean.get("hit")}
             row |= {"pictures": sums[""][0], "with_truth": sums["iou"][0]}

@@ -9,8 +9,8 @@ from mixviz.cam.grad_cam import feature_layers, grad_cam, last_layer
 from mixviz.cam.localization import DELTAS, BoxScores, box_scores, centre_heat, heat, pixel_scores
 from mixviz.evaluation.subject import EvaluationSet
 
-CAM_THRESHOLD = 0.2  # the fixed one of Zhou et al., CVPR 2016
-PLOTTED = 10  # of the 1,000 thresholds, every tenth is written: enough for a curve
+CAM_THRESHOLD = 0.2  # of Zhou et al., CVPR 2016
+PLOTTED = 10  # every tenth of the 1,000 thresholds is written, enough for a curve
 
 
 def localisation(split: EvaluationSet) -> dict:
@@ -23,7 +23,7 @@ def localisation(split: EvaluationSet) -> dict:
     layer = split.layer or last_layer(split.network.network, size)
     result = {**_of_layer(split, layer, correct), "centre": _against_truth(split, centre, correct)}
     last = next(reversed(layers), layer)
-    if last != layer:  # papers measure the last map, where Grad-CAM is CAM; of small pictures it is coarse
+    if last != layer:  # papers use the last map, where Grad-CAM equals CAM; it is coarse for small pictures
         result["last_map"] = _of_layer(split, last, correct)
     return result
 

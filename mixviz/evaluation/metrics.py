@@ -1,4 +1,4 @@
-"""Metrics: what the project measures of networks, where a card holds it, and which way is better."""
+"""Metrics of networks: where a card holds them, their units, and which direction is better."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Measurements: TypeAlias = Mapping[str, Any]  # the JSON of an evaluation, part b
 
 
 class At(NamedTuple):
-    """One point of a curve: the value where ``axis``, a list beside the curve or above it, is ``value``."""
+    """A point of a curve: where ``axis``, a list in the same object or one above it, equals ``value``."""
 
     axis: str
     value: float
@@ -18,7 +18,7 @@ class At(NamedTuple):
 
 @dataclass(frozen=True)
 class Metric:
-    """One number of a network.
+    """A number measured of a network.
 
     Attributes:
         key: its name in data, addresses and translations.
@@ -26,8 +26,8 @@ class Metric:
         title: its name for people.
         better: the direction of improvement.
         unit: of the number.
-        counted: what it is the mean over: ``pictures``, ``pairs`` of them, or "" where it is no such mean (areas under
-            curves, clusters, calibration), so that a sampling error is not known.
+        counted: what the number is a mean over: ``pictures``, ``pairs`` of them, or "" where it is no such mean (areas
+            under curves, clusters, calibration) and has no known sampling error.
         short: whether the short table shows it.
     """
 
@@ -41,12 +41,12 @@ class Metric:
 
     @property
     def heading(self) -> str:
-        """The title as head of a column; an arrow marks what should be low."""
+        """The title as a column's heading; an arrow marks metrics that should be low."""
         return f"{self.title} ↓" if self.better == "lower" else self.title
 
     @property
     def centre_path(self) -> tuple[str | At, ...] | None:
-        """Where a card holds the centre baseline's number; None where that depends on a network or does not exist."""
+        """Path of the centre baseline's number; None where it depends on a network or does not exist."""
         if self.path[0] != "localisation" or self.key == "top1_localization":
             return None
         return ("localisation", "centre", self.path[-1])

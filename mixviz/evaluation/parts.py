@@ -1,4 +1,4 @@
-"""The parts of an evaluation: each measures one thing of a network on a split, as a plain dictionary."""
+"""Parts of an evaluation: each measures one property of a network and returns a plain dictionary."""
 
 from __future__ import annotations
 
@@ -33,20 +33,25 @@ def _accuracy(split: EvaluationSet) -> dict:
 
 
 def _calibration(split: EvaluationSet) -> dict:
-    found = calibration(split.clean.softmax(1), split.labels)
-    bars = {name: [None if v != v else round(v, 6) for v in getattr(found, name).tolist()] for name in ("confidence",
+    result = calibration(split.clean.softmax(1), split.labels)
+    bars = {name: [None if v != v else round(v, 6) for v in getattr(result, name).tolist()] for name in ("confidence",
             "accuracy")}  # fmt: skip
-    return {"ece_percent": round(100 * found.ece, 4), "bins": len(found.count), "count": found.count.tolist(), **bars}
+    return {
+        "ece_percent": round(100 * result.ece, 4),
+        "bins": len(result.count),
+        "count": result.count.tolist(),
+        **bars,
+    }
 
 
 def _fgsm(split: EvaluationSet) -> dict:
     right = torch.zeros(len(EPSILONS), dtype=torch.int64)
     for part in split.slices():
         images, labels = split.images[part] / 255, split.labels[part]
-        slope = robustness.loss_gradient(split.network, images, labels)  # one for all ε
+        gradient = robustness.loss_gradient(split.network, images, labels)  # one gradient for all ε
         with torch.inference_mode():
             for i, eps in enumerate(EPSILONS):
-                attacked = robustness.along(images, slope, eps)
+                attacked = robustness.along(images, gradient, eps)
                 right[i] += (split.network(attacked).argmax(1) == labels).sum().cpu()
     accuracy = [round(100 * r / len(split.images), 4) for r in right.tolist()]
     return {"eps_of_255": list(EPSILONS), "accuracy_percent": accuracy}
@@ -93,11 +98,11 @@ def _ood(split: EvaluationSet) -> dict:
     result: dict = {"score": "largest softmax probability"}
     for name, images in foreign.items():
         if images is not None:
-            found = robustness.detection(known, split.logits(images=images).softmax(1).amax(1))
+            scores = robustness.detection(known, split.logits(images=images).softmax(1).amax(1))
             result[name] = {
                 "images": len(images),
-                "auroc_percent": round(100 * found.auroc, 4),
-                "tnr_at_95_tpr_percent": round(100 * found.tnr_at_95_tpr, 4),
+                "auroc_percent": round(100 * scores.auroc, 4),
+                "tnr_at_95_tpr_percent": round(100 * scores.tnr_at_95_tpr, 4),
             }
     return result
 

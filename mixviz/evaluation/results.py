@@ -1,4 +1,4 @@
-"""Cards of trained networks as rows and curves to plot, each number with its error."""
+"""Rows and curves of trained networks, each number with its error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mixviz.evaluation.metrics import METRICS, at, number_at
 from mixviz.networks import model_card
 from mixviz.networks.model_card import LogLine, ModelCard
 
-Curve: TypeAlias = dict[str, list[float] | None]  # x, y and error, where several seeds give one
+Curve: TypeAlias = dict[str, list[float] | None]  # x, y and error; without an error None
 LOSSES = ("top1", "val_loss", "train_loss")
 
 
@@ -21,10 +21,10 @@ def standard_error(percent: float, count: int) -> float:
 
     $$\\sqrt{p (1 - p) / n}$$
 
-    Exact for a share of pictures; the most that it can be for any mean of numbers from 0 to 1.
+    Exact for a share of pictures; an upper bound for any mean of numbers from 0 to 1.
 
     Args:
-        percent: p, 0 to 100, give or take its rounding.
+        percent: p, 0 to 100, apart from rounding.
         count: n.
 
     Raises:
@@ -37,12 +37,12 @@ def standard_error(percent: float, count: int) -> float:
 
 
 def value(each: Sequence[float], count: int | None, kind: str = "pictures") -> dict[str, Any]:
-    """One cell: the numbers of all seeds, their mean, and an error that says what it is.
+    """Return a cell: the numbers of all seeds, their mean, and the kind and size of its error.
 
     Args:
         each: a number per seed.
         count: see :meth:`mixviz.evaluation.metrics.Metric.count`.
-        kind: what is counted, ``pictures`` or ``pairs`` of them.
+        kind: ``pictures`` or ``pairs`` of them.
 
     Returns:
         ``mean``, ``each``, ``error`` and ``kind``: the sample's standard deviation for several ``seeds``, one standard
@@ -52,16 +52,16 @@ def value(each: Sequence[float], count: int | None, kind: str = "pictures") -> d
         TypeError, ValueError: no number, or a NaN or an infinity among them.
     """
     checks.all_numbers("each", each)
-    found: dict[str, Any] = {"mean": statistics.fmean(each), "each": list(each), "error": None, "kind": ""}
+    cell: dict[str, Any] = {"mean": statistics.fmean(each), "each": list(each), "error": None, "kind": ""}
     if len(each) > 1:
-        return found | {"error": statistics.stdev(each), "kind": "seeds"}
+        return cell | {"error": statistics.stdev(each), "kind": "seeds"}
     if count:
-        return found | {"error": standard_error(each[0], count), "kind": kind, "count": count}
-    return found
+        return cell | {"error": standard_error(each[0], count), "kind": kind, "count": count}
+    return cell
 
 
 def rows(networks: Mapping[str, ModelCard], logs: Mapping[str, Sequence[LogLine]]) -> list[dict[str, Any]]:
-    """A row per strategy, in the order of the networks; runs that differ by their seed alone share one.
+    """Return a row per strategy, in the order of the networks. Runs that differ by their seed alone share one.
 
     Args:
         networks: name -> card, with its metrics.
@@ -99,28 +99,28 @@ def _row(title: str, several: Mapping[str, ModelCard], logs: Mapping[str, Sequen
 
 
 def _measured_curves(several: Sequence[Mapping]) -> dict[str, Curve]:
-    """Curves of the same networks over ε, the occluded share and τ; at ε and share 0 stands the accuracy untouched."""
+    """Curves over ε, the occluded share and τ. At ε = 0 and share 0 they have the accuracy on unchanged pictures."""
     clean = [100 - m["accuracy"]["top1_error_percent"] for m in several if "accuracy" in m]
-    whole = clean if len(clean) == len(several) else None
-    found = {"fgsm": curve(several, ("fgsm", "eps_of_255"), ("fgsm", "accuracy_percent"), whole)}
+    untouched = clean if len(clean) == len(several) else None
+    curves = {"fgsm": curve(several, ("fgsm", "eps_of_255"), ("fgsm", "accuracy_percent"), untouched)}
     for kind in ("hole", "border_hole", "boundary"):
         over = ("occlusion", "share_of_area")
-        found[kind] = curve(several, over, ("occlusion", f"{kind}_accuracy_percent"), whole)
+        curves[kind] = curve(several, over, ("occlusion", f"{kind}_accuracy_percent"), untouched)
     for name, place in {"box_acc": (), "box_acc_last": ("last_map",)}.items():
         where = ("localisation", *place, "network", "curves")
-        found[name] = curve(several, (*where, "threshold"), (*where, "box_acc_percent"))
-    return {name: one for name, one in found.items() if one}
+        curves[name] = curve(several, (*where, "threshold"), (*where, "box_acc_percent"))
+    return {name: one for name, one in curves.items() if one}
 
 
 def curve(
     several: Sequence[Mapping], x: tuple[str, ...], y: tuple[str, ...], zero: Sequence[float] | None = None
 ) -> Curve | None:
-    """A curve's mean and, for several seeds, its sample standard deviation; None where a network lacks it.
+    """Return a curve's mean and, for several seeds, sample standard deviation; None where a network lacks it.
 
     Args:
         several: metrics, one per seed.
-        x, y: where the curve stands in them.
-        zero: the values at x = 0, one per seed, where the measurement leaves them out.
+        x, y: paths of the curve in them.
+        zero: the values at x = 0, one per seed, where the measurement does not include them.
     """
     places, lines = [at(one, x) for one in several], [at(one, y) for one in several]
     if None in places or None in lines or any(other != places[0] for other in places):
@@ -137,7 +137,7 @@ def _spread(x: Sequence[float], lines: Sequence[Sequence[float]]) -> Curve:
 
 
 def _training(logs: Sequence[Sequence[LogLine]]) -> dict[str, Curve]:
-    """Curves over the epochs that all the seeds have reached."""
+    """Curves over the epochs that all seeds have reached."""
     epochs = min((len(log) for log in logs), default=0)
     if not epochs:
         return {}
@@ -146,7 +146,7 @@ def _training(logs: Sequence[Sequence[LogLine]]) -> dict[str, Curve]:
 
 
 def reliability(several: Sequence[Mapping]) -> dict[str, list]:
-    """Confidence and accuracy per bin in percent, and how many pictures lie in it, all seeds together.
+    """Pool the bins of all seeds: confidence and accuracy in percent, and the number of pictures.
 
     Args:
         several: per seed the ``count`` of each bin, and its mean ``confidence`` and ``accuracy`` in [0, 1], None where
@@ -174,26 +174,26 @@ def reliability(several: Sequence[Mapping]) -> dict[str, list]:
 
 
 def centre(networks: Collection[ModelCard]) -> dict[str, float]:
-    """Localisation of the centre baseline, a Gaussian that has seen no picture: key of a metric -> percent.
+    """Localisation of the centre baseline, a Gaussian that does not depend on the picture: key of a metric -> percent.
 
-    Top-1 localisation is left out: it is the networks' own answers that make it right or wrong there.
+    Top-1 localisation is left out, since it depends on a network's predictions.
     """
-    found = {}
+    numbers = {}
     for metric in METRICS.values():
         if metric.centre_path is not None:
             known = {number_at(card.metrics or {}, metric.centre_path) for card in networks} - {None}
             if len(known) == 1:
-                found[metric.key] = known.pop()
-    return found
+                numbers[metric.key] = known.pop()
+    return numbers
 
 
 def beyond_chance(values: Sequence[Mapping]) -> bool | None:
     """Test whether numbers differ by more than their errors explain; None where an error is unknown.
 
-    The sum of squared deviations from the weighted mean, each over its error, is held against the value that equal
+    The sum of squared deviations from the weighted mean, each over its error, is compared with the value that equal
     networks exceed one time in twenty (chi-squared, after Wilson and Hilferty). Networks measured on the same pictures
-    share a part of their errors, so that small differences may be overlooked; with one seed each, the luck of training
-    is no part of the errors, and may make some.
+    share a part of their errors, so that small differences may be overlooked. With one seed each, the errors do not
+    include the luck of training, which may be taken for a difference.
     """
     if len(values) < 2 or any(not one["error"] for one in values):
         return None

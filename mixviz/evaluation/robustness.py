@@ -1,6 +1,6 @@
-"""Robustness of a network: attacked, occluded and foreign pictures, and mixtures of two.
+"""Robustness: attacked, occluded and foreign pictures, and mixtures of two.
 
-A ``network`` is here anything from pictures in [0, 1], *before* normalisation, to logits (N, C):
+A ``network`` maps pictures in [0, 1], *before* normalisation, to logits (N, C);
 :class:`mixviz.core.inference.NormalizedModel` makes one of a network that takes normalised images. The measurements are
 those of Yun et al., CutMix, ICCV 2019, arXiv:1905.04899.
 """
@@ -29,29 +29,29 @@ BYTES = "Divide bytes by 255, and give them before normalisation."
 
 
 def loss_gradient(network: Network, images: Tensor, labels: Tensor) -> Tensor:
-    """The slope (N, 3, H, W) of the cross-entropy with each image's own label (N,) over its pixels.
+    """Gradient (N, 3, H, W) of the cross-entropy with respect to the pixels.
 
-    Parameters, their ``.grad`` and the network's mode are left alone; inference mode is left for it.
+    Parameters, their ``.grad`` and the network's mode do not change. Works inside inference mode, too.
 
     Raises:
         TypeError, ValueError: no images in [0, 1], or labels that are none of the network's classes.
     """
     _check_images(images)
-    return _slope(network, images, labels, check=True)
+    return _gradient(network, images, labels, check=True)
 
 
-def _slope(network: Network, images: Tensor, labels: Tensor, *, check: bool = False) -> Tensor:
+def _gradient(network: Network, images: Tensor, labels: Tensor, *, check: bool = False) -> Tensor:
     with torch.inference_mode(False), torch.enable_grad(), evaluating(network):
         images = images.detach().clone().requires_grad_()
         logits = check_logits(network(images), len(images)).float()
-        if check:  # labels are read back, which the steps of an attack need not wait for
+        if check:  # checking reads labels back from the device: once, and not at each step of an attack
             checks.labels("labels", labels, *logits.shape)
         labels = labels.clone()
         return torch.autograd.grad(functional.cross_entropy(logits, labels, reduction="sum"), images)[0]
 
 
 def fgsm(network: Network, images: Tensor, labels: Tensor, eps: float) -> Tensor:
-    """The fast gradient sign method: one step up the loss, of the same size in every pixel.
+    """Attack by the fast gradient sign method: one step up the loss, of the same size in every pixel.
 
     $$x' = \\Pi_{[0, 1]}\\big(x + \\tfrac{\\varepsilon}{255} \\, \\mathrm{sign} \\, \\nabla_x L(f(x), y)\\big)$$
 
@@ -69,27 +69,27 @@ def fgsm(network: Network, images: Tensor, labels: Tensor, eps: float) -> Tensor
     return along(images, loss_gradient(network, images, labels), eps)
 
 
-def along(images: Tensor, slope: Tensor, eps: float) -> Tensor:
-    """The step of :func:`fgsm` for a slope that is known: one :func:`loss_gradient` serves any number of ε.
+def along(images: Tensor, gradient: Tensor, eps: float) -> Tensor:
+    """Take the step of :func:`fgsm` along a known gradient: one :func:`loss_gradient` serves any number of ε.
 
     Raises:
-        TypeError, ValueError: a slope of another shape, or ε outside [0, 255].
+        TypeError, ValueError: a gradient of another shape, or ε outside [0, 255].
     """
     checks.tensor("images", images, "float", ("N", 3, "H", "W"), values=False, hint=BYTES)
-    checks.tensor("slope", slope, "float", tuple(images.shape), values=False)
+    checks.tensor("gradient", gradient, "float", tuple(images.shape), values=False)
     _check_eps(eps)
-    return (images + eps / 255 * slope.sign()).clamp(0, 1)
+    return (images + eps / 255 * gradient.sign()).clamp(0, 1)
 
 
 def pgd(
     network: Network, images: Tensor, labels: Tensor, eps: float, rng: np.random.Generator, *, steps: int = 10
 ) -> Tensor:
-    """Projected gradient descent: FGSM in small steps from a random start, kept within ε of the image.
+    """Attack by projected gradient descent: FGSM in small steps from a random start, kept within ε of the image.
 
     $$x_{t+1} = \\Pi_{[x - \\varepsilon, x + \\varepsilon] \\cap [0, 1]}
       \\big(x_t + a \\, \\mathrm{sign} \\, \\nabla_x L(f(x_t), y)\\big) \\qquad a = 2.5 \\, \\varepsilon / T$$
 
-    The start is uniform within ε of the image; the step allows to reach the far side of the ball and to turn there.
+    The start is uniform within ε of the image. The steps can reach the far side of the ball and turn there.
 
     Args:
         network, images, labels, eps: see :func:`fgsm`.
@@ -110,8 +110,8 @@ def pgd(
     start = torch.from_numpy(rng.random(images.shape, dtype=np.float32)).to(images)
     attacked = torch.lerp(low, high, start)
     for step in range(steps):
-        slope = _slope(network, attacked, labels, check=step == 0)
-        attacked = attacked + 2.5 * radius / steps * slope.sign()
+        gradient = _gradient(network, attacked, labels, check=step == 0)
+        attacked = attacked + 2.5 * radius / steps * gradient.sign()
         attacked = torch.minimum(torch.maximum(attacked, low), high)
     return attacked
 
@@ -132,12 +132,12 @@ OCCLUSIONS = ("hole", "border_hole", "boundary")
 def occlude(
     images: Tensor, share: float, kind: str, rng: np.random.Generator, fill: Sequence[float] = (0, 0, 0)
 ) -> Tensor:
-    """Pictures of which a part is blanked.
+    """Blank a part of each picture.
 
     Args:
         images: (N, 3, H, W), uint8 or float in [0, 1]; not changed.
-        share: of the picture's area, 0 to 1; realised up to the rounding of the box to whole pixels.
-        kind: ``hole`` blanks a box in the middle, ``border_hole`` one that lies at a random place along the border,
+        share: of the picture's area, 0 to 1, up to the rounding of the box to whole pixels.
+        kind: ``hole`` blanks a box in the middle, ``border_hole`` one at a random place along the border,
             ``boundary`` all but a box in the middle.
         rng: draws the places along the border.
         fill: the blank colour, in [0, 1]. The data set's mean is 0 after normalisation.
@@ -175,8 +175,8 @@ def occlude(
 def _along_border(
     rng: np.random.Generator, size: tuple[int, int], sides: tuple[np.ndarray, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Corners of boxes that touch a side of the picture, each side as likely, anywhere along it."""
-    u = rng.random((len(sides[0]), 3))  # image after image, so that batches of any length get the same places
+    """Corners of boxes that touch a random side of the picture at a random place."""
+    u = rng.random((len(sides[0]), 3))  # image after image: places do not depend on the batch size
     top, left = (u[:, :2].T * (np.array(size)[:, None] - sides + 1)).astype(np.int64)
     at = (u[:, 2] * 4).astype(np.int64)
     top = np.where(at == 0, 0, np.where(at == 1, size[0] - sides[0], top))
@@ -187,14 +187,14 @@ def _along_border(
 
 
 class Detection(NamedTuple):
-    """``auroc`` and ``tnr_at_95_tpr``, both 0 to 1; by chance 0.5 and 0.05."""
+    """``auroc`` and ``tnr_at_95_tpr``, 0 to 1. Chance level is 0.5 and 0.05."""
 
     auroc: float
     tnr_at_95_tpr: float
 
 
 def detection(known: Tensor, foreign: Tensor) -> Detection:
-    """Can a score tell pictures of the network's own world from others?
+    """Measure how well a score tells known pictures from foreign ones.
 
     AUROC is the chance that a known picture scores higher than a foreign one (ties count half); by torchmetrics. The
     true negative rate at 95 % is the share of foreign pictures below the highest threshold that at least 95 % of the
@@ -215,7 +215,7 @@ def detection(known: Tensor, foreign: Tensor) -> Detection:
     checks.tensor("known", known, "real", ("N",))
     checks.tensor("foreign", foreign, "real", ("M",))
     scores = torch.cat([known, foreign]).double()
-    # Only the order counts, and torchmetrics would take values outside [0, 1] for logits, and round them.
+    # Ranks: torchmetrics takes values outside [0, 1] for logits and rounds them; only the order counts.
     ranks = scores.unique(return_inverse=True)[1]
     is_known = torch.cat([torch.ones_like(known, dtype=torch.int64), torch.zeros_like(foreign, dtype=torch.int64)])
     auroc = binary_auroc(ranks.double() / ranks.max().clamp(min=1), is_known).item()
@@ -227,9 +227,9 @@ def detection(known: Tensor, foreign: Tensor) -> Detection:
 
 
 def pairs(labels: Tensor, rng: np.random.Generator) -> np.ndarray:
-    """Random pairs (P, 2) of image indices with different classes; every image is in one pair at most.
+    """Draw pairs (P, 2) of image indices with different classes. Each image is in one pair at most.
 
-    One is left over where their number is odd, and more only where one class has more than half of them.
+    An odd number leaves one image over; more are left over only if one class has more than half of them.
 
     Args:
         labels: (N,) class indices.
@@ -245,7 +245,7 @@ def pairs(labels: Tensor, rng: np.random.Generator) -> np.ndarray:
         alike = np.flatnonzero(classes[first] == classes[second])
         if not len(alike):
             break
-        # Those that are alike, and as many others, exchange what they are paired with.
+        # Pairs of one class exchange their partners with as many other pairs.
         mixed = np.union1d(alike, rng.choice(len(first), min(len(first), len(alike) + 1), replace=False))
         everyone = rng.permutation(np.concatenate([first[mixed], second[mixed]]))
         first[mixed], second[mixed] = everyone[: len(mixed)], everyone[len(mixed) :]
@@ -254,12 +254,12 @@ def pairs(labels: Tensor, rng: np.random.Generator) -> np.ndarray:
 
 
 def interpolate(images: Tensor, lam: float, method: str, rng: np.random.Generator) -> Tensor:
-    """Mixtures of a batch's first half with its second, and of its second with its first; see :func:`interpolation`."""
+    """Mix a batch's first half with its second, and its second with its first; see :func:`interpolation`."""
     return interpolation(images, lam, method, rng).apply(images)
 
 
 def interpolation(images: Tensor, lam: float, method: str, rng: np.random.Generator) -> Recipe:
-    """The recipe of :func:`interpolate`; its ``share`` is the label that training with the method would ask for.
+    """Return the recipe of :func:`interpolate`; its ``share`` is the label that training with the method would use.
 
     Args:
         images: (2P, 3, H, W), uint8 or float in [0, 1].

@@ -1,4 +1,4 @@
-"""Measure a trained network on its data set's validation pictures, and write what comes out into its card."""
+"""Measure a trained network on its data set's validation pictures, and write the metrics into its card."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from mixviz.networks.files import save_tensors
 from mixviz.networks.model_card import ModelCard
 from mixviz.training.loader import Feed, feed, stored_side
 
-SAME = ("images", "size", "seed", "weights")  # numbers of one card are of one network and the same pictures
-KEPT = 300  # pictures whose embedding is stored: more would hide one another in a plot
-WIDEST = 512  # dimensions that are stored as they are
+SAME = ("images", "size", "seed", "weights")  # metrics of one card share these
+KEPT = 300  # stored embeddings: more would hide one another in a plot
+WIDEST = 512  # dimensions stored without projection
 
 
 def assess(
@@ -43,8 +43,8 @@ def assess(
 ) -> ModelCard:
     """Measure the network in a folder and write the metrics into its ``card.json`` and ``card.md``.
 
-    What the card holds of the same weights and pictures stays beside the new numbers. Numbers of other weights or
-    pictures take its place only where all parts were measured, on no fewer pictures: a quick look destroys nothing.
+    Metrics of the same weights and pictures are kept beside the new ones. Metrics of other weights or pictures are
+    replaced only if all parts were measured, on no fewer pictures: a quick look destroys nothing.
 
     With the part ``embedding``, the embedding of some pictures is written beside the card
     (:func:`mixviz.networks.zoo.embedding` reads it).
@@ -53,9 +53,9 @@ def assess(
         folder: a finished run of ``mixviz train``, a network of the zoo, or any card with weights
             (:func:`mixviz.networks.user_network.read_folder`).
         root: the folder that holds the data set it was trained on.
-        parts: of :data:`mixviz.evaluation.evaluate.PARTS`; None: all that the data have the truth for.
-        others: (name, root) of a data set whose validation pictures it should not know. None: the classes that its
-            own data set has beside those it was trained on, if any.
+        parts: of :data:`mixviz.evaluation.evaluate.PARTS`; None: all that the data set has annotations for.
+        others: (name, root) of a data set whose validation pictures it should not know. None: classes of its own data
+            set that it was not trained on, if any.
         dataset: its name, of :data:`mixviz.data.sources.SETS`; None: the card's. The classes are then found by their
             names.
         weights: ``last`` or ``best`` epoch of a run; the zoo has the last alone.
@@ -76,12 +76,12 @@ def assess(
         raise ValueError(f"{folder}: the card names no data set: say which one to measure on (--data).")
     opened = user_network.read_folder(folder, weights)
     network, layer = opened.network.to(device), card.network.layer or None
-    whole = sources.load(name, root, "val")
-    split = whole.of_classes(keys).complete("val")
+    validation = sources.load(name, root, "val")
+    split = validation.of_classes(keys).complete("val")
     seen = _seen(split.per_class(limit) if limit else split, card, device)
-    strange = _others(whole, split, others, len(seen))
+    foreign = _others(validation, split, others, len(seen))
     parts, side = None if parts is None else list(parts), card.network.image_size
-    # Without parts, all that can be measured is: a network may have no layer to look at.
+    # None measures all that is possible: a network may have no layer for heat maps.
     places = "localisation" in parts if parts is not None else layer or feature_layers(network, (side, side))
     with _float32():
         metrics = evaluate.evaluate(
@@ -93,7 +93,7 @@ def assess(
             layer=layer,
             boxes=_boxes(seen) if places else None,
             masks=_masks(seen) if places else None,
-            others=None if strange is None else _images(_seen(strange, card, device), batch_size),
+            others=None if foreign is None else _images(_seen(foreign, card, device), batch_size),
             parts=parts,
             batch_size=batch_size,
             progress=progress,
@@ -118,7 +118,7 @@ def assess(
 
 @contextmanager
 def _float32() -> Iterator[None]:
-    """Convolutions in float32 on a GPU too, where TF32 is the default: numbers should not depend on the device."""
+    """Compute convolutions on a GPU in float32 instead of TF32, so that numbers do not depend on the device."""
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     try:
@@ -146,8 +146,8 @@ def _embedding(
 ) -> dict[str, Tensor]:
     """Tensors to store of a network's embedding: see :func:`mixviz.networks.zoo.embedding`.
 
-    The two plots are of the vectors at length 1, as clusters and neighbours are measured. Vectors of more dimensions
-    than :data:`WIDEST` are turned into the space that the pictures span, which leaves all their lengths and angles.
+    Both plots are of vectors scaled to length 1, as clusters and neighbours are measured. Vectors of more than
+    :data:`WIDEST` dimensions are rotated into the space that the pictures span, which keeps lengths and angles.
     """
     chosen = _spread(split)
     # Indices stand in for labels: a damaged picture may be left out.
@@ -155,20 +155,22 @@ def _embedding(
     index, pixels = seen.split.labels, NormalizedModel(network, card.network.mean, card.network.std)
     with _float32():
         inputs = pixels.normalised(_images(seen, batch_size))
-        found = embeddings.embed(network, inputs, batch_size=batch_size).cpu()
-    unit = embeddings.directions(found)
-    if found.shape[1] > WIDEST:
-        u, s, _ = torch.linalg.svd(found.double(), full_matrices=False)
-        found = u * s
-    plots = {"embedding": found, "pca": embeddings.pca(unit), "tsne": embeddings.tsne(unit)}
+        vectors = embeddings.embed(network, inputs, batch_size=batch_size).cpu()
+    unit = embeddings.directions(vectors)
+    if vectors.shape[1] > WIDEST:
+        u, s, _ = torch.linalg.svd(vectors.double(), full_matrices=False)
+        vectors = u * s
+    plots = {"embedding": vectors, "pca": embeddings.pca(unit), "tsne": embeddings.tsne(unit)}
     largest = torch.finfo(torch.float16).max
     halved = {name: value.clamp(-largest, largest).half() for name, value in plots.items()}
     return {**halved, "index": index, "label": split.labels[index]}
 
 
 def _spread(split: Dataset) -> list[int]:
-    """At most :data:`KEPT` places of pictures, class after class, the first ones of each and as many of each; where
-    there are more classes than that, one picture of so many of them, evenly."""
+    """Choose at most :data:`KEPT` indices of pictures, class after class: the first ones of each class, equally many.
+
+    With more classes than that, one picture each of evenly spread classes.
+    """
     classes = len(split.classes)
     chosen = range(classes) if classes <= KEPT else [i * classes // KEPT for i in range(KEPT)]
     of_class = [torch.nonzero(split.labels == label).flatten().tolist() for label in chosen]
@@ -176,7 +178,7 @@ def _spread(split: Dataset) -> list[int]:
 
 
 def _boxes(seen: Feed) -> list[Tensor] | None:
-    """The objects' boxes, where the pictures are used as they are: (1, 4) each."""
+    """The objects' boxes (1, 4) of each picture, unless pictures are resized."""
     if not seen.split.boxes or seen.split.side != seen.side:
         return None
     return [torch.tensor([box]) for box in seen.split.boxes]
@@ -188,22 +190,22 @@ def _masks(seen: Feed) -> Tensor | None:
         return None
     stored = stored_side(seen.side, "none")
     margin = (stored - seen.side) // 2
-    found = []
+    squares = []
     for path in seen.split.masks:
         with Image.open(path) as mask:
             square = np.asarray(ImageOps.fit(mask.convert("L"), (stored, stored), Image.Resampling.NEAREST))
-        found.append(square[margin : margin + seen.side, margin : margin + seen.side])
-    return trimap(torch.from_numpy(np.stack(found)))
+        squares.append(square[margin : margin + seen.side, margin : margin + seen.side])
+    return trimap(torch.from_numpy(np.stack(squares)))
 
 
-def _others(whole: Dataset, known: Dataset, given: tuple[str, str | Path] | None, count: int) -> Dataset | None:
-    """Pictures of classes that the network was not trained on, as many as are measured."""
+def _others(validation: Dataset, known: Dataset, given: tuple[str, str | Path] | None, count: int) -> Dataset | None:
+    """Choose pictures of classes that the network was not trained on, as many as are measured."""
     if given is not None:
         split = sources.load(*given, "val")
     else:
-        there = {whole.keys[label] for label in whole.labels.tolist()}
-        rest = [key for key in whole.keys if key in there and key not in known.keys]
+        present = {validation.keys[label] for label in validation.labels.tolist()}
+        rest = [key for key in validation.keys if key in present and key not in known.keys]
         if not rest:
             return None
-        split = whole.of_classes(rest)
+        split = validation.of_classes(rest)
     return split.take(np.random.default_rng(0).permutation(len(split))[:count].tolist())

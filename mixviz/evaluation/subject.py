@@ -1,4 +1,4 @@
-"""The network and the pictures that an evaluation measures."""
+"""The network and the pictures of an evaluation."""
 
 from __future__ import annotations
 
@@ -29,40 +29,40 @@ class EvaluationSet:
     seed: int
     batch_size: int
 
-    def rng(self, *what: int) -> np.random.Generator:
-        """A generator of its own for every measurement, so that leaving one out changes no other."""
-        return np.random.default_rng((self.seed, *what))
+    def rng(self, *key: int) -> np.random.Generator:
+        """Return a separate generator per measurement, so that leaving one out does not change another."""
+        return np.random.default_rng((self.seed, *key))
 
     def slices(self, n: int | None = None) -> Iterator[slice]:
         n = len(self.images) if n is None else n
         return (slice(i, min(i + self.batch_size, n)) for i in range(0, n, self.batch_size))
 
     def logits(self, change: Callable[[Tensor, slice], Tensor] | None = None, images: Tensor | None = None) -> Tensor:
-        """Return the network's class scores (N, C), each batch changed first."""
+        """Return the network's class scores (N, C) of changed images."""
         images = self.images if images is None else images
         with torch.inference_mode():
             change = change or (lambda batch, _: batch)
-            found = torch.cat([self.network(change(images[part], part)) for part in self.slices(len(images))])
+            logits = torch.cat([self.network(change(images[part], part)) for part in self.slices(len(images))])
         finite = -checks.FINITE, checks.FINITE
-        checks.tensor("The network's scores", found, "float", ("N", "C"), *finite, hint="Has its training diverged?")
-        return found
+        checks.tensor("The network's scores", logits, "float", ("N", "C"), *finite, hint="Has its training diverged?")
+        return logits
 
     def embedding(self, images: Tensor | None = None) -> Tensor:
         """Return the input of the network's head (N, D), on the CPU."""
         images = self.images if images is None else images
-        found = [
+        vectors = [
             embeddings.embed(self.network.network, self.network.normalised(images[part])).cpu()
             for part in self.slices(len(images))
         ]
-        return torch.cat(found)
+        return torch.cat(vectors)
 
     @cached_property
     def clean(self) -> Tensor:
-        """The logits (N, C) of the images as they are, asked for once."""
+        """Logits (N, C) of the unchanged images, computed once."""
         return self.logits()
 
     def accuracy(self, change: Callable[[Tensor, slice], Tensor]) -> float:
-        """Percent of the changed images that are classified right."""
+        """Accuracy on changed images, in percent."""
         return percent(self.logits(change).argmax(1) == self.labels)
 
 

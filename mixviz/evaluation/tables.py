@@ -1,4 +1,4 @@
-"""Many networks in one Markdown table: a row per strategy, seeds as mean and spread."""
+"""Markdown table of networks: a row per strategy, seeds as mean and spread."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mixviz.evaluation.metrics import METRICS, Metric, at, number_at
 
 
 def table(entries: Iterable[tuple[str, Mapping]], metrics: Collection[Metric] = tuple(METRICS.values())) -> str:
-    """A Markdown table, all numbers in percent.
+    """Return a Markdown table, all numbers in percent.
 
     Args:
         entries: (strategy, what :func:`mixviz.evaluation.evaluate.evaluate` returned for one network). Entries of the
@@ -18,8 +18,8 @@ def table(entries: Iterable[tuple[str, Mapping]], metrics: Collection[Metric] = 
 
     Returns:
         A row per strategy, in the order of their first entry, with the number of seeds and mean ± standard deviation
-        (that of a sample, dividing by n - 1; one seed has none). Columns that nobody measured are left out. Below the
-        networks stands the centre baseline of localisation, which has seen no picture.
+        (of a sample, dividing by n - 1; one seed has none). Columns without a number are left out. The last row is the
+        centre baseline of localisation, which does not depend on the pictures.
 
     Raises:
         ValueError: there are no entries.
@@ -55,7 +55,7 @@ def _cell(values: list[float | None]) -> str:
 
 
 def _centre_cell(everyone: list[Mapping], metric: Metric) -> str:
-    """The centre's number, where localisation has one."""
+    """The centre baseline's number, where it has one."""
     if metric.centre_path is None:
         return ""
     values = {value for one in everyone if (value := number_at(one, metric.centre_path)) is not None}

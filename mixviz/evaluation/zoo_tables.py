@@ -1,4 +1,4 @@
-"""Tables of the zoo, as the project's texts show them."""
+"""Tables of the zoo for the project's texts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mixviz.networks import model_card, zoo
 
 
 def table(where: str | Path | None = None, *, short: bool = False) -> str:
-    """Return the measured metrics of every network as Markdown; ``short``: the most telling columns alone."""
+    """Return the measured metrics of every network as Markdown; ``short``: the most telling columns."""
     about = [zoo.card(name, where) for name in zoo.names(where)]
     wanted = [metric for metric in METRICS.values() if metric.short or not short]
     return tables.table(model_card.rows([one for one in about if one.metrics]), wanted)

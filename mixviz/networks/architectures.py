@@ -1,4 +1,4 @@
-"""Networks by timm's names, with the stem that small pictures need."""
+"""Networks by timm's names, with a stem for small pictures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STEMS = ("auto", "small", "strided", "standard")
 
 
 def build(name: str, num_classes: int, *, stem: str = "standard", width: float = 1.0) -> nn.Module:
-    """A network (N, 3, H, W) -> (N, num_classes), with fresh weights from torch's random state.
+    """Build a network (N, 3, H, W) -> (N, num_classes), with fresh weights from torch's random state.
 
     Args:
         name: any of timm's networks, e.g. ``resnet18``.

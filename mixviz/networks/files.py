@@ -1,4 +1,4 @@
-"""Write files that are whole or not there: tensors and plain values in one safetensors file, never a pickle."""
+"""Write files atomically, and tensors with plain values as one safetensors file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 def write(path: Path, content: bytes) -> None:
-    """Replace a file by its new content, or leave it as it was: write beside it, sync, rename.
+    """Replace a file atomically: write beside it, sync, rename.
 
     Raises:
         OSError: it could not be written, e.g. because the disk is full; the old file is untouched.
@@ -31,7 +31,7 @@ def write(path: Path, content: bytes) -> None:
             f"{path} could not be written ({error.strerror}); what was there before is untouched. "
             "Mend that (is the disk full?), then go on where it stood."
         ) from error
-    if hasattr(os, "O_DIRECTORY"):  # the new name has to reach the disk too
+    if hasattr(os, "O_DIRECTORY"):  # the new name must reach the disk, too
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(folder)
@@ -40,7 +40,7 @@ def write(path: Path, content: bytes) -> None:
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], values: dict[str, Any] | None = None) -> None:
-    """Tensors by name, and JSON-like values, in one file."""
+    """Save tensors by name, and JSON values, in one file."""
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     write(path, save(plain, {"mixviz": json.dumps(values or {})}))
 
@@ -49,7 +49,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Load a file of :func:`save_tensors`.
 
     Raises:
-        ValueError: the file is damaged or something else.
+        ValueError: the file is damaged, or no such file.
     """
     try:
         with safe_open(path, "pt") as file:

@@ -435,13 +435,13 @@ def commit() -> str:
     if not (here.parent / ".git").exists():
         return ""
     try:
-        asked = subprocess.run(
+        process = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
             cwd=here, capture_output=True, text=True, timeout=10, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return asked.stdout.strip()
+    return process.stdout.strip()
 
 
 def _hardware(device: torch.device, processes: int) -> str:

@@ -1,4 +1,4 @@
-"""Weights that a training starts from: a safetensors file of the same architecture."""
+"""Start a training from the weights of a safetensors file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mixviz.networks import model_card
 
 
 def load(network: nn.Module, name: str, path: str | Path) -> dict[str, str]:
-    """Fill a network of timm with the weights of a file. A head of another width keeps its fresh weights.
+    """Load weights into a network of timm. A head of another width keeps its fresh weights.
 
     Args:
         network: changed in place.
@@ -21,7 +21,7 @@ def load(network: nn.Module, name: str, path: str | Path) -> dict[str, str]:
             A pickle is never opened.
 
     Returns:
-        ``file`` (its name), ``sha256``, and ``license`` and ``source`` as the file's own metadata give them, or empty.
+        The file's name and sha256, and ``license`` and ``source`` from its metadata, empty where it has none.
 
     Raises:
         ValueError: no such file, one that is no safetensors, or the weights of another network.
@@ -55,7 +55,7 @@ def load(network: nn.Module, name: str, path: str | Path) -> dict[str, str]:
 
 
 def _heads(network: nn.Module) -> tuple[str, ...]:
-    """Prefixes of the classifier's tensors: timm names one, two, or none."""
+    """Prefixes of the classifier's tensors; timm names one, two, or none."""
     names = getattr(network, "pretrained_cfg")["classifier"] or ()  # noqa: B009  timm sets it
     return tuple(f"{name}." for name in ([names] if isinstance(names, str) else names))
 

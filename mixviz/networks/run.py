@@ -1,4 +1,4 @@
-"""Run: everything that decides how a network is trained."""
+"""Run: all settings of a training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mixviz.core.transforms import make
 from mixviz.data import sources
 from mixviz.networks.architectures import STEMS
 
-PRECISIONS = {"no": "fp32", "float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}  # as other trainers say it
+PRECISIONS = {"no": "fp32", "float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}  # names that other trainers use
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Run:
             raise ValueError(f"--warmup {self.warmup:g} leaves nothing of {self.epochs} epochs.")
 
     def augmentation(self) -> Method:
-        """The method with its parameters.
+        """Make the method with its parameters.
 
         Raises:
             ValueError, TypeError: no such method or parameter, with the ones there are.
@@ -116,7 +116,7 @@ class Run:
         return make(self.method, **self.options)
 
     def steps_down(self) -> list[float]:
-        """The epochs after which ``multistep`` lowers the learning rate."""
+        """Epochs after which ``multistep`` lowers the learning rate."""
         if not self.milestones:
             return [self.epochs / 2, self.epochs * 3 / 4]
         return _numbers("milestones", "epochs", self.milestones)
@@ -127,7 +127,7 @@ class Run:
             raise ValueError("--mean and --std belong together: give both, or neither.")
         if not self.mean:
             return None
-        found = []
+        per_channel = []
         for name, low, text in (("mean", -10, self.mean), ("std", 1e-3, self.std)):
             values = _numbers(name, "one number or three", text)
             values = values * 3 if len(values) == 1 else values
@@ -136,11 +136,11 @@ class Run:
                     f"--{name} should be one number or three with commas between, from {low:g} to 10, for pixels in "
                     f"[0, 1] (divide by 255 what is for pixels up to 255); got {text!r}."
                 )
-            found.append(values)
-        return found[0], found[1]
+            per_channel.append(values)
+        return per_channel[0], per_channel[1]
 
     def weights_of_classes(self) -> list[float] | None:
-        """The numbers in ``class_weights``; None where it has none."""
+        """The numbers in ``class_weights``; None where it is empty or ``balanced``."""
         if self.class_weights in ("", "balanced"):
             return None
         values = _numbers("class-weights", "balanced, or a number for each class", self.class_weights)
@@ -149,7 +149,7 @@ class Run:
         return values
 
     def lr_at(self, epoch: float) -> float:
-        """The learning rate at a moment, counted in epochs (half of the third one: 2.5)."""
+        """The learning rate at a fractional epoch: 2.5 is the middle of the third."""
         if epoch < self.warmup:
             return self.lr * epoch / self.warmup
         if self.schedule == "multistep":
@@ -157,20 +157,20 @@ class Run:
         return self.lr * (1 + math.cos(math.pi * (epoch - self.warmup) / (self.epochs - self.warmup))) / 2
 
     def wanted_classes(self) -> list[str]:
-        """The names in ``classes``."""
+        """Class names or keys in ``classes``."""
         return [name.strip() for name in self.classes.split(",") if name.strip()]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values by name."""
+        """Return the settings as plain values by name."""
         return dataclasses.asdict(self)
 
     def portable(self) -> dict[str, Any]:
-        """The same for cards and checkpoints, without the folders of this machine."""
+        """Return the settings for cards and checkpoints, without folders of this machine."""
         return {**self.to_json(), "root": "", "pretrained": Path(self.pretrained).name}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Run:
-        """The run that :meth:`to_json` wrote, now or before some of the fields were there."""
+        """Read a run that :meth:`to_json` wrote; fields that it lacks take their defaults."""
         return cls(**values)
 
     @classmethod
@@ -184,8 +184,8 @@ class Run:
         return {f.name: {"default": f.default, **f.metadata} for f in dataclasses.fields(cls) if f.metadata}
 
 
-def _numbers(name: str, what: str, text: str) -> list[float]:
+def _numbers(name: str, expected: str, text: str) -> list[float]:
     try:
         return [float(part) for part in text.split(",")]
     except ValueError:
-        raise ValueError(f"--{name} should be {what} with commas between; got {text!r}.") from None
+        raise ValueError(f"--{name} should be {expected} with commas between; got {text!r}.") from None

@@ -1,6 +1,6 @@
-"""Networks as files, a card and safetensors: nothing of them is run, and nothing is built before it is known.
+"""Read networks from a card and safetensors. No code of theirs is run, and each step is checked before the next.
 
-Every road reads them here: the page's uploads, ``cam``, ``survey``, ``evaluate`` and the zoo.
+The page's uploads, ``cam``, ``survey``, ``evaluate`` and the zoo all read networks here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mixviz.networks.model_card import ModelCard, NetworkSpec
 from mixviz.render import fonts
 
 MB = 2**20
-LARGEST = 200 * MB  # bytes of what a stranger hands in
+LARGEST = 200 * MB  # bytes of a visitor's weights
 FLOATS, INTEGERS = ("F16", "BF16", "F32", "F64"), ("I64", "I32", "U8", "BOOL")
 CARD, WEIGHTS = model_card.FILE, "weights.safetensors"
 BESIDE = ("last.safetensors", "best.safetensors", "checkpoint.safetensors", "embedding.safetensors")
@@ -29,14 +29,14 @@ PLAIN = "Other formats may run programs and are not opened: write yours with saf
 
 
 class Own(NamedTuple):
-    """A network that was read.
+    """A network read from files.
 
     Attributes:
         name: for files.
-        card: of a run whole; of another network title, network and classes alone.
+        card: a run's whole card; of another network title, network and classes alone.
         network: in evaluation mode and float32, on the CPU.
-        sha256: of the file of its weights.
-        weights: which ones of the folder, e.g. ``last epoch``; else the name of the file.
+        sha256: of the weights' file.
+        weights: which weights of a run, e.g. ``last epoch``; else the name of the file.
     """
 
     name: str
@@ -47,10 +47,10 @@ class Own(NamedTuple):
 
 
 def read(card_path: str | Path, weights_path: str | Path) -> Own:
-    """A network that a stranger hands in as two files, checked at every step before the next, within limits.
+    """Read a visitor's network from two files, within limits on size and shape.
 
-    The weights are safetensors, whose head tells the names and shapes of all tensors: they are held against those of
-    the network that the card describes, built without memory, before it is built at all. A pickle is never opened.
+    The head of a safetensors file lists the names and shapes of all tensors. They are compared with those of the
+    network that the card describes, built without memory, before memory is taken. A pickle is never opened.
 
     Args:
         card_path: ``card.json`` as ``mixviz train`` writes it, or with ``network`` (name, stem, width, image_size,
@@ -58,7 +58,7 @@ def read(card_path: str | Path, weights_path: str | Path) -> Own:
         weights_path: safetensors, e.g. the run's ``last.safetensors``.
 
     Returns:
-        :class:`Own`. Classes of one name are numbered.
+        :class:`Own`. Repeated class names are numbered.
 
     Raises:
         ValueError: what is wrong, in one line.
@@ -72,12 +72,13 @@ def read(card_path: str | Path, weights_path: str | Path) -> Own:
 
 
 def read_folder(folder: str | Path, weights: str = "last") -> Own:
-    """A network of a folder on this machine, by the same checks as :func:`read`: a run of ``mixviz train``, one of the
-    zoo, or any ``card.json`` with weights as safetensors.
+    """Read a network from a folder on this machine, with the checks of :func:`read`.
+
+    The folder is a run of ``mixviz train``, a network of the zoo, or any ``card.json`` with weights as safetensors.
 
     Args:
-        folder: with the weights that the card names; else the run's, else ``weights.safetensors``, else the only other
-            safetensors there are.
+        folder: the weights are the file that the card names; else the run's, else ``weights.safetensors``, else the
+            only other safetensors file.
         weights: ``last`` or ``best`` epoch, of a run.
 
     Raises:
@@ -96,7 +97,7 @@ def read_folder(folder: str | Path, weights: str = "last") -> Own:
 
 
 def verify(folder: str | Path) -> None:
-    """Hold the weights of a folder against its card's sha256.
+    """Compare the sha256 of a folder's weights with its card's.
 
     Raises:
         ValueError: the card names none, or the file is missing or another one.
@@ -113,12 +114,12 @@ def verify(folder: str | Path) -> None:
 def _weights(folder: Path, card: ModelCard, wanted: str) -> Path:
     if card.weights.file:
         return folder / card.weights.file
-    found = [folder / name for name in (f"{wanted}.safetensors", WEIGHTS) if (folder / name).is_file()]
-    found = found[:1] or [path for path in sorted(folder.glob("*.safetensors")) if path.name not in BESIDE]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        names = ", ".join(path.name for path in found)
+    candidates = [folder / name for name in (f"{wanted}.safetensors", WEIGHTS) if (folder / name).is_file()]
+    candidates = candidates[:1] or [path for path in sorted(folder.glob("*.safetensors")) if path.name not in BESIDE]
+    if len(candidates) == 1:
+        return candidates[0]
+    if candidates:
+        names = ", ".join(path.name for path in candidates)
         raise ValueError(f"There are several files of weights ({names}): name one in the card, as weights.file.")
     raise ValueError(
         f"The weights are missing: there is no {wanted}.safetensors, which `mixviz train` writes in the end, and no "
@@ -127,7 +128,7 @@ def _weights(folder: Path, card: ModelCard, wanted: str) -> Path:
 
 
 def _opened(card: ModelCard, path: Path, largest: float) -> tuple[nn.Module, str]:
-    """The network of a card with the weights of a file, and the file's sha256."""
+    """Build a card's network with the weights of a file; return it with the file's sha256."""
     spec, count = card.network, len(card.data.classes)
     shapes = _shapes(path, largest)
     sha256 = _digest(card, path)
@@ -138,7 +139,7 @@ def _opened(card: ModelCard, path: Path, largest: float) -> tuple[nn.Module, str
 
 
 def _digest(card: ModelCard, path: Path) -> str:
-    """The sha256 of the weights, which is the card's where it says so."""
+    """Compute the weights' sha256 and compare it with the card's, where it has one."""
     try:
         sha256 = model_card.digest(path)
     except OSError as error:
@@ -152,7 +153,7 @@ def _digest(card: ModelCard, path: Path) -> str:
 
 
 def _shapes(path: Path, largest: float) -> dict[str, tuple[tuple[int, ...], str]]:
-    """Name -> shape and type of every tensor, from the file's head."""
+    """Read name -> shape and type of every tensor from the file's head."""
     try:
         if path.stat().st_size > largest:
             raise ValueError(f"The weights have more than {largest // MB} MB: store them in half precision.")
@@ -201,10 +202,12 @@ def _compare(wanted: Mapping[str, torch.Tensor], shapes: Mapping[str, tuple[tupl
 
 
 def _hides_tensors(network: nn.Module) -> bool:
-    """Whether a network holds tensors that no file of weights tells: they would stay without memory."""
-    told = {id(tensor) for tensor in network.state_dict(keep_vars=True).values()}
-    held = [value for module in network.modules() for value in vars(module).values() if isinstance(value, torch.Tensor)]
-    return any(id(tensor) not in told for tensor in [*held, *network.buffers()])
+    """Whether a network holds tensors outside its state dict: on the meta device they would stay without memory."""
+    stored = {id(tensor) for tensor in network.state_dict(keep_vars=True).values()}
+    tensors = [
+        value for module in network.modules() for value in vars(module).values() if isinstance(value, torch.Tensor)
+    ]
+    return any(id(tensor) not in stored for tensor in [*tensors, *network.buffers()])
 
 
 def _filled(network: nn.Module, path: Path) -> nn.Module:
@@ -219,7 +222,7 @@ def _filled(network: nn.Module, path: Path) -> nn.Module:
 
 
 def _answers(network: nn.Module, spec: NetworkSpec) -> None:
-    """One picture, to see that it takes the side."""
+    """Run the network on one picture of the card's size."""
     side = spec.image_size
     try:
         with torch.inference_mode():
@@ -229,7 +232,7 @@ def _answers(network: nn.Module, spec: NetworkSpec) -> None:
 
 
 def _try(network: nn.Module, spec: NetworkSpec) -> None:
-    """One picture, to see that there are maps to show."""
+    """Make one heat map, to see that the network allows it."""
     _answers(network, spec)
     side = spec.image_size
     try:

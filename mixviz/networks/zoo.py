@@ -20,7 +20,7 @@ from mixviz.networks.run import Run
 WEIGHTS = user_network.WEIGHTS
 EMBEDDING = "embedding.safetensors"
 
-# What is held against what: a name, the method, its parameters.
+# The strategies that are compared: name -> (method, its parameters).
 STRATEGIES: dict[str, tuple[str, dict[str, Any]]] = {
     "baseline": ("baseline", {}),
     "mixup": ("mixup", {}),
@@ -31,7 +31,7 @@ STRATEGIES: dict[str, tuple[str, dict[str, Any]]] = {
     "saliencymix_plus": ("saliencymix_plus", {}),
     "randsaliencymix": ("randsaliencymix", {}),
     "cutmix_mixup": ("cutmix_mixup", {}),
-    # The released code's saliency and shared box; its boxes are even, too: rounding="even".
+    # The released code's saliency and shared box, but not its rounding (rounding="even").
     "saliencymix_released": (
         "saliencymix", {"box": "batch", "detector": "opencv_fine_grained:float_bytes=true,channel_order=bgr"},
     ),
@@ -42,7 +42,7 @@ STRATEGIES: dict[str, tuple[str, dict[str, Any]]] = {
     "hide_and_seek": ("hide_and_seek", {}),
 }  # fmt: skip
 
-# Twenty classes of Tiny-ImageNet that people recognise: what two CPU cores can train within a working day.
+# Twenty recognisable classes of Tiny-ImageNet: two CPU cores train all strategies on them within a working day.
 TWENTY = (
     "Egyptian cat", "tabby", "Persian cat", "lion", "Chihuahua", "Yorkshire terrier", "golden retriever",
     "Labrador retriever", "German shepherd", "standard poodle", "king penguin", "goose", "bison", "orangutan",
@@ -61,7 +61,7 @@ SCALES: dict[str, dict[str, Any]] = {
 
 
 def run_of(strategy: str, scale: str, root: str, seed: int = 0, **changes: Any) -> Run:
-    """The run that makes one network of the zoo: the same for all but the method.
+    """Return the run that trains a network of the zoo. Runs of one scale differ in the method alone.
 
     Raises:
         ValueError: an unknown strategy or scale.
@@ -81,14 +81,14 @@ def folder() -> Path:
 
 
 def names(where: str | Path | None = None) -> list[str]:
-    """The networks that there are, in the order of the strategies."""
-    found = [path.parent.name for path in sorted(Path(where or folder()).glob("*/card.json"))]
+    """List the networks, in the order of the strategies."""
+    folders = [path.parent.name for path in sorted(Path(where or folder()).glob("*/card.json"))]
     order = list(STRATEGIES)
-    return sorted(found, key=lambda name: (order.index(name) if name in order else len(order), name))
+    return sorted(folders, key=lambda name: (order.index(name) if name in order else len(order), name))
 
 
 def card(name: str, where: str | Path | None = None) -> ModelCard:
-    """A network's card.
+    """Read a network's card.
 
     Raises:
         ValueError: no such network, with the ones there are.
@@ -97,7 +97,7 @@ def card(name: str, where: str | Path | None = None) -> ModelCard:
 
 
 def _home(name: str, where: str | Path | None) -> Path:
-    """The folder of a network that there is."""
+    """Return the folder of an existing network."""
     home = Path(where or folder())
     if not (home / name / user_network.CARD).is_file():
         raise ValueError(f"The zoo has no network {name!r}. It has: {', '.join(names(home)) or 'none'}.")
@@ -105,7 +105,7 @@ def _home(name: str, where: str | Path | None) -> Path:
 
 
 def history(name: str, where: str | Path | None = None) -> list[LogLine]:
-    """A line per epoch of a network's training; empty where no log was kept.
+    """Read the log of a network's training, one line per epoch; empty where none was kept.
 
     Raises:
         ValueError: the log is damaged.
@@ -120,7 +120,7 @@ def history(name: str, where: str | Path | None = None) -> list[LogLine]:
 
 
 def verify(name: str, where: str | Path | None = None) -> None:
-    """Hold the weights against the card's sha256.
+    """Compare the weights' sha256 with the card's.
 
     Raises:
         ValueError: no such network, or the file is missing or another one.
@@ -129,7 +129,9 @@ def verify(name: str, where: str | Path | None = None) -> None:
 
 
 def load(name: str, where: str | Path | None = None) -> nn.Module:
-    """A network, verified, in evaluation mode and float32 on the CPU, for images normalised by its card's mean and std.
+    """Load a network in evaluation mode and float32 on the CPU, verified against its card.
+
+    It takes images normalised by the card's mean and std.
 
     Raises:
         ValueError: no such network, or damaged weights.
@@ -138,12 +140,12 @@ def load(name: str, where: str | Path | None = None) -> nn.Module:
 
 
 def embedding(name: str, where: str | Path | None = None) -> dict[str, Tensor]:
-    """Load a network's embedding of some validation pictures, as :func:`mixviz.evaluation.runner.assess` stored it.
+    """Load a network's embedding of some validation pictures, as stored by :func:`mixviz.evaluation.runner.assess`.
 
     Returns:
-        ``embedding`` (n, D), ``pca`` and ``tsne`` (n, 2), all float32 with the precision of float16, and ``index`` and
-        ``label`` (n,) int64: the place among the validation pictures of the network's classes, and the class. The
-        pictures are the same ones for all networks of the same data, class after class.
+        ``embedding`` (n, D), ``pca`` and ``tsne`` (n, 2), float32 with the precision of float16; ``label`` (n,) int64,
+        the class, and ``index`` (n,) int64, the picture's place among the validation pictures of the network's classes.
+        All networks of the same data have the same pictures, class after class.
 
     Raises:
         ValueError: no such network, or none stored, or one that is damaged or of other weights.
@@ -155,9 +157,9 @@ def embedding(name: str, where: str | Path | None = None) -> dict[str, Tensor]:
     tensors, about = load_tensors(path)
     n = len(tensors["label"]) if "label" in tensors else 0
     shapes = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
-    wide = shapes.get("embedding", (0,))[-1]
-    expected = {"embedding": (n, wide), "pca": (n, 2), "tsne": (n, 2), "index": (n,), "label": (n,)}
-    if shapes != expected or not n * wide:
+    dimensions = shapes.get("embedding", (0,))[-1]
+    expected = {"embedding": (n, dimensions), "pca": (n, 2), "tsne": (n, 2), "index": (n,), "label": (n,)}
+    if shapes != expected or not n * dimensions:
         raise ValueError(f"{path} is damaged, with {shapes} in place of {expected}: {again} anew.")
     if about.get("weights") != weights.sha256:
         raise ValueError(f"{path} was made by other weights than its card describes: {again} anew.")
@@ -165,7 +167,7 @@ def embedding(name: str, where: str | Path | None = None) -> dict[str, Tensor]:
 
 
 def pictures(name: str, root: str | Path, where: str | Path | None = None) -> Dataset:
-    """The validation pictures whose embedding is stored, in its order, where their data set lies on this machine.
+    """Load the validation pictures of the stored embedding, in its order, from a data set on this machine.
 
     Args:
         root: the folder that holds the data set, in its official layout.
@@ -174,19 +176,19 @@ def pictures(name: str, root: str | Path, where: str | Path | None = None) -> Da
         ValueError: the data set is not there, or not the one that the network was measured on.
     """
     stored, data = embedding(name, where), card(name, where).data
-    found = sources.load(data.name, root, "val").of_classes(data.keys)
-    if int(stored["index"].max()) >= len(found) or not found.labels[stored["index"]].equal(stored["label"]):
+    dataset = sources.load(data.name, root, "val").of_classes(data.keys)
+    if int(stored["index"].max()) >= len(dataset) or not dataset.labels[stored["index"]].equal(stored["label"]):
         raise ValueError(f"{root} holds other pictures of {data.name} than {name} was measured on.")
-    return found.take(stored["index"].tolist())
+    return dataset.take(stored["index"].tolist())
 
 
 def title(name: str, where: str | Path | None = None) -> str:
-    """A network's strategy, for people; of one from elsewhere its title."""
+    """Return a network's strategy label; of a network from elsewhere its title."""
     return card(name, where).strategy or name
 
 
 def strategies() -> dict[str, str]:
-    """Return the strategies of the zoo, for people, by the names of the networks."""
+    """Return the strategy labels of the zoo by network name."""
     return {name: model_card.strategy(method, options) for name, (method, options) in STRATEGIES.items()}
 
 
@@ -194,8 +196,8 @@ def add(run: str | Path, name: str, where: str | Path | None = None) -> Path:
     """Put a finished run's last weights into the zoo, in half precision, with its card and log.
 
     Returns:
-        The network's folder. Its metrics are still to be measured, on the very weights that are stored; what was
-        measured on the same weights stays, the embedding included.
+        The network's folder. Metrics and embedding that were measured on the same stored weights stay; others are
+        removed, to be measured anew.
 
     Raises:
         ValueError: the run has not ended.
