@@ -1,4 +1,4 @@
-"""For everyone: axe-core on every view, keyboard, both languages, phone and desktop, light and dark."""
+"""Accessibility: axe-core on every view, keyboard, both languages, phone and desktop, light and dark."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VIEWS = {name: f"?view={name}&{view.example}".rstrip("&") for name, view in view
 
 @pytest.fixture(scope="module")
 def axe() -> str:
-    """The source of axe-core, which the package brings along."""
+    """Return the source of axe-core from its package."""
     package = pytest.importorskip("axe_playwright_python", reason="the package axe-playwright-python is not installed")
     from importlib import resources
 

@@ -1,4 +1,4 @@
-"""The networks side by side: rows, errors and curves by hand, published changes, and the view in a real browser."""
+"""Comparison of networks: rows, errors and curves computed by hand, published changes, and the view in a browser."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ERROR, MIXED = "top1_error", "mixup_half"
 
 
 def made(method: str = "cutmix", seed: int = 0, error: float = 36.0, images: int = 400, **more) -> ModelCard:
-    """The zoo's CutMix card with other numbers."""
+    """Return the zoo's CutMix card with other numbers."""
     return zoo.card("cutmix").changed(
         title=method, method=method, parameters={}, run={"seed": seed},
         metrics={"images": images, "accuracy": {"top1_error_percent": error}, **more},
@@ -109,7 +109,7 @@ def values_of(*means: float, error: float = 1.0, seeds: int = 1) -> list[dict]:
 def test_more_than_chance_is_told_from_chance():
     assert results.beyond_chance(values_of(40, 42.6)) is False  # (2.6)² / 2 = 3.4 against 3.8
     assert results.beyond_chance(values_of(40, 42.9)) is True  # 4.2
-    assert results.beyond_chance(values_of(40, 42.6, seeds=4)) is True  # the mean of four is known twice as well
+    assert results.beyond_chance(values_of(40, 42.6, seeds=4)) is True  # the mean of four has half the error
     assert results.beyond_chance(values_of(40, 44, error=None)) is None
     assert results.beyond_chance(values_of(40)) is None
 
@@ -128,7 +128,7 @@ def test_the_centre_is_said_only_where_all_cards_agree():
     assert results.centre([card(68), card(69)]) == {}
 
 
-# ---- the zoo's own
+# ---- the zoo
 
 
 def test_the_view_shows_the_numbers_of_the_table():
@@ -190,10 +190,10 @@ def test_published_changes_are_those_of_the_file():
         for point in one["methods"]
     }
     assert found == wanted
-    assert found["imagenet", "resnet50", 300, "saliencymix"] == (-2.42, False)  # by another paper than its baseline
+    assert found["imagenet", "resnet50", 300, "saliencymix"] == (-2.42, False)  # from another paper than its baseline
 
 
-# ---- in between
+# ---- predictions between two pictures
 
 
 @pytest.fixture(scope="module")
@@ -237,7 +237,7 @@ def test_the_cards_are_sent_once():
 
 
 def asked(name: str, images: torch.Tensor) -> torch.Tensor:
-    """A network's probabilities, by hand, for images in [0, 1]."""
+    """Compute a network's probabilities by hand for images in [0, 1]."""
     told = zoo.card(name).network
     mean, std = (torch.tensor(getattr(told, key)).view(1, 3, 1, 1) for key in ("mean", "std"))
     with torch.inference_mode():

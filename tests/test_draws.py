@@ -1,4 +1,4 @@
-"""A thousand draws at once are a thousand draws: held against plans made one by one, and against what is known."""
+"""Repeated draws in one batch, compared with plans made one by one and with known values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ usual_case = table(list(variants(ends=False)))
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():
-    """Threads that take turns at pictures this small only wait for one another on a busy machine."""
+    """Use one thread, because threads on such small pictures mostly wait for one another."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -31,7 +31,7 @@ def last_choices(cls) -> dict:
     return {key: about["choices"][-1] for key, about in cls.parameters().items() if about["choices"]}
 
 
-# As they are, and as different from that as their choices make them: enough for what takes a while.
+# Default parameters and the most different choices only, because each test takes a while.
 twice_each = table(
     [(name, {}) for name in METHODS],
     [(name, choices) for name, cls in METHODS.items() if (choices := last_choices(cls))],
@@ -44,7 +44,7 @@ def repeat(name, given, count=COUNT, seed=0, size=SIZE) -> sampling.Draws:
 
 
 def one_by_one(name, given, count=COUNT, first=1000) -> dict[str, np.ndarray]:
-    """The same from a batch of two per draw, by other means: pixels of one value, and slopes by autograd."""
+    """Compute the same from a batch of two per draw, with constant pixels, and gradients by autograd."""
     _, maps, objects = pair(SIZE)
     method, found = METHODS[name](**given), {key: [] for key in ("drawn", "area", "share", "gap", "cut", "covered")}
     images = torch.stack([torch.zeros(3, *SIZE), torch.ones(3, *SIZE)])
@@ -74,7 +74,7 @@ def same_mean(one: np.ndarray, two: np.ndarray) -> None:
 
 @twice_each
 def test_draws_are_distributed_like_plans_made_one_by_one(name, given):
-    """Four and a half standard errors of means, medians within a wide quantile band, heat maps place by place."""
+    """Means agree within 4.5 standard errors, medians within a wide quantile band, heat maps pixel by pixel."""
     found, expected = repeat(name, given, count=600), one_by_one(name, given)
     assert (found.drawn is None) == np.isnan(expected["drawn"]).all()
     looks_at_pixels = plan_pair(name, given)[1].label_by in (
@@ -90,9 +90,9 @@ def test_draws_are_distributed_like_plans_made_one_by_one(name, given):
             assert low - 1e-5 <= np.median(values) <= high + 1e-5
     for key in ("covered", "cut"):
         if key == "cut" and plan_pair(name, given)[1].resample:
-            continue  # the slope says how small B became
+            continue  # the gradient shows how small B became
         difference = np.abs(getattr(found, key) - expected[key].mean(0))
-        assert difference.mean() < 0.06  # a standard error of a half-and-half place is 0.05
+        assert difference.mean() < 0.06  # the standard error of a pixel with probability 1/2 is 0.05
         assert difference.max() < 0.2
 
 
@@ -123,7 +123,7 @@ def test_one_seed_one_result(name, given):
 
 @usual_case
 def test_no_draw_repeats_another(name, given):
-    """λ is drawn anew each time, and not once for all: the batch of all draws is no batch of the method's."""
+    """λ is drawn anew for each draw, although all draws form one batch."""
     found = repeat(name, given, count=40)
     if found.drawn is not None:
         assert len(set(found.drawn.tolist())) == 40
@@ -173,7 +173,7 @@ def test_a_picture_alone_keeps_its_label(name):
 
 
 def test_a_place_that_two_tiles_show_is_cut_once():
-    """Each of two tiles shows a random part of B: what is cut is more than one tile's part, and never above 1."""
+    """Two tiles show random parts of B: the cut share exceeds one tile's part, and is at most 1."""
     found = repeat("mosaic", {"crop": "random", "margin": 0.5}, 400)  # four tiles of a quarter each
     assert 0.25 < found.cut.mean() < 0.5
     assert found.cut.max() <= 1

@@ -1,4 +1,4 @@
-"""Recipes changed by hand, and the rule by which every label follows: asked of the whole catalogue."""
+"""Recipes changed by hand, and their labels, for the whole catalogue."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ LAMS = [None, 0.35, 0.8]
 
 
 def plans(name, given, dtype=torch.float32):
-    """The same method on several sizes, a seed each, with λ drawn and held."""
+    """Plan a method at several sizes, each with its own seed, with λ drawn and held."""
     for seed, size in enumerate(SIZES):
         for lam in LAMS:
             yield plan_pair(name, given, size, seed, lam, dtype)
 
 
 def cases(fits):
-    """A test for every method whose recipes fit, at least some of them."""
+    """Parametrize a test over the methods with at least some suitable recipes."""
     return table([case for case in USUAL if any(fits(recipe) for _, recipe in plans(*case))])
 
 
@@ -37,7 +37,7 @@ def tensors(recipe):
 
 
 def plain(recipe) -> bool:
-    """Pixels stay where they are and are nothing but weighed."""
+    """Return whether the recipe only weights pixels, in their places."""
     by_channel = recipe.weight is not None and recipe.weight.shape[2] > 1
     return recipe.source_boxes is None and recipe.noise is None and recipe.cell_permutation is None and not by_channel
 
@@ -84,7 +84,7 @@ def test_the_share_is_what_its_rule_says(name, given):
 
 
 def attended(recipe) -> torch.Tensor:
-    """Each source's part of the attention, pixel by pixel."""
+    """Compute each source's share of the attention, pixel by pixel."""
     weights, found = recipe.weights(), torch.zeros_like(recipe.share)
     for k in range(len(recipe.partner)):
         for n, look in enumerate(recipe.trace.attention):
@@ -94,7 +94,7 @@ def attended(recipe) -> torch.Tensor:
 
 
 def test_every_rule_is_somebodys():
-    """Or the test above proves nothing for it."""
+    """Every label rule belongs to a method; otherwise the test above does not cover it."""
     rules = {"area", "lam", "saliency", "visible", "attention", "attention_area", "style", "planned", "own"}
     assert {plan_pair(*case)[1].label_by for case in USUAL} == rules
 
@@ -104,7 +104,7 @@ def test_every_rule_is_somebodys():
 
 @movable_case
 def test_a_patch_moved_to_where_it_is_stays(name, given):
-    """Row 0 alone: a moved box is one box for all rows."""
+    """Row 0 only: a moved box is one box for all rows."""
     for images, recipe in plans(name, given):
         if not edits.can_move(recipe) or not area(box := recipe.target_box[0].tolist()):
             continue
@@ -152,7 +152,7 @@ def test_an_area_label_counts_the_moved_box(name, given):
         height, width = recipe.size
         for box in ((0, 0, 3, 5), (2, 1, height, width), (0, 0, height, width)):
             moved, part = edits.move_patch(recipe, box), area(box) / (height * width)
-            below = 1 if recipe.weight is None else recipe.weight[0, 0].item()  # a blend may lie below the box
+            below = 1 if recipe.weight is None else recipe.weight[0, 0].item()  # there may be a blend below the box
             above = 0 if recipe.patch_alpha is None else 1 - recipe.patch_alpha[0, 0].item()
             own = (1 - part) * below + part * above
             close(moved.share[:, 0], torch.tensor([own, 1 - own]))
@@ -173,7 +173,7 @@ def test_a_label_that_does_not_follow_the_pixels_stays(name, given):
 
 @moved_saliency_case
 def test_a_saliency_label_follows_the_moved_patch(name, given):
-    """By hand, pixel by pixel: what is left of A's map, and what of B's lies in the box that is cut out."""
+    """Computed pixel by pixel from the rest of A's map and B's map in the source box."""
     for _, recipe in plans(name, given):
         if recipe.label_by != "saliency":
             continue
@@ -206,7 +206,7 @@ def area(box) -> int:
 
 @paintable_case
 def test_the_recipes_own_mask_painted_changes_nothing(name, given):
-    """Where pixels stay in their places: a mask cannot move them."""
+    """Only recipes that keep pixels in their places: a mask cannot move them."""
     for images, recipe in plans(name, given):
         if not edits.can_paint(recipe) or not plain(recipe):
             continue
@@ -241,7 +241,7 @@ def test_masks_of_one_value(name, given):
             assert kept.lam is None
 
 
-# ---------------------------------------------------------------- what cannot be changed
+# ---------------------------------------------------------------- recipes that cannot be changed
 
 
 @usual_case

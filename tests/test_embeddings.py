@@ -1,4 +1,4 @@
-"""Embeddings, what is measured of them, and what is stored."""
+"""Embeddings, their metrics, and their storage."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 
 
 def blobs(classes: int = 3, each: int = 20, wide: int = 5) -> tuple[Tensor, Tensor]:
-    """Classes that stand far apart, each along an axis of its own; embedding and labels."""
+    """Make well-separated classes, each along its own axis; return embedding and labels."""
     labels = torch.arange(classes).repeat(each)
     return 10 * functional.one_hot(labels, wide) + 0.1 * noise(len(labels), wide), labels
 
@@ -50,7 +50,7 @@ class Aside(nn.Module):
         return self.last(images * self.gate(images.mean((2, 3)))[:, :, None, None]).mean((2, 3))
 
 
-# ---- what stands before the head
+# ---- features before the head
 
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_vit", "test_efficientnet"])
@@ -157,7 +157,7 @@ def test_all_classes_share_the_spread_around_their_centres():
     assert 0 < s < 1e-3
     assert torch.allclose(known.covariance, torch.tensor([[4 - 1.5 * s, 0], [0, 1 + 1.5 * s]]).double())
     assert embeddings.gaussians(points[:8], labels).shrinkage > 10 * s
-    line = embeddings.gaussians(torch.tensor([[1.0, 0], [-1, 0]]), torch.tensor([0, 0]))  # nothing to tell s by
+    line = embeddings.gaussians(torch.tensor([[1.0, 0], [-1, 0]]), torch.tensor([0, 0]))  # s cannot be estimated
     assert torch.allclose(
         line.covariance, torch.tensor([[1, 0], [0, embeddings.measures.LEAST / 2]]).double(), rtol=1e-5
     )
@@ -165,7 +165,7 @@ def test_all_classes_share_the_spread_around_their_centres():
 
 def test_more_dimensions_than_pictures():
     found, labels = blobs(each=4, wide=40)
-    found[:, 7] = 0  # as a unit that never fires
+    found[:, 7] = 0  # like a unit that never fires
     known = embeddings.gaussians(found, labels)
     assert torch.linalg.eigvalsh(known.covariance).amin() > 0
     near, far = (embeddings.mahalanobis(v, known) for v in (found, noise(5, 40)))
@@ -179,7 +179,7 @@ def test_more_dimensions_than_pictures():
 
 def test_retrieval_by_hand():
     angles = torch.tensor([0, 10, 25, 90]).deg2rad()
-    found = torch.stack([angles.cos(), angles.sin()], 1) * torch.tensor([[1], [5], [0.1], [3]])  # lengths count nothing
+    found = torch.stack([angles.cos(), angles.sin()], 1) * torch.tensor([[1], [5], [0.1], [3]])  # lengths do not count
     labels = torch.tensor([0, 1, 0, 1])
     # 0 finds 10° 25° 90°: a hit at 2. 10° finds 0° 25° 90°: at 3. 25° finds 10° 0° 90°: at 2. 90° finds 25° 10°: at 2.
     seen = embeddings.retrieval(found, labels)
@@ -230,7 +230,7 @@ def test_neighbours_stay_neighbours_on_a_map(exact, monkeypatch):
         embeddings.tsne(found[:2])
 
 
-# ---- mistakes
+# ---- invalid arguments
 
 
 def test_what_is_no_embedding_is_refused():
@@ -297,16 +297,16 @@ def test_what_cannot_be_measured_says_why():
     assert "mahalanobis" not in bare["embedding"]
 
 
-# ---- what is stored
+# ---- stored embeddings
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A run on two of three generated classes of eight validation pictures each, and where the pictures are."""
+    """Train on two of three generated classes of eight validation pictures each; return run and data folder."""
     home = tmp_path_factory.mktemp("embeddings")
     root = tiny_imagenet(home / "data", train=8, val=8)
     rng = np.random.default_rng(0)
-    for path in sorted((root / "tiny-imagenet-200" / "val" / "images").iterdir()):  # no two pictures are the same
+    for path in sorted((root / "tiny-imagenet-200" / "val" / "images").iterdir()):  # all pictures differ
         shades = np.asarray(Image.open(path)) * rng.uniform(0.2, 1, (64, 64, 1))
         Image.fromarray(shades.astype(np.uint8)).save(path)
     run = Run(data="tiny_imagenet", root=str(root), classes="goose,bee", network="test_resnet", method="cutmix",
@@ -342,7 +342,7 @@ def test_an_embedding_lies_beside_the_card(models, trained):
 def test_a_quick_look_stores_none(trained, tmp_path):
     zoo.add(trained[0], "cutmix", tmp_path)
     runner.assess(tmp_path / "cutmix", trained[1], parts=["accuracy"])
-    runner.assess(tmp_path / "cutmix", trained[1], parts=["embedding"], limit=4)  # of fewer pictures than the card's
+    runner.assess(tmp_path / "cutmix", trained[1], parts=["embedding"], limit=4)  # with fewer pictures than the card's
     with pytest.raises(ValueError, match=r"embedding.safetensors is missing: `mixviz evaluate .*cutmix --parts embed"):
         zoo.embedding("cutmix", tmp_path)
     with pytest.raises(ValueError, match="no network 'mixup'"):
@@ -391,7 +391,7 @@ def test_wide_embeddings_are_turned_and_stay_small(models, trained, monkeypatch)
     assert turned.shape == (16, 16)
     assert torch.allclose(turned @ turned.T, plain @ plain.T, rtol=5e-3)
     monkeypatch.undo()
-    assert 2 * runner.KEPT * (runner.WIDEST + 2 + 2 + 4 + 4) < 350_000  # bytes of the largest there can be
+    assert 2 * runner.KEPT * (runner.WIDEST + 2 + 2 + 4 + 4) < 350_000  # bytes of the largest possible file
 
 
 def test_a_damaged_picture_is_left_out(models, trained):

@@ -1,4 +1,4 @@
-"""Which errors reach a visitor: mistakes of a user in their words, everything else as a number that the log has too."""
+"""Errors for visitors: a user's mistakes with their text, all others by the number of their log entry."""
 
 from __future__ import annotations
 

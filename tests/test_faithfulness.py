@@ -1,4 +1,4 @@
-"""Faithfulness of heat maps: numbers worked out by hand, and ROAD as in the grad-cam package."""
+"""Faithfulness of heat maps: numbers computed by hand, and ROAD as in the grad-cam package."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CLASSES = torch.tensor([1])
 
 
 def corner(images: Tensor) -> Tensor:
-    """A network whose class 1 has the odds 3 ** (red of the upper left pixel), so that it may be 3/4 or 1/2 sure."""
+    """A network whose class 1 has the odds 3 ** (red of the upper left pixel): probability 3/4 or 1/2."""
     score = images[:, 0, 0, 0] * math.log(3)
     return torch.stack([torch.zeros_like(score), score], 1)
 
@@ -83,7 +83,7 @@ def test_drop_and_increase_by_hand():
     torch.testing.assert_close(found.after, torch.tensor([0.5, 0.75, 0.5]))
     assert found.average_drop == pytest.approx(100 * (0.25 / 0.75 + 0 + 0) / 3)
     assert found.increase == 0
-    surer = confidence(corner, images, heat, torch.tensor([0, 0, 1]))  # class 0 gains where class 1 loses
+    surer = confidence(corner, images, heat, torch.tensor([0, 0, 1]))  # class 0 gains what class 1 loses
     assert surer.average_drop == 0
     assert surer.increase == pytest.approx(100 / 3)
     bright = confidence(corner, images, heat, torch.ones(3, dtype=torch.int64), fill=(1, 1, 1))
@@ -150,7 +150,7 @@ def test_a_map_that_points_nowhere_is_measured_without_a_warning():
 
 
 def test_a_good_map_is_better_by_every_number():
-    """The network looks at the upper left quarter alone."""
+    """The network depends only on the upper left quarter."""
     pytest.importorskip("pytorch_grad_cam")
 
     def network(images: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ def test_every_file_comes_as_it_lies_there_and_is_kept(client):
         assert answer.content == path.read_bytes()
         assert "immutable" in answer.headers["cache-control"]
     kinds = {path.suffix: client.get(f"/assets/{path.name}").headers["content-type"] for path in found}
-    assert "javascript" in kinds[".js"]  # browsers refuse modules of another kind
+    assert "javascript" in kinds[".js"]  # browsers refuse modules of another content type
     assert "text/css" in kinds[".css"]
 
 
@@ -40,7 +40,7 @@ def test_there_is_nothing_else(client, name):
 
 
 def test_every_view_has_a_module_of_its_own_which_is_kept(client):
-    """The first view's modules are asked for by the page's head, a later view's by its component."""
+    """The page's head requests the first view's modules, a component those of its own view."""
     first, *_ = views()
     assert scripts.entry(first) in scripts.needs(scripts.FIRST)
     for view in views():

@@ -1,4 +1,4 @@
-"""Heat maps of all kinds: the grad-cam package's numbers, and no trace left in the network."""
+"""Heat maps of all kinds equal the grad-cam package's and leave no trace in the network."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def inputs(n: int = 2) -> Tensor:
 
 
 def by_package(name: str, layer: str, classes: Tensor) -> Tensor:
-    """What the package itself gives, its own hooks in a network of its own."""
+    """Return the package's own maps, with its hooks in a separate network."""
     network = resnet()
     targets = [package.utils.model_targets.ClassifierOutputTarget(int(c)) for c in classes]
     with getattr(package, BY_PACKAGE[name])(network, [network.get_submodule(layer)]) as explainer:
@@ -60,13 +60,13 @@ def test_cam_is_the_heads_weights_over_the_features():
     by_hand = torch.einsum("nkc,nchw->nkhw", network.fc.weight.detach()[CLASSES], features)
     maps, logits = heat_maps(network, inputs(), CLASSES, kind="cam")
     torch.testing.assert_close(maps, by_hand)
-    scores = maps.mean((2, 3)) + network.fc.bias.detach()[CLASSES]  # what Zhou et al. start from
+    scores = maps.mean((2, 3)) + network.fc.bias.detach()[CLASSES]  # the starting point of Zhou et al.
     torch.testing.assert_close(scores, logits.gather(1, CLASSES))
     torch.testing.assert_close(maps.relu() / 4, heat_maps(network, inputs(), CLASSES).maps)
 
 
 def test_ablation_cam_turns_round_where_the_score_is_negative():
-    """As the paper's formula has it: a channel that holds the score down gets a positive weight."""
+    """As in the paper's formula, a channel that lowers the score gets a positive weight."""
     network = nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2, bias=False))
     network[3].weight.data[:] = torch.tensor([[1.0, -0.5, 0], [-1, 0.5, 0]])
     images = torch.zeros(1, 3, 2, 2)

@@ -1,4 +1,4 @@
-"""The page in Korean: whatever methods, detectors and photographs say of themselves in English, they say there too."""
+"""The page in Korean: every text of methods, detectors and photographs has a translation."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ HANGUL = re.compile("[가-힣]")
 FORMULA = re.compile(r"\$\$.+?\$\$|\$.+?\$", re.S)
 CODE = re.compile(r"`[^`]+`")
 NUMBER = re.compile(r"\d+\.\d+")
-# A method or detector is one file: its Korean may come later, and then has to be whole.
+# A method or detector is one file: its translation may come later, and must then be complete.
 METHODS = [name for name in mixviz.METHODS if name in i18n.catalogue()["ko"]]
 DETECTORS = [name for name in mixviz.SALIENCY if f"detector.{name}" in i18n.texts()["ko"]]
 CATALOGUE = {name: {**mixviz.METHODS, **mixviz.SALIENCY}[name] for name in (*METHODS, *DETECTORS)}
 PARAMETERS = [(name, key, about) for name, cls in CATALOGUE.items() for key, about in cls.parameters().items()]
-PHRASE = re.compile(r"[A-Za-z][\w’'-]*(?:[ ,]+[A-Za-z][\w’'-]*){3,}")  # four Latin words on end are a sentence
+PHRASE = re.compile(r"[A-Za-z][\w’'-]*(?:[ ,]+[A-Za-z][\w’'-]*){3,}")  # four consecutive Latin words are a sentence
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
@@ -60,7 +60,7 @@ def test_every_detector_and_object_has_a_name():
     labels = {entry["label"] for entry in pictures.photographs().values()}
     names = {label: pictures.label_in("ko", label) for label in labels}
     assert all(HANGUL.search(name) for name in names.values())
-    assert len(set(names.values())) == len(names)  # or one could not be told from the other on the way back
+    assert len(set(names.values())) == len(names)  # otherwise names could not be translated back
     for label, name in names.items():
         assert pictures.label_in("en", name) == pictures.label_in("en", label) == label
 
@@ -140,14 +140,14 @@ def test_explanations_are_sent_in_one_language_and_only_when_asked(address):
         for name in mixviz.METHODS:
             last = presenters.explanation(name, language).split("\n\n")[-1]
             assert last in told
-            if name in METHODS:  # until its Korean comes, a method is explained in English
+            if name in METHODS:  # without a translation, a method is explained in English
                 assert presenters.explanation(name, other).split("\n\n")[-1] not in told
             assert last[:60] not in config
 
 
 # ---------------------------------------------------------------- in a browser
 
-# What can be seen of a part but code, formulas, citations and the names of methods.
+# The visible text of an element without code, formulas, citations and the names of methods.
 SEEN = """(selector) => [...document.querySelectorAll(selector)].flatMap((part) => {
   const found = [], walker = document.createTreeWalker(part, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {

@@ -28,7 +28,7 @@ CLASSES = ["Persian cat", "lion", "bee"]
 def add(
     home: Path, name: str, seed: int, side: int = 64, classes=CLASSES, weights: str = "weights.safetensors"
 ) -> Path:
-    """A network of one's own: card.json with what is needed and no more, and weights of no training."""
+    """Write a user's network: a minimal card.json, and untrained weights."""
     torch.manual_seed(seed)
     spec = {"name": "resnet18", "stem": "strided", "width": 0.125, "image_size": side, "layer": "layer3",
             "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.2]}  # fmt: skip
