@@ -51,14 +51,14 @@ def generator() -> ModuleType:
 
 def fields(recipe) -> dict[str, torch.Tensor]:
     """Return the tensors of a recipe and of all its parts, by name."""
-    found = {}
+    result = {}
     for field in dataclasses.fields(recipe):
         value = getattr(recipe, field.name)
         if isinstance(value, torch.Tensor):
-            found[field.name] = value
+            result[field.name] = value
         elif dataclasses.is_dataclass(value):
-            found |= {f"{field.name}.{key}": inner for key, inner in fields(value).items()}
-    return found
+            result |= {f"{field.name}.{key}": inner for key, inner in fields(value).items()}
+    return result
 
 
 def over(argument, values):
@@ -104,8 +104,8 @@ def table(cases, slow=()):
                     raise
 
         signature = inspect.signature(test)
-        asked = [one.replace(name={"given": "forms"}.get(key, key)) for key, one in signature.parameters.items()]
-        each.__signature__ = signature.replace(parameters=asked)
+        requests = [one.replace(name={"given": "forms"}.get(key, key)) for key, one in signature.parameters.items()]
+        each.__signature__ = signature.replace(parameters=requests)
         return pytest.mark.parametrize(("name", "forms"), rows)(each)
 
     return over_forms

@@ -629,7 +629,7 @@ def test_any_language_will_do(language):
 
 
 def recipes() -> list[Request]:
-    """Make recipe files of every method, drawn and held, with parameters, every detector, and manual changes."""
+    """Make states of every method, drawn and held, with parameters, every detector, and manual changes."""
     detectors = list(detector_options.titles())
     found = [bundled(method=name, lam=None, seed=7, alpha=2.5, parameters=non_default(name)) for name in METHODS]
     found += [bundled(method=name, lam=1 / 3, seed=MAX_SEED) for name in METHODS]

@@ -58,11 +58,11 @@ def test_a_transformer_is_measured(trained, tmp_path):
     assert metrics["embedding"]["dimensions"] == 64
     images, labels = torch.zeros(2, 3, 160, 160, dtype=torch.uint8), torch.tensor([0, 1])
     network = user_network.read_folder(tmp_path / "run").network
-    found = evaluate.evaluate(
+    result = evaluate.evaluate(
         network, images, labels, mean=[0.5] * 3, std=[0.5] * 3, boxes=[torch.tensor([[0, 0, 8, 8]])] * 2,
         parts=["localisation"],
     )["localisation"]  # fmt: skip
-    assert (found["layer"], found["map_size"]) == ("blocks.5.norm1", [10, 10])
+    assert (result["layer"], result["map_size"]) == ("blocks.5.norm1", [10, 10])
 
 
 def test_a_network_without_places_is_measured_but_for_them(trained, monkeypatch, tmp_path):
@@ -176,13 +176,13 @@ def test_evaluating_on_the_command_line(trained, monkeypatch, capsys, tmp_path):
     home, root = trained
     runs = [home / "run0", home / "run1"]
     table = tmp_path / "table.md"
-    status, said, _ = command(
+    status, output, _ = command(
         monkeypatch, capsys, "evaluate", *runs, "--root", root, "--parts", "accuracy", "--table", table
     )
     assert status == 0
     errors = [model_card.read(run).metrics["accuracy"]["top1_error_percent"] for run in runs]
     assert f"| CutMix | 2 | {sum(errors) / 2:.2f} ±" in table.read_text()
-    assert table.read_text() in said
+    assert table.read_text() in output
 
 
 @pytest.mark.parametrize(

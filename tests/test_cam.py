@@ -35,8 +35,8 @@ def by_package(network: nn.Module, layer: str, images: Tensor, classes: Tensor) 
     targets = [package.utils.model_targets.ClassifierOutputTarget(int(c)) for c in classes]
     with package.GradCAM(network, [network.get_submodule(layer)]) as explainer:
         final = explainer(images, targets)
-        kept = explainer.activations_and_grads
-        activations, slopes = kept.activations[0].numpy(), kept.gradients[0].numpy()
+        package_hooks = explainer.activations_and_grads
+        activations, slopes = package_hooks.activations[0].numpy(), package_hooks.gradients[0].numpy()
         raw = explainer.get_cam_image(images, None, targets, activations, slopes)
     return torch.from_numpy(raw).relu(), torch.from_numpy(final)
 

@@ -251,8 +251,8 @@ def test_a_message_says_what_was_given_and_what_was_expected():
 
 
 def test_values_on_an_accelerator_are_read_back_at_most_once(monkeypatch):
-    read = []
-    monkeypatch.setattr(torch.Tensor, "tolist", lambda tensor: read.append(tensor.numel()) or [0.0, 1.0])
+    reads = []
+    monkeypatch.setattr(torch.Tensor, "tolist", lambda tensor: reads.append(tensor.numel()) or [0.0, 1.0])
     checks.tensor("heat", torch.rand(2, 3), "float", ("N", "C"), 0, 1)
     checks.tensor("heat", torch.rand(2, 3), "float", ("N", "C"), 0, 1, values=False)
-    assert read == [2]
+    assert reads == [2]

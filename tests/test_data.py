@@ -379,10 +379,10 @@ def test_damaged_pictures_are_named_and_refused_or_left_out(tmp_path, monkeypatc
         damage(split.pictures[index])
     with pytest.raises(ValueError, match=r"(03|01).png could not be read.*--corrupt skip"):
         list(loader.feed(split, 16, "none", CPU).validation(4))
-    told = []
-    feed = loader.feed(split, 16, "none", CPU, corrupt="skip", tell=told.append)
-    assert len(told) == 2
-    assert all(str(split.pictures[index]) in line for index, line in zip((3, 9), told, strict=True))
+    messages = []
+    feed = loader.feed(split, 16, "none", CPU, corrupt="skip", tell=messages.append)
+    assert len(messages) == 2
+    assert all(str(split.pictures[index]) in line for index, line in zip((3, 9), messages, strict=True))
     assert len(feed) == 22
     images, labels = (torch.cat(parts) for parts in zip(*feed.validation(5), strict=True))
     good = [i for i in range(24) if i not in (3, 9)]
@@ -444,9 +444,9 @@ def test_pictures_of_all_modes_become_rgb(tmp_path):
     }
     for name, (image, pixels) in expected.items():
         image.save(tmp_path / name)
-        found = read(tmp_path / name)
-        assert found.mode == "RGB"
-        assert np.abs(np.asarray(found, np.int16) - pixels).max() <= (name == "alpha.png"), name
+        result = read(tmp_path / name)
+        assert result.mode == "RGB"
+        assert np.abs(np.asarray(result, np.int16) - pixels).max() <= (name == "alpha.png"), name
 
 
 def test_a_square_is_the_middle_in_the_pictures_own_proportions():
@@ -482,12 +482,12 @@ def a_feed(split: Dataset, side=16, augment="crop", streamed=False, **more) -> l
 def places(picture: torch.Tensor, side: int, pad: int) -> dict[bytes, tuple[int, int, bool]]:
     """Map the bytes of every crop of the padded picture to (top, left, flipped)."""
     padded = torch.nn.functional.pad(picture, (pad,) * 4)
-    found = {}
+    result = {}
     for top, left in itertools.product(range(padded.shape[1] - side + 1), repeat=2):
         crop = padded[:, top : top + side, left : left + side]
-        found[crop.contiguous().numpy().tobytes()] = (top, left, False)
-        found[crop.flip(2).contiguous().numpy().tobytes()] = (top, left, True)
-    return found
+        result[crop.contiguous().numpy().tobytes()] = (top, left, False)
+        result[crop.flip(2).contiguous().numpy().tobytes()] = (top, left, True)
+    return result
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -536,10 +536,10 @@ def test_pictures_from_files_are_those_that_live_on_the_device(size, side, augme
     rng = np.random.default_rng(0)
     pictures = [rng.integers(0, 256, (*size, 3), np.uint8) for _ in range(5)]
     split = dataclasses.replace(split_of(5), pictures=pictures)
-    for ours, theirs in zip(*(list(a_feed(split, side, augment, s).training(5, 1, 0)) for s in (0, 1)), strict=True):
-        assert same(ours, theirs)
-    for ours, theirs in zip(*(list(a_feed(split, side, augment, s).validation(2)) for s in (0, 1)), strict=True):
-        assert same(ours, theirs)
+    for ours, reference in zip(*(list(a_feed(split, side, augment, s).training(5, 1, 0)) for s in (0, 1)), strict=True):
+        assert same(ours, reference)
+    for ours, reference in zip(*(list(a_feed(split, side, augment, s).validation(2)) for s in (0, 1)), strict=True):
+        assert same(ours, reference)
 
 
 kinds = pytest.mark.parametrize("make", [cropped, streamed, resized, large])
@@ -555,9 +555,9 @@ def test_processes_together_see_what_one_with_the_double_batch_sees(make):
     alone = list(make(split).training(6, 3, 1))
     parts = [list(make(split, rank=rank, world=2).training(3, 3, 1)) for rank in range(2)]
     assert [len(part) for part in parts] == [len(alone)] * 2 == [3, 3]
-    for whole, *halves in zip(alone, *parts, strict=True):
+    for full, *halves in zip(alone, *parts, strict=True):
         joined = tuple(torch.cat(both) for both in zip(*halves, strict=True))
-        assert same(whole, joined)
+        assert same(full, joined)
     assert make(split, world=2).steps(3) == make(split).steps(6) == 3
 
 
@@ -565,18 +565,18 @@ def test_processes_together_see_what_one_with_the_double_batch_sees(make):
 @pytest.mark.parametrize("first", [0, 1, 4, 5])
 def test_going_on_at_a_step_gives_the_batches_that_were_left(make, first):
     split = split_of(20)
-    whole, rest = (list(make(split).training(4, 3, 2, start)) for start in (0, first))
-    assert len(rest) == len(whole) - first
-    assert all(same(*both) for both in zip(whole[first:], rest, strict=True))
+    full, rest = (list(make(split).training(4, 3, 2, start)) for start in (0, first))
+    assert len(rest) == len(full) - first
+    assert all(same(*both) for both in zip(full[first:], rest, strict=True))
 
 
 @kinds
 def test_torchs_own_random_state_neither_decides_nor_moves(make):
-    split, found = split_of(8), []
+    split, result = split_of(8), []
     for seed in (1, 2):
         torch.manual_seed(seed)
-        found.append(next(make(split).training(8, 0, 0)))
-    assert same(*found)
+        result.append(next(make(split).training(8, 0, 0)))
+    assert same(*result)
 
 
 @kinds
@@ -603,17 +603,17 @@ def test_what_makes_no_whole_batch_waits_for_another_epoch():
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(("side", "stored"), [(16, 16), (98, 112)])
 def test_validation_shows_every_picture_once_and_plainly(stream, side, stored):
-    split, world, found = split_of(10, stored), 3, {}
+    split, world, result = split_of(10, stored), 3, {}
     for rank in range(world):
         feed = a_feed(split, side, "none", stream, rank=rank, world=world)
         for images, labels in feed.validation(2):
             assert len(images) <= 2
             for image, label in zip(images, labels.tolist(), strict=True):
-                assert label not in found
-                found[label] = image
-    assert sorted(found) == list(range(10))
+                assert label not in result
+                result[label] = image
+    assert sorted(result) == list(range(10))
     margin = (stored - side) // 2
-    for label, image in found.items():
+    for label, image in result.items():
         middle = pixels(split.pictures[label])[:, margin : margin + side, margin : margin + side]
         assert torch.equal(image, middle)
 

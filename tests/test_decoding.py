@@ -277,9 +277,9 @@ def test_every_road_takes_the_same_endings(tmp_path, capsys):
         for name in (".DS_Store", "._000.jpg", "Thumbs.db", ".ipynb_checkpoints/b.jpg"):
             (tmp_path / part / "a" / name).write_bytes(b"")
     count = len(decoding.ENDINGS)
-    whole = sources.load("folder", tmp_path, "train")
-    assert len(whole) == count
-    assert whole.classes == ("a",)
+    full = sources.load("folder", tmp_path, "train")
+    assert len(full) == count
+    assert full.classes == ("a",)
     assert "Left out, no pictures by their names' endings: 2 (" in capsys.readouterr().out
     with gather(tmp_path / "train") as gathered:
         assert (len(gathered.pictures), len(gathered.others)) == (count, 2)
@@ -324,8 +324,8 @@ def test_a_phones_large_jpeg_is_decoded_small_on_every_road(tmp_path, size):
     assert np.abs(pictures.load_view(path, 64).astype(int) - 90).max() <= 2
     assert dataset.read(path, 64).size == (size[0] // 8, size[1] // 8)  # the smallest scale of a JPEG
     assert pictures.upright_size(path) == size[::-1]
-    whole = decode(path)
-    assert whole.size == (size if size[0] < 10_000 else (8160, 6120))
+    complete = decode(path)
+    assert complete.size == (size if size[0] < 10_000 else (8160, 6120))
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.write(path, "one.jpg")
         archive.write(path, "two.jpg")
@@ -381,8 +381,8 @@ def test_a_refusal_names_the_file_its_format_and_what_to_do_on_every_road(tmp_pa
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.write(path, f"sub/{name}")
     for where in (folder, tmp_path / "a.zip", [path]):
-        with batch_loading.found_in(where) as found:
-            ((_, tile, reason),) = batch_loading.read(found, 32)
+        with batch_loading.found_in(where) as result:
+            ((_, tile, reason),) = batch_loading.read(result, 32)
             assert tile is None
             assert name in reason
         with gather(where) as gathered:

@@ -270,9 +270,9 @@ def test_gradient_of_a_linear_network(kind):
     labels = {"hard": torch.tensor([0, 5, 2, 2]), "soft": torch.rand(4, 6).softmax(1), "none": None}[kind]
     target = functional.one_hot(scores.argmax(1), 6) if labels is None else labels
     target = functional.one_hot(labels, 6) if kind == "hard" else target
-    slope = ((scores.softmax(1) - target) @ weight).view(4, 3, 5, 7).abs().sum(1)
+    gradient = ((scores.softmax(1) - target) @ weight).view(4, 3, 5, 7).abs().sum(1)
     ours = Gradient()(plain(images, labels, lambda x: x.flatten(1) @ weight.T))
-    torch.testing.assert_close(ours, slope / slope.amax((1, 2), keepdim=True), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(ours, gradient / gradient.amax((1, 2), keepdim=True), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -85,12 +85,12 @@ def test_the_share_is_what_its_rule_says(name, given):
 
 def attended(recipe) -> torch.Tensor:
     """Compute each source's share of the attention, pixel by pixel."""
-    weights, found = recipe.weights(), torch.zeros_like(recipe.share)
+    weights, shares = recipe.weights(), torch.zeros_like(recipe.share)
     for k in range(len(recipe.partner)):
         for n, look in enumerate(recipe.trace.attention):
-            found[k, n] = sum((weights[k, n, 0, y, x] * look[y, x]).item() for y, x in look.nonzero().tolist())
-            found[k, n] /= look.sum()
-    return found
+            shares[k, n] = sum((weights[k, n, 0, y, x] * look[y, x]).item() for y, x in look.nonzero().tolist())
+            shares[k, n] /= look.sum()
+    return shares
 
 
 def test_every_rule_is_somebodys():
@@ -231,14 +231,14 @@ def test_masks_of_one_value(name, given):
     for images, recipe in plans(name, given, torch.uint8):
         if not edits.can_paint(recipe):
             continue
-        kept, hidden = (edits.paint_mask(recipe, torch.full(recipe.size, float(value))) for value in (1, 0))
-        assert torch.equal(kept.apply(images), images)
+        kept_share, hidden = (edits.paint_mask(recipe, torch.full(recipe.size, float(value))) for value in (1, 0))
+        assert torch.equal(kept_share.apply(images), images)
         if len(recipe.partner) > 1:
             assert torch.equal(hidden.apply(images), images.flip(0))
         if recipe.label_by in ("area", "saliency"):
-            assert kept.share.tolist() == [[1, 1], [0, 0]]
+            assert kept_share.share.tolist() == [[1, 1], [0, 0]]
             assert hidden.share.tolist() == [[0, 0], [1, 1]]
-            assert kept.lam is None
+            assert kept_share.lam is None
 
 
 # ---------------------------------------------------------------- recipes that cannot be changed

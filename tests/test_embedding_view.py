@@ -63,11 +63,11 @@ def test_further_pictures_stand_where_pca_itself_would_put_them():
     vectors, _ = clumps()
     unit, more = embeddings.directions(vectors), torch.randn(5, 8, generator=ROOM)
     plot = embeddings.pca(unit)
-    found = placement.project(more, placement.plane(vectors, plot.half().float()))
+    result = placement.project(more, placement.plane(vectors, plot.half().float()))
     fitted = decomposition.PCA(2, svd_solver="full").fit(unit.numpy())
     expected = torch.from_numpy(fitted.transform(embeddings.directions(more).numpy()))
     own = torch.from_numpy(fitted.transform(unit.numpy()))
-    torch.testing.assert_close(found, expected * (own * plot).sum(0).sign(), atol=1e-3, rtol=0)
+    torch.testing.assert_close(result, expected * (own * plot).sum(0).sign(), atol=1e-3, rtol=0)
     assert placement.explained(vectors, plot) == pytest.approx(fitted.explained_variance_ratio_.sum())
 
 
@@ -166,9 +166,9 @@ def in_small_zoo(small_zoo, monkeypatch):
 
 def test_the_page_shows_what_the_evaluation_wrote(in_small_zoo):
     card = model_card.read(in_small_zoo[0] / "cutmix_small")
-    (told,) = embedding_view.overview()["networks"]
-    assert told["title"] == "CutMix"
-    shown, written = told["card"], card.metrics["embedding"]
+    (result,) = embedding_view.overview()["networks"]
+    assert result["title"] == "CutMix"
+    shown, written = result["card"], card.metrics["embedding"]
     assert {key: shown[key] for key in written if key != "mahalanobis"} == {
         key: value for key, value in written.items() if key != "mahalanobis"
     }
@@ -176,17 +176,17 @@ def test_the_page_shows_what_the_evaluation_wrote(in_small_zoo):
     assert shown["auroc_paper"] == written["mahalanobis"]["others"]["auroc_percent"]
     assert shown["auroc_softmax"] == card.metrics["ood"]["others"]["auroc_percent"]
     # All pictures are stored, so the page's numbers equal the card's up to rounding to half precision.
-    assert told["here"]["images"] == shown["images"] == 16
-    for key in told["here"]:
-        assert told["here"][key] == pytest.approx(shown[key], abs=0.5), key
+    assert result["here"]["images"] == shown["images"] == 16
+    for key in result["here"]:
+        assert result["here"][key] == pytest.approx(shown[key], abs=0.5), key
 
 
 def test_a_thumbnail_is_the_picture_that_was_embedded(in_small_zoo, monkeypatch):
     _, root = in_small_zoo
-    found, tensors = zoo.pictures("cutmix_small", root), zoo.embedding("cutmix_small")
-    assert found.labels.equal(tensors["label"])
-    assert list(found.classes) == ["goose", "bee"]
-    images, _ = decode(found, 64)
+    result, tensors = zoo.pictures("cutmix_small", root), zoo.embedding("cutmix_small")
+    assert result.labels.equal(tensors["label"])
+    assert list(result.classes) == ["goose", "bee"]
+    images, _ = decode(result, 64)
     again = embedding_view.chosen("").embed(images)
     torch.testing.assert_close(again, tensors["embedding"], atol=2e-3, rtol=2e-3)
     monkeypatch.setenv(embedding_view.DATA, str(root))
@@ -194,7 +194,7 @@ def test_a_thumbnail_is_the_picture_that_was_embedded(in_small_zoo, monkeypatch)
     sheet = decoded(answer["sheet"])
     for index in (0, 9, 15):
         tile = sheet[:64, 64 * index : 64 * (index + 1)].astype(int)
-        apart = [np.abs(tile - np.asarray(read(picture)).astype(int)).mean() for picture in found.pictures]
+        apart = [np.abs(tile - np.asarray(read(picture)).astype(int)).mean() for picture in result.pictures]
         assert int(np.argmin(apart)) == index
 
 
@@ -218,8 +218,8 @@ def test_without_the_data_set_there_are_none(in_small_zoo, monkeypatch, tmp_path
 
 def test_a_stored_picture_finds_itself(in_small_zoo):
     _, root = in_small_zoo
-    found, tensors = zoo.pictures("cutmix_small", root), zoo.embedding("cutmix_small")
-    path = str(found.pictures[11])
+    result, tensors = zoo.pictures("cutmix_small", root), zoo.embedding("cutmix_small")
+    path = str(result.pictures[11])
     placed = view.placed(path)["cutmix_small"]
     assert placed["near"][0] == 11
     assert placed["similarity"][0] == pytest.approx(1, abs=1e-3)
@@ -276,12 +276,12 @@ def test_everything_at_once_is_small():
 def test_several_pictures_stand_where_each_stands_alone():
     paths = tuple(pictures.photograph_path(name) for name in list(pictures.photographs())[:3])
     together = view.places(paths)
-    for path, found in zip(paths, together, strict=True):
+    for path, result in zip(paths, together, strict=True):
         for name, alone in view.placed(path).items():
-            assert found[name]["near"] == alone["near"]
-            assert found[name]["pca"] == pytest.approx(alone["pca"], abs=2e-3)
-            assert found[name]["distance"] == pytest.approx(alone["distance"], abs=0.02)
-            assert found[name]["farther"] == pytest.approx(alone["farther"], abs=0.01)
+            assert result[name]["near"] == alone["near"]
+            assert result[name]["pca"] == pytest.approx(alone["pca"], abs=2e-3)
+            assert result[name]["distance"] == pytest.approx(alone["distance"], abs=0.02)
+            assert result[name]["farther"] == pytest.approx(alone["farther"], abs=0.01)
 
 
 def test_one_pass_gives_what_the_network_says():
@@ -566,10 +566,10 @@ def test_a_folder_with_sub_folders_is_measured(tab, tmp_path):
     (tmp_path / "mine" / "notes.txt").write_text("no picture")
     tab.page.locator("input[name=folder]").set_input_files(tmp_path / "mine")
     tab.page.wait_for_selector("#mv-embeddings[data-folder]")
-    told = tab.page.locator("[data-part=folder]").inner_text()
-    assert "8 pictures in 2 classes" in told
-    assert "Files that are no pictures: 1." in told
-    assert "broken.jpg could not be read" in told
+    result = tab.page.locator("[data-part=folder]").inner_text()
+    assert "8 pictures in 2 classes" in result
+    assert "Files that are no pictures: 1." in result
+    assert "broken.jpg could not be read" in result
     assert "100.0" in tab.page.locator("[data-part=folder] [data-row=cutmix]").inner_text()
     assert tab.page.locator(".mv-group").all_inner_texts() == ["blue", "red <b>things"]
     tab.page.locator(".mv-scatter").focus()

@@ -56,18 +56,18 @@ class Aside(nn.Module):
 @pytest.mark.parametrize("name", ["test_resnet", "test_vit", "test_efficientnet"])
 def test_the_head_makes_the_scores_of_it(name):
     net, inputs = architectures.build(name, 4).eval(), noise(3, 3, 32, 32)
-    found = embeddings.embed(net, inputs)
-    assert found.dtype == torch.float32
+    result = embeddings.embed(net, inputs)
+    assert result.dtype == torch.float32
     with torch.no_grad():
-        assert torch.allclose(net.get_classifier()(found), net(inputs), atol=1e-5)
+        assert torch.allclose(net.get_classifier()(result), net(inputs), atol=1e-5)
 
 
 def test_of_other_networks_it_goes_into_the_last_linear_layer():
     net = nn.Sequential(nn.Flatten(), nn.Linear(12, 5), nn.ReLU(), nn.Linear(5, 2))
     inputs = noise(7, 3, 2, 2)
-    found = embeddings.embed(net, inputs, batch_size=3)
+    result = embeddings.embed(net, inputs, batch_size=3)
     with torch.no_grad():
-        assert torch.equal(found, torch.cat([net[:3](part) for part in inputs.split(3)]))
+        assert torch.equal(result, torch.cat([net[:3](part) for part in inputs.split(3)]))
 
 
 @pytest.mark.parametrize("name", ["timm's", "another"])
@@ -75,8 +75,8 @@ def test_nothing_is_left_in_the_network(name):
     net = architectures.build("test_resnet", 4) if name == "timm's" else network()
     net.train()
     state = {key: value.clone() for key, value in net.state_dict().items()}
-    found = embeddings.embed(net, noise(4, 3, 32, 32).requires_grad_())
-    assert not found.requires_grad
+    result = embeddings.embed(net, noise(4, 3, 32, 32).requires_grad_())
+    assert not result.requires_grad
     assert all(module.training and not module._forward_hooks for module in net.modules())
     assert all(torch.equal(value, state[key]) for key, value in net.state_dict().items())
     assert all(p.grad is None and p.requires_grad for p in net.parameters())
@@ -125,14 +125,14 @@ def test_purity_and_mutual_information_by_hand():
 
 
 def test_clusters_are_found_and_follow_the_seed():
-    found, labels = blobs()
-    assigned = embeddings.clusters(found, 3)
+    result, labels = blobs()
+    assigned = embeddings.clusters(result, 3)
     assert embeddings.purity(assigned, labels) == 1
-    assert torch.equal(assigned, embeddings.clusters(found, 3))
+    assert torch.equal(assigned, embeddings.clusters(result, 3))
     unclear = noise(60, 4)
     assert torch.equal(embeddings.clusters(unclear, 5, seed=3), embeddings.clusters(unclear, 5, seed=3))
     with pytest.raises(ValueError, match="count should be a whole number, 1 to 60; got 61"):
-        embeddings.clusters(found, 61)
+        embeddings.clusters(result, 61)
 
 
 # ---- distances to the classes
@@ -164,14 +164,14 @@ def test_all_classes_share_the_spread_around_their_centres():
 
 
 def test_more_dimensions_than_pictures():
-    found, labels = blobs(each=4, wide=40)
-    found[:, 7] = 0  # like a unit that never fires
-    known = embeddings.gaussians(found, labels)
+    result, labels = blobs(each=4, wide=40)
+    result[:, 7] = 0  # like a unit that never fires
+    known = embeddings.gaussians(result, labels)
     assert torch.linalg.eigvalsh(known.covariance).amin() > 0
-    near, far = (embeddings.mahalanobis(v, known) for v in (found, noise(5, 40)))
+    near, far = (embeddings.mahalanobis(v, known) for v in (result, noise(5, 40)))
     assert detection(-near, -far).auroc == pytest.approx(1)
     with pytest.raises(ValueError, match="a single point"):
-        embeddings.gaussians(found[:3], labels[:3])
+        embeddings.gaussians(result[:3], labels[:3])
 
 
 # ---- retrieval
@@ -179,39 +179,39 @@ def test_more_dimensions_than_pictures():
 
 def test_retrieval_by_hand():
     angles = torch.tensor([0, 10, 25, 90]).deg2rad()
-    found = torch.stack([angles.cos(), angles.sin()], 1) * torch.tensor([[1], [5], [0.1], [3]])  # lengths do not count
+    result = torch.stack([angles.cos(), angles.sin()], 1) * torch.tensor([[1], [5], [0.1], [3]])  # lengths do not count
     labels = torch.tensor([0, 1, 0, 1])
     # 0 finds 10° 25° 90°: a hit at 2. 10° finds 0° 25° 90°: at 3. 25° finds 10° 0° 90°: at 2. 90° finds 25° 10°: at 2.
-    seen = embeddings.retrieval(found, labels)
+    seen = embeddings.retrieval(result, labels)
     assert seen.mean_average_precision == pytest.approx((1 / 2 + 1 / 3 + 1 / 2 + 1 / 2) / 4)
     assert seen.precision_at_1 == 0
     # 0° and 10° find one another first, and 25° at the end or in the middle: (1 + 2/3) / 2 and 1. 25° finds both: 1.
-    alone = embeddings.retrieval(found[[0, 1, 2, 3]], torch.tensor([0, 0, 0, 1]))  # the last one cannot ask
+    alone = embeddings.retrieval(result[[0, 1, 2, 3]], torch.tensor([0, 0, 0, 1]))  # the last one cannot ask
     assert alone == (1, 1)
-    mixed = embeddings.retrieval(found, torch.tensor([0, 0, 1, 0]))  # 0°: hits at 1, 3; 10°: at 1, 3; 90°: at 2, 3
+    mixed = embeddings.retrieval(result, torch.tensor([0, 0, 1, 0]))  # 0°: hits at 1, 3; 10°: at 1, 3; 90°: at 2, 3
     assert mixed.mean_average_precision == pytest.approx(((1 + 2 / 3) / 2 * 2 + (1 / 2 + 2 / 3) / 2) / 3)
     assert mixed.precision_at_1 == pytest.approx(2 / 3)
     with pytest.raises(ValueError, match="nothing to find"):
-        embeddings.retrieval(found, torch.arange(4))
+        embeddings.retrieval(result, torch.arange(4))
 
 
 def test_how_many_ask_at_a_time_changes_nothing(monkeypatch):
-    found, labels = noise(50, 4), torch.arange(50) % 7
-    whole = embeddings.retrieval(found, labels)
+    result, labels = noise(50, 4), torch.arange(50) % 7
+    full = embeddings.retrieval(result, labels)
     monkeypatch.setattr(embeddings.measures, "QUERIES", 7)
-    assert embeddings.retrieval(found, labels) == pytest.approx(whole)
+    assert embeddings.retrieval(result, labels) == pytest.approx(full)
 
 
 # ---- two dimensions
 
 
 def test_principal_axes_by_hand():
-    found = torch.tensor([[0.0, 5, 1], [0, 5, -1], [3, 5, 0], [-3.5, 5, 0]])
-    centred = found[:, [0, 2]] - found[:, [0, 2]].mean(0)
+    result = torch.tensor([[0.0, 5, 1], [0, 5, -1], [3, 5, 0], [-3.5, 5, 0]])
+    centred = result[:, [0, 2]] - result[:, [0, 2]].mean(0)
     expected = torch.stack([-centred[:, 0], centred[:, 1]], 1)  # -3.375 lies farthest out; of 1 and -1, the first
-    assert torch.allclose(embeddings.pca(found).float(), expected, atol=1e-6)
-    assert torch.allclose(embeddings.pca(-found).float()[:, 0], expected[:, 0], atol=1e-6)
-    assert torch.allclose(embeddings.pca(found[:, [2, 0, 1]]).float(), expected, atol=1e-6)
+    assert torch.allclose(embeddings.pca(result).float(), expected, atol=1e-6)
+    assert torch.allclose(embeddings.pca(-result).float()[:, 0], expected[:, 0], atol=1e-6)
+    assert torch.allclose(embeddings.pca(result[:, [2, 0, 1]]).float(), expected, atol=1e-6)
     line = embeddings.pca(torch.tensor([[1.0], [2], [6]]))
     assert torch.allclose(line, torch.tensor([[-2.0, 0], [-1, 0], [3, 0]]).double())
     assert not embeddings.pca(torch.ones(3, 4)).any()
@@ -220,14 +220,14 @@ def test_principal_axes_by_hand():
 @pytest.mark.parametrize("exact", [0, 500])
 def test_neighbours_stay_neighbours_on_a_map(exact, monkeypatch):
     monkeypatch.setattr(embeddings.planes, "EXACT", exact)
-    found, labels = blobs()
-    places = embeddings.tsne(found)
+    result, labels = blobs()
+    places = embeddings.tsne(result)
     assert places.shape == (60, 2)
     nearest = torch.cdist(places, places).fill_diagonal_(torch.inf).argmin(1)
     assert torch.equal(labels[nearest], labels)
-    assert torch.equal(places, embeddings.tsne(found))
+    assert torch.equal(places, embeddings.tsne(result))
     with pytest.raises(ValueError, match="three pictures"):
-        embeddings.tsne(found[:2])
+        embeddings.tsne(result[:2])
 
 
 # ---- invalid arguments
@@ -253,14 +253,14 @@ def test_without_scikit_learn_it_says_what_to_install(monkeypatch):
 
 
 def test_a_network_that_is_always_right_has_classes_that_stand_apart():
-    found = measured(parts=["embedding"])["embedding"]
-    assert found["dimensions"] == found["clusters"] == 3
+    result = measured(parts=["embedding"])["embedding"]
+    assert result["dimensions"] == result["clusters"] == 3
     for number in ("purity_percent", "nmi_percent", "retrieval_map_percent", "precision_at_1_percent"):
-        assert found[number] == 100
-    assert found["mahalanobis"]["fitted_images"] == found["mahalanobis"]["known_images"] == 15
-    assert found["mahalanobis"]["others"]["images"] == 9
-    assert found["mahalanobis"]["others"]["auroc_percent"] == 100
-    row = table([("red", {"embedding": found})])
+        assert result[number] == 100
+    assert result["mahalanobis"]["fitted_images"] == result["mahalanobis"]["known_images"] == 15
+    assert result["mahalanobis"]["others"]["images"] == 9
+    assert result["mahalanobis"]["others"]["auroc_percent"] == 100
+    row = table([("red", {"embedding": result})])
     assert row.splitlines()[0].split(" | ")[2:] == ["AUROC others, Mahalanobis", "NMI", "retrieval mAP |"]
 
 
@@ -331,9 +331,9 @@ def test_an_embedding_lies_beside_the_card(models, trained):
     assert torch.equal(seen.labels[stored["index"]], stored["label"])
     inputs = runner._images(runner._seen(seen.take(stored["index"]), card, torch.device("cpu")), 4) / 255
     mean, std = (torch.tensor(getattr(card.network, key)).view(3, 1, 1) for key in ("mean", "std"))
-    found = embeddings.embed(zoo.load("cutmix", models), (inputs - mean) / std)
-    assert torch.allclose(stored["embedding"], found, rtol=2e-3, atol=1e-4)
-    unit = embeddings.directions(found)
+    result = embeddings.embed(zoo.load("cutmix", models), (inputs - mean) / std)
+    assert torch.allclose(stored["embedding"], result, rtol=2e-3, atol=1e-4)
+    unit = embeddings.directions(result)
     for plot, expected in (("pca", embeddings.pca(unit)), ("tsne", embeddings.tsne(unit))):
         assert stored[plot].shape == (16, 2)
         assert torch.allclose(stored[plot].double(), expected, rtol=5e-3, atol=0.05 * expected.abs().amax().item())

@@ -95,11 +95,11 @@ def test_between_classes_the_ends_are_plain_accuracy():
     images, labels, *_ = split()
     wrong = labels.clone()
     wrong[:6] = (wrong[:6] + 1) % 3
-    found = evaluate(network(), images, wrong, mean=MEAN, std=STD, parts=["accuracy", "in_between"], batch_size=8)
-    right = 100 - found["accuracy"]["top1_error_percent"]
+    result = evaluate(network(), images, wrong, mean=MEAN, std=STD, parts=["accuracy", "in_between"], batch_size=8)
+    right = 100 - result["accuracy"]["top1_error_percent"]
     assert right == 80
     for method in ("mixup", "cutmix"):
-        curve = found["in_between"][method]
+        curve = result["in_between"][method]
         assert curve["first_percent"][-1] == right
         assert curve["second_percent"][0] == right
         assert curve["either_percent"][5] > 0
@@ -167,10 +167,10 @@ def test_it_says_what_it_needs():
 
 
 def entry(error: float, box: float | None = None) -> dict:
-    found: dict = {"accuracy": {"top1_error_percent": error, "top5_error_percent": error / 2}}
+    result: dict = {"accuracy": {"top1_error_percent": error, "top5_error_percent": error / 2}}
     if box is not None:
-        found["localisation"] = {"network": {"max_box_acc_percent": box}, "centre": {"max_box_acc_percent": 41.0}}
-    return found
+        result["localisation"] = {"network": {"max_box_acc_percent": box}, "centre": {"max_box_acc_percent": 41.0}}
+    return result
 
 
 def test_a_table_of_seeds():

@@ -124,10 +124,10 @@ def folded(network: nn.Module, layer: str, images: Tensor) -> Tensor:
 @pytest.mark.parametrize("family", [*FAMILIES, *SLOW])
 def test_the_last_places(family):
     network, size, layer, shape = made(family)
-    found = grad_cam.feature_layers(network, size)
+    result = grad_cam.feature_layers(network, size)
     assert grad_cam.last_layer(network, size) == layer
-    assert found[layer] == shape
-    sides = [side for _, *side in found.values()]
+    assert result[layer] == shape
+    sides = [side for _, *side in result.values()]
     assert sides == sorted(sides, reverse=True)
     assert all(abs(h * size[1] - w * size[0]) < max(size) for h, w in sides)
     assert not any(module._forward_hooks for module in network.modules())
@@ -174,11 +174,11 @@ def test_folded_as_timm_folds(family):
     network, size, *_ = made(family)
     images = torch.randn(2, 3, *size)
     with torch.no_grad():
-        theirs = network.forward_intermediates(
+        reference = network.forward_intermediates(
             images, indices=1, norm=False, output_fmt="NCHW", intermediates_only=True
         )
     blocks = {"swin": "layers.3", "swin v2": "layers.3", "mambaout": "stages.3", "twins": "pos_block.3"}
-    torch.testing.assert_close(folded(network, blocks.get(family, "blocks.1"), images), theirs[-1])
+    torch.testing.assert_close(folded(network, blocks.get(family, "blocks.1"), images), reference[-1])
 
 
 @pytest.mark.parametrize("family", ["vit", "dino with registers", "swin", "torchvision swin"])
@@ -342,18 +342,18 @@ def test_unfolding_undoes_folding(grid):
 
 def test_places_are_found_once():
     network, size, layer, _ = made("vit")
-    asked = []
-    network.patch_embed.register_forward_hook(lambda _module, given, _output: asked.append(len(given[0])))
+    requests = []
+    network.patch_embed.register_forward_hook(lambda _module, given, _output: requests.append(len(given[0])))
     for _ in range(3):
         grad_cam.grad_cam(network, torch.randn(2, 3, *size), layer=layer)
-    assert asked == [2, 5, 2, 2]
+    assert requests == [2, 5, 2, 2]
 
 
 def test_embeddings_of_tokens():
     for family in ("vit", "swin", "torchvision vit", "torchvision swin", "mixer"):
         network, size, *_ = made(family)
         images = torch.randn(3, 3, *size)
-        found = embeddings.embed(network, images)
+        result = embeddings.embed(network, images)
         heads = [module for module in network.modules() if isinstance(module, nn.Linear)]
         with torch.no_grad(), evaluating(network):
-            torch.testing.assert_close(heads[-1](found), network(images))
+            torch.testing.assert_close(heads[-1](result), network(images))

@@ -87,11 +87,11 @@ def test_cam_says_where_it_does_not_apply():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_whether_the_class_matters_and_whether_it_is_slow(kind):
-    network, asked = resnet(), []
-    network.conv1.register_forward_hook(lambda *_: asked.append(1))
+    network, calls = resnet(), []
+    network.conv1.register_forward_hook(lambda *_: calls.append(1))
     one, two = heat_maps(network, inputs(1), torch.tensor([[2, 6]]), kind=kind, layer="layer4").maps[0]
     assert torch.equal(one, two) != KINDS[kind].per_class
-    assert (len(asked) > 1) == KINDS[kind].slow
+    assert (len(calls) > 1) == KINDS[kind].slow
     assert KINDS[kind].name == kind
     assert "20" in KINDS[kind].citation
 
@@ -130,9 +130,9 @@ def test_the_network_is_left_alone(kind, context):
 
 @pytest.mark.parametrize(("kind", "passes"), [("score_cam", 3), ("ablation_cam", 3)])
 def test_slow_kinds_tell_how_far_they_are(kind, passes, capfd):
-    told = []
-    heat_maps(resnet(), inputs(), CLASSES, kind=kind, progress=lambda *so_far: told.append(so_far))
-    assert told == [(i + 1, 2 * passes) for i in range(2 * passes)]  # two classes cost no more than one
+    steps_seen = []
+    heat_maps(resnet(), inputs(), CLASSES, kind=kind, progress=lambda *so_far: steps_seen.append(so_far))
+    assert steps_seen == [(i + 1, 2 * passes) for i in range(2 * passes)]  # two classes cost no more than one
     assert capfd.readouterr() == ("", "")
 
 

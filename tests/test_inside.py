@@ -48,12 +48,12 @@ def pictures() -> Tensor:
 
 def plans(method: str, layers: list[int], images: Tensor | None = None) -> list[Recipe]:
     """Make recipes that mix at the given layers in turn."""
-    found, rng = [], np.random.default_rng(0)
-    while len(found) < len(layers):
+    result, rng = [], np.random.default_rng(0)
+    while len(result) < len(layers):
         recipe = METHODS[method](stages=2).plan(Batch(pictures() if images is None else images), rng)
-        layer = layers[len(found)]
-        found += [dataclasses.replace(recipe, layer=layer)] if bool(recipe.layer) == bool(layer) else []
-    return found
+        layer = layers[len(result)]
+        result += [dataclasses.replace(recipe, layer=layer)] if bool(recipe.layer) == bool(layer) else []
+    return result
 
 
 @pytest.fixture(autouse=True)
@@ -168,11 +168,11 @@ def test_a_wrapped_network_is_looked_at_as_a_plain_one(wrapper):
         wrapped(images)
     torch.testing.assert_close(grad_cam.grad_cam(wrapped, images, classes), grad_cam.grad_cam(plain, images, classes))
     for kind in ("cam", "grad_cam"):
-        ours, theirs = (heat_maps(network, images, classes, kind=kind).maps for network in (wrapped, plain))
-        torch.testing.assert_close(ours, theirs)
+        ours, reference = (heat_maps(network, images, classes, kind=kind).maps for network in (wrapped, plain))
+        torch.testing.assert_close(ours, reference)
     torch.testing.assert_close(embeddings.embed(wrapped, images), embeddings.embed(plain, images))
-    ours, theirs = (mixviz.saliency(images, "gradient", network=network) for network in (wrapped, plain))
-    torch.testing.assert_close(ours, theirs)
+    ours, reference = (mixviz.saliency(images, "gradient", network=network) for network in (wrapped, plain))
+    torch.testing.assert_close(ours, reference)
 
 
 @pytest.mark.parametrize("wrapper", ["compiled", "compiled in place", "DataParallel"])
@@ -184,8 +184,8 @@ def test_attention_of_a_wrapped_transformer(wrapper):
     wrapped = WRAPPERS[wrapper](vit.eval())
     with torch.no_grad():
         wrapped(images)
-    ours, theirs = (mixviz.saliency(images, "attention", network=network) for network in (wrapped, plain))
-    torch.testing.assert_close(ours, theirs)
+    ours, reference = (mixviz.saliency(images, "attention", network=network) for network in (wrapped, plain))
+    torch.testing.assert_close(ours, reference)
 
 
 @pytest.mark.parametrize("script", [torch.jit.script, lambda network: torch.jit.trace(network, pictures())])

@@ -34,9 +34,9 @@ def test_every_parameter_and_choice_is_told(name):
     for key, about in CATALOGUE[name].parameters().items():
         assert HANGUL.search(i18n.in_language(f"{name}.{key}", "ko", about["text"])), key
         for choice in about["choices"]:
-            told = i18n.in_language(f"{name}.{key}.{choice}", "ko", choice)
-            assert told.startswith(f"{choice}: ")
-            assert told != i18n.in_language(f"{name}.{key}.{choice}", "en", choice) == choice
+            texts = i18n.in_language(f"{name}.{key}.{choice}", "ko", choice)
+            assert texts.startswith(f"{choice}: ")
+            assert texts != i18n.in_language(f"{name}.{key}.{choice}", "en", choice) == choice
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -87,8 +87,8 @@ def test_there_are_no_texts_of_things_that_are_not_there():
     known |= {f"operation.{name}" for name in OPERATIONS}
     assert set(i18n.catalogue()["ko"]) == known
     kinds = ("summary", "detector", "object", "class", "network", "kind")
-    said = {key for key in i18n.texts()["ko"] if key.partition(".")[0] in kinds and "." in key}
-    assert said <= set(app.own_texts())
+    translated = {key for key in i18n.texts()["ko"] if key.partition(".")[0] in kinds and "." in key}
+    assert translated <= set(app.own_texts())
 
 
 def test_what_has_no_korean_is_told_in_english(monkeypatch):
@@ -123,25 +123,25 @@ def test_a_restored_state_names_its_objects_in_the_visitors_language():
 
 
 def test_exports_without_korean_letters_name_bundled_objects_in_english(monkeypatch):
-    told = []
+    texts = []
     monkeypatch.setattr(downloads.fonts, "drawable", lambda text: re.sub(HANGUL, "□", text))
-    monkeypatch.setattr(downloads.export, "figure", lambda story, *_: told.append(story.names) or b"")
+    monkeypatch.setattr(downloads.export, "figure", lambda story, *_: texts.append(story.names) or b"")
     a, b = (pictures.photograph_path(name) for name in ("lion.jpg", "bee.jpg"))
     for kind in ("pdf", "svg"):
         handlers.take({"take": kind, "a": a, "b": b, "name_a": "사자", "name_b": "내 벌", "language": "ko"})
-    assert told == [("lion", "내 벌"), ("사자", "내 벌")]
+    assert texts == [("lion", "내 벌"), ("사자", "내 벌")]
 
 
 def test_explanations_are_sent_in_one_language_and_only_when_asked(address):
     config = httpx.get(f"{address}config").text
     for language, other in (("ko", "en"), ("en", "ko")):
-        asked = {"data": [], "event_data": {"language": language}}
-        (told,) = httpx.post(f"{address}gradio_api/run/explain", json=asked).json()["data"]
+        payload = {"data": [], "event_data": {"language": language}}
+        (texts,) = httpx.post(f"{address}gradio_api/run/explain", json=payload).json()["data"]
         for name in mixviz.METHODS:
             last = presenters.explanation(name, language).split("\n\n")[-1]
-            assert last in told
+            assert last in texts
             if name in METHODS:  # without a translation, a method is explained in English
-                assert presenters.explanation(name, other).split("\n\n")[-1] not in told
+                assert presenters.explanation(name, other).split("\n\n")[-1] not in texts
             assert last[:60] not in config
 
 

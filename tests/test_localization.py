@@ -110,8 +110,8 @@ def test_pixels_above_the_rounded_threshold_are_kept():
     ramp = torch.arange(256.0)[None] / 255
     bytes_ = (ramp * 255).to(torch.uint8)[0]
     for tau in (0.0, 0.2, 0.5, 0.999):
-        kept = (bytes_.int() > int(tau * 255)).nonzero()
-        assert boxes_at(ramp, tau).tolist() == [[0, kept[0].item(), 1, kept[-1].item() + 1]]
+        selected = (bytes_.int() > int(tau * 255)).nonzero()
+        assert boxes_at(ramp, tau).tolist() == [[0, selected[0].item(), 1, selected[-1].item() + 1]]
 
 
 @pytest.mark.parametrize(
@@ -158,9 +158,9 @@ def test_one_threshold_for_the_whole_split():
 
 
 def test_v2_by_hand():
-    found = blocks((20, 20), ((0, 0, 10, 10), 1.0))
+    result = blocks((20, 20), ((0, 0, 10, 10), 1.0))
     true = [(0, 0, 10, 10), (0, 0, 10, 20), (0, 0, 13, 20), (10, 10, 20, 20)]  # IoU 1, 1/2, 100/260, 0
-    scores = box_scores(found[None], [boxes(box) for box in true])
+    scores = box_scores(result[None], [boxes(box) for box in true])
     torch.testing.assert_close(scores.largest[:, 500], torch.tensor([1, 0.5, 100 / 260, 0]).double())
     assert scores.max_box_acc.accuracy == 2 / 4
     assert scores.max_box_acc_v2 == pytest.approx((3 / 4 + 2 / 4 + 1 / 4) / 3)
@@ -199,8 +199,8 @@ def test_pixels_are_pooled_as_in_the_authors_histograms():
     masks[masks == 2] = 255
     edges = np.append(np.arange(0, 1, 0.001), [1.0, 2.0, 3.0])
     right, wrong = (np.histogram(maps[masks == value].double().numpy(), edges)[0][::-1].cumsum() for value in (1, 0))
-    recall, kept = right / right[-1], right + wrong
-    precision = np.divide(right, kept, out=np.zeros(len(right)), where=kept > 0)
+    recall, selected = right / right[-1], right + wrong
+    precision = np.divide(right, selected, out=np.zeros(len(right)), where=selected > 0)
     assert pixel_scores(maps, masks).px_ap == pytest.approx((precision[1:] * np.diff(recall)).sum(), rel=1e-3)
 
 
