@@ -44,22 +44,22 @@ SHEETS = """
 @pytest.mark.parametrize("only", [METHODS[:1], METHODS[3:9], METHODS[::-4]], ids=len)
 def test_some_cards_say_what_they_say_among_all(only):
     request = replace(first_request(), lam=0.3, still=False)
-    whole, some = handlers.show(request), handlers.show(replace(request, only=tuple(only)))
-    known = {card["name"]: card for card in whole["cards"]}
+    full, some = handlers.show(request), handlers.show(replace(request, only=tuple(only)))
+    known = {card["name"]: card for card in full["cards"]}
     assert some["cards"] == [known[name] for name in only]
     assert some["columns"] * some["rows"] >= len(only)
-    assert len(some["sheet"]) < len(whole["sheet"])
-    assert {key: some[key] for key in ("link", "names", "judge", "held", "detector")}.items() <= whole.items()
+    assert len(some["sheet"]) < len(full["sheet"])
+    assert {key: some[key] for key in ("link", "names", "judge", "held", "detector")}.items() <= full.items()
 
 
 @pytest.fixture
 def asked(tab) -> list:
     """Record the cards of each request that the page sends from now on."""
-    found: list = []
+    result: list = []
     tab.page.on(
-        "request", lambda request: "component_server" in request.url and found.append(request.post_data_json["data"])
+        "request", lambda request: "component_server" in request.url and result.append(request.post_data_json["data"])
     )
-    return found
+    return result
 
 
 @pytest.mark.browser
@@ -67,8 +67,8 @@ def asked(tab) -> list:
 def test_cards_in_sight_move_with_the_slider_and_the_others_when_they_are_seen(tab, asked):
     for scrolled in (0, 1, 0.5):
         in_sight_moves(tab, asked, scrolled)
-    told = {card["name"]: card for card in handlers.show(replace(first_request(), lam=0.8, still=False))["cards"]}
-    for name, card in told.items():
+    shown_lam = {card["name"]: card for card in handlers.show(replace(first_request(), lam=0.8, still=False))["cards"]}
+    for name, card in shown_lam.items():
         tab.see(name)
         numbers = tab.page.locator(f"[data-method={name}] .mv-numbers dd").all_inner_texts()
         assert numbers[2] == f"{card['share'][0]:.2f}", name
@@ -87,7 +87,7 @@ def in_sight_moves(tab, asked, scrolled):
     # Cards may grow by a line and push a neighbour over the edge, never more.
     assert all(set(question["only"]) <= set(tab.page.evaluate(IN_SIGHT, 3 * MARGIN)) for question in asked)
     assert set(in_sight) <= {name for question in asked for name in question["only"] if question["lam"] == 0.8}
-    assert {url for url, there in tab.page.evaluate(SHEETS) if url and not there} == set()
+    assert {url for url, present in tab.page.evaluate(SHEETS) if url and not present} == set()
 
 
 @pytest.mark.browser
@@ -114,7 +114,7 @@ def test_no_card_loses_its_picture_while_the_slider_moves(tab):
     for share in (0, 1, 0.4):
         tab.page.evaluate("(share) => scrollTo(0, share * document.documentElement.scrollHeight)", share)
         tab.page.evaluate(DRAG, [0.2, 0.5, 0.9 - share / 10])
-        assert all(there for url, there in tab.page.evaluate(SHEETS) if url)
+        assert all(present for url, present in tab.page.evaluate(SHEETS) if url)
 
 
 @pytest.mark.browser

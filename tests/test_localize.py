@@ -67,13 +67,13 @@ def test_maps_boxes_and_probabilities_are_the_librarys(subject):
         else:
             view = pictures.load_view({"a": START.a, "b": START.b}[subject], known.side)
         look = inference.look(known, view, ("Egyptian cat", "golden retriever"))
-        for i, told in enumerate(row["looks"]):
+        for i, reply in enumerate(row["looks"]):
             warm = look.heat()[i]
-            assert told["class"] == ("Egyptian cat", "golden retriever")[i]
-            assert told["probability"] == pytest.approx(look.probability[look.classes[i]].item(), abs=1e-5)
-            assert abs(bytes_of(told, known.side) / 255 - warm.numpy()).max() <= 1 / 255 + 1e-4
+            assert reply["class"] == ("Egyptian cat", "golden retriever")[i]
+            assert reply["probability"] == pytest.approx(look.probability[look.classes[i]].item(), abs=1e-5)
+            assert abs(bytes_of(reply, known.side) / 255 - warm.numpy()).max() <= 1 / 255 + 1e-4
             for step in range(0, 100, 7):
-                assert told["boxes"][step] == boxes_at(warm, step / 100)[0].tolist()
+                assert reply["boxes"][step] == boxes_at(warm, step / 100)[0].tolist()
 
 
 def test_each_networks_own_prediction_is_one_of_the_classes():
@@ -102,13 +102,13 @@ def test_a_class_that_nobody_knows_is_refused_in_words():
 
 
 def test_what_takes_long_comes_in_parts_that_make_the_whole(monkeypatch):
-    whole = answer(lam=0.37)
+    full = answer(lam=0.37)
     monkeypatch.setattr(localize, "PATIENCE", 0)
     cam_cache.cams.clear()
     first = handlers.show(replace(START, lam=0.37))
     assert len(first["rows"]) == 1
     assert first["pending"] == first["all"][1:]
-    assert answer(lam=0.37)["rows"] == whole["rows"]
+    assert answer(lam=0.37)["rows"] == full["rows"]
 
 
 @pytest.mark.slow
@@ -159,7 +159,7 @@ def test_true_boxes_go_where_the_objects_go(method):
     a, b = (pictures.square_box(pictures.photograph_of(path), SIDE) for path in (START.a, START.b))
     mine = torch.zeros(SIDE, SIDE, dtype=torch.bool)
     mine[a[0] : a[2], a[1] : a[3]] = True
-    theirs = torch.zeros_like(mine)
+    reference = torch.zeros_like(mine)
     if recipe.target_boxes is not None:
         top, left, bottom, right = recipe.target_box[0].tolist()
         mine[top:bottom, left:right] = False
@@ -171,16 +171,16 @@ def test_true_boxes_go_where_the_objects_go(method):
         if edges[2] > edges[0] and edges[3] > edges[1]:
             y0, y1 = (top + (edge - source[0]) * scale[0] for edge in (edges[0], edges[2]))
             x0, x1 = (left + (edge - source[1]) * scale[1] for edge in (edges[1], edges[3]))
-            theirs[int(y0) : round(y1 + 0.49), int(x0) : round(x1 + 0.49)] = True
+            reference[int(y0) : round(y1 + 0.49), int(x0) : round(x1 + 0.49)] = True
     elif method == "mixup":
-        theirs[b[0] : b[2], b[1] : b[3]] = True
-    for found, mask in zip(boxes, (mine, theirs), strict=True):
+        reference[b[0] : b[2], b[1] : b[3]] = True
+    for result, mask in zip(boxes, (mine, reference), strict=True):
         if not mask.any():
-            assert found is None
+            assert result is None
             continue
         rows, columns = mask.any(1).nonzero()[:, 0], mask.any(0).nonzero()[:, 0]
         expected = [int(edge) / SIDE for edge in (rows[0], columns[0], rows[-1] + 1, columns[-1] + 1)]
-        assert found == pytest.approx(expected, abs=(2 if recipe.resample else 0) / SIDE)
+        assert result == pytest.approx(expected, abs=(2 if recipe.resample else 0) / SIDE)
 
 
 def test_a_kind_that_a_layer_is_not_made_for_is_told_per_network_and_nothing_else_is_lost():
@@ -195,9 +195,9 @@ def test_figure_and_numbers_are_those_of_the_page():
     shown = {"scale": "shared", "threshold": 0.4, "colours": "cividis", "strength": 1}
     data = cam_download.parcel("png", request, shown)
     assert Image.open(BytesIO(data)).width > 700
-    told = json.loads(cam_download.parcel("json", request, {"threshold": 0.4}))
+    reply = json.loads(cam_download.parcel("json", request, {"threshold": 0.4}))
     rows = answer(method="mixup")["rows"]
-    for numbers, row in zip(told["networks"], rows, strict=True):
+    for numbers, row in zip(reply["networks"], rows, strict=True):
         for about, look in zip(numbers["classes"], row["looks"], strict=True):
             assert about["probability"] == pytest.approx(look["probability"], abs=1e-5)
             assert about["box"] == look["boxes"][40]
@@ -216,9 +216,9 @@ def test_the_shown_commands_give_the_pages_numbers(tmp_path, monkeypatch):
     for line in cam_download.command(request).splitlines():
         arguments = line.removeprefix("python -m mixviz ").replace("--networks all", "--networks cutmix,mixup")
         assert CliRunner().invoke(app, shlex.split(arguments), catch_exceptions=False).exit_code == 0
-    told = json.loads((tmp_path / "looks" / "looks.json").read_text())
+    reply = json.loads((tmp_path / "looks" / "looks.json").read_text())
     rows = {row["name"]: row for row in answer(method="mixup", lam=0.7)["rows"]}
-    for numbers in told["networks"]:
+    for numbers in reply["networks"]:
         for about, look in zip(numbers["classes"], rows[numbers["network"]]["looks"], strict=True):
             assert about["probability"] == pytest.approx(look["probability"], abs=1e-3)
 
@@ -242,9 +242,9 @@ def test_a_true_box_belongs_to_the_class_that_is_asked_for():
 
 
 def test_a_class_that_was_named_is_not_asked_for_twice():
-    found = cam_subject.wanted_classes(replace(START, a=LION, classes=("golden retriever", "")))
-    assert found[0] == ("golden retriever", True)
-    assert found[1][0] != "golden retriever"
+    result = cam_subject.wanted_classes(replace(START, a=LION, classes=("golden retriever", "")))
+    assert result[0] == ("golden retriever", True)
+    assert result[1][0] != "golden retriever"
 
 
 def test_slow_maps_have_their_bounds(monkeypatch):
@@ -288,24 +288,24 @@ def test_the_endpoint_explains_what_it_cannot_use(changes, says):
 
 
 def test_the_endpoint_asks_each_network_once():
-    told = api.look("lion.jpg", ["lion"], ["cutmix"] * 50)
-    assert [one["network"] for one in told["networks"]] == ["cutmix"]
-    assert told["figure"].startswith("data:image/png")
+    reply = api.look("lion.jpg", ["lion"], ["cutmix"] * 50)
+    assert [one["network"] for one in reply["networks"]] == ["cutmix"]
+    assert reply["figure"].startswith("data:image/png")
 
 
 def test_of_a_folder_only_what_can_be_used_is_taken():
     given = ["a/x.JPG", "a/readme.txt", "a/boxes.csv", "a/more.zip", "a/.DS_Store"]
-    used, told = folder_panel._usable(given, "en")
+    used, message = folder_panel._usable(given, "en")
     assert used == ["a/x.JPG", "a/boxes.csv", "a/more.zip"]
-    assert "Files that are no pictures: 1." in told
+    assert "Files that are no pictures: 1." in message
     assert folder_panel._usable(given[:1], "en") == (["a/x.JPG"], "")
 
 
 def test_half_a_character_and_odd_displays_are_no_accident():
     state = {"a": START.a, "b": START.b, "view": "localize", "name_a": "x\ud800y", "lam": 0.6, "seed": 0}
     json.dumps(handlers.look(state | {"only": ["cutmix"]})).encode()
-    told = handlers.take(state | {"take": "png", "display": {"scale": ["a"]}})
-    assert "Scales are" in told["message"]
+    reply = handlers.take(state | {"take": "png", "display": {"scale": ["a"]}})
+    assert "Scales are" in reply["message"]
 
 
 # In a browser
@@ -346,9 +346,9 @@ def test_the_colours_in_the_browser_are_those_of_the_library(looking_tab, scale)
     expected = scales.scaled([look.maps for look in looks], (64, 64), scale).shades
     for name, slot in (("baseline", 0), ("cutmix", 1)):
         row = [look.known.name for look in looks].index(name)
-        found = nearest(canvas(tab, name, slot), "inferno")
+        result = nearest(canvas(tab, name, slot), "inferno")
         # Maps are sent as bytes on their own scale: tolerate one step of that and one of rounding.
-        assert abs(found - 255 * expected[row, slot].numpy()).max() <= 2
+        assert abs(result - 255 * expected[row, slot].numpy()).max() <= 2
 
 
 @pytest.mark.browser
@@ -360,8 +360,8 @@ def test_the_difference_of_two_networks_is_that_of_the_library(looking_tab):
     looks = cam_download.looks_of(replace(START, method="cutmix", lam=0.6))
     values = scales.scaled([look.maps for look in looks], (64, 64), "image").values
     names = [look.known.name for look in looks]
-    found = scales.difference(values, values[names.index("mixup")].expand_as(values))
-    shades = found.shades[names.index("cutmix"), 0].numpy()
+    result = scales.difference(values, values[names.index("mixup")].expand_as(values))
+    shades = result.shades[names.index("cutmix"), 0].numpy()
     pixels = canvas(tab, "cutmix", 0)
     assert abs(pixels[..., 3] / 255 - abs(shades)).max() < 0.02
     assert not canvas(tab, "mixup", 0)[..., 3].any()
@@ -370,8 +370,8 @@ def test_the_difference_of_two_networks_is_that_of_the_library(looking_tab):
 @pytest.mark.browser
 @pytest.mark.slow
 def test_changing_how_maps_are_shown_asks_the_server_nothing(looking_tab):
-    tab, asked = looking_tab, []
-    tab.page.on("request", lambda request: request.url.startswith("blob:") or asked.append(request.url))
+    tab, requests = looking_tab, []
+    tab.page.on("request", lambda request: request.url.startswith("blob:") or requests.append(request.url))
     before = tab.page.locator("[data-network=cutmix] .mv-box").first.get_attribute("style")
     tab.page.get_by_label("Threshold τ of the box").fill("0.6")
     tab.page.locator("#mv-localize [data-choice=shared]").click()
@@ -382,7 +382,7 @@ def test_changing_how_maps_are_shown_asks_the_server_nothing(looking_tab):
     tab.page.locator("#mv-localize [data-choice=grid]").click()
     assert tab.page.locator("[data-network=cutmix] .mv-box").first.get_attribute("style") != before
     tab.page.wait_for_timeout(300)
-    assert asked == []
+    assert requests == []
     assert "threshold=0.6" in tab.page.url
     assert "scale=shared" in tab.page.url
     tab.page.reload()
@@ -400,8 +400,8 @@ def test_box_and_iou_follow_the_threshold_and_a_box_drawn_by_hand(looking_tab):
     side = look.known.side
 
     def expected(box) -> str:
-        found = torch.tensor([look.boxes(0.3)[0]], dtype=torch.float64) / side
-        return f"IoU {iou(found, torch.tensor([box], dtype=torch.float64)).item():.2f}"
+        result = torch.tensor([look.boxes(0.3)[0]], dtype=torch.float64) / side
+        return f"IoU {iou(result, torch.tensor([box], dtype=torch.float64)).item():.2f}"
 
     caption = tab.page.locator("[data-network=saliencymix] figcaption").first
     true = cam_subject.subject(request).boxes[0]
@@ -483,11 +483,11 @@ def test_heat_of_the_page_is_the_heat_that_localisation_measures():
 
 
 def test_faithfulness_is_that_of_the_library():
-    told = localize.trusted(replace(START, subject="a", only=("cutmix",), classes=("Egyptian cat", "tabby")))
+    reply = localize.trusted(replace(START, subject="a", only=("cutmix",), classes=("Egyptian cat", "tabby")))
     known = networks.known_networks()["cutmix"]
     look = inference.look(known, pictures.load_view(START.a, known.side), ("Egyptian cat", "tabby"))
-    for found, expected in zip(told["faith"], trust.faithful(look, np.random.default_rng(0)), strict=True):
-        assert found == pytest.approx(expected._asdict(), abs=1e-3)
+    for result, expected in zip(reply["faith"], trust.faithful(look, np.random.default_rng(0)), strict=True):
+        assert result == pytest.approx(expected._asdict(), abs=1e-3)
 
 
 @pytest.fixture
@@ -552,9 +552,9 @@ def test_faithfulness_is_measured_network_by_network(looking_tab, monkeypatch):
     looking_tab.page.locator("[data-network=baseline] .mv-faithful").wait_for()
     looking_tab.page.get_by_role("button", name="Stop").last.click()
     table = looking_tab.page.locator("[data-network=baseline] .mv-faithful").inner_text()
-    told = localize.trusted(replace(START, method="cutmix", lam=0.6, only=("baseline",)))["faith"]
-    assert f"{told[0]['deletion']:.2f}" in table
-    assert f"{told[1]['insertion']:.2f}" in table
+    reply = localize.trusted(replace(START, method="cutmix", lam=0.6, only=("baseline",)))["faith"]
+    assert f"{reply[0]['deletion']:.2f}" in table
+    assert f"{reply[1]['insertion']:.2f}" in table
 
 
 @pytest.mark.browser

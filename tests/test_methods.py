@@ -147,10 +147,10 @@ def visible(saliency_a, saliency_b, target, source):
 def fits_distribution(drawn: list, odds: dict) -> None:
     """Check that frequencies lie within 4.5 standard deviations of the odds, and that other events never occur."""
     total, seen = sum(odds.values()), Counter(drawn)
-    assert set(seen) <= {what for what, odd in odds.items() if odd > 0}
-    for what, odd in odds.items():
+    assert set(seen) <= {kind for kind, odd in odds.items() if odd > 0}
+    for kind, odd in odds.items():
         p = odd / total
-        assert abs(seen[what] / len(drawn) - p) <= 4.5 * math.sqrt(p * (1 - p) / len(drawn)), (what, p)
+        assert abs(seen[kind] / len(drawn) - p) <= 4.5 * math.sqrt(p * (1 - p) / len(drawn)), (kind, p)
 
 
 # ---------------------------------------------------------------- λ
@@ -247,8 +247,8 @@ def test_cutmix_pastes_less_than_half_on_average(side, rounding, mean):
         odds[sides(1 - (step + 0.5) / steps, (side,), rounding)[0]] += 1 / steps
     expected = 0.0
     for length, p in odds.items():
-        kept = sum(min(c - length // 2 + length, side) - max(c - length // 2, 0) for c in range(side))
-        expected += p * (kept / side**2) ** 2
+        area = sum(min(c - length // 2 + length, side) - max(c - length // 2, 0) for c in range(side))
+        expected += p * (area / side**2) ** 2
     assert expected == pytest.approx(mean, abs=5e-4)
     recipe = plan_many("cutmix", 40000, (side, side), alpha=1.0, rounding=rounding)
     assert recipe.share[1].mean().item() == pytest.approx(expected, abs=0.006)  # 4.5 standard errors
@@ -443,9 +443,9 @@ def test_cutmix_mixup_switch_is_a_share_of_the_images():
 def test_saliencymix_centres_the_patch_on_the_peak_of_b(seed, tie, alpha, rounding):
     mix = run("saliencymix", seed, tie=tie, alpha=alpha, rounding=rounding)
     for n, box in enumerate(mix.box):
-        found = {"first": slice(0, 1), "last": slice(-1, None), "random": slice(None)}[tie]
+        tie_slice = {"first": slice(0, 1), "last": slice(-1, None), "random": slice(None)}[tie]
         height_width = sides(mix.lam[n], mix.size, rounding)
-        boxes = [clipped(*at, *height_width, mix.size) for at in peaks(mix.maps[mix.partner[n]])[found]]
+        boxes = [clipped(*at, *height_width, mix.size) for at in peaks(mix.maps[mix.partner[n]])[tie_slice]]
         assert any(same_box(box, expected) for expected in boxes)
     assert mix.source == mix.box
     expect_patch(mix)
@@ -691,8 +691,8 @@ def test_gradients_flow_to_both_images(layer):
         with mixviz.mix_inside(model, recipe) if not grads else mixviz.mix_inside(model, manifold(0)[1]):
             forward(leaf)[0].square().sum().backward()
         grads.append([leaf.grad, *(p.grad for p in model.parameters())])
-    for ours, theirs in zip(*grads, strict=True):
-        torch.testing.assert_close(ours, theirs)
+    for ours, gradient_b in zip(*grads, strict=True):
+        torch.testing.assert_close(ours, gradient_b)
     touched = grads[0][0].abs().sum((1, 2, 3)) > 0
     assert touched.tolist() == [True, False, False, False, True]  # the first image and its partner, the last
 
@@ -829,7 +829,7 @@ def test_ricap(seed, beta):
     mix = run("ricap", seed, n=7, beta=beta)
     (height, width), partner = mix.size, mix.partner
     expected = np.zeros_like(mix.targets)
-    whole = np.full(mix.images.shape, np.nan)
+    complete = np.full(mix.images.shape, np.nan)
     for n in range(len(mix)):
         row, column = mix.box[n][2], mix.box[n][1]  # where the top right tile ends and begins
         others = [partner[n], partner[partner[n]], partner[partner[partner[n]]]]
@@ -840,9 +840,9 @@ def test_ricap(seed, beta):
             assert all(0 <= low <= high <= side for low, high, side in zip(cut[:2], cut[2:], mix.size, strict=True))
             for y, x in pixels(mix.size):
                 if within(tile, y, x):
-                    whole[n, :, y, x] = mix.images[who, :, y - tile[0] + cut[0], x - tile[1] + cut[1]]
+                    complete[n, :, y, x] = mix.images[who, :, y - tile[0] + cut[0], x - tile[1] + cut[1]]
                     expected[n, mix.labels[who]] += 1 / (height * width)
-    expect(mix, lambda n, y, x: whole[n, :, y, x])
+    expect(mix, lambda n, y, x: complete[n, :, y, x])
     np.testing.assert_allclose(mix.targets, expected, atol=1e-5)
     assert not mix.recipe.weights()[0].any()  # the rest of the picture is invisible
 
@@ -864,8 +864,8 @@ def test_ricap_crops_the_image_itself_from_anywhere():
     recipe = plan_many("ricap", 9000, (4, 5), beta=8.0)
     target, source = recipe.target_boxes[3], recipe.source_boxes[3]
     chosen = (target[:, 2] == 2) & (target[:, 3] == 3)
-    found = [(top, left) for top, left, *_ in source[chosen].tolist()]
-    fits_distribution(found, dict.fromkeys(pixels((3, 3)), 1))
+    result = [(top, left) for top, left, *_ in source[chosen].tolist()]
+    fits_distribution(result, dict.fromkeys(pixels((3, 3)), 1))
 
 
 # ---------------------------------------------------------------- erase
@@ -880,7 +880,7 @@ FILL = {"black": (0, 0, 0), "white": (1, 1, 1), "mean": (0.485, 0.456, 0.406)}
 @pytest.mark.parametrize("shape", [SIZE, (10, 10)])
 def test_cutout(seed, fill, side, shape):
     mix = run("cutout", seed, shape=shape, fill=fill, size=side)
-    height, width = (round(whole * side) for whole in shape)
+    height, width = (round(full * side) for full in shape)
     for box in mix.box:
         assert any(same_box(box, clipped(*centre, height, width, shape)) for centre in pixels(shape))
     expect(mix, lambda n, y, x: FILL[fill] if within(mix.box[n], y, x) else mix.images[n, :, y, x], 1e-6)
@@ -989,7 +989,7 @@ def test_the_mean_fill_is_zero_after_normalisation(name):
     images = torch.full((8, 3, 12, 12), 0.3)
     mixed, _ = transform(images, torch.zeros(8, dtype=torch.int64))
     erased = mixed.abs().amax(1) < 1e-6
-    kept = (mixed * torch.tensor(std).view(3, 1, 1) + torch.tensor(mean).view(3, 1, 1) - 0.3).abs().amax(1) < 1e-6
+    unchanged = (mixed * torch.tensor(std).view(3, 1, 1) + torch.tensor(mean).view(3, 1, 1) - 0.3).abs().amax(1) < 1e-6
     assert erased.any()
-    assert kept.any()
-    assert (erased | kept).all()
+    assert unchanged.any()
+    assert (erased | unchanged).all()

@@ -67,14 +67,14 @@ def cell_of(at: int, side: int, cells: int) -> int:
 
 def grid_of(mix: Mixture, cells: int) -> list[dict]:
     """Return A's weight in each cell by (row, column), and check that it is constant within the cell."""
-    found = []
+    result = []
     for own in kept(mix)[:, 0]:
         values: dict = {}
         for y, x in pixels(mix.size):
             cell = cell_of(y, mix.size[0], cells), cell_of(x, mix.size[1], cells)
             assert values.setdefault(cell, own[y, x]) == own[y, x]
-        found.append(values)
-    return found
+        result.append(values)
+    return result
 
 
 # ---------------------------------------------------------------- FMix
@@ -123,13 +123,13 @@ def test_fmix(seed, size, spectrum):
 def test_fmix_leaves_out_what_is_too_weak(size, decay):
     """Compare the variance of the whole field, frequency by frequency, with that of the drawn part."""
     height, width = size
-    whole = 0.0
+    full = 0.0
     for v, u in itertools.product(range(height), range(width)):
         f = math.hypot(min(v, height - v) / height, min(u, width - u) / width)
-        whole += max(f, 1 / max(size)) ** (-2 * decay) if f else 0
+        full += max(f, 1 / max(size)) ** (-2 * decay) if f else 0
     strength = fmix._fading(size, decay, "formula")[0].astype(np.float64)
     counts = np.array([0.25 if u == 0 or 2 * u == width else 1 for u in range(strength.shape[1])])
-    assert (strength**2).sum(2) @ counts @ np.ones(len(strength)) >= (1 - fmix.LEFT_OUT - 1e-6) * whole
+    assert (strength**2).sum(2) @ counts @ np.ones(len(strength)) >= (1 - fmix.LEFT_OUT - 1e-6) * full
     if decay == 3 and size == (224, 224):
         assert strength.size < 0.01 * height * width  # which makes it fast
 
@@ -207,10 +207,10 @@ def test_gridmix_cells_are_equally_likely():
 def test_attentive_cutmix(seed, cells, number, size):
     mix = run("attentive_cutmix", seed, shape=size, cells=cells, count=number)
     for n, values in enumerate(grid_of(mix, cells)):
-        found: dict = {cell: [] for cell in values}
+        result: dict = {cell: [] for cell in values}
         for y, x in pixels(size):
-            found[cell_of(y, size[0], cells), cell_of(x, size[1], cells)].append(mix.maps[mix.partner[n], y, x])
-        means = {cell: sum(map(float, looks)) / len(looks) for cell, looks in found.items()}
+            result[cell_of(y, size[0], cells), cell_of(x, size[1], cells)].append(mix.maps[mix.partner[n], y, x])
+        means = {cell: sum(map(float, looks)) / len(looks) for cell, looks in result.items()}
         pasted = [means[cell] for cell, own in values.items() if own == 0]
         left = [means[cell] for cell, own in values.items() if own == 1]
         assert len(pasted) == min(number, cells**2)
@@ -328,8 +328,8 @@ def test_random_squares_are_half_the_sides_and_from_anywhere():
     boxes = recipe.target_box.tolist()
     for box in {tuple(box) for box in boxes}:
         assert any(same_box(list(box), clipped(*centre, 2, 3, (4, 6))) for centre in pixels((4, 6)))
-    whole = [n for n, (t, le, b, r) in enumerate(boxes) if (b - t, r - le) == (2, 3)]
-    cuts = recipe.source_box[whole].tolist()
+    unclipped = [n for n, (t, le, b, r) in enumerate(boxes) if (b - t, r - le) == (2, 3)]
+    cuts = recipe.source_box[unclipped].tolist()
     fits_distribution([(top, left) for top, left, *_ in cuts], dict.fromkeys(pixels((3, 4)), 1))
 
 
@@ -480,16 +480,16 @@ def test_transmix_asks_about_the_mixture(seed, rounding, label):
 
 
 def test_transmix_asks_the_network_in_training():
-    asked = []
+    requests = []
 
     def net(x):
-        asked.append(x.detach().clone())
+        requests.append(x.detach().clone())
         return x.mean((2, 3))
 
     images = torch.rand(4, 3, 8, 8)
     batch = Batch(images, torch.arange(4) % 3, net, mean=(0.5,) * 3, std=(0.1,) * 3)
     recipe = METHODS["transmix"](detector="gradient").plan(batch, np.random.default_rng(0))
-    torch.testing.assert_close(asked[-1], (recipe.apply(images) - 0.5) / 0.1)
+    torch.testing.assert_close(requests[-1], (recipe.apply(images) - 0.5) / 0.1)
     with pytest.raises(ValueError, match="asks a network"):
         METHODS["transmix"](detector="gradient").plan(Batch(images), np.random.default_rng(0))
 
@@ -575,14 +575,14 @@ def test_the_mask_is_nearly_the_best_of_all(levels):
     rng, method = np.random.default_rng(0), METHODS["puzzlemix"](levels=levels)
     pairs = shares(rng, 2, 12, 3, 3)
     lam = rng.uniform(0.1, 0.9, 12)
-    found = method._mask(torch.from_numpy(pairs), torch.from_numpy(lam)).numpy()
+    result = method._mask(torch.from_numpy(pairs), torch.from_numpy(lam)).numpy()
     masks = [np.reshape(m, (3, 3)) for m in itertools.product(np.linspace(0, 1, levels), repeat=9)]
     if levels == 3:
         masks = masks[::7]  # an upper bound needs no more than many
     missed = []
     for n in range(12):
         best = max(value_of(mask, pairs[:, n], lam[n], method) for mask in masks)
-        ours = value_of(found[n], pairs[:, n], lam[n], method)
+        ours = value_of(result[n], pairs[:, n], lam[n], method)
         missed.append(max(0, best - ours) / abs(best))
     assert np.mean(missed) < 0.01
     assert max(missed) < 0.06
@@ -786,9 +786,9 @@ def test_alignment_needs_maps():
     ],
 )
 def test_methods_to_switch_between(text, odds, names):
-    found = switch.chosen_from(text)
-    assert [share for share, _ in found] == pytest.approx(odds)
-    assert [method.card.name for _, method in found] == names
+    result = switch.chosen_from(text)
+    assert [share for share, _ in result] == pytest.approx(odds)
+    assert [method.card.name for _, method in result] == names
 
 
 def test_methods_to_switch_between_have_their_parameters():

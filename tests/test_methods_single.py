@@ -168,14 +168,14 @@ def test_jpeg_against_the_codec(quality):
     for i in (0, 1):
         assert np.array_equal(np.reshape(opened.quantization[i], (8, 8)), jpeg.steps(np.array([quality]))[0, i])
     pixels = torch.from_numpy(picture).permute(2, 0, 1)[None] / 255
-    found = (jpeg.through(pixels, np.array([quality]))[0] * 255).permute(1, 2, 0).numpy()
+    result = (jpeg.through(pixels, np.array([quality]))[0] * 255).permute(1, 2, 0).numpy()
     codec = np.asarray(opened).astype(np.float64)
-    assert np.abs(found - codec).mean() < 1
-    assert np.abs(found - codec).mean() < np.abs(picture - codec).mean() / 3  # and not since little happens
+    assert np.abs(result - codec).mean() < 1
+    assert np.abs(result - codec).mean() < np.abs(picture - codec).mean() / 3  # and not since little happens
 
 
 def hashed_by_hand(seed: int, count: int) -> list[int]:
-    mask, found = 2**32 - 1, []
+    mask, result = 2**32 - 1, []
 
     def mixed(x: int) -> int:
         x ^= x >> 16
@@ -186,14 +186,14 @@ def hashed_by_hand(seed: int, count: int) -> list[int]:
 
     start = mixed(seed * 0x9E3779B9 & mask)
     for i in range(count):
-        found.append(mixed((start + i) & mask))
-    return found
+        result.append(mixed((start + i) & mask))
+    return result
 
 
 def test_the_hash_is_its_formula_and_its_numbers_look_random():
     seeds = [0, 1, 77, 2**32 - 1]
-    found = hashing.whole(np.array(seeds), (500,), torch.device("cpu"))
-    assert found.tolist() == [hashed_by_hand(seed, 500) for seed in seeds]
+    result = hashing.whole(np.array(seeds), (500,), torch.device("cpu"))
+    assert result.tolist() == [hashed_by_hand(seed, 500) for seed in seeds]
     normal = hashing.normal(np.arange(6), (40000,), torch.device("cpu")).double()
     assert normal.mean(1).abs().max() < 4.5 / 200
     assert (normal.var(1) - 1).abs().max() < 0.05
@@ -221,7 +221,7 @@ def test_motion_blur_is_the_mean_of_a_line(length, angle):
     """Compare with the mean of a thousand pictures, each shifted a little further by OpenCV."""
     cv2 = pytest.importorskip("cv2")
     image = batch(1, (40, 50)).images
-    found = operations.run([(AppliedOp("motion_blur", (length, angle)),)], image)[0, :, 12:-12, 12:-12]
+    result = operations.run([(AppliedOp("motion_blur", (length, angle)),)], image)[0, :, 12:-12, 12:-12]
     picture, total = image[0].permute(1, 2, 0).numpy(), 0
     for t in np.linspace(-0.5, 0.5, 400):
         across, down = t * length * np.cos(np.radians(angle)), -t * length * np.sin(np.radians(angle))
@@ -230,7 +230,7 @@ def test_motion_blur_is_the_mean_of_a_line(length, angle):
             picture, matrix, (50, 40), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
         )
     expected = torch.from_numpy(total / 400).permute(2, 0, 1)[:, 12:-12, 12:-12]
-    torch.testing.assert_close(found, expected.float(), rtol=0, atol=0.02)
+    torch.testing.assert_close(result, expected.float(), rtol=0, atol=0.02)
 
 
 @pytest.mark.parametrize("window", [1, 2, 4, 7, 64])
@@ -291,9 +291,9 @@ SPACES = {
 
 @pytest.mark.parametrize("which", SPACES)
 def test_ranges_are_torchvisions(which):
-    ours, theirs, bins = SPACES[which]
-    assert {*ours} == {_policies.PUBLISHED[name] for name in theirs if name != "Identity"}
-    for name, (numbers, signed) in theirs.items():
+    ours, reference, bins = SPACES[which]
+    assert {*ours} == {_policies.PUBLISHED[name] for name in reference if name != "Identity"}
+    for name, (numbers, signed) in reference.items():
         if name == "Identity" or numbers(bins, *SIZE) is None:
             continue
         about = ours[_policies.PUBLISHED[name]]
@@ -329,12 +329,12 @@ def test_autoaugment_draws_the_published_pairs(policy):
     for one in published:
         (first, p, _), (second, q, _) = one
         for a, b in itertools.product((True, False), repeat=2):
-            what = ((_policies.PUBLISHED[first],) if a else ()) + ((_policies.PUBLISHED[second],) if b else ())
-            expected[what] += (p if a else 1 - p) * (q if b else 1 - q) / 25
+            kind = ((_policies.PUBLISHED[first],) if a else ()) + ((_policies.PUBLISHED[second],) if b else ())
+            expected[kind] += (p if a else 1 - p) * (q if b else 1 - q) / 25
     seen = Counter(tuple(link.name for link in chain) for chain in recipe.sequences[0])
-    assert {what for what, odds in expected.items() if odds} >= set(seen)
-    for what, odds in expected.items():
-        near(seen[what], odds, n)
+    assert {kind for kind, odds in expected.items() if odds} >= set(seen)
+    for kind, odds in expected.items():
+        near(seen[kind], odds, n)
 
 
 def test_randaugment_and_trivialaugment_draw_evenly():
@@ -532,17 +532,17 @@ def test_chains_in_words():
 def test_cards_steps_and_files_say_what_was_drawn(name):
     images, maps, _ = pair((24, 30))
     for seed in range(6):
-        told = example.make_example(images, METHODS[name](), seed, None, maps=maps, names=("cat", "dog"))
-        drawn = [chains[0] for chains in told.recipe.sequences]
-        step = next(step for step in example.steps(told) if step.key == "operations")
+        result = example.make_example(images, METHODS[name](), seed, None, maps=maps, names=("cat", "dog"))
+        drawn = [chains[0] for chains in result.recipe.sequences]
+        step = next(step for step in example.steps(result) if step.key == "operations")
         for chain in filter(None, drawn):
             assert operations.in_words(chain) in step.number
-            assert operations.in_words(chain) in told.text()
-            assert operations.in_words(chain, "ko") in told.text("ko")
+            assert operations.in_words(chain) in result.text()
+            assert operations.in_words(chain, "ko") in result.text("ko")
         if not any(drawn):
             assert step.number == "as it is" or len(drawn) > 1
-            assert told.sentence["key"] == "sentence.unchanged"
-        report = json.loads(json.dumps(serialize.recipe_json(told.recipe, told.truth)))
+            assert result.sentence["key"] == "sentence.unchanged"
+        report = json.loads(json.dumps(serialize.recipe_json(result.recipe, result.truth)))
         for chain, listed in zip(drawn, report["chains"], strict=True):
             again = [AppliedOp(one["name"], tuple(one["values"]), one["seed"]) for one in listed]
             assert tuple(again) == chain
@@ -550,10 +550,10 @@ def test_cards_steps_and_files_say_what_was_drawn(name):
 
 def test_augmix_tells_its_weights():
     images, maps, _ = pair((24, 30))
-    told = example.make_example(images, METHODS["augmix"](), 1, None, maps=maps)
-    said = told.operations().split(" + ")
-    assert len(said) == 4
-    assert said[0] == f"{example.percent(told.recipe.lam[0].item())} (as it is)"
+    result = example.make_example(images, METHODS["augmix"](), 1, None, maps=maps)
+    sentence = result.operations().split(" + ")
+    assert len(sentence) == 4
+    assert sentence[0] == f"{example.percent(result.recipe.lam[0].item())} (as it is)"
 
 
 @chained

@@ -105,8 +105,8 @@ def test_stylecutmix(seed, lam, rounding):
             box = [top, left, bottom + 1, right + 1]
             assert count(box, mix.size) == len(inside)
         height_width = sides(mix.lam[n], mix.size, rounding)
-        found = (clipped(*centre, *height_width, mix.size) for centre in pixels(mix.size))
-        assert any(box == one or (box and one and same_box(box, one)) for one in found)
+        candidate_boxes = (clipped(*centre, *height_width, mix.size) for centre in pixels(mix.size))
+        assert any(box == one or (box and one and same_box(box, one)) for one in candidate_boxes)
         contents.append(1 - len(inside) / math.prod(mix.size))
         styles.append((weight[A, n] + weight[B_AS_A, n]).mean())
         for place, (own, foreign) in {True: (B, B_AS_A), False: (A, A_AS_B)}.items():
@@ -124,12 +124,12 @@ def test_stylecutmix(seed, lam, rounding):
 def test_gamma_takes_foreign_styles_back(own, keep):
     """With only one content, the style's part is s for A and 1 - s for B, plus γ of the rest."""
     style = np.linspace(0, 1, 5)
-    found = stylemix._weights(np.full(5, own), style, np.full(5, 0.5), np.full(5, keep))
+    result = stylemix._weights(np.full(5, own), style, np.full(5, 0.5), np.full(5, keep))
     plain = style if own else 1 - style
     expected = np.zeros((4, 5))
     expected[A if own else B] = plain + keep * (1 - plain)
     expected[A_AS_B if own else B_AS_A] = (1 - keep) * (1 - plain)
-    np.testing.assert_allclose(found, expected, atol=1e-7)
+    np.testing.assert_allclose(result, expected, atol=1e-7)
 
 
 @pytest.mark.parametrize(("content", "style", "shown"), [(1, 1, A), (0, 0, B), (1, 0, A_AS_B), (0, 1, B_AS_A)])

@@ -36,9 +36,9 @@ def test_it_loads_and_answers(name):
 
 @every
 def test_only_the_augmentation_differs(name):
-    told = zoo.card(name).run
-    assert Run(**told) == zoo.run_of(name, "small", "", told["seed"])
-    assert told["seed"] == zoo.card("baseline").run["seed"]
+    described = zoo.card(name).run
+    assert Run(**described) == zoo.run_of(name, "small", "", described["seed"])
+    assert described["seed"] == zoo.card("baseline").run["seed"]
 
 
 @every
@@ -78,7 +78,7 @@ def test_its_card_is_what_was_measured(name):
 @every
 def test_its_calibration_error_is_that_of_its_bars(name):
     """This holds under either rule for a confidence on a bin's edge: none of these is on one."""
-    told = zoo.card(name).metrics["calibration"]
-    bars = results.reliability([told])
+    described = zoo.card(name).metrics["calibration"]
+    bars = results.reliability([described])
     off = [n * abs(a - c) for n, a, c in zip(bars["count"], bars["accuracy"], bars["confidence"], strict=True)]
-    assert sum(off) / sum(bars["count"]) == pytest.approx(told["ece_percent"], abs=2e-4)  # bars have six decimals
+    assert sum(off) / sum(bars["count"]) == pytest.approx(described["ece_percent"], abs=2e-4)  # bars have six decimals

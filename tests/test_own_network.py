@@ -65,8 +65,8 @@ def test_a_network_of_ones_own_looks_as_it_does_elsewhere(weights, tmp_path):
     assert (known.name, known.title, known.side, known.classes) == ("own_Mine", "Mine", 32, ["lion", "bee", "cup"])
     view = pictures.load_image(pictures.photograph_path("lion.jpg"), 32)
     here = inference.look(known, view)
-    there = inference.look(inference.LoadedModel("", ModelCard.from_json(CARD), network(), ""), view)
-    torch.testing.assert_close(here.maps, there.maps)
+    direct = inference.look(inference.LoadedModel("", ModelCard.from_json(CARD), network(), ""), view)
+    torch.testing.assert_close(here.maps, direct.maps)
     assert not known.network.training
 
 
@@ -216,13 +216,13 @@ def test_nothing_is_built_before_the_shapes_fit(weights, tmp_path, monkeypatch):
 
 def test_a_network_of_tokens(tmp_path):
     path = tmp_path / "weights.safetensors"
-    whole = {"network__stem": "standard", "network__width": 1, "network__layer": ...}
+    full = {"network__stem": "standard", "network__width": 1, "network__layer": ...}
     save_file(network("vit_tiny_patch16_224", stem="standard", width=1).state_dict(), path)
-    about = card(tmp_path, network__name="vit_tiny_patch16_224", **whole)
+    about = card(tmp_path, network__name="vit_tiny_patch16_224", **full)
     with pytest.raises(ValueError, match=r"takes no pictures of 32 px") as error:
         inference.open_own(about, path)
     assert "\n" not in str(error.value)
-    about = card(tmp_path, network__name="vit_tiny_patch16_224", network__image_size=224, **whole)
+    about = card(tmp_path, network__name="vit_tiny_patch16_224", network__image_size=224, **full)
     known = inference.open_own(about, path)
     view = np.random.default_rng(0).integers(0, 256, (224, 224, 3), np.uint8)
     look = inference.look(known, view, known.classes[:2])
@@ -274,10 +274,14 @@ def test_the_folder_that_the_page_takes_goes_every_road(tmp_path, monkeypatch, c
     page = inference.open_own(folder / "card.json", folder / "weights.safetensors")
     for name, line in roads(folder, root, tmp_path).items():
         assert command(monkeypatch, capsys, *line)[0] == 0, name
-    told = json.loads((tmp_path / "looks" / "looks.json").read_text(encoding="utf-8"))["networks"][0]
+    reported = json.loads((tmp_path / "looks" / "looks.json").read_text(encoding="utf-8"))["networks"][0]
     one = inference.look(page, pictures.view(pictures.photograph_path("bee.jpg"), page.side).copy())
-    assert (told["title"], told["sha256"]) == (page.title, page.sha256) == ("Mine", zoo.card("cutmix").weights.sha256)
-    assert told["top5"][0]["probability"] == pytest.approx(one.probability.amax().item(), abs=1e-6)
+    assert (
+        (reported["title"], reported["sha256"])
+        == (page.title, page.sha256)
+        == ("Mine", zoo.card("cutmix").weights.sha256)
+    )
+    assert reported["top5"][0]["probability"] == pytest.approx(one.probability.amax().item(), abs=1e-6)
     assert len((tmp_path / "survey" / "survey.csv").read_text(encoding="utf-8").splitlines()) == 1 + 20
     assert (folder / "card.json").read_bytes() == before  # which holds a measurement of more pictures
     assert inference.open_networks(str(folder))[0].classes == page.classes
@@ -315,8 +319,8 @@ def pickled(folder: Path) -> None:
 
 
 def cut_short(folder: Path) -> None:
-    whole = (folder / "weights.safetensors").read_bytes()
-    (folder / "weights.safetensors").write_bytes(whole[: len(whole) // 2])
+    full = (folder / "weights.safetensors").read_bytes()
+    (folder / "weights.safetensors").write_bytes(full[: len(full) // 2])
 
 
 def too_few(folder: Path) -> None:
@@ -383,8 +387,8 @@ def test_the_tensors_that_no_file_tells_are_made(tmp_path):
     save_file(swin.state_dict(), tmp_path / "weights.safetensors")
     card(tmp_path, network__name="swin_tiny_patch4_window7_224", network__stem="standard", network__width=1,
          network__image_size=224, network__layer=...)  # fmt: skip
-    read = user_network.read_folder(tmp_path).network
+    loaded = user_network.read_folder(tmp_path).network
     images = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        torch.testing.assert_close(read(images), swin(images))
-    assert {parameter.requires_grad for parameter in read.parameters()} == {True}
+        torch.testing.assert_close(loaded(images), swin(images))
+    assert {parameter.requires_grad for parameter in loaded.parameters()} == {True}

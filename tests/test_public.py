@@ -88,9 +88,9 @@ def package(tmp_path: Path, monkeypatch, **files: str) -> types.ModuleType:
 
 
 def test_adding_a_file_adds_an_entry(tmp_path, monkeypatch):
-    found = mixviz.discover(package(tmp_path, monkeypatch, mine=METHOD.format(name="mine")), mixviz.Method)
-    mixed, _ = mixviz.mix(torch.rand(3, 3, 8, 8), method=found["mine"](), seed=1)
-    assert list(found) == ["mine"]
+    result = mixviz.discover(package(tmp_path, monkeypatch, mine=METHOD.format(name="mine")), mixviz.Method)
+    mixed, _ = mixviz.mix(torch.rand(3, 3, 8, 8), method=result["mine"](), seed=1)
+    assert list(result) == ["mine"]
     assert mixed.shape == (3, 3, 8, 8)
 
 
@@ -331,9 +331,9 @@ def test_every_method_teaches(name):
     summary, *parts = inspect.cleandoc(mixviz.METHODS[name].__doc__).split("\n\n")
     assert summary.endswith(".")
     assert any(part.startswith("$$") and part.endswith("$$") for part in parts)
-    said = " ".join(" ".join(parts).split())
-    assert re.search(r"\b(look|compare|watch|change|move|add)\b", said, re.I), "what should a visitor look at?"
-    sentences = re.split(r"(?<=[.:;]) (?![^()]*\))", said)  # not within brackets
+    text = " ".join(" ".join(parts).split())
+    assert re.search(r"\b(look|compare|watch|change|move|add)\b", text, re.I), "what should a visitor look at?"
+    sentences = re.split(r"(?<=[.:;]) (?![^()]*\))", text)  # not within brackets
     assert any(re.search(r"\d(?: %| AP| points| against).*\([^()]*[A-Za-z]{3}[^()]*\)", one) for one in sentences), (
         "how much does it help or hurt, and who says so (in brackets)?"
     )
@@ -343,9 +343,9 @@ def test_every_method_teaches(name):
 def test_every_figure_says_how_it_was_measured(name):
     """Every measured or published figure states its parameters: the defaults, or others."""
     for part in inspect.cleandoc(mixviz.METHODS[name].__doc__).split("\n\n"):
-        said = " ".join(part.split())
-        if re.search(r"\d \(?(?:%|AP|points)|\d\.\d\d? (?:%|against)", said):
-            assert re.search(r"\bdefaults?\b|\bno parameters\b", said), said
+        text = " ".join(part.split())
+        if re.search(r"\d \(?(?:%|AP|points)|\d\.\d\d? (?:%|against)", text):
+            assert re.search(r"\bdefaults?\b|\bno parameters\b", text), text
 
 
 def test_dependencies_are_stated_once():
@@ -356,8 +356,8 @@ def test_dependencies_are_stated_once():
 
 def test_every_package_is_installed():
     stated = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
-    there = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "mixviz").rglob("__init__.py")}
-    assert set(stated) == there | {"mixviz.assets", "mixviz.models"}  # which lie outside
+    installed = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "mixviz").rglob("__init__.py")}
+    assert set(stated) == installed | {"mixviz.assets", "mixviz.models"}  # which lie outside
 
 
 @pytest.mark.parametrize(
@@ -368,11 +368,11 @@ def test_stages_are_the_blocks_before_the_head(name, expected):
     models = pytest.importorskip("torchvision.models")
     with torch.device("meta"):
         network = getattr(models, name)()
-    found = mixviz.core.feature_mixing.stages(network)
-    assert len(found) == expected
+    result = mixviz.core.feature_mixing.stages(network)
+    assert len(result) == expected
     head = list(network.children())[-1]
-    assert all(stage is not head for stage in found)
-    assert mixviz.core.feature_mixing.stages(torch.nn.DataParallel(network)) == found
+    assert all(stage is not head for stage in result)
+    assert mixviz.core.feature_mixing.stages(torch.nn.DataParallel(network)) == result
 
 
 @pytest.mark.parametrize(

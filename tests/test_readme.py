@@ -193,18 +193,18 @@ def a_cat(two_files, tmp_path, monkeypatch):
 @pytest.mark.usefixtures("a_cat")
 def test_the_client_in_python(address):
     pytest.importorskip("gradio_client")
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
         exec(block("py").replace(PORT, address), {})
-    assert "lion" in said.getvalue()
-    assert re.search(r"A’s label, by area = \d+ ÷ \(224 × 224\) = 0\.\d+", said.getvalue())
+    assert "lion" in output.getvalue()
+    assert re.search(r"A’s label, by area = \d+ ÷ \(224 × 224\) = 0\.\d+", output.getvalue())
 
 
 @pytest.mark.usefixtures("a_cat")
 @pytest.mark.skipif(not all(map(shutil.which, ("curl", "sh"))), reason="curl is not installed")
 def test_curl(address):
     script = block("sh").replace(PORT, address)
-    said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=60).stdout
-    assert "event: complete" in said
-    assert "data:image/png;base64," in said
-    assert '"share"' in said
+    output = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=60).stdout
+    assert "event: complete" in output
+    assert "data:image/png;base64," in output
+    assert '"share"' in output

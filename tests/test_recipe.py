@@ -72,12 +72,12 @@ def test_old_keywords_become_parts(old, new):
 
 
 def test_old_attributes_answer_with_a_warning():
-    told = {"inside": HALF[:1], "moves": None, "drawn": HALF[0], "attention": None, "chains": None, "align": 0.0}
+    described = {"inside": HALF[:1], "moves": None, "drawn": HALF[0], "attention": None, "chains": None, "align": 0.0}
     recipe = mixviz.Recipe(**PLAN, mixing=Patches(BOX, patch_alpha=HALF[:1]), trace=Trace(HALF[0]))
-    for name, value in told.items():
+    for name, value in described.items():
         with pytest.warns(DeprecationWarning, match=f"Recipe.{name}"):
-            found = getattr(recipe, name)
-        assert torch.equal(found, value) if isinstance(value, torch.Tensor) else found == value
+            result = getattr(recipe, name)
+        assert torch.equal(result, value) if isinstance(value, torch.Tensor) else result == value
     with pytest.raises(AttributeError, match="no attribute 'chain'"):
         _ = recipe.chain
 
@@ -89,8 +89,8 @@ def test_an_old_keyword_replaces_its_part_alone():
     assert same(changed.mixing, Patches(BOX, patch_alpha=HALF[:1]))
     assert same(changed.trace, Trace(None, WEIGHT))
     with pytest.warns(DeprecationWarning, match="inside, noise, target_boxes, weight"):
-        whole = dataclasses.replace(recipe, target_boxes=None, inside=None, noise=None, weight=WEIGHT)
-    assert same(whole.mixing, Weights(WEIGHT))
+        full = dataclasses.replace(recipe, target_boxes=None, inside=None, noise=None, weight=WEIGHT)
+    assert same(full.mixing, Weights(WEIGHT))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -108,8 +108,8 @@ def test_parts_that_contradict_the_sources_are_refused():
         mixviz.Recipe(**ALONE, mixing=Patches(BOX))
     with pytest.raises(ValueError, match="leaves the rest to a fill"):
         Weights(WEIGHT[:1])
-    for mixing, what in ((Weights(WEIGHT), "2 weights"), (Operations(TURNED * 2), "2 operation sequences")):
-        with pytest.raises(ValueError, match=f"1 sources and {what}"):
+    for mixing, kind in ((Weights(WEIGHT), "2 weights"), (Operations(TURNED * 2), "2 operation sequences")):
+        with pytest.raises(ValueError, match=f"1 sources and {kind}"):
             mixviz.Recipe(**ALONE, mixing=mixing)
 
 
@@ -136,13 +136,13 @@ def test_a_file_names_what_it_named_before():
     recipe = mixviz.METHODS["cutmix_mixup"](mode="patch").plan(
         batch, np.random.default_rng(0), partner=np.array([1, 0])
     )
-    told = json.loads(json.dumps(serialize.recipe_json(recipe, recipe.truth(maps))))
-    assert list(told) == [
+    described = json.loads(json.dumps(serialize.recipe_json(recipe, recipe.truth(maps))))
+    assert list(described) == [
         "size", "partner", "drawn", "area", "share", "source_box", "target_box", "source_boxes", "target_boxes",
         "inside", "label_by", "layer", "moves", "chains", "style", "by_style", "visible", "fair", "gap",
     ]  # fmt: skip
-    assert told["drawn"] == recipe.lam[0].item()
-    assert told["inside"] == recipe.patch_alpha[:, 0].tolist()
+    assert described["drawn"] == recipe.lam[0].item()
+    assert described["inside"] == recipe.patch_alpha[:, 0].tolist()
 
 
 def test_the_gap_is_the_label_mass_on_the_wrong_picture():

@@ -68,13 +68,13 @@ def parameters_of(name: str, rng: np.random.Generator, share: float) -> dict:
 
 def states() -> list[Request]:
     """Make states of every method three times, through all views, detectors and sweeps, with numbers of many digits."""
-    rng, found = np.random.default_rng(0), []
+    rng, requests = np.random.default_rng(0), []
     for i, name in enumerate(METHODS * 3):
         # In whole pixels, because the four digits in an address may round half a pixel the other way.
         top, left = rng.integers(0, 134, 2) / 224
         high, wide = rng.integers(2, 90, 2) / 224
         a, b = (NAMES[j] for j in rng.choice(len(NAMES), 2))
-        found.append(
+        requests.append(
             Request(
                 **photograph(a, "a"),
                 **photograph(b, "b"),
@@ -90,7 +90,7 @@ def states() -> list[Request]:
                 methods=tuple(rng.choice(METHODS, rng.integers(1, MAX_ROWS, endpoint=True)).tolist()),
             )
         )
-    return found
+    return requests
 
 
 def from_address(query: str) -> dict:
@@ -115,9 +115,9 @@ def test_an_address_tells_the_whole_state(request_):
 
 def test_the_states_say_something():
     """Every parameter of every method differs from its default in some state."""
-    told = {(one.method, key) for one in states() for key in one.parameters}
+    varied = {(one.method, key) for one in states() for key in one.parameters}
     known = {(name, key) for name, cls in mixviz.METHODS.items() for key in cls.parameters()}
-    assert told == {(name, key) for name, key in known if key != "detector"}
+    assert varied == {(name, key) for name, key in known if key != "detector"}
 
 
 def test_an_address_says_nothing_of_a_visitors_picture(two_files):
@@ -156,9 +156,9 @@ ADDRESSES = {
 
 @pytest.mark.parametrize("query", ADDRESSES)
 def test_addresses_that_people_have_kept_go_on_working(query):
-    found = {key: value for key, value in from_address(query).items() if key not in ("a", "b", "name_a", "name_b")}
-    assert found.pop("parameters", {}) == ADDRESSES[query].get("parameters", {})
-    assert found == {key: value for key, value in ADDRESSES[query].items() if key != "parameters"}
+    state = {key: value for key, value in from_address(query).items() if key not in ("a", "b", "name_a", "name_b")}
+    assert state.pop("parameters", {}) == ADDRESSES[query].get("parameters", {})
+    assert state == {key: value for key, value in ADDRESSES[query].items() if key != "parameters"}
     assert {key for key, _ in parse_qsl(query) if not key.startswith("p.")} <= set(LINKED)
 
 
@@ -166,8 +166,10 @@ def test_every_field_of_the_address_says_where_it_is_told():
     """The keys of a link in the page's script are exactly those of the address."""
     assert len(set(LINKED)) == len(LINKED)
     request = Request(CAT, DOG, alpha=2.0, box=(0, 0, 1, 1), classes=("lion", "bee"), joined=True, network="cutmix")
-    said = {key for view in VIEWS for key, _ in parse_qsl(dataclasses.replace(request, view=view).query(), True)}
-    assert said == set(LINKED)
+    written_keys = {
+        key for view in VIEWS for key, _ in parse_qsl(dataclasses.replace(request, view=view).query(), True)
+    }
+    assert written_keys == set(LINKED)
 
 
 def test_the_script_begins_with_the_servers_own_defaults():
@@ -217,7 +219,7 @@ def is_ours(state: dict) -> bool:
 
 def test_a_damaged_address_opens_the_page_all_the_same():
     rng = np.random.default_rng(1)
-    kept = set()
+    selected = set()
     for i in range(600):
         query = {key: some_text(key, rng) for key in rng.choice(KEYS, rng.integers(0, 8)).tolist()}
         if i % 2:  # parameters are checked once the method is known
@@ -226,12 +228,12 @@ def test_a_damaged_address_opens_the_page_all_the_same():
         assert is_ours(state)
         good = usable(state)
         assert is_ours(good)
-        kept |= set(good)
+        selected |= set(good)
         request = Request(**({"a": "", "b": ""} | good))
         assert json.dumps(good)
         assert "detector" not in request.parameters
         request.query()
-    assert kept >= {"method", "parameters", *SOUND}
+    assert selected >= {"method", "parameters", *SOUND}
 
 
 @pytest.mark.parametrize(
@@ -260,10 +262,10 @@ def test_a_damaged_address_opens_the_page_all_the_same():
     ],
 )
 def test_what_of_an_address_is_understood(query, state):
-    found = usable(of_query(query))
-    if not found.get("parameters"):
-        found.pop("parameters", None)
-    assert found == state
+    result = usable(of_query(query))
+    if not result.get("parameters"):
+        result.pop("parameters", None)
+    assert result == state
 
 
 WRONG = [
@@ -372,8 +374,8 @@ def test_a_state_keeps_only_what_it_knows():
     assert (request.box, request.mask, request.methods) == ((0, 0, 1, 1), MASK, ("mixup",))
     assert request.seed == 2
     assert of_state(state | {"lam": None}, str).lam is None  # not held
-    told = {given: of_state(state | {"language": given}, str).language for given in ("ko", "en", "xx", None, 3)}
-    assert told == {"ko": "ko", "en": "en", "xx": "en", None: "en", 3: "en"}
+    languages = {given: of_state(state | {"language": given}, str).language for given in ("ko", "en", "xx", None, 3)}
+    assert languages == {"ko": "ko", "en": "en", "xx": "en", None: "en", 3: "en"}
     with pytest.raises(ValueError, match="seed"):
         of_state(state | {"seed": None}, str)  # an emptied field
 

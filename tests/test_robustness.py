@@ -94,13 +94,13 @@ def test_the_same_generator_gives_the_same_attack():
 
 def test_attacks_are_in_pixels_and_not_in_normalised_values():
     network, images, mean, std = curved().eval(), pictures(), (0.4, 0.5, 0.6), (0.1, 0.2, 0.3)
-    whole = NormalizedModel(network, mean, std)
-    attacked = robustness.fgsm(whole, images, LABELS, 2)
+    wrapped = NormalizedModel(network, mean, std)
+    attacked = robustness.fgsm(wrapped, images, LABELS, 2)
     moved = (attacked - images).abs()
     torch.testing.assert_close(moved[(attacked > 0) & (attacked < 1) & (moved > 0)].mean(), torch.tensor(2 / 255))
     scaled = (images - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
-    torch.testing.assert_close(whole(images), network(scaled))
-    torch.testing.assert_close(whole((images * 255).round().byte()), whole((images * 255).round() / 255))
+    torch.testing.assert_close(wrapped(images), network(scaled))
+    torch.testing.assert_close(wrapped((images * 255).round().byte()), wrapped((images * 255).round() / 255))
 
 
 def test_attacks_say_what_they_need():
@@ -188,9 +188,9 @@ def test_corruptions_are_described():
 
 def test_detection_by_hand():
     known, foreign = torch.tensor([0.9, 0.8, 0.4]), torch.tensor([0.7, 0.4])
-    found = robustness.detection(known, foreign)
-    assert found.auroc == pytest.approx((2 + 2 + 0.5) / 6)  # one tie
-    assert found.tnr_at_95_tpr == 0  # all three known ones must pass, and 0.4 passes with them
+    result = robustness.detection(known, foreign)
+    assert result.auroc == pytest.approx((2 + 2 + 0.5) / 6)  # one tie
+    assert result.tnr_at_95_tpr == 0  # all three known ones must pass, and 0.4 passes with them
     known = torch.linspace(0.905, 1, 20)
     known[-1] = 0.0  # one in twenty may be lost
     assert robustness.detection(known, torch.tensor([0.5, 0.9, 0.9049, 0.99])).tnr_at_95_tpr == 3 / 4
@@ -208,11 +208,11 @@ def test_detection_by_hand():
 @pytest.mark.parametrize("labels", [[0, 1], [0] * 5 + [1] * 5, [0, 0, 1, 1, 2], list(range(10)) * 7, [3] * 4])
 def test_pairs_differ(labels):
     for seed in range(20):
-        found = robustness.pairs(torch.tensor(labels), rng(seed))
-        classes = np.array(labels)[found]
+        result = robustness.pairs(torch.tensor(labels), rng(seed))
+        classes = np.array(labels)[result]
         assert (classes[:, 0] != classes[:, 1]).all()
-        assert len(np.unique(found)) == found.size
-        assert len(found) == (0 if len(set(labels)) == 1 else len(labels) // 2)
+        assert len(np.unique(result)) == result.size
+        assert len(result) == (0 if len(set(labels)) == 1 else len(labels) // 2)
 
 
 @pytest.mark.parametrize("method", ["mixup", "cutmix"])
@@ -236,13 +236,13 @@ def test_between_two_pictures(method):
 def test_calibration_by_hand():
     confidence, right = torch.tensor([0.95, 0.85, 0.65, 0.65, 0.55]), torch.tensor([1, 0, 1, 1, 0])
     probabilities = torch.stack([confidence, 1 - confidence], 1)
-    found = calibration(probabilities, 1 - right, bins=10)
+    result = calibration(probabilities, 1 - right, bins=10)
     # one in each of four bins: |1 - 0.95|, |0 - 0.85|, 2 |1 - 0.65|, |0 - 0.55|
-    assert found.ece == pytest.approx((0.05 + 0.85 + 0.7 + 0.55) / 5)
-    assert found.count.tolist() == [0, 0, 0, 0, 0, 1, 2, 0, 1, 1]
-    assert found.confidence[[5, 6]].tolist() == pytest.approx([0.55, 0.65])
-    assert found.accuracy[[5, 6, 8, 9]].tolist() == [0, 1, 0, 1]
-    assert found.confidence[0].isnan()
+    assert result.ece == pytest.approx((0.05 + 0.85 + 0.7 + 0.55) / 5)
+    assert result.count.tolist() == [0, 0, 0, 0, 0, 1, 2, 0, 1, 1]
+    assert result.confidence[[5, 6]].tolist() == pytest.approx([0.55, 0.65])
+    assert result.accuracy[[5, 6, 8, 9]].tolist() == [0, 1, 0, 1]
+    assert result.confidence[0].isnan()
 
 
 def binary(confidence: list[float] | torch.Tensor, **options) -> torch.Tensor:
@@ -251,10 +251,10 @@ def binary(confidence: list[float] | torch.Tensor, **options) -> torch.Tensor:
 
 
 def test_a_confidence_of_one_lies_in_the_last_bin():
-    found = calibration(binary([0.95, 1.0]), torch.tensor([0, 1]), bins=10)
+    result = calibration(binary([0.95, 1.0]), torch.tensor([0, 1]), bins=10)
     # both in (0.9, 1]: |1/2 - 0.975|
-    assert found.ece == pytest.approx(0.475)
-    assert found.count.tolist() == [0] * 9 + [2]
+    assert result.ece == pytest.approx(0.475)
+    assert result.count.tolist() == [0] * 9 + [2]
     assert calibration(torch.eye(3), torch.tensor([0, 1, 2])).ece == 0
     assert calibration(torch.eye(3), torch.tensor([1, 2, 0])).ece == 1
 
@@ -264,8 +264,8 @@ def test_a_confidence_of_one_lies_in_the_last_bin():
 def test_an_edge_belongs_to_the_bin_below_it(bins, dtype):
     edges = [i / bins for i in range(1, bins + 1) if i / bins >= 0.5]
     probabilities = binary(edges, dtype=dtype)
-    found = calibration(probabilities, torch.zeros(len(edges), dtype=torch.int64), bins)
-    assert found.count.nonzero().flatten().tolist() == [round(edge * bins) - 1 for edge in edges]
+    result = calibration(probabilities, torch.zeros(len(edges), dtype=torch.int64), bins)
+    assert result.count.nonzero().flatten().tolist() == [round(edge * bins) - 1 for edge in edges]
 
 
 def awkward(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -283,17 +283,17 @@ def test_calibration_beside_other_libraries(seed):
     from torchmetrics.functional.classification import multiclass_calibration_error
 
     probabilities, labels = awkward(400, seed)
-    found, (confidence, predicted) = calibration(probabilities, labels, 8), probabilities.max(1)
+    result, (confidence, predicted) = calibration(probabilities, labels, 8), probabilities.max(1)
     assert (confidence == 1).any()
-    full = found.count > 0
+    filled = result.count > 0
     # scikit-learn counts an edge in the bin below, as the paper does
     right = (predicted == labels).numpy()
     accuracy, sure = calibration_curve(right, confidence.numpy(), n_bins=8)
-    assert found.accuracy[full].tolist() == pytest.approx(accuracy)
-    assert found.confidence[full].tolist() == pytest.approx(sure)
+    assert result.accuracy[filled].tolist() == pytest.approx(accuracy)
+    assert result.confidence[filled].tolist() == pytest.approx(sure)
     # torchmetrics counts it in the bin above; slightly below the edge it agrees
-    theirs = multiclass_calibration_error((1 - 1e-6) * probabilities, labels, 4, n_bins=8)
-    assert found.ece == pytest.approx(theirs.item(), abs=1e-5)
+    reference = multiclass_calibration_error((1 - 1e-6) * probabilities, labels, 4, n_bins=8)
+    assert result.ece == pytest.approx(reference.item(), abs=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -29,27 +29,27 @@ def maps(*tops: float, side: int = 4) -> Tensor:
 
 def test_each_map_on_its_own_scale_is_heat():
     given = torch.randn(2, 3, 5, 7, generator=torch.Generator().manual_seed(0))
-    found = scaled(given, (20, 28), "image")
-    assert found.values.shape == (2, 3, 20, 28)
-    assert torch.equal(found.values, found.shades)
-    for row, values in zip(given, found.values, strict=True):
+    shaded = scaled(given, (20, 28), "image")
+    assert shaded.values.shape == (2, 3, 20, 28)
+    assert torch.equal(shaded.values, shaded.shades)
+    for row, values in zip(given, shaded.values, strict=True):
         assert torch.equal(values, heat(row, (20, 28)))
-    assert (found.low < found.high).all()
+    assert (shaded.low < shaded.high).all()
 
 
 def test_on_a_shared_scale_a_weak_map_is_pale():
-    found = scaled(maps(1, 4), (4, 4), "shared")
-    assert torch.equal(found.values, found.shades)
-    assert found.values.amax((2, 3)).flatten().tolist() == [0.25, 1]
-    assert found.low.flatten().tolist() == [0, 0]
-    assert found.high.flatten().tolist() == [4, 4]
-    torch.testing.assert_close(found.values[0] * 4, found.values[1])
+    shaded = scaled(maps(1, 4), (4, 4), "shared")
+    assert torch.equal(shaded.values, shaded.shades)
+    assert shaded.values.amax((2, 3)).flatten().tolist() == [0.25, 1]
+    assert shaded.low.flatten().tolist() == [0, 0]
+    assert shaded.high.flatten().tolist() == [4, 4]
+    torch.testing.assert_close(shaded.values[0] * 4, shaded.values[1])
 
 
 def test_raw_values_stay_and_colours_start_at_0():
-    found = scaled(maps(1, 4) + 1, (4, 4), "raw")
-    torch.testing.assert_close(found.values, maps(1, 4) + 1)
-    torch.testing.assert_close(found.shades, (maps(1, 4) + 1) / 5)
+    shaded = scaled(maps(1, 4) + 1, (4, 4), "raw")
+    torch.testing.assert_close(shaded.values, maps(1, 4) + 1)
+    torch.testing.assert_close(shaded.shades, (maps(1, 4) + 1) / 5)
     signed = scaled(maps(2, 4) - 3, (4, 4), "raw")
     assert signed.low.flatten().tolist() == [-3, -3]
     assert signed.high.flatten().tolist() == [1, 1]
@@ -57,8 +57,8 @@ def test_raw_values_stay_and_colours_start_at_0():
 
 
 def test_layers_of_different_size_meet_at_the_pictures_size():
-    found = scaled([maps(1, side=2)[0], maps(1, side=8)[0]], (16, 16), "shared")
-    assert found.values.shape == (2, 1, 16, 16)
+    shaded = scaled([maps(1, side=2)[0], maps(1, side=8)[0]], (16, 16), "shared")
+    assert shaded.values.shape == (2, 1, 16, 16)
 
 
 def test_no_value_is_told_that_the_map_does_not_have():
@@ -66,10 +66,10 @@ def test_no_value_is_told_that_the_map_does_not_have():
     given = torch.zeros(1, 1, 8, 8)
     given[0, 0, 4, 4] = 2
     for scale in ("shared", "raw"):
-        found = scaled(given, (64, 64), scale)
-        assert found.low.item() == 0
-        assert found.values.amin() == 0
-        assert 1 < found.high.item() <= 2
+        shaded = scaled(given, (64, 64), scale)
+        assert shaded.low.item() == 0
+        assert shaded.values.amin() == 0
+        assert 1 < shaded.high.item() <= 2
     assert scaled(given, (64, 64), "image").low.item() < 0
 
 
@@ -80,22 +80,22 @@ def test_a_map_that_points_nowhere_has_no_shade_and_does_not_count(scale, bad):
     given[0] = {"constant": 100.0, "zero": 0.0, "nan": torch.nan, "infinite": 1.0}[bad]
     if bad in ("nan", "infinite"):
         given[0, 0, 0, 0] = torch.nan if bad == "nan" else torch.inf
-    found = scaled(given, (9, 9), scale)
-    assert found.values.isfinite().all()
-    assert not found.shades[0].any()
-    assert found.low[0].isnan()
-    assert torch.equal(found.shades[1], scaled(given[1:], (9, 9), scale).shades[0])
+    shaded = scaled(given, (9, 9), scale)
+    assert shaded.values.isfinite().all()
+    assert not shaded.shades[0].any()
+    assert shaded.low[0].isnan()
+    assert torch.equal(shaded.shades[1], scaled(given[1:], (9, 9), scale).shades[0])
     alone = scaled(given[:1], (9, 9), scale)
     assert not alone.shades.any()
 
 
 def test_differences_are_symmetric_about_0():
     given = maps(1, 3)
-    found = difference(*given)
-    assert found.limit == 2
-    assert found.shades.amin() == -1
-    torch.testing.assert_close(found.values, given[0] - given[1])
-    torch.testing.assert_close(difference(given[1], given[0]).shades, -found.shades)
+    shaded = difference(*given)
+    assert shaded.limit == 2
+    assert shaded.shades.amin() == -1
+    torch.testing.assert_close(shaded.values, given[0] - given[1])
+    torch.testing.assert_close(difference(given[1], given[0]).shades, -shaded.shades)
     none = difference(given[0], given[0])
     assert none.limit == 0
     assert not none.shades.any()

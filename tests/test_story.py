@@ -41,11 +41,11 @@ def _tell(name, given):
     for seed, lam in ((0, None), (1, 0.35), (2, None), (3, 0.9), (4, 0.0), (5, 1.0)):
         images, maps, objects = pair(SIZE, seed)
         known = {"maps": maps, "objects": objects if seed % 2 else None, "names": ("cat", "dog")}
-        told = make_example(images, method, seed, lam, **known)
-        yield told
-        if edits.can_move(told.recipe):
+        result = make_example(images, method, seed, lam, **known)
+        yield result
+        if edits.can_move(result.recipe):
             yield make_example(images, method, seed, lam, **known).moved((2, 3, 11, 13))
-        if edits.can_paint(told.recipe):
+        if edits.can_paint(result.recipe):
             mask = torch.from_numpy((np.random.default_rng(seed).random(SIZE) < 0.7).astype(np.float32))
             yield make_example(images, method, seed, lam, **known).painted(mask)
 
@@ -80,19 +80,19 @@ def by_key(told: MixedExample) -> dict[str, label_terms.Line]:
 
 @usual_case
 def test_every_sum_comes_to_its_value(name, given):
-    for told in stories(name, given):
-        for line in label_terms.lines(told):
+    for result in stories(name, given):
+        for line in label_terms.lines(result):
             if line.sum:
                 assert worked_out(line.sum) == pytest.approx(line.value, abs=2e-4), line
             else:
                 assert line.key in ("lam_drawn", "lam_held")
-                assert line.value == told.recipe.lam[0]
+                assert line.value == result.recipe.lam[0]
 
 
 @usual_case
 def test_every_number_has_a_name(name, given):
-    for told in stories(name, given):
-        for line in label_terms.lines(told):
+    for result in stories(name, given):
+        for line in label_terms.lines(result):
             assert f"line.{line.key}" in ENGLISH
 
 
@@ -106,31 +106,31 @@ def added_up(told: MixedExample, values: torch.Tensor) -> list[float]:
 
 @usual_case
 def test_the_lines_say_what_the_recipe_says(name, given):
-    for told in stories(name, given):
-        lines, recipe, paired = by_key(told), told.recipe, told.recipe.paired
-        own, other = added_up(told, recipe.share)
+    for result in stories(name, given):
+        lines, recipe, paired = by_key(result), result.recipe, result.recipe.paired
+        own, other = added_up(result, recipe.share)
         assert lines[f"label_{recipe.label_by}"].value == pytest.approx(own, abs=1e-6)
         assert ("label_b" in lines) == paired
         assert not paired or lines["label_b"].value == pytest.approx(other, abs=1e-6)
-        assert (f"visible_a_{told.judge}" in lines) == ("area_a" in lines) == (recipe.layer == 0)
+        assert (f"visible_a_{result.judge}" in lines) == ("area_a" in lines) == (recipe.layer == 0)
         if recipe.layer:
             continue
-        judge = told.maps if told.objects is None else told.objects
-        truth = recipe.truth(judge)
+        reference_mask = result.maps if result.objects is None else result.objects
+        truth = recipe.truth(reference_mask)
         for key, values in (("area", recipe.area), ("visible", truth.visible)):
-            name_of = f"{key}_{{}}" + (f"_{told.judge}" if key == "visible" else "")
-            for letter, value in list(zip("ab", added_up(told, values), strict=True))[: 1 + paired]:
+            name_of = f"{key}_{{}}" + (f"_{result.judge}" if key == "visible" else "")
+            for letter, value in list(zip("ab", added_up(result, values), strict=True))[: 1 + paired]:
                 assert lines[name_of.format(letter)].value == pytest.approx(value, abs=1e-5)
         if paired:
-            fair = added_up(told, truth.fair)[0]
+            fair = added_up(result, truth.fair)[0]
             assert lines["fair"].value == pytest.approx(fair, abs=1e-5)
             assert lines["gap"].value == pytest.approx(abs(own - fair), abs=1e-5)
 
 
 def test_numbers_against_a_hand_computed_case():
     """10 x 10 pixels; a patch of 4 x 5 on A shows 10 of the 25 pixels of B's object."""
-    told = hand_made(target=(3, 0, 7, 5), share=0.8, a=(0, 0, 5, 10), b=(0, 0, 5, 5))
-    lines = by_key(told)
+    result = hand_made(target=(3, 0, 7, 5), share=0.8, a=(0, 0, 5, 10), b=(0, 0, 5, 5))
+    lines = by_key(result)
     assert lines["patch"] == label_terms.Line("patch", "(7 − 3) × (5 − 0) ÷ (10 × 10)", 0.2)
     assert lines["area_a"] == label_terms.Line("area_a", "80 ÷ (10 × 10)", 0.8)
     assert lines["visible_a_object"].sum == "40 ÷ 50"
@@ -143,18 +143,18 @@ def test_numbers_against_a_hand_computed_case():
 @pytest.mark.parametrize("small", [1e-2, 3e-4, 2e-6])
 def test_sums_of_small_numbers_come_out_too(small):
     """All but a speck of each object is hidden: with four decimal places it would be 0 ÷ (0 + 0)."""
-    told = hand_made(target=(0, 0, 10, 9), share=0.1, a=(0, 0, 10, 10), b=(0, 0, 10, 10))
+    result = hand_made(target=(0, 0, 10, 9), share=0.1, a=(0, 0, 10, 10), b=(0, 0, 10, 10))
     objects = torch.ones(2, 10, 10)
     objects[0, :, 9], objects[1, :, :9] = 1.25 * small, 0.4 * small
-    told = dataclasses.replace(told, objects=objects)
-    for line in label_terms.lines(told):
+    result = dataclasses.replace(result, objects=objects)
+    for line in label_terms.lines(result):
         assert worked_out(line.sum) == pytest.approx(line.value, abs=2e-4), line
 
 
 def test_objects_that_are_nowhere_to_be_seen_share_the_label():
-    told = hand_made(target=(0, 0, 10, 5), share=0.5, a=(0, 0, 10, 5), b=(0, 5, 10, 10))
-    assert by_key(told)["fair"] == label_terms.Line("fair", "1 ÷ 2", 0.5)
-    assert told.visible == (0, 0)
+    result = hand_made(target=(0, 0, 10, 5), share=0.5, a=(0, 0, 10, 5), b=(0, 5, 10, 10))
+    assert by_key(result)["fair"] == label_terms.Line("fair", "1 ÷ 2", 0.5)
+    assert result.visible == (0, 0)
 
 
 # ---------------------------------------------------------------- the sentences
@@ -233,26 +233,26 @@ SENTENCES = [
 
 @pytest.mark.parametrize(("key", "given", "says"), SENTENCES, ids=[f"{i}-{s[0]}" for i, s in enumerate(SENTENCES)])
 def test_sentences_of_hand_made_mixtures(key, given, says):
-    told = hand_made(**given)
-    assert told.sentence["key"] == f"sentence.{key}"
-    assert plain(told.text()) == says
+    result = hand_made(**given)
+    assert result.sentence["key"] == f"sentence.{key}"
+    assert plain(result.text()) == says
 
 
 def test_a_picture_painted_all_a_under_a_label_that_is_not():
-    told = hand_made(share=0.6, weight=0.6, label_by="lam")
-    told = dataclasses.replace(told, recipe=edits.paint_mask(told.recipe, torch.ones(10, 10)))
-    assert plain(told.text()) == "Almost nothing of “dog” can be seen (0 %), yet the label says 40 % “dog”."
+    result = hand_made(share=0.6, weight=0.6, label_by="lam")
+    result = dataclasses.replace(result, recipe=edits.paint_mask(result.recipe, torch.ones(10, 10)))
+    assert plain(result.text()) == "Almost nothing of “dog” can be seen (0 %), yet the label says 40 % “dog”."
 
 
 def four_tiles(share, a, b):
     """Make tiles of 5 x 5: A, B, A and B clockwise."""
-    told = hand_made(a=a, b=b)
+    result = hand_made(a=a, b=b)
     right, bottom = (0, 5, 5, 10), (5, 5, 10, 10)
     targets = torch.tensor([[box] * 2 for box in (right, bottom, (5, 0, 10, 5))])
     partner = torch.tensor([[0, 1], [1, 0], [0, 1], [1, 0]])
     share = torch.tensor([[value] * 2 for value in share])
     recipe = mixviz.Recipe(size=(10, 10), partner=partner, share=share, mixing=Patches(targets))
-    return dataclasses.replace(told, recipe=recipe)
+    return dataclasses.replace(result, recipe=recipe)
 
 
 def test_sentences_of_four_tiles():
@@ -273,74 +273,74 @@ def test_the_sentence_and_the_sums_of_a_style():
     recipe = mixviz.Recipe(
         size=(10, 10), partner=who, share=share, mixing=Style(who[[0, 1, 1, 0]], Weights(weight)), label=ByStyle(0.3)
     )
-    told = dataclasses.replace(hand_made(), recipe=recipe)
-    assert plain(told.text()) == (
+    result = dataclasses.replace(hand_made(), recipe=recipe)
+    assert plain(result.text()) == (
         "70 % of the shapes come from “cat”, and 40 % of the colours and contrast; the label weighs both and says "
         "61 % “cat”."
     )
-    lines = by_key(told)
+    lines = by_key(result)
     assert lines["style_a"].value == pytest.approx(0.4)
     assert lines["label_style"].sum == "0.7 × 0.7000 + 0.3 × 0.4000"
     weight = torch.tensor([0.5, 0, 0.5, 0]).view(4, 1, 1, 1, 1).expand(4, 2, 1, 1, 1)
     only_shapes = dataclasses.replace(recipe, mixing=Style(recipe.style, Weights(weight)))
-    told = dataclasses.replace(told, recipe=dataclasses.replace(only_shapes, share=torch.eye(4)[:1].T.expand(4, 2)))
-    assert told.sentence["key"] == "sentence.style"  # all the content and label, and yet not unchanged
+    result = dataclasses.replace(result, recipe=dataclasses.replace(only_shapes, share=torch.eye(4)[:1].T.expand(4, 2)))
+    assert result.sentence["key"] == "sentence.style"  # all the content and label, and yet not unchanged
 
 
 def test_every_sentence_has_its_text_and_every_text_its_sentence():
     source = inspect.getsource(example._sentence)
-    said = {word for line in re.findall(r"return (.+)", source) for word in re.findall(r'"(\w+)"', line)} - {"own"}
-    assert {f"sentence.{key}" for key in said} == {key for key in ENGLISH if key.startswith("sentence.")}
-    assert said >= {key for key, *_ in SENTENCES}
+    texts = {word for line in re.findall(r"return (.+)", source) for word in re.findall(r'"(\w+)"', line)} - {"own"}
+    assert {f"sentence.{key}" for key in texts} == {key for key in ENGLISH if key.startswith("sentence.")}
+    assert texts >= {key for key, *_ in SENTENCES}
 
 
 @usual_case
 def test_every_place_of_a_sentence_is_filled(name, given):
-    for told in stories(name, given):
-        assert told.sentence["key"] in ENGLISH
+    for result in stories(name, given):
+        assert result.sentence["key"] in ENGLISH
         for language in i18n.texts():
-            assert not re.search(r"[{}]", told.text(language))
-        assert all(isinstance(value, str) for value in told.values.values())
+            assert not re.search(r"[{}]", result.text(language))
+        assert all(isinstance(value, str) for value in result.values.values())
 
 
 @usual_case
 def test_the_sentence_is_true(name, given):
     """Check the claims of each kind of sentence against the numbers."""
-    for told in stories(name, given):
-        kind, (seen_a, seen_b), (own, other) = told.sentence["key"].split(".")[1], told.visible, told.share
+    for result in stories(name, given):
+        kind, (seen_a, seen_b), (own, other) = result.sentence["key"].split(".")[1], result.visible, result.share
         if kind == "unchanged":
-            assert torch.equal(told.mixed, told.images[0])
+            assert torch.equal(result.mixed, result.images[0])
             assert own == pytest.approx(1, abs=1e-3)
         elif kind == "inside":
-            assert told.recipe.layer > 0
+            assert result.recipe.layer > 0
         elif kind in ("operations", "operations_lost"):
-            assert any(chains[0] for chains in told.recipe.sequences)
+            assert any(chains[0] for chains in result.recipe.sequences)
             assert (seen_a <= 0.95) == (kind == "operations_lost")
-            assert told.share == (1, 0)
+            assert result.share == (1, 0)
         elif kind in ("hole", "hole_missed"):
             assert (seen_a > 0.95) == (kind == "hole_missed")
             assert other == 0
         elif kind.endswith("fair"):
-            assert told.gap <= example.FAIR
+            assert result.gap <= example.FAIR
         elif kind == "faint":
-            assert own == pytest.approx(told.area[0], abs=1e-5)
-            assert min(told.area) > 0
+            assert own == pytest.approx(result.area[0], abs=1e-5)
+            assert min(result.area) > 0
         elif kind == "faint_own":
             assert own == 1
         elif kind == "empty":
             assert seen_b < 0.05
-            assert told.gap > example.FAIR
+            assert result.gap > example.FAIR
         elif kind == "hides":
-            assert own > told.fair[0]
+            assert own > result.fair[0]
             assert seen_a <= 0.95
         elif kind == "shows":
-            assert own < told.fair[0]
+            assert own < result.fair[0]
         elif kind == "style":
-            assert told.recipe.style is not None
-            assert own == pytest.approx(0.7 * told.area[0] + 0.3 * told.style[0], abs=1e-5)
+            assert result.recipe.style is not None
+            assert own == pytest.approx(0.7 * result.area[0] + 0.3 * result.style[0], abs=1e-5)
         else:
             assert kind == "tiles_off"
-            assert told.gap > example.FAIR
+            assert result.gap > example.FAIR
 
 
 @pytest.mark.parametrize(
@@ -358,8 +358,8 @@ def test_a_language_that_lacks_a_text_has_it_in_english():
 
 def test_a_label_with_braces_stays_as_it_was_typed():
     """A visitor's name that looks like a placeholder is not filled in."""
-    told = dataclasses.replace(hand_made(**SENTENCES[0][1]), names=("{hidden}", "dog"))
-    assert plain(told.text()) == "The hole hides 50 % of “{hidden}”, yet the label still says 100 % “{hidden}”."
+    result = dataclasses.replace(hand_made(**SENTENCES[0][1]), names=("{hidden}", "dog"))
+    assert plain(result.text()) == "The hole hides 50 % of “{hidden}”, yet the label still says 100 % “{hidden}”."
 
 
 # ---------------------------------------------------------------- the steps
@@ -367,20 +367,20 @@ def test_a_label_with_braces_stays_as_it_was_typed():
 
 @usual_case
 def test_steps_are_known_and_in_their_order(name, given):
-    for told in stories(name, given):
-        listed, pictures = steps(told), panels.tiles(told)
+    for result in stories(name, given):
+        listed, pictures = steps(result), panels.tiles(result)
         keys = [step.key for step in listed]
         assert all(f"step.{key}" in ENGLISH for key in keys)
         assert keys[0] == "pictures"
         assert len(set(keys)) == len(keys)
-        label, paired = f"label_{told.recipe.label_by}", told.recipe.paired
-        inside = "inside" if told.recipe.target_boxes is None else "inside_cut"
-        assert keys[-2:] == ([inside, label] if told.recipe.layer else [label, "truth" if paired else "truth_alone"])
-        assert keys.index("mask") < keys.index("mix") if "mask" in keys else told.recipe.layer
-        assert ("saliency" in keys) == (told.recipe.saliency is not None)
-        assert bool({"lam_drawn", "lam_held"} & set(keys)) == (told.recipe.lam is not None)
-        assert ("operations" in keys) == (told.recipe.sequences is not None)
-        assert ("style" in keys) == (told.recipe.style is not None)
+        label, paired = f"label_{result.recipe.label_by}", result.recipe.paired
+        inside = "inside" if result.recipe.target_boxes is None else "inside_cut"
+        assert keys[-2:] == ([inside, label] if result.recipe.layer else [label, "truth" if paired else "truth_alone"])
+        assert keys.index("mask") < keys.index("mix") if "mask" in keys else result.recipe.layer
+        assert ("saliency" in keys) == (result.recipe.saliency is not None)
+        assert bool({"lam_drawn", "lam_held"} & set(keys)) == (result.recipe.lam is not None)
+        assert ("operations" in keys) == (result.recipe.sequences is not None)
+        assert ("style" in keys) == (result.recipe.style is not None)
         for step in listed:
             assert step.pictures
             assert set(step.pictures) <= set(pictures)
@@ -392,36 +392,36 @@ def test_steps_are_known_and_in_their_order(name, given):
 
 @usual_case
 def test_the_peak_is_the_brightest_pixel_of_the_picture_that_is_shown(name, given):
-    for told in stories(name, given):
-        for step in steps(told):
+    for result in stories(name, given):
+        for step in steps(result):
             assert (step.peak is not None) == (step.key == "saliency")
             if step.peak is None:
                 continue
-            which = int(told.recipe.paired)  # the partner's, where there is one
+            which = int(result.recipe.paired)  # the partner's, where there is one
             assert step.pictures == (("heat_a", "heat_b")[which],)
             row, column = (int(at * side) for at, side in zip(step.peak, SIZE, strict=True))
-            assert divmod(int(np.argmax(told.maps[which].numpy())), SIZE[1]) == (row, column)
+            assert divmod(int(np.argmax(result.maps[which].numpy())), SIZE[1]) == (row, column)
             assert step.number == f"({row}, {column})"
             assert step.peak == ((row + 0.5) / SIZE[0], (column + 0.5) / SIZE[1])
 
 
 @usual_case
 def test_the_boxes_of_the_steps_are_the_recipes(name, given):
-    for told in stories(name, given):
-        found = {step.key: step for step in steps(told)}
-        recipe, scale = told.recipe, np.array([*SIZE, *SIZE])
-        if "place" in found:
-            assert (np.array(found["place"].box) * scale).round().tolist() == recipe.target_box[0].tolist()
-        for key in {"cut", "cut_resized", "hole"} & set(found):
+    for result in stories(name, given):
+        boxes = {step.key: step for step in steps(result)}
+        recipe, scale = result.recipe, np.array([*SIZE, *SIZE])
+        if "place" in boxes:
+            assert (np.array(boxes["place"].box) * scale).round().tolist() == recipe.target_box[0].tolist()
+        for key in {"cut", "cut_resized", "hole"} & set(boxes):
             box = recipe.target_box if recipe.source_box is None else recipe.source_box
-            assert (np.array(found[key].box) * scale).round().tolist() == box[0].tolist()
+            assert (np.array(boxes[key].box) * scale).round().tolist() == box[0].tolist()
             top, left, bottom, right = box[0].tolist()
-            assert found[key].number == f"{bottom - top} × {right - left} px"
+            assert boxes[key].number == f"{bottom - top} × {right - left} px"
 
 
 def test_the_numbers_of_the_steps():
-    told = hand_made(target=(3, 0, 7, 5), share=0.8, a=(0, 0, 5, 10), b=CORNER)
-    numbers = {step.key: plain(step.number) for step in steps(told)}
+    result = hand_made(target=(3, 0, 7, 5), share=0.8, a=(0, 0, 5, 10), b=CORNER)
+    numbers = {step.key: plain(step.number) for step in steps(result)}
     assert numbers == {
         "pictures": "cat + dog", "cut": "4 × 5 px", "mask": "A 0.800", "mix": "A 80 %",
         "label_area": "cat 0.800 · dog 0.200", "truth": "0.800 ↔ 0.667",
@@ -434,11 +434,11 @@ def test_the_numbers_of_the_steps():
 @usual_case
 def test_a_story_tells_of_the_recipe_that_the_core_plans(name, given):
     images, maps, _ = pair(SIZE, 4)
-    told = make_example(images, mixviz.METHODS[name](**given), 4, 0.6, maps=maps)
+    result = make_example(images, mixviz.METHODS[name](**given), 4, 0.6, maps=maps)
     same_images, recipe = plan_pair(name, given, SIZE, 4, 0.6)
-    assert torch.equal(told.mixed, recipe.apply(same_images)[0])
-    assert torch.equal(told.recipe.share, recipe.share)
-    assert told.judge == "saliency"
+    assert torch.equal(result.mixed, recipe.apply(same_images)[0])
+    assert torch.equal(result.recipe.share, recipe.share)
+    assert result.judge == "saliency"
 
 
 def test_a_change_that_does_not_fit_is_refused():

@@ -195,8 +195,8 @@ def test_many_pictures_at_a_time_give_what_each_gives_alone(tmp_path):
         torch.testing.assert_close(mine.maps, alone.maps, rtol=1e-4, atol=1e-6)
         torch.testing.assert_close(mine.probability, alone.probability)
         for row, box in zip(seen.rows, mine.boxes(0.2), strict=True):
-            whole = box and pictures.whole_box(box, 64, pictures.upright_size(path))
-            assert tuple(row[edge] for edge in surveys.BOX) == (whole or (None,) * 4)
+            full = box and pictures.whole_box(box, 64, pictures.upright_size(path))
+            assert tuple(row[edge] for edge in surveys.BOX) == (full or (None,) * 4)
 
 
 def test_a_picture_that_cannot_be_read_is_told_and_the_rest_goes_on(tmp_path):
@@ -207,11 +207,11 @@ def test_a_picture_that_cannot_be_read_is_told_and_the_rest_goes_on(tmp_path):
     (tmp_path / "notes.txt").write_text("no picture")
     (tmp_path / ".hidden.png").write_bytes(b"")
     with gather(tmp_path) as gathered:
-        found = list(FolderEvaluation([red()]).results(gathered))
+        result = list(FolderEvaluation([red()]).results(gathered))
         assert gathered.others == ("notes.txt",)
-    assert [seen.name for seen in found] == ["a.HEIC", "b.jpg", "c/d.png", "tiny.png"]
-    assert [len(seen.looks) for seen in found] == [0, 0, 1, 1]  # everything that `evaluate` measures, however small
-    for seen, says in zip(found, ("HEIC", "no picture format"), strict=False):
+    assert [seen.name for seen in result] == ["a.HEIC", "b.jpg", "c/d.png", "tiny.png"]
+    assert [len(seen.looks) for seen in result] == [0, 0, 1, 1]  # everything that `evaluate` measures, however small
+    for seen, says in zip(result, ("HEIC", "no picture format"), strict=False):
         (row,) = seen.rows
         assert row["network"] is None
         assert says in row["note"]
@@ -241,11 +241,11 @@ def test_a_zip_is_read_in_place(tmp_path):
         "__MACOSX/photos/._red.png": b"", ".DS_Store": b"", "photos/Thumbs.db": b"", "b\\c.png": inside, "empty/": b"",
     })  # fmt: skip
     before = set(tmp_path.rglob("*"))
-    found = {seen.name: seen for seen in walked(FolderEvaluation([red()], threshold=0.5), path)}
-    assert list(found) == ["../../out.png", "/root.png", "b/c.png", "photos/sub/red.png"]
-    assert [row["network"] for row in found["photos/sub/red.png"].rows] == ["red", "centre"]
-    assert found["photos/sub/red.png"].rows[0]["iou"] > 0.7
-    assert found["../../out.png"].rows[0]["iou"] is None
+    result = {seen.name: seen for seen in walked(FolderEvaluation([red()], threshold=0.5), path)}
+    assert list(result) == ["../../out.png", "/root.png", "b/c.png", "photos/sub/red.png"]
+    assert [row["network"] for row in result["photos/sub/red.png"].rows] == ["red", "centre"]
+    assert result["photos/sub/red.png"].rows[0]["iou"] > 0.7
+    assert result["../../out.png"].rows[0]["iou"] is None
     assert set(tmp_path.rglob("*")) == before
 
 
@@ -263,9 +263,9 @@ def test_a_zip_beyond_the_limits(tmp_path):
 def test_a_zip_that_lies_about_a_size_unpacks_no_more(tmp_path):
     fine = paint(tmp_path / "fine.png", (32, 32), (0, 0, 9, 9))
     path = packed(tmp_path / "a.zip", {"bomb.png": b"\0" * 2**22, "fine.png": fine})
-    content, told = path.read_bytes(), (2**22).to_bytes(4, "little")
-    assert content.count(told) == 2  # before the file, and in the list at the end
-    path.write_bytes(content.replace(told, (1000).to_bytes(4, "little")))
+    content, size = path.read_bytes(), (2**22).to_bytes(4, "little")
+    assert content.count(size) == 2  # before the file, and in the list at the end
+    path.write_bytes(content.replace(size, (1000).to_bytes(4, "little")))
     bomb, other = walked(FolderEvaluation([red()]), path)
     assert "damaged in the zip" in bomb.rows[0]["note"]
     assert other.looks
@@ -370,7 +370,7 @@ def folder(tmp_path) -> Path:
 
 def test_tables_and_summary_by_hand(folder, tmp_path):
     with gather(folder) as gathered:
-        found = list(record(FolderEvaluation([red()], threshold=0.5), gathered, tmp_path / "out"))
+        result = list(record(FolderEvaluation([red()], threshold=0.5), gathered, tmp_path / "out"))
     rows = table(tmp_path / "out" / "survey.csv")
     assert list(rows[0]) == list(COLUMNS)
     assert [(row["file"], row["network"]) for row in rows] == [
@@ -378,7 +378,7 @@ def test_tables_and_summary_by_hand(folder, tmp_path):
     ]  # fmt: skip
     assert rows[0]["predicted"] == "'=red"
     assert rows[-1]["note"]
-    assert found[1].rows[0]["file"] == "a.png"
+    assert result[1].rows[0]["file"] == "a.png"
     good, centre = float(rows[1]["iou"]), float(rows[2]["iou"])
     assert good > 0.8
     first, second = table(tmp_path / "out" / "summary.csv")
@@ -423,12 +423,12 @@ def test_pictures_never_leave_the_folder(tmp_path):
     names = ["../../../up.png", "/etc/root.png", "a/b..png", "한국 사진.png", "x" * 200 + ".png", "a:b*?.png"]
     path = packed(tmp_path / "a.zip", dict.fromkeys(names, inside))
     with gather(path) as gathered:
-        found = list(record(FolderEvaluation([red()]), gathered, tmp_path / "out", pictures=True))
-    assert len(found) == len(names)
+        result = list(record(FolderEvaluation([red()]), gathered, tmp_path / "out", pictures=True))
+    assert len(result) == len(names)
     sheets = [row["sheet"] for row in table(tmp_path / "out" / "survey.csv")]
-    there = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.png")}
-    assert set(sheets) == there
-    assert len(there) == len(names)
+    present = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.png")}
+    assert set(sheets) == present
+    assert len(present) == len(names)
     assert any("한국_사진" in sheet for sheet in sheets)
     assert {path.name for path in tmp_path.iterdir()} == {"x.png", "a.zip", "out"}
 
@@ -458,20 +458,20 @@ def test_the_five_numbers_are_those_of_the_measures(monkeypatch):
     card = {"title": "", "network": {**SPEC, "image_size": 32}, "data": {"classes": ["a", "b", "c"]}}
     known = inference.LoadedModel("one", ModelCard.from_json(card), network, "")
     one = inference.look(known, pictures.load_view(LION, 32), ["b", "a"])
-    found = trust.faithful(one, np.random.default_rng(3))
+    result = trust.faithful(one, np.random.default_rng(3))
     pixels = trust.NormalizedModel(network, *([value] * 3 for value in (0.5, 0.2)))
     images = torch.from_numpy(np.stack([one.view] * 2)).permute(0, 3, 1, 2)
     given = pixels, images, one.heat(), torch.tensor([1, 0])
     deleted = faithfulness.deletion(*given, fill=[0.5] * 3).area
     inserted = faithfulness.insertion(*given, sigma=5 * 32 / 224).area
     sure = faithfulness.confidence(*given)
-    torch.testing.assert_close(torch.tensor([one.deletion for one in found]), deleted)
-    torch.testing.assert_close(torch.tensor([one.insertion for one in found]), inserted)
-    assert np.mean([one.average_drop for one in found]) == pytest.approx(sure.average_drop, abs=1e-4)
-    assert [one.increase for one in found] == (sure.after > sure.before).tolist()
-    if found[0].road is not None:
+    torch.testing.assert_close(torch.tensor([one.deletion for one in result]), deleted)
+    torch.testing.assert_close(torch.tensor([one.insertion for one in result]), inserted)
+    assert np.mean([one.average_drop for one in result]) == pytest.approx(sure.average_drop, abs=1e-4)
+    assert [one.increase for one in result] == (sure.after > sure.before).tolist()
+    if result[0].road is not None:
         road = faithfulness.road(*given, np.random.default_rng(3))
-        torch.testing.assert_close(torch.tensor([one.road for one in found]), road)
+        torch.testing.assert_close(torch.tensor([one.road for one in result]), road)
     assert [one.road for one in trust.faithful(one)] == [None, None]
 
     def missing() -> types.ModuleType:
@@ -480,7 +480,7 @@ def test_the_five_numbers_are_those_of_the_measures(monkeypatch):
     monkeypatch.setattr("mixviz.cam.formulas.package", missing)
     without = trust.faithful(one, np.random.default_rng(3))
     assert [one.road for one in without] == [None, None]
-    assert [one.deletion for one in without] == [one.deletion for one in found]
+    assert [one.deletion for one in without] == [one.deletion for one in result]
 
 
 def test_a_survey_measures_when_asked(tmp_path):
@@ -519,11 +519,11 @@ def run(monkeypatch, *arguments) -> int:
 def test_the_command(zoo_at, folder, tmp_path, monkeypatch, capsys):
     out = tmp_path / "out"
     assert run(monkeypatch, "survey", folder, "--class", "Lion", "--pictures", "--out", out) == 0
-    said = capsys.readouterr()
-    assert "one " in said.out
-    assert "IoU 0." in said.out
-    assert "Left out: d.png could not be read" in said.err
-    assert "4/4" in said.err
+    output = capsys.readouterr()
+    assert "one " in output.out
+    assert "IoU 0." in output.out
+    assert "Left out: d.png could not be read" in output.err
+    assert "4/4" in output.err
     assert {row["class"] for row in table(out / "survey.csv")} == {"lion", ""}
     assert [row["network"] for row in table(out / "summary.csv")] == ["one", "two", "centre"]
     assert len(list((out / "pictures").iterdir())) == 3
@@ -582,6 +582,6 @@ def test_a_list_finds_its_boxes_without_the_folders_that_it_lost(tmp_path):
 def test_what_is_wrong_with_a_zip_is_told_without_the_servers_folders(tmp_path, content):
     bad = tmp_path / "bad.zip"
     bad.write_bytes(content)
-    with pytest.raises(ValueError, match=r"bad\.zip") as told, gather(bad):
+    with pytest.raises(ValueError, match=r"bad\.zip") as message, gather(bad):
         pass
-    assert str(tmp_path) not in str(told.value)
+    assert str(tmp_path) not in str(message.value)

@@ -233,12 +233,12 @@ def test_what_the_caller_hands_over_stays_as_it_was(name, given):
         own = (batch.images, batch.labels, batch.saliency(), batch.errors)
         copies = [tensor.clone() for tensor in own]
         recipe = plan(name, given, batch)
-        kept = {key: value.clone() for key, value in fields(recipe).items()}
+        selected = {key: value.clone() for key, value in fields(recipe).items()}
         mixed, targets = recipe.apply(batch.images), recipe.targets(batch.labels, CLASSES)
         for result in (mixed, targets):
             result.zero_()  # nor do results share memory with what they were made from
         assert all(torch.equal(tensor, copy) for tensor, copy in zip(own, copies, strict=True))
-        assert all(torch.equal(value, kept[key]) for key, value in fields(recipe).items())  # it can be used again
+        assert all(torch.equal(value, selected[key]) for key, value in fields(recipe).items())  # it can be used again
 
 
 # ---------------------------------------------------------------- pixels, masks and labels agree
@@ -651,11 +651,11 @@ def test_a_recipe_is_told_whole(name):
     """The description has every patch and every source in plain numbers."""
     batch = make_batch()
     recipe = plan(name, {}, batch)
-    told = json.loads(json.dumps(serialize.recipe_json(recipe, recipe.truth(batch.saliency()), 2)))
+    described = json.loads(json.dumps(serialize.recipe_json(recipe, recipe.truth(batch.saliency()), 2)))
     for key in ("target_boxes", "source_boxes", "inside", "moves", "style", "share", "partner"):
         value = getattr(recipe, key)
-        assert told[key] == (None if value is None else value[:, 2].tolist()), key
-    assert (told["label_by"], told["by_style"]) == (recipe.label_by, recipe.by_style)
+        assert described[key] == (None if value is None else value[:, 2].tolist()), key
+    assert (described["label_by"], described["by_style"]) == (recipe.label_by, recipe.by_style)
 
 
 def test_mix_is_the_same_as_plan_and_apply():

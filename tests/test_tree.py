@@ -39,14 +39,14 @@ def test_every_parent_is_known_and_none_is_younger(name):
 
 
 def test_every_method_of_a_year_is_in_the_tree_and_relatives_know_one_another():
-    found = lineage.tree()
-    assert found.keys() >= {name for name, cls in METHODS.items() if cls.card.year or cls.card.after}
-    for name, idea in found.items():
-        assert all(name in found[parent].children for parent in idea.parents)
-        assert all(name in found[child].parents for child in idea.children)
+    ideas = lineage.tree()
+    assert ideas.keys() >= {name for name, cls in METHODS.items() if cls.card.year or cls.card.after}
+    for name, idea in ideas.items():
+        assert all(name in ideas[parent].children for parent in idea.parents)
+        assert all(name in ideas[child].parents for child in idea.children)
         assert idea.ancestor == (name in lineage.ANCESTORS)
-    assert found["cutmix"].parents == ("mixup", "cutout")
-    years = [idea.year or 9999 for idea in found.values()]
+    assert ideas["cutmix"].parents == ("mixup", "cutout")
+    years = [idea.year or 9999 for idea in ideas.values()]
     assert years == sorted(years)
 
 
@@ -61,11 +61,11 @@ def test_a_year_is_that_of_the_first_public_version():
 
 
 def test_unknown_parents_and_strangers_do_not_break_the_tree():
-    found = lineage.tree(
+    ideas = lineage.tree(
         catalogue(a={"after": ("nobody", "a2", "a2")}, a2={"year": 2019, "family": "new"}, lone={"year": 0})
     )
-    assert list(found) == ["a2", "a"]
-    assert (found["a"].parents, found["a2"].children) == (("a2",), ("a",))
+    assert list(ideas) == ["a2", "a"]
+    assert (ideas["a"].parents, ideas["a2"].children) == (("a2",), ("a",))
     assert lineage.tree({}) == {}
 
 
@@ -98,9 +98,9 @@ def room(open_tab):
 def test_the_address_opens_an_idea_with_its_relatives(room):
     panel = room.page.locator("[data-part=idea]")
     card = mixviz.METHODS["cutmix"].card
-    told = panel.inner_text()
-    assert card.citation in told
-    assert card.label in told
+    text = panel.inner_text()
+    assert card.citation in text
+    assert card.label in text
     assert panel.locator("[data-to]").evaluate_all("all => all.map(one => one.dataset.to)") == [
         *lineage.tree()["cutmix"].parents, *lineage.tree()["cutmix"].children
     ]  # fmt: skip
@@ -169,9 +169,9 @@ def test_the_list_says_the_same(room):
     room.page.get_by_text("As a list").click()
     lines = room.page.locator("[data-listed]")
     assert lines.evaluate_all("all => all.map(one => one.dataset.listed)") == list(lineage.tree())
-    said = room.page.locator("[data-listed=cutmix]").inner_text()
-    assert "after Mixup, Cutout" in said
-    assert mixviz.METHODS["cutmix"].card.citation in said
+    text = room.page.locator("[data-listed=cutmix]").inner_text()
+    assert "after Mixup, Cutout" in text
+    assert mixviz.METHODS["cutmix"].card.citation in text
 
 
 @pytest.mark.browser
@@ -191,9 +191,9 @@ def test_a_slide_can_be_taken_away(room, kind, tmp_path):
     assert (slide.get("width"), slide.get("height")) == ("1600", "900")
     text = path.read_text(encoding="utf-8")
     assert "var(" not in text
-    said = " ".join("".join(node.itertext()) for node in slide.iter("{http://www.w3.org/2000/svg}text"))
-    assert "CutMix" in said
-    assert "2019" in said
+    slide_text = " ".join("".join(node.itertext()) for node in slide.iter("{http://www.w3.org/2000/svg}text"))
+    assert "CutMix" in slide_text
+    assert "2019" in slide_text
 
 
 @pytest.mark.browser

@@ -253,9 +253,9 @@ def test_a_filmstrip(open_tab):
     films = tab.page.locator(".mv-film")
     assert [films.nth(i).get_attribute("data-film") for i in range(films.count())] == ["mixup", "cutmix"]
     bars = films.first.locator(".mv-bar")
-    told = [bars.nth(i).get_attribute("aria-label").replace("\u00a0", " ") for i in range(sweep.STRIP)]
+    text = [bars.nth(i).get_attribute("aria-label").replace("\u00a0", " ") for i in range(sweep.STRIP)]
     shares = [100 * i / 8 for i in range(sweep.STRIP)]
-    assert told == [f"Label: {int(share + 0.5)} % cat, {int(100.5 - share)} % dog" for share in shares]
+    assert text == [f"Label: {int(share + 0.5)} % cat, {int(100.5 - share)} % dog" for share in shares]
     tab.after(tab.page.get_by_role("button", name="seed", exact=True).click)
     assert "seed 8" in films.first.inner_text()
     tab.after(lambda: tab.page.get_by_label("Mosaic", exact=True).check())
@@ -270,12 +270,12 @@ def test_the_lesson(tab):
     for i, step in enumerate(lesson.steps(), 1):
         tab.page.get_by_text(f"{i} of {len(lesson.steps())}").wait_for()
         tab.page.wait_for_function(f"mixviz.idle() && mixviz.state.view === '{step['state']['view']}'")
-        asked = step["state"]
+        wanted = step["state"]
         state = tab.state()
         for key in ("a", "b"):
-            assert asked[key] in state[key]
-        if "lam" in asked:
-            assert state["lam"] == float(asked["lam"])
+            assert wanted[key] in state[key]
+        if "lam" in wanted:
+            assert state["lam"] == float(wanted["lam"])
         wrong = 1 if step["right"] != 1 else 2
         tab.page.locator(".mv-answer").nth(wrong - 1).click()
         assert "Look again" in tab.page.locator(".mv-verdict").inner_text()

@@ -36,9 +36,9 @@ def photographs() -> scores.Pictures:
 def flat(*levels: int) -> scores.Pictures:
     """Make pictures of one grey each, with the left half as the object."""
     images = torch.tensor(levels, dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 64, 64).contiguous()
-    judge = torch.zeros(len(levels), 64, 64)
-    judge[:, :, :32] = 1
-    return scores.Pictures(images, judge, len(levels))
+    masks = torch.zeros(len(levels), 64, 64)
+    masks[:, :, :32] = 1
+    return scores.Pictures(images, masks, len(levels))
 
 
 class Fixed:
@@ -53,22 +53,22 @@ class Fixed:
 
 
 def test_figures_by_hand():
-    found = scores.measure(Fixed(), flat(0, 100), draws=4)
+    row = scores.measure(Fixed(), flat(0, 100), draws=4)
     # All of the image's own object is visible and nothing of the other's, which gets half of the label.
-    assert found.hidden == (0, 0)
-    assert found.gap == pytest.approx((0.5, 0))
-    assert found.off == (1, 0)
-    assert found.gone == pytest.approx((0.5, 0))
-    assert found.worst == 0
-    assert found.diversity == (0, 0)  # two pictures have one partner each
+    assert row.hidden == (0, 0)
+    assert row.gap == pytest.approx((0.5, 0))
+    assert row.off == (1, 0)
+    assert row.gone == pytest.approx((0.5, 0))
+    assert row.worst == 0
+    assert row.diversity == (0, 0)  # two pictures have one partner each
 
 
 def test_diversity_by_hand():
     images = flat(0, 100, 200).images
     scale = scores.unrelated(images)
     assert scale == pytest.approx((100**2 + 200**2 + 100**2) / 3)
-    found = scores.diversity(scores.Figure(scale / 4, scale / 100), scale)
-    assert found == pytest.approx((0.5, 0.01))
+    row = scores.diversity(scores.Figure(scale / 4, scale / 100), scale)
+    assert row == pytest.approx((0.5, 0.01))
     # Half of the picture is the partner's, which is one of two others: they differ in half of the draws.
     mean = scores.measure(Fixed(), flat(0, 100, 200), draws=400).diversity.mean
     distance = {0: 100**2, 100: 200**2, 200: 100**2}  # between the two possible partners of each
@@ -97,16 +97,18 @@ def test_partners_follow_a_cycle_and_nobody_meets_itself():
 
 
 def test_known_methods_are_what_they_are(photographs):
-    found = {
+    measured = {
         name: scores.measure(mixviz.METHODS[name](), photographs) for name in ("baseline", "mixup", "samplepairing")
     }
-    assert found["baseline"].hidden.mean == found["baseline"].gap.mean == found["baseline"].diversity.mean == 0
-    assert found["mixup"].gap.mean == pytest.approx(0, abs=1e-6)
-    assert found["mixup"].hidden.mean == pytest.approx(0.5, abs=4 * found["mixup"].hidden.error)  # the mean of 1 - λ
-    assert found["samplepairing"].hidden == pytest.approx((0.5, 0), abs=1e-6)
-    assert found["samplepairing"].gap.mean == pytest.approx(0.5)
+    assert measured["baseline"].hidden.mean == measured["baseline"].gap.mean == measured["baseline"].diversity.mean == 0
+    assert measured["mixup"].gap.mean == pytest.approx(0, abs=1e-6)
+    assert measured["mixup"].hidden.mean == pytest.approx(
+        0.5, abs=4 * measured["mixup"].hidden.error
+    )  # the mean of 1 - λ
+    assert measured["samplepairing"].hidden == pytest.approx((0.5, 0), abs=1e-6)
+    assert measured["samplepairing"].gap.mean == pytest.approx(0.5)
     same = scores.measure(mixviz.METHODS["mixup"](), photographs)
-    assert same == found["mixup"]
+    assert same == measured["mixup"]
     assert scores.measure(mixviz.METHODS["mixup"](), photographs, seed=1) != same
 
 
@@ -166,14 +168,16 @@ def test_pace_is_a_rate_and_looking_a_share(photographs):
 def test_changes_are_those_of_the_files():
     for setting in published.changes():
         for one in setting["methods"]:
-            told = candidates._published()[one["method"]][candidates.setting_of(setting)]
-            assert told["change"] == one["change"]
+            lines = candidates._published()[one["method"]][candidates.setting_of(setting)]
+            assert lines["change"] == one["change"]
     errors = {name: zoo.card(name).metrics["accuracy"]["top1_error_percent"] for name in zoo.names()}
-    found = candidates._trained()
-    assert found["cutmix"]["mean"] == pytest.approx(errors["cutmix"] - errors["baseline"])
-    assert found["saliencymix"]["mean"] == pytest.approx(errors["saliencymix"] - errors["baseline"])  # not as released
-    assert found["cutmix"]["error"] > 0
-    assert "baseline" not in found
+    trained = candidates._trained()
+    assert trained["cutmix"]["mean"] == pytest.approx(errors["cutmix"] - errors["baseline"])
+    assert trained["saliencymix"]["mean"] == pytest.approx(
+        errors["saliencymix"] - errors["baseline"]
+    )  # not as released
+    assert trained["cutmix"]["error"] > 0
+    assert "baseline" not in trained
 
 
 def test_a_changed_parameter_has_lines_of_its_own_and_no_network(photographs):
@@ -230,25 +234,23 @@ def test_what_an_explanation_says_has_no_formulas_left(name, language):
 
 
 def test_the_command_prints_the_table(two_files):
-    said = CliRunner().invoke(
-        __main__.app, ["which", "cutmix:alpha=0.5", "mixup", "--images", str(two_files[0].parent)]
-    )
-    assert said.exit_code == 0, said.output
-    head, *lines = said.output.splitlines()
+    run = CliRunner().invoke(__main__.app, ["which", "cutmix:alpha=0.5", "mixup", "--images", str(two_files[0].parent)])
+    assert run.exit_code == 0, run.output
+    head, *lines = run.output.splitlines()
     assert head.split()[0] == "method"
     assert [line.split()[0] for line in lines[:2]] == ["cutmix", "mixup"]
-    assert "2 pictures, 0 with the box" in said.output
-    asked = CliRunner().invoke(__main__.app, ["which", "cutmix", "--json"])
-    told = json.loads(asked.output)
-    assert told["pictures"] == told["boxed"] == 16
-    assert told["methods"][0]["gap"] == scores.measure(mixviz.METHODS["cutmix"](), scores.gather()).gap._asdict()
+    assert "2 pictures, 0 with the box" in run.output
+    json_run = CliRunner().invoke(__main__.app, ["which", "cutmix", "--json"])
+    result = json.loads(json_run.output)
+    assert result["pictures"] == result["boxed"] == 16
+    assert result["methods"][0]["gap"] == scores.measure(mixviz.METHODS["cutmix"](), scores.gather()).gap._asdict()
 
 
 @pytest.mark.parametrize("given", [["no_such"], ["cutmix", "--images", "nowhere"]])
 def test_the_commands_mistakes_are_explained(given):
-    found = CliRunner().invoke(__main__.app, ["which", *given])
-    assert isinstance(found.exception, ValueError)
-    assert "no_such" in str(found.exception) or "no pictures" in str(found.exception)
+    run = CliRunner().invoke(__main__.app, ["which", *given])
+    assert isinstance(run.exception, ValueError)
+    assert "no_such" in str(run.exception) or "no pictures" in str(run.exception)
 
 
 def test_what_a_method_needs():
@@ -279,9 +281,9 @@ def test_the_table_has_every_method_and_sorts(room):
     assert sorted(shown(room)) == sorted(METHODS)
     rows = {row["name"]: row for row in everything()}
     room.page.locator("[data-sort=hidden]").click()
-    found = [name for name in shown(room) if rows[name]["hidden"]]
-    assert [rows[name]["hidden"]["mean"] for name in found] == sorted(rows[name]["hidden"]["mean"] for name in found)
-    assert shown(room)[: len(found)] == found  # missing measurements come last
+    result = [name for name in shown(room) if rows[name]["hidden"]]
+    assert [rows[name]["hidden"]["mean"] for name in result] == sorted(rows[name]["hidden"]["mean"] for name in result)
+    assert shown(room)[: len(result)] == result  # missing measurements come last
     assert room.page.locator("#mv-which th[aria-sort=ascending]").count() == 1
     row = room.page.locator("[data-row=cutmix]").inner_text()
     assert f"{100 * rows['cutmix']['gap']['mean']:.1f}\u00a0%" in row
@@ -298,8 +300,8 @@ def test_a_question_leaves_methods_out_and_says_why(room):
     room.page.locator("input[name=ask-network]").check()
     left = set(METHODS) - set(shown(room))
     assert left == {name for name in METHODS if serialize.needs_of(mixviz.METHODS[name]) == "network"}
-    told = room.page.locator("[data-part=left]").inner_text()
-    assert all(mixviz.METHODS[name].card.title in told for name in left)
+    lines = room.page.locator("[data-part=left]").inner_text()
+    assert all(mixviz.METHODS[name].card.title in lines for name in left)
     room.page.locator("input[name=ask-visible]").check()
     limit = room.page.locator("#mv-limit-visible")
     limit.fill("0")
@@ -350,10 +352,10 @@ def test_the_file_holds_the_table(room):
         room.page.locator("#mv-which [data-part=table] [data-take=csv]").click()
     with open(waiting.value.path(), encoding="utf-8-sig", newline="") as file:
         head, *rows = csv.reader(io.StringIO(file.read()))
-    told = dict(zip(head, next(row for row in rows if row[0] == "CutMix"), strict=True))
-    found = scores.measure(mixviz.METHODS["cutmix"](), scores.gather())
-    assert float(told["Label error"]) == pytest.approx(found.gap.mean)
-    assert float(told["Label error: ±"]) == pytest.approx(found.gap.error)
+    lines = dict(zip(head, next(row for row in rows if row[0] == "CutMix"), strict=True))
+    result = scores.measure(mixviz.METHODS["cutmix"](), scores.gather())
+    assert float(lines["Label error"]) == pytest.approx(result.gap.mean)
+    assert float(lines["Label error: ±"]) == pytest.approx(result.gap.error)
 
 
 @pytest.mark.browser
@@ -384,5 +386,5 @@ def test_it_speaks_korean(open_tab):
     tab.page.locator("[data-row=cutmix] button").click()
     korean = texts()["ko"]
     assert korean["which.lines"] in tab.page.locator("[data-part=candidate]").inner_text()
-    said = [text for text in phrases(tab, "#mv-which") if "README" not in text and "“" not in text]
-    assert said == []
+    english = [text for text in phrases(tab, "#mv-which") if "README" not in text and "“" not in text]
+    assert english == []

@@ -30,15 +30,15 @@ pytestmark = pytest.mark.usefixtures("one_thread_of_a_cpu")
 
 def sizes(network: nn.Module, side: int) -> list[tuple[int, int]]:
     """Return the channels and the side in pixels after each of the four stages."""
-    found, hooks = [], []
+    shapes, hooks = [], []
     for name in ("layer1", "layer2", "layer3", "layer4"):
         stage = getattr(network, name)
-        hooks.append(stage.register_forward_hook(lambda m, i, out: found.append((out.shape[1], out.shape[-1]))))
+        hooks.append(stage.register_forward_hook(lambda m, i, out: shapes.append((out.shape[1], out.shape[-1]))))
     with torch.no_grad():
         network.eval()(torch.zeros(1, 3, side, side))
     for hook in hooks:
         hook.remove()
-    return found
+    return shapes
 
 
 @pytest.mark.parametrize(
@@ -311,12 +311,12 @@ def line(pictures: Path, out: Path, **changes) -> list[str]:
 
 def test_training_on_the_command_line(tmp_path, monkeypatch, capsys, pictures):
     out = tmp_path / "out"
-    status, said, _ = command(monkeypatch, capsys, *line(pictures, out), "--tie=last")
+    status, output, _ = command(monkeypatch, capsys, *line(pictures, out), "--tie=last")
     assert status == 0
     card = model_card.read(out)
     top1 = card.result["last"]["top1"]
-    assert f"last {top1:.2f} %" in said
-    assert f"median of last 10 {top1:.2f} %" in said
+    assert f"last {top1:.2f} %" in output
+    assert f"median of last 10 {top1:.2f} %" in output
     assert card.method == "saliencymix"
     assert card.parameters == {"box": "batch", "tie": "last"}
     assert card.run["lr"] == 0.02
@@ -328,7 +328,7 @@ def test_training_on_the_command_line(tmp_path, monkeypatch, capsys, pictures):
     assert "--resume" in err
     status, again, _ = command(monkeypatch, capsys, *line(pictures, out, tie="last"), "--resume")
     assert status == 0
-    assert again.splitlines()[-1] == said.splitlines()[-1]
+    assert again.splitlines()[-1] == output.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -408,9 +408,9 @@ def test_the_zoo_is_built_on_the_command_line(tmp_path, monkeypatch, capsys, pic
     assert model_card.read(tmp_path / "runs" / "mixup-seed1").run["seed"] == 1
     assert zoo.names() == ["mixup"]
     small["epochs"] = 2  # as at another scale
-    code, _, told = command(monkeypatch, capsys, *build)
+    code, _, output = command(monkeypatch, capsys, *build)
     assert code != 0
-    assert "another run" in told
+    assert "another run" in output
     assert model_card.read(tmp_path / "models" / "mixup").run["epochs"] == 1
 
 
