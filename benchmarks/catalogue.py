@@ -1,9 +1,9 @@
-"""Every method's images per second, beside the nearest peer where a library has one.
+"""Throughput of every method in images per second, beside the nearest peer if another library has one.
 
 ``python -m benchmarks.catalogue`` writes ``benchmarks/catalogue.json``, from which ``docs/catalogue.md`` takes its
-speeds. A batch of 128 float images of 64 px on one thread: plan, apply into a reused buffer, soft labels; saliency
-and attention are given. Peers that draw one set of parameters for a whole batch are called image by image, because
-all rows of mixviz have parameters of their own.
+speeds. Measured are plan, apply into a reused buffer, and soft labels, for a batch of 128 float images of 64 px on one
+thread; saliency and attention are given. Peers that draw one set of parameters per batch are called image by image,
+because mixviz draws parameters for each image.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ SIDE, BATCH = 64, 128
 
 
 def each(transform: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
-    """A transform of one image, over a batch."""
+    """Apply a transform of single images to a batch."""
     return lambda images: torch.stack([transform(image) for image in images])
 
 
 def torchvision_peers() -> dict[str, Callable[[torch.Tensor], torch.Tensor]]:
-    """Of methods that torchvision has too: name -> what does it to a batch (N, 3, H, W)."""
+    """Return torchvision's transforms of a batch (N, 3, H, W) by the name of our method."""
     from torchvision.transforms import v2
 
     policies = {"imagenet": v2.AutoAugmentPolicy.IMAGENET}
@@ -60,20 +60,20 @@ def torchvision_peers() -> dict[str, Callable[[torch.Tensor], torch.Tensor]]:
 
 
 def peer_steps(images: torch.Tensor, labels: torch.Tensor) -> dict[str, tuple[str, Callable[[], Any]]]:
-    """Method -> (the peer's name, its step)."""
-    theirs = {
+    """Return the peer of each method that has one: method -> (the peer's name, its step)."""
+    steps = {
         name: ("torchvision v2", lambda run=run: run(images))
         for name, run in torchvision_peers().items()
         if name in mixviz.METHODS
     }
     for name in ("mixup", "cutmix"):
-        found = [(title, step) for title, step in peers(name, images, labels).items() if "per image" in title]
-        if found:
-            theirs[name] = found[0][0].split(" (")[0], found[0][1]
+        candidates = [(title, run) for title, run in peers(name, images, labels).items() if "per image" in title]
+        if candidates:
+            steps[name] = candidates[0][0].split(" (")[0], candidates[0][1]
     try:
         import kornia.augmentation as kornia
 
-        theirs |= {
+        steps |= {
             name: ("kornia", lambda run=run: run(images))
             for name, run in {
                 "mosaic": kornia.RandomMosaic((SIDE, SIDE), data_keys=["input"], p=1.0),
@@ -83,49 +83,49 @@ def peer_steps(images: torch.Tensor, labels: torch.Tensor) -> dict[str, tuple[st
         }
     except ImportError:
         print("kornia is not installed: its rows are left out (pip install -e '.[bench]')")
-    return theirs
+    return steps
 
 
 def measure(rounds: int) -> dict[str, dict[str, Any]]:
-    """Method -> {rate, peer, peer_rate}, images per second on one thread."""
+    """Measure images per second on one thread: method -> {rate, peer, peer_rate}."""
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
     torch.manual_seed(0)
     images, labels = torch.rand(BATCH, 3, SIDE, SIDE), torch.randint(0, CLASSES, (BATCH,))
-    maps, found = torch.rand(BATCH, SIDE, SIDE), {}
-    theirs = peer_steps(images, labels)
+    maps, results = torch.rand(BATCH, SIDE, SIDE), {}
+    peer = peer_steps(images, labels)
     for name in mixviz.METHODS:
         steps = {"ours": ours(name, images, labels, saliency=maps)}
-        steps |= {"theirs": theirs[name][1]} if name in theirs else {}
+        steps |= {"theirs": peer[name][1]} if name in peer else {}
         times = best_times(steps, rounds)
-        found[name] = {"rate": round(BATCH / times["ours"])}
-        if name in theirs:
-            found[name] |= {"peer": theirs[name][0], "peer_rate": round(BATCH / times["theirs"])}
-    return found
+        results[name] = {"rate": round(BATCH / times["ours"])}
+        if name in peer:
+            results[name] |= {"peer": peer[name][0], "peer_rate": round(BATCH / times["theirs"])}
+    return results
 
 
-def report(found: dict[str, dict[str, Any]]) -> str:
-    """Markdown: images/s, the nearest peer's, and how many times as fast."""
+def report(results: dict[str, dict[str, Any]]) -> str:
+    """Format the rates as Markdown: images/s, the nearest peer's, and their ratio."""
     rows = [
-        [name, rate(one["rate"]), one.get("peer", ""), rate(one["peer_rate"]) if "peer" in one else "",
-         f"{one['rate'] / one['peer_rate']:.2g}" if "peer" in one else ""]
-        for name, one in found.items()
+        [name, rate(result["rate"]), result.get("peer", ""), rate(result["peer_rate"]) if "peer" in result else "",
+         f"{result['rate'] / result['peer_rate']:.2g}" if "peer" in result else ""]
+        for name, result in results.items()
     ]  # fmt: skip
     title = f"Every method ({SIDE} px, batch {BATCH}, one thread, saliency given), beside the nearest peer per image"
     return table(title, ["method", "images/s", "peer", "images/s", "times"], rows)
 
 
 def write(rounds: int) -> dict[str, dict[str, Any]]:
-    """Measure, and write the file."""
-    found = measure(rounds)
-    used = {name: metadata.version(name) for name in ("torch", "torchvision")}
-    about = {"date": datetime.date.today().isoformat(), "python": platform.python_version(), **used}
-    FILE.write_text(json.dumps({"about": about, "methods": found}, indent=1) + "\n", encoding="utf-8")
-    return found
+    """Measure all methods, and write the JSON file."""
+    results = measure(rounds)
+    versions = {name: metadata.version(name) for name in ("torch", "torchvision")}
+    about = {"date": datetime.date.today().isoformat(), "python": platform.python_version(), **versions}
+    FILE.write_text(json.dumps({"about": about, "methods": results}, indent=1) + "\n", encoding="utf-8")
+    return results
 
 
 def main() -> None:
-    """Measure, write and print."""
+    """Measure, write the JSON file and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7, help="interleaved rounds; the best of each counts")
     print(report(write(parser.parse_args().rounds)))

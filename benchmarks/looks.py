@@ -1,4 +1,4 @@
-"""What a visitor waits for where networks look: all heat maps of a picture, and every switch of how they are shown.
+"""Waiting times in the heat map view: for all maps of a picture, and for every change of the display.
 
 ``python -m benchmarks.looks [--quick]``. Server and browser share the machine's cores, as in :mod:`benchmarks.page`.
 """
@@ -18,7 +18,7 @@ AGAIN = "another mixture: λ slider to all maps drawn, median ms"
 CORE = "of another mixture in our core, median ms"
 GOALS = {AGAIN: "< 1500", "switch": "< 200", "server memory": "< 1500"}
 
-# Resolves with the milliseconds until every network's row is of the answer to the change and drawn.
+# Resolves with the milliseconds until every network's row shows the answer to the change.
 DRAWN = """
 ([change, value]) => new Promise((resolve) => {
   const view = document.querySelector("#mv-localize"), start = performance.now(), before = view.dataset.shown;
@@ -33,7 +33,7 @@ DRAWN = """
   slider.dispatchEvent(new Event("input", { bubbles: true }));
 })
 """
-# A control that asks no network: from the change to the next picture of the screen.
+# A control that needs no network: from the change to the next frame.
 SWITCHED = """
 ([selector, value, event]) => new Promise((resolve) => {
   const node = document.querySelector(selector), start = performance.now();
@@ -55,7 +55,7 @@ SWITCHES = {
 
 
 def core_times(changes: int) -> list[float]:
-    """Milliseconds of the view's answer alone, each for a mixture that is new, on one torch thread."""
+    """Measure the milliseconds of the view's answer alone, for a new mixture each time, on one torch thread."""
     import time
     from dataclasses import replace
 
@@ -80,8 +80,8 @@ def core_times(changes: int) -> list[float]:
 
 
 def measure(quick: bool = False) -> dict[str, float]:
-    """All of it, in about a minute."""
-    changes, found = (3, 1) if quick else (15, 4)
+    """Measure everything, in about a minute."""
+    changes, repeats = (3, 1) if quick else (15, 4)
     with chromium() as browser, serve() as server:
         tab: Any = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
         tab.goto(server.url)
@@ -94,14 +94,14 @@ def measure(quick: bool = False) -> dict[str, float]:
         times = [tab.evaluate(DRAWN, ["lam", slider_value(i)]) for i in range(changes)]
         results[AGAIN] = statistics.median(times)
         for name, steps in SWITCHES.items():
-            waits = [tab.evaluate(SWITCHED, list(step)) for step in steps * found]
+            waits = [tab.evaluate(SWITCHED, list(step)) for step in steps * repeats]
             results[f"switch of {name}, median of {len(waits)}, ms"] = statistics.median(waits)
         results["server memory with all networks loaded, MB"] = server.memory()
     return results | {CORE: statistics.median(core_times(changes))}
 
 
 def report(results: dict[str, float]) -> str:
-    """Markdown."""
+    """Format the results as a Markdown table."""
 
     def goal(name: str) -> str:
         return next((goal for start, goal in GOALS.items() if name.startswith(start)), "")
@@ -111,7 +111,7 @@ def report(results: dict[str, float]) -> str:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="everything less often, to try it")
     print(report(measure(parser.parse_args().quick)))

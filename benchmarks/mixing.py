@@ -1,4 +1,4 @@
-"""A training step's mixing, labels included, against torchvision v2, timm and kornia."""
+"""Speed of mixing a training batch, labels included, compared with torchvision v2, timm and kornia."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CLASSES = 100
 
 
 def ours(name: str, images: torch.Tensor, labels: torch.Tensor, **given) -> Callable[[], object]:
-    """Plan, apply into a reused buffer, soft labels; λ and box per image."""
+    """Make a step: plan, apply into a reused buffer, soft labels; λ and box per image."""
     method, rng, out = mixviz.METHODS[name](), np.random.default_rng(0), torch.empty_like(images)
 
     def step() -> torch.Tensor:
@@ -29,18 +29,18 @@ def ours(name: str, images: torch.Tensor, labels: torch.Tensor, **given) -> Call
 
 
 def transform(kind: str, images: torch.Tensor, labels: torch.Tensor, **options) -> Callable[[], object]:
-    """The README's line, into a new tensor or in place."""
+    """Make a step of the README's ``MixTransform``, into a new tensor or in place."""
     mix = mixviz.MixTransform(kind, CLASSES, **options)
     return lambda: mix(images, labels)
 
 
 def peers(kind: str, images: torch.Tensor, labels: torch.Tensor) -> dict[str, Callable[[], object]]:
-    """The same with other libraries; timm mixes in place, so it gets a batch of its own."""
-    found: dict[str, Callable[[], object]] = {}
+    """Make the same steps with other libraries; timm mixes in place, so it gets its own batch."""
+    steps: dict[str, Callable[[], object]] = {}
     from torchvision.transforms import v2
 
     theirs = (v2.CutMix if kind == "cutmix" else v2.MixUp)(num_classes=CLASSES)
-    found["torchvision v2 (per batch)"] = lambda: theirs(images, labels)
+    steps["torchvision v2 (per batch)"] = lambda: theirs(images, labels)
     try:
         from timm.data.mixup import Mixup
 
@@ -49,21 +49,21 @@ def peers(kind: str, images: torch.Tensor, labels: torch.Tensor) -> dict[str, Ca
         for mode in ("batch", "elem"):
             timm_mix = Mixup(**alphas, mode=mode, num_classes=CLASSES, label_smoothing=0.0)
             patched = _timm_on_cpu(timm_mix, own, labels)
-            found[f"timm (per {'batch' if mode == 'batch' else 'image'}, in place)"] = patched
+            steps[f"timm (per {'batch' if mode == 'batch' else 'image'}, in place)"] = patched
     except ImportError:
         print("timm is not installed: its rows are left out (pip install -e '.[bench]')")
     try:
         import kornia.augmentation as K
 
         kornia_mix = (K.RandomCutMixV2 if kind == "cutmix" else K.RandomMixUpV2)(p=1.0, data_keys=["input", "class"])
-        found["kornia V2 (per image)"] = lambda: kornia_mix(images, labels)
+        steps["kornia V2 (per image)"] = lambda: kornia_mix(images, labels)
     except ImportError:
         print("kornia is not installed: its row is left out (pip install -e '.[bench]')")
-    return found
+    return steps
 
 
 def _timm_on_cpu(timm_mix, images: torch.Tensor, labels: torch.Tensor) -> Callable[[], object]:
-    """timm's own steps; its call asks for CUDA labels in some releases, so the device is named here."""
+    """Make timm's step on the CPU; its call expects CUDA labels in some releases, so the device is named here."""
     from timm.data.mixup import mixup_target
 
     def step() -> torch.Tensor:
@@ -74,7 +74,7 @@ def _timm_on_cpu(timm_mix, images: torch.Tensor, labels: torch.Tensor) -> Callab
 
 
 def measure(threads: int, rounds: int) -> list[dict]:
-    """One entry per size and kind: images/s of ours, the peers, and a copy of the batch."""
+    """Measure images/s of mixviz, the peers, and a copy of the batch: an entry per size and kind."""
     torch.set_num_threads(threads)
     warnings.filterwarnings("ignore")
     results = []
@@ -96,7 +96,7 @@ def measure(threads: int, rounds: int) -> list[dict]:
 
 
 def report(results: list[dict]) -> str:
-    """Markdown: images/s, and in brackets the time as a multiple of copying the batch."""
+    """Format as Markdown: images/s, and in brackets the time as a multiple of copying the batch."""
 
     def cell(entry: dict, name: str) -> str:
         return f"{rate(entry['rate'][name])} ({entry['rate']['copy_'] / entry['rate'][name]:.1f})"

@@ -1,7 +1,7 @@
-"""What a visitor waits for: the first picture, and λ slider to decoded pixels, alone and among eight; and the memory.
+"""Waiting times of visitors for the first picture and the λ slider, alone and among eight, and the server's memory.
 
-``python -m benchmarks.page [--quick]``. The page is served by a process of its own, a real headless Chromium looks at
-it, and both share the machine's cores, as they do for whoever starts the page at home.
+``python -m benchmarks.page [--quick]``. A separate process serves the page, and a headless Chromium opens it. Both
+share the machine's cores, as on a visitor's own machine.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SIGHT = "cards in sight at 1280 × 900, which a moving slider redraws"
 AMONG, OTHERS = (f"{VISITORS} drag at once: {who}, median ms" for who in ("slider to pixels", "the others' answers"))
 GROWTH = "server memory: growth over"
 
-# Of names that go on in numbers, the beginning.
+# Names that end in numbers are given by their beginnings.
 GOALS = {
     PAINTED: "≤ 2",
     ALONE: "< 200",
@@ -49,26 +49,26 @@ GOALS = {
 
 @contextmanager
 def chromium() -> Iterator[Any]:
-    """A headless browser: the machine's, else playwright's own."""
+    """Start a headless browser: the machine's, else playwright's own."""
     from playwright.sync_api import sync_playwright
 
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    executable = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=found, args=flags)
+        browser = driver.chromium.launch(executable_path=executable, args=flags)
         yield browser
         browser.close()
 
 
 def arrive(tab: Any, url: str) -> None:
-    """Open the page; wait for its pictures, and until its script knows the controls and asks nothing more."""
+    """Open the page; wait for its pictures, and until its script has read the controls and has no open request."""
     tab.goto(url)
     tab.wait_for_selector(SHOWN)
     tab.wait_for_function("mixviz.state.a && mixviz.idle()")
 
 
 def import_time(runs: int) -> dict[str, float]:
-    """What ``import mixviz`` adds to ``import torch``, the best of some runs."""
+    """Measure the time that ``import mixviz`` adds to ``import torch``, the best of several runs."""
     code = "import time, torch; a = time.perf_counter(); import mixviz; print(time.perf_counter() - a)"
     command = [sys.executable, "-c", code]
     times = [float(subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout)
@@ -77,11 +77,11 @@ def import_time(runs: int) -> dict[str, float]:
 
 
 def start_times(browser: Any, runs: int) -> dict[str, float]:
-    """From a server that has imported gradio and torch until it serves the page, and until a visitor sees mixtures.
+    """Measure the seconds after ``import gradio, torch`` until a server serves the page and a visitor sees mixtures.
 
-    Counted: the rest of the imports, the building of the page with its first pair mixed, the start of the server,
-    and in a new tab without a cache everything from the address to decoded mixtures. Not counted: Python's start,
-    ``import gradio, torch`` and the browser's start. Each run has a server of its own.
+    Included are the other imports, building the page with its first pair mixed, starting the server, and, in a new
+    tab without a cache, everything from the address to decoded mixtures. Excluded are the start of Python, ``import
+    gradio, torch`` and the start of the browser. Each run has its own server.
     """
     served, painted = [], []
     for _ in range(runs):
@@ -96,10 +96,11 @@ def start_times(browser: Any, runs: int) -> dict[str, float]:
 
 
 def core_time(changes: int, only: list[str] | None = None) -> float:
-    """Median milliseconds of the core's part of a λ change, on one torch thread as ``page.launch`` sets it.
+    """Measure the core's median milliseconds per λ change, on one torch thread as set by ``mixviz.ui.app.launch``.
 
     Args:
-        only: the cards that are redrawn; None for all.
+        changes: number of changes.
+        only: the cards to redraw; None means all.
     """
     import torch
 
@@ -108,7 +109,7 @@ def core_time(changes: int, only: list[str] | None = None) -> float:
 
     start, times, threads = first_request(), [], torch.get_num_threads()
     start = replace(start, still=False, only=only and tuple(only))
-    handlers.show(start)  # saliency is found once per pair
+    handlers.show(start)  # computes the saliency, once per pair
     torch.set_num_threads(1)
     try:
         for i in range(changes):
@@ -121,8 +122,8 @@ def core_time(changes: int, only: list[str] | None = None) -> float:
     return statistics.median(times)
 
 
-# Sets the slider as a drag does, and resolves when a card shows this λ and the grid says that its pictures are decoded
-# and placed: the number keeps a late answer to another question from being taken for this one's.
+# Sets the slider as a drag does, and resolves when a card shows this λ and the grid reports decoded pictures. The check
+# of λ rejects a late answer to an earlier change.
 CHANGE = """
 ([value, patience]) => new Promise((resolve) => {
   const grid = document.querySelector(".mv-grid"), line = document.querySelector(".mv-message");
@@ -146,7 +147,7 @@ CHANGE = """
 """
 
 
-# Chooses a pair as its button does, and resolves when every card that can be seen shows it.
+# Chooses a pair as its button does, and resolves when every visible card shows it.
 PAIR = """
 ([pair, patience]) => new Promise((resolve) => {
   const start = performance.now();
@@ -167,7 +168,7 @@ PAIR = """
 
 
 class Tab:
-    """A visitor with a browser, and what he sees; whatever his browser complains of is an error."""
+    """A visitor with a browser, and the measurements; every complaint of the browser counts as an error."""
 
     def __init__(self, browser: Any, server: Server) -> None:
         self.seen, self.steps = Seen(), 0
@@ -176,7 +177,7 @@ class Tab:
         self.tab.on("requestfailed", lambda request: self.seen.problems.append(f"{request.url}: {request.failure}"))
         self.tab.on("response", self._answered)
         arrive(self.tab, server.url)
-        self.drag(3)  # the first ones warm up; their errors count
+        self.drag(3)  # warm up, and count only the errors
         self.seen.times.clear()
 
     def _answered(self, response: Any) -> None:
@@ -184,22 +185,22 @@ class Tab:
             self.seen.problems.append(f"{response.url}: status {response.status}")
 
     def pairs(self, rounds: int) -> list[float]:
-        """Milliseconds until another bundled pair is shown, one pair after the other; a first round is not counted."""
-        told = [{key: Path(pair[key]).stem for key in "ab"} for pair in pictures.pairs()]
-        took = []
-        for i in range((rounds + 1) * len(told)):
-            ms, problem = self.tab.evaluate(PAIR, [told[i % len(told)], PATIENCE])
+        """Measure the milliseconds until another bundled pair is shown, pair by pair, without the first round."""
+        names = [{key: Path(pair[key]).stem for key in "ab"} for pair in pictures.pairs()]
+        times = []
+        for i in range((rounds + 1) * len(names)):
+            ms, problem = self.tab.evaluate(PAIR, [names[i % len(names)], PATIENCE])
             self.seen.problems += [problem] if problem else []
-            took.append(ms)
+            times.append(ms)
             self.tab.wait_for_function("mixviz.idle()")
-        return took[len(told) :]
+        return times[len(names) :]
 
     def in_sight(self) -> list[str]:
-        """The cards that it redraws while a slider moves: the others follow as they come into sight."""
+        """Return the visible cards, which a moving slider redraws; the others follow when they scroll into view."""
         return self.tab.evaluate("mixviz.inSight()")
 
     def drag(self, changes: int, seconds: float = 0) -> None:
-        """So many changes and at least so long, each begun when the one before is shown."""
+        """Make at least this many changes for at least this long, each after the previous one is shown."""
         start = time.perf_counter()
         while changes > 0 or time.perf_counter() - start < seconds:
             self.seen.add(*self.tab.evaluate(CHANGE, [slider_value(self.steps), PATIENCE]))
@@ -208,7 +209,7 @@ class Tab:
 
 
 def slider_times(browser: Any, server: Server, changes: int) -> dict[str, float]:
-    """One visitor's λ slider, from the change to decoded pixels, and the core's part of it."""
+    """Measure one visitor's λ slider, from the change to decoded pixels, and the core's part of it."""
     tab = Tab(browser, server)
     tab.drag(changes)
     in_sight, pairs = tab.in_sight(), tab.pairs(max(1, changes // 20))
@@ -225,8 +226,10 @@ def slider_times(browser: Any, server: Server, changes: int) -> dict[str, float]
 
 
 def crowd_times(browser: Any, server: Server, changes: int, seconds: float) -> dict[str, float]:
-    """The same while seven others drag as well: one tab and, so that the cores are left to the server, HTTP clients,
-    who ask for the cards that this tab has in sight, as it does itself."""
+    """Measure one tab's slider while seven others drag as well.
+
+    The others are HTTP clients, so that the cores are left to the server. They request the same visible cards.
+    """
     tab = Tab(browser, server)
     crowd = Crowd(server.url, VISITORS - 1, tab.in_sight())
     try:
@@ -245,31 +248,31 @@ def crowd_times(browser: Any, server: Server, changes: int, seconds: float) -> d
 
 
 def memory(changes: tuple[int, int]) -> dict[str, float]:
-    """A new server's resident memory after some λ changes and after many more; empty where no /proc tells it."""
+    """Measure a new server's resident memory after some λ changes and after many more; empty without /proc."""
     if not Path("/proc/self/status").exists():
         print("The server's memory is left out: this system has no /proc.", file=sys.stderr)
         return {}
     with serve() as server:
-        some = sorted(METHODS)[::6]  # about as many cards as are in sight, of every family
-        visitor, used, took, done = Visitor(server.url, question(server.url, some)), [], 0.0, 0
-        for until in changes:
+        cards = sorted(METHODS)[::6]  # about as many cards as are visible, of every family
+        visitor, megabytes, seconds, done = Visitor(server.url, question(server.url, cards)), [], 0.0, 0
+        for target in changes:
             start = time.perf_counter()
-            for i in range(done, until):
+            for i in range(done, target):
                 visitor.change(slider_value(i), seed=i)
-            done, took = until, time.perf_counter() - start
-            used.append(server.memory())
+            done, seconds = target, time.perf_counter() - start
+            megabytes.append(server.memory())
     more = f"{changes[1] - changes[0]:,} λ changes"
     return {
-        f"server memory: after {changes[0]:,} λ changes, MB": used[0],
-        f"server memory: after {changes[1]:,}, MB": used[1],
-        f"{GROWTH} {more}, MB": used[1] - used[0],
-        f"server memory: {more} by HTTP take, s": took,
+        f"server memory: after {changes[0]:,} λ changes, MB": megabytes[0],
+        f"server memory: after {changes[1]:,}, MB": megabytes[1],
+        f"{GROWTH} {more}, MB": megabytes[1] - megabytes[0],
+        f"server memory: {more} by HTTP take, s": seconds,
         f"server memory: errors in {changes[1]:,} changes": visitor.seen.errors("memory"),
     }
 
 
 def measure(quick: bool = False) -> dict[str, float]:
-    """All of it, in about four minutes; ``quick`` does everything less often, to try it."""
+    """Measure everything, in about four minutes; ``quick`` repeats less, for a trial."""
     runs, changes, seconds = (1, 10, 2) if quick else (5, 60, 10)
     results = import_time(runs)
     with chromium() as browser:
@@ -281,7 +284,7 @@ def measure(quick: bool = False) -> dict[str, float]:
 
 
 def report(results: dict[str, float]) -> str:
-    """Markdown."""
+    """Format the results as a Markdown table."""
 
     def goal(name: str) -> str:
         return next((goal for start, goal in GOALS.items() if name.startswith(start)), "")
@@ -291,7 +294,7 @@ def report(results: dict[str, float]) -> str:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="everything less often, to try it")
     print(report(measure(parser.parse_args().quick)))

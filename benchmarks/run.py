@@ -1,4 +1,4 @@
-"""``make bench``: speed side by side with the libraries a user would take instead, as ratios of one run.
+"""``make bench``: speed compared with the libraries a user would take instead, as ratios within one run.
 
 python -m benchmarks.run [mixing] [saliency] [catalogue] [page] [looks] [--rounds N] [--out results.json]
 """
@@ -25,16 +25,16 @@ PARTS = ("mixing", "saliency", "catalogue", "page", "looks")
 
 
 def machine() -> str:
-    """What was measured on and with what, in a sentence."""
+    """Describe the machine and the versions in a sentence."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")] or [platform.machine()]
-    used = []
+    versions = []
     for name in ("torch", "torchvision", "timm", "kornia", "opencv-contrib-python-headless", "numba", "gradio"):
         with contextlib.suppress(metadata.PackageNotFoundError):
-            used.append(f"{name} {metadata.version(name)}")
+            versions.append(f"{name} {metadata.version(name)}")
     return (
         f"Measured on {datetime.date.today()}, {os.cpu_count()} cores ({names[0]}), no GPU; "
-        f"Python {platform.python_version()}, {', '.join(used)}. Batches of 128 images at 32 and 64 px, of "
+        f"Python {platform.python_version()}, {', '.join(versions)}. Batches of 128 images at 32 and 64 px, of "
         "64 at 224 px; candidates take turns, the best round of each counts."
     )
 
@@ -72,12 +72,12 @@ def main() -> None:
     if options.out:
         options.out.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     if options.readme:
-        # The first page says where and when: of a part, it would say it of the other parts too.
+        # The first page gives machine and date, which after a partial run would be wrong for the other parts.
         rewrite(options.readme, "\n".join(pages if set(parts) == set(PARTS) else pages[1:]))
 
 
 def rewrite(readme: Path, measured: str) -> None:
-    """Put the measured tables in place of those of the same heading; what was not measured now stays as it was."""
+    """Replace the tables with the same headings by the measured ones, and keep the others."""
     head, _, rest = readme.read_text(encoding="utf-8").partition("<!-- speed -->\n")
     body, _, tail = rest.partition("<!-- /speed -->")
     tables = sections(body) | sections(measured)
@@ -86,7 +86,7 @@ def rewrite(readme: Path, measured: str) -> None:
 
 
 def sections(text: str) -> dict[str, str]:
-    """Heading -> table, under an empty heading what comes before the first."""
+    """Split Markdown into tables by heading; the text before the first heading has an empty key."""
     parts = re.split(r"^(?=### )", text, flags=re.M)
     return {part.split("\n")[0] if part.startswith("### ") else "": part for part in parts if part.strip()}
 

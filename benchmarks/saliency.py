@@ -1,4 +1,4 @@
-"""Fine-grained saliency, and a whole SaliencyMix step, against a loop over OpenCV."""
+"""Speed of fine-grained saliency, and of a whole SaliencyMix step, compared with a loop over OpenCV."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mixviz.data import pictures
 
 
 def batch_of(size: int, n: int) -> torch.Tensor:
-    """Random crops (n, 3, size, size) uint8 of the bundled photographs: saliency's speed may depend on the picture."""
+    """Crop the bundled photographs at random (n, 3, size, size) uint8: saliency's speed may depend on the picture."""
     rng, crops = np.random.default_rng(0), []
     whole = [pictures.load_image(Path(pictures.photograph_path(name))) for name in pictures.photographs()]
     for _ in range(n):
@@ -30,13 +30,13 @@ def batch_of(size: int, n: int) -> torch.Tensor:
 
 
 def opencv_maps(pixels: list[np.ndarray]) -> list[np.ndarray]:
-    """OpenCV's detector, one image after another."""
+    """Run OpenCV's detector image by image."""
     detector = cv2.saliency.StaticSaliencyFineGrained_create()
     return [detector.computeSaliency(image)[1] for image in pixels]
 
 
 def opencv_step(images: torch.Tensor, labels: torch.Tensor) -> Callable[[], object]:
-    """SaliencyMix as a loop: a map per image by OpenCV, then a slice per image."""
+    """Make a SaliencyMix step as a loop: a map per image by OpenCV, then a slice per image."""
     rng, n, (height, width) = np.random.default_rng(0), len(images), images.shape[2:]
 
     def step() -> torch.Tensor:
@@ -59,7 +59,7 @@ def opencv_step(images: torch.Tensor, labels: torch.Tensor) -> Callable[[], obje
 
 
 def measure(threads: int, rounds: int) -> list[dict]:
-    """Images/s of saliency alone and of the whole step, at every size."""
+    """Measure images/s of saliency alone and of the whole step, at every size."""
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
     results = []
@@ -77,7 +77,7 @@ def measure(threads: int, rounds: int) -> list[dict]:
 
 
 def roads(images: torch.Tensor) -> dict[str, Callable[[], object]]:
-    """Our detector as it runs here, and with torch alone, as on a machine without numba."""
+    """Return our detector as it runs here, and with torch alone, as on a machine without numba."""
     from mixviz.detectors import _fine_grained_torch
 
     return {
@@ -87,7 +87,7 @@ def roads(images: torch.Tensor) -> dict[str, Callable[[], object]]:
 
 
 def report(results: list[dict]) -> str:
-    """Markdown: images/s, and in brackets how many times as fast as the OpenCV loop."""
+    """Format as Markdown: images/s, and in brackets the speedup over the OpenCV loop."""
 
     def cell(entry: dict, name: str) -> str:
         return f"{rate(entry['rate'][name])} ({entry['rate'][name] / entry['rate']['OpenCV loop']:.1f}x)"

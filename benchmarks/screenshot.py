@@ -10,11 +10,11 @@ from benchmarks.page import arrive, chromium
 from benchmarks.visitors import ROOT, serve
 
 SIZE = {"width": 1280, "height": 1000}
-CARD = "[data-method=cutmix]"  # the first of two rows that show a patch at random and by saliency one above the other
+CARD = "[data-method=cutmix]"  # the first of two rows that show a random patch above a salient one
 
 
 def main(path: str | Path = ROOT / "assets" / "screenshot.jpg") -> None:
-    """Open the page in headless Chromium, scroll to the card, save what is seen."""
+    """Open the page in headless Chromium, scroll to the card, and save the visible part."""
     with serve() as server, chromium() as browser:
         tab = browser.new_page(viewport=SIZE)
         arrive(tab, f"{server.url}?__theme=light")
@@ -23,7 +23,7 @@ def main(path: str | Path = ROOT / "assets" / "screenshot.jpg") -> None:
 
 
 def scroll(tab: Any) -> None:
-    """Bring the card to the top, and see that it stays: while the page still settles, what is above it changes height.
+    """Scroll the card to the top until it stays there: while the page loads, the content above changes height.
 
     Raises:
         RuntimeError: it did not stay.

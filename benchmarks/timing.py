@@ -1,4 +1,4 @@
-"""Fair timing on a shared machine: the candidates take turns, and each keeps its best turn."""
+"""Fair timing on a shared machine: the candidates take turns, and the best turn of each counts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 def best_times(
     candidates: Mapping[str, Callable[[], object]], rounds: int = 9, slice_s: float = 0.04
 ) -> dict[str, float]:
-    """Seconds per call of each candidate: the minimum over interleaved rounds of about ``slice_s`` each."""
+    """Measure the seconds per call of each candidate: the minimum over interleaved rounds of about ``slice_s``."""
     repeats = {}
     for name, call in candidates.items():
         call()  # the first call may compile or allocate
@@ -27,7 +27,7 @@ def best_times(
 
 
 def rate(value: float) -> str:
-    """Images per second to three digits: 1.23M, 45.6k, 789."""
+    """Format images per second to three digits: 1.23M, 45.6k, 789."""
     for limit, unit in ((1e6, "M"), (1e3, "k")):
         if value >= limit:
             return f"{value / limit:.3g}{unit}"
@@ -35,13 +35,13 @@ def rate(value: float) -> str:
 
 
 def table(title: str, header: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table with a heading."""
+    """Format a Markdown table with a heading."""
     lines = [f"### {title}", "", "| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows), ""])
 
 
 def pivot(title: str, corner: str, results: list[dict], cell: Callable[[dict, str], str]) -> str:
-    """A Markdown table with a row per candidate and a column per size and number of threads."""
+    """Format a Markdown table with a row per candidate and a column per size and number of threads."""
     names = list(dict.fromkeys(name for entry in results for name in entry["rate"]))
     header = [corner, *(f"{e['size']} px, {e['threads']} thread{'s' * (e['threads'] > 1)}" for e in results)]
     return table(title, header, [[name, *(cell(entry, name) for entry in results)] for name in names])

@@ -1,10 +1,10 @@
-"""What augmentation costs a training step: every method against a plain step, and what planning, saliency, mixing and
-labels take of it, on the device at hand.
+"""Cost of augmentation in a training step: every method compared with a plain step, and the fraction of time for
+planning, saliency, mixing and labels, on the current device.
 
     python -m benchmarks.training --network resnet18 --width 0.375 --stem strided --batch-size 64 --precision bf16
 
-The data are noise that lives on the device. A plain step goes before every step of a method, and the median of their
-ratios counts: what else the machine does slows both.
+The data are noise on the device. A plain step precedes every step of a method, and the median of their ratios counts,
+because other load on the machine slows both.
 """
 
 from __future__ import annotations
@@ -37,27 +37,34 @@ def main() -> None:
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--methods", default=",".join(mixviz.METHODS))
-    told = parser.parse_args()
-    given = {k: getattr(told, k) for k in ("network", "width", "stem", "batch_size", "image_size", "precision")}
+    options = parser.parse_args()
+    settings = {k: getattr(options, k) for k in ("network", "width", "stem", "batch_size", "image_size", "precision")}
     with tempfile.TemporaryDirectory() as folder:
-        root = pictures(Path(folder), told.batch_size, told.image_size)
+        root = pictures(Path(folder), options.batch_size, options.image_size)
         steps, mixes = {}, {}
-        for name in dict.fromkeys(["baseline", *told.methods.split(",")]):
-            run = Run(root=str(root), method=name, epochs=10**5, lr=0.01, **given)
+        for name in dict.fromkeys(["baseline", *options.methods.split(",")]):
+            run = Run(root=str(root), method=name, epochs=10**5, lr=0.01, **settings)
             training = Training(run, Path(folder) / name, bar=False)
             steps[name], mixes[name] = repeated(training, training.step), repeated(training, training.mix)
         rows = []
         for name, step in steps.items():
-            took, ratio = in_turn(steps["baseline"], step, told.rounds)
-            mixing = statistics.median(seconds(mixes[name]) for _ in range(told.rounds))
-            rows.append([name, rate(told.batch_size / took), f"{ratio:.3f}x", f"{100 * mixing / took:.1f} %"])
-    where = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} CPU threads"
-    print(f"{where}, torch {torch.__version__}, {given}\n")
+            step_seconds, ratio = in_turn(steps["baseline"], step, options.rounds)
+            mix_seconds = statistics.median(seconds(mixes[name]) for _ in range(options.rounds))
+            rows.append(
+                [
+                    name,
+                    rate(options.batch_size / step_seconds),
+                    f"{ratio:.3f}x",
+                    f"{100 * mix_seconds / step_seconds:.1f} %",
+                ]
+            )
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} CPU threads"
+    print(f"{device}, torch {torch.__version__}, {settings}\n")
     print(table("A training step", ["method", "images/s", "against a plain step", "of it mixing"], rows))
 
 
 def in_turn(plain: Callable[[], object], step: Callable[[], object], rounds: int) -> tuple[float, float]:
-    """Median seconds of a step, and its median ratio to the plain one before it; a first pair is not counted."""
+    """Measure a step's median seconds, and its median ratio to the plain step before it, without the first pair."""
     pairs = [(seconds(plain), seconds(step)) for _ in range(rounds + 1)][1:]
     return statistics.median(own for _, own in pairs), statistics.median(own / other for other, own in pairs)
 
@@ -69,7 +76,7 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def repeated(training: Training, part: Callable[..., object]) -> Callable[[], None]:
-    """The step, or its mixing, of one batch after another, each waited for to its last kernel."""
+    """Return a call that runs a step, or its mixing, on the next batch and waits for its last kernel."""
 
     def batches() -> Iterator[tuple]:
         for epoch in itertools.count():
@@ -87,7 +94,7 @@ def repeated(training: Training, part: Callable[..., object]) -> Callable[[], No
 
 
 def pictures(folder: Path, batch: int, side: int) -> Path:
-    """A folder of noise: two batches in two classes to train, one picture of each to validate."""
+    """Write a folder of noise: two batches in two classes to train, one picture of each to validate."""
     rng = np.random.default_rng(0)
     for part, count in (("train", batch), ("val", 1)):
         for label in ("a", "b"):

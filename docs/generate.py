@@ -1,7 +1,7 @@
-"""Write the generated parts of the site, and check what was built.
+"""Write the generated parts of the site, and check the built site.
 
 MkDocs runs this file as a hook (``mkdocs.yml``). Before the pages are read it writes ``docs/generated``; in each
-page it turns formulas into MathML; at the end it fails on anything that a page would fetch from another server.
+page it turns formulas into MathML; at the end it fails if a page would load anything from another server.
 ``python docs/generate.py FOLDER`` prints how many rooms, imports and cycles the package in a checkout has.
 """
 
@@ -20,11 +20,11 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "docs" / "generated"
-# The package before its modules were sorted into rooms (0.1.0), counted by `structure`.
+# The package before its modules were grouped into rooms (0.1.0), counted by `structure`.
 BEFORE = {"rooms": 51, "imports between rooms": 232, "cycles": 4, "modules directly in mixviz/": 37}
 
 
-# What goes into the pages
+# Generated parts of the pages
 
 
 def write() -> None:
@@ -87,7 +87,7 @@ def reference(module: str, names: Iterable[str]) -> str:
 def links(names: Iterable[str]) -> str:
     """Return a paragraph of links to names that the reference of ``mixviz`` describes."""
     known = ", ".join(f"[`{name}`][mixviz.{name}]" for name in sorted(names, key=str.lower))
-    return f"\nUnder [API](api.md) stand {known}, which `mixviz.extend` has as well.\n"
+    return f"\n`mixviz.extend` also exports {known}, which the [API](api.md) describes.\n"
 
 
 # The architecture, as a picture and as numbers

@@ -1,6 +1,6 @@
-"""What catalogue-wide tests start from: every method in every form, and two pictures with maps and objects.
+"""Fixtures of catalogue-wide tests: every method with varied parameters, and two pictures with maps and objects.
 
-A method added as one file is tested without a change, whatever it is called.
+A new method's file is tested without a change here.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ ROOT = Path(__file__).parent.parent
 
 
 def variants(ends: bool) -> Iterator[tuple[str, dict]]:
-    """(name, parameters): every method as it is, with each choice, and with ``ends`` each number at both its ends."""
+    """Return (name, parameters): every method with its defaults, with each choice, and, with ``ends``, with each number
+    at both ends of its range."""
     for name, cls in METHODS.items():
         yield name, {}
         for key, about in cls.parameters().items():
@@ -41,7 +42,7 @@ def variants(ends: bool) -> Iterator[tuple[str, dict]]:
 
 @functools.cache
 def generator() -> ModuleType:
-    """docs/generate.py, which is no module of a package."""
+    """Load docs/generate.py, which is not part of a package."""
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -49,15 +50,15 @@ def generator() -> ModuleType:
 
 
 def fields(recipe) -> dict[str, torch.Tensor]:
-    """The tensors of a recipe and of all its parts, by name."""
-    found = {}
+    """Return the tensors of a recipe and of all its parts, by name."""
+    result = {}
     for field in dataclasses.fields(recipe):
         value = getattr(recipe, field.name)
         if isinstance(value, torch.Tensor):
-            found[field.name] = value
+            result[field.name] = value
         elif dataclasses.is_dataclass(value):
-            found |= {f"{field.name}.{key}": inner for key, inner in fields(value).items()}
-    return found
+            result |= {f"{field.name}.{key}": inner for key, inner in fields(value).items()}
+    return result
 
 
 def each_case(test, cases) -> None:
@@ -77,9 +78,9 @@ def each_case(test, cases) -> None:
 
 
 def over(argument, values):
-    """The test with one more argument that takes the values in turn; a failure names the value.
+    """Run a test for several values of an argument; a failure names the value.
 
-    One test in place of several: collecting and reporting thousands takes longer than most of them.
+    This makes one test of many, because collecting and reporting thousands takes longer than running most of them.
     """
 
     def fold(test):
@@ -97,9 +98,9 @@ def over(argument, values):
 
 
 def table(cases, slow=()):
-    """A test over every (name, parameters): one per method, which takes its forms in turn and says which one failed.
+    """Parametrize a test over all (name, parameters): one test per method, which names the failing parameters.
 
-    Forms in ``slow`` are a test of their own, run by ``make slow``.
+    The cases in ``slow`` form separate tests, run by ``make slow``.
     """
     rows = [pytest.param(name, forms, id=name) for name, forms in by_name(cases)]
     rows += [pytest.param(name, forms, id=f"{name}-more", marks=pytest.mark.slow) for name, forms in by_name(slow)]
@@ -111,8 +112,8 @@ def table(cases, slow=()):
             each_case(bound, ((f"in this form: {name} {given}", {"given": given}) for given in forms))
 
         signature = inspect.signature(test)
-        asked = [one.replace(name={"given": "forms"}.get(key, key)) for key, one in signature.parameters.items()]
-        each.__signature__ = signature.replace(parameters=asked)
+        requests = [one.replace(name={"given": "forms"}.get(key, key)) for key, one in signature.parameters.items()]
+        each.__signature__ = signature.replace(parameters=requests)
         return pytest.mark.parametrize(("name", "forms"), rows)(each)
 
     return over_forms
@@ -125,7 +126,7 @@ def by_name(cases) -> Iterator[tuple[str, list[dict]]]:
 
 
 def pair(size=(12, 20), seed=0, dtype=torch.uint8) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Two random pictures (2, 3, H, W), random maps (2, H, W), and masks of an object in each (2, H, W)."""
+    """Make two random pictures (2, 3, H, W), random maps (2, H, W), and an object mask for each (2, H, W)."""
     rng, (height, width) = np.random.default_rng(seed), size
     images = torch.from_numpy(rng.integers(0, 256, (2, 3, height, width), np.uint8))
     maps = torch.from_numpy(rng.random((2, height, width), np.float32))
@@ -136,19 +137,19 @@ def pair(size=(12, 20), seed=0, dtype=torch.uint8) -> tuple[torch.Tensor, torch.
 
 
 def plan_pair(name, given, size=(12, 20), seed=0, lam=None, dtype=torch.uint8) -> tuple[torch.Tensor, Recipe]:
-    """Two pictures and the recipe that mixes each with the other."""
+    """Return two pictures and a recipe that mixes each with the other."""
     images, maps, _ = pair(size, seed, dtype)
     batch = Batch(images, torch.tensor([0, 1]), saliency=maps)
     return images, METHODS[name](**given).plan(batch, np.random.default_rng(seed), lam=lam, partner=np.array([1, 0]))
 
 
 def recolours(recipe: Recipe) -> bool:
-    """Something is done to colours, so that a pixel is not what its sources weigh."""
+    """Return whether the recipe changes colours, so that a pixel is not the weighted sum of its sources."""
     return recipe.sequences is not None and tuple(map(operations.moving, recipe.sequences)) != recipe.sequences
 
 
 def without_colour(recipe: Recipe) -> Recipe:
-    """The recipe as far as it moves and weighs pixels, and does nothing else to them."""
+    """Return the recipe reduced to moving and weighting pixels."""
     mixing = recipe.mixing
     if isinstance(mixing, Operations):
         mixing = dataclasses.replace(mixing, sequences=tuple(map(operations.moving, mixing.sequences)))
@@ -156,12 +157,12 @@ def without_colour(recipe: Recipe) -> Recipe:
 
 
 def noise(seed: int, side: int = 16) -> np.ndarray:
-    """A picture (side, side, 3) uint8 that is like no other, in whatever way it is turned or shifted."""
+    """Make a picture (side, side, 3) uint8 that differs from all others under any flip, rotation or shift."""
     return np.random.default_rng([seed, side]).integers(0, 256, (side, side, 3), np.uint8)
 
 
 def network_of_ones_own(folder: Path) -> Path:
-    """The zoo's CutMix network as a visitor brings it to the page: card.json and weights, under a title of his own."""
+    """Write the zoo's CutMix network as a visitor's own: card.json and weights, under another title."""
     from mixviz.networks import zoo
 
     card = json.loads((zoo.folder() / "cutmix" / "card.json").read_text(encoding="utf-8"))
@@ -172,13 +173,13 @@ def network_of_ones_own(folder: Path) -> Path:
 
 
 def photographs(side: int) -> torch.Tensor:
-    """The bundled photographs (N, 3, side, side) uint8, cropped to squares."""
+    """Return the bundled photographs (N, 3, side, side) uint8, cropped to squares."""
     paths = map(pictures.photograph_path, sorted(pictures.photographs()))
     return torch.stack([torch.from_numpy(pictures.load_image(path, side)).movedim(2, 0) for path in paths])
 
 
 def picture_folder(root: Path, classes=("ant", "bee", "cat"), train=8, val=3, side=16) -> Path:
-    """A data set of one's own: so many pictures of each class to train and to validate."""
+    """Write a folder data set with a number of pictures per class for training and for validation."""
     for part, count in (("train", train), ("val", val)):
         for label, name in enumerate(classes):
             (root / part / name).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""For everyone: axe-core on every view, keyboard, both languages, phone and desktop, light and dark."""
+"""Accessibility: axe-core on every view, keyboard, both languages, phone and desktop, light and dark."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VIEWS = {name: f"?view={name}&{view.example}".rstrip("&") for name, view in view
 
 @pytest.fixture(scope="module")
 def axe() -> str:
-    """The source of axe-core, which the package brings along."""
+    """Return the source of axe-core from its package."""
     package = pytest.importorskip("axe_playwright_python", reason="the package axe-playwright-python is not installed")
     from importlib import resources
 
@@ -24,10 +24,10 @@ def axe() -> str:
 
 def violations(page, axe: str) -> list[str]:
     page.evaluate(axe)
-    found = page.evaluate(
+    report = page.evaluate(
         "async () => (await axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})).violations"
     )
-    return [f"{v['id']}: {v['nodes'][0]['html'][:120]} {v['nodes'][0]['failureSummary'][:200]}" for v in found]
+    return [f"{v['id']}: {v['nodes'][0]['html'][:120]} {v['nodes'][0]['failureSummary'][:200]}" for v in report]
 
 
 @pytest.mark.slow
@@ -81,8 +81,8 @@ def test_the_page_speaks_korean(open_tab):
     assert tab.page.get_by_role("tab", name=korean["tab_detail"]).is_visible()
     assert tab.page.get_by_label(korean["seed"], exact=True).is_visible()
     assert tab.page.get_by_role("button", name=korean["lesson"]).is_visible()
-    told = tab.page.locator("[data-method=samplepairing] .mv-truth").inner_text()
-    assert re.search("[가-힣]", told)
+    result = tab.page.locator("[data-method=samplepairing] .mv-truth").inner_text()
+    assert re.search("[가-힣]", result)
     shown = tab.page.locator("#cards, #grid, #lesson, #dock").all_inner_texts()
     english = texts()["en"]
     for key in ("open", "mixture", "areas", "shuffle", "copy", "lesson", "objects", "detectors"):

@@ -1,4 +1,4 @@
-"""What the server answers, as the page's script, a program, or somebody with bad intentions asks it."""
+"""The server's answers to the page's script, to programs, and to malicious requests."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ def as_file(path, **more) -> dict:
 
 
 def forms(path) -> list:
-    """All forms in which an endpoint may be given a path."""
+    """Return all forms in which an endpoint accepts a path."""
     return [path, {"path": path}, as_file(path, url=f"file://{CAT}", orig_name="lion.jpg")]
 
 
 def arguments(name: str, **changed) -> list:
-    """All values of a public endpoint in their order, small and quick unless changed."""
+    """Return all values of a public endpoint in their order, small and quick unless changed."""
     parameters = inspect.signature(PUBLIC[name]).parameters
     usual = {"a": CAT, "b": DOG, "picture": CAT, "lam": 0.5, "side": 64}
     return [(usual | changed).get(key, about.default) for key, about in parameters.items()]
@@ -90,25 +90,25 @@ def call(address: str, name: str, data: list) -> tuple[str, str]:
 
 @functools.cache
 def bridge(address: str) -> int:
-    """The component whose functions the page's script calls."""
+    """Return the id of the component whose functions the page's script calls."""
     components = web().get(f"{address}config").json()["components"]
     return next(part["id"] for part in components if part["props"].get("elem_id") == "bridge")
 
 
 def ask(address: str, function: str, state) -> httpx.Response:
-    """A question of the page's script."""
+    """Send a request of the page's script."""
     body = {"session_hash": "test", "component_id": bridge(address), "fn_name": function, "data": state}
     return web().post(f"{address}gradio_api/component_server", json=body)
 
 
 def restore(address: str, wanted) -> list:
-    """What the page's controls become for a state, and the rest of it."""
+    """Return the values of the page's controls for a state, and the rest of the state."""
     answer = web().post(f"{address}gradio_api/run/restore", json={"data": [], "event_data": wanted})
     return answer.json()["data"]
 
 
 def a_state(**changed) -> dict:
-    """What the page's script sends."""
+    """Return a state as the page's script sends it."""
     return {"a": CAT, "b": DOG, "lam": 0.6, "seed": 0, "view": "detail"} | changed
 
 
@@ -117,13 +117,13 @@ def decoded(uri: str) -> np.ndarray:
 
 
 def assert_same(picture: np.ndarray, mixed: torch.Tensor) -> None:
-    """Byte by byte; a GPU may round a resized patch the other way."""
+    """Compare byte by byte; a GPU may round a resized patch differently."""
     difference = np.abs(picture.astype(int) - mixed.permute(1, 2, 0).numpy())
     assert difference.max() <= int(torch.cuda.is_available())
 
 
 def non_default(name: str) -> dict:
-    """Every parameter of a method away from its default."""
+    """Return every parameter of a method with another value than its default."""
     found = {}
     for key, about in mixviz.METHODS[name].parameters().items():
         if about["choices"]:
@@ -142,7 +142,7 @@ def client(address):
 
 @pytest.fixture(scope="module")
 def uploaded(address, two_files) -> list[str]:
-    """The paths of two pictures that a program has handed in."""
+    """Return the paths of two uploaded pictures."""
     with open(two_files[0], "rb") as first, open(two_files[1], "rb") as second:
         return web().post(f"{address}gradio_api/upload", files=[("files", first), ("files", second)]).json()
 
@@ -310,7 +310,7 @@ def test_the_grid_shows_the_mixtures_of_the_core(address, uploaded, two_files):
         np.abs(sheet[row : row + presenters.SIDE, column : column + presenters.SIDE] - (0.4 * a + 0.6 * b)).mean() < 3
     )  # JPEG
     assert answer["cards"][METHODS.index("mixup")]["share"] == pytest.approx([0.4, 0.6])
-    assert answer["judge"] == "saliency"  # nobody knows where a visitor's objects are
+    assert answer["judge"] == "saliency"  # a visitor's objects are unknown
 
 
 @pytest.mark.parametrize("path", [*MADE_UP, *NO_PATH], ids=lambda path: repr(path)[:24])
@@ -440,7 +440,7 @@ def test_own_parameters_hold_in_every_view():
     ],
 )
 def test_draws_at_the_small_size_are_those_of_the_page(index, detector):
-    """The method looks for its peak where the page shows it, so that the label's mean is that of the full size."""
+    """The method finds its peak at the page's place, so that the label's mean equals that at full size."""
     pair = {key: pictures.photograph_path(pictures.pairs()[index][key]) for key in "ab"}
     request = Request(**pair, method="saliencymix", detector=detector, view="draws")
     small = draws.drawn(request)[0]
@@ -500,7 +500,7 @@ def test_a_rush_is_told_to_come_again_and_the_page_stays_up(address, monkeypatch
                 assert ask(address, function, a_state(take="png")).json() == {"message": busy}
             event, data = call(address, "mix", arguments("mix"))
             assert (event, busy in data) == ("error", True)
-            # Those who wait do not keep others from opening the page, or from handing in a picture.
+            # Waiting requests do not keep others from opening the page or from uploading.
             assert web().get(address).status_code == 200
             assert web().get(f"{address}gradio_api/file={CAT}").status_code == 200
             assert restore(address, {"view": "grid"})[-1]["view"] == "grid"
@@ -529,7 +529,7 @@ def test_places_are_given_back_after_mistakes(monkeypatch):
 
 
 def run_code(code: str, folder, monkeypatch) -> torch.Tensor:
-    """What the lines make, run as somebody would who has nothing but MixViz."""
+    """Run the lines as a reader with only MixViz would, and return the result."""
     monkeypatch.chdir(folder)
     space: dict = {}
     exec(code, space)
@@ -564,7 +564,7 @@ def test_the_code_makes_exactly_the_picture(tmp_path, monkeypatch, given):
 
 
 def changed_by_hand() -> list[dict]:
-    """A box and a mask for every method that can be changed so."""
+    """Make a box and a mask for every method that allows them."""
     found = []
     for name in METHODS:
         recipe = presenters.story(bundled(method=name, seed=1), name).recipe
@@ -597,7 +597,7 @@ def test_the_code_names_no_picture_of_a_visitors(uploaded):
     assert "first" not in code
 
 
-# ---------------------------------------------------------------- what can be taken away
+# ---------------------------------------------------------------- downloads
 
 
 MAGIC = {
@@ -635,7 +635,7 @@ def test_any_language_will_do(language):
 
 
 def recipes() -> list[Request]:
-    """Every method, drawn and held, with its parameters, each of the page's detectors, and changed by hand."""
+    """Make states of every method, drawn and held, with parameters, every detector, and manual changes."""
     detectors = list(detector_options.titles())
     found = [bundled(method=name, lam=None, seed=7, alpha=2.5, parameters=non_default(name)) for name in METHODS]
     found += [bundled(method=name, lam=1 / 3, seed=MAX_SEED) for name in METHODS]
@@ -644,7 +644,7 @@ def recipes() -> list[Request]:
 
 
 def reloaded(text: str, **page) -> Request:
-    """The state of a page with a recipe loaded; ``page`` is what its controls said before."""
+    """Return the page's state with a recipe loaded; ``page`` is the earlier state of its controls."""
     state = recipe_files.state_of(text)
     state.pop("elsewhere")
     return Request(**({"a": CAT, "b": DOG} | page | state))
@@ -656,7 +656,7 @@ def test_a_recipe_makes_its_mixture_again():
         text = json.dumps(recipe_files.recipe_of(request))
         again = reloaded(text, **other)
         for key in ("a", "b", "lam", "seed", "method", "mask", *(() if request.mask else ("box",))):
-            assert getattr(again, key) == getattr(request, key), key  # a painted mask leaves a box no say
+            assert getattr(again, key) == getattr(request, key), key  # a painted mask overrides a box
         assert (again.name_a, again.name_b, again.view) == (request.name_a, request.name_b, "detail")
         told, same = (presenters.story(one, one.method, by_hand=True) for one in (request, again))
         assert again.chosen(again.method, again.parameters) == request.chosen(request.method, request.parameters), text
@@ -666,7 +666,7 @@ def test_a_recipe_makes_its_mixture_again():
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_recipe_of_the_command_line_is_one_too(name):
-    """It has the detector among the parameters."""
+    """Its detector is among the parameters."""
     for given in ({}, non_default(name)):
         method = mixviz.METHODS[name](**given)
         report = {
@@ -786,7 +786,7 @@ def test_a_pair_reaches_the_controls(address):
     assert values[2:9] == ["lion", "bee", True, 0.25, 2, 3, "centre"]
 
 
-# ---------------------------------------------------------------- nobody else is asked
+# ---------------------------------------------------------------- no requests to other servers
 
 
 SERVER = """
@@ -810,7 +810,7 @@ print([host for host in seen if host not in local], flush=True)
 
 @pytest.mark.slow
 def test_the_server_asks_nobody_anything(tmp_path):
-    """A server of its own, because the test's client has habits of its own."""
+    """Use a separate server, because the test's client makes its own requests."""
     environment = os.environ | {"GRADIO_TEMP_DIR": str(tmp_path)}
     with subprocess.Popen(
         [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
@@ -825,7 +825,7 @@ def test_the_server_asks_nobody_anything(tmp_path):
                 assert call(url, name, arguments(name, a=elsewhere, picture=elsewhere))[0] == "error"
             for function in ("look", "take"):
                 assert "message" in ask(url, function, a_state(a=elsewhere, take="png")).json()
-            # Events of the page's script, too, by their number: some have no function here, yet Gradio takes values.
+            # Also events of the page's script, by their number: some have no function here, but Gradio accepts values.
             for event in web().get(f"{url}config").json()["dependencies"]:
                 body = {
                     "data": [elsewhere] * len(event["inputs"]),
@@ -835,6 +835,6 @@ def test_the_server_asks_nobody_anything(tmp_path):
                 web().post(f"{url}gradio_api/run/predict", json=body)
         for view in ("grid", "draws", "sweep"):
             assert ask(url, "look", a_state(view=view)).json()["view"] == view
-        time.sleep(2)  # what a start does in the background has had its time
+        time.sleep(2)  # let the server's background work at the start finish
         said = server.communicate("\n", timeout=30)[0]
     assert said.strip() == "[]"

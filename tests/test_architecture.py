@@ -1,4 +1,4 @@
-"""The floors of the house: imports point down, and never in a circle."""
+"""The floors of the architecture: imports point down, without cycles."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 
 from cases import ROOT, generator
 
-# From below: a module imports from its own floor and those under it. The most specific prefix counts. The docs' picture
+# From below: a module may import from its own floor and those below. The most specific prefix counts. The docs' picture
 # of the architecture is drawn from this table.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("version", "resources", "i18n", "ui.registry", "core.checks", "core.geometry", "core.tensors"),
@@ -63,7 +63,7 @@ def test_a_circle_is_seen():
 
 
 def test_imports_name_their_module():
-    """A search finds every use of a module, and the walk above misses none."""
+    """A text search finds every use of a module, and the graph above misses none."""
     for path in (ROOT / "mixviz").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             assert not (isinstance(node, ast.ImportFrom) and node.level), f"{path} imports by dots."

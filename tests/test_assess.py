@@ -1,4 +1,4 @@
-"""From a run to its card: the numbers are those of the stored weights on the validation pictures."""
+"""Evaluation of runs into cards: the numbers belong to the stored weights on the validation pictures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ QUICK = ["accuracy", "calibration", "localisation", "ood"]
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A run on generated pictures in Tiny-ImageNet's layout, two of its three classes."""
+    """Train on two of three classes of generated pictures in Tiny-ImageNet's layout."""
     home = tmp_path_factory.mktemp("assess")
     root = tiny_imagenet(home / "data", train=16, val=8)
     for seed in (0, 1):
@@ -42,7 +42,7 @@ def test_the_numbers_are_those_of_the_weights(trained):
     metrics = card.metrics
     assert metrics["accuracy"]["top1_error_percent"] == pytest.approx(100 - card.result["last"]["top1"])
     assert metrics["weights"] == "last epoch"
-    assert metrics["ood"]["others"]["images"] == 8  # all there are of the third class
+    assert metrics["ood"]["others"]["images"] == 8  # all pictures of the third class
     assert metrics["ood"]["others_are"] == "other classes of tiny_imagenet"
     assert metrics["localisation"]["centre"]["max_box_acc_percent"] > 0
     assert model_card.read(home / "run0").given == json.loads(json.dumps(card.given))
@@ -58,11 +58,11 @@ def test_a_transformer_is_measured(trained, tmp_path):
     assert metrics["embedding"]["dimensions"] == 64
     images, labels = torch.zeros(2, 3, 160, 160, dtype=torch.uint8), torch.tensor([0, 1])
     network = user_network.read_folder(tmp_path / "run").network
-    found = evaluate.evaluate(
+    result = evaluate.evaluate(
         network, images, labels, mean=[0.5] * 3, std=[0.5] * 3, boxes=[torch.tensor([[0, 0, 8, 8]])] * 2,
         parts=["localisation"],
     )["localisation"]  # fmt: skip
-    assert (found["layer"], found["map_size"]) == ("blocks.5.norm1", [10, 10])
+    assert (result["layer"], result["map_size"]) == ("blocks.5.norm1", [10, 10])
 
 
 def test_a_network_without_places_is_measured_but_for_them(trained, monkeypatch, tmp_path):
@@ -176,13 +176,13 @@ def test_evaluating_on_the_command_line(trained, monkeypatch, capsys, tmp_path):
     home, root = trained
     runs = [home / "run0", home / "run1"]
     table = tmp_path / "table.md"
-    status, said, _ = command(
+    status, output, _ = command(
         monkeypatch, capsys, "evaluate", *runs, "--root", root, "--parts", "accuracy", "--table", table
     )
     assert status == 0
     errors = [model_card.read(run).metrics["accuracy"]["top1_error_percent"] for run in runs]
     assert f"| CutMix | 2 | {sum(errors) / 2:.2f} ±" in table.read_text()
-    assert table.read_text() in said
+    assert table.read_text() in output
 
 
 @pytest.mark.parametrize(
@@ -212,12 +212,12 @@ def test_published_numbers_are_errors_of_methods_that_there_are():
     text = published.errors(["baseline", "cutmix", "saliencymix_plus"])
     assert "| CutMix | 25.19 | 41.32 |" in text
     assert "20.55" in text  # 100 - 79.45, reported as an accuracy
-    assert "(CutMix README; one checkpoint" in text  # a number that was chosen in another way than its column
+    assert "(CutMix README; one checkpoint" in text  # a number chosen differently from its column
     assert all(row["source"] and row["selection"] for row in published.rows())
     settings = [
         tuple(row[key] for key in ("dataset", "network", "epochs", "method", "metric")) for row in published.rows()
     ]
-    assert len(set(settings)) == len(settings)  # none hides another
+    assert len(set(settings)) == len(settings)  # no row hides another
 
 
 def test_a_table_takes_the_place_of_the_one_before():

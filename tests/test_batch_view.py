@@ -1,4 +1,4 @@
-"""A batch as the training loop sees it: facts worked out by hand, its files, every method's view, and the page."""
+"""The batch view: numbers computed by hand, its files, every method's view, and the page."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_it_is_the_first_batch_of_a_training_with_this_seed():
     images, targets = mixviz.MixTransform("mixup", len(seen.classes), seed=3, alpha=0.5)(seen.images, seen.labels)
     assert torch.equal(batch.mixed, images)
     assert torch.equal(batch.targets, targets)
-    rng = np.random.default_rng([3, 0])  # by hand: is this batch mixed, λ of every image, then who meets whom
+    rng = np.random.default_rng([3, 0])  # by hand: whether this batch is mixed, λ of every image, then the partners
     rng.random()
     lam = rng.beta(0.5, 0.5, 8)
     partner = rng.permutation(8)
@@ -119,7 +119,7 @@ def test_what_is_held_is_held_and_nothing_else_moves():
 
 
 def test_the_numbers_by_hand():
-    """Four pictures of three classes: 0 and 1 of one; 0 meets 1, 1 meets 2, 2 meets 0, and 3 itself."""
+    """Four pictures of three classes: 0 and 1 of one; the partners of 0, 1, 2, 3 are 1, 2, 0, 3."""
     images = torch.stack([torch.full((3, 4, 4), 60 * n, dtype=torch.uint8) for n in range(4)])
     seen = batch_loading.Pictures(images, torch.tensor([0, 0, 1, 2]), ["a", "b", "c"], list("wxyz"))
     judge = torch.zeros(4, 4, 4)
@@ -142,7 +142,7 @@ def test_the_numbers_by_hand():
 
 
 def from_pictures(given: dict) -> bool:
-    """It asks for nothing but pictures: neither a matrix of errors nor a detector."""
+    """Return whether a method needs only pictures: neither a matrix of errors nor a detector."""
     return given.get("partner") != "errors" and not given.get("detector")
 
 
@@ -204,7 +204,7 @@ def test_names_of_strangers_stay_in_their_folder_and_are_no_formulas(tmp_path):
     text = (tmp_path / "out" / "labels.csv").read_text(encoding="utf-8-sig")
     cells = [cell for row in csv.reader(io.StringIO(text)) for cell in row]
     assert not any(cell.lstrip().startswith(tuple("=+-@")) for cell in cells)
-    assert sum("한국어" in cell for cell in cells) == 3  # the head of its column, its class, and the picture's name
+    assert sum("한국어" in cell for cell in cells) == 3  # the column's heading, its class, and the picture's name
 
 
 def test_a_zip_that_was_given_up_is_not_there(tmp_path):
@@ -380,7 +380,7 @@ def test_a_zip_from_elsewhere_is_refused(uploads, tmp_path):
 
 
 def parcelled(state: dict, side: int = 192, stop_at: int | None = None) -> tuple[list[str], bytes | None]:
-    """What was told, and the zip; stopped after so many steps."""
+    """Return the messages and the zip, stopped after a number of steps."""
     who, told, found = SimpleNamespace(session_hash="visitor"), [], None
     for i, (text, change) in enumerate(batch_view.take(json.dumps(state), side, who)):
         told.append(text)
@@ -418,7 +418,7 @@ def test_the_pages_zip_can_be_stopped_and_mistakes_are_told():
 
 @pytest.fixture
 def tab(open_tab):
-    """Eight photographs by CutMix, λ drawn."""
+    """Open eight photographs mixed by CutMix, with λ drawn."""
     return open_tab("?view=batch&method=cutmix&lam=drawn", "batch")
 
 
@@ -504,7 +504,7 @@ def test_a_visitors_folder_and_zip_are_mixed_and_bad_files_are_told(tab, tmp_pat
     (tmp_path / "bad.zip").write_bytes(b"nothing")
     part.locator("input[name=pictures]").set_input_files(tmp_path / "bad.zip")
     part.get_by_text("is no zip").wait_for()
-    assert part.locator("li .mv-batch-tile").count() == 2  # what was there stays
+    assert part.locator("li .mv-batch-tile").count() == 2  # the earlier pictures stay
     tab.page.get_by_text("Take this batch with you").click()
     tab.page.get_by_role("button", name="Make the zip").click()
     tab.page.get_by_text("2 images of 192 px").wait_for()

@@ -1,4 +1,4 @@
-"""Class activation maps: the same as the grad-cam package's, and no trace left in the network."""
+"""Class activation maps equal the grad-cam package's and leave no trace in the network."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def inputs(n: int = 3, side: int = 64) -> Tensor:
 
 
 def by_package(network: nn.Module, layer: str, images: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
-    """The package's map at the layer's own size, after ReLU, and its final one, resized by OpenCV and scaled."""
+    """Return the package's map at the layer's size, after ReLU, and its final map, resized by OpenCV and scaled."""
     package = pytest.importorskip("pytorch_grad_cam")
     targets = [package.utils.model_targets.ClassifierOutputTarget(int(c)) for c in classes]
     with package.GradCAM(network, [network.get_submodule(layer)]) as explainer:
         final = explainer(images, targets)
-        kept = explainer.activations_and_grads
-        activations, slopes = kept.activations[0].numpy(), kept.gradients[0].numpy()
+        package_hooks = explainer.activations_and_grads
+        activations, slopes = package_hooks.activations[0].numpy(), package_hooks.gradients[0].numpy()
         raw = explainer.get_cam_image(images, None, targets, activations, slopes)
     return torch.from_numpy(raw).relu(), torch.from_numpy(final)
 
@@ -106,7 +106,7 @@ def test_the_network_is_left_alone(fails):
             grad_cam.grad_cam(network, images, layer="1")
     else:
         grad_cam.grad_cam(network, images)
-        grad_cam.grad_cam(network, images, layer="1")  # what follows works in place
+        grad_cam.grad_cam(network, images, layer="1")  # the next module works in place
     assert torch.is_grad_enabled()
     assert [module.training for module in network[:3]] == [True, False, True]
     assert network.training
@@ -192,7 +192,7 @@ def test_maps_become_heat():
 
 
 def test_heat_maps_of_small_pictures_are_taken_where_they_are_fine_enough():
-    """ResNet-18 at 64 px has maps of 16, 8, 4 and 2: the deepest of at least 7, else the finest there is."""
+    """ResNet-18 at 64 px has maps of sides 16, 8, 4 and 2: take the deepest of at least 7, else the largest."""
     network = resnet()
     assert grad_cam.heat_layer(network, (64, 64)) == "layer2"
     assert grad_cam.heat_layer(network, (64, 64), smallest=100) == next(iter(grad_cam.feature_layers(network)))

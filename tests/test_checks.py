@@ -1,4 +1,4 @@
-"""Every measurement refuses what it cannot measure, and says which argument that is."""
+"""Every measurement refuses an invalid argument and names it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ PASSED = {"batch_size": 2}
 
 
 def fill(value: torch.Tensor, number: float) -> torch.Tensor:
-    """The same with another number in the middle."""
+    """Return a copy with another number in the middle."""
     value = value.clone()
     value.view(-1)[value.numel() // 2] = number
     return value
@@ -80,7 +80,7 @@ def indices(value: torch.Tensor) -> list:
 
 
 def fitting(value: torch.Tensor) -> list:
-    """Class indices of something else of the same length."""
+    """Return class indices of the same length as another argument."""
     return [*indices(value), value[:-1]]
 
 
@@ -96,7 +96,7 @@ def number(low: float, high: float = np.inf):
     return lambda value: [low - 1, np.nan, None, str(value), *([high + 1] if np.isfinite(high) else [])]
 
 
-# Metric -> (what calls it, right arguments, what is wrong for which of them).
+# Metric -> (call, valid arguments, invalid values per argument).
 METRICS = {
     calibration.calibration: ({"probabilities": HEAT[:, 0, :CLASSES].softmax(1), "labels": LABELS, "bins": 5},
                               {"probabilities": unit, "labels": classes, "bins": number(1)}),
@@ -251,8 +251,8 @@ def test_a_message_says_what_was_given_and_what_was_expected():
 
 
 def test_values_on_an_accelerator_are_read_back_at_most_once(monkeypatch):
-    read = []
-    monkeypatch.setattr(torch.Tensor, "tolist", lambda tensor: read.append(tensor.numel()) or [0.0, 1.0])
+    reads = []
+    monkeypatch.setattr(torch.Tensor, "tolist", lambda tensor: reads.append(tensor.numel()) or [0.0, 1.0])
     checks.tensor("heat", torch.rand(2, 3), "float", ("N", "C"), 0, 1)
     checks.tensor("heat", torch.rand(2, 3), "float", ("N", "C"), 0, 1, values=False)
-    assert read == [2]
+    assert reads == [2]

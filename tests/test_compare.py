@@ -1,4 +1,4 @@
-"""The networks side by side: rows, errors and curves by hand, published changes, and the view in a real browser."""
+"""Comparison of networks: rows, errors and curves computed by hand, published changes, and the view in a browser."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ERROR, MIXED = "top1_error", "mixup_half"
 
 
 def made(method: str = "cutmix", seed: int = 0, error: float = 36.0, images: int = 400, **more) -> ModelCard:
-    """The zoo's CutMix card with other numbers."""
+    """Return the zoo's CutMix card with other numbers."""
     return zoo.card("cutmix").changed(
         title=method, method=method, parameters={}, run={"seed": seed},
         metrics={"images": images, "accuracy": {"top1_error_percent": error}, **more},
@@ -47,8 +47,8 @@ def row_of(*several: ModelCard, logs: list | None = None) -> dict:
 
 
 def test_one_seed_has_the_standard_error_of_its_pictures():
-    found = row_of(made(error=36.0, images=400))["values"][ERROR]
-    assert found == {"mean": 36, "each": [36], "error": pytest.approx(2.4), "kind": "pictures", "count": 400}
+    summary = row_of(made(error=36.0, images=400))["values"][ERROR]
+    assert summary == {"mean": 36, "each": [36], "error": pytest.approx(2.4), "kind": "pictures", "count": 400}
 
 
 def test_several_seeds_have_a_mean_and_a_standard_deviation():
@@ -61,13 +61,13 @@ def test_several_seeds_have_a_mean_and_a_standard_deviation():
 
 def test_a_pair_of_pictures_counts_once():
     halves = {"images": 200, "lambda": [0.0, 0.5, 1.0], "mixup": {"either_percent": [0, 50.0, 0]}}
-    found = row_of(made(in_between=halves))["values"][MIXED]
-    assert (found["error"], found["kind"], found["count"]) == (pytest.approx(5.0), "pairs", 100)
+    summary = row_of(made(in_between=halves))["values"][MIXED]
+    assert (summary["error"], summary["kind"], summary["count"]) == (pytest.approx(5.0), "pairs", 100)
 
 
 def test_what_is_no_mean_of_pictures_has_no_error():
-    found = row_of(made(calibration={"ece_percent": 4.0, "count": [], "confidence": [], "accuracy": []}))
-    assert (found["values"]["ece"]["error"], found["values"]["ece"]["kind"]) == (None, "")
+    summary = row_of(made(calibration={"ece_percent": 4.0, "count": [], "confidence": [], "accuracy": []}))
+    assert (summary["values"]["ece"]["error"], summary["values"]["ece"]["kind"]) == (None, "")
 
 
 def test_another_method_is_another_row_and_the_same_run_twice_is_refused():
@@ -96,10 +96,10 @@ def test_training_goes_as_far_as_all_seeds_went():
 def test_reliability_of_several_seeds_is_that_of_all_their_pictures():
     one = {"count": [0, 1, 3], "confidence": [None, 0.5, 0.9], "accuracy": [None, 0.0, 1.0]}
     two = {"count": [0, 3, 0], "confidence": [None, 0.7, None], "accuracy": [None, 1.0, None]}
-    found = results.reliability([one, two])
-    assert found["count"] == [4, 3]
-    assert found["confidence"] == pytest.approx([65, 90])
-    assert found["accuracy"] == pytest.approx([75, 100])
+    summary = results.reliability([one, two])
+    assert summary["count"] == [4, 3]
+    assert summary["confidence"] == pytest.approx([65, 90])
+    assert summary["accuracy"] == pytest.approx([75, 100])
 
 
 def values_of(*means: float, error: float = 1.0, seeds: int = 1) -> list[dict]:
@@ -109,15 +109,15 @@ def values_of(*means: float, error: float = 1.0, seeds: int = 1) -> list[dict]:
 def test_more_than_chance_is_told_from_chance():
     assert results.beyond_chance(values_of(40, 42.6)) is False  # (2.6)² / 2 = 3.4 against 3.8
     assert results.beyond_chance(values_of(40, 42.9)) is True  # 4.2
-    assert results.beyond_chance(values_of(40, 42.6, seeds=4)) is True  # the mean of four is known twice as well
+    assert results.beyond_chance(values_of(40, 42.6, seeds=4)) is True  # the mean of four has half the error
     assert results.beyond_chance(values_of(40, 44, error=None)) is None
     assert results.beyond_chance(values_of(40)) is None
 
 
 def test_how_often_equal_networks_are_told_apart():
     rng = np.random.default_rng(0)
-    told = [results.beyond_chance(values_of(*rng.normal(40, 1, 11))) for _ in range(4000)]
-    assert np.mean(told) == pytest.approx(0.05, abs=0.01)
+    significant = [results.beyond_chance(values_of(*rng.normal(40, 1, 11))) for _ in range(4000)]
+    assert np.mean(significant) == pytest.approx(0.05, abs=0.01)
 
 
 def test_the_centre_is_said_only_where_all_cards_agree():
@@ -128,7 +128,7 @@ def test_the_centre_is_said_only_where_all_cards_agree():
     assert results.centre([card(68), card(69)]) == {}
 
 
-# ---- the zoo's own
+# ---- the zoo
 
 
 def test_the_view_shows_the_numbers_of_the_table():
@@ -137,10 +137,10 @@ def test_the_view_shows_the_numbers_of_the_table():
         [cell.strip() for cell in line.strip("| ").split(" | ")] for line in zoo_tables.table().splitlines()
     )
     for row, cells in zip(value["rows"], lines, strict=False):
-        told = dict(zip(head, cells, strict=False))
-        assert told["strategy"] == row["title"]
-        for key, found in row["values"].items():
-            assert told[METRICS[key].heading].split()[0] == f"{found['mean']:.2f}"
+        data = dict(zip(head, cells, strict=False))
+        assert data["strategy"] == row["title"]
+        for key, summary in row["values"].items():
+            assert data[METRICS[key].heading].split()[0] == f"{summary['mean']:.2f}"
     assert (
         value["centre"]["max_box_acc_v2"]
         == zoo.card("cutmix").metrics["localisation"]["centre"]["max_box_acc_v2_percent"]
@@ -151,12 +151,12 @@ def test_the_view_shows_the_numbers_of_the_table():
 
 
 def test_what_the_view_begins_with_is_what_the_cards_say():
-    found = {one["key"]: one for one in compare.compare(first_request())["findings"]}[ERROR]
+    summary = {one["key"]: one for one in compare.compare(first_request())["findings"]}[ERROR]
     measured = {zoo.title(name): zoo.card(name).metrics["accuracy"]["top1_error_percent"] for name in zoo.names()}
-    assert found["means"] == measured
-    assert measured[found["low"]] == min(measured.values())
-    assert measured[found["high"]] == max(measured.values())
-    assert found["base"] == measured["Baseline"]
+    assert summary["means"] == measured
+    assert measured[summary["low"]] == min(measured.values())
+    assert measured[summary["high"]] == max(measured.values())
+    assert summary["base"] == measured["Baseline"]
 
 
 @pytest.mark.parametrize("name", zoo.names())
@@ -184,16 +184,19 @@ def test_published_changes_are_those_of_the_file():
         if line is not base:
             change = round(worse * (float(line["value"]) - float(base["value"])), 2)
             wanted[*place, line["method"]] = change, line["source"] == base["source"]
-    found = {
+    summary = {
         (one["dataset"], one["network"], one["epochs"], point["method"]): (round(point["change"], 2), point["same"])
         for one in published.changes()
         for point in one["methods"]
     }
-    assert found == wanted
-    assert found["imagenet", "resnet50", 300, "saliencymix"] == (-2.42, False)  # by another paper than its baseline
+    assert summary == wanted
+    assert summary["imagenet", "resnet50", 300, "saliencymix"] == (
+        -2.42,
+        False,
+    )  # from another paper than its baseline
 
 
-# ---- in between
+# ---- predictions between two pictures
 
 
 @pytest.fixture(scope="module")
@@ -202,9 +205,9 @@ def lion_and_bee() -> tuple[str, str]:
 
 
 def test_a_known_photograph_has_its_class_and_two_pictures_have_two(lion_and_bee):
-    told = {name: entry["class"] for name, entry in pictures.photographs().items() if "class" in entry}
-    assert set(told.values()) <= set(networks.classes())
-    for name, wanted in told.items():
+    known_classes = {name: entry["class"] for name, entry in pictures.photographs().items() if "class" in entry}
+    assert set(known_classes.values()) <= set(networks.classes())
+    for name, wanted in known_classes.items():
         assert networks.class_of(pictures.photograph_path(name)) == (wanted, True)
     lion = lion_and_bee[0]
     answer = transition.transition(Request(lion, lion))
@@ -237,9 +240,9 @@ def test_the_cards_are_sent_once():
 
 
 def asked(name: str, images: torch.Tensor) -> torch.Tensor:
-    """A network's probabilities, by hand, for images in [0, 1]."""
-    told = zoo.card(name).network
-    mean, std = (torch.tensor(getattr(told, key)).view(1, 3, 1, 1) for key in ("mean", "std"))
+    """Compute a network's probabilities by hand for images in [0, 1]."""
+    data = zoo.card(name).network
+    mean, std = (torch.tensor(getattr(data, key)).view(1, 3, 1, 1) for key in ("mean", "std"))
     with torch.inference_mode():
         return zoo.load(name)((images - mean) / std).softmax(1)
 
@@ -261,11 +264,13 @@ def test_the_curves_are_what_the_networks_say(lion_and_bee):
         for n, name in enumerate(answer["networks"]):
             for way, picture, slack in (("mixup", blend, 1.0), ("cutmix", patch, 0.02)):
                 (wanted,) = asked(name, picture[None].float() / 255)
-                told = answer["ways"][way]
-                found = [told["a"][n][at], told["b"][n][at]]
-                assert found == pytest.approx([100 * wanted[names.index(c)].item() for c in ("lion", "bee")], abs=slack)
+                data = answer["ways"][way]
+                summary = [data["a"][n][at], data["b"][n][at]]
+                assert summary == pytest.approx(
+                    [100 * wanted[names.index(c)].item() for c in ("lion", "bee")], abs=slack
+                )
                 if way == "cutmix":
-                    assert told["top"][n][at] == int(wanted.argmax())
+                    assert data["top"][n][at] == int(wanted.argmax())
 
 
 def test_networks_are_loaded_once(monkeypatch):
@@ -312,11 +317,11 @@ def test_the_table_sorts_by_each_column(room):
         button = room.page.locator(f"[data-sort='{column['key']}']")
         for best in (True, False):
             button.click()
-            found = [mean[name] for name in names_of(room)]
+            summary = [mean[name] for name in names_of(room)]
             up = column["lower"] == best
-            assert found == sorted(found, reverse=not up), column
-            told = room.page.locator(f"th:has([data-sort='{column['key']}'])").get_attribute("aria-sort")
-            assert told == ("ascending" if up else "descending")
+            assert summary == sorted(summary, reverse=not up), column
+            answer = room.page.locator(f"th:has([data-sort='{column['key']}'])").get_attribute("aria-sort")
+            assert answer == ("ascending" if up else "descending")
     assert room.page.locator("th[aria-sort]").count() == 1
 
 
@@ -329,12 +334,16 @@ def test_all_columns_can_be_shown_and_the_file_has_them_anyway(room):
     head, *rows = lines_of(taken(room, "[data-part=table]", "csv"))
     assert [title for title in head[3:] if "±" not in title] == [column["title"] for column in value["columns"]]
     for row, cells in zip(value["rows"], rows, strict=False):
-        told = dict(zip(head, cells, strict=True))
-        assert told["strategy"] == row["title"]
-        for key, found in row["values"].items():
+        answer = dict(zip(head, cells, strict=True))
+        assert answer["strategy"] == row["title"]
+        for key, summary in row["values"].items():
             title = METRICS[key].heading
-            assert float(told[title]) == found["mean"]
-            assert told[f"{title}: ±"] == "" if found["error"] is None else float(told[f"{title}: ±"]) == found["error"]
+            assert float(answer[title]) == summary["mean"]
+            assert (
+                answer[f"{title}: ±"] == ""
+                if summary["error"] is None
+                else float(answer[f"{title}: ±"]) == summary["error"]
+            )
     assert dict(zip(head, rows[-1], strict=True))["MaxBoxAccV2"] == str(value["centre"]["max_box_acc_v2"])
 
 
@@ -357,10 +366,10 @@ def test_a_name_opens_the_card_and_gives_the_focus_back(room):
     assert not card.is_visible()
     button.press("Enter")
     assert room.page.evaluate("document.activeElement.textContent") == "CutMix"
-    told, about = card.inner_text(), zoo.card("cutmix")
+    answer, about = card.inner_text(), zoo.card("cutmix")
     for word in (about.made["commit"], about.made["date"], about.data.terms, card_text.command(about)):
-        assert word in told
-    assert f"{about['metrics']['accuracy']['top1_error_percent']:.1f}" in told
+        assert word in answer
+    assert f"{about['metrics']['accuracy']['top1_error_percent']:.1f}" in answer
     room.page.keyboard.press("Escape")
     assert not card.is_visible()
     assert room.page.evaluate("document.activeElement.closest('tr').dataset.row") == "CutMix"
@@ -475,10 +484,10 @@ def test_plots_can_be_taken_away(room):
     width = room.page.locator("[data-plot=reliability] svg[role=application]").get_attribute("width")
     assert picture.width == 2 * int(width)
     _, *rows = lines_of(taken(room, "[data-plot=reliability]", "csv"))
-    told = zoo.card("cutmix").metrics["calibration"]
-    filled = [i for i, count in enumerate(told["count"]) if count]
-    found = [list(map(float, cells[1:])) for cells in rows if cells[0].startswith("CutMix, ")]
-    assert found == [pytest.approx([100 * told["confidence"][i], 100 * told["accuracy"][i]]) for i in filled]
+    answer = zoo.card("cutmix").metrics["calibration"]
+    filled = [i for i, count in enumerate(answer["count"]) if count]
+    summary = [list(map(float, cells[1:])) for cells in rows if cells[0].startswith("CutMix, ")]
+    assert summary == [pytest.approx([100 * answer["confidence"][i], 100 * answer["accuracy"][i]]) for i in filled]
     assert len(set(picture.convert("RGB").resize((60, 60), Image.Resampling.NEAREST).getdata())) > 5
 
 
@@ -497,10 +506,10 @@ def test_a_network_is_hidden_in_all_plots(room):
 def test_published_marks_say_where_they_are_from(room):
     head, *rows = lines_of(taken(room, "[data-plot=published]", "csv"))
     assert head[-1] == "±"
-    told = next(cells for cells in rows if "imagenet, resnet50" in cells[0] and "SaliencyMix abstract" in cells[0])
-    assert "21.26 %" in told[0]
-    assert "23.68 % (CutMix README)" in told[0]
-    assert (told[1], told[2], told[3]) == ("SaliencyMix", "-2.42", "")
+    answer = next(cells for cells in rows if "imagenet, resnet50" in cells[0] and "SaliencyMix abstract" in cells[0])
+    assert "21.26 %" in answer[0]
+    assert "23.68 % (CutMix README)" in answer[0]
+    assert (answer[1], answer[2], answer[3]) == ("SaliencyMix", "-2.42", "")
     here = next(cells for cells in rows if cells[0] == "this page’s networks, CutMix")
     errors = [zoo.card(name).metrics["accuracy"]["top1_error_percent"] for name in ("cutmix", "baseline")]
     assert float(here[2]) == pytest.approx(errors[0] - errors[1])
@@ -555,8 +564,8 @@ def test_another_pair_is_asked_about_anew(room):
 def test_the_room_speaks_korean(open_tab):
     tab = open_tab("?view=compare", "compare", locale="ko-KR")
     tab.page.wait_for_selector("[data-part=between][data-pair]")
-    told = tab.page.locator("#mv-compare").inner_text()
-    assert "compare." not in told
-    assert "이집트고양이" in told
+    answer = tab.page.locator("#mv-compare").inner_text()
+    assert "compare." not in answer
+    assert "이집트고양이" in answer
     for english in ("Baseline:", "The table", "Trained with", "better", "probability", "networks"):
-        assert english not in told.replace("Baseline: ECE", "")
+        assert english not in answer.replace("Baseline: ECE", "")

@@ -1,4 +1,4 @@
-"""Data sets in their official layouts, generated small; batches of them, held against what is known of a batch."""
+"""Small generated data sets in their official layouts, and their batches compared with known properties."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():
-    """Threads that take turns at pictures this small only wait for one another on a busy machine."""
+    """Use one thread, because threads on such small pictures mostly wait for one another."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -36,12 +36,12 @@ def plain(colour, size=(64, 64)) -> Image.Image:
 
 
 def colour_of(picture) -> tuple[int, ...]:
-    """The middle pixel, to the nearest ten: a JPEG of one colour is off by a little."""
+    """Return the middle pixel, to the nearest ten: a JPEG of one colour is slightly off."""
     image = read(picture)
     return tuple(round(v, -1) for v in image.getpixel((image.width // 2, image.height // 2)))
 
 
-# Tiny-ImageNet: the ids in an order that is neither the alphabet's nor that of the words.
+# Tiny-ImageNet: the ids are sorted neither alphabetically nor by their words.
 TINY = {
     "n03": ("king penguin, Aptenodytes", (200, 30, 30)),
     "n01": ("goose", (30, 200, 30)),
@@ -105,7 +105,7 @@ def caltech101(root: Path, each=33) -> Path:
 
 
 def cifar(root: Path, monkeypatch, name="CIFAR10") -> Path:
-    """The archive's own format, four pictures of each of two classes, known to torchvision by its checksums."""
+    """Write the archive's format with four pictures of each of two classes, and give torchvision its checksums."""
     from torchvision import datasets
 
     cls = getattr(datasets, name)
@@ -207,11 +207,11 @@ def test_cifar_through_torchvision(tmp_path, monkeypatch, name):
 def test_caltech101_has_thirty_of_each_to_train(tmp_path):
     root = caltech101(tmp_path)
     train, val = (sources.load("caltech101", root, part) for part in ("train", "val"))
-    assert train.classes == ("Faces", "accordion")  # the alphabet's order, and no background
+    assert train.classes == ("Faces", "accordion")  # alphabetical, without background
     assert torch.bincount(train.labels).tolist() == [30, 30]
     assert torch.bincount(val.labels).tolist() == [3, 3]
     paths = {*train.pictures, *val.pictures}
-    assert len(paths) == 66  # none twice, none left
+    assert len(paths) == 66  # none twice, none left over
     again = sources.load("caltech101", root, "train")
     assert list(again.pictures) == list(train.pictures)
     for picture, label in zip(train.pictures, train.labels.tolist(), strict=True):
@@ -230,7 +230,7 @@ def test_every_set_names_its_terms(tmp_path, monkeypatch):
         assert "cite" in sources.load(name, root, "train").terms
 
 
-# ---- parts of a split
+# ---- subsets of a split
 
 
 def test_classes_in_the_order_given_by_name_or_key(tmp_path):
@@ -242,7 +242,7 @@ def test_classes_in_the_order_given_by_name_or_key(tmp_path):
     assert len(some.boxes) == 6
     for picture, label in zip(some.pictures, some.labels.tolist(), strict=True):
         assert colour_of(picture) == TINY[some.keys[label]][1]
-    assert split.classes[0] == "king penguin"  # the other one is as it was
+    assert split.classes[0] == "king penguin"  # the other split is unchanged
 
 
 def test_a_class_that_is_none_is_named_with_those_there_are(tmp_path):
@@ -269,7 +269,7 @@ def test_taking_keeps_together_what_belongs_together(tmp_path):
     assert some.labels.tolist() == split.labels[[5, 0, 2]].tolist()
 
 
-# ---- what is missing or damaged
+# ---- missing and damaged files
 
 
 MAKERS = {"tiny_imagenet": tiny_imagenet, "folder": picture_folder, "oxford_pet": oxford_pet, "caltech101": caltech101}
@@ -357,7 +357,7 @@ def words(path: Path) -> None:
 
 
 def broken_exif(path: Path) -> None:
-    """A picture that is whole, with data about its orientation that are not."""
+    """Make an intact picture with damaged orientation data."""
     exif, content = Image.Exif(), io.BytesIO()
     exif[0x010F], exif[0x0112] = "maker", 6
     Image.open(path).save(content, "JPEG", exif=exif)
@@ -379,10 +379,10 @@ def test_damaged_pictures_are_named_and_refused_or_left_out(tmp_path, monkeypatc
         damage(split.pictures[index])
     with pytest.raises(ValueError, match=r"(03|01).png could not be read.*--corrupt skip"):
         list(loader.feed(split, 16, "none", CPU).validation(4))
-    told = []
-    feed = loader.feed(split, 16, "none", CPU, corrupt="skip", tell=told.append)
-    assert len(told) == 2
-    assert all(str(split.pictures[index]) in line for index, line in zip((3, 9), told, strict=True))
+    messages = []
+    feed = loader.feed(split, 16, "none", CPU, corrupt="skip", tell=messages.append)
+    assert len(messages) == 2
+    assert all(str(split.pictures[index]) in line for index, line in zip((3, 9), messages, strict=True))
     assert len(feed) == 22
     images, labels = (torch.cat(parts) for parts in zip(*feed.validation(5), strict=True))
     good = [i for i in range(24) if i not in (3, 9)]
@@ -409,12 +409,12 @@ def test_nothing_left_is_an_error(tmp_path):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_pictures_stand_as_their_exif_data_say(tmp_path, orientation):
-    """A camera held in any of eight ways: red stays at the top left, and green right of it."""
+    """In all eight orientations of the camera red is at the top left, and green to its right."""
     upright = Image.new("RGB", (40, 24))
     upright.paste((250, 0, 0), (0, 0, 20, 12))
     upright.paste((0, 250, 0), (20, 0, 40, 12))
     turn = Image.Transpose
-    held = {  # how to store it so that the reader's turn brings it back
+    held = {  # stored so that the reader's rotation restores it
         1: [], 2: [turn.FLIP_LEFT_RIGHT], 3: [turn.ROTATE_180], 4: [turn.FLIP_TOP_BOTTOM], 5: [turn.TRANSPOSE],
         6: [turn.ROTATE_90], 7: [turn.TRANSVERSE], 8: [turn.ROTATE_270],
     }  # fmt: skip
@@ -444,13 +444,13 @@ def test_pictures_of_all_modes_become_rgb(tmp_path):
     }
     for name, (image, pixels) in expected.items():
         image.save(tmp_path / name)
-        found = read(tmp_path / name)
-        assert found.mode == "RGB"
-        assert np.abs(np.asarray(found, np.int16) - pixels).max() <= (name == "alpha.png"), name
+        result = read(tmp_path / name)
+        assert result.mode == "RGB"
+        assert np.abs(np.asarray(result, np.int16) - pixels).max() <= (name == "alpha.png"), name
 
 
 def test_a_square_is_the_middle_in_the_pictures_own_proportions():
-    """A disc stays a disc, and what is cut off is cut off evenly."""
+    """A disc stays a disc, and both sides are cropped evenly."""
     rows, columns = np.mgrid[0:60, 0:90]
     disc = ((rows - 29.5) ** 2 + (columns - 44.5) ** 2 < 20**2)[..., None] * np.full(3, 255, np.uint8)
     small = square(Image.fromarray(disc.astype(np.uint8)), 30)[..., 0] > 127
@@ -469,7 +469,7 @@ def pixels(picture) -> torch.Tensor:
 
 
 def split_of(count: int, side: int = 16) -> Dataset:
-    """So many pictures like no other, each a class of its own."""
+    """Make a number of distinct pictures, each its own class."""
     names = tuple(map(str, range(count)))
     return Dataset([noise(i, side) for i in range(count)], torch.arange(count), names, names)
 
@@ -480,20 +480,20 @@ def a_feed(split: Dataset, side=16, augment="crop", streamed=False, **more) -> l
 
 
 def places(picture: torch.Tensor, side: int, pad: int) -> dict[bytes, tuple[int, int, bool]]:
-    """Every crop of the padded picture by its bytes: (top, left, flipped)."""
+    """Map the bytes of every crop of the padded picture to (top, left, flipped)."""
     padded = torch.nn.functional.pad(picture, (pad,) * 4)
-    found = {}
+    result = {}
     for top, left in itertools.product(range(padded.shape[1] - side + 1), repeat=2):
         crop = padded[:, top : top + side, left : left + side]
-        found[crop.contiguous().numpy().tobytes()] = (top, left, False)
-        found[crop.flip(2).contiguous().numpy().tobytes()] = (top, left, True)
-    return found
+        result[crop.contiguous().numpy().tobytes()] = (top, left, False)
+        result[crop.flip(2).contiguous().numpy().tobytes()] = (top, left, True)
+    return result
 
 
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize(("side", "stored", "pad", "count", "epochs"), [(16, 16, 2, 12, 20), (98, 112, 0, 2, 30)])
 def test_crops_are_slices_of_the_padded_picture_and_flips_their_mirror(streamed, side, stored, pad, count, epochs):
-    """Small pictures are padded by an eighth, large ones cut from 8/7 of the side; all places occur, evenly."""
+    """Small pictures are padded by an eighth, large ones cropped from 8/7 of the side; all positions occur equally."""
     split = split_of(count, stored)
     table = [places(pixels(picture), side, pad) for picture in split.pictures]
     seen = []
@@ -536,10 +536,10 @@ def test_pictures_from_files_are_those_that_live_on_the_device(size, side, augme
     rng = np.random.default_rng(0)
     pictures = [rng.integers(0, 256, (*size, 3), np.uint8) for _ in range(5)]
     split = dataclasses.replace(split_of(5), pictures=pictures)
-    for ours, theirs in zip(*(list(a_feed(split, side, augment, s).training(5, 1, 0)) for s in (0, 1)), strict=True):
-        assert same(ours, theirs)
-    for ours, theirs in zip(*(list(a_feed(split, side, augment, s).validation(2)) for s in (0, 1)), strict=True):
-        assert same(ours, theirs)
+    for ours, reference in zip(*(list(a_feed(split, side, augment, s).training(5, 1, 0)) for s in (0, 1)), strict=True):
+        assert same(ours, reference)
+    for ours, reference in zip(*(list(a_feed(split, side, augment, s).validation(2)) for s in (0, 1)), strict=True):
+        assert same(ours, reference)
 
 
 kinds = pytest.mark.parametrize("make", [cropped, streamed, resized, large])
@@ -555,9 +555,9 @@ def test_processes_together_see_what_one_with_the_double_batch_sees(make):
     alone = list(make(split).training(6, 3, 1))
     parts = [list(make(split, rank=rank, world=2).training(3, 3, 1)) for rank in range(2)]
     assert [len(part) for part in parts] == [len(alone)] * 2 == [3, 3]
-    for whole, *halves in zip(alone, *parts, strict=True):
+    for full, *halves in zip(alone, *parts, strict=True):
         joined = tuple(torch.cat(both) for both in zip(*halves, strict=True))
-        assert same(whole, joined)
+        assert same(full, joined)
     assert make(split, world=2).steps(3) == make(split).steps(6) == 3
 
 
@@ -565,18 +565,18 @@ def test_processes_together_see_what_one_with_the_double_batch_sees(make):
 @pytest.mark.parametrize("first", [0, 1, 4, 5])
 def test_going_on_at_a_step_gives_the_batches_that_were_left(make, first):
     split = split_of(20)
-    whole, rest = (list(make(split).training(4, 3, 2, start)) for start in (0, first))
-    assert len(rest) == len(whole) - first
-    assert all(same(*both) for both in zip(whole[first:], rest, strict=True))
+    full, rest = (list(make(split).training(4, 3, 2, start)) for start in (0, first))
+    assert len(rest) == len(full) - first
+    assert all(same(*both) for both in zip(full[first:], rest, strict=True))
 
 
 @kinds
 def test_torchs_own_random_state_neither_decides_nor_moves(make):
-    split, found = split_of(8), []
+    split, result = split_of(8), []
     for seed in (1, 2):
         torch.manual_seed(seed)
-        found.append(next(make(split).training(8, 0, 0)))
-    assert same(*found)
+        result.append(next(make(split).training(8, 0, 0)))
+    assert same(*result)
 
 
 @kinds
@@ -603,17 +603,17 @@ def test_what_makes_no_whole_batch_waits_for_another_epoch():
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(("side", "stored"), [(16, 16), (98, 112)])
 def test_validation_shows_every_picture_once_and_plainly(stream, side, stored):
-    split, world, found = split_of(10, stored), 3, {}
+    split, world, result = split_of(10, stored), 3, {}
     for rank in range(world):
         feed = a_feed(split, side, "none", stream, rank=rank, world=world)
         for images, labels in feed.validation(2):
             assert len(images) <= 2
             for image, label in zip(images, labels.tolist(), strict=True):
-                assert label not in found
-                found[label] = image
-    assert sorted(found) == list(range(10))
+                assert label not in result
+                result[label] = image
+    assert sorted(result) == list(range(10))
     margin = (stored - side) // 2
-    for label, image in found.items():
+    for label, image in result.items():
         middle = pixels(split.pictures[label])[:, margin : margin + side, margin : margin + side]
         assert torch.equal(image, middle)
 

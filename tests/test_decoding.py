@@ -1,4 +1,4 @@
-"""One decoder on all roads: a file is the same pixels to whoever trains on it, measures with it or looks at it."""
+"""One decoder for all uses: training, evaluation and the page read the same pixels from a file."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def flat(mode: str = "RGB", colour=ORANGE) -> Image.Image:
 
 
 def png(depth: int, kind: int, row: bytes, *more: tuple[bytes, bytes]) -> bytes:
-    """A PNG of equal rows, of kinds that Pillow cannot write."""
+    """Encode a PNG of equal rows in a format that Pillow cannot write."""
 
     def chunk(name: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
@@ -46,7 +46,7 @@ def png(depth: int, kind: int, row: bytes, *more: tuple[bytes, bytes]) -> bytes:
 
 
 def profile() -> bytes:
-    """A colour profile in which red and green have changed places."""
+    """Make a colour profile with red and green swapped."""
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     return srgb.replace(b"rXYZ", b"?XYZ").replace(b"gXYZ", b"rXYZ").replace(b"?XYZ", b"gXYZ")
 
@@ -56,7 +56,7 @@ def srgb() -> bytes:
 
 
 def grey_profile() -> bytes:
-    """A profile of greys with a gamma of 1: the value 128 is half the light, which sRGB writes 188."""
+    """Make a grey profile with a gamma of 1: the value 128 is half the light, 188 in sRGB."""
     tags = {b"wtpt": b"XYZ \0\0\0\0" + struct.pack(">iii", 63190, 65536, 54061), b"kTRC": b"curv" + bytes(8)}
     tags |= {b"desc": b"desc" + struct.pack(">II", 0, 2) + b"a\0" + bytes(78), b"cprt": b"text\0\0\0\0a\0\0\0"}
     table, body, at = struct.pack(">I", len(tags)), b"", 132 + 12 * len(tags)
@@ -76,7 +76,7 @@ def saved(image: Image.Image, kind: str = "PNG", **options) -> bytes:
 
 
 def turned() -> bytes:
-    """On its side, with a note of how to turn it: the left half is orange then."""
+    """Encode a rotated picture with its orientation; upright, its left half is orange."""
     image = Image.new("RGB", SIZE[::-1], WHITE)
     image.paste(ORANGE, (0, SIZE[0] // 2, SIZE[1], SIZE[0]))
     exif = Image.Exif()
@@ -91,7 +91,7 @@ def see_through(alpha: int, mode: str = "RGBA") -> Image.Image:
 
 
 def with_hole() -> bytes:
-    """Of a palette, whose only colour is no colour."""
+    """Encode a palette picture whose only colour is transparent."""
     return saved(flat("P"), transparency=flat("P").getpixel((0, 0)))
 
 
@@ -101,7 +101,7 @@ def values(number: float, kind: type) -> Image.Image:
     return Image.fromarray(image)
 
 
-# File -> its bytes and its colour in the middle: what a photo viewer shows. Every value is worked out by hand.
+# File -> its bytes and its middle colour as in a photo viewer. Every value is computed by hand.
 ODD = {
     "transparent.png": (saved(see_through(0)), WHITE),
     "half.png": (saved(see_through(128)), (227, 177, 152)),  # 255 + (c - 255) · 128 / 255
@@ -144,7 +144,7 @@ ODD = {
 
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory) -> Path:
-    """A data set of odd files, all to validate with, and its only class."""
+    """Make a validation set of odd files, and return it with its only class."""
     root = tmp_path_factory.mktemp("odd")
     for part in ("train", "val"):
         (root / part / "odd").mkdir(parents=True)
@@ -167,7 +167,7 @@ def test_a_file_is_shown_as_a_photo_viewer_shows_it(odd, name):
 
 
 class Looked:
-    """A network that is never asked: only what it is shown counts."""
+    """A network that is never run: only its input counts."""
 
     def __init__(self, side: int) -> None:
         spec = NetworkSpec("none", "standard", 1, side, (0.0,) * 3, (1.0,) * 3)
@@ -176,7 +176,7 @@ class Looked:
 
 @pytest.mark.parametrize("side", [48, 112])
 def test_every_road_shows_a_network_the_same_pixels(odd, side, monkeypatch):
-    """Above 96 px the middle 7/8 are cut: by training, by `evaluate`, and by whatever looks."""
+    """Above 96 px training, `evaluate` and heat maps all crop the middle 7/8."""
     monkeypatch.setattr("mixviz.evaluation.folder_eval.looks", lambda one, views, *_, **__: views)
     monkeypatch.setattr(FolderEvaluation, "_rows", lambda *_: [])
     monkeypatch.setattr("mixviz.cam.inference.look", lambda one, view, *_, **__: view)
@@ -208,7 +208,7 @@ def test_every_road_shows_a_network_the_same_pixels(odd, side, monkeypatch):
 
 
 def test_what_is_mixed_and_shown_is_the_same_picture(odd, tmp_path):
-    """At the sizes of the page: another filter, the same content."""
+    """At the page's sizes the filter differs, but not the content."""
     with zipfile.ZipFile(tmp_path / "odd.zip", "w") as archive:
         for path in sorted((odd / "val" / "odd").iterdir()):
             archive.write(path, f"odd/{path.name}")
@@ -244,7 +244,7 @@ def test_a_map_lies_on_the_page_where_the_network_saw_it():
 
 
 def test_every_format_that_pillow_decodes_is_in_the_list_with_all_its_endings():
-    """But for those that it hands to other programs, or knows by name alone."""
+    """Except formats that Pillow passes to other programs or cannot decode."""
     Image.init()
     others = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG", "IPTC", "PALM", "PDF"}
     for ending, name in Image.registered_extensions().items():
@@ -268,7 +268,7 @@ def test_every_format_that_pillow_writes_is_read_back(tmp_path):
 
 
 def test_every_road_takes_the_same_endings(tmp_path, capsys):
-    """Whatever is a picture to one is one to all; other files are told of, with their number."""
+    """All uses accept the same files as pictures, and report the number of other files."""
     for part in ("train", "val"):
         (tmp_path / part / "a" / ".ipynb_checkpoints").mkdir(parents=True)
         (tmp_path / part / ".cache").mkdir()
@@ -277,9 +277,9 @@ def test_every_road_takes_the_same_endings(tmp_path, capsys):
         for name in (".DS_Store", "._000.jpg", "Thumbs.db", ".ipynb_checkpoints/b.jpg"):
             (tmp_path / part / "a" / name).write_bytes(b"")
     count = len(decoding.ENDINGS)
-    whole = sources.load("folder", tmp_path, "train")
-    assert len(whole) == count
-    assert whole.classes == ("a",)
+    full = sources.load("folder", tmp_path, "train")
+    assert len(full) == count
+    assert full.classes == ("a",)
     assert "Left out, no pictures by their names' endings: 2 (" in capsys.readouterr().out
     with gather(tmp_path / "train") as gathered:
         assert (len(gathered.pictures), len(gathered.others)) == (count, 2)
@@ -288,7 +288,7 @@ def test_every_road_takes_the_same_endings(tmp_path, capsys):
     foreign = sum(ending in (".dng", ".cr2") for ending in decoding.ENDINGS)
     assert foreign == 2
     with pytest.warns(UserWarning, match=r"Left out, no pictures by their names' endings: 2 "):
-        assert len(batch_loading.load(tmp_path / "train", 16, most=count)[0]) == count  # by content they are all PNG
+        assert len(batch_loading.load(tmp_path / "train", 16, most=count)[0]) == count  # all contain PNG data
 
 
 def test_the_page_takes_the_same_endings():
@@ -308,7 +308,7 @@ def test_the_page_takes_the_same_endings():
 
 
 def claims(width: int, height: int, progressive: bool = False) -> bytes:
-    """A JPEG whose head says how large it is."""
+    """Make a JPEG whose header claims a size."""
     content = saved(flat(), "JPEG", progressive=progressive)
     at = content.index(b"\xff\xc2" if progressive else b"\xff\xc0") + 5
     return content[:at] + struct.pack(">HH", height, width) + content[at + 4 :]
@@ -317,15 +317,15 @@ def claims(width: int, height: int, progressive: bool = False) -> bytes:
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [(8064, 6048), (9504, 6336), (16320, 12240)])
 def test_a_phones_large_jpeg_is_decoded_small_on_every_road(tmp_path, size):
-    """48, 60 and 200 megapixels; as many as fit are decoded where the whole picture is asked for."""
+    """JPEGs of 48, 60 and 200 megapixels; at full size only those within the limit are decoded."""
     path = tmp_path / "large.jpg"
     Image.new("L", size, 90).save(path, quality=50)
     assert np.abs(pictures.load_image(path, 224).astype(int) - 90).max() <= 2
     assert np.abs(pictures.load_view(path, 64).astype(int) - 90).max() <= 2
-    assert dataset.read(path, 64).size == (size[0] // 8, size[1] // 8)  # the smallest scale that a JPEG has
+    assert dataset.read(path, 64).size == (size[0] // 8, size[1] // 8)  # the smallest scale of a JPEG
     assert pictures.upright_size(path) == size[::-1]
-    whole = decode(path)
-    assert whole.size == (size if size[0] < 10_000 else (8160, 6120))
+    complete = decode(path)
+    assert complete.size == (size if size[0] < 10_000 else (8160, 6120))
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.write(path, "one.jpg")
         archive.write(path, "two.jpg")
@@ -371,7 +371,7 @@ def test_a_refusal_names_the_file_its_format_and_what_to_do_on_every_road(tmp_pa
     for load in (pictures.load_image, pictures.load_view, pictures.load_once):
         with pytest.raises(PictureError, match=says) as caught:
             load(path, 32)
-        assert str(tmp_path) not in str(caught.value)  # a visitor need not know where it lies
+        assert str(tmp_path) not in str(caught.value)  # do not show a visitor the folder
         assert name in caught.value.told("ko")
         assert caught.value.told("ko") != str(caught.value)
     with pytest.raises(ValueError, match=says) as caught:
@@ -381,8 +381,8 @@ def test_a_refusal_names_the_file_its_format_and_what_to_do_on_every_road(tmp_pa
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.write(path, f"sub/{name}")
     for where in (folder, tmp_path / "a.zip", [path]):
-        with batch_loading.found_in(where) as found:
-            ((_, tile, reason),) = batch_loading.read(found, 32)
+        with batch_loading.found_in(where) as result:
+            ((_, tile, reason),) = batch_loading.read(result, 32)
             assert tile is None
             assert name in reason
         with gather(where) as gathered:

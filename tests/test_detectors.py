@@ -1,4 +1,4 @@
-"""The saliency detectors: pixel for pixel against OpenCV, and what all of them promise."""
+"""Saliency detectors: pixel by pixel against OpenCV, and the properties of all."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PHOTOS = sorted((Path(__file__).parents[1] / "assets" / "photos").glob("*.jpg"))
 
 
 def pictures(size: tuple[int, int]) -> Tensor:
-    """Noise, bright noise, blobs, ramps, a flat picture, an impulse and checkerboards, (11, 3, H, W) uint8."""
+    """Make noise, bright noise, blobs, ramps, a flat picture, an impulse and checkerboards, (11, 3, H, W) uint8."""
     height, width = size
     rng = torch.Generator().manual_seed(height * 1000 + width)
     noise = torch.randint(0, 256, (2, 3, height, width), generator=rng)
@@ -51,13 +51,13 @@ def pictures(size: tuple[int, int]) -> Tensor:
 
 
 def photographs(side: int) -> Tensor:
-    """The example photographs at (side, side), (N, 3, side, side) uint8."""
+    """Return the example photographs (N, 3, side, side) uint8."""
     images = [np.asarray(Image.open(path).convert("RGB").resize((side, side))) for path in PHOTOS]
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
 
 
 def by_opencv(name: str, pixels: Tensor, order: str = "rgb") -> Tensor:
-    """OpenCV on (H, W, 3) bytes, one image after another."""
+    """Run OpenCV's detector on (H, W, 3) bytes, image by image."""
     detector = getattr(cv2.saliency, f"StaticSaliency{name}_create")()
     arrays = pixels.permute(0, 2, 3, 1).numpy()[..., :: -1 if order == "rgb" else 1]
     return torch.from_numpy(np.stack([detector.computeSaliency(np.ascontiguousarray(a))[1] for a in arrays]))
@@ -196,7 +196,7 @@ def test_spectral_residual_is_opencvs(size, order):
     ours = SpectralResidual(channel_order=order)(mixviz.Batch(pixels))
     expected = by_opencv("SpectralResidual", pixels, order)
     assert ours.isfinite().all()
-    natural = slice(0, 5)  # not the drawn ones: coefficients that cancel have a phase by chance
+    natural = slice(0, 5)  # not for drawn shapes: coefficients that cancel have a random phase
     torch.testing.assert_close(ours[natural], expected[natural], rtol=0, atol=5e-6)
     assert peaks(ours[natural]) == peaks(expected[natural])
     torch.testing.assert_close(ours, expected, rtol=0, atol=0.01)
@@ -270,9 +270,9 @@ def test_gradient_of_a_linear_network(kind):
     labels = {"hard": torch.tensor([0, 5, 2, 2]), "soft": torch.rand(4, 6).softmax(1), "none": None}[kind]
     target = functional.one_hot(scores.argmax(1), 6) if labels is None else labels
     target = functional.one_hot(labels, 6) if kind == "hard" else target
-    slope = ((scores.softmax(1) - target) @ weight).view(4, 3, 5, 7).abs().sum(1)
+    gradient = ((scores.softmax(1) - target) @ weight).view(4, 3, 5, 7).abs().sum(1)
     ours = Gradient()(plain(images, labels, lambda x: x.flatten(1) @ weight.T))
-    torch.testing.assert_close(ours, slope / slope.amax((1, 2), keepdim=True), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(ours, gradient / gradient.amax((1, 2), keepdim=True), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -347,7 +347,7 @@ def transformer(**more) -> nn.Module:
 
 @pytest.mark.parametrize("more", [{}, {"qk_norm": True}, {"reg_tokens": 2}], ids=str)
 def test_class_attention_is_the_last_blocks(more):
-    """Against timm's own attention matrix, which it makes where its fused kernel is switched off."""
+    """Compare with timm's own attention matrix, which it computes when its fused kernel is off."""
     vit, images = transformer(**more).eval(), torch.rand(3, 3, 16, 24)
     last = vit.blocks[-1].attn
     last.fused_attn, seen = False, []

@@ -1,4 +1,4 @@
-"""What is let in: the range of pixels, the width of labels, seeds of a loop, the form of samples."""
+"""Validation of inputs: the range of pixels, the width of labels, seeds of a loop, the form of samples."""
 
 from __future__ import annotations
 
@@ -69,10 +69,10 @@ def test_a_scale_that_changes_later_is_refused_as_well():
 
 @table(variants(ends=False))
 def test_any_range_is_mixed_rightly_or_refused(name, given):
-    """Cutting and blending commute with normalising; whatever else is done to pixels refuses normalised ones."""
+    """Cutting and blending commute with normalisation; other operations refuse normalised pixels."""
     mean, std = torch.tensor([0.4, 0.5, 0.6]).view(3, 1, 1), torch.tensor([0.2, 0.3, 0.4]).view(3, 1, 1)
     normal, outside = (IMAGES - mean) / std, pytest.raises(ValueError, match=r"should lie in \[0, 1\]")
-    if METHODS[name] is METHODS["transmix"]:  # it looks at the mixture, not at the maps that are given
+    if METHODS[name] is METHODS["transmix"]:  # it uses the mixture, not the given maps
         with outside:
             planned(name, given, normal, any_range=True)
         return

@@ -1,4 +1,4 @@
-"""The cards in sight are drawn, and those alone: the others follow as they come into sight."""
+"""Only the visible cards are drawn; the others follow when they scroll into view."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mixviz.ui import handlers
 from mixviz.ui.app import first_request
 
 METHODS = list(mixviz.METHODS)
-MARGIN = 200  # pixels beyond the window that count as in sight
+MARGIN = 200  # pixels beyond the window that still count as visible
 
 IN_SIGHT = """
 (margin) => [...document.querySelectorAll(".mv-card")].filter((card) => {
@@ -21,7 +21,7 @@ IN_SIGHT = """
   return bottom > -margin && top < innerHeight + margin;
 }).map((card) => card.dataset.method)
 """
-# Moves the slider as a hand does, without a rest; the last value stays.
+# Moves the slider as a hand does, without pause; the last value stays.
 DRAG = """
 async (values) => {
   const slider = document.querySelector("#lam input[type=range]");
@@ -54,7 +54,7 @@ def test_some_cards_say_what_they_say_among_all(only):
 
 @pytest.fixture
 def asked(tab) -> list:
-    """The cards that the page asks for from now on, question by question."""
+    """Record the cards of each request that the page sends from now on."""
     found: list = []
     tab.page.on(
         "request", lambda request: "component_server" in request.url and found.append(request.post_data_json["data"])

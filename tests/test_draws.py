@@ -1,4 +1,4 @@
-"""A thousand draws at once are a thousand draws: held against plans made one by one, and against what is known."""
+"""Repeated draws in one batch, compared with plans made one by one and with known values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ usual_case = table(list(variants(ends=False)))
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():
-    """Threads that take turns at pictures this small only wait for one another on a busy machine."""
+    """Use one thread, because threads on such small pictures mostly wait for one another."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -31,7 +31,7 @@ def last_choices(cls) -> dict:
     return {key: about["choices"][-1] for key, about in cls.parameters().items() if about["choices"]}
 
 
-# As they are, and as different from that as their choices make them: enough for what takes a while.
+# Default parameters and the most different choices only, because each test takes a while.
 twice_each = table(
     [(name, {}) for name in METHODS],
     [(name, choices) for name, cls in METHODS.items() if (choices := last_choices(cls))],
@@ -44,9 +44,9 @@ def repeat(name, given, count=COUNT, seed=0, size=SIZE) -> sampling.Draws:
 
 
 def one_by_one(name, given, count=COUNT, first=1000) -> dict[str, np.ndarray]:
-    """The same from a batch of two per draw, by other means: pixels of one value, and slopes by autograd."""
+    """Compute the same from a batch of two per draw, with constant pixels, and gradients by autograd."""
     _, maps, objects = pair(SIZE)
-    method, found = METHODS[name](**given), {key: [] for key in ("drawn", "area", "share", "gap", "cut", "covered")}
+    method, sampled = METHODS[name](**given), {key: [] for key in ("drawn", "area", "share", "gap", "cut", "covered")}
     images = torch.stack([torch.zeros(3, *SIZE), torch.ones(3, *SIZE)])
     for seed in range(first, first + count):
         batch = Batch(images, torch.tensor([0, 1]), saliency=maps)
@@ -59,13 +59,13 @@ def one_by_one(name, given, count=COUNT, first=1000) -> dict[str, np.ndarray]:
         visible = recipe.truth(objects).visible
         seen = [visible[recipe.partner[:, 0] == i, 0].sum() for i in (0, 1)]
         fair = (0.5 if sum(seen) == 0 else seen[0] / sum(seen)) * targets.sum()
-        found["drawn"].append(np.nan if recipe.lam is None else recipe.lam[0].item())
-        found["area"].append(1 - mixed.mean().item())
-        found["share"].append(targets[0].item())
-        found["gap"].append(abs(targets[0].item() - float(fair)) if recipe.paired else 0.0)
-        found["cut"].append(leaf.grad[1].sum(0).clamp(max=1).numpy())
-        found["covered"].append(mixed.detach().numpy())
-    return {key: np.array(values) for key, values in found.items()}
+        sampled["drawn"].append(np.nan if recipe.lam is None else recipe.lam[0].item())
+        sampled["area"].append(1 - mixed.mean().item())
+        sampled["share"].append(targets[0].item())
+        sampled["gap"].append(abs(targets[0].item() - float(fair)) if recipe.paired else 0.0)
+        sampled["cut"].append(leaf.grad[1].sum(0).clamp(max=1).numpy())
+        sampled["covered"].append(mixed.detach().numpy())
+    return {key: np.array(values) for key, values in sampled.items()}
 
 
 def same_mean(one: np.ndarray, two: np.ndarray) -> None:
@@ -75,48 +75,48 @@ def same_mean(one: np.ndarray, two: np.ndarray) -> None:
 
 @twice_each
 def test_draws_are_distributed_like_plans_made_one_by_one(name, given):
-    """Four and a half standard errors of means, medians within a wide quantile band, heat maps place by place."""
-    found, expected = repeat(name, given, count=600), one_by_one(name, given)
-    assert (found.drawn is None) == np.isnan(expected["drawn"]).all()
+    """Means agree within 4.5 standard errors, medians within a wide quantile band, heat maps pixel by pixel."""
+    sampled, expected = repeat(name, given, count=600), one_by_one(name, given)
+    assert (sampled.drawn is None) == np.isnan(expected["drawn"]).all()
     looks_at_pixels = plan_pair(name, given)[1].label_by in (
         "attention",
         "attention_area",
         "planned",
     )  # which are others here
     for key in ("drawn", "area") if looks_at_pixels else ("drawn", "area", "share", "gap"):
-        values = getattr(found, key)
+        values = getattr(sampled, key)
         if values is not None:
             same_mean(values, expected[key])
             low, high = np.quantile(expected[key], (0.3, 0.7))
             assert low - 1e-5 <= np.median(values) <= high + 1e-5
     for key in ("covered", "cut"):
         if key == "cut" and plan_pair(name, given)[1].resample:
-            continue  # the slope says how small B became
-        difference = np.abs(getattr(found, key) - expected[key].mean(0))
-        assert difference.mean() < 0.06  # a standard error of a half-and-half place is 0.05
+            continue  # the gradient shows how small B became
+        difference = np.abs(getattr(sampled, key) - expected[key].mean(0))
+        assert difference.mean() < 0.06  # the standard error of a pixel with probability 1/2 is 0.05
         assert difference.max() < 0.2
 
 
 @usual_case
 def test_ranges_shapes_and_what_belongs_together(name, given):
-    found = repeat(name, given, count=40)
-    for values in (found.drawn, found.area, found.share, found.gap):
+    sampled = repeat(name, given, count=40)
+    for values in (sampled.drawn, sampled.area, sampled.share, sampled.gap):
         if values is not None:
             assert values.shape == (40,)
             assert values.min() >= -1e-6
             assert values.max() <= 1 + 1e-6
-    for heat in (found.cut, found.covered):
+    for heat in (sampled.cut, sampled.covered):
         assert heat.shape == SIZE
         assert heat.min() >= -1e-6
         assert heat.max() <= 1 + 1e-6
-    assert found.covered.mean() == pytest.approx(1 - found.area.mean(), abs=1e-5)
+    assert sampled.covered.mean() == pytest.approx(1 - sampled.area.mean(), abs=1e-5)
 
 
 @usual_case
 def test_one_seed_one_result(name, given):
     one, same, other = (repeat(name, given, count=30, seed=seed) for seed in (5, 5, 6))
     for field in dataclasses.fields(sampling.Draws):
-        values = [getattr(found, field.name) for found in (one, same, other)]
+        values = [getattr(sampled, field.name) for sampled in (one, same, other)]
         assert values[0] is values[1] is None or np.array_equal(values[0], values[1])
     if one.drawn is not None:
         assert not np.array_equal(one.drawn, other.drawn)
@@ -124,10 +124,10 @@ def test_one_seed_one_result(name, given):
 
 @usual_case
 def test_no_draw_repeats_another(name, given):
-    """λ is drawn anew each time, and not once for all: the batch of all draws is no batch of the method's."""
-    found = repeat(name, given, count=40)
-    if found.drawn is not None:
-        assert len(set(found.drawn.tolist())) == 40
+    """λ is drawn anew for each draw, although all draws form one batch."""
+    sampled = repeat(name, given, count=40)
+    if sampled.drawn is not None:
+        assert len(set(sampled.drawn.tolist())) == 40
 
 
 @usual_case
@@ -142,39 +142,39 @@ def test_cutmix_pastes_less_than_its_lam():
     """For λ uniform (α = 1) a box of side r = √(1-λ), centred anywhere and clipped, has the expected side r - r²/4
     along each axis, so the expected area is ∫ (√u - u/4)² du = 1/2 - 1/5 + 1/48 = 0.3208."""
     count = 6000
-    found = repeat("cutmix", {"alpha": 1.0}, count, size=(48, 48))
-    pasted = 1 - found.area
-    assert found.drawn.mean() == pytest.approx(0.5, abs=4 * np.sqrt(1 / 12 / count))
+    sampled = repeat("cutmix", {"alpha": 1.0}, count, size=(48, 48))
+    pasted = 1 - sampled.area
+    assert sampled.drawn.mean() == pytest.approx(0.5, abs=4 * np.sqrt(1 / 12 / count))
     assert pasted.mean() == pytest.approx(1 / 2 - 1 / 5 + 1 / 48, abs=4 * pasted.std() / np.sqrt(count))
-    assert np.allclose(found.share, found.area, atol=1e-5)
+    assert np.allclose(sampled.share, sampled.area, atol=1e-5)
 
 
 def test_one_box_for_the_batch_is_drawn_anew_each_time():
-    found = repeat("saliencymix", {"box": "batch"}, 60)
-    assert len(set(found.drawn.tolist())) == 60
-    assert len(set(found.area.round(4).tolist())) > 10
-    assert found.covered.max() > 0.9  # all hold the peak, but for the empty ones,
-    assert len(set(found.covered.round(4).ravel().tolist())) > 10  # and they differ in size
+    sampled = repeat("saliencymix", {"box": "batch"}, 60)
+    assert len(set(sampled.drawn.tolist())) == 60
+    assert len(set(sampled.area.round(4).tolist())) > 10
+    assert sampled.covered.max() > 0.9  # all hold the peak, but for the empty ones,
+    assert len(set(sampled.covered.round(4).ravel().tolist())) > 10  # and they differ in size
 
 
 def test_all_of_b_is_in_a_picture_made_small():
-    found = repeat("resizemix", {})
-    assert (found.cut == 1).all()
-    assert found.covered.max() < 1
+    sampled = repeat("resizemix", {})
+    assert (sampled.cut == 1).all()
+    assert sampled.covered.max() < 1
 
 
 @pytest.mark.parametrize(
     "name", [name for name, cls in METHODS.items() if cls.card.label == "1" and name != "samplepairing"]
 )
 def test_a_picture_alone_keeps_its_label(name):
-    found = repeat(name, {})
-    assert (found.share == 1).all()
-    assert found.gap.max() < 1e-6
-    assert not found.cut.any()
+    sampled = repeat(name, {})
+    assert (sampled.share == 1).all()
+    assert sampled.gap.max() < 1e-6
+    assert not sampled.cut.any()
 
 
 def test_a_place_that_two_tiles_show_is_cut_once():
-    """Each of two tiles shows a random part of B: what is cut is more than one tile's part, and never above 1."""
-    found = repeat("mosaic", {"crop": "random", "margin": 0.5}, 400)  # four tiles of a quarter each
-    assert 0.25 < found.cut.mean() < 0.5
-    assert found.cut.max() <= 1
+    """Two tiles show random parts of B: the cut share exceeds one tile's part, and is at most 1."""
+    sampled = repeat("mosaic", {"crop": "random", "margin": 0.5}, 400)  # four tiles of a quarter each
+    assert 0.25 < sampled.cut.mean() < 0.5
+    assert sampled.cut.max() <= 1

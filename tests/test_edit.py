@@ -1,4 +1,4 @@
-"""Recipes changed by hand, and the rule by which every label follows: asked of the whole catalogue."""
+"""Recipes changed by hand, and their labels, for the whole catalogue."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LAMS = [None, 0.35, 0.8]
 
 
 def plans(name, given, dtype=torch.float32):
-    """The same method on several sizes, a seed each, with λ drawn and held. No test changes what all of them share."""
+    """Plan a method at several sizes, each with its own seed, with λ drawn and held. Tests share the recipes."""
     return _plans(name, tuple(given.items()), dtype)
 
 
@@ -31,7 +31,7 @@ def _plans(name, given, dtype):
 
 
 def cases(fits):
-    """A test for every method whose recipes fit, at least some of them."""
+    """Parametrize a test over the methods with at least some suitable recipes."""
     return table([case for case in USUAL if any(fits(recipe) for _, recipe in plans(*case))])
 
 
@@ -44,7 +44,7 @@ def tensors(recipe):
 
 
 def plain(recipe) -> bool:
-    """Pixels stay where they are and are nothing but weighed."""
+    """Return whether the recipe only weights pixels, in their places."""
     by_channel = recipe.weight is not None and recipe.weight.shape[2] > 1
     return recipe.source_boxes is None and recipe.noise is None and recipe.cell_permutation is None and not by_channel
 
@@ -91,17 +91,17 @@ def test_the_share_is_what_its_rule_says(name, given):
 
 
 def attended(recipe) -> torch.Tensor:
-    """Each source's part of the attention, pixel by pixel."""
-    weights, found = recipe.weights(), torch.zeros_like(recipe.share)
+    """Compute each source's share of the attention, pixel by pixel."""
+    weights, shares = recipe.weights(), torch.zeros_like(recipe.share)
     for k in range(len(recipe.partner)):
         for n, look in enumerate(recipe.trace.attention):
-            found[k, n] = sum((weights[k, n, 0, y, x] * look[y, x]).item() for y, x in look.nonzero().tolist())
-            found[k, n] /= look.sum()
-    return found
+            shares[k, n] = sum((weights[k, n, 0, y, x] * look[y, x]).item() for y, x in look.nonzero().tolist())
+            shares[k, n] /= look.sum()
+    return shares
 
 
 def test_every_rule_is_somebodys():
-    """Or the test above proves nothing for it."""
+    """Every label rule belongs to a method; otherwise the test above does not cover it."""
     rules = {"area", "lam", "saliency", "visible", "attention", "attention_area", "style", "planned", "own"}
     assert {plan_pair(*case)[1].label_by for case in USUAL} == rules
 
@@ -111,7 +111,7 @@ def test_every_rule_is_somebodys():
 
 @movable_case
 def test_a_patch_moved_to_where_it_is_stays(name, given):
-    """Row 0 alone: a moved box is one box for all rows."""
+    """Row 0 only: a moved box is one box for all rows."""
     for images, recipe in plans(name, given):
         if not edits.can_move(recipe) or not area(box := recipe.target_box[0].tolist()):
             continue
@@ -159,7 +159,7 @@ def test_an_area_label_counts_the_moved_box(name, given):
         height, width = recipe.size
         for box in ((0, 0, 3, 5), (2, 1, height, width), (0, 0, height, width)):
             moved, part = edits.move_patch(recipe, box), area(box) / (height * width)
-            below = 1 if recipe.weight is None else recipe.weight[0, 0].item()  # a blend may lie below the box
+            below = 1 if recipe.weight is None else recipe.weight[0, 0].item()  # there may be a blend below the box
             above = 0 if recipe.patch_alpha is None else 1 - recipe.patch_alpha[0, 0].item()
             own = (1 - part) * below + part * above
             close(moved.share[:, 0], torch.tensor([own, 1 - own]))
@@ -180,7 +180,7 @@ def test_a_label_that_does_not_follow_the_pixels_stays(name, given):
 
 @moved_saliency_case
 def test_a_saliency_label_follows_the_moved_patch(name, given):
-    """By hand, pixel by pixel: what is left of A's map, and what of B's lies in the box that is cut out."""
+    """Computed pixel by pixel from the rest of A's map and B's map in the source box."""
     for _, recipe in plans(name, given):
         if recipe.label_by != "saliency":
             continue
@@ -213,7 +213,7 @@ def area(box) -> int:
 
 @paintable_case
 def test_the_recipes_own_mask_painted_changes_nothing(name, given):
-    """Where pixels stay in their places: a mask cannot move them."""
+    """Only recipes that keep pixels in their places: a mask cannot move them."""
     for images, recipe in plans(name, given):
         if not edits.can_paint(recipe) or not plain(recipe):
             continue
@@ -238,17 +238,17 @@ def test_masks_of_one_value(name, given):
     for images, recipe in plans(name, given, torch.uint8):
         if not edits.can_paint(recipe):
             continue
-        kept, hidden = (edits.paint_mask(recipe, torch.full(recipe.size, float(value))) for value in (1, 0))
-        assert torch.equal(kept.apply(images), images)
+        kept_share, hidden = (edits.paint_mask(recipe, torch.full(recipe.size, float(value))) for value in (1, 0))
+        assert torch.equal(kept_share.apply(images), images)
         if len(recipe.partner) > 1:
             assert torch.equal(hidden.apply(images), images.flip(0))
         if recipe.label_by in ("area", "saliency"):
-            assert kept.share.tolist() == [[1, 1], [0, 0]]
+            assert kept_share.share.tolist() == [[1, 1], [0, 0]]
             assert hidden.share.tolist() == [[0, 0], [1, 1]]
-            assert kept.lam is None
+            assert kept_share.lam is None
 
 
-# ---------------------------------------------------------------- what cannot be changed
+# ---------------------------------------------------------------- recipes that cannot be changed
 
 
 @usual_case

@@ -1,4 +1,4 @@
-"""Where pictures stand in the networks' embeddings: facts worked out by hand, the stored networks, and the page."""
+"""Placement of pictures in the networks' embeddings: by hand, with the stored networks, and on the page."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ROOM = torch.Generator().manual_seed(0)
 
 
 def clumps(classes=4, each=10, wide=8, apart=3.0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pictures of some classes, each around a centre of its own."""
+    """Make vectors of several classes, each around its own centre."""
     labels = torch.arange(classes).repeat_interleave(each)
     centres = apart * torch.randn(classes, wide, generator=ROOM)
     return centres[labels] + torch.randn(len(labels), wide, generator=ROOM), labels
@@ -50,7 +50,7 @@ def test_the_nearest_by_hand():
     assert near.index.tolist() == [[2, 0, 1]]  # 3/√10, 2/√5, 1/√5: lengths do not count
     assert near.similarity[0].tolist() == pytest.approx([3 / 10**0.5, 2 / 5**0.5, 1 / 5**0.5])
     plot = torch.tensor([[0.0, 0.0], [4.0, 100.0], [2.0, 2.0]])
-    assert placement.beside(near, plot).tolist() == [[2.0, 2.0]]  # of each coordinate by itself
+    assert placement.beside(near, plot).tolist() == [[2.0, 2.0]]  # per coordinate
 
 
 def test_of_equally_near_ones_the_first_comes_first():
@@ -63,11 +63,11 @@ def test_further_pictures_stand_where_pca_itself_would_put_them():
     vectors, _ = clumps()
     unit, more = embeddings.directions(vectors), torch.randn(5, 8, generator=ROOM)
     plot = embeddings.pca(unit)
-    found = placement.project(more, placement.plane(vectors, plot.half().float()))
+    result = placement.project(more, placement.plane(vectors, plot.half().float()))
     fitted = decomposition.PCA(2, svd_solver="full").fit(unit.numpy())
     expected = torch.from_numpy(fitted.transform(embeddings.directions(more).numpy()))
     own = torch.from_numpy(fitted.transform(unit.numpy()))
-    torch.testing.assert_close(found, expected * (own * plot).sum(0).sign(), atol=1e-3, rtol=0)
+    torch.testing.assert_close(result, expected * (own * plot).sum(0).sign(), atol=1e-3, rtol=0)
     assert placement.explained(vectors, plot) == pytest.approx(fitted.explained_variance_ratio_.sum())
 
 
@@ -107,7 +107,7 @@ def test_what_a_distance_is_held_against_was_not_fitted_to():
     torch.testing.assert_close(far.distance, embeddings.mahalanobis(embeddings.directions(asking), known))
     left_out = torch.cat([own for _, own in held.parts])
     assert len(left_out) == len(labels)
-    assert left_out.median() > 1.2 * embeddings.mahalanobis(unit, known).median()  # in-sample ones are too near
+    assert left_out.median() > 1.2 * embeddings.mahalanobis(unit, known).median()  # in-sample distances are too small
 
 
 def test_a_known_picture_lies_near_and_a_strange_one_far():
@@ -131,12 +131,12 @@ def test_standing_is_what_its_parts_are():
     assert stand.near == embeddings.retrieval(vectors, labels)
 
 
-# ---------------------------------------------------------------- a small zoo of one's own
+# ---------------------------------------------------------------- a small zoo
 
 
 @pytest.fixture(scope="module")
 def small_zoo(tmp_path_factory):
-    """A network measured on pictures in Tiny-ImageNet's layout, no two alike: (the zoo's folder, the data's)."""
+    """Evaluate a network on distinct pictures in Tiny-ImageNet's layout; return the folders of the zoo and the data."""
     home = tmp_path_factory.mktemp("embedding_zoo")
     root = tiny_imagenet(home / "data", train=6, val=8)
     for i, path in enumerate(sorted((root / "tiny-imagenet-200" / "val" / "images").iterdir())):
@@ -153,7 +153,7 @@ def small_zoo(tmp_path_factory):
 
 @pytest.fixture
 def in_small_zoo(small_zoo, monkeypatch):
-    """The page's functions with that zoo for theirs."""
+    """Point the page's functions to that zoo."""
     forget = (networks._opened, embedding_view.everything, embedding_view._thumbnails, view.places)
     forget += (folder_embedding._embedded, folder_embedding._tsne)
     for one in forget:
@@ -166,27 +166,27 @@ def in_small_zoo(small_zoo, monkeypatch):
 
 def test_the_page_shows_what_the_evaluation_wrote(in_small_zoo):
     card = model_card.read(in_small_zoo[0] / "cutmix_small")
-    (told,) = embedding_view.overview()["networks"]
-    assert told["title"] == "CutMix"
-    shown, written = told["card"], card.metrics["embedding"]
+    (result,) = embedding_view.overview()["networks"]
+    assert result["title"] == "CutMix"
+    shown, written = result["card"], card.metrics["embedding"]
     assert {key: shown[key] for key in written if key != "mahalanobis"} == {
         key: value for key, value in written.items() if key != "mahalanobis"
     }
     assert shown["auroc_direction"] == written["mahalanobis"]["others_by_direction"]["auroc_percent"]
     assert shown["auroc_paper"] == written["mahalanobis"]["others"]["auroc_percent"]
     assert shown["auroc_softmax"] == card.metrics["ood"]["others"]["auroc_percent"]
-    # All pictures are stored here: the page's own numbers are the card's, but for the rounding to half precision.
-    assert told["here"]["images"] == shown["images"] == 16
-    for key in told["here"]:
-        assert told["here"][key] == pytest.approx(shown[key], abs=0.5), key
+    # All pictures are stored, so the page's numbers equal the card's up to rounding to half precision.
+    assert result["here"]["images"] == shown["images"] == 16
+    for key in result["here"]:
+        assert result["here"][key] == pytest.approx(shown[key], abs=0.5), key
 
 
 def test_a_thumbnail_is_the_picture_that_was_embedded(in_small_zoo, monkeypatch):
     _, root = in_small_zoo
-    found, tensors = zoo.pictures("cutmix_small", root), zoo.embedding("cutmix_small")
-    assert found.labels.equal(tensors["label"])
-    assert list(found.classes) == ["goose", "bee"]
-    images, _ = decode(found, 64)
+    result, tensors = zoo.pictures("cutmix_small", root), zoo.embedding("cutmix_small")
+    assert result.labels.equal(tensors["label"])
+    assert list(result.classes) == ["goose", "bee"]
+    images, _ = decode(result, 64)
     again = embedding_view.chosen("").embed(images)
     torch.testing.assert_close(again, tensors["embedding"], atol=2e-3, rtol=2e-3)
     monkeypatch.setenv(embedding_view.DATA, str(root))
@@ -194,7 +194,7 @@ def test_a_thumbnail_is_the_picture_that_was_embedded(in_small_zoo, monkeypatch)
     sheet = decoded(answer["sheet"])
     for index in (0, 9, 15):
         tile = sheet[:64, 64 * index : 64 * (index + 1)].astype(int)
-        apart = [np.abs(tile - np.asarray(read(picture)).astype(int)).mean() for picture in found.pictures]
+        apart = [np.abs(tile - np.asarray(read(picture)).astype(int)).mean() for picture in result.pictures]
         assert int(np.argmin(apart)) == index
 
 
@@ -213,20 +213,20 @@ def test_without_the_data_set_there_are_none(in_small_zoo, monkeypatch, tmp_path
     monkeypatch.setenv(embedding_view.DATA, str(other))
     answer = embedding_view.thumbnails({"network": ["no name"]})
     assert answer == {"sheet": None, "reason": "embed.data_other"}
-    assert str(other) in caplog.text  # for whoever started the page
+    assert str(other) in caplog.text  # for whoever runs the page
 
 
 def test_a_stored_picture_finds_itself(in_small_zoo):
     _, root = in_small_zoo
-    found, tensors = zoo.pictures("cutmix_small", root), zoo.embedding("cutmix_small")
-    path = str(found.pictures[11])
+    result, tensors = zoo.pictures("cutmix_small", root), zoo.embedding("cutmix_small")
+    path = str(result.pictures[11])
     placed = view.placed(path)["cutmix_small"]
     assert placed["near"][0] == 11
     assert placed["similarity"][0] == pytest.approx(1, abs=1e-3)
     assert placed["pca"] == pytest.approx(tensors["pca"][11].tolist(), abs=2e-3)
     assert placed["most"][1] == [tensors["label"][i].item() for i in placed["near"]].count(placed["most"][0])
     assert placed["probability"] >= 0.5  # of two classes
-    assert view._most([4, 2, 2, 4, 1]) == [4, 2]  # of equally frequent ones the nearest
+    assert view._most([4, 2, 2, 4, 1]) == [4, 2]  # on ties the nearest
 
 
 def test_networks_without_a_stored_embedding_are_named(in_small_zoo, monkeypatch):
@@ -276,12 +276,12 @@ def test_everything_at_once_is_small():
 def test_several_pictures_stand_where_each_stands_alone():
     paths = tuple(pictures.photograph_path(name) for name in list(pictures.photographs())[:3])
     together = view.places(paths)
-    for path, found in zip(paths, together, strict=True):
+    for path, result in zip(paths, together, strict=True):
         for name, alone in view.placed(path).items():
-            assert found[name]["near"] == alone["near"]
-            assert found[name]["pca"] == pytest.approx(alone["pca"], abs=2e-3)
-            assert found[name]["distance"] == pytest.approx(alone["distance"], abs=0.02)
-            assert found[name]["farther"] == pytest.approx(alone["farther"], abs=0.01)
+            assert result[name]["near"] == alone["near"]
+            assert result[name]["pca"] == pytest.approx(alone["pca"], abs=2e-3)
+            assert result[name]["distance"] == pytest.approx(alone["distance"], abs=0.02)
+            assert result[name]["farther"] == pytest.approx(alone["farther"], abs=0.01)
 
 
 def test_one_pass_gives_what_the_network_says():
@@ -294,7 +294,7 @@ def test_one_pass_gives_what_the_network_says():
     torch.testing.assert_close(vectors, one.embed(image))
 
 
-# ---------------------------------------------------------------- a folder of one's own
+# ---------------------------------------------------------------- a visitor's folder
 
 
 @pytest.fixture
@@ -336,7 +336,7 @@ def test_a_folder_is_laid_out_by_the_library(uploads):
     assert answer["tsne"] == pytest.approx(embeddings.tsne(unit).flatten().tolist(), abs=6e-4)
     stand = placement.cluster_metrics(vectors, torch.tensor(answer["label"]))
     assert answer["here"] == embedding_view.numbers(stand)
-    assert answer["here"]["purity_percent"] == 100  # red and blue can be told apart
+    assert answer["here"]["purity_percent"] == 100  # red and blue are separable
     assert answer["clusters"] == stand.assigned.tolist()
     assert lay_out(state | {"tsne": False})["tsne"] is None
 
@@ -414,7 +414,7 @@ def tip(tab) -> str:
 
 
 def pointed_at(tab, index: int, network: str = "cutmix", plane: str = "pca") -> None:
-    """Move the pointer onto a stored picture, by the places that the core knows."""
+    """Move the pointer onto a stored picture, at the position computed by the core."""
     placed = [view.placed(pictures.photograph_path(pictures.pairs()[0][key]))[network][plane] for key in "ab"]
     plot = np.concatenate([zoo.embedding(network)[plane].numpy().round(3), np.array(placed)])
     box = tab.page.locator(".mv-scatter canvas").bounding_box()
@@ -427,7 +427,7 @@ def pointed_at(tab, index: int, network: str = "cutmix", plane: str = "pca") -> 
 
 
 def corner_of(network: str, plane: str) -> int:
-    """A stored picture that no other one hides: the lowest."""
+    """Return the lowest stored picture, which no other one hides."""
     return int(zoo.embedding(network)[plane][:, 1].argmin())
 
 
@@ -566,10 +566,10 @@ def test_a_folder_with_sub_folders_is_measured(tab, tmp_path):
     (tmp_path / "mine" / "notes.txt").write_text("no picture")
     tab.page.locator("input[name=folder]").set_input_files(tmp_path / "mine")
     tab.page.wait_for_selector("#mv-embeddings[data-folder]")
-    told = tab.page.locator("[data-part=folder]").inner_text()
-    assert "8 pictures in 2 classes" in told
-    assert "Files that are no pictures: 1." in told
-    assert "broken.jpg could not be read" in told
+    result = tab.page.locator("[data-part=folder]").inner_text()
+    assert "8 pictures in 2 classes" in result
+    assert "Files that are no pictures: 1." in result
+    assert "broken.jpg could not be read" in result
     assert "100.0" in tab.page.locator("[data-part=folder] [data-row=cutmix]").inner_text()
     assert tab.page.locator(".mv-group").all_inner_texts() == ["blue", "red <b>things"]
     tab.page.locator(".mv-scatter").focus()
@@ -601,7 +601,7 @@ def test_the_plot_can_be_taken_away(open_tab):
     assert all(image.get("href").startswith("data:image/png;base64,") for image in images)
     picture = Image.open(io.BytesIO(taken(tab, "png"))).convert("RGB")
     assert picture.size == (2 * int(root.get("width")), 2 * int(root.get("height")))
-    assert sum(picture.getpixel((3, 3))) < 200  # the ground of the theme
+    assert sum(picture.getpixel((3, 3))) < 200  # the theme's background
     data = taken(tab, "csv")
     assert data.startswith(b"\xef\xbb\xbf")
     assert len(data.decode("utf-8-sig").splitlines()) == 1 + 300 + 18
@@ -619,7 +619,7 @@ def test_two_pictures_are_too_few(tab, tmp_path):
     tab.page.locator("input[name=pictures]").set_input_files(some(tmp_path, 2))
     tab.page.wait_for_selector("#mv-embeddings[data-folder]")
     assert "3 pictures or more" in tab.page.locator("[data-part=folder]").inner_text()
-    assert tab.page.locator(".mv-group").count() == 20  # what was shown is still shown
+    assert tab.page.locator(".mv-group").count() == 20  # the earlier contents stay
 
 
 @pytest.mark.browser

@@ -1,4 +1,4 @@
-"""Embeddings, what is measured of them, and what is stored."""
+"""Embeddings, their metrics, and their storage."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 
 
 def blobs(classes: int = 3, each: int = 20, wide: int = 5) -> tuple[Tensor, Tensor]:
-    """Classes that stand far apart, each along an axis of its own; embedding and labels."""
+    """Make well-separated classes, each along its own axis; return embedding and labels."""
     labels = torch.arange(classes).repeat(each)
     return 10 * functional.one_hot(labels, wide) + 0.1 * noise(len(labels), wide), labels
 
@@ -50,24 +50,24 @@ class Aside(nn.Module):
         return self.last(images * self.gate(images.mean((2, 3)))[:, :, None, None]).mean((2, 3))
 
 
-# ---- what stands before the head
+# ---- features before the head
 
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_vit", "test_efficientnet"])
 def test_the_head_makes_the_scores_of_it(name):
     net, inputs = architectures.build(name, 4).eval(), noise(3, 3, 32, 32)
-    found = embeddings.embed(net, inputs)
-    assert found.dtype == torch.float32
+    result = embeddings.embed(net, inputs)
+    assert result.dtype == torch.float32
     with torch.no_grad():
-        assert torch.allclose(net.get_classifier()(found), net(inputs), atol=1e-5)
+        assert torch.allclose(net.get_classifier()(result), net(inputs), atol=1e-5)
 
 
 def test_of_other_networks_it_goes_into_the_last_linear_layer():
     net = nn.Sequential(nn.Flatten(), nn.Linear(12, 5), nn.ReLU(), nn.Linear(5, 2))
     inputs = noise(7, 3, 2, 2)
-    found = embeddings.embed(net, inputs, batch_size=3)
+    result = embeddings.embed(net, inputs, batch_size=3)
     with torch.no_grad():
-        assert torch.equal(found, torch.cat([net[:3](part) for part in inputs.split(3)]))
+        assert torch.equal(result, torch.cat([net[:3](part) for part in inputs.split(3)]))
 
 
 @pytest.mark.parametrize("name", ["timm's", "another"])
@@ -75,8 +75,8 @@ def test_nothing_is_left_in_the_network(name):
     net = architectures.build("test_resnet", 4) if name == "timm's" else network()
     net.train()
     state = {key: value.clone() for key, value in net.state_dict().items()}
-    found = embeddings.embed(net, noise(4, 3, 32, 32).requires_grad_())
-    assert not found.requires_grad
+    result = embeddings.embed(net, noise(4, 3, 32, 32).requires_grad_())
+    assert not result.requires_grad
     assert all(module.training and not module._forward_hooks for module in net.modules())
     assert all(torch.equal(value, state[key]) for key, value in net.state_dict().items())
     assert all(p.grad is None and p.requires_grad for p in net.parameters())
@@ -125,14 +125,14 @@ def test_purity_and_mutual_information_by_hand():
 
 
 def test_clusters_are_found_and_follow_the_seed():
-    found, labels = blobs()
-    assigned = embeddings.clusters(found, 3)
+    result, labels = blobs()
+    assigned = embeddings.clusters(result, 3)
     assert embeddings.purity(assigned, labels) == 1
-    assert torch.equal(assigned, embeddings.clusters(found, 3))
+    assert torch.equal(assigned, embeddings.clusters(result, 3))
     unclear = noise(60, 4)
     assert torch.equal(embeddings.clusters(unclear, 5, seed=3), embeddings.clusters(unclear, 5, seed=3))
     with pytest.raises(ValueError, match="count should be a whole number, 1 to 60; got 61"):
-        embeddings.clusters(found, 61)
+        embeddings.clusters(result, 61)
 
 
 # ---- distances to the classes
@@ -157,21 +157,21 @@ def test_all_classes_share_the_spread_around_their_centres():
     assert 0 < s < 1e-3
     assert torch.allclose(known.covariance, torch.tensor([[4 - 1.5 * s, 0], [0, 1 + 1.5 * s]]).double())
     assert embeddings.gaussians(points[:8], labels).shrinkage > 10 * s
-    line = embeddings.gaussians(torch.tensor([[1.0, 0], [-1, 0]]), torch.tensor([0, 0]))  # nothing to tell s by
+    line = embeddings.gaussians(torch.tensor([[1.0, 0], [-1, 0]]), torch.tensor([0, 0]))  # s cannot be estimated
     assert torch.allclose(
         line.covariance, torch.tensor([[1, 0], [0, embeddings.measures.LEAST / 2]]).double(), rtol=1e-5
     )
 
 
 def test_more_dimensions_than_pictures():
-    found, labels = blobs(each=4, wide=40)
-    found[:, 7] = 0  # as a unit that never fires
-    known = embeddings.gaussians(found, labels)
+    result, labels = blobs(each=4, wide=40)
+    result[:, 7] = 0  # like a unit that never fires
+    known = embeddings.gaussians(result, labels)
     assert torch.linalg.eigvalsh(known.covariance).amin() > 0
-    near, far = (embeddings.mahalanobis(v, known) for v in (found, noise(5, 40)))
+    near, far = (embeddings.mahalanobis(v, known) for v in (result, noise(5, 40)))
     assert detection(-near, -far).auroc == pytest.approx(1)
     with pytest.raises(ValueError, match="a single point"):
-        embeddings.gaussians(found[:3], labels[:3])
+        embeddings.gaussians(result[:3], labels[:3])
 
 
 # ---- retrieval
@@ -179,39 +179,39 @@ def test_more_dimensions_than_pictures():
 
 def test_retrieval_by_hand():
     angles = torch.tensor([0, 10, 25, 90]).deg2rad()
-    found = torch.stack([angles.cos(), angles.sin()], 1) * torch.tensor([[1], [5], [0.1], [3]])  # lengths count nothing
+    result = torch.stack([angles.cos(), angles.sin()], 1) * torch.tensor([[1], [5], [0.1], [3]])  # lengths do not count
     labels = torch.tensor([0, 1, 0, 1])
     # 0 finds 10° 25° 90°: a hit at 2. 10° finds 0° 25° 90°: at 3. 25° finds 10° 0° 90°: at 2. 90° finds 25° 10°: at 2.
-    seen = embeddings.retrieval(found, labels)
+    seen = embeddings.retrieval(result, labels)
     assert seen.mean_average_precision == pytest.approx((1 / 2 + 1 / 3 + 1 / 2 + 1 / 2) / 4)
     assert seen.precision_at_1 == 0
     # 0° and 10° find one another first, and 25° at the end or in the middle: (1 + 2/3) / 2 and 1. 25° finds both: 1.
-    alone = embeddings.retrieval(found[[0, 1, 2, 3]], torch.tensor([0, 0, 0, 1]))  # the last one cannot ask
+    alone = embeddings.retrieval(result[[0, 1, 2, 3]], torch.tensor([0, 0, 0, 1]))  # the last one cannot ask
     assert alone == (1, 1)
-    mixed = embeddings.retrieval(found, torch.tensor([0, 0, 1, 0]))  # 0°: hits at 1, 3; 10°: at 1, 3; 90°: at 2, 3
+    mixed = embeddings.retrieval(result, torch.tensor([0, 0, 1, 0]))  # 0°: hits at 1, 3; 10°: at 1, 3; 90°: at 2, 3
     assert mixed.mean_average_precision == pytest.approx(((1 + 2 / 3) / 2 * 2 + (1 / 2 + 2 / 3) / 2) / 3)
     assert mixed.precision_at_1 == pytest.approx(2 / 3)
     with pytest.raises(ValueError, match="nothing to find"):
-        embeddings.retrieval(found, torch.arange(4))
+        embeddings.retrieval(result, torch.arange(4))
 
 
 def test_how_many_ask_at_a_time_changes_nothing(monkeypatch):
-    found, labels = noise(50, 4), torch.arange(50) % 7
-    whole = embeddings.retrieval(found, labels)
+    result, labels = noise(50, 4), torch.arange(50) % 7
+    full = embeddings.retrieval(result, labels)
     monkeypatch.setattr(embeddings.measures, "QUERIES", 7)
-    assert embeddings.retrieval(found, labels) == pytest.approx(whole)
+    assert embeddings.retrieval(result, labels) == pytest.approx(full)
 
 
 # ---- two dimensions
 
 
 def test_principal_axes_by_hand():
-    found = torch.tensor([[0.0, 5, 1], [0, 5, -1], [3, 5, 0], [-3.5, 5, 0]])
-    centred = found[:, [0, 2]] - found[:, [0, 2]].mean(0)
+    result = torch.tensor([[0.0, 5, 1], [0, 5, -1], [3, 5, 0], [-3.5, 5, 0]])
+    centred = result[:, [0, 2]] - result[:, [0, 2]].mean(0)
     expected = torch.stack([-centred[:, 0], centred[:, 1]], 1)  # -3.375 lies farthest out; of 1 and -1, the first
-    assert torch.allclose(embeddings.pca(found).float(), expected, atol=1e-6)
-    assert torch.allclose(embeddings.pca(-found).float()[:, 0], expected[:, 0], atol=1e-6)
-    assert torch.allclose(embeddings.pca(found[:, [2, 0, 1]]).float(), expected, atol=1e-6)
+    assert torch.allclose(embeddings.pca(result).float(), expected, atol=1e-6)
+    assert torch.allclose(embeddings.pca(-result).float()[:, 0], expected[:, 0], atol=1e-6)
+    assert torch.allclose(embeddings.pca(result[:, [2, 0, 1]]).float(), expected, atol=1e-6)
     line = embeddings.pca(torch.tensor([[1.0], [2], [6]]))
     assert torch.allclose(line, torch.tensor([[-2.0, 0], [-1, 0], [3, 0]]).double())
     assert not embeddings.pca(torch.ones(3, 4)).any()
@@ -220,17 +220,17 @@ def test_principal_axes_by_hand():
 @pytest.mark.parametrize("exact", [0, 500])
 def test_neighbours_stay_neighbours_on_a_map(exact, monkeypatch):
     monkeypatch.setattr(embeddings.planes, "EXACT", exact)
-    found, labels = blobs()
-    places = embeddings.tsne(found)
+    result, labels = blobs()
+    places = embeddings.tsne(result)
     assert places.shape == (60, 2)
     nearest = torch.cdist(places, places).fill_diagonal_(torch.inf).argmin(1)
     assert torch.equal(labels[nearest], labels)
-    assert torch.equal(places, embeddings.tsne(found))
+    assert torch.equal(places, embeddings.tsne(result))
     with pytest.raises(ValueError, match="three pictures"):
-        embeddings.tsne(found[:2])
+        embeddings.tsne(result[:2])
 
 
-# ---- mistakes
+# ---- invalid arguments
 
 
 def test_what_is_no_embedding_is_refused():
@@ -253,14 +253,14 @@ def test_without_scikit_learn_it_says_what_to_install(monkeypatch):
 
 
 def test_a_network_that_is_always_right_has_classes_that_stand_apart():
-    found = measured(parts=["embedding"])["embedding"]
-    assert found["dimensions"] == found["clusters"] == 3
+    result = measured(parts=["embedding"])["embedding"]
+    assert result["dimensions"] == result["clusters"] == 3
     for number in ("purity_percent", "nmi_percent", "retrieval_map_percent", "precision_at_1_percent"):
-        assert found[number] == 100
-    assert found["mahalanobis"]["fitted_images"] == found["mahalanobis"]["known_images"] == 15
-    assert found["mahalanobis"]["others"]["images"] == 9
-    assert found["mahalanobis"]["others"]["auroc_percent"] == 100
-    row = table([("red", {"embedding": found})])
+        assert result[number] == 100
+    assert result["mahalanobis"]["fitted_images"] == result["mahalanobis"]["known_images"] == 15
+    assert result["mahalanobis"]["others"]["images"] == 9
+    assert result["mahalanobis"]["others"]["auroc_percent"] == 100
+    row = table([("red", {"embedding": result})])
     assert row.splitlines()[0].split(" | ")[2:] == ["AUROC others, Mahalanobis", "NMI", "retrieval mAP |"]
 
 
@@ -297,16 +297,16 @@ def test_what_cannot_be_measured_says_why():
     assert "mahalanobis" not in bare["embedding"]
 
 
-# ---- what is stored
+# ---- stored embeddings
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A run on two of three generated classes of eight validation pictures each, and where the pictures are."""
+    """Train on two of three generated classes of eight validation pictures each; return run and data folder."""
     home = tmp_path_factory.mktemp("embeddings")
     root = tiny_imagenet(home / "data", train=8, val=8)
     rng = np.random.default_rng(0)
-    for path in sorted((root / "tiny-imagenet-200" / "val" / "images").iterdir()):  # no two pictures are the same
+    for path in sorted((root / "tiny-imagenet-200" / "val" / "images").iterdir()):  # all pictures differ
         shades = np.asarray(Image.open(path)) * rng.uniform(0.2, 1, (64, 64, 1))
         Image.fromarray(shades.astype(np.uint8)).save(path)
     run = Run(data="tiny_imagenet", root=str(root), classes="goose,bee", network="test_resnet", method="cutmix",
@@ -331,9 +331,9 @@ def test_an_embedding_lies_beside_the_card(models, trained):
     assert torch.equal(seen.labels[stored["index"]], stored["label"])
     inputs = runner._images(runner._seen(seen.take(stored["index"]), card, torch.device("cpu")), 4) / 255
     mean, std = (torch.tensor(getattr(card.network, key)).view(3, 1, 1) for key in ("mean", "std"))
-    found = embeddings.embed(zoo.load("cutmix", models), (inputs - mean) / std)
-    assert torch.allclose(stored["embedding"], found, rtol=2e-3, atol=1e-4)
-    unit = embeddings.directions(found)
+    result = embeddings.embed(zoo.load("cutmix", models), (inputs - mean) / std)
+    assert torch.allclose(stored["embedding"], result, rtol=2e-3, atol=1e-4)
+    unit = embeddings.directions(result)
     for plot, expected in (("pca", embeddings.pca(unit)), ("tsne", embeddings.tsne(unit))):
         assert stored[plot].shape == (16, 2)
         assert torch.allclose(stored[plot].double(), expected, rtol=5e-3, atol=0.05 * expected.abs().amax().item())
@@ -342,7 +342,7 @@ def test_an_embedding_lies_beside_the_card(models, trained):
 def test_a_quick_look_stores_none(trained, tmp_path):
     zoo.add(trained[0], "cutmix", tmp_path)
     runner.assess(tmp_path / "cutmix", trained[1], parts=["accuracy"])
-    runner.assess(tmp_path / "cutmix", trained[1], parts=["embedding"], limit=4)  # of fewer pictures than the card's
+    runner.assess(tmp_path / "cutmix", trained[1], parts=["embedding"], limit=4)  # with fewer pictures than the card's
     with pytest.raises(ValueError, match=r"embedding.safetensors is missing: `mixviz evaluate .*cutmix --parts embed"):
         zoo.embedding("cutmix", tmp_path)
     with pytest.raises(ValueError, match="no network 'mixup'"):
@@ -391,7 +391,7 @@ def test_wide_embeddings_are_turned_and_stay_small(models, trained, monkeypatch)
     assert turned.shape == (16, 16)
     assert torch.allclose(turned @ turned.T, plain @ plain.T, rtol=5e-3)
     monkeypatch.undo()
-    assert 2 * runner.KEPT * (runner.WIDEST + 2 + 2 + 4 + 4) < 350_000  # bytes of the largest there can be
+    assert 2 * runner.KEPT * (runner.WIDEST + 2 + 2 + 4 + 4) < 350_000  # bytes of the largest possible file
 
 
 def test_a_damaged_picture_is_left_out(models, trained):

@@ -1,4 +1,4 @@
-"""Which errors reach a visitor: mistakes of a user in their words, everything else as a number that the log has too."""
+"""Errors for visitors: a user's mistakes with their text, all others by the number of their log entry."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def test_a_mistake_of_the_user_is_told_and_not_logged(caplog):
 @pytest.mark.parametrize("language", ["en", "ko"])
 def test_an_error_of_the_program_is_told_by_the_number_that_the_log_has(monkeypatch, caplog, language):
     monkeypatch.setattr(handlers, "show", broken)
-    told = handlers.look(a_state(language=language))
-    assert told == {"message": i18n.say("error.internal", language, number=number_in(told["message"]))}
+    result = handlers.look(a_state(language=language))
+    assert result == {"message": i18n.say("error.internal", language, number=number_in(result["message"]))}
     (record,) = caplog.records
     assert (record.name, record.levelno) == ("mixviz", logging.ERROR)
-    assert number_in(told["message"]) in record.getMessage()
+    assert number_in(result["message"]) in record.getMessage()
     assert "secret path" in record.exc_text
     assert "in broken" in record.exc_text  # the traceback, down to where it happened
-    assert number_in(handlers.look(a_state())["message"]) != number_in(told["message"])
+    assert number_in(handlers.look(a_state())["message"]) != number_in(result["message"])
 
 
 def test_endpoints_tell_the_number_as_well(monkeypatch, caplog):
@@ -107,8 +107,8 @@ def test_what_the_core_says_of_a_value_is_for_the_visitor():
     with pytest.raises(i18n.UserError, match="too large") as error, as_user_error():
         raise ValueError("too large")
     assert isinstance(error.value.__cause__, ValueError)
-    with pytest.raises(i18n.UserError) as kept, as_user_error(), only_user_errors():
+    with pytest.raises(i18n.UserError) as selected, as_user_error(), only_user_errors():
         raise i18n.UserError("missing")
-    assert kept.value.key == "missing"
+    assert selected.value.key == "missing"
     with pytest.raises(KeyError), as_user_error():
         raise KeyError("x")

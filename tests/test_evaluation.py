@@ -1,4 +1,4 @@
-"""One network measured from end to end, and many in a table."""
+"""End-to-end evaluation of one network, and tables of several."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 
 
 def network() -> nn.Sequential:
-    """Sees the mean of each channel: class 0 is red, 1 green, 2 blue."""
+    """Make a network that classifies by the channels' means: class 0 is red, 1 green, 2 blue."""
     net = nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3))
     with torch.no_grad():
         net[0].weight.copy_(20 * torch.diag(torch.tensor(STD))[:, :, None, None])  # undoes the normalisation
@@ -26,7 +26,7 @@ def network() -> nn.Sequential:
 
 
 def split(n: int = 30) -> tuple[Tensor, Tensor, list[Tensor], Tensor]:
-    """Dark pictures with a coloured box each; images, labels, boxes, masks."""
+    """Make dark pictures with a coloured box each; return images, labels, boxes and masks."""
     rng = torch.Generator().manual_seed(0)
     images = torch.randint(0, 20, (n, 3, 16, 16), generator=rng, dtype=torch.uint8)
     labels, boxes, masks = torch.arange(n) % 3, [], torch.zeros(n, 16, 16, dtype=torch.uint8)
@@ -92,11 +92,11 @@ def test_between_classes_the_ends_are_plain_accuracy():
     images, labels, *_ = split()
     wrong = labels.clone()
     wrong[:6] = (wrong[:6] + 1) % 3
-    found = evaluate(network(), images, wrong, mean=MEAN, std=STD, parts=["accuracy", "in_between"], batch_size=8)
-    right = 100 - found["accuracy"]["top1_error_percent"]
+    result = evaluate(network(), images, wrong, mean=MEAN, std=STD, parts=["accuracy", "in_between"], batch_size=8)
+    right = 100 - result["accuracy"]["top1_error_percent"]
     assert right == 80
     for method in ("mixup", "cutmix"):
-        curve = found["in_between"][method]
+        curve = result["in_between"][method]
         assert curve["first_percent"][-1] == right
         assert curve["second_percent"][0] == right
         assert curve["either_percent"][5] > 0
@@ -110,7 +110,7 @@ def test_a_part_alone_and_in_other_batches_is_the_same(everything, part):
         alone, everything = ({"corruption": dict(e["corruption"]["accuracy_percent"])} for e in (alone, everything))
         assert alone["corruption"].pop("elastic")
         assert everything["corruption"].pop("elastic")
-        for name, curve in everything[part].items():  # a grey picture has equal scores, which a rounding decides
+        for name, curve in everything[part].items():  # a grey picture has equal scores, so rounding decides
             assert alone[part].pop(name) == pytest.approx(curve, abs=2 * 100 / 30 + 0.01)
         everything[part] = {}
     assert alone[part] == everything[part]
@@ -164,10 +164,10 @@ def test_it_says_what_it_needs():
 
 
 def entry(error: float, box: float | None = None) -> dict:
-    found: dict = {"accuracy": {"top1_error_percent": error, "top5_error_percent": error / 2}}
+    result: dict = {"accuracy": {"top1_error_percent": error, "top5_error_percent": error / 2}}
     if box is not None:
-        found["localisation"] = {"network": {"max_box_acc_percent": box}, "centre": {"max_box_acc_percent": 41.0}}
-    return found
+        result["localisation"] = {"network": {"max_box_acc_percent": box}, "centre": {"max_box_acc_percent": 41.0}}
+    return result
 
 
 def test_a_table_of_seeds():

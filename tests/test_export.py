@@ -1,4 +1,4 @@
-"""What is taken away is what was shown: exact pictures, figures that any reader opens, the same bytes every time."""
+"""Downloads equal the page: exact pictures, figures that any reader opens, the same bytes every time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mixviz.render.gif import LARGEST, LAST, STEP, WIDTH
 SIDE = 64
 NAMES = ("Egyptian cat", "Ente")
 NASTY = ("고양이 <b>&amp;</b> \"quoted\" 'it' $x_1$", "]]> {detector} \\alpha ^ _ % # 𐘀 🐱 " + "e\u0301")
-UNSEEN = "\U00010600"  # a sign of Linear A: assigned, and in no font that exports ask
+UNSEEN = "\U00010600"  # a sign of Linear A: assigned, and in none of the export's fonts
 kinds = pytest.mark.parametrize("kind", ["svg", "pdf"])
 some = pytest.mark.parametrize("name", ["baseline", "saliencymix", "mosaic"])  # one, two and four sources
 catalogue = pytest.mark.parametrize("name", mixviz.METHODS)
@@ -34,7 +34,7 @@ catalogue = pytest.mark.parametrize("name", mixviz.METHODS)
 def story(
     name: str, names: tuple[str, str] = NAMES, lam: float | None = None, shape: tuple[int, int] = (SIDE, SIDE), seed=3
 ) -> MixedExample:
-    """A ramp with a bright disc augmented with a dark ground with a bright square."""
+    """Augment a ramp with a bright disc by a dark ground with a bright square."""
     height, width = shape
     rows, columns = np.mgrid[:height, :width]
     a = np.repeat((rows * 200 // height)[..., None], 3, 2).astype(np.uint8)
@@ -56,7 +56,7 @@ def pictures(svg: bytes) -> list:
 
 
 def joined(svg: bytes) -> str:
-    """All text without spaces: captions are broken between words."""
+    """Return all text without spaces, because captions break between words."""
     return "".join("".join(texts(svg)).split())
 
 
@@ -114,7 +114,7 @@ def test_panels_are_what_the_recipe_looked_at(name):
     assert any(tile.startswith("heat") for tile in tiles) == (recipe.saliency is not None)
     assert ("mask" in tiles) == (not recipe.layer)
     patch = corner_fractions(recipe.target_box, recipe.size) is not None and not recipe.layer
-    assert len(tiles) == len(set(tiles)) + patch  # the patch is A or B once more
+    assert len(tiles) == len(set(tiles)) + patch  # the patch repeats A or B
 
 
 @some
@@ -138,7 +138,7 @@ def test_gif_has_a_frame_for_each_step(name):
     told = story(name)
     data = export.gif(told, detector="a detector")
     image = Image.open(io.BytesIO(data))
-    assert image.info["loop"] == 0  # for ever
+    assert image.info["loop"] == 0  # endlessly
     assert image.width == WIDTH
     frames = [(frame.info["duration"], frame.convert("RGB")) for frame in ImageSequence.Iterator(image)]
     assert [duration for duration, _ in frames] == [STEP] * (len(steps(told)) - 1) + [LAST]
@@ -198,7 +198,7 @@ def test_drawing_leaves_matplotlib_as_it_was():
 
 
 def test_language_that_no_font_has(monkeypatch):
-    """An SVG leaves it to the reader's fonts; what carries its own letters is in English."""
+    """An SVG relies on the reader's fonts; formats with embedded fonts are in English."""
     english = export.figure(story("mixup"), "pdf"), export.gif(story("mixup"))
     monkeypatch.setitem(i18n.texts(), "xx", {"mixture": UNSEEN * 3, "step.pictures": UNSEEN})
     assert fonts.file_for(UNSEEN) is None

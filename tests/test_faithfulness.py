@@ -1,4 +1,4 @@
-"""Faithfulness of heat maps: numbers worked out by hand, and ROAD as in the grad-cam package."""
+"""Faithfulness of heat maps: numbers computed by hand, and ROAD as in the grad-cam package."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CLASSES = torch.tensor([1])
 
 
 def corner(images: Tensor) -> Tensor:
-    """A network whose class 1 has the odds 3 ** (red of the upper left pixel), so that it may be 3/4 or 1/2 sure."""
+    """A network whose class 1 has the odds 3 ** (red of the upper left pixel): probability 3/4 or 1/2."""
     score = images[:, 0, 0, 0] * math.log(3)
     return torch.stack([torch.zeros_like(score), score], 1)
 
@@ -78,12 +78,12 @@ def test_the_blur_keeps_a_plain_picture_and_the_mean():
 def test_drop_and_increase_by_hand():
     images = torch.cat([white(), white(), torch.zeros(1, 3, 2, 2)])
     heat = torch.cat([ramp(0, 1, 1, 1), ramp(1, 0, 0, 0), ramp(0, 0, 0, 0)])
-    found = confidence(corner, images, heat, torch.ones(3, dtype=torch.int64))
-    torch.testing.assert_close(found.before, torch.tensor([0.75, 0.75, 0.5]))
-    torch.testing.assert_close(found.after, torch.tensor([0.5, 0.75, 0.5]))
-    assert found.average_drop == pytest.approx(100 * (0.25 / 0.75 + 0 + 0) / 3)
-    assert found.increase == 0
-    surer = confidence(corner, images, heat, torch.tensor([0, 0, 1]))  # class 0 gains where class 1 loses
+    result = confidence(corner, images, heat, torch.ones(3, dtype=torch.int64))
+    torch.testing.assert_close(result.before, torch.tensor([0.75, 0.75, 0.5]))
+    torch.testing.assert_close(result.after, torch.tensor([0.5, 0.75, 0.5]))
+    assert result.average_drop == pytest.approx(100 * (0.25 / 0.75 + 0 + 0) / 3)
+    assert result.increase == 0
+    surer = confidence(corner, images, heat, torch.tensor([0, 0, 1]))  # class 0 gains what class 1 loses
     assert surer.average_drop == 0
     assert surer.increase == pytest.approx(100 / 3)
     bright = confidence(corner, images, heat, torch.ones(3, dtype=torch.int64), fill=(1, 1, 1))
@@ -122,11 +122,11 @@ def test_road_is_as_in_the_package():
             return made
 
         averager.imputer = without_noise
-    theirs = metric(images, heat.numpy(), targets, network)
+    reference = metric(images, heat.numpy(), targets, network)
     ours = road(network, images, heat, classes, np.random.default_rng(0), percentiles=percentiles, noise=0)
     assert package is not None
-    assert np.abs(theirs).max() > 1e-4
-    np.testing.assert_allclose(ours.numpy(), theirs, atol=2e-7, rtol=1e-4)
+    assert np.abs(reference).max() > 1e-4
+    np.testing.assert_allclose(ours.numpy(), reference, atol=2e-7, rtol=1e-4)
 
 
 def test_road_draws_from_its_generator_alone():
@@ -150,7 +150,7 @@ def test_a_map_that_points_nowhere_is_measured_without_a_warning():
 
 
 def test_a_good_map_is_better_by_every_number():
-    """The network looks at the upper left quarter alone."""
+    """The network depends only on the upper left quarter."""
     pytest.importorskip("pytorch_grad_cam")
 
     def network(images: Tensor) -> Tensor:
@@ -176,10 +176,10 @@ def test_bytes_batches_and_the_network_are_taken_as_they_come():
     images, heat, classes = pictures()
     pixels = (images * 255).round().to(torch.uint8)
     network = small().train()
-    whole = deletion(network, pixels, heat, classes, steps=3)
-    torch.testing.assert_close(deletion(network, pixels / 255, heat, classes, steps=3, batch_size=2), whole)
+    full = deletion(network, pixels, heat, classes, steps=3)
+    torch.testing.assert_close(deletion(network, pixels / 255, heat, classes, steps=3, batch_size=2), full)
     assert network.training
-    assert not whole.probability.is_inference()
+    assert not full.probability.is_inference()
 
 
 def test_it_says_what_does_not_fit():

@@ -23,14 +23,14 @@ def client() -> TestClient:
 
 @pytest.mark.slow
 def test_every_file_comes_as_it_lies_there_and_is_kept(client):
-    found = [path for path in FRONTEND.iterdir() if path.is_file()]
-    assert any(path.suffix == ".js" for path in found), "Gradio keeps its files elsewhere"
-    for path in found:
+    result = [path for path in FRONTEND.iterdir() if path.is_file()]
+    assert any(path.suffix == ".js" for path in result), "Gradio keeps its files elsewhere"
+    for path in result:
         answer = client.get(f"/assets/{path.name}")
         assert answer.content == path.read_bytes()
         assert "immutable" in answer.headers["cache-control"]
-    kinds = {path.suffix: client.get(f"/assets/{path.name}").headers["content-type"] for path in found}
-    assert "javascript" in kinds[".js"]  # browsers refuse modules of another kind
+    kinds = {path.suffix: client.get(f"/assets/{path.name}").headers["content-type"] for path in result}
+    assert "javascript" in kinds[".js"]  # browsers refuse modules of another content type
     assert "text/css" in kinds[".css"]
 
 
@@ -40,7 +40,7 @@ def test_there_is_nothing_else(client, name):
 
 
 def test_every_view_has_a_module_of_its_own_which_is_kept(client):
-    """The first view's modules are asked for by the page's head, a later view's by its component."""
+    """The page's head requests the first view's modules, a component those of its own view."""
     first, *_ = views()
     assert scripts.entry(first) in scripts.needs(scripts.FIRST)
     for view in views():
@@ -57,14 +57,14 @@ def test_every_view_has_a_module_of_its_own_which_is_kept(client):
 @pytest.mark.browser
 def test_no_module_is_fetched_twice_and_a_views_own_only_when_it_is_opened(open_tab):
     tab = open_tab()
-    asked = (
+    requests = (
         "performance.getEntriesByType('resource').map((one) => one.name).filter((name) => /[/]mixviz[/]/.test(name))"
     )
-    before = tab.page.evaluate(asked)
+    before = tab.page.evaluate(requests)
     assert {path.split("/", 5)[5] for path in before} == {scripts.FIRST, *scripts.needs(scripts.FIRST)}
     tab.page.get_by_role("tab", name="Compare").click()
     tab.page.locator("#mv-compare h2").first.wait_for()
-    after = tab.page.evaluate(asked)
+    after = tab.page.evaluate(requests)
     assert len(after) == len(set(after)) > len(before)
 
 

@@ -1,4 +1,4 @@
-"""What Gradio does not document, and mixviz/ui/gradio_compat.py takes for granted: each test names its patch."""
+"""Undocumented behaviour of Gradio that mixviz/ui/gradio_compat.py relies on: each test names its patch."""
 
 from __future__ import annotations
 

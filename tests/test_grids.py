@@ -1,4 +1,4 @@
-"""How layers of networks of many families hold the places of a picture: by shape, by value, and by moving an object."""
+"""Spatial layout of layers in many families of networks: by shape, by value, and by moving an object."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ VIT = {"depth": 2, "embed_dim": 48, "num_heads": 3}
 SWIN = {"window_size": 2, "embed_dim": 12, "depths": (1, 1, 2, 1), "num_heads": (1, 2, 2, 4), "img_size": WIDE}
 SQUARE = (64, 64)
 
-# Family -> how to make a small one, the pictures it takes, its last layer that holds places, and (C, h, w) there.
+# Family -> a function that makes a small network, its input, its last spatial layer, and (C, h, w) there.
 FAMILIES: dict[str, tuple[Callable[[], nn.Module], tuple[int, int], str, tuple[int, int, int]]] = {
     "resnet": (lambda: timm_("test_resnet"), WIDE, "layer4", (96, 2, 3)),
     "vit": (lambda: timm_("vit_tiny_patch16_224", img_size=WIDE, **VIT), WIDE, "blocks.1.norm1", (48, 4, 6)),
@@ -110,7 +110,7 @@ def made(family: str) -> tuple[nn.Module, tuple[int, int], str, tuple[int, int, 
         warnings.simplefilter("ignore")
         network = make().eval()
     head = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
-    nn.init.normal_(head.weight)  # some start from 0, and then no class wants anything
+    nn.init.normal_(head.weight)  # some heads start at 0, and then all gradients are 0
     return network, *others
 
 
@@ -124,10 +124,10 @@ def folded(network: nn.Module, layer: str, images: Tensor) -> Tensor:
 @pytest.mark.parametrize("family", [*FAMILIES, *SLOW])
 def test_the_last_places(family):
     network, size, layer, shape = made(family)
-    found = grad_cam.feature_layers(network, size)
+    result = grad_cam.feature_layers(network, size)
     assert grad_cam.last_layer(network, size) == layer
-    assert found[layer] == shape
-    sides = [side for _, *side in found.values()]
+    assert result[layer] == shape
+    sides = [side for _, *side in result.values()]
     assert sides == sorted(sides, reverse=True)
     assert all(abs(h * size[1] - w * size[0]) < max(size) for h, w in sides)
     assert not any(module._forward_hooks for module in network.modules())
@@ -138,7 +138,7 @@ def test_the_last_places(family):
     assert grad_cam.grad_cam(network, images, classes, layer).shape == (2, 2, *shape[1:])
 
 
-# The random weights of two spread everything everywhere; what they give are certainly maps.
+# The random weights of two networks spread changes everywhere; their outputs are maps by construction.
 @pytest.mark.parametrize(
     "family",
     [
@@ -147,7 +147,7 @@ def test_the_last_places(family):
     ],
 )
 def test_what_changes_follows_the_object(family):
-    """A square in one corner after another: its corner of the features is where they change most."""
+    """For a square in each corner, the features change most in that corner."""
     network, size, layer, (channels, *_) = made(family)
     height, width = size[0] // 2, size[1] // 2
     images = torch.randn(4, 1, 3, *size).repeat(1, 5, 1, 1, 1)
@@ -158,7 +158,7 @@ def test_what_changes_follows_the_object(family):
     assert maps.shape[2] == channels
     change = (maps[:, 1:] - maps[:, :1]).square().mean(2)
     share = (change / change.sum((2, 3), keepdim=True)).mean(0)  # (4, h, w), of four objects
-    share = share / share.sum(0)  # some places follow everything more than others
+    share = share / share.sum(0)  # some places react to everything more than others
     rows, columns = (torch.linspace(-1, 1, n) for n in share.shape[1:])
     down, across = ((share * place).sum((1, 2)).view(2, 2) for place in (rows[:, None], columns))
     assert (down[0] < down[1]).all()
@@ -174,16 +174,16 @@ def test_folded_as_timm_folds(family):
     network, size, *_ = made(family)
     images = torch.randn(2, 3, *size)
     with torch.no_grad():
-        theirs = network.forward_intermediates(
+        reference = network.forward_intermediates(
             images, indices=1, norm=False, output_fmt="NCHW", intermediates_only=True
         )
     blocks = {"swin": "layers.3", "swin v2": "layers.3", "mambaout": "stages.3", "twins": "pos_block.3"}
-    torch.testing.assert_close(folded(network, blocks.get(family, "blocks.1"), images), theirs[-1])
+    torch.testing.assert_close(folded(network, blocks.get(family, "blocks.1"), images), reference[-1])
 
 
 @pytest.mark.parametrize("family", ["vit", "dino with registers", "swin", "torchvision swin"])
 def test_grad_cam_by_hand(family):
-    """The score's gradient by each place's features, averaged over the places, weighs them."""
+    """The weights are the gradients of the score, averaged over the places."""
     network, size, layer, _ = made(family)
     images, classes, seen = torch.randn(2, 3, *size), torch.tensor([1, 4]), []
 
@@ -224,7 +224,7 @@ def test_cam_of_swin_is_signed_and_its_mean_the_score():
 
 
 def test_ablating_a_channel_of_tokens_leaves_the_class_token():
-    """Channel by channel, by hand: the score without it, at all places and never in the class token."""
+    """Computed by hand: each channel is removed at all places but not in the class token."""
     pytest.importorskip("pytorch_grad_cam")
     network, size, layer, _ = made("vit")
     network.blocks[1].norm1 = nn.Sequential(network.blocks[1].norm1, nn.ReLU())  # the package ablates to the least
@@ -247,7 +247,7 @@ def test_ablating_a_channel_of_tokens_leaves_the_class_token():
 
 
 class Shuffled(nn.Module):
-    """Tokens of a convolution, sorted at random."""
+    """The tokens of a convolution in random order."""
 
     def __init__(self, order: Tensor | None) -> None:
         super().__init__()
@@ -268,14 +268,14 @@ def test_tokens_in_another_order_are_refused():
     with pytest.raises(ValueError, match=r"'body'.*\(2, 16, 16\).*do not follow the places"):
         grad_cam.grad_cam(shuffled, images, layer="body")
     assert list(grad_cam.feature_layers(shuffled, (32, 32))) == ["cut"]
-    hiera, *_ = made("hiera")  # sorted by units that its blocks merge
+    hiera, *_ = made("hiera")  # sorted by the units that its blocks merge
     with pytest.raises(ValueError, match="do not follow the places"):
         grad_cam.grad_cam(hiera, torch.randn(1, 3, *SQUARE), layer="blocks.0")
 
 
 @pytest.mark.parametrize("layout", ["maps", "last"])
 def test_as_many_channels_as_places(layout):
-    """(N, 8, 8, 8) says nothing by its shape."""
+    """The shape (N, 8, 8, 8) is ambiguous."""
 
     class Square(nn.Module):
         def __init__(self) -> None:
@@ -342,18 +342,18 @@ def test_unfolding_undoes_folding(grid):
 
 def test_places_are_found_once():
     network, size, layer, _ = made("vit")
-    asked = []
-    network.patch_embed.register_forward_hook(lambda _module, given, _output: asked.append(len(given[0])))
+    requests = []
+    network.patch_embed.register_forward_hook(lambda _module, given, _output: requests.append(len(given[0])))
     for _ in range(3):
         grad_cam.grad_cam(network, torch.randn(2, 3, *size), layer=layer)
-    assert asked == [2, 5, 2, 2]
+    assert requests == [2, 5, 2, 2]
 
 
 def test_embeddings_of_tokens():
     for family in ("vit", "swin", "torchvision vit", "torchvision swin", "mixer"):
         network, size, *_ = made(family)
         images = torch.randn(3, 3, *size)
-        found = embeddings.embed(network, images)
+        result = embeddings.embed(network, images)
         heads = [module for module in network.modules() if isinstance(module, nn.Linear)]
         with torch.no_grad(), evaluating(network):
-            torch.testing.assert_close(heads[-1](found), network(images))
+            torch.testing.assert_close(heads[-1](result), network(images))

@@ -1,4 +1,4 @@
-"""Heat maps of all kinds: the grad-cam package's numbers, and no trace left in the network."""
+"""Heat maps of all kinds equal the grad-cam package's and leave no trace in the network."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def inputs(n: int = 2) -> Tensor:
 
 
 def by_package(name: str, layer: str, classes: Tensor) -> Tensor:
-    """What the package itself gives, its own hooks in a network of its own."""
+    """Return the package's own maps, with its hooks in a separate network."""
     network = resnet()
     targets = [package.utils.model_targets.ClassifierOutputTarget(int(c)) for c in classes]
     with getattr(package, BY_PACKAGE[name])(network, [network.get_submodule(layer)]) as explainer:
@@ -59,13 +59,13 @@ def test_cam_is_the_heads_weights_over_the_features():
     by_hand = torch.einsum("nkc,nchw->nkhw", network.fc.weight.detach()[CLASSES], features)
     maps, logits = heat_maps(network, inputs(), CLASSES, kind="cam")
     torch.testing.assert_close(maps, by_hand)
-    scores = maps.mean((2, 3)) + network.fc.bias.detach()[CLASSES]  # what Zhou et al. start from
+    scores = maps.mean((2, 3)) + network.fc.bias.detach()[CLASSES]  # the starting point of Zhou et al.
     torch.testing.assert_close(scores, logits.gather(1, CLASSES))
     torch.testing.assert_close(maps.relu() / 4, heat_maps(network, inputs(), CLASSES).maps)
 
 
 def test_ablation_cam_turns_round_where_the_score_is_negative():
-    """As the paper's formula has it: a channel that holds the score down gets a positive weight."""
+    """As in the paper's formula, a channel that lowers the score gets a positive weight."""
     network = nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2, bias=False))
     network[3].weight.data[:] = torch.tensor([[1.0, -0.5, 0], [-1, 0.5, 0]])
     images = torch.zeros(1, 3, 2, 2)
@@ -86,11 +86,11 @@ def test_cam_says_where_it_does_not_apply():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_whether_the_class_matters_and_whether_it_is_slow(kind):
-    network, asked = resnet(), []
-    network.conv1.register_forward_hook(lambda *_: asked.append(1))
+    network, calls = resnet(), []
+    network.conv1.register_forward_hook(lambda *_: calls.append(1))
     one, two = heat_maps(network, inputs(1), torch.tensor([[2, 6]]), kind=kind, layer="layer4").maps[0]
     assert torch.equal(one, two) != KINDS[kind].per_class
-    assert (len(asked) > 1) == KINDS[kind].slow
+    assert (len(calls) > 1) == KINDS[kind].slow
     assert KINDS[kind].name == kind
     assert "20" in KINDS[kind].citation
 
@@ -129,9 +129,9 @@ def test_the_network_is_left_alone(kind, context):
 
 @pytest.mark.parametrize(("kind", "passes"), [("score_cam", 3), ("ablation_cam", 3)])
 def test_slow_kinds_tell_how_far_they_are(kind, passes, capfd):
-    told = []
-    heat_maps(resnet(), inputs(), CLASSES, kind=kind, progress=lambda *so_far: told.append(so_far))
-    assert told == [(i + 1, 2 * passes) for i in range(2 * passes)]  # two classes cost no more than one
+    steps_seen = []
+    heat_maps(resnet(), inputs(), CLASSES, kind=kind, progress=lambda *so_far: steps_seen.append(so_far))
+    assert steps_seen == [(i + 1, 2 * passes) for i in range(2 * passes)]  # two classes cost no more than one
     assert capfd.readouterr() == ("", "")
 
 

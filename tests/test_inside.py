@@ -1,4 +1,4 @@
-"""Mixing inside and listening to networks that are compiled, scripted or wrapped: right, or refused."""
+"""Mixing inside compiled, scripted or wrapped networks, and reading their layers: correct, or refused."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def pictures() -> Tensor:
 
 
 def plans(method: str, layers: list[int], images: Tensor | None = None) -> list[Recipe]:
-    """Recipes that mix at these layers one after another."""
-    found, rng = [], np.random.default_rng(0)
-    while len(found) < len(layers):
+    """Make recipes that mix at the given layers in turn."""
+    result, rng = [], np.random.default_rng(0)
+    while len(result) < len(layers):
         recipe = METHODS[method](stages=2).plan(Batch(pictures() if images is None else images), rng)
-        layer = layers[len(found)]
-        found += [dataclasses.replace(recipe, layer=layer)] if bool(recipe.layer) == bool(layer) else []
-    return found
+        layer = layers[len(result)]
+        result += [dataclasses.replace(recipe, layer=layer)] if bool(recipe.layer) == bool(layer) else []
+    return result
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +68,7 @@ def _fresh():
     "method", ["manifold_mixup", *(pytest.param(m, marks=pytest.mark.slow) for m in INSIDE if m != "manifold_mixup")]
 )
 def test_a_compiled_network_mixes_as_a_plain_one(method, fullgraph):
-    """Also after it was compiled without mixing, and with one graph for each stage however many recipes."""
+    """Also after compiling without mixing; each stage has one graph for any number of recipes."""
     from torch._dynamo.testing import CompileCounterWithBackend
 
     plain, inner = made(), made()
@@ -136,7 +136,7 @@ WRAPPERS: dict[str, Callable[[nn.Module], nn.Module]] = {
 
 @pytest.fixture
 def one_process(request):
-    """A group of one process, where the wrapper needs one."""
+    """Start a process group of one process if the wrapper needs one."""
     if "Distributed" not in request.getfixturevalue("wrapper"):
         yield
         return
@@ -168,11 +168,11 @@ def test_a_wrapped_network_is_looked_at_as_a_plain_one(wrapper):
         wrapped(images)
     torch.testing.assert_close(grad_cam.grad_cam(wrapped, images, classes), grad_cam.grad_cam(plain, images, classes))
     for kind in ("cam", "grad_cam"):
-        ours, theirs = (heat_maps(network, images, classes, kind=kind).maps for network in (wrapped, plain))
-        torch.testing.assert_close(ours, theirs)
+        ours, reference = (heat_maps(network, images, classes, kind=kind).maps for network in (wrapped, plain))
+        torch.testing.assert_close(ours, reference)
     torch.testing.assert_close(embeddings.embed(wrapped, images), embeddings.embed(plain, images))
-    ours, theirs = (mixviz.saliency(images, "gradient", network=network) for network in (wrapped, plain))
-    torch.testing.assert_close(ours, theirs)
+    ours, reference = (mixviz.saliency(images, "gradient", network=network) for network in (wrapped, plain))
+    torch.testing.assert_close(ours, reference)
 
 
 @pytest.mark.parametrize("wrapper", ["compiled", "compiled in place", "DataParallel"])
@@ -184,8 +184,8 @@ def test_attention_of_a_wrapped_transformer(wrapper):
     wrapped = WRAPPERS[wrapper](vit.eval())
     with torch.no_grad():
         wrapped(images)
-    ours, theirs = (mixviz.saliency(images, "attention", network=network) for network in (wrapped, plain))
-    torch.testing.assert_close(ours, theirs)
+    ours, reference = (mixviz.saliency(images, "attention", network=network) for network in (wrapped, plain))
+    torch.testing.assert_close(ours, reference)
 
 
 @pytest.mark.parametrize("script", [torch.jit.script, lambda network: torch.jit.trace(network, pictures())])
@@ -230,9 +230,9 @@ def test_where_nothing_is_mixed_it_says_so(forward):
         mixviz.mix_inside(network, recipe),
     ):
         ask(pictures())
-    with pytest.raises(KeyError), mixviz.mix_inside(network, recipe):  # the body's own error comes first
+    with pytest.raises(KeyError), mixviz.mix_inside(network, recipe):  # the body's error takes precedence
         raise KeyError
-    with mixviz.mix_inside(network, plans("manifold_mixup", [0])[0]):  # nothing is to be mixed inside
+    with mixviz.mix_inside(network, plans("manifold_mixup", [0])[0]):  # the recipe does not mix inside
         ask(pictures())
     assert type(network.two) is nn.Sequential
     assert "_mixing" not in vars(network.two)
@@ -262,7 +262,7 @@ class Checkpointed(Network):
 
 @pytest.mark.parametrize("reentrant", [False, True])
 def test_checkpointed_activations_are_mixed_again(reentrant):
-    """With the backward pass in the context, gradients are those without checkpoints."""
+    """With the backward pass in the context, gradients equal those without checkpoints."""
     plain, saved, grads = made(), made(Checkpointed), []
     saved.reentrant, (recipe,) = reentrant, plans("manifold_mixup", [1])
     for network in (plain, saved):
@@ -278,7 +278,7 @@ def test_checkpointed_activations_are_mixed_again(reentrant):
 @pytest.mark.parametrize("library", ["timm", "torchvision"])
 @pytest.mark.parametrize("method", INSIDE)
 def test_channels_last_are_mixed_as_maps(method, library):
-    """Swin's stages give (N, h, w, C): the same as mixing (N, C, h, w) and turning it back."""
+    """Swin's stages return (N, h, w, C): the result equals mixing (N, C, h, w) and permuting back."""
     torch.manual_seed(0)
     if library == "timm":
         swin = pytest.importorskip("timm").create_model(

@@ -1,4 +1,4 @@
-"""The page in Korean: whatever methods, detectors and photographs say of themselves in English, they say there too."""
+"""The page in Korean: every text of methods, detectors and photographs has a translation."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ HANGUL = re.compile("[가-힣]")
 FORMULA = re.compile(r"\$\$.+?\$\$|\$.+?\$", re.S)
 CODE = re.compile(r"`[^`]+`")
 NUMBER = re.compile(r"\d+\.\d+")
-# A method or detector is one file: its Korean may come later, and then has to be whole.
+# A method or detector is one file: its translation may come later, and must then be complete.
 METHODS = [name for name in mixviz.METHODS if name in i18n.catalogue()["ko"]]
 DETECTORS = [name for name in mixviz.SALIENCY if f"detector.{name}" in i18n.texts()["ko"]]
 CATALOGUE = {name: {**mixviz.METHODS, **mixviz.SALIENCY}[name] for name in (*METHODS, *DETECTORS)}
 PARAMETERS = [(name, key, about) for name, cls in CATALOGUE.items() for key, about in cls.parameters().items()]
-PHRASE = re.compile(r"[A-Za-z][\w’'-]*(?:[ ,]+[A-Za-z][\w’'-]*){3,}")  # four Latin words on end are a sentence
+PHRASE = re.compile(r"[A-Za-z][\w’'-]*(?:[ ,]+[A-Za-z][\w’'-]*){3,}")  # four consecutive Latin words are a sentence
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
@@ -34,9 +34,9 @@ def test_every_parameter_and_choice_is_told(name):
     for key, about in CATALOGUE[name].parameters().items():
         assert HANGUL.search(i18n.in_language(f"{name}.{key}", "ko", about["text"])), key
         for choice in about["choices"]:
-            told = i18n.in_language(f"{name}.{key}.{choice}", "ko", choice)
-            assert told.startswith(f"{choice}: ")
-            assert told != i18n.in_language(f"{name}.{key}.{choice}", "en", choice) == choice
+            texts = i18n.in_language(f"{name}.{key}.{choice}", "ko", choice)
+            assert texts.startswith(f"{choice}: ")
+            assert texts != i18n.in_language(f"{name}.{key}.{choice}", "en", choice) == choice
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -60,7 +60,7 @@ def test_every_detector_and_object_has_a_name():
     labels = {entry["label"] for entry in pictures.photographs().values()}
     names = {label: pictures.label_in("ko", label) for label in labels}
     assert all(HANGUL.search(name) for name in names.values())
-    assert len(set(names.values())) == len(names)  # or one could not be told from the other on the way back
+    assert len(set(names.values())) == len(names)  # otherwise names could not be translated back
     for label, name in names.items():
         assert pictures.label_in("en", name) == pictures.label_in("en", label) == label
 
@@ -87,8 +87,8 @@ def test_there_are_no_texts_of_things_that_are_not_there():
     known |= {f"operation.{name}" for name in OPERATIONS}
     assert set(i18n.catalogue()["ko"]) == known
     kinds = ("summary", "detector", "object", "class", "network", "kind")
-    said = {key for key in i18n.texts()["ko"] if key.partition(".")[0] in kinds and "." in key}
-    assert said <= set(app.own_texts())
+    translated = {key for key in i18n.texts()["ko"] if key.partition(".")[0] in kinds and "." in key}
+    assert translated <= set(app.own_texts())
 
 
 def test_what_has_no_korean_is_told_in_english(monkeypatch):
@@ -123,31 +123,31 @@ def test_a_restored_state_names_its_objects_in_the_visitors_language():
 
 
 def test_exports_without_korean_letters_name_bundled_objects_in_english(monkeypatch):
-    told = []
+    texts = []
     monkeypatch.setattr(downloads.fonts, "drawable", lambda text: re.sub(HANGUL, "□", text))
-    monkeypatch.setattr(downloads.export, "figure", lambda story, *_: told.append(story.names) or b"")
+    monkeypatch.setattr(downloads.export, "figure", lambda story, *_: texts.append(story.names) or b"")
     a, b = (pictures.photograph_path(name) for name in ("lion.jpg", "bee.jpg"))
     for kind in ("pdf", "svg"):
         handlers.take({"take": kind, "a": a, "b": b, "name_a": "사자", "name_b": "내 벌", "language": "ko"})
-    assert told == [("lion", "내 벌"), ("사자", "내 벌")]
+    assert texts == [("lion", "내 벌"), ("사자", "내 벌")]
 
 
 def test_explanations_are_sent_in_one_language_and_only_when_asked(address):
     config = httpx.get(f"{address}config").text
     for language, other in (("ko", "en"), ("en", "ko")):
-        asked = {"data": [], "event_data": {"language": language}}
-        (told,) = httpx.post(f"{address}gradio_api/run/explain", json=asked).json()["data"]
+        payload = {"data": [], "event_data": {"language": language}}
+        (texts,) = httpx.post(f"{address}gradio_api/run/explain", json=payload).json()["data"]
         for name in mixviz.METHODS:
             last = presenters.explanation(name, language).split("\n\n")[-1]
-            assert last in told
-            if name in METHODS:  # until its Korean comes, a method is explained in English
-                assert presenters.explanation(name, other).split("\n\n")[-1] not in told
+            assert last in texts
+            if name in METHODS:  # without a translation, a method is explained in English
+                assert presenters.explanation(name, other).split("\n\n")[-1] not in texts
             assert last[:60] not in config
 
 
 # ---------------------------------------------------------------- in a browser
 
-# What can be seen of a part but code, formulas, citations and the names of methods.
+# The visible text of an element without code, formulas, citations and the names of methods.
 SEEN = """(selector) => [...document.querySelectorAll(selector)].flatMap((part) => {
   const found = [], walker = document.createTreeWalker(part, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {

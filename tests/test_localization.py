@@ -1,4 +1,4 @@
-"""Localisation: by hand, against the slow form, and against the authors' own arithmetic."""
+"""Localisation: by hand, against a slow form, and against the authors' own arithmetic."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def boxes(*rows: tuple[int, int, int, int]) -> Tensor:
 
 
 def blocks(size: tuple[int, int], *parts: tuple[tuple[int, int, int, int], float]) -> Tensor:
-    """A map (H, W), 0 but for boxes of a value."""
+    """Make a map (H, W) of zeros with boxes of given values."""
     result = torch.zeros(size)
     for (top, left, bottom, right), value in parts:
         result[top:bottom, left:right] = value
@@ -93,7 +93,7 @@ def test_half_open_boxes_count_the_papers_inclusive_pixels():
 def test_boxes_at_by_hand():
     two = blocks((10, 12), ((1, 2, 4, 6), 1.0), ((6, 7, 10, 12), 0.5))
     assert sorted(boxes_at(two, 0.2, every=True).tolist()) == [[1, 2, 4, 6], [6, 7, 10, 12]]
-    assert boxes_at(two, 0.2).tolist() == [[6, 7, 10, 12]]  # the larger one, though less hot
+    assert boxes_at(two, 0.2).tolist() == [[6, 7, 10, 12]]  # the larger box, though its values are lower
     assert boxes_at(two, 0.6).tolist() == [[1, 2, 4, 6]]
     assert boxes_at(two, 0.6, released=True).tolist() == [[1, 2, 5, 7]]  # one too far down and right
     assert boxes_at(two, 0.2, released=True).tolist() == [[6, 7, 10, 12]]  # but for the border
@@ -110,8 +110,8 @@ def test_pixels_above_the_rounded_threshold_are_kept():
     ramp = torch.arange(256.0)[None] / 255
     bytes_ = (ramp * 255).to(torch.uint8)[0]
     for tau in (0.0, 0.2, 0.5, 0.999):
-        kept = (bytes_.int() > int(tau * 255)).nonzero()
-        assert boxes_at(ramp, tau).tolist() == [[0, kept[0].item(), 1, kept[-1].item() + 1]]
+        selected = (bytes_.int() > int(tau * 255)).nonzero()
+        assert boxes_at(ramp, tau).tolist() == [[0, selected[0].item(), 1, selected[-1].item() + 1]]
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_all_thresholds_are_as_one_by_one(side, size, released):
 
 def test_thresholds_are_the_papers():
     assert THRESHOLDS[[0, 1, -1]].tolist() == [0, 0.001, 0.999]
-    for top in (0, 255):  # all maps that heat makes are 0 everywhere, or reach 255
+    for top in (0, 255):  # every heat map is 0 everywhere, or reaches 255
         assert [int(tau * top) for tau in np.arange(0, 1, 0.001)] == (np.arange(1000) * top // 1000).tolist()
 
 
@@ -142,7 +142,7 @@ def test_thresholds_are_the_papers():
 
 
 def stepped(size: int, hot: tuple, warm: tuple) -> Tensor:
-    """A map whose box is ``warm`` at low and ``hot`` at high thresholds."""
+    """Make a map whose box is ``warm`` at low and ``hot`` at high thresholds."""
     return blocks((size, size), (warm, 0.5), (hot, 1.0))
 
 
@@ -150,7 +150,7 @@ def test_one_threshold_for_the_whole_split():
     small, large = (4, 4, 8, 8), (2, 2, 14, 14)
     maps = torch.stack([stepped(16, small, large)] * 2)
     scores = box_scores(maps, [boxes(small), boxes(large)])
-    assert scores.max_box_acc.accuracy == 0.5  # each image has a threshold of its own at which it would be right
+    assert scores.max_box_acc.accuracy == 0.5  # each image would be right at a different threshold
     assert (scores.largest.amax(1) >= 0.5).all()
     assert scores.max_box_acc.threshold == 0
     assert scores.accuracy()[0] == scores.accuracy()[999] == 0.5
@@ -158,9 +158,9 @@ def test_one_threshold_for_the_whole_split():
 
 
 def test_v2_by_hand():
-    found = blocks((20, 20), ((0, 0, 10, 10), 1.0))
+    result = blocks((20, 20), ((0, 0, 10, 10), 1.0))
     true = [(0, 0, 10, 10), (0, 0, 10, 20), (0, 0, 13, 20), (10, 10, 20, 20)]  # IoU 1, 1/2, 100/260, 0
-    scores = box_scores(found[None], [boxes(box) for box in true])
+    scores = box_scores(result[None], [boxes(box) for box in true])
     torch.testing.assert_close(scores.largest[:, 500], torch.tensor([1, 0.5, 100 / 260, 0]).double())
     assert scores.max_box_acc.accuracy == 2 / 4
     assert scores.max_box_acc_v2 == pytest.approx((3 / 4 + 2 / 4 + 1 / 4) / 3)
@@ -199,15 +199,15 @@ def test_pixels_are_pooled_as_in_the_authors_histograms():
     masks[masks == 2] = 255
     edges = np.append(np.arange(0, 1, 0.001), [1.0, 2.0, 3.0])
     right, wrong = (np.histogram(maps[masks == value].double().numpy(), edges)[0][::-1].cumsum() for value in (1, 0))
-    recall, kept = right / right[-1], right + wrong
-    precision = np.divide(right, kept, out=np.zeros(len(right)), where=kept > 0)
+    recall, selected = right / right[-1], right + wrong
+    precision = np.divide(right, selected, out=np.zeros(len(right)), where=selected > 0)
     assert pixel_scores(maps, masks).px_ap == pytest.approx((precision[1:] * np.diff(recall)).sum(), rel=1e-3)
 
 
 def test_perfect_and_useless_maps():
     mask = blocks((8, 8), ((2, 2, 6, 6), 1.0))[None]
     assert pixel_scores(mask, mask).px_ap == 1
-    assert pixel_scores(torch.zeros(1, 8, 8), mask).px_ap == 0.25  # everything kept: precision is the object's area
+    assert pixel_scores(torch.zeros(1, 8, 8), mask).px_ap == 0.25  # everything selected: precision is the object's area
     assert pixel_scores(mask, mask.expand(5, -1, -1).bool()).px_ap == 1  # one map for all
 
 

@@ -1,4 +1,4 @@
-"""Where networks look, on the page: the maps, boxes and numbers are the library's own, whoever asks and how often."""
+"""The heat map view: maps, boxes and numbers equal the library's, for every visitor and every request."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ LION = pictures.photograph_path("lion.jpg")
 
 
 def answer(**changes) -> dict:
-    """All of a state's rows, however many questions they take."""
+    """Collect all rows of a state over several requests."""
     request = replace(START, **changes)
     value = handlers.show(request)
     while value["pending"]:
@@ -113,7 +113,7 @@ def test_what_takes_long_comes_in_parts_that_make_the_whole(monkeypatch):
 
 @pytest.mark.slow
 def test_ten_visitors_at_once_get_the_maps_that_one_gets():
-    """Each with a picture and a kind of its own, and none of it from memory."""
+    """Each visitor has another picture and kind, and nothing is cached."""
     names, kinds = sorted(pictures.photographs())[:10], ["grad_cam", "hires_cam", "layer_cam", "xgrad_cam", "cam"]
     wishes = [
         {"subject": "a", "a": pictures.photograph_path(name), "kind": kinds[i % 5], "classes": ("lion", "bee")}
@@ -126,7 +126,7 @@ def test_ten_visitors_at_once_get_the_maps_that_one_gets():
     for one, other in zip(alone, together, strict=True):
         for row, same in zip(one, other, strict=True):
             for look, again in zip(row["looks"], same["looks"], strict=True):
-                # Another division of the work among threads may round otherwise: a byte, and never a place.
+                # Another split of the work among threads may round differently: by one byte, never at another place.
                 assert abs(bytes_of(look, 64).astype(int) - bytes_of(again, 64)).max() <= 1
                 assert look["probability"] == pytest.approx(again["probability"], abs=1e-5)
 
@@ -153,7 +153,7 @@ def test_the_middle_of_the_picture_is_a_row_of_its_own():
 
 @pytest.mark.parametrize("method", ["cutmix", "mixup", "resizemix", "cutout", "manifold_mixup", "saliencymix"])
 def test_true_boxes_go_where_the_objects_go(method):
-    """Worked out again from the recipe's boxes alone."""
+    """Recomputed from the recipe's boxes only."""
     request = replace(START, method=method, seed=3)
     recipe, boxes = story(request, method).recipe, cam_subject.subject(request).boxes
     a, b = (pictures.square_box(pictures.photograph_of(path), SIDE) for path in (START.a, START.b))
@@ -224,7 +224,7 @@ def test_the_shown_commands_give_the_pages_numbers(tmp_path, monkeypatch):
 
 
 def test_a_true_box_belongs_to_the_class_that_is_asked_for():
-    """Whoever types the other picture's class is held against that picture's object, and a third one against none."""
+    """A typed class is compared with the object of its own picture, and a third class with none."""
     bee = pictures.photograph_path("bee.jpg")
     pair = {"a": LION, "b": bee, "subject": "mix", "method": "mixup"}
     boxes = {
@@ -235,7 +235,7 @@ def test_a_true_box_belongs_to_the_class_that_is_asked_for():
     assert boxes["lion", "bee"] == boxes["*", "*"] == [lion, other]
     assert boxes["bee", "LION"] == [other, lion]
     assert boxes["tabby", "lion"] == [None, lion]
-    rocket = pictures.photograph_path("rocket.jpg")  # of which nobody knows the class: the visitor says what it shows
+    rocket = pictures.photograph_path("rocket.jpg")  # its class is unknown, so the visitor's class counts
     alone = replace(START, a=rocket, b=bee, subject="a", classes=("school bus", ""))
     assert cam_subject.subject(alone).boxes[0] is not None
     assert cam_subject.subject(alone).boxes[1] is None
@@ -330,7 +330,7 @@ def canvas(tab, network: str, slot: int) -> np.ndarray:
 
 
 def nearest(pixels: np.ndarray, colours: str) -> np.ndarray:
-    """Which of the 256 colours each pixel is."""
+    """Return the index of each pixel's colour among the 256."""
     distance = abs(pixels[:, :, None, :3].astype(int) - shading.table(colours)[None, None]).sum(3)
     assert distance.min(2).max() == 0
     return distance.argmin(2)
@@ -347,7 +347,7 @@ def test_the_colours_in_the_browser_are_those_of_the_library(looking_tab, scale)
     for name, slot in (("baseline", 0), ("cutmix", 1)):
         row = [look.known.name for look in looks].index(name)
         found = nearest(canvas(tab, name, slot), "inferno")
-        # Maps travel as whole bytes of their own scale: one step of that, and one of rounding.
+        # Maps are sent as bytes on their own scale: tolerate one step of that and one of rounding.
         assert abs(found - 255 * expected[row, slot].numpy()).max() <= 2
 
 
@@ -479,7 +479,7 @@ def test_heat_of_the_page_is_the_heat_that_localisation_measures():
     assert set(mixviz.METHODS) >= {START.method}
 
 
-# How faithful, one's own network, many pictures
+# Faithfulness, a visitor's network, many pictures
 
 
 def test_faithfulness_is_that_of_the_library():

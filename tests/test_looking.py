@@ -28,7 +28,7 @@ CLASSES = ["Persian cat", "lion", "bee"]
 def add(
     home: Path, name: str, seed: int, side: int = 64, classes=CLASSES, weights: str = "weights.safetensors"
 ) -> Path:
-    """A network of one's own: card.json with what is needed and no more, and weights of no training."""
+    """Write a user's network: a minimal card.json, and untrained weights."""
     torch.manual_seed(seed)
     spec = {"name": "resnet18", "stem": "strided", "width": 0.125, "image_size": side, "layer": "layer3",
             "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.2]}  # fmt: skip
@@ -128,9 +128,9 @@ def test_the_box_is_in_pixels_of_the_view(models):
     assert one.boxes(1.0) == [None]  # nothing is above the highest value
     nowhere = inference.CAMResult(known, one.view, one.layer, one.probability, one.classes, torch.zeros(1, 4, 4))
     assert nowhere.boxes(0.2) == [None]
-    told = inference.report(nowhere, 0.2)["classes"][0]
-    assert told["box"] is None
-    assert told["map"]["hottest_pixel"] is None
+    result = inference.report(nowhere, 0.2)["classes"][0]
+    assert result["box"] is None
+    assert result["map"]["hottest_pixel"] is None
     nothing = inference.CAMResult(
         known, one.view, one.layer, one.probability, one.classes, torch.full((1, 4, 4), torch.nan)
     )
@@ -142,11 +142,11 @@ def test_the_numbers_by_hand(models):
     maps = torch.zeros(1, 4, 4)
     maps[0, 1, 2] = 3
     one = inference.CAMResult(known, view(known), "layer2", torch.tensor([0.2, 0.7, 0.1]), (2,), maps)
-    told = inference.report(one, 0.5)
-    assert [(top["class"], top["probability"]) for top in told["top5"]] == [
+    result = inference.report(one, 0.5)
+    assert [(top["class"], top["probability"]) for top in result["top5"]] == [
         ("lion", 0.7), ("Persian cat", 0.2), ("bee", 0.1),
     ]  # fmt: skip
-    (about,) = told["classes"]
+    (about,) = result["classes"]
     assert (about["class"], about["probability"]) == ("bee", 0.1)
     numbers = about["map"]
     assert (numbers["size"], numbers["low"], numbers["high"], numbers["mean"]) == ([4, 4], 0, 3, 0.1875)
@@ -192,18 +192,23 @@ def test_the_command_writes_pictures_sheet_and_numbers(zoo_at, tmp_path, monkeyp
     picture, out = pictures.photograph_path("lion.jpg"), tmp_path / "looks"
     run(monkeypatch, "cam", picture, "--class", "lion", "--class", "bee", "--scale", scale, "--out", out)
     assert "says" in capsys.readouterr().out
-    told = json.loads((out / "looks.json").read_text(encoding="utf-8"))
-    assert (told["picture"], told["kind"], told["scale"], told["threshold"]) == ("lion.jpg", "grad_cam", scale, 0.2)
-    assert [(one["network"], one["view"]) for one in told["networks"]] == [("one", [64, 64]), ("two", [32, 32])]
-    files = [about["file"] for one in told["networks"] for about in one["classes"]]
+    report = json.loads((out / "looks.json").read_text(encoding="utf-8"))
+    assert (report["picture"], report["kind"], report["scale"], report["threshold"]) == (
+        "lion.jpg",
+        "grad_cam",
+        scale,
+        0.2,
+    )
+    assert [(one["network"], one["view"]) for one in report["networks"]] == [("one", [64, 64]), ("two", [32, 32])]
+    files = [about["file"] for one in report["networks"] for about in one["classes"]]
     assert sorted([*files, "looks.json", "sheet.png"]) == sorted(path.name for path in out.iterdir())
-    for one in told["networks"]:
+    for one in report["networks"]:
         for about in one["classes"]:
             assert Image.open(out / about["file"]).size == (drawing.SIDE,) * 2
             top, left, bottom, right = about["box"]
             assert 0 <= top < bottom <= one["view"][0]
             assert 0 <= left < right <= one["view"][1]
-    colours = [tuple(about["colours"]) for one in told["networks"] for about in one["classes"]]
+    colours = [tuple(about["colours"]) for one in report["networks"] for about in one["classes"]]
     assert (len(set(colours)) == 1) == (scale != "image")
     sheet = Image.open(out / "sheet.png")
     assert sheet.size[0] == drawing.PAD + 3 * (drawing.SIDE + drawing.PAD)

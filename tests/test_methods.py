@@ -1,6 +1,6 @@
-"""Every method held against its paper: each mixture is worked out a second time, slowly, pixel by pixel.
+"""Every method against its paper: each mixture is recomputed slowly, pixel by pixel.
 
-Nothing of the package's geometry is used here: boxes, peaks, odds and label shares are loops over whole pixels.
+The tests do not use the package's geometry: boxes, peaks, odds and label shares are loops over whole pixels.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Mixture:
 
 
 def run(name, seed=0, n=5, shape=SIZE, maps=None, images=None, errors=None, lam=None, partner=None, **parameters):
-    """Mix ``n`` random images by a method; maps are coarse steps, so that peaks are often tied."""
+    """Mix ``n`` random images with a method; maps have coarse steps, so that maxima often tie."""
     rng = np.random.default_rng(seed + 1000)
     images = rng.random((n, 3, *shape), np.float32) if images is None else images
     maps = (rng.integers(0, 5, (n, *shape)) / 4).astype(np.float32) if maps is None else maps.astype(np.float32)
@@ -61,7 +61,7 @@ def run(name, seed=0, n=5, shape=SIZE, maps=None, images=None, errors=None, lam=
 
 
 def plan_many(name, n, shape=(8, 8), seed=0, lam=None, **parameters):
-    """A recipe for ``n`` images without a pixel of their own: for distributions."""
+    """Plan a recipe for ``n`` images without own pixels, to test distributions."""
     images = torch.zeros(1, 3, *shape, dtype=torch.uint8).expand(n, -1, -1, -1)
     maps = torch.from_numpy(np.random.default_rng(seed).random((1, *shape), np.float32)).expand(n, -1, -1)
     batch = Batch(images, torch.zeros(n, dtype=torch.int64), saliency=maps)
@@ -73,7 +73,7 @@ def pixels(size):
 
 
 def expect(mix: Mixture, rule: Callable[[int, int, int], np.ndarray], atol: float = 0) -> None:
-    """Every pixel of every mixed image is ``rule(n, y, x)``, a colour."""
+    """Check that every pixel of every mixed image has the colour ``rule(n, y, x)``."""
     expected = np.empty_like(mix.images)
     for n in range(len(mix)):
         for y, x in pixels(mix.size):
@@ -82,7 +82,7 @@ def expect(mix: Mixture, rule: Callable[[int, int, int], np.ndarray], atol: floa
 
 
 def expect_label(mix: Mixture, own: list[float], atol: float = 1e-6) -> None:
-    """The soft label is A's label in the share ``own`` and B's in the rest."""
+    """Check that the soft label has the share ``own`` of A's label, and B's for the rest."""
     expected = np.zeros((len(mix), CLASSES))
     for n, (share, who) in enumerate(zip(own, mix.partner, strict=True)):
         expected[n, mix.labels[n]] += share
@@ -114,26 +114,26 @@ def sides(lam, size, rounding="nearest"):
 
 
 def clipped(row, column, height, width, size):
-    """The box of these sides around a pixel, without what lies outside the image."""
+    """Return the box of these sides around a pixel, clipped to the image."""
     rows = [y for y in range(row - height // 2, row - height // 2 + height) if 0 <= y < size[0]]
     columns = [x for x in range(column - width // 2, column - width // 2 + width) if 0 <= x < size[1]]
     return [rows[0], columns[0], rows[-1] + 1, columns[-1] + 1] if rows and columns else None
 
 
 def same_box(box, expected):
-    """Equal, where every empty box is as good as another."""
+    """Return whether boxes are equal; all empty boxes are equal."""
     top, left, bottom, right = box
     return (bottom == top or right == left) if expected is None else box == expected
 
 
 def peaks(saliency):
-    """All pixels at the maximum, in reading order."""
+    """Return all pixels at the maximum, in reading order."""
     top = max(saliency[y, x] for y, x in pixels(saliency.shape))
     return [(y, x) for y, x in pixels(saliency.shape) if saliency[y, x] == top]
 
 
 def visible(saliency_a, saliency_b, target, source):
-    """a / (a + b): the visible share of A's saliency against the share of B's saliency in the patch."""
+    """Compute a / (a + b) from the visible share of A's saliency and the share of B's saliency in the patch."""
     a = b = all_a = all_b = 0.0
     for y, x in pixels(saliency_a.shape):
         all_a += saliency_a[y, x]
@@ -145,7 +145,7 @@ def visible(saliency_a, saliency_b, target, source):
 
 
 def fits_distribution(drawn: list, odds: dict) -> None:
-    """Frequencies lie within 4.5 standard deviations of the odds; what has no odds never happens."""
+    """Check that frequencies lie within 4.5 standard deviations of the odds, and that other events never occur."""
     total, seen = sum(odds.values()), Counter(drawn)
     assert set(seen) <= {what for what, odd in odds.items() if odd > 0}
     for what, odd in odds.items():
@@ -195,7 +195,7 @@ def test_samplepairing_halves_the_pictures_and_keeps_the_label(seed):
 
 
 def expect_patch(mix: Mixture) -> None:
-    """B's pixels of the source box stand in the target box, A's everywhere else."""
+    """Check for B's pixels of the source box in the target box, and A's everywhere else."""
 
     def rule(n, y, x):
         if not within(mix.box[n], y, x):
@@ -240,8 +240,8 @@ def test_cutmix_centre_is_uniform_over_the_image():
 @pytest.mark.parametrize(("side", "rounding", "mean"), [(32, "nearest", 0.321), (32, "even", 0.299),
                                                         (224, "nearest", 0.321), (224, "even", 0.318)])  # fmt: skip
 def test_cutmix_pastes_less_than_half_on_average(side, rounding, mean):
-    """Clipping at the border takes λ's one half to about 0.32, and rounding down takes more from small pictures: the
-    expectation over all λ and centres, in loops."""
+    """Clipping at the border reduces λ's mean of one half to about 0.32, and rounding down reduces it further for small
+    pictures; compare with the expectation over all λ and centres, in loops."""
     steps, odds = 2000, Counter()
     for step in range(steps):
         odds[sides(1 - (step + 0.5) / steps, (side,), rounding)[0]] += 1 / steps
@@ -268,7 +268,7 @@ def test_every_method_with_a_box_of_cutmix_has_both_roundings():
 @pytest.mark.parametrize("shape", [SIZE, (12, 3), (3, 12)])
 @pytest.mark.parametrize(("place", "rounding"), [("inside", "nearest"), ("clipped", "nearest"), ("clipped", "even")])
 def test_resizemix(seed, limits, shape, place, rounding):
-    """In long images some patches are one pixel wide and several high, or the other way round."""
+    """In long images some patches are one pixel wide and several high, or vice versa."""
     mix = run("resizemix", seed, shape=shape, low=limits[0], high=limits[1], place=place, rounding=rounding)
     for n, (top, left, bottom, right) in enumerate(mix.box):
         ratio, height_width = math.sqrt(1 - mix.lam[n]), sides(mix.lam[n], mix.size, rounding)
@@ -300,7 +300,7 @@ def test_resizemix(seed, limits, shape, place, rounding):
 
 
 def triangle(at, length, whole):
-    """Source pixel -> weight of pixel ``at`` of ``length`` pixels made from ``whole``: bilinear, antialiased."""
+    """Weigh the source pixels of pixel ``at`` of ``length`` pixels resized from ``whole``: bilinear, antialiased."""
     scale = whole / length
     weights = {j: 1 - abs(j + 0.5 - (at + 0.5) * scale) / max(scale, 1) for j in range(whole)}
     total = sum(w for w in weights.values() if w > 0)
@@ -319,12 +319,12 @@ def test_resizemix_ratio_and_place_are_uniform():
 
 @pytest.mark.parametrize(("given", "mean"), [({}, 0.243), ({"place": "clipped", "rounding": "even"}, 0.159)])
 def test_resizemix_of_openmixup_gives_b_less(given, mean):
-    """B's mean label at 32 px: the paper's patch, inside the picture, and OpenMixup's, clipped at the border."""
+    """B's mean label at 32 px for the paper's patch, inside the picture, and OpenMixup's, clipped at the border."""
     assert plan_many("resizemix", 40000, (32, 32), **given).share[1].mean().item() == pytest.approx(mean, abs=0.005)
 
 
 def spot(other):
-    """Centre and the two σ (in pixels) of a Gaussian spot (H, W), from its values beside the centre."""
+    """Compute the centre and both σ (in pixels) of a Gaussian spot (H, W) from its values beside the centre."""
     row, column = peaks(other)[0]
     beside = other[row - 1 if row else 1, column], other[row, column - 1 if column else 1]
     return row, column, *(math.sqrt(-1 / (2 * math.log(value))) for value in beside)
@@ -528,7 +528,7 @@ def test_randsaliencymix_without_saliency_asks_no_detector():
 
 
 def corner_odds(saliency, height, width, place, by):
-    """Top-left corner -> odds of every box that fits."""
+    """Return the odds of every box that fits, by its top left corner."""
     odds = {}
     for top, left in pixels((saliency.shape[0] - height + 1, saliency.shape[1] - width + 1)):
         inside = [(y, x) for y, x in pixels(saliency.shape) if within((top, left, top + height, left + width), y, x)]
@@ -552,7 +552,7 @@ TINY = {
 @pytest.mark.parametrize("lam", [0.65, 0.9])
 @pytest.mark.parametrize("shape", TINY)
 def test_randsaliencymix_draws_places_by_their_odds(shape, lam, source, target, by):
-    """Two kinds of images, each the other's partner: the source follows B's map, the target A's."""
+    """For two kinds of images, partners of each other, the source follows B's map and the target A's."""
     n, first = 3000, TINY[shape]
     second = np.ascontiguousarray(first[::-1, ::-1]) ** 2
     maps, partner = np.stack([first, second])[np.arange(n) % 2], np.arange(n) ^ 1
@@ -573,7 +573,7 @@ def test_randsaliencymix_draws_places_by_their_odds(shape, lam, source, target, 
 
 @pytest.mark.parametrize("name", ["saliencymix_plus", "randsaliencymix"])
 def test_a_label_of_two_nothings_is_half_and_half(name):
-    """a = 0 where the patch hides all of A's saliency (or A has none), b = 0 where B has none."""
+    """a = 0 if the patch hides all of A's saliency (or A has none), b = 0 if B has none."""
     maps, partner = np.zeros((60, *SIZE)), np.arange(60) ^ 1
     maps[::2, 4, 6] = 1  # every other image has one salient pixel, its partner none
     mix = run(name, n=60, maps=maps, partner=partner, lam=0.8)
@@ -585,7 +585,7 @@ def test_a_label_of_two_nothings_is_half_and_half(name):
 
 @pytest.mark.parametrize("name", ["saliencymix_plus", "randsaliencymix"])
 def test_what_is_hidden_counts_nothing_however_maps_lie_in_memory(name):
-    """Maps may be a crop of larger ones: sums in another order must not leave a rest of A's saliency."""
+    """Maps may be crops of larger ones: another order of summation must not leave a remainder of A's saliency."""
     larger = torch.zeros(40, SIZE[0] + 3, SIZE[1] + 3)
     maps = larger[:, 2:-1, 2:-1]
     maps[::2, 2:7, 3:9] = torch.from_numpy(np.random.default_rng(0).random((20, 5, 6), np.float32))
@@ -650,7 +650,7 @@ def network():
 
 
 def manifold(layer, n=5):
-    """Images, and a recipe whose drawn layer is ``layer``; each image's partner is the one before it."""
+    """Return images and a recipe that mixes at ``layer``; each image's partner is the one before it."""
     images = torch.from_numpy(np.random.default_rng(0).random((n, 3, *SIZE), np.float32))
     for seed in range(100):
         rng, partner = np.random.default_rng(seed), np.roll(np.arange(n), 1)
@@ -661,7 +661,7 @@ def manifold(layer, n=5):
 
 
 def by_hand(model, images, recipe):
-    """The first stages, image by image λ and its partner, the other stages."""
+    """Run the first stages, mix image by image with λ and the partner, and run the other stages."""
     hidden = model[: recipe.layer](images)
     rows = []
     for n, (who, lam) in enumerate(zip(recipe.partner[1].tolist(), recipe.lam.tolist(), strict=True)):
@@ -698,7 +698,7 @@ def test_gradients_flow_to_both_images(layer):
 
 
 def mixing(model):
-    """How many modules are not what they were made as."""
+    """Count the modules that differ from their original class."""
     return sum(
         type(module).__module__ == "mixviz.core.feature_mixing" or "_mixing" in vars(module)
         for module in model.modules()
@@ -735,7 +735,7 @@ def test_a_forward_pass_of_another_batch_is_refused():
 
 
 def test_stages_can_be_named():
-    """Layer 1 is the first of the given modules; a network of plain layers has these as its stages."""
+    """Layer 1 is the first of the given modules; in a network of plain layers these are the stages."""
     model, (images, recipe) = network(), manifold(1)
     inner_relu = model[0][1]
     with mixviz.mix_inside(model, recipe, at=[inner_relu]):
@@ -792,7 +792,7 @@ def test_mosaic(seed, crop, margin):
         return {(True, True): 0, (True, False): 1, (False, False): 2, (False, True): 3}[y < row, x < column]
 
     def picture_of(n, tile):
-        """The image, its partner, the partner's partner, and that one's."""
+        """Return the n-th image's source k: the image, its partner, the partner's partner, and that one's partner."""
         for _ in range(tile):
             n = partner[n]
         return n
@@ -825,7 +825,7 @@ def test_mosaic_of_two_shows_each_twice():
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("beta", [0.05, 0.3, 8.0])
 def test_ricap(seed, beta):
-    """Every tile, the image's own too, shows as large a part of its picture, cut at a place of its own."""
+    """Every tile, the image's own included, shows a part of its picture of the same size, cropped at its own place."""
     mix = run("ricap", seed, n=7, beta=beta)
     (height, width), partner = mix.size, mix.partner
     expected = np.zeros_like(mix.targets)
@@ -844,7 +844,7 @@ def test_ricap(seed, beta):
                     expected[n, mix.labels[who]] += 1 / (height * width)
     expect(mix, lambda n, y, x: whole[n, :, y, x])
     np.testing.assert_allclose(mix.targets, expected, atol=1e-5)
-    assert not mix.recipe.weights()[0].any()  # what is not cropped cannot be seen
+    assert not mix.recipe.weights()[0].any()  # the rest of the picture is invisible
 
 
 def test_the_point_of_ricap_is_of_a_beta_distribution():
@@ -947,7 +947,7 @@ def test_random_erasing_fills_with_random_bytes():
 
 @pytest.mark.parametrize("limits", [(0.02, 0.4, 0.3), (0.2, 0.2, 0.5), (0.3, 0.1, 1.0)])
 def test_random_erasing_area_and_aspect_are_in_range(limits):
-    """Some real area and aspect within range round to the box; the boxes are not clipped."""
+    """The box is the rounding of some area and aspect within range; boxes are not clipped."""
     low, high, aspect = limits
     shape = 30, 40
     recipe = plan_many("random_erasing", 2000, shape, probability=1, low=low, high=high, aspect=aspect)

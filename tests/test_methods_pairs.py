@@ -1,4 +1,4 @@
-"""The methods that mix pairs by masks, by moved cells, inside the network or by each other, worked out once more."""
+"""Methods that mix pairs by masks, by moved cells, inside the network or by other methods, recomputed."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ from mixviz.methods.mixed_examples import NOISE, WAYS
 
 
 def kept(mix: Mixture) -> np.ndarray:
-    """A's weight (N, 1 or C, H, W) as the recipe has it."""
+    """Return A's weight (N, 1 or C, H, W) in the recipe."""
     weight = mix.recipe.weight[0].numpy()
     return np.broadcast_to(weight, (len(mix), weight.shape[1], *mix.size))
 
 
 def expect_weights(mix: Mixture, atol: float = 1e-6) -> None:
-    """Every pixel is A's and B's in the recipe's weights, and the label is their mean."""
+    """Check that every pixel mixes A and B with the recipe's weights, and that the label is their mean."""
     own = kept(mix)
     expect(
         mix,
@@ -66,7 +66,7 @@ def cell_of(at: int, side: int, cells: int) -> int:
 
 
 def grid_of(mix: Mixture, cells: int) -> list[dict]:
-    """(row, column) -> A's weight there, which has to be one number, for every image."""
+    """Return A's weight in each cell by (row, column), and check that it is constant within the cell."""
     found = []
     for own in kept(mix)[:, 0]:
         values: dict = {}
@@ -84,7 +84,7 @@ def grid_of(mix: Mixture, cells: int) -> list[dict]:
 @pytest.mark.parametrize("size", [SIZE, (16, 16), (7, 5)])
 @pytest.mark.parametrize("spectrum", ["formula", "released"])
 def test_fmix(seed, size, spectrum):
-    """The noise is drawn once more, and every frequency's wave added up by itself."""
+    """Redraw the noise, and add up the wave of every frequency."""
     mix, (height, width) = run("fmix", seed, shape=size, spectrum=spectrum), size
     rows, columns, _ = shape = fmix._fading(size, 3.0, spectrum)[0].shape
     rng = np.random.default_rng(seed)
@@ -103,8 +103,8 @@ def test_fmix(seed, size, spectrum):
         for (i, v), u in itertools.product(enumerate(down), range(columns)):
             z = complex(*(noise[n, i, u, part] * power(v, u, part) for part in (0, 1)))
             wave = z * np.exp(2j * np.pi * (v * y / height + u * x / width))
-            # Column 0 (and the last of an even width) holds each wave and its mirror image, every other one for both.
-            # Two that are drawn apart add up to √2 times one: the formula's are so, those of the released code are not.
+            # Column 0 (and the last of an even width) holds each wave and its mirror image; others stand for both.
+            # Two independent waves add up to √2 times one, as in the formula but not in the released code.
             once = math.sqrt(2) if spectrum == "formula" else 1
             field += wave.real * (once if u == 0 or 2 * u == width else 2)
         own, ranked = kept(mix)[n, 0], np.sort(field.ravel())
@@ -121,7 +121,7 @@ def test_fmix(seed, size, spectrum):
 @pytest.mark.parametrize("size", [(32, 32), (64, 40), (224, 224), (5, 64)])
 @pytest.mark.parametrize("decay", [1.0, 3.0, 6.0])
 def test_fmix_leaves_out_what_is_too_weak(size, decay):
-    """The variance of the whole field, frequency by frequency, against the part that is drawn."""
+    """Compare the variance of the whole field, frequency by frequency, with that of the drawn part."""
     height, width = size
     whole = 0.0
     for v, u in itertools.product(range(height), range(width)):
@@ -131,7 +131,7 @@ def test_fmix_leaves_out_what_is_too_weak(size, decay):
     counts = np.array([0.25 if u == 0 or 2 * u == width else 1 for u in range(strength.shape[1])])
     assert (strength**2).sum(2) @ counts @ np.ones(len(strength)) >= (1 - fmix.LEFT_OUT - 1e-6) * whole
     if decay == 3 and size == (224, 224):
-        assert strength.size < 0.01 * height * width  # and that is what makes it fast
+        assert strength.size < 0.01 * height * width  # which makes it fast
 
 
 @pytest.mark.parametrize("size", [(16, 16), (12, 9), (9, 14)])
@@ -163,7 +163,7 @@ def test_fmix_on_an_accelerator_sorts_to_the_same_threshold():
     on_host = fmix._largest_of_lowest(field, number, batch)
 
     class Other(torch.Tensor):
-        """No plain tensor, as on an accelerator."""
+        """A tensor subclass, in place of a tensor on an accelerator."""
 
     elsewhere = fmix._largest_of_lowest(field.as_subclass(Other), number, batch)
     assert torch.equal(on_host, elsewhere.as_subclass(torch.Tensor))
@@ -197,7 +197,7 @@ def test_gridmix_cells_are_equally_likely():
     assert set(own.sum((1, 2)).tolist()) == {6.0}
     share = own.mean(0)
     assert (share - 6 / 9).abs().max() < 4.5 * math.sqrt(2 / 9 / 8000)
-    together = (own[:, 0, 0] * own[:, 0, 1]).mean().item()  # 6 of 9 without putting back
+    together = (own[:, 0, 0] * own[:, 0, 1]).mean().item()  # 6 of 9 without replacement
     assert together == pytest.approx(6 / 9 * 5 / 8, abs=0.03)
 
 
@@ -234,7 +234,7 @@ def test_attentive_cutmix_draws_cells_of_a_flat_map():
 
 
 def first(values) -> int:
-    """How many ones the list begins with, before its zeros."""
+    """Count the leading ones of a list."""
     values = list(values)
     number = int(sum(values))
     assert values == [1] * number + [0] * (len(values) - number)
@@ -397,7 +397,7 @@ def test_snapmix(seed, alpha, rounding):
 
 
 def test_labels_of_what_is_visible_need_not_sum_to_1():
-    """A's object is under the patch, B's is not in it: neither label weighs anything."""
+    """The patch covers A's object and does not show B's: neither label has weight."""
     maps = np.zeros((2, 8, 8), np.float32)
     maps[:, 3:5, 3:5] = 1
     for seed in range(200):
@@ -437,7 +437,7 @@ def test_tokenmix(seed, tokens, blocks):
 
 
 def test_tokenmix_of_the_released_code_gives_b_as_much_in_every_picture():
-    """Half of 14 x 14 tokens and 14 more; by the paper the share is drawn."""
+    """Half of 14 x 14 tokens and 14 more; in the paper the share is drawn."""
     released = plan_many("tokenmix", 400, (14, 14), blocks="released")
     torch.testing.assert_close(released.area[1], torch.full((400,), 112 / 196))
     assert released.lam is None
@@ -452,18 +452,18 @@ def test_tokenmix_of_the_released_code_gives_b_as_much_in_every_picture():
 
 
 def test_tokens_come_in_blocks():
-    """Fewer changes along rows and columns than tokens taken one by one would make."""
+    """There are fewer changes along rows and columns than with independent tokens."""
     own = plan_many("tokenmix", 300, (14, 14), lam=0.5).weight[0, :, 0]
     changes = ((own[:, 1:] != own[:, :-1]).float().mean() + (own[..., 1:] != own[..., :-1]).float().mean()).item() / 2
-    assert changes < 0.3  # one by one: 0.5
-    assert (own.mean(0) - 0.5).abs().max() < 0.45  # everywhere, if not evenly: most blocks fit in the middle only
+    assert changes < 0.3  # independent: 0.5
+    assert (own.mean(0) - 0.5).abs().max() < 0.45  # everywhere, but unevenly: most blocks fit only in the middle
 
 
 @seeds
 @roundings
 @pytest.mark.parametrize("label", ["attention", "attention_area"])
 def test_transmix_asks_about_the_mixture(seed, rounding, label):
-    """Everything but the label is CutMix's; the released code's label lies half-way between the two."""
+    """Everything except the label equals CutMix; the released code's label lies half-way between the two."""
     mix = run("transmix", seed, detector="spectral_residual", label=label, rounding=rounding)
     cut = run("cutmix", seed, rounding=rounding)
     np.testing.assert_array_equal(mix.mixed, cut.mixed)
@@ -498,7 +498,7 @@ def test_transmix_asks_the_network_in_training():
 
 
 def moved(images: np.ndarray, moves: np.ndarray) -> np.ndarray:
-    """One image (C, H, W), its cells as ``moves`` (rows, columns) says, cell by cell."""
+    """Move the cells of an image (C, H, W) by ``moves`` (rows, columns), cell by cell."""
     rows, columns = moves.shape
     high, wide = images.shape[1] // rows, images.shape[2] // columns
     result = np.empty_like(images)
@@ -532,7 +532,7 @@ def test_puzzlemix_shows_moved_cells(seed, size, grid):
 
 
 def test_moved_cells_on_every_road():
-    """Bytes, halves, channels last, in place, under autograd: one picture."""
+    """Bytes, halves, channels last, in place and under autograd give the same picture."""
     for size, dtype in itertools.product([(8, 12), (64, 64)], (torch.float32, torch.float16, torch.uint8)):
         images = (torch.rand(5, 3, *size) * (255 if dtype == torch.uint8 else 1)).to(dtype)
         maps = torch.nn.functional.interpolate(torch.rand(5, 1, 4, 4) ** 4, size)[:, 0]
@@ -550,7 +550,7 @@ def test_moved_cells_on_every_road():
 
 
 def value_of(mask, pair, lam, method) -> float:
-    """What the mask is worth: the docstring's objective, without transport, summed in loops."""
+    """Compute the docstring's objective of a mask, without transport, in loops."""
     (rows, columns), top, value = mask.shape, method.levels - 1, 0.0
     for i, j in itertools.product(range(rows), range(columns)):
         z = mask[i, j]
@@ -564,14 +564,14 @@ def value_of(mask, pair, lam, method) -> float:
 
 
 def shares(rng, *shape) -> np.ndarray:
-    """Saliency (..., rows, columns) whose cells sum to 1."""
+    """Return saliency (..., rows, columns) with cells that sum to 1."""
     worth = rng.gamma(1, 1, shape)
     return worth / worth.sum((-2, -1), keepdims=True)
 
 
 @pytest.mark.parametrize("levels", [2, 3])
 def test_the_mask_is_nearly_the_best_of_all(levels):
-    """Against all masks of 3 x 3 cells; what conditional modes miss is small, and seldom."""
+    """Compared with all masks of 3 x 3 cells, conditional modes lose little, and seldom."""
     rng, method = np.random.default_rng(0), METHODS["puzzlemix"](levels=levels)
     pairs = shares(rng, 2, 12, 3, 3)
     lam = rng.uniform(0.1, 0.9, 12)
@@ -620,8 +620,8 @@ def test_a_cell_that_costs_too_much_stays():
 
 @pytest.mark.parametrize(("grid", "share"), [((4, 4), 1.6 / 9), ((8, 8), 1.6 / 49), ((4, 8), 1.6 / 49), ((8, 1), None)])
 def test_cells_change_places_for_twice_the_cost_of_a_step(grid, share):
-    """Released units: saliency sums to 1 and a step along a row of g cells costs 0.8 / (g - 1)². The first cell is
-    hidden, the one beside it shows nothing of worth, and all the rest is at the last cell, which stays."""
+    """In released units saliency sums to 1, and a step along a row of g cells costs 0.8 / (g - 1)². The first cell is
+    hidden, the one beside it has no saliency, and all the rest is at the last cell, which stays."""
     for worth in (0.5,) if share is None else (0.98 * share, 1.02 * share):
         shown, saliency = torch.ones(1, *grid), torch.zeros(1, *grid)
         shown[0, 0, 0], saliency[0, 0, 0], saliency[0, -1, -1] = 0, worth, 1 - worth
@@ -632,7 +632,7 @@ def test_cells_change_places_for_twice_the_cost_of_a_step(grid, share):
 
 @pytest.mark.parametrize("cells", [4, 8])
 def test_cells_of_photographs_stay_where_they_are(cells):
-    """The released transport moves at most 0.2 % of the cells that can be seen."""
+    """The released transport moves at most 0.2 % of the visible cells."""
     method, side = METHODS["puzzlemix"](cells=cells, detector="spectral_residual"), 64 // cells
     recipe = method.plan(Batch(cases.photographs(64)), np.random.default_rng(0))
     visible = recipe.weight[:, :, 0, ::side, ::side] > 0
@@ -641,7 +641,7 @@ def test_cells_of_photographs_stay_where_they_are(cells):
 
 
 def test_puzzlemix_shows_more_than_cutmix():
-    """What it is for: both objects in sight, by the maps that it looked at."""
+    """Puzzle Mix keeps more of both objects visible, by its own maps."""
     maps = torch.zeros(200, 16, 16)
     rng = np.random.default_rng(0)
     for one, (y, x) in zip(maps, rng.integers(0, 10, (200, 2)), strict=True):
@@ -668,7 +668,7 @@ def in_layer(layer: int, n=5, rounding="nearest"):
 
 @pytest.mark.parametrize("layer", [0, 1, 2])
 def test_feature_cutmix_pastes_between_the_halves_of_the_network(layer):
-    """Place by place: B's part is the share of the place that lies under the box."""
+    """At each place B's weight is the share of the place under the box."""
     model, (images, recipe) = network(), in_layer(layer)
     with mixviz.mix_inside(model, recipe):
         output = model(recipe.apply(images))
@@ -697,7 +697,7 @@ def test_the_box_of_feature_cutmix_is_cutmixs():
 
 
 def test_the_label_is_what_the_feature_maps_hold():
-    """Where the box's picture is a whole number of places: their mean is the label's share, however the box lies."""
+    """For feature maps that divide the picture evenly, the mean weight is the label's share for any box."""
     images = torch.stack([torch.full((3, 8, 8), float(i)) for i in range(6)]) / 10
     model = nn.Sequential(nn.AvgPool2d(2), nn.Flatten())
     for seed in range(10):
@@ -720,7 +720,7 @@ def test_a_patch_in_tokens_is_refused():
 
 
 def matched(a, b, epsilon, steps=apply.SINKHORN):
-    """One image's places of b (C, r) as seen from a's: rows and columns of the plan scaled in turn, in loops."""
+    """Align one image's places of b (C, r) with a's: scale rows and columns of the plan in turn, in loops."""
     a_hat, b_hat = a / np.linalg.norm(a, axis=0), b / np.linalg.norm(b, axis=0)
     r = a.shape[1]
     plan = np.array(
@@ -824,7 +824,7 @@ def test_switch_is_the_method_that_it_draws():
         recipe = method.plan(batch, rng)
         kind = "mixup" if recipe.target_boxes is None else "mosaic" if len(recipe.partner) == 4 else "cutmix"
         drawn.append(kind)
-        if seed < 50:  # from the state in which the coin leaves the generator
+        if seed < 50:  # from the generator's state after the coin
             again = np.random.default_rng(seed)
             permutation = again.permutation(4)
             again.choice(3, p=[0.5, 0.25, 0.25])

@@ -1,4 +1,4 @@
-"""The methods that weigh the saliency of several pictures, or of one, against each other, worked out once more."""
+"""Methods that compare the saliency of several pictures or places, recomputed."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from mixviz.methods import comixup
 
 
 def weights_of(mix: Mixture) -> np.ndarray:
-    """Every source's weight (K, N, H, W)."""
+    """Return every source's weight (K, N, H, W)."""
     weight = mix.recipe.weight.numpy()[:, :, 0]
     return np.broadcast_to(weight, (*weight.shape[:2], *mix.size))
 
 
 def expect_sources(mix: Mixture, atol: float = 1e-6) -> None:
-    """Every pixel is its sources' in the recipe's weights, and the label their means."""
+    """Check that every pixel mixes its sources with the recipe's weights, and that the label has their means."""
     weight, who = weights_of(mix), mix.recipe.partner.tolist()
     expect(mix, lambda n, y, x: sum(w[n, y, x] * mix.images[k[n], :, y, x] for w, k in zip(weight, who, strict=True)),
            atol)  # fmt: skip
@@ -35,7 +35,7 @@ def expect_sources(mix: Mixture, atol: float = 1e-6) -> None:
 
 
 def chained(partner: list[int], n: int, length: int) -> list[int]:
-    """An image, its partner, the partner's partner ..."""
+    """Return an image, its partner, the partner's partner, and so on."""
     who = [n]
     while len(who) < length:
         who.append(partner[who[-1]])
@@ -62,7 +62,7 @@ def test_comixup_shows_one_picture_in_each_cell(seed, sources, cells, size):
 
 
 def worth_of(labels, worth, who, method, grid=(2, 2)):
-    """The docstring's objective, in loops: labels (N, cells), worth (K, N, cells), who (K, N)."""
+    """Compute the docstring's objective in loops: labels (N, cells), worth (K, N, cells), who (K, N)."""
     n, r = len(labels), math.prod(grid)
     share = np.zeros((n, n))
     for one, row in enumerate(labels):
@@ -81,14 +81,14 @@ def worth_of(labels, worth, who, method, grid=(2, 2)):
 
 
 def paid(others, method):
-    """What others show of a picture, as far as it costs: but for a constant where the threshold is soft."""
+    """Return the cost of what others show of a picture, up to a constant if the threshold is soft."""
     if method.threshold == "soft":
         return np.maximum(method.free, others)
     return np.where(others > method.free, others, 0)
 
 
 def all_worths(worth, who, method):
-    """The same for all 81³ ways to fill three mixtures of 2 x 2 cells from three pictures."""
+    """Compute the objective for all 81³ ways to fill three mixtures of 2 x 2 cells from three pictures."""
     ways = np.array(list(itertools.product(range(3), repeat=4)))
     alike = sum((ways[:, i] == ways[:, j]) for i, j in ((0, 1), (2, 3), (0, 2), (1, 3)))
     value, shares = np.zeros((81, 81, 81)), []
@@ -109,7 +109,7 @@ def all_worths(worth, who, method):
     ({"diversity": 0.0}, "noise", 8, 0.02), ({"diversity": 0.0}, "photographs", 1, 0.15),
 ])  # fmt: skip
 def test_comixup_is_nearly_the_best_of_all(given, of, optimal, share):
-    """All ways of filling three mixtures: what is missed of what lies between the median and the best is little."""
+    """Compared with all ways to fill three mixtures, it loses little of the range from the median to the best."""
     rng, method, missed = np.random.default_rng(0), METHODS["comixup"](**given), []
     who = chain(np.roll(np.arange(3), 1), 3)
     if of == "photographs":
@@ -133,7 +133,7 @@ def test_comixup_is_nearly_the_best_of_all(given, of, optimal, share):
 
 @pytest.mark.parametrize(("gain", "alike"), [(0.31, True), (0.33, False)])
 def test_neighbours_that_disagree_cost_what_they_do_in_the_released_code(gain, alike):
-    """0.32 a pair: the right cell follows the left one, unless its own picture is worth more than that."""
+    """A pair costs 0.32: the right cell follows the left one, unless its own picture is worth more than that."""
     worth, who = torch.zeros(2, 2, 1, 2), torch.tensor([[0, 1], [1, 0]])
     worth[0, :, 0, 0], worth[1, :, 0, 1] = 1, gain
     method = METHODS["comixup"](diversity=0.0)
@@ -148,12 +148,12 @@ def test_beyond_the_threshold_a_picture_costs_what_is_beyond_or_all():
     shown[0, 1] = 1
     for threshold, prices in (("soft", (16 * 0.07, 16 * 0.17)), ("hard", (16 * 0.9, 16.0))):
         price = METHODS["comixup"](threshold=threshold)._price(shown, who)
-        expected = [[0, 0], [prices[1], prices[0]]]  # of the partner, which the other mixture has nearly used up
+        expected = [[0, 0], [prices[1], prices[0]]]  # of the partner, which the other mixture nearly exhausts
         np.testing.assert_allclose(price, expected, atol=1e-5)
 
 
 def test_a_picture_that_all_want_is_shared_out():
-    """Picture 0 is worth most wherever it is offered, in its three mixtures; others may show 83 % of it for nothing."""
+    """Picture 0 is worth most in all three mixtures that offer it; others may show 83 % of it free of cost."""
     maps = np.ones((6, 4, 4))
     used = {}
     for diversity in (0.0, 16.0):
@@ -184,7 +184,7 @@ def test_comixup_at_the_ends_of_lam_is_one_picture():
 
 
 def test_of_two_pictures_each_counts_once():
-    """The partner's partner is the image itself, which has its amount already."""
+    """The partner's partner is the image itself, which is already counted."""
     recipe = run("comixup", n=2, partner=np.array([1, 0]), sources=4).recipe
     assert recipe.partner.tolist() == [[0, 1], [1, 0], [0, 1], [1, 0]]
     assert recipe.share[2:].abs().max() == 0
@@ -195,7 +195,7 @@ def test_of_two_pictures_each_counts_once():
 
 
 def smoothed(saliency: np.ndarray, sigma: float) -> np.ndarray:
-    """A map (H, W) under a Gaussian, mirrored at the edges, with a mean of 1: sums over whole pixels."""
+    """Smooth a map (H, W) with a Gaussian, mirrored at the edges, to a mean of 1, by sums over whole pixels."""
     height, width = saliency.shape
     saliency = saliency if saliency.max() > 0 else np.ones_like(saliency)
     reach = max(1, math.ceil(4 * sigma))
@@ -266,7 +266,7 @@ def test_supermix(sources, exponent):
 
 
 def test_supermix_of_a_single_bright_place_is_a_number():
-    """Much of a map in one pixel, to a high power, is more than a float holds."""
+    """A concentrated map raised to a high power overflows a float."""
     maps = torch.zeros(2, 320, 320)
     maps[0, 3, 5] = maps[1, 200, 100] = 1
     batch = Batch(torch.rand(2, 3, 320, 320), saliency=maps)
@@ -302,7 +302,7 @@ def test_keepaugment_cuts_where_little_is(seed, size, quantile):
 
 
 def test_keepaugment_takes_any_of_the_places_that_may_be_cut():
-    """Four columns, the second bright: holes one wide may be in three of them, as often; a flat map has all."""
+    """If the second of four columns is bright, holes of width one are equally frequent in the others."""
     from test_methods import fits_distribution
 
     maps = np.zeros((9000, 4, 4), np.float32)

@@ -1,5 +1,5 @@
-"""What is done to single pictures, worked out a second time: by torchvision's own functions with the numbers that were
-drawn, image by image, and by loops where torchvision has nothing."""
+"""Operations on single pictures, recomputed image by image: by torchvision's functions with the drawn numbers, and by
+loops where torchvision has no function."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ chained = pytest.mark.parametrize("name", CHAINED)
 
 
 def batch(n=24, size=SIZE, seed=0) -> Batch:
-    """Pictures with soft shapes and noise, as floats."""
+    """Make pictures with soft shapes and noise, as floats."""
     rng, (height, width) = np.random.default_rng(seed), size
     y, x = np.mgrid[:height, :width]
     waves = np.sin(y * rng.uniform(0.1, 0.6, (n, 3, 1, 1)) + x * rng.uniform(0.1, 0.6, (n, 3, 1, 1)))
@@ -55,7 +55,7 @@ def affine(image, angle=0.0, move=(0, 0), scale=1.0, shear=(0.0, 0.0), center=No
 
 
 def by_torchvision(link: AppliedOp, image: torch.Tensor) -> torch.Tensor:
-    """One link of a chain for one picture (C, H, W), with black where nothing is."""
+    """Apply one operation to a picture (C, H, W), with black in empty places."""
     height, width = image.shape[1:]
     v = link.values
     degrees = [math.degrees(math.atan(value)) for value in v[:1]]
@@ -106,7 +106,7 @@ def by_torchvision(link: AppliedOp, image: torch.Tensor) -> torch.Tensor:
 
 
 def by_chain(chain, image, fill):
-    """A whole chain; what is empty is found by sending a white picture along, and filled."""
+    """Apply a sequence of operations, and fill its empty places, found by a white picture."""
     for link in chain:
         done = by_torchvision(link, image)
         if operations.OPERATIONS[link.name].empties:
@@ -129,7 +129,7 @@ def test_torchvision_makes_the_same_of_the_numbers_that_were_drawn(name, seed):
         versions = [by_chain(chains[n], image, fill) for chains in recipe.sequences]
         expected = sum(w * version for w, version in zip(weights[:, n], versions, strict=True))
         off = (mixed[n] - expected).abs()
-        # What is off by a millionth before may be off by a byte after it, and a histogram then counts other bytes.
+        # A difference of a millionth may become a byte, which changes a histogram.
         stepped = {"posterize", "solarize", "equalize"} & {
             link.name for chains in recipe.sequences for link in chains[n]
         }
@@ -139,7 +139,7 @@ def test_torchvision_makes_the_same_of_the_numbers_that_were_drawn(name, seed):
 
 @chained
 def test_the_chain_is_what_happened(name):
-    """Every image again, alone, from the links that its recipe shows."""
+    """Recompute every image alone from the operations in its recipe."""
     images = batch(8)
     recipe = plan(name, images, 5)
     mixed = recipe.apply(images.images)
@@ -218,7 +218,7 @@ def test_iso_noise_grows_with_the_root_of_the_light():
 
 @pytest.mark.parametrize(("length", "angle"), [(9.0, 0.0), (7.0, 90.0), (8.5, 30.0), (6.0, 135.0), (0.0, 40.0)])
 def test_motion_blur_is_the_mean_of_a_line(length, angle):
-    """A thousand pictures, each moved a little further by OpenCV, and their mean."""
+    """Compare with the mean of a thousand pictures, each shifted a little further by OpenCV."""
     cv2 = pytest.importorskip("cv2")
     image = batch(1, (40, 50)).images
     found = operations.run([(AppliedOp("motion_blur", (length, angle)),)], image)[0, :, 12:-12, 12:-12]
@@ -260,7 +260,7 @@ def test_kernels_are_mirrored_at_the_edges():
 
 @pytest.mark.parametrize("given", [{}, {"ratio": 0.3, "low": 0.1, "high": 0.2}, {"degrees": 0.0}])
 def test_gridmask_hides_squares_of_a_grid(given):
-    """Without a turn, rows and columns of the mask repeat with the unit; with one, the hidden share is (1 - r)²."""
+    """Without rotation, rows and columns of the mask repeat with the unit; with it, the hidden share is (1 - r)²."""
     images = batch(60, (90, 110))
     recipe = plan("gridmask", images, probability=1.0, **given)
     mask, method = recipe.weight[0, :, 0], METHODS["gridmask"](**given)
@@ -268,7 +268,7 @@ def test_gridmask_hides_squares_of_a_grid(given):
     assert 1 - mask.mean().item() == pytest.approx((1 - method.ratio) ** 2, abs=0.035)
     if method.degrees == 0:
         for one in mask:
-            assert torch.linalg.matrix_rank(1 - one) <= 1  # a hidden place is a hidden row met by a hidden column
+            assert torch.linalg.matrix_rank(1 - one) <= 1  # a hidden pixel lies in a hidden row and a hidden column
             hidden = (1 - one).amax(0).tolist()
             runs = [len(list(run)) for value, run in itertools.groupby(hidden) if value][1:-1]
             assert not runs or max(runs) - min(runs) <= 1
@@ -280,7 +280,7 @@ def test_gridmask_leaves_some_pictures_alone():
     assert (recipe.weight[0].amin((1, 2, 3)) == 0).float().mean().item() == pytest.approx(0.3, abs=0.06)
 
 
-# ---------------------------------------------------------------- policies: drawn from what is published
+# ---------------------------------------------------------------- policies, drawn from published tables
 
 SPACES = {
     "usual": (_policies.USUAL, v2.RandAugment._AUGMENTATION_SPACE, 31),
@@ -387,7 +387,7 @@ def test_fast_autoaugments_data_is_whole():
     ("centred", 1.0, 0.0317), ("released", 1.0, 0.0454), ("released", 0.5, 0.0151), ("released", 0.0, 0.0),
 ])  # fmt: skip
 def test_how_much_fast_autoaugments_hole_hides(form, level, hidden):
-    """The released code's mean share of 32 x 32 pixels over 4000 draws, by Pillow 12.3, and that of centred squares."""
+    """Mean share of 32 x 32 pixels over 4000 draws: the released code's, with Pillow 12.3, and centred squares'."""
     side, n = (32, 32), 4000
     chance = _policies.Chance.draw(np.random.default_rng(0), n, 1, side)
     space = _policies.END_TO_END[form]
@@ -395,7 +395,7 @@ def test_how_much_fast_autoaugments_hole_hides(form, level, hidden):
     sides = holes[:, 2:] - holes[:, :2]
     assert sides.prod(1).mean() / 1024 == pytest.approx(hidden, abs=0.0005)
     assert 0 <= holes.min() <= holes.max() <= 32
-    if form == "released":  # cut at the bottom and right alone
+    if form == "released":  # clipped only at the bottom and right
         assert (sides == sides.max())[holes[:, :2] == 0].all()
 
 
@@ -459,7 +459,7 @@ def test_augmix_weighs_the_picture_and_its_chains():
     assert {len(chain) for chain in many("augmix", 50, depth=5).sequences[2]} == {5}
 
 
-# ---------------------------------------------------------------- maps, words, devices, errors
+# ---------------------------------------------------------------- maps, texts, devices, errors
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -487,7 +487,7 @@ def test_what_stays_in_the_picture_stays_visible(name):
 
 @pytest.mark.parametrize(("name", "given"), [("rotation", {}), ("affine", {"zoom": 1.0}), ("elastic", {})])
 def test_what_leaves_the_picture_is_not_visible(name, given):
-    """Against pixels counted: each pixel of the map sent through alone, and seen if any of it arrives."""
+    """Compare with counted pixels: each pixel of the map goes through alone, and is visible if any of it arrives."""
     images, (height, width) = batch(2, (12, 14)), (12, 14)
     recipe = plan(name, images, 3, **given)
     maps = torch.rand(2, height, width, generator=torch.Generator().manual_seed(0))
@@ -500,7 +500,7 @@ def test_what_leaves_the_picture_is_not_visible(name, given):
 
 
 def test_what_becomes_small_stays_visible():
-    """A picture whose corners are drawn in is all there, on fewer pixels; scaled down in the same way."""
+    """A picture whose corners move inward stays visible on fewer pixels; likewise one that is scaled down."""
     images, maps = batch(8, (48, 60)), torch.rand(8, 48, 60)
     for recipe in (plan("perspective", images), plan("affine", images, degrees=0.0, shift=0.0, shear=0.0, zoom=1.0)):
         torch.testing.assert_close(recipe.truth(maps).visible[0], torch.ones(8), rtol=0, atol=0.03)
@@ -565,7 +565,7 @@ def test_bytes_and_floats_are_the_same_pixels(name):
 
 
 def test_one_call_per_operation_and_place(monkeypatch):
-    """However many images: what a step costs does not grow with the batch but by its pixels."""
+    """The number of calls does not grow with the batch."""
     calls, real = [], operations._grouped
 
     def counted(chains):

@@ -1,4 +1,4 @@
-"""StyleMix and its cut form, worked out once more, and what holds of any recipe that shows pictures in a style."""
+"""StyleMix and StyleCutMix, recomputed, and the properties of recipes that show pictures in another style."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ A, B, A_AS_B, B_AS_A = range(4)
 
 
 def statistics(channel: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation of one channel, place by place; a flat one still has a hair's breadth."""
+    """Compute the mean and standard deviation of one channel in loops; a flat one gets a tiny deviation."""
     values = [float(value) for value in channel.flatten()]
     mean = sum(values) / len(values)
     return mean, math.sqrt(sum((value - mean) ** 2 for value in values) / len(values) + 1e-5)
 
 
 def in_style(content: np.ndarray, style: np.ndarray) -> np.ndarray:
-    """(C, H, W) with each channel's own pattern, and the mean and deviation of the other's."""
+    """Return (C, H, W) with each channel's own pattern, and the mean and deviation of the other's."""
     shown = np.empty(content.shape)
     for c, (own, other) in enumerate(zip(content, style, strict=True)):
         (mean, spread), (new_mean, new_spread) = statistics(own), statistics(other)
@@ -52,14 +52,14 @@ def in_style(content: np.ndarray, style: np.ndarray) -> np.ndarray:
 
 
 def four(mix, n, clamp=True):
-    """A, B, A in B's style and B in A's of one image, (4, 3, H, W)."""
+    """Return A, B, A in B's style and B in A's style of one image, (4, 3, H, W)."""
     a, b = mix.images[n], mix.images[mix.partner[n]]
     shown = np.stack([a, b, in_style(a, b), in_style(b, a)])
     return shown.clip(0, 1) if clamp else shown
 
 
 def expect_content_and_style(mix, content, style, by_content=0.7):
-    """The label is r times the content's share, and the rest times the style's."""
+    """Check that the label is r times the content's share plus 1 - r times the style's."""
     expected = np.zeros((len(mix), CLASSES))
     for n, who in enumerate(mix.partner):
         own = by_content * content[n] + (1 - by_content) * style[n]
@@ -91,7 +91,7 @@ def test_stylemix(seed, lam, by_content):
 @roundings
 @pytest.mark.parametrize("lam", [None, 0.0, 0.4, 1.0])
 def test_stylecutmix(seed, lam, rounding):
-    """A's content around a box of B's; each comes in its own style in weight γ + (1 - γ) · its part of the style."""
+    """A's content surrounds a box of B's; each has its own style with weight γ + (1 - γ) · its part of the style."""
     mix = run("stylemix", seed, lam=lam, content="cut", rounding=rounding)
     weight, contents, styles = mix.recipe.weight[:, :, 0].double().numpy(), [], []
     shown = [four(mix, n) for n in range(len(mix))]
@@ -112,7 +112,7 @@ def test_stylecutmix(seed, lam, rounding):
         for place, (own, foreign) in {True: (B, B_AS_A), False: (A, A_AS_B)}.items():
             values = {tuple(np.round(weight[[own, foreign], n, y, x], 6)) for y, x in pixels(mix.size)
                       if ((y, x) in inside) == place}  # fmt: skip
-            assert len(values) <= 1  # all of the inside is alike, and so is all of the outside
+            assert len(values) <= 1  # the inside is uniform, and so is the outside
     expect(
         mix, lambda n, y, x: sum(w * one[:, y, x] for w, one in zip(weight[:, n, y, x], shown[n], strict=True)), 1e-5
     )
@@ -122,7 +122,7 @@ def test_stylecutmix(seed, lam, rounding):
 @pytest.mark.parametrize("keep", [0.0, 0.25, 1.0])
 @pytest.mark.parametrize("own", [0.0, 1.0])
 def test_gamma_takes_foreign_styles_back(own, keep):
-    """Where only one content is shown, the style's part s is s alone for A, and 1 - s for B, then γ of the rest."""
+    """With only one content, the style's part is s for A and 1 - s for B, plus γ of the rest."""
     style = np.linspace(0, 1, 5)
     found = stylemix._weights(np.full(5, own), style, np.full(5, 0.5), np.full(5, keep))
     plain = style if own else 1 - style
@@ -177,7 +177,7 @@ def test_a_restyled_picture_has_the_others_means_and_deviations():
     assert 0 < shown.min() < shown.max() < 1  # nothing was clamped
     torch.testing.assert_close(shown.mean((2, 3)), images[style].mean((2, 3)), rtol=0, atol=1e-5)
     torch.testing.assert_close(shown.std((2, 3)), images[style].std((2, 3)), rtol=1e-3, atol=0)
-    assert (shown - images[style]).abs().max() > 0.05  # its pattern stays
+    assert (shown - images[style]).abs().max() > 0.05  # the pattern stays
     for n in range(4):
         np.testing.assert_allclose(shown[n], in_style(images[n].numpy(), images[style[n]].numpy()), atol=1e-5)
 
@@ -271,7 +271,7 @@ def test_recipes_of_a_style_add_up_by_picture():
 
 
 def test_a_style_is_not_painted_over():
-    """A painted mask says nothing of whose style counts for the label."""
+    """A painted mask does not determine the style's part of the label."""
     recipe = METHODS["stylemix"]().plan(Batch(torch.rand(2, 3, 4, 4)), np.random.default_rng(0))
     styled = Style(recipe.partner[:2].flip(0), Weights(recipe.weight[:2]))
     two = dataclasses.replace(recipe, partner=recipe.partner[:2], share=recipe.share[:2], mixing=styled)

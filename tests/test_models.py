@@ -1,4 +1,4 @@
-"""The networks that come with the project: there, alike but for the augmentation, sound, and told of as measured."""
+"""The project's networks: complete, alike except for the augmentation, intact, and described as measured."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_card_is_still_read_as_a_dictionary():
 
 
 def test_a_card_from_elsewhere_keeps_what_can_be_read():
-    """Parts about the training may lack or be of another shape: a row of results still has what was measured."""
+    """Parts about the training may be missing or malformed; a row of results still has the measurements."""
     card = zoo.card("cutmix").changed(run=None, made={"date": "yesterday"}, result=3, method="unheard of")
     assert (card.run, card.made, card.result, card.method, card.seed) == (None, None, None, "", None)
     assert not card.is_whole
@@ -69,7 +69,7 @@ def test_its_card_is_what_was_measured(name):
     about = zoo.card(name)
     assert about.metrics.keys() >= MEASURED
     assert about.metrics["images"] == about.data.pictures["val"]
-    # Training validated in bf16, the stored weights are halved ones: a few pictures may fall on the other side.
+    # Training validated in bf16, and the weights are stored in half precision: a few predictions may differ.
     assert about.metrics["accuracy"]["top1_error_percent"] == pytest.approx(100 - about.result["last"]["top1"], abs=1)
     assert about.made["commit"]
     assert not about.made["commit"].endswith("-dirty")
@@ -77,7 +77,7 @@ def test_its_card_is_what_was_measured(name):
 
 @every
 def test_its_calibration_error_is_that_of_its_bars(name):
-    """So it was under either rule for a confidence on an edge of its bin: none of these was on one."""
+    """This holds under either rule for a confidence on a bin's edge: none of these is on one."""
     told = zoo.card(name).metrics["calibration"]
     bars = results.reliability([told])
     off = [n * abs(a - c) for n, a, c in zip(bars["count"], bars["accuracy"], bars["confidence"], strict=True)]

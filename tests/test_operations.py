@@ -1,4 +1,4 @@
-"""What operations do to a batch of which every image has a chain of its own."""
+"""Operations on a batch in which every image has its own sequence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mixviz.ops.operations import AppliedOp, run
 
 
 def test_every_image_shows_its_own_fill_where_it_is_empty():
-    """Of three images the last two are moved by half their width, into grounds of 0.25 and 0.75."""
+    """Of three images the last two move by half their width, and the empty halves are filled with 0.25 and 0.75."""
     images, fill = torch.ones(3, 3, 4, 8), torch.tensor([0.0, 0.25, 0.75]).view(3, 1, 1, 1).expand(3, 3, 1, 1)
     moved = run([(), (AppliedOp("translate_x", (4.0,)),), (AppliedOp("translate_x", (4.0,)),)], images, fill)
     assert torch.equal(moved[0], images[0])

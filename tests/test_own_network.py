@@ -1,4 +1,4 @@
-"""A network handed in as two files: taken when all is right, and told in one line what is wrong."""
+"""A user's network as two files: loaded if valid, otherwise refused with a one-line reason."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def network(name: str = "resnet18", classes: int = 3, **options) -> torch.nn.Mod
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory) -> Path:
-    """Without the metadata that `mixviz train` adds."""
+    """Write weights without the metadata that `mixviz train` adds."""
     path = tmp_path_factory.mktemp("own") / "weights.safetensors"
     save_file(network().state_dict(), path)
     return path
 
 
 def card(folder: Path, **changes) -> Path:
-    """The card with other values, by ``part__key`` or ``part``; ... leaves one out."""
+    """Return the card with other values, by ``part__key`` or ``part``; ... removes one."""
     about = copy.deepcopy(CARD)
     for key, value in changes.items():
         part, _, name = key.partition("__")
@@ -230,7 +230,7 @@ def test_a_network_of_tokens(tmp_path):
     assert look.maps.shape == (2, 14, 14)
 
 
-# ---- one reader for all roads
+# ---- one reader for all commands
 
 
 @pytest.fixture(scope="module")
@@ -239,7 +239,7 @@ def pets(tmp_path_factory) -> Path:
 
 
 def command(monkeypatch, capsys, *arguments) -> tuple[int, str]:
-    """Exit status and standard error of ``mixviz …``."""
+    """Run ``mixviz …``, and return its exit status and standard error."""
     monkeypatch.setattr(sys, "argv", ["mixviz", *map(str, arguments)])
     with pytest.raises(SystemExit) as caught:
         __main__.main()
@@ -247,7 +247,7 @@ def command(monkeypatch, capsys, *arguments) -> tuple[int, str]:
 
 
 def roads(folder: Path, root: Path, out: Path) -> dict[str, list]:
-    """What asks the network of a folder, on the command line."""
+    """Return the command lines that use the network in a folder."""
     picture = pictures.photograph_path("bee.jpg")
     return {
         "cam": ["cam", picture, "--networks", folder, "--out", out / "looks"],
@@ -258,7 +258,7 @@ def roads(folder: Path, root: Path, out: Path) -> dict[str, list]:
 
 @pytest.fixture
 def small(tmp_path, weights) -> Path:
-    """A folder with the least that a network needs."""
+    """Write a folder with the minimum that a network needs."""
     home = tmp_path / "small"
     home.mkdir()
     card(home)
@@ -349,7 +349,7 @@ def of_another_side(folder: Path) -> None:
 )
 def test_what_is_wrong_is_said_alike_on_every_road(small, pets, tmp_path, monkeypatch, capsys, spoil, says):
     spoil(small)
-    if spoil is not missing:  # of a page's two files none is missing
+    if spoil is not missing:  # on the page neither file is missing
         with pytest.raises(ValueError, match=re.escape(says)):
             inference.open_own(small / "card.json", small / "weights.safetensors")
     for name, line in roads(small, pets, tmp_path).items():
@@ -378,7 +378,7 @@ def test_which_weights_of_a_folder_are_taken(small, weights):
 
 @pytest.mark.slow
 def test_the_tensors_that_no_file_tells_are_made(tmp_path):
-    """Swin's masks and places are buffers that are not stored."""
+    """Swin's masks and position indices are buffers that are not stored."""
     swin = network("swin_tiny_patch4_window7_224", stem="standard", width=1)
     save_file(swin.state_dict(), tmp_path / "weights.safetensors")
     card(tmp_path, network__name="swin_tiny_patch4_window7_224", network__stem="standard", network__width=1,

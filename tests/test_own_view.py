@@ -1,4 +1,4 @@
-"""A view of one's own is one file with its script: it becomes a tab of the page without another edit."""
+"""A new view is one Python file and one script: it becomes a tab without any other edit."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ sys.stdin.readline()
 
 @pytest.fixture
 def extended(tmp_path):
-    """The address of a page with one view more."""
+    """Serve a page with one more view, and return its address."""
     (tmp_path / "views").mkdir()
     (tmp_path / "views" / "greeting.py").write_text(PYTHON)
     (tmp_path / "views" / "greeting.js").write_text(SCRIPT)

@@ -1,4 +1,4 @@
-"""The Mix page's grid, and what all views share, in a real browser, as a visitor uses it."""
+"""The Mix page's grid, and the parts around all views, in a real browser."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_a_seed_that_is_none_is_explained_and_the_page_goes_on(tab):
 
 @pytest.mark.slow
 def test_a_slow_answer_does_not_overtake_the_slider(tab, monkeypatch):
-    """A pair is chosen, and λ moved while the server still works on the pair: the cards end at the new λ."""
+    """λ moves while the server still works on a new pair: the cards end at the new λ."""
     show = handlers.show
 
     def slow(request):

@@ -1,4 +1,4 @@
-"""The one loader: every odd file gives a right picture or a clear message."""
+"""The picture loader: every odd file gives a correct picture or a clear message."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_too_small_says_so(tmp_path, size):
 
 
 def bomb(path, width: int, height: int):
-    """A few hundred bytes that claim to be width x height grey pixels."""
+    """Make a few hundred bytes that claim to hold width x height grey pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

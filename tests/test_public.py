@@ -1,4 +1,4 @@
-"""What users rely on: the import, discovery, the three lines, the command line."""
+"""The public interface: the import, discovery, the three lines, the command line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run(*arguments: str, **options) -> subprocess.CompletedProcess:
 
 
 def command(monkeypatch, *arguments: object) -> int:
-    """Exit status of ``mixviz …`` in this process: starting another one takes seconds."""
+    """Run ``mixviz …`` in this process, because another takes seconds to start, and return the exit status."""
     monkeypatch.setattr(sys, "argv", ["mixviz", *map(str, arguments)])
     with pytest.raises(SystemExit) as caught:
         __main__.main()
@@ -174,7 +174,7 @@ def test_collate_in_a_data_loader(workers):
     first = epoch(0)
     assert [len(images) for images, _ in first] == [7, 7, 7, 7, 2]
     for images, targets in first:
-        # The mean of the picture tells what it is made of: it must be what the label says.
+        # The picture's mean reveals its sources, which must agree with the label.
         torch.testing.assert_close(images.mean((1, 2, 3)), targets @ torch.arange(10.0) / 10)
     for (images, targets), (again, targets_again) in zip(first, epoch(0), strict=True):
         assert torch.equal(images, again)
@@ -268,7 +268,7 @@ def test_truth_against_a_hand_computed_case():
     truth = recipe.truth(masks)
     assert truth.visible[:, 0].tolist() == [1, 0]  # all of A's object, nothing of B's
     assert truth.fair[:, 0].tolist() == [1, 0]
-    assert truth.gap[0] == 0.5  # half of the label names what cannot be seen
+    assert truth.gap[0] == 0.5  # half of the label names an invisible object
     moved = mixviz.Recipe(
         size=(4, 4), partner=recipe.partner, share=recipe.share,
         mixing=Patches(recipe.target_boxes, torch.tensor([[[0, 0, 4, 2]] * 2])),
@@ -325,7 +325,7 @@ def test_command_line_lists_the_catalogue(monkeypatch, capsys):
 
 @pytest.mark.parametrize("name", mixviz.METHODS)
 def test_every_method_teaches(name):
-    """A sentence, the formula, where to look, and when it helps or hurts: measured or published, with the source."""
+    """Every explanation has a sentence, the formula, where to look, and when the method helps or hurts, with source."""
     summary, *parts = inspect.cleandoc(mixviz.METHODS[name].__doc__).split("\n\n")
     assert summary.endswith(".")
     assert any(part.startswith("$$") and part.endswith("$$") for part in parts)
@@ -339,7 +339,7 @@ def test_every_method_teaches(name):
 
 @pytest.mark.parametrize("name", mixviz.METHODS)
 def test_every_figure_says_how_it_was_measured(name):
-    """Beside a measured or published figure stands with which parameters it was measured: the default, or others."""
+    """Every measured or published figure states its parameters: the defaults, or others."""
     for part in inspect.cleandoc(mixviz.METHODS[name].__doc__).split("\n\n"):
         said = " ".join(part.split())
         if re.search(r"\d \(?(?:%|AP|points)|\d\.\d\d? (?:%|against)", said):
@@ -415,7 +415,7 @@ def test_a_network_in_a_workers_copy_is_refused():
     batches = iter(torch.utils.data.DataLoader(Pictures(), 5, collate_fn=collate, num_workers=1))
     with pytest.raises(ValueError, match="use MixTransform in the training loop"):
         next(batches)
-    batches._shutdown_workers()  # the traceback would keep it, and the pipes that it inherited, alive
+    batches._shutdown_workers()  # the traceback would keep it and its inherited pipes alive
 
 
 def test_in_place_is_the_same_mixture():

@@ -1,4 +1,4 @@
-"""README, CONTRIBUTING and the pages of docs: code that runs, tables that are the data, links that lead somewhere."""
+"""README, CONTRIBUTING and docs: their code runs, their tables match the data, and their links work."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def block(language: str) -> str:
 
 
 def run(code: str, monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
-    """Run a block in a module of its own, with a reader's images, labels, data set and loader."""
+    """Run a block in its own module, with a reader's images, labels, data set and loader."""
     page = types.ModuleType("a_page")
-    monkeypatch.setitem(sys.modules, page.__name__, page)  # where dataclasses look their annotations up
+    monkeypatch.setitem(sys.modules, page.__name__, page)  # where dataclasses look up their annotations
     images, labels = torch.rand(8, 3, 32, 32), torch.arange(8) % 4
     dataset = torch.utils.data.TensorDataset(images, labels)
     loader = torch.utils.data.DataLoader(dataset, batch_size=4)
@@ -185,7 +185,7 @@ def test_a_page_that_fetches_from_elsewhere_fails(html, tmp_path):
 
 @pytest.fixture
 def a_cat(two_files, tmp_path, monkeypatch):
-    """The reader's own picture, where the reader is."""
+    """Write the reader's picture into the working folder."""
     Image.open(two_files[0]).save(tmp_path / "cat.jpg")
     monkeypatch.chdir(tmp_path)
 

@@ -1,4 +1,4 @@
-"""A recipe's parts, its names up to version 0.1, and its numbers by hand."""
+"""A recipe's parts, its old names from version 0.1, and its numbers computed by hand."""
 
 import dataclasses
 import json
@@ -28,7 +28,7 @@ ALONE = {"size": (4, 4), "partner": WHO[:1], "share": torch.ones(1, 2)}
 
 
 def recipes():
-    """The same recipes by the old names, and by parts."""
+    """Return the same recipes made by the old names, and made by parts."""
     yield PLAN | {"weight": WEIGHT}, PLAN | {"mixing": Weights(WEIGHT)}
     yield ALONE, ALONE | {"mixing": Unmixed()}
     yield (
@@ -130,7 +130,7 @@ def test_the_catalogue_has_recipes_of_every_kind_and_rule():
 
 
 def test_a_file_names_what_it_named_before():
-    """Keys of a recipe file of version 0.1, which programs read."""
+    """Programs read the keys of recipe files since version 0.1."""
     images, maps, _ = pair()
     batch = mixviz.Batch(images, torch.tensor([0, 1]), saliency=maps)
     recipe = mixviz.METHODS["cutmix_mixup"](mode="patch").plan(

@@ -1,4 +1,4 @@
-"""The state of the page: written into its address and back, and checked whoever sends it."""
+"""The state of the page: its conversion to an address and back, and its validation."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def photograph(name: str, letter: str) -> dict[str, str]:
 
 
 def value_from(about: dict, rng: np.random.Generator):
-    """Some value of a parameter that is not its default."""
+    """Return a value of a parameter other than its default."""
     if about["choices"]:
         return str(rng.choice([choice for choice in about["choices"] if choice != about["default"]]))
     if about["example"]:
@@ -62,16 +62,16 @@ def value_from(about: dict, rng: np.random.Generator):
 
 
 def parameters_of(name: str, rng: np.random.Generator, share: float) -> dict:
-    """Some of a method's own parameters, away from their defaults; with a share of 1 all."""
+    """Return some of a method's parameters with other values than the defaults; all with a share of 1."""
     known = mixviz.METHODS[name].parameters()
     return {key: value_from(about, rng) for key, about in known.items() if key != "detector" and rng.random() < share}
 
 
 def states() -> list[Request]:
-    """Every method three times, through all views, detectors and sweeps, with numbers of many digits."""
+    """Make states of every method three times, through all views, detectors and sweeps, with numbers of many digits."""
     rng, found = np.random.default_rng(0), []
     for i, name in enumerate(METHODS * 3):
-        # In whole pixels: an address has four digits of an edge, which may round half a pixel the other way.
+        # In whole pixels, because the four digits in an address may round half a pixel the other way.
         top, left = rng.integers(0, 134, 2) / 224
         high, wide = rng.integers(2, 90, 2) / 224
         a, b = (NAMES[j] for j in rng.choice(len(NAMES), 2))
@@ -115,7 +115,7 @@ def test_an_address_tells_the_whole_state(request_):
 
 
 def test_the_states_say_something():
-    """Every method's every parameter was away from its default in some state."""
+    """Every parameter of every method differs from its default in some state."""
     told = {(one.method, key) for one in states() for key in one.parameters}
     known = {(name, key) for name, cls in mixviz.METHODS.items() for key in cls.parameters()}
     assert told == {(name, key) for name, key in known if key != "detector"}
@@ -164,7 +164,7 @@ def test_addresses_that_people_have_kept_go_on_working(query):
 
 
 def test_every_field_of_the_address_says_where_it_is_told():
-    """What the page's script takes for a link's is what the address may say, and nothing else."""
+    """The keys of a link in the page's script are exactly those of the address."""
     assert len(set(LINKED)) == len(LINKED)
     request = Request(CAT, DOG, alpha=2.0, box=(0, 0, 1, 1), classes=("lion", "bee"), joined=True, network="cutmix")
     said = {key for view in VIEWS for key, _ in parse_qsl(dataclasses.replace(request, view=view).query(), True)}
@@ -176,7 +176,7 @@ def test_the_script_begins_with_the_servers_own_defaults():
     plain = Request(CAT, DOG)
     assert of_state({**known["state"], "a": CAT, "b": DOG}, lambda path: path) == plain
     assert known["order"] == list(VIEWS)
-    assert not known["state"].keys() & {"a", "lam", "seed", "still", "language"}  # controls', and each question's
+    assert not known["state"].keys() & {"a", "lam", "seed", "still", "language"}  # of controls and requests
 
 
 @pytest.mark.parametrize("number", [0, 1, 0.6, 1 / 3, 1e-7, 8.0, 0.1 + 0.2])
@@ -211,7 +211,7 @@ def some_text(key: str, rng: np.random.Generator) -> str:
 
 
 def is_ours(state: dict) -> bool:
-    """No picture but a bundled one, by its own label."""
+    """Return whether the state has only bundled pictures, with their own labels."""
     ours = {pictures.photograph_path(name): entry["label"] for name, entry in pictures.photographs().items()}
     return all(ours[state[key]] == state[f"name_{key}"] for key in ("a", "b") if key in state)
 
@@ -221,7 +221,7 @@ def test_a_damaged_address_opens_the_page_all_the_same():
     kept = set()
     for i in range(600):
         query = {key: some_text(key, rng) for key in rng.choice(KEYS, rng.integers(0, 8)).tolist()}
-        if i % 2:  # parameters are looked at where the method is known
+        if i % 2:  # parameters are checked once the method is known
             query["method"] = METHODS[i % len(METHODS)]
         state = of_query(query)
         assert is_ours(state)
@@ -275,7 +275,7 @@ WRONG = [
 
 
 def test_what_can_be_used_of_a_made_up_state_makes_a_request():
-    """What a recipe file or a program may hold under any key."""
+    """Recipe files and programs may hold any value under any key."""
     rng, keys = np.random.default_rng(2), [field.name for field in dataclasses.fields(Request)]
     keys = [key for key in keys if key not in ("a", "b", "name_a", "name_b")] + ["nothing"]
     for _ in range(600):
@@ -293,7 +293,7 @@ def test_one_bad_value_does_not_cost_the_others(name):
         assert left == {k: v for k, v in good.items() if k != key}, (key, bad)
 
 
-# ---------------------------------------------------------------- what is refused
+# ---------------------------------------------------------------- invalid states
 
 REFUSED = [
     *(("lam", bad) for bad in (math.nan, math.inf, -0.1, 1.1, "0.5", True, HUGE, [0.5])),

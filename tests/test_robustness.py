@@ -1,4 +1,5 @@
-"""Attacked, occluded, spoilt, foreign and half of each: closed forms, hand-made scores and properties."""
+"""Attacks, occlusion, corruptions, out-of-distribution pictures and interpolation: closed forms, hand-made scores and
+properties."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 
 def pictures(n: int = 4, size: tuple[int, int] = (16, 12)) -> Tensor:
-    """Smooth pictures, (N, 3, H, W) float in [0, 1]."""
+    """Make smooth pictures (N, 3, H, W), float in [0, 1]."""
     coarse = torch.rand(n, 3, 4, 4, generator=torch.Generator().manual_seed(3))
     return functional.interpolate(coarse, size, mode="bicubic").clamp(0, 1)
 
@@ -189,7 +190,7 @@ def test_detection_by_hand():
     known, foreign = torch.tensor([0.9, 0.8, 0.4]), torch.tensor([0.7, 0.4])
     found = robustness.detection(known, foreign)
     assert found.auroc == pytest.approx((2 + 2 + 0.5) / 6)  # one tie
-    assert found.tnr_at_95_tpr == 0  # all three known ones have to pass, and 0.4 passes with them
+    assert found.tnr_at_95_tpr == 0  # all three known ones must pass, and 0.4 passes with them
     known = torch.linspace(0.905, 1, 20)
     known[-1] = 0.0  # one in twenty may be lost
     assert robustness.detection(known, torch.tensor([0.5, 0.9, 0.9049, 0.99])).tnr_at_95_tpr == 3 / 4
@@ -268,7 +269,7 @@ def test_an_edge_belongs_to_the_bin_below_it(bins, dtype):
 
 
 def awkward(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Probabilities (count, 4) in sixteenths, so that 0, 1 and the edges of 8 bins come often; and labels."""
+    """Make probabilities (count, 4) in sixteenths, so that 0, 1 and the edges of 8 bins are frequent; and labels."""
     rng = np.random.default_rng(seed)
     cuts = np.sort(rng.integers(0, 17, (count, 3)), 1)
     cuts[:20] = 16 * (cuts[:20] > 8)  # of one class alone
@@ -285,12 +286,12 @@ def test_calibration_beside_other_libraries(seed):
     found, (confidence, predicted) = calibration(probabilities, labels, 8), probabilities.max(1)
     assert (confidence == 1).any()
     full = found.count > 0
-    # scikit-learn has an edge in the bin below it, as the paper
+    # scikit-learn counts an edge in the bin below, as the paper does
     right = (predicted == labels).numpy()
     accuracy, sure = calibration_curve(right, confidence.numpy(), n_bins=8)
     assert found.accuracy[full].tolist() == pytest.approx(accuracy)
     assert found.confidence[full].tolist() == pytest.approx(sure)
-    # torchmetrics has it in the bin above: a hair below the edge it agrees
+    # torchmetrics counts it in the bin above; slightly below the edge it agrees
     theirs = multiclass_calibration_error((1 - 1e-6) * probabilities, labels, 4, n_bins=8)
     assert found.ece == pytest.approx(theirs.item(), abs=1e-5)
 

@@ -1,4 +1,4 @@
-"""Heat maps side by side: what a colour stands for, and pictures that say it."""
+"""Heat maps side by side: the meaning of colours, and pictures with their scales."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def no_warning():
 
 
 def maps(*tops: float, side: int = 4) -> Tensor:
-    """(M, 1, side, side): a ramp from 0 to each top."""
+    """Make ramps (M, 1, side, side) from 0 to each top."""
     ramp = torch.linspace(0, 1, side * side).view(side, side)
     return torch.stack([ramp * top for top in tops])[:, None]
 
@@ -62,7 +62,7 @@ def test_layers_of_different_size_meet_at_the_pictures_size():
 
 
 def test_no_value_is_told_that_the_map_does_not_have():
-    """A bicubic curve through a peak goes below 0 beside it."""
+    """Bicubic interpolation of a peak undershoots 0 beside it."""
     given = torch.zeros(1, 1, 8, 8)
     given[0, 0, 4, 4] = 2
     for scale in ("shared", "raw"):
@@ -152,7 +152,7 @@ def test_where_there_is_no_difference_the_picture_shows_through():
     assert (shown[0, 1:] == grey[0, 1:, None]).all()
     assert (shown[3, 3] == grey[3, 3]).all()
     assert shown[0, 0, 0] > shown[0, 0, 2]  # orange: more red than blue
-    assert shown[7, 7, 2] > shown[7, 7, 0]  # purple: the other way round
+    assert shown[7, 7, 2] > shown[7, 7, 0]  # purple: more blue than red
 
 
 def test_what_is_not_finite_is_cold():

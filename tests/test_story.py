@@ -1,4 +1,4 @@
-"""What is said about a mixture: every sum comes out, every sentence is true, every step is in its place."""
+"""Explanations of a mixture: every calculation is right, every sentence is true, every step is in order."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ENGLISH = i18n.texts()["en"]
 
 
 def stories(name, given) -> list[MixedExample]:
-    """One method told of two pictures: drawn and held λ, known and unknown objects, as planned and changed by hand."""
+    """Make examples of a method: drawn and held λ, known and unknown objects, as planned and changed by hand."""
     return _stories(name, tuple(given.items()))
 
 
@@ -50,13 +50,13 @@ def _tell(name, given):
             yield make_example(images, method, seed, lam, **known).painted(mask)
 
 
-# ---------------------------------------------------------------- the sums
+# ---------------------------------------------------------------- the calculations
 
 SIGNS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 
 
 def worked_out(text: str) -> float:
-    """A sum of numbers, + − × ÷ and brackets, as a pocket calculator does it; anything else raises."""
+    """Evaluate numbers, + − × ÷ and brackets like a pocket calculator; anything else raises."""
     assert re.fullmatch(r"[\d.()+−×÷ ]+", text), text
     return _value(ast.parse(text.translate(str.maketrans("−×÷", "-*/")), mode="eval").body)
 
@@ -97,7 +97,7 @@ def test_every_number_has_a_name(name, given):
 
 
 def added_up(told: MixedExample, values: torch.Tensor) -> list[float]:
-    """(K, N) numbers of the sources, as A's and B's: the hard way."""
+    """Add up the sources' numbers (K, N) for A and B in loops."""
     sums = [0.0, 0.0]
     for k, who in enumerate(told.recipe.partner[:, 0]):
         sums[int(who)] += values[k, 0].item()
@@ -128,7 +128,7 @@ def test_the_lines_say_what_the_recipe_says(name, given):
 
 
 def test_numbers_against_a_hand_computed_case():
-    """10 x 10 pixels; a patch of 4 x 5 on A, cut from where 10 of the 25 pixels of B's object are."""
+    """10 x 10 pixels; a patch of 4 x 5 on A shows 10 of the 25 pixels of B's object."""
     told = hand_made(target=(3, 0, 7, 5), share=0.8, a=(0, 0, 5, 10), b=(0, 0, 5, 5))
     lines = by_key(told)
     assert lines["patch"] == label_terms.Line("patch", "(7 − 3) × (5 − 0) ÷ (10 × 10)", 0.2)
@@ -142,7 +142,7 @@ def test_numbers_against_a_hand_computed_case():
 
 @pytest.mark.parametrize("small", [1e-2, 3e-4, 2e-6])
 def test_sums_of_small_numbers_come_out_too(small):
-    """All but a speck of each object is hidden: four digits after the point would be 0 ÷ (0 + 0)."""
+    """All but a speck of each object is hidden: with four decimal places it would be 0 ÷ (0 + 0)."""
     told = hand_made(target=(0, 0, 10, 9), share=0.1, a=(0, 0, 10, 10), b=(0, 0, 10, 10))
     objects = torch.ones(2, 10, 10)
     objects[0, :, 9], objects[1, :, :9] = 1.25 * small, 0.4 * small
@@ -168,7 +168,7 @@ def box_mask(box) -> torch.Tensor:
 
 def hand_made(share=1.0, a=(0, 0, 10, 10), b=(0, 0, 10, 10), target=None, source=None, weight=None, paired=True,
               label_by="area", layer=0):  # fmt: skip
-    """Two pictures of 10 x 10 pixels with known objects, and a recipe that no method made."""
+    """Make an example of two pictures of 10 x 10 pixels with known objects, and a recipe that no method made."""
     k = 2 if paired else 1
     boxes = [None if box is None else torch.tensor([[box] * 2]) for box in (target, source)]
     mixing = Unmixed()
@@ -198,7 +198,7 @@ SENTENCES = [
     # A hole over 25 of the 50 pixels of A's object.
     ("hole", {"paired": False, "a": TOP, "target": CORNER, "label_by": "own"},
      "The hole hides 50 % of “cat”, yet the label still says 100 % “cat”."),
-    # 4 % of the object: too little to speak of.
+    # 4 % of the object: too little to mention.
     ("hole_missed", {"paired": False, "a": TOP, "target": (4, 0, 9, 2), "label_by": "own"},
      "The hole misses “cat”: its label, 100 %, is fair."),
     ("unchanged", {"paired": False, "label_by": "own"},
@@ -216,16 +216,16 @@ SENTENCES = [
     # 20 of A's 25 pixels are covered, and 20 of B's 50 are shown: 0.2 / (0.2 + 0.4) is fair.
     ("hides", {"share": 0.8, "target": (0, 0, 4, 5), "a": CORNER, "b": TOP},
      "The patch hides 80 % of “cat”, yet the label still says 80 % “cat” (fair: 33 %)."),
-    # A's object lies beside the patch: all of it is seen, and 30 of B's 60 pixels; 1 / (1 + 0.5) is fair.
+    # A's object lies beside the patch: all of it is visible, and 30 of B's 60 pixels; 1 / (1 + 0.5) is fair.
     ("shows", {"share": 0.4, "target": (4, 0, 10, 10), "a": (0, 0, 4, 10), "b": (1, 0, 7, 10)},
      "100 % of “cat” and 50 % of “dog” can be seen, yet the label says only 40 % “cat” (fair: 67 %)."),
-    # Half of both is seen, and the label is half and half.
+    # Half of both is visible, and the label is half and half.
     ("fair", {"share": 0.5, "target": LEFT, "a": TOP, "b": BOTTOM},
      "50 % of “cat” and 50 % of “dog” can be seen: the label, 50 % “cat”, is fair."),
     # The patch hides nothing of A, and shows all of B: neither “hides” nor “only” would be true.
     ("tiles_off", {"share": 0.75, "target": (5, 5, 10, 10), "a": CORNER, "b": (5, 5, 10, 10)},
      "100 % of “cat” and 100 % of “dog” can be seen, yet the label says 75 % “cat”."),
-    # λ = 0: nothing of A is there, however faint.
+    # λ = 0: nothing of A is left, not even faintly.
     ("fair", {"share": 0.0, "weight": 0.0, "label_by": "lam"},
      "0 % of “cat” and 100 % of “dog” can be seen: the label, 0 % “cat”, is fair."),
 ]  # fmt: skip
@@ -245,7 +245,7 @@ def test_a_picture_painted_all_a_under_a_label_that_is_not():
 
 
 def four_tiles(share, a, b):
-    """Tiles of 5 x 5: A, B, A and B clockwise."""
+    """Make tiles of 5 x 5: A, B, A and B clockwise."""
     told = hand_made(a=a, b=b)
     right, bottom = (0, 5, 5, 10), (5, 5, 10, 10)
     targets = torch.tensor([[box] * 2 for box in (right, bottom, (5, 0, 10, 5))])
@@ -259,14 +259,14 @@ def test_sentences_of_four_tiles():
     fair = four_tiles((0.25, 0.25, 0.25, 0.25), LEFT, LEFT)
     assert fair.share == (0.5, 0.5)
     assert plain(fair.text()) == "50 % of “cat” and 50 % of “dog” can be seen; the label, 50 % “cat”, is fair."
-    # A's object lies in its own first tile, B's in that same place, which is not shown.
+    # A's object lies in A's first tile, and B's in the same place, which is not shown.
     off = four_tiles((0.25, 0.25, 0.25, 0.25), CORNER, CORNER)
     assert plain(off.text()) == "100 % of “cat” and 0 % of “dog” can be seen, yet the label says 50 % “cat”."
     assert off.gap == 0.5
 
 
 def test_the_sentence_and_the_sums_of_a_style():
-    """Weights of A, B, A in B's style and B in A's: A has 0.3 + 0.4 of the content and 0.3 + 0.1 of the style."""
+    """For weights of A, B, A in B's style and B in A's, A has 0.3 + 0.4 of the content and 0.3 + 0.1 of the style."""
     who = torch.tensor([[0, 1], [1, 0], [0, 1], [1, 0]])
     weight = torch.tensor([0.3, 0.2, 0.4, 0.1]).view(4, 1, 1, 1, 1).expand(4, 2, 1, 1, 1)
     share = torch.tensor([[0.33] * 2, [0.32] * 2, [0.28] * 2, [0.07] * 2])
@@ -305,7 +305,7 @@ def test_every_place_of_a_sentence_is_filled(name, given):
 
 @usual_case
 def test_the_sentence_is_true(name, given):
-    """What each kind claims, asked of the numbers."""
+    """Check the claims of each kind of sentence against the numbers."""
     for told in stories(name, given):
         kind, (seen_a, seen_b), (own, other) = told.sentence["key"].split(".")[1], told.visible, told.share
         if kind == "unchanged":
@@ -353,11 +353,11 @@ def test_per_cent(share, says):
 def test_a_language_that_lacks_a_text_has_it_in_english():
     assert i18n.say("sentence.inside", "xx", layer=3) == i18n.say("sentence.inside", layer=3)
     assert "stage 3" in i18n.say("sentence.inside", layer=3)
-    assert "stage {layer}" in i18n.say("sentence.inside")  # what was not given stays a place
+    assert "stage {layer}" in i18n.say("sentence.inside")  # a missing value leaves its placeholder
 
 
 def test_a_label_with_braces_stays_as_it_was_typed():
-    """Names are the visitor's; a name that looks like a place is no place."""
+    """A visitor's name that looks like a placeholder is not filled in."""
     told = dataclasses.replace(hand_made(**SENTENCES[0][1]), names=("{hidden}", "dog"))
     assert plain(told.text()) == "The hole hides 50 % of “{hidden}”, yet the label still says 100 % “{hidden}”."
 
@@ -428,7 +428,7 @@ def test_the_numbers_of_the_steps():
     }  # fmt: skip
 
 
-# ---------------------------------------------------------------- telling
+# ---------------------------------------------------------------- texts
 
 
 @usual_case

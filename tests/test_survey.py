@@ -1,4 +1,4 @@
-"""Surveys: pictures of folders and zips, boxes in pixels of the original, tables, sheets, and stopping half-way."""
+"""Evaluation of folders and zips: boxes in pixels of the original, tables, sheets, and stopping half-way."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SPEC = {"name": "resnet18", "stem": "strided", "width": 0.125, "layer": "layer2"
 
 
 class Red(nn.Module):
-    """Sees where it is red: class 1 is the mean of the red channel, and the map is that channel."""
+    """A network that detects red: class 1 is the mean of the red channel, and the map is that channel."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ def red(side: int = 32, name: str = "red") -> inference.LoadedModel:
 
 
 def paint(path: Path, size: tuple[int, int], box: tuple[int, int, int, int] | None = None, **how) -> Path:
-    """A black picture (height, width) with a red box."""
+    """Make a black picture (height, width) with a red box."""
     picture = np.zeros((*size, 3), np.uint8)
     if box:
         picture[box[0] : box[2], box[1] : box[3], 0] = 255
@@ -93,7 +93,7 @@ def packed(path: Path, files: dict[str, bytes | Path]) -> Path:
         ((64, 128), (8, 16, 24, 32), (16, 64, 48, 96)),  # and 32 columns of it are cut off on the left
         ((128, 64), (0, 0, 32, 32), (32, 0, 96, 64)),
         ((33, 64), (0, 0, 32, 32), (0, 16, 33, 49)),  # the square lies from 15.5 to 48.5
-        ((16, 16), (5, 5, 6, 6), (2, 2, 3, 3)),  # half a pixel is told as one
+        ((16, 16), (5, 5, 6, 6), (2, 2, 3, 3)),  # half a pixel is rounded to one
     ],
 )
 def test_a_box_of_the_view_in_pixels_of_the_picture(size, box, whole):
@@ -147,7 +147,7 @@ def test_predictions_boxes_and_iou_by_hand(tmp_path):
     assert row["iou"] == pytest.approx(0.5, abs=0.06)
     assert row["true_seen"] == 1
     assert (centre["network"], centre["class"], centre["predicted"]) == ("centre", None, None)
-    # Half of the Gaussian's height is 1.177 σ from the middle, and σ a quarter of the side: 18.8 of 64 pixels, less
+    # The Gaussian has half its height at 1.177 σ, and σ is a quarter of the side: 18.8 of 64 pixels, less
     # what bytes and the darkest corner take.
     assert [centre[edge] for edge in surveys.BOX] == pytest.approx([32 - 18, 64 - 18, 32 + 18, 64 + 18], abs=1)
 
@@ -170,7 +170,7 @@ def test_true_boxes_that_are_cut_off(tmp_path):
     (tmp_path / "boxes.csv").write_text("\ufeff" + "\n".join(lines) + "\n\n", encoding="utf-8")
     half, out, over = (seen.rows[0] for seen in walked(FolderEvaluation([red()], threshold=0.5), tmp_path))
     assert (half["true_seen"], half["true_left"], half["note"]) == (0.5, 0, None)
-    assert half["iou"] == pytest.approx(1, abs=0.15)  # with the half that is seen
+    assert half["iou"] == pytest.approx(1, abs=0.15)  # with the visible half
     assert (out["true_seen"], out["iou"], out["true_top"]) == (0, None, None)
     assert "middle square" in out["note"]
     assert over["true_seen"] == pytest.approx(32 / 74, abs=1e-6)
@@ -210,7 +210,7 @@ def test_a_picture_that_cannot_be_read_is_told_and_the_rest_goes_on(tmp_path):
         found = list(FolderEvaluation([red()]).results(gathered))
         assert gathered.others == ("notes.txt",)
     assert [seen.name for seen in found] == ["a.HEIC", "b.jpg", "c/d.png", "tiny.png"]
-    assert [len(seen.looks) for seen in found] == [0, 0, 1, 1]  # whatever `evaluate` measures, however small
+    assert [len(seen.looks) for seen in found] == [0, 0, 1, 1]  # everything that `evaluate` measures, however small
     for seen, says in zip(found, ("HEIC", "no picture format"), strict=False):
         (row,) = seen.rows
         assert row["network"] is None
@@ -359,7 +359,7 @@ def test_boxes_from_elsewhere_and_names_in_two_signs(tmp_path):
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    """Three pictures, of which two have a true box, and one that is none."""
+    """Write three pictures, two of them with a true box, and a file that is no picture."""
     paint(tmp_path / "in" / "a.png", (64, 64), (0, 0, 32, 32))
     paint(tmp_path / "in" / "b.png", (64, 64), (32, 32, 64, 64))
     paint(tmp_path / "in" / "=c.png", (64, 64), (0, 0, 9, 9))

@@ -1,4 +1,4 @@
-"""Training: what a run may be, checkpoints, and that a training stopped anywhere ends as one that was not."""
+"""Training: valid runs, checkpoints, and resumption: a training stopped anywhere ends like an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ pytestmark = pytest.mark.usefixtures("one_thread_of_a_cpu")
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory) -> Path:
-    """Eight pictures of each of three classes to train, three to validate, 16 px."""
+    """Write eight pictures of each of three classes for training and three for validation, 16 px."""
     return picture_folder(tmp_path_factory.mktemp("pictures"))
 
 
 def small(root: Path, **changes) -> Run:
-    """Six steps an epoch, a network of a third of a million parameters."""
+    """Make a run of six steps per epoch, with a network of a third of a million parameters."""
     values = {"network": "test_resnet", "image_size": 16, "batch_size": 4, "epochs": 2, "lr": 0.02, **changes}
     return Run(root=str(root), **values)
 
@@ -65,7 +65,7 @@ def same_weights(one: Path, two: Path, name: str = "last") -> bool:
 
 
 def log(out: Path) -> list[dict]:
-    """The lines of the log, but for the speed."""
+    """Read the lines of the log without the speed."""
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     return [{key: value for key, value in line.items() if key != "images_per_second"} for line in lines]
 
@@ -133,7 +133,7 @@ def test_warm_up_leaves_something_to_train():
     [(0, 0.1), (59.99, 0.1), (60, 0.02), (119.5, 0.02), (120, 0.004), (159, 0.004), (160, 0.0008), (199.9, 0.0008)],
 )
 def test_multistep_as_in_the_papers(epoch, expected):
-    """CIFAR's recipe: a fifth after 60, 120 and 160 of 200 epochs."""
+    """CIFAR's schedule: a fifth after 60, 120 and 160 of 200 epochs."""
     run = Run(schedule="multistep", milestones="60,120,160", gamma=0.2, lr=0.1, epochs=200)
     assert run.lr_at(epoch) == pytest.approx(expected)
 
@@ -146,7 +146,7 @@ def test_multistep_as_in_the_papers(epoch, expected):
     ],
 )  # fmt: skip
 def test_cosine_and_warm_up_by_hand(warmup, epoch, expected):
-    """From 0.4 along half a cosine to 0 after 8 epochs, of which the warm-up's rise is a straight line from 0."""
+    """The rate follows half a cosine from 0.4 to 0 over 8 epochs, with a linear warm-up from 0."""
     assert Run(lr=0.4, epochs=8, warmup=float(warmup)).lr_at(epoch) == pytest.approx(expected, abs=1e-12)
 
 
@@ -164,7 +164,7 @@ def test_a_run_survives_json():
 
 
 def test_no_method_has_a_parameter_that_is_a_flag_of_training():
-    """They share the command line."""
+    """Methods and training share the command line."""
     flags = {p.name for p in (*networks._flags(), *networks._more())} | {"help", "options"}
     assert set(FIELDS) < flags
     for name, cls in mixviz.METHODS.items():
@@ -175,7 +175,7 @@ def test_no_method_has_a_parameter_that_is_a_flag_of_training():
 
 
 def stepped(kind: str, steps: int = 3, seed: int = 0) -> tuple[nn.Module, torch.optim.Optimizer]:
-    """A small network of channels-last convolutions and batch norm, some steps along."""
+    """Train a small network of channels-last convolutions and batch norm for some steps."""
     torch.manual_seed(seed)
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 2))
     network = network.to(memory_format=torch.channels_last)
@@ -227,7 +227,7 @@ def test_saving_leaves_no_second_file(tmp_path):
 
 
 class _Fails:
-    """A file that takes the first bytes, and then no more."""
+    """A file that accepts only the first bytes."""
 
     def __init__(self, file, error: BaseException) -> None:
         self.file, self.error = file, error
@@ -287,7 +287,7 @@ def test_what_cannot_be_written_leaves_the_old_file_whole(tmp_path, monkeypatch,
 
 
 class Trap:
-    """Unpickling this makes a file."""
+    """An object that writes a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -335,11 +335,11 @@ def test_a_checkpoint_of_another_network_is_refused():
         checkpoint.unpack(tensors, other, torch.optim.SGD(other.parameters(), lr=0.1))
 
 
-# ---- processes of their own: started once, with everything imported, and forked for each
+# ---- separate processes: a server imports everything once and forks for each
 
 
 def _child(root: str, jobs: list[tuple[dict, str]], stop: tuple[str, int] | None, watch: str) -> None:
-    """Train, one run after another; die at the n-th time that something happens; note each recipe's shares."""
+    """Train several runs in turn; die at the n-th call of a function; record each recipe's shares."""
     torch.set_num_threads(1)
     for owner, what in ((torch.optim.SGD, "step"), (torch.optim.AdamW, "step"), (os, "replace"), (os, "fsync")):
         setattr(owner, what, _fatal(getattr(owner, what), what, stop))
@@ -356,9 +356,9 @@ def _child(root: str, jobs: list[tuple[dict, str]], stop: tuple[str, int] | None
 
 
 def _fatal(function: Callable, name: str, stop: tuple[str, int] | None) -> Callable:
-    """The function, before or after (``+name``) whose n-th call, counted from 1, the process is killed.
+    """Return the function before or after (``+name``) whose n-th call, counted from 1, the process is killed.
 
-    What is written can be told apart: ``replace checkpoint`` counts the checkpoints alone.
+    Written files can be distinguished: ``replace checkpoint`` counts only the checkpoints.
     """
     what, when = stop or ("", 0)
     after, counted, count = what.startswith("+"), what.lstrip("+").partition(" "), [0]
@@ -378,7 +378,7 @@ def _fatal(function: Callable, name: str, stop: tuple[str, int] | None) -> Calla
 
 @pytest.fixture(scope="module")
 def fork(pictures):
-    """Starts a training in a process of its own, which a server that imported everything has forked."""
+    """Start a training in a process forked from a server that has imported everything."""
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(["mixviz.training.trainer", "accelerate", "timm", "torchvision.transforms.v2",
                                    "pytest", "torch.utils.tensorboard", "psutil", "tqdm"])  # fmt: skip
@@ -419,7 +419,7 @@ GUIDED = {
         "class_weights": "balanced",
     },
 }
-STOPS = [  # each counted from where the one before left it: six steps an epoch, a checkpoint after each
+STOPS = [  # each counted from the previous stop: six steps per epoch, a checkpoint after each
     ("step", 2), ("replace checkpoint", 2), ("+replace checkpoint", 2), ("fsync", 3), ("replace best", 1),
     ("+replace best", 1), ("+replace checkpoint", 1), ("step", 3), ("replace log", 1), ("replace last", 1),
     ("replace card", 3),
@@ -444,13 +444,13 @@ def test_a_training_killed_anywhere_ends_as_one_that_was_not(tmp_path, fork, nam
     assert model_card.read(killed).made["seconds"] > 0
     ends = [files.load_tensors(out / "checkpoint.safetensors") for out in (whole, killed)]
     assert all(torch.equal(ends[0][0][key], ends[1][0][key]) for key in ends[0][0])
-    assert "Going on at epoch 3" in (killed / "told.txt").read_text()  # there was nothing left but to write it down
+    assert "Going on at epoch 3" in (killed / "told.txt").read_text()  # only the writing was left
     left = {path.name for path in killed.iterdir()} - {"told.txt", "tensorboard"}
     assert left >= {path.name for path in whole.iterdir()} - {"told.txt", "tensorboard"}
 
 
 def together(fork, jobs, watch="", stop=None) -> None:
-    """The same trainings by two processes, which are killed where ``stop`` says."""
+    """Run the same trainings in two processes, which are killed at ``stop``."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -461,8 +461,8 @@ def together(fork, jobs, watch="", stop=None) -> None:
 
 @pytest.mark.slow
 def test_two_processes_train_as_one_with_the_double_batch(tmp_path, fork, pictures):
-    """Without batch norm, whose statistics are each process's own, the only difference is the order in which float32
-    gradients are added: a rounding of 6e-8 of each, which ten steps of this size let grow to a few millionths."""
+    """Without batch norm, whose statistics are per process, only the order of adding float32 gradients differs: a
+    relative rounding of 6e-8, which grows to a few millionths over ten steps of this size."""
     plain = {"network": "test_vit", "method": "baseline", "batch_size": 2, "epochs": 2, "lr": 0.01}
     mixed = {"method": "mixup", "network": "test_vit", "batch_size": 4, "epochs": 1}
     (tmp_path / "watched").mkdir()
@@ -494,7 +494,7 @@ def test_two_processes_train_as_one_with_the_double_batch(tmp_path, fork, pictur
 
 @pytest.mark.slow
 def test_two_processes_that_accumulate_are_one_that_accumulates_twice_as_much(tmp_path, fork, pictures):
-    """Mixed: each part draws its own λ, the same whichever process it is of. Stopped and resumed it changes no bit."""
+    """Each part of a mixed batch draws its own λ, the same in any process. Stopping and resuming changes no bit."""
     common = {"network": "test_vit", "method": "mixup", "label_smoothing": 0.1, "class_weights": "3,1,2", "lr": 0.01,
               "ema": 0.7}  # fmt: skip
     job = {**common, "batch_size": 2, "accumulate": 2}
@@ -516,8 +516,8 @@ def test_two_processes_that_accumulate_are_one_that_accumulates_twice_as_much(tm
 @pytest.mark.slow
 @pytest.mark.parametrize("more", [{}, {"ema": 0.6}], ids=["weights", "average"])
 def test_two_processes_agree_on_the_network_that_is_asked(tmp_path, fork, pictures, more):
-    """Each has seen other pictures: without agreeing on the running statistics, they would see other saliency, and
-    validate other networks than the one that is saved."""
+    """Each process saw other pictures: without shared running statistics, they would compute other saliency, and
+    validate other networks than the saved one."""
     job = {"method": "saliencymix_plus", "batch_size": 2, "accumulate": 2, "epochs": 2, "lr": 0.05, **more}
     together(fork, [(job, str(tmp_path / "straight"))])
     together(fork, [(job, str(tmp_path / "killed"))], stop=("step", 5))
@@ -533,7 +533,7 @@ def test_two_processes_agree_on_the_network_that_is_asked(tmp_path, fork, pictur
 
 def test_a_run_twice_is_the_same_run_and_another_seed_another(tmp_path, pictures):
     for name, seed in (("one", 0), ("two", 0), ("three", 1)):
-        torch.manual_seed(len(name))  # of no account
+        torch.manual_seed(len(name))  # has no effect
         train(small(pictures, epochs=1, seed=seed), tmp_path / name)
     assert same_weights(tmp_path / "one", tmp_path / "two")
     assert log(tmp_path / "one") == log(tmp_path / "two")
@@ -554,13 +554,15 @@ def test_what_a_training_leaves_behind(tmp_path, pictures):
     assert card.data.classes == ("ant", "bee", "cat")
     assert card.data.pictures == {"train": 24, "val": 9}
     assert "ant, bee, cat" in (tmp_path / "out" / "card.md").read_text()
-    assert str(pictures) not in (tmp_path / "out" / "card.json").read_text()  # where the data lie is nobody's business
+    assert (
+        str(pictures) not in (tmp_path / "out" / "card.json").read_text()
+    )  # the card does not reveal the data's folder
     assert [line.split(":")[0] for line in told] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
     assert not list(tmp_path.rglob("*.part"))
 
 
 class Dull(nn.Module):
-    """Says the same of every picture: class scores 3, 2, 1, 0, …"""
+    """A network with the same class scores for every picture: 3, 2, 1, 0, …"""
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
@@ -577,10 +579,10 @@ def dull(monkeypatch) -> None:
 
 @pytest.mark.parametrize("method", ["baseline", "mixup", "cutmix", "mosaic", "saliencymix"])
 def test_what_the_log_says_by_hand(tmp_path, monkeypatch, method):
-    """A network that always ranks seven classes alike, and never learns: all numbers follow from the labels."""
+    """With a network that always ranks seven classes alike and never learns, all numbers follow from the labels."""
     dull(monkeypatch)
     root, names, given = picture_folder(tmp_path / "d", "abcdefg", train=4, val=2), 7, []
-    for extra in range(3):  # class a has five pictures to validate, of 17
+    for extra in range(3):  # class a has five of 17 validation pictures
         data_file = root / "val" / "a" / "00.png"
         (root / "val" / "a" / f"more{extra}.png").write_bytes(data_file.read_bytes())
     targets = Recipe.targets
@@ -612,7 +614,7 @@ def test_the_share_of_batches_that_are_mixed(tmp_path, monkeypatch, pictures):
 
 
 def test_crops_say_nothing_about_mixing(tmp_path, monkeypatch, pictures):
-    """Whether a batch is mixed must not depend on how its pictures were cropped."""
+    """The mixing of a batch must not depend on the crops of its pictures."""
     dull(monkeypatch)
     draws, real = [], np.random.default_rng
     monkeypatch.setattr(np.random, "default_rng", lambda *a: draws.append(repr(a)) or real(*a))
@@ -632,11 +634,11 @@ def test_the_median_of_the_last_ten_by_hand():
     assert found["median_of_last_10"] == {"top1": 55, "top5": 65}  # 10 20 30 40 50 | 60 61 62 65 70
     assert model_card.summary(history[:3])["median_of_last_10"]["top1"] == 80
     history[4]["top1"] = 90
-    assert model_card.summary(history)["best"]["epoch"] == 1  # of equal epochs the first
+    assert model_card.summary(history)["best"]["epoch"] == 1  # on ties the first
 
 
 class Moody(Dull):
-    """Counts the steps of its training, and says another class after each epoch of six."""
+    """A network that counts its training steps, and predicts another class after each epoch of six."""
 
     def __init__(self, num_classes: int, says: list[int]) -> None:
         super().__init__(num_classes)
@@ -653,7 +655,7 @@ class Moody(Dull):
 
 @pytest.mark.parametrize(("says", "best"), [([1, 0, 0, 2], 2), ([0, 1, 0], 1), ([1, 2, 0], 3), ([0, 0, 1], 1)])
 def test_the_best_weights_are_those_of_the_best_epoch_on_the_card(tmp_path, monkeypatch, pictures, says, best):
-    """Class 0 is right most often, and the others tie. Of equal epochs the first counts: its weights, its number."""
+    """Class 0 is right most often, and the others tie. On ties the first epoch counts, with weights and number."""
     monkeypatch.setattr(architectures, "build", lambda name, num_classes, **_: Moody(num_classes, says))
     root = picture_folder(tmp_path / "d", train=8, val=2)
     (root / "val" / "ant" / "more.png").write_bytes((root / "val" / "ant" / "00.png").read_bytes())
@@ -667,7 +669,7 @@ def test_the_best_weights_are_those_of_the_best_epoch_on_the_card(tmp_path, monk
 @pytest.mark.parametrize("name", mixviz.METHODS)
 @pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=pytest.mark.slow)])
 def test_every_method_trains(tmp_path, pictures, name, precision):
-    """Two steps at 32 px, from a checkpoint between them."""
+    """Train two steps at 32 px, resumed from a checkpoint in between."""
     run = small(pictures, method=name, image_size=32, batch_size=12, epochs=1, precision=precision)
     result = train(run, tmp_path / "out", minutes=0.0)
     assert math.isfinite(result["train_loss"])
@@ -676,8 +678,8 @@ def test_every_method_trains(tmp_path, pictures, name, precision):
 
 
 def test_asking_the_network_where_it_looks_leaves_no_trace(tmp_path, monkeypatch, pictures):
-    """SaliencyMix+ on a network whose copy is asked instead: the same weights, batch norm's statistics among them, to
-    the bit; so gradients, statistics, training flags and random numbers were as they had been."""
+    """SaliencyMix+ gives the same weights and batch-norm statistics, to the bit, as with saliency from a copy of the
+    network; so gradients, statistics, training flags and random numbers are restored."""
     run = small(pictures, method="saliencymix_plus", epochs=1)
     drops, real = {"drop_rate": 0.5}, architectures.build
 
@@ -730,7 +732,7 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_written(tmp_path, 
 
 def test_a_folder_in_use_needs_resume_and_the_same_run(tmp_path, pictures):
     out, run = tmp_path / "out", small(pictures, epochs=1)
-    train(run, out, resume=True)  # with nothing to go on from it starts
+    train(run, out, resume=True)  # without a checkpoint it starts anew
     before = {path: path.read_bytes() for path in out.iterdir() if path.is_file()}
     with pytest.raises(ValueError, match="holds a training already: go on with --resume, or give another --out"):
         train(run, out)
@@ -748,7 +750,7 @@ def test_the_data_may_have_moved(tmp_path, pictures):
 
 
 def test_resuming_what_has_ended_changes_nothing(tmp_path, pictures):
-    """Not even the card, which may hold measurements by then."""
+    """Even the card stays, which may hold measurements by then."""
     out, run = tmp_path / "out", small(pictures, epochs=1)
     result = train(run, out)
     card_text.write(out, model_card.read(out).changed(metrics={"calibration": 0.5}))
@@ -782,7 +784,7 @@ def test_a_loss_that_is_no_number_ends_the_training(tmp_path, pictures, optimize
 
 @pytest.mark.parametrize("ruined", [1, 5, 6])
 def test_weights_that_are_no_numbers_never_reach_a_checkpoint(tmp_path, monkeypatch, pictures, ruined):
-    """The step that ruins them has a sound loss: the next one would tell, were it not the epoch's last."""
+    """The step that ruins them has a finite loss; only a next step would reveal it, but this one is the last."""
     steps, real = [0], torch.optim.SGD.step
 
     def step(self, *given):
@@ -823,7 +825,7 @@ def test_a_full_disk_is_told_and_costs_nothing_that_was_saved(tmp_path, monkeypa
 
 @pytest.mark.parametrize("augment", ["crop", "resized"])
 def test_pictures_are_streamed_where_they_do_not_fit(tmp_path, monkeypatch, pictures, augment):
-    """Stopped in the middle of an epoch and resumed, with pictures read from the files, which changes no bit."""
+    """Stopping within an epoch and resuming, with pictures read from the files, changes no bit."""
     run = small(pictures, augment=augment, epochs=1)
     train(run, tmp_path / "whole")
     steps, real = [0], torch.optim.SGD.step
@@ -866,7 +868,7 @@ def test_classes_and_limit(tmp_path, pictures):
 
 @pytest.mark.parametrize("network", ["test_vit", "vit_tiny_patch16_224"])
 def test_networks_without_maps_train_too(tmp_path, monkeypatch, network):
-    """A transformer of tokens has no stage for heat maps, which is no reason not to train it."""
+    """A transformer without a stage for heat maps can still be trained."""
     import timm
 
     real = timm.create_model

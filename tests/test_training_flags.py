@@ -1,5 +1,5 @@
-"""Flags of training that every trainer has: each against what torch or a calculation by hand gives, on mixed batches
-and when a training is stopped and goes on."""
+"""Common training flags: each against torch or a calculation by hand, on mixed batches, and with stopping and
+resuming."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ EVERYTHING = {
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory) -> Path:
-    """Eight pictures of each of three classes to train, three to validate, 16 px."""
+    """Write eight pictures of each of three classes for training and three for validation, 16 px."""
     return picture_folder(tmp_path_factory.mktemp("pictures"))
 
 
 @pytest.fixture(scope="module")
 def lopsided(tmp_path_factory) -> Path:
-    """Eight, four and four pictures of three classes to train."""
+    """Write eight, four and four training pictures of three classes."""
     root = picture_folder(tmp_path_factory.mktemp("lopsided"))
     for name in ("bee", "cat"):
         for index in range(4, 8):
@@ -57,7 +57,7 @@ def lopsided(tmp_path_factory) -> Path:
 
 
 def pretrain(path: Path, name: str = "test_resnet", classes: int = 7, **metadata: str) -> dict[str, torch.Tensor]:
-    """A file as timm's are: weights of some network, whose batch norm has seen something."""
+    """Write a weights file like timm's, from a network whose batch norm has running statistics."""
     torch.manual_seed(11)
     network = timm.create_model(name, num_classes=classes)
     state = {key: v + 0.1 * torch.rand_like(v) if v.is_floating_point() else v + 5 for key, v in
@@ -74,7 +74,7 @@ def start(tmp_path_factory) -> Path:
 
 
 def stopped(monkeypatch, step: int, run: Run, out: Path) -> None:
-    """Train until that step, counted from 1, and break off in it."""
+    """Train until a step, counted from 1, and stop within it."""
     count, real = [0], torch.optim.SGD.step
 
     def counted(self, *given):
@@ -168,8 +168,8 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path, pictu
 
 
 def test_what_a_card_tells_of_the_start(tmp_path, pictures, monkeypatch):
-    """The file's name, sum and terms, never its folder; and the normalisation that timm documents for the network,
-    which for this one is not ImageNet's."""
+    """The card has the file's name, checksum and terms, never its folder; and timm's documented normalisation for the
+    network, which for this one is not ImageNet's."""
     path, told = tmp_path / "start.safetensors", []
     pretrain(path, license="Apache-2.0", source="somebody's page")
     run = small(pictures, pretrained=str(path), epochs=1, freeze=1, label_smoothing=0.1, ema=0.5)
@@ -213,7 +213,7 @@ def test_the_network_sees_pictures_normalised_as_said(tmp_path, pictures, start,
 
 
 def test_frozen_stages_are_those_below():
-    """Of EfficientNet-Lite0 four stages: stem, its batch norm, and blocks 0 to 3. Nothing of the others."""
+    """The first four stages of EfficientNet-Lite0 are the stem, its batch norm, and blocks 0 to 3, and nothing else."""
     with torch.device("meta"):
         network = architectures.build("tf_efficientnet_lite0", 37)
     still = setup.freeze(Run(network="tf_efficientnet_lite0", pretrained="x", freeze=4), network)
@@ -235,7 +235,7 @@ def test_frozen_stages_are_those_below():
     "more", [{}, {"optimizer": "adamw", "method": "saliencymix_plus"}, {"method": "manifold_mixup", "ema": 0.9}]
 )
 def test_frozen_stages_stay_to_the_bit_and_the_others_move(tmp_path, network, stages, lower, more):
-    """Weight decay, batch norm's statistics and counts, and the average of the weights leave them alone as well."""
+    """Weight decay, batch norm's statistics and counts, and the average of the weights do not change them either."""
     root = picture_folder(tmp_path / "d", train=2, val=1)
     given = pretrain(tmp_path / "s.safetensors", network)
     run = small(root, network=network, image_size=32, augment="none", pretrained=str(tmp_path / "s.safetensors"),
@@ -312,7 +312,7 @@ def test_precision_has_the_names_that_other_trainers_use(tmp_path, monkeypatch, 
 
 
 def test_a_run_from_before_these_flags_is_read_and_stands_beside_todays(tmp_path, pictures, monkeypatch):
-    """A checkpoint without the new fields goes on; a card without them is not told from one that has the defaults."""
+    """A checkpoint without the new fields resumes; a card without them equals one with the defaults."""
     new = ("pretrained", "freeze", "mean", "std", "accumulate", "label_smoothing", "class_weights", "ema")
     run, before = small(pictures), {key: value for key, value in small(pictures).to_json().items() if key not in new}
     assert Run.from_json(before) == run
@@ -375,7 +375,7 @@ def test_a_mixture_cannot_have_an_ignored_part():
 @pytest.mark.parametrize("augment", ["crop", "none"])
 @pytest.mark.parametrize("resident", [True, False])
 def test_accumulated_gradients_are_those_of_the_larger_batch(tmp_path, monkeypatch, lopsided, augment, resident):
-    """Without batch norm, whose statistics are each batch's own, but for the order in which float32 are added."""
+    """Without batch norm, whose statistics are per batch, they are equal up to the order of float32 additions."""
     if not resident:
         monkeypatch.setattr("mixviz.training.loader.fits", lambda *_: False)
     common = {"network": "test_vit", "image_size": 32, "method": "baseline", "augment": augment, "epochs": 2,
@@ -394,7 +394,7 @@ def test_accumulated_gradients_are_those_of_the_larger_batch(tmp_path, monkeypat
 
 @pytest.mark.parametrize("method", ["mixup", "cutmix", "manifold_mixup", "saliencymix_plus"])
 def test_accumulated_gradients_of_mixed_batches_are_the_mean_of_theirs(tmp_path, pictures, method):
-    """Asking the network in between leaves what was added up so far alone, and each batch is mixed on its own."""
+    """Running the network in between does not change the accumulated gradients, and each batch is mixed on its own."""
     run = small(pictures, method=method, accumulate=3, label_smoothing=0.2, batch_size=4)
     training = opened(run, tmp_path / "out")
     twin, lams = opened(run, tmp_path / "twin"), []
@@ -420,7 +420,7 @@ def test_accumulated_gradients_of_mixed_batches_are_the_mean_of_theirs(tmp_path,
 
 
 def test_a_step_of_many_batches_counts_once(tmp_path, monkeypatch, pictures):
-    """Twelve batches of two are three steps of eight; the rate is that of the steps, pictures are all counted."""
+    """Twelve batches of two are three steps of eight; the rate follows the steps, and all pictures count."""
     rates, real = [], torch.optim.SGD.step
     monkeypatch.setattr(torch.optim.SGD, "step", lambda self: rates.append(self.param_groups[0]["lr"]) or real(self))
     seen, step = [], Training.step
@@ -441,8 +441,8 @@ def test_a_step_of_many_batches_counts_once(tmp_path, monkeypatch, pictures):
 
 
 def test_the_average_of_the_weights_by_hand(tmp_path, monkeypatch, pictures):
-    """a = d·a + (1 - d)·w after each step, from the first weights on, batch norm's statistics with it; counts are the
-    network's own. This is what is validated and stored; what is trained goes on from the weights themselves."""
+    """a = d·a + (1 - d)·w after each step, from the first weights on, including batch norm's statistics; counts are the
+    network's own. The average is validated and stored; training continues with the weights themselves."""
     decay, told = 0.7, []
     run = small(pictures, ema=decay, mix_prob=0.5)
     training = opened(run, tmp_path / "watched")
@@ -473,7 +473,7 @@ def test_the_average_of_the_weights_by_hand(tmp_path, monkeypatch, pictures):
     assert "0.6813 would leave 1 %" in told[0]  # 0.01 ** (1 / 12)
 
 
-# ---- all of it, stopped and going on
+# ---- all flags, stopped and resumed
 
 
 def test_with_every_flag_a_training_stopped_within_an_epoch_ends_in_the_same_bits(
@@ -511,7 +511,7 @@ def test_going_on_with_other_flags_is_refused(tmp_path, lopsided, start):
 
 
 def test_a_run_starts_from_the_weights_of_another(tmp_path, pictures):
-    """Its last weights are a file as timm's are, with a head for other classes or for the same."""
+    """Its last weights serve as a file like timm's, with a head for other classes or for the same."""
     train(small(pictures, epochs=1), tmp_path / "first")
     file = tmp_path / "first" / "last.safetensors"
     given = small(pictures, pretrained=str(file), stem="small", classes="bee,cat", lr=0.0, weight_decay=0.0, epochs=1,

@@ -1,7 +1,7 @@
-"""What peers get wrong, asked of every method in the catalogue, whatever it is called.
+"""Common mistakes of mixing libraries, tested for every method of the catalogue.
 
-The cases come from the catalogue: every method as it is, with each choice of its parameters, and (``ENDS``, for
-``make slow``) with each number at both ends of its range. A method added as one file is tested here without a change.
+The cases come from the catalogue: every method with its defaults, with each choice of its parameters, and (``ENDS``,
+for ``make slow``) with each number at both ends of its range. A new method's file is tested without a change here.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ENDS = [case for case in variants(ends=True) if case not in USUAL]
 every_case, usual_case, every_method = table(USUAL, ENDS), table(USUAL), pytest.mark.parametrize("name", METHODS)
 noiseless_case = table(*([case for case in cases if not case[1].get("noise")] for cases in (USUAL, ENDS)))
 
-# What a card says of labels that are what the pixels hold: the rest name image A alone, or weigh saliency.
+# The cards' texts of labels that follow the pixels; other labels name image A only, or weigh saliency.
 BY_PIXELS = ("1 - area", "λ", "mean of the mask", "weight of A's pixels", "4 areas")
 
 
@@ -54,7 +54,7 @@ with_lam = table([case for case in USUAL if draws_lam(case)])
 
 
 def make_batch(n=5, size=SIZE, seed=0, dtype=torch.float32, colours=None, maps=None):
-    """Random images (or of one colour each, (N, 3)), a class per image, maps, and errors between classes."""
+    """Make random images (or one colour each, (N, 3)), a class per image, maps, and errors between classes."""
     rng = np.random.default_rng(seed)
     images = torch.from_numpy(rng.integers(0, 256, (n, 3, *size), np.uint8))
     if dtype != torch.uint8:
@@ -67,14 +67,14 @@ def make_batch(n=5, size=SIZE, seed=0, dtype=torch.float32, colours=None, maps=N
 
 
 def plan(name, given, batch, seed=0, **held) -> Recipe:
-    """A recipe; one that mixes inside a network is taken as if it mixed pixels, which is the same arithmetic."""
+    """Plan a recipe; one that mixes inside a network is applied to pixels, which is the same arithmetic."""
     recipe = METHODS[name](**given).plan(batch, np.random.default_rng(seed), **held)
     return dataclasses.replace(recipe, layer=0)
 
 
 @dataclass(frozen=True)
 class Brightness(Saliency):
-    """A detector for what makes its own batches: bright is salient."""
+    """A detector for code that makes its own batches: bright is salient."""
 
     card = Card("brightness", "Brightness")
 
@@ -83,7 +83,7 @@ class Brightness(Saliency):
 
 
 def with_detector(name, **given):
-    """The method, looking at brightness if it looks at saliency."""
+    """Return the method, with brightness as its saliency if it uses any."""
     looks = "detector" in METHODS[name].parameters()
     return METHODS[name](**given, **{"detector": Brightness()} if looks else {})
 
@@ -95,7 +95,7 @@ def same(one: Recipe, two: Recipe) -> bool:
 
 
 def distinct(tensor: torch.Tensor) -> int:
-    """How many different rows (N, ...) has."""
+    """Count the distinct rows of (N, ...)."""
     return len({row.numpy().tobytes() for row in tensor.contiguous()})
 
 
@@ -104,7 +104,7 @@ def close(mixed: torch.Tensor, expected: torch.Tensor, atol: float) -> None:
 
 
 def partners(n):
-    """No image is its own partner, nor its partner's."""
+    """Make partners so that no image is its own partner, nor its partner's."""
     return np.roll(np.arange(n), 1)
 
 
@@ -160,7 +160,7 @@ def is_plain(recipe: Recipe) -> bool:
 @every_method
 @over("case", [(0.0, 20), (0.3, 250), (1.0, 20)])
 def test_p_is_applied_once(name, case):
-    """A share p of the batches is mixed: not p², and not another share for some methods."""
+    """A share p of the batches is mixed, not p², and for every method the same."""
     probability, calls = case
     transform = mixviz.MixTransform(with_detector(name), CLASSES, mix_probability=probability, seed=1)
     batch = make_batch(2, (4, 4))
@@ -178,12 +178,12 @@ def test_a_batch_that_stays_unmixed_is_itself(name):
 
 
 def of_image_a(recipe: Recipe, values: torch.Tensor) -> torch.Tensor:
-    """(N,) what of the sources' values (K, N) is the image's own; it may be several of the sources."""
+    """Sum (N,) the sources' values (K, N) that belong to the image itself, which may be several sources."""
     return (values * (recipe.partner == recipe.partner[0])).sum(0)
 
 
 def shared_on_purpose(name, given):
-    """One box for the batch is an option of its own."""
+    """Return whether an option shares one box in the batch."""
     return given.get("box") == "batch"
 
 
@@ -191,7 +191,7 @@ def shared_on_purpose(name, given):
 def test_every_row_has_a_placement_of_its_own(name, given):
     recipe = plan(name, given, make_batch(64, (16, 20)), lam=0.6)
     if torch.equal(recipe.weights(), plan(name, given, make_batch(64, (16, 20)), seed=1, lam=0.6).weights()):
-        return  # λ says it all, and is the same for all here
+        return  # λ determines everything, and is the same for all images here
     if recipe.target_boxes is not None:
         for boxes in (recipe.target_boxes, recipe.source_boxes):
             # all of an image is cut from one place alone
@@ -242,27 +242,27 @@ def test_what_the_caller_hands_over_stays_as_it_was(name, given):
         assert all(torch.equal(value, kept[key]) for key, value in fields(recipe).items())  # it can be used again
 
 
-# ---------------------------------------------------------------- pixels, masks and labels say the same
+# ---------------------------------------------------------------- pixels, masks and labels agree
 
 
 def colours(n):
-    """(N, 3), a colour per image that no fill has."""
+    """Return a colour per image (N, 3) that no fill has."""
     return torch.from_numpy(np.random.default_rng(5).uniform(0.05, 0.95, (n, 3)).astype(np.float32))
 
 
 @by_pixels
 @over("size", [(7, 5), (16, 20)])
 def test_the_label_is_what_the_pixels_hold(name, given, size):
-    """Colours that name the class: the mean colour of a mixture is the expectation of its soft target.
+    """Each class has a colour: the mean colour of a mixture is the expectation of its soft target.
 
-    Fails with another permutation for labels than for images, and with an area before clipping or rounding.
+    Fails if labels and images are permuted differently, and for an area before clipping or rounding.
     """
     n, table_of_colours = 40, colours(CLASSES)
     batch = make_batch(n, size, colours=table_of_colours[torch.arange(n) % CLASSES])
     for seed in range(2):
         recipe = plan(name, given, batch, seed)
         if recipe.weight is not None and recipe.weight.shape[2] > 1:
-            continue  # every colour has a share of its own, and the label their mean
+            continue  # every colour has its own share, and the label has their mean
         expected = recipe.targets(batch.labels, CLASSES) @ table_of_colours
         close(recipe.apply(batch.images).mean((2, 3)), expected, 1e-5)
 
@@ -281,7 +281,7 @@ def test_the_label_counts_the_pixels_of_the_realised_box(name, given):
 
 @noiseless_case
 def test_masks_show_what_happens_to_the_pixels(name, given):
-    """Images of one colour each: x̃ = Σ weight · colour + the missing weight · fill, at every pixel of a long image."""
+    """For one-colour images, x̃ = Σ weight · colour + the missing weight · fill, at every pixel of a long image."""
     for size in ((6, 14), (14, 6)):
         compare_masks_with_pixels(name, given, size)
 
@@ -337,7 +337,7 @@ def test_soft_labels_are_mixed_like_classes(name, given):
 
 @usual_case
 def test_everything_stays_on_the_cpu_with_its_images(name, given, monkeypatch):
-    """Also on a machine that has a GPU, or says so."""
+    """Also on a machine with a GPU, or one that claims to have it."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     batch = make_batch()
     recipe = plan(name, given, batch)
@@ -347,7 +347,7 @@ def test_everything_stays_on_the_cpu_with_its_images(name, given, monkeypatch):
 
 @usual_case
 def test_no_step_waits_for_an_accelerator(name, given, monkeypatch):
-    """Fake CUDA tensors have no values: whatever reads one back, as a synchronisation does, raises."""
+    """Fake CUDA tensors have no values, so any read, as in a synchronisation, raises."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)  # there is no memory to pin
     with FakeTensorMode():
         images = torch.empty(5, 3, 9, 12, device="cuda")
@@ -389,7 +389,7 @@ def test_bytes_are_rounded_to_the_nearest(name, given):
 
 
 def rounding(recipe, dtype):
-    """How far two roads may be apart: only where pixels are resampled, by two kernels."""
+    """Return the tolerance between two code paths: they differ only if two kernels resample pixels."""
     return {torch.uint8: 1, torch.float16: 1e-3}.get(dtype, 1e-5) * recipe.resample
 
 
@@ -397,7 +397,7 @@ def rounding(recipe, dtype):
 @over("dtype", [torch.float32, torch.float16, torch.uint8])
 @over("road", ["apply", "by_masks"])
 def test_channels_last_stays_channels_last(name, given, road, dtype):
-    """On the CPU, and on the road that CUDA takes."""
+    """On the CPU, and in the code path for CUDA."""
     batch = make_batch(dtype=dtype)
     recipe = plan(name, given, batch)
     images, expected = batch.images.contiguous(memory_format=torch.channels_last), recipe.apply(batch.images)
@@ -509,7 +509,7 @@ def test_a_buffer_and_the_images_themselves_can_be_written_to(name, given):
 
 
 def check_sane(recipe, batch):
-    """Numbers, in range; the label whole."""
+    """Check that numbers are finite and in range, and that the label is complete."""
     mixed, targets = recipe.apply(batch.images), recipe.targets(batch.labels, CLASSES)
     for value in (mixed, targets, recipe.share, recipe.weights(), *fields(recipe).values()):
         assert torch.isfinite(value.float()).all()
@@ -549,7 +549,7 @@ def test_flat_images_and_flat_maps(name, given):
 
 
 def without_style(recipe: Recipe) -> Recipe:
-    """λ says nothing of a style that is mixed apart: the recipe as far as it is about contents, and their label."""
+    """Return the recipe and label of the contents only: λ does not determine a separately mixed style."""
     if not isinstance(recipe.mixing, Style):
         return recipe
     return dataclasses.replace(recipe, mixing=recipe.base, share=recipe.area)
@@ -567,7 +567,7 @@ def test_lam_1_is_image_a(name, given):
 
 @with_lam
 def test_lam_0_leaves_what_can_be_seen(name, given):
-    """A patch that is not clipped covers everything: B's picture, and B's label."""
+    """An unclipped patch covers everything: the result is B's picture and B's label."""
     batch = make_batch()
     for seed in range(3):
         recipe = plan(name, given, batch, seed, lam=0.0, partner=partners(5))
@@ -582,12 +582,12 @@ def test_lam_0_leaves_what_can_be_seen(name, given):
 
 
 def links(recipe) -> set[operations.AppliedOp]:
-    """Everything that is done to any source of any image."""
+    """Return all operations on all sources of all images."""
     return {link for chains in recipe.sequences or () for chain in chains for link in chain}
 
 
 def sprinkles(link) -> bool:
-    """Whether the colours that an operation gives hang on its seed."""
+    """Return whether an operation's colours depend on its seed."""
     grey, other = torch.full((1, 3, 4, 4), 0.5), link._replace(seed=link.seed + 1)
     return not torch.equal(*(operations.run([(one,)], grey) for one in (link, other)))
 
@@ -649,7 +649,7 @@ def test_a_row_is_counted_from_either_end(name):
 
 @every_method
 def test_a_recipe_is_told_whole(name):
-    """Every patch and every source, in plain numbers."""
+    """The description has every patch and every source in plain numbers."""
     batch = make_batch()
     recipe = plan(name, {}, batch)
     told = json.loads(json.dumps(serialize.recipe_json(recipe, recipe.truth(batch.saliency()), 2)))
@@ -667,7 +667,7 @@ def test_mix_is_the_same_as_plan_and_apply():
     assert torch.equal(mixed, expected.apply(batch.images))
 
 
-# ---------------------------------------------------------------- wrong inputs
+# ---------------------------------------------------------------- invalid inputs
 
 
 IMAGES = torch.rand(4, 3, 6, 8)

@@ -1,4 +1,4 @@
-"""The family tree: its data, its order and its drawing, as a visitor and as a lecturer uses it."""
+"""The family tree: its data, its order and its drawing, on the page and as a slide."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ METHODS = {name: cls for name, cls in mixviz.METHODS.items() if cls.card.family 
 
 
 def catalogue(**cards: dict) -> dict:
-    """A catalogue of cards alone: name -> what is not plain."""
+    """Make a catalogue of cards only, with the given fields by name."""
     plain = {"family": "cut", "year": 2020}
     return {name: SimpleNamespace(card=Card(name, name.title(), **plain | more)) for name, more in cards.items()}
 
@@ -81,7 +81,7 @@ def test_the_view_is_plain_data_with_words_for_all_of_it():
     for language in texts().values():
         for name in lineage.ANCESTORS:
             assert language[f"tree.is.{name}"]
-    for idea in value["ideas"]:  # what nobody wrote a paper about is told without one
+    for idea in value["ideas"]:  # an idea without a paper has no citation
         assert idea["citation"] or not METHODS[idea["name"]].card.paper
 
 
@@ -156,7 +156,7 @@ def test_an_idea_under_a_resting_pointer_does_not_speak_until_it_moves(room):
     page.wait_for_function("mixviz.idle()")
     page.mouse.move(box["x"] + 20, box["y"] + 10)
     room.after(lambda: page.evaluate("mixviz.open('tree', {idea: 'cutmix'})"))
-    page.wait_for_timeout(500)  # the browser looks what lies under the pointer now
+    page.wait_for_timeout(500)  # the browser checks what is under the pointer
     assert page.evaluate("document.querySelector('[data-idea=stylemix]:hover') !== null")
     assert says.inner_text().startswith("CutMix")
     page.mouse.move(box["x"] + 22, box["y"] + 10)

@@ -1,4 +1,4 @@
-"""Whatever is handed in gives the right picture or a clear message, and the page goes on working: it is one for all."""
+"""Every upload gives the right picture or a clear message, and the page, which all visitors share, keeps working."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.browser
 
 
 def picture(width: int = 120, height: int = 90) -> Image.Image:
-    """Red above, blue below."""
+    """Make a picture, red above and blue below."""
     pixels = np.zeros((height, width, 3), np.uint8)
     pixels[: height // 2, :, 0] = 255
     pixels[height // 2 :, :, 2] = 255
@@ -28,7 +28,7 @@ def saved(image: Image.Image, kind: str = "PNG", **options) -> bytes:
 
 
 def bomb() -> bytes:
-    """A PNG of a few bytes that says it is 60,000 x 60,000 pixels."""
+    """Make a PNG of a few bytes that claims 60,000 x 60,000 pixels."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
@@ -51,7 +51,7 @@ def transparent() -> bytes:
 
 
 def turned() -> bytes:
-    """Lying on its side, with a note of how to turn it upright: red is above then."""
+    """Make a rotated picture with its orientation; upright, red is above."""
     exif = Image.Exif()
     exif[0x0112] = 6
     return saved(picture(90, 90).rotate(90), "JPEG", exif=exif, quality=95)
@@ -103,13 +103,13 @@ BAD = {
 
 def hand_in(tab, path) -> None:
     remove = tab.page.locator("#image_a").get_by_label("Remove Image")
-    if remove.count():  # as a visitor does who puts another picture in its place
+    if remove.count():  # as when a visitor replaces the picture
         remove.click()
     tab.page.locator("#image_a input[type=file]").set_input_files(path)
 
 
 def ends(page, source: str, side: int | None) -> list[list[int]]:
-    """The colours near the upper and the lower edge of a picture, or of the first square of it."""
+    """Return the colours near the upper and the lower edge of a picture, or of its first square."""
     return page.evaluate(
         """async ([source, side]) => {
             const image = new Image();

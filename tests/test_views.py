@@ -25,7 +25,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture
 def detail(open_tab):
-    """CutMix in detail, λ held at 0.6."""
+    """Open CutMix in detail, with λ held at 0.6."""
     return open_tab("?view=detail&method=cutmix&lam=0.6", "detail")
 
 

@@ -1,4 +1,4 @@
-"""The page's modules where no page is needed: their pure logic, by node."""
+"""The pure logic of the page's modules, tested by node without a page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Methods to choose from: figures by hand, the lines that are copied, the command, and the page in a real browser."""
+"""The choice of a method: figures by hand, the lines to copy, the command, and the page in a real browser."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def photographs() -> scores.Pictures:
 
 
 def flat(*levels: int) -> scores.Pictures:
-    """Pictures of one grey each, whose object is their left half."""
+    """Make pictures of one grey each, with the left half as the object."""
     images = torch.tensor(levels, dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 64, 64).contiguous()
     judge = torch.zeros(len(levels), 64, 64)
     judge[:, :, :32] = 1
@@ -42,7 +42,7 @@ def flat(*levels: int) -> scores.Pictures:
 
 
 class Fixed:
-    """A method whose every mixture is the same: the right half of the other picture, and a label of 0.5."""
+    """A method with a fixed mixture: the right half of the other picture, and a label of 0.5."""
 
     def plan(self, batch, rng, *, partner):
         n = len(batch)
@@ -54,7 +54,7 @@ class Fixed:
 
 def test_figures_by_hand():
     found = scores.measure(Fixed(), flat(0, 100), draws=4)
-    # All of the image's own object is seen and nothing of the other's, to whom half of the label goes.
+    # All of the image's own object is visible and nothing of the other's, which gets half of the label.
     assert found.hidden == (0, 0)
     assert found.gap == pytest.approx((0.5, 0))
     assert found.off == (1, 0)
@@ -184,7 +184,7 @@ def test_a_changed_parameter_has_lines_of_its_own_and_no_network(photographs):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_the_lines_run_as_they_are(name):
-    """A network of the simplest kind; a method whose detector wants another one is told so in its own tests."""
+    """With the simplest network; methods whose detectors need another one have their own tests."""
     about = mixviz.METHODS[name].parameters().get("detector")
     if about and getattr(mixviz.SALIENCY[about["default"]], "needs_tokens", False):
         pytest.skip("it asks a vision transformer")
@@ -281,14 +281,14 @@ def test_the_table_has_every_method_and_sorts(room):
     room.page.locator("[data-sort=hidden]").click()
     found = [name for name in shown(room) if rows[name]["hidden"]]
     assert [rows[name]["hidden"]["mean"] for name in found] == sorted(rows[name]["hidden"]["mean"] for name in found)
-    assert shown(room)[: len(found)] == found  # what was not measured is last
+    assert shown(room)[: len(found)] == found  # missing measurements come last
     assert room.page.locator("#mv-which th[aria-sort=ascending]").count() == 1
     row = room.page.locator("[data-row=cutmix]").inner_text()
     assert f"{100 * rows['cutmix']['gap']['mean']:.1f}\u00a0%" in row
 
 
 def everything() -> list[dict]:
-    """What the server has told."""
+    """Return all answers of the server."""
     return [_row(mixviz.METHODS[name](), scores.gather()) for name in METHODS]
 
 

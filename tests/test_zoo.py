@@ -1,4 +1,4 @@
-"""Networks and the zoo of trained ones, their cards, and training on the command line."""
+"""Networks, the zoo of trained networks, their cards, and training on the command line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("one_thread_of_a_cpu")
 
 
 def sizes(network: nn.Module, side: int) -> list[tuple[int, int]]:
-    """Channels and pixels along a side after each of the four stages."""
+    """Return the channels and the side in pixels after each of the four stages."""
     found, hooks = [], []
     for name in ("layer1", "layer2", "layer3", "layer4"):
         stage = getattr(network, name)
@@ -65,7 +65,7 @@ def test_as_many_scores_as_classes(name):
 
 
 def resnet18_parameters(classes: int, width: float) -> int:
-    """By hand: a 3x3 stem of 64 channels, then four stages of two blocks of two 3x3 convolutions with batch norm."""
+    """Count by hand: a 3x3 stem of 64 channels, four stages of two blocks of two 3x3 convolutions, and batch norm."""
     total, before = 3 * 64 * 9 + 2 * 64, 64
     for channels in (int(c * width) for c in (64, 128, 256, 512)):
         total += before * channels * 9 + 3 * channels * channels * 9 + 4 * 2 * channels
@@ -134,7 +134,7 @@ def pictures(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, pictures) -> Path:
-    """A finished run of two epochs, in 32 pixels."""
+    """Train a run of two epochs at 32 pixels."""
     from mixviz.training.trainer import train
 
     out = tmp_path_factory.mktemp("runs") / "resizemix"
@@ -199,7 +199,7 @@ def test_any_changed_byte_is_noticed(models):
 
 
 def test_a_run_is_not_yet_in_the_zoo(tmp_path, trained):
-    """A run's folder, copied there by hand, has a card that knows no weights."""
+    """The card in a run's folder, copied by hand, does not identify weights."""
     shutil.copytree(trained, tmp_path / "cutmix")
     with pytest.raises(ValueError, match=r"knows no weights.*zoo\.add"):
         zoo.verify("cutmix", tmp_path)
@@ -252,7 +252,7 @@ def test_strategies_differ_in_the_method_alone(scale):
 
 
 def test_what_is_called_as_released_says_which_boxes():
-    """The zoo's own network was trained with boxes to the nearest pixel, and its card still replays them."""
+    """The zoo's network was trained with boxes rounded to the nearest pixel, and its card still reproduces them."""
     options = {"rounding": "even", "detector": "opencv_fine_grained:float_bytes=true,channel_order=bgr", "box": "batch"}
     assert model_card.strategy("saliencymix", options) == "SaliencyMix (as released)"
     stored = zoo.card("saliencymix_released")
@@ -295,7 +295,7 @@ def test_a_damaged_card_is_named(tmp_path):
 
 
 def command(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
-    """Exit status, standard output and standard error of ``mixviz …``."""
+    """Run ``mixviz …``, and return exit status, standard output and standard error."""
     monkeypatch.setattr(sys, "argv", ["mixviz", *map(str, arguments)])
     with pytest.raises(SystemExit) as caught:
         __main__.main()
@@ -380,7 +380,7 @@ def test_the_help_lists_every_field_of_a_run():
 
 
 def test_every_own_parameter_reaches_the_run():
-    """In whatever form: ``--name value`` and ``--name=value``."""
+    """In both forms: ``--name value`` and ``--name=value``."""
     for name, cls in mixviz.METHODS.items():
         for key, about in cls.parameters().items():
             value = about["choices"][-1] if about["choices"] else about["default"]
@@ -389,7 +389,7 @@ def test_every_own_parameter_reaches_the_run():
 
 
 def test_the_zoo_is_built_on_the_command_line(tmp_path, monkeypatch, capsys, pictures):
-    """What has ended is not trained again; a further seed stays out of the zoo."""
+    """A finished run is not trained again; a further seed stays out of the zoo."""
     small = {"data": "folder", "classes": "", "network": "test_resnet", "image_size": 16, "batch_size": 8, "epochs": 1,
              "stem": "standard", "width": 1.0, "warmup": 0.0, "precision": "fp32"}  # fmt: skip
     real = zoo.run_of

@@ -1,4 +1,4 @@
-// What the modules of the page hand to one another, and what the server sends them. For the type checker alone.
+// Types of the data between the page's modules and from the server, for the type checker only.
 
 /** What Gradio gives to a component's script. */
 export interface Context<Value = undefined> {
@@ -531,7 +531,7 @@ export interface Entry {
   kind?: string;
 }
 
-// ---- what single views are answered
+// ---- answers for single views
 export interface Batch {
   tiles: BatchTile[];
   columns: number;

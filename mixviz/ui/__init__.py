@@ -1,1 +1,1 @@
-"""The web page: the only place, with app.py, that imports gradio."""
+"""The web page. Only this package and app.py import gradio."""

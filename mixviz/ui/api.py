@@ -1,4 +1,4 @@
-"""The named endpoints: what the page does, for programs."""
+"""Named endpoints: the page's functions for programs."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ try:
 except ImportError:
 
     def on_gpu(function: Any) -> Any:
-        """Elsewhere the function uses the device that there is."""
+        """Return the function unchanged outside a hosted Space."""
         return function
 
 
 @contextmanager
-def _said() -> Iterator[None]:
-    """Answer in turn; a caller's mistake is an error with its reason."""
+def _endpoint() -> Iterator[None]:
+    """Wait for a turn, and report a caller's mistake as a Gradio error with its reason."""
     with as_gradio_error(), turn():
         yield
 
@@ -60,7 +60,7 @@ def mix(
     detector: str = "fine_grained",
     parameters: dict | None = None,
 ) -> dict:
-    """Mix two pictures by one method: {picture: the mixture as a PNG data URI, recipe: its numbers}.
+    """Mix two pictures with one method: {picture: the mixture as a PNG data URI, recipe: its numbers}.
 
     Args:
         a: Picture A, the one that is augmented: an upload (`handle_file` of Gradio's client, or the path that
@@ -68,45 +68,47 @@ def mix(
         b: Picture B, its partner, likewise.
         method: A method's name, as `python -m mixviz methods` lists them.
         lam: λ, A's share, 0 to 1; null draws it.
-        seed: Seed of everything that is drawn.
+        seed: Seed of all random draws.
         side: Side of the square picture in pixels, 32 to 1024.
-        detector: Saliency detector, for methods that look.
+        detector: Saliency detector, for methods that use one.
         parameters: The method's own parameters, by name.
     """
-    with _said():
+    with _endpoint():
         request, side = _request(a, b, method, lam, seed, detector, parameters), _checked_side(side)
         first, second = (pictures.load_once(path, side) for path in (request.a, request.b))
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        chosen, network = request.chosen(method, request.parameters), detector_options.network(detector)
+        augmentation, network = request.chosen(method, request.parameters), detector_options.network(detector)
         network = network and copy.deepcopy(network).to(device)
         with as_user_error(ImportError):
-            mixed, recipe, batch = serialize.mix_two(first, second, chosen, int(seed), lam, device, network)
+            mixed, recipe, batch = serialize.mix_two(first, second, augmentation, int(seed), lam, device, network)
             truth = recipe.truth(batch.saliency(detector_options.detector(detector)))
         return {"picture": overlays.data_uri(mixed, "PNG"), "recipe": serialize.recipe_json(recipe, truth)}
 
 
 def saliency(picture: str | dict, detector: str = "fine_grained", side: int = 224) -> dict:
-    """Where a detector looks: {heat: the picture under its map as a PNG data URI, map: grey PNG, peak: [row, column]}.
+    """Compute a saliency map: {heat: the picture under its map, map: the grey map, peak: [row, column], mean}.
+
+    ``heat`` and ``map`` are PNG data URIs.
 
     Args:
         picture: An upload (`handle_file` of Gradio's client, or the path that /upload returned), or a bundled
             photograph's name.
-        detector: A detector's name, as the page offers them.
+        detector: Name of a detector that the page offers.
         side: Side of the square picture in pixels, 32 to 1024.
     """
-    with _said():
+    with _endpoint():
         side = _checked_side(side)
         path = _path(picture)
         with as_user_error():
             lookup(detector_options.titles(), detector)
-        image = pictures.load_once(path, side)  # of any side: not kept
+        image = pictures.load_once(path, side)  # not cached: a caller may ask for any side
         batch = torch.from_numpy(image).permute(2, 0, 1)[None].contiguous()
-        found = detector_options.maps_of(batch, detector)[0].numpy()
+        heat = detector_options.maps_of(batch, detector)[0].numpy()
         return {
-            "heat": overlays.data_uri(overlays.overlay(image, found), "PNG"),
-            "map": overlays.data_uri((found * 255).round().astype("uint8"), "PNG"),
-            "peak": list(map(int, divmod(found.argmax(), side))),
-            "mean": float(found.mean()),
+            "heat": overlays.data_uri(overlays.overlay(image, heat), "PNG"),
+            "map": overlays.data_uri((heat * 255).round().astype("uint8"), "PNG"),
+            "peak": list(map(int, divmod(heat.argmax(), side))),
+            "mean": float(heat.mean()),
         }
 
 
@@ -118,18 +120,18 @@ def look(
     threshold: float = 0.2,
     scale: str = "image",
 ) -> dict:
-    """Where trained networks look in a picture: {figure: PNG data URI, networks: predictions, maps, boxes of each}.
+    """Compute class activation maps of a picture: {figure: PNG data URI, networks: predictions, maps and boxes}.
 
     Args:
         picture: An upload (`handle_file` of Gradio's client, or the path that /upload returned), or a bundled
             photograph's name.
-        classes: What to look for, by name; none: what each network predicts.
+        classes: Names of the classes to explain; none: the class that each network predicts.
         networks: Names of trained networks; none: all of them.
         kind: grad_cam, cam, grad_cam_plus_plus, hires_cam, layer_cam, xgrad_cam, eigen_cam, score_cam or ablation_cam.
-        threshold: τ of the box, a share of the map's maximum, 0 to 1.
+        threshold: τ of the box as a fraction of the map's maximum, 0 to 1.
         scale: image: each map from 0 to 1; shared: one scale for all; raw: from 0 up.
     """
-    with _said():
+    with _endpoint():
         path, known = _path(picture), known_networks()
         with as_user_error():
             kind, scale = lookup(KINDS, kind).name, lookup(SCALES, scale) and scale
@@ -141,14 +143,14 @@ def look(
         if not (is_number(threshold) and 0 <= threshold <= 1):
             raise malformed("The threshold τ should be a number from 0 to 1.")
         with as_user_error(ValueError, ImportError):
-            asked = [lookup(known, name) for name in dict.fromkeys(networks or known)]
-            looks = [
-                inference.look(one, pictures.view(path, one.side).copy(), classes or (), kind=kind) for one in asked
+            chosen = [lookup(known, name) for name in dict.fromkeys(networks or known)]
+            results = [
+                inference.look(one, pictures.view(path, one.side).copy(), classes or (), kind=kind) for one in chosen
             ]
-        figure = drawing.figure(looks, kind=kind, scale=scale, threshold=threshold)
+        figure = drawing.figure(results, kind=kind, scale=scale, threshold=threshold)
         return {
             "figure": overlays.data_uri(figure, "PNG"),
-            "networks": [inference.report(one, threshold) for one in looks],
+            "networks": [inference.report(result, threshold) for result in results],
         }
 
 
@@ -161,7 +163,7 @@ def detail(
     detector: str = "fine_grained",
     parameters: dict | None = None,
 ) -> dict:
-    """Everything that the page says of one method: its sentence, steps, every number with its sum, and the recipe.
+    """Explain one method on two pictures: its sentence, its steps, each number with its calculation, and the recipe.
 
     Args:
         a: Picture A, the one that is augmented: an upload (`handle_file` of Gradio's client, or the path that
@@ -169,40 +171,40 @@ def detail(
         b: Picture B, its partner, likewise.
         method: A method's name, as `python -m mixviz methods` lists them.
         lam: λ, A's share, 0 to 1; null draws it.
-        seed: Seed of everything that is drawn.
-        detector: Saliency detector, for methods that look.
+        seed: Seed of all random draws.
+        detector: Saliency detector, for methods that use one.
         parameters: The method's own parameters, by name.
     """
-    with _said():
+    with _endpoint():
         request = _request(a, b, method, lam, seed, detector, parameters)
-        told = story(request, method)
+        example = story(request, method)
         words = {"detector": detector_options.titles()[detector]}
         return {
-            "sentence": told.text(),
-            "judge": told.judge,
-            "steps": [{"text": say(f"step.{step.key}", **words), "number": step.number} for step in steps(told)],
+            "sentence": example.text(),
+            "judge": example.judge,
+            "steps": [{"text": say(f"step.{step.key}", **words), "number": step.number} for step in steps(example)],
             "numbers": [
                 {"name": say(f"line.{line.key}"), "sum": line.sum, "value": line.value}
-                for line in label_terms.lines(told)
+                for line in label_terms.lines(example)
             ],
-            "recipe": serialize.recipe_json(told.recipe, told.truth),
-            "python": code(request, told),
+            "recipe": serialize.recipe_json(example.recipe, example.truth),
+            "python": code(request, example),
         }
 
 
 def methods() -> list:
-    """Every method: its card, parameters with their ranges, and teaching text."""
+    """List all methods: card, parameters with their ranges, and teaching text."""
     with as_gradio_error():
         return serialize.catalogue_json()
 
 
 def _path(picture: Any) -> str:
-    """The real path of a picture that a program names, or sends as Gradio's clients do: {path, meta, ...}.
+    """Return the real path of a picture given by name, by path, or as Gradio's clients send it: {path, meta, ...}.
 
-    Of such a dictionary the path alone counts; what else it says, its url too, is the client's word.
+    Only the dictionary's path is used. Its other fields, the url among them, are untrusted.
 
     Raises:
-        UserError: neither an upload nor a bundled photograph.
+        UserError: the picture is neither an upload nor a bundled photograph.
     """
     path = picture.get("path") if isinstance(picture, dict) else picture
     if isinstance(path, str) and path in pictures.photographs():

@@ -1,4 +1,4 @@
-"""The Mix page: layout and wiring. Controls and views meet in the page's script; the server answers its questions."""
+"""Layout and events of the Mix page. The page's script joins controls and views; the server answers its requests."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ from mixviz.ui.services import detector_options
 from mixviz.ui.services.presenters import summary
 from mixviz.ui.state import LARGEST, Request, beginning
 
-# Beside the style sheet, which Gradio confines to a part of the page.
+# Not in the style sheet, which Gradio applies to only a part of the page.
 STILL = "@media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }"
-FIRST = tuple(METHODS)[:9]  # the cards that come with the page; the others as they come into sight
+FIRST = tuple(METHODS)[:9]  # the cards sent with the page; the others follow when they scroll into view
 
 
 def i18n() -> gr.I18n:
-    """All texts in all languages; under the key ``texts`` all at once, for the page's script."""
+    """Return all texts in all languages; the key ``texts`` holds them all at once for the page's script."""
     every = {code: own_texts() | texts()["en"] | known for code, known in texts().items()}
     return gr.I18n(
         **{
@@ -69,7 +69,7 @@ def own_texts() -> dict[str, str]:
 
 
 def theme() -> Base:
-    """Gradio's default in blue, system fonts, with the contrasts that WCAG AA asks for."""
+    """Return Gradio's default theme in blue, with system fonts and the contrasts that WCAG AA requires."""
     return Default(primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]).set(
         body_text_color_subdued="*neutral_600",
         block_info_text_color="*neutral_600",
@@ -97,7 +97,7 @@ def _pairs() -> list[dict[str, str]]:
 
 
 def first_request() -> Request:
-    """The state of a page that nobody has touched: a good pair, and a λ at which much is to be seen."""
+    """Return the initial state of the page, with the first of the bundled pairs."""
     pair = pictures.pairs()[0]
     a, b = (pictures.photographs()[pair[key]] for key in "ab")
     path_a, path_b = (pictures.photograph_path(one["file"]) for one in (a, b))
@@ -105,7 +105,7 @@ def first_request() -> Request:
 
 
 def build() -> gr.Blocks:
-    """The page with its first pair already mixed."""
+    """Build the page with its first pair already mixed."""
     gr.set_static_paths([assets() / "photos"])
     fetch_nothing()
     word, start = gr.I18n(), first_request()
@@ -141,11 +141,11 @@ def build() -> gr.Blocks:
             shuffle = gr.Button(word("shuffle"), min_width=90, scale=0, size="md", elem_id="shuffle")
             copy = gr.Button(word("copy"), min_width=90, scale=0, size="md", elem_id="copy")
         for endpoint in (api.mix, api.saliency, api.detail, api.look, api.methods):
-            # Gradio would keep the first paragraph alone, and say nothing of the arguments.
+            # By default Gradio keeps only the first paragraph, without the arguments.
             api_endpoint(endpoint, api_name=endpoint.__name__, api_description=inspect.getdoc(endpoint))
         controls = [image_a, image_b, name_a, name_b, hold, lam, alpha, seed, detector]
         _wire(page, bridge, controls, {"swap": swap, "shuffle": shuffle, "copy": copy})
-        # The sidebar covers a phone's whole screen, and the visitor came to see pictures.
+        # On a phone the open sidebar would cover the whole screen, and so the pictures.
         in_browser(page.load, "() => ({__type__: 'update', ...(innerWidth < 768 ? {open: false} : {})})", None, sidebar)
     return page
 
@@ -189,7 +189,7 @@ def _wire(page: gr.Blocks, bridge: gr.HTML, controls: list, buttons: dict[str, g
     in_browser(buttons["shuffle"].click, "() => Math.floor(Math.random() * 10000)", None, seed)
     in_browser(buttons["copy"].click, "() => { mixviz.copyLink() }")
     in_browser(page.load, "(...values) => { mixviz.loaded(values) }", controls)
-    # A state comes from the address, a pair, a step of the lesson or a recipe file: controls first, then the rest.
+    # A state from the address, a pair, a step of the lesson or a recipe file sets the controls first, then the rest.
     done = bridge.input(
         handlers.restore, None, [*controls, bridge], api_name="restore", api_visibility="undocumented",
         show_progress="hidden", queue=False,
@@ -198,17 +198,17 @@ def _wire(page: gr.Blocks, bridge: gr.HTML, controls: list, buttons: dict[str, g
 
 
 def launch(**options: Any) -> Any:
-    """Build and serve the page, on 127.0.0.1 unless told otherwise; takes what ``gradio.Blocks.launch`` takes.
+    """Build and serve the page, on 127.0.0.1 by default, with the options of ``gradio.Blocks.launch``.
 
-    A hosted Space tells it by the environment variable GRADIO_SERVER_NAME.
+    A hosted Space sets its address in the environment variable GRADIO_SERVER_NAME.
     """
-    # Threads that wait for one another at every small step bring a busy machine to a halt (measured: 25 ms become
-    # seconds), and pictures of this size gain nothing by them. Visitors are served side by side instead.
+    # Threads that synchronize at every small step stall a busy machine (measured: 25 ms become seconds) and do not
+    # speed up pictures of this size. Requests run in parallel instead.
     torch.set_num_threads(1)
-    if "GRADIO_TEMP_DIR" not in os.environ:  # Gradio's own choice is a folder that everybody on the machine shares
+    if "GRADIO_TEMP_DIR" not in os.environ:  # Gradio's default is a folder that all users of the machine share
         os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="mixviz-")
         atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
-    gc.freeze()  # the collector need not walk again and again through all that the imports made: 0.15 s at the start
+    gc.freeze()  # spares the collector the objects of the imports: saves 0.15 s at the start
     page = build()
     page.queue(default_concurrency_limit=2, max_size=32, api_open=False)
     settings: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""The boundary to visitors: a turn for each question, paths checked, errors told or logged."""
+"""Boundary to visitors: limit concurrent requests, check paths, report or log errors."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from mixviz.ui.errors import only_user_errors
 from mixviz.ui.gradio_compat import upload_folder
 from mixviz.ui.state import language_of
 
-WAITING = 24  # questions at work or waiting for their turn; the next one is told to come again. Each keeps one of
-# Gradio's 40 threads, and the others have to be enough for the page's files and for uploads.
+WAITING = 24  # requests running or waiting; the page answers further ones with "busy". Each holds one of Gradio's 40
+# threads, and the rest must be enough for the page's files and for uploads.
 
 _places = threading.BoundedSemaphore(WAITING)
 _working = threading.BoundedSemaphore(max(2, os.cpu_count() or 2))
 
 
 def checked_path(path: Any) -> str:
-    """The real path of an uploaded or bundled picture; anything else is refused.
+    """Return the real path of an uploaded or bundled picture.
 
     Raises:
-        pictures.PictureError: no path, or one outside the upload folder and the bundled photographs.
+        pictures.PictureError: no path, no file, or a path outside the upload folder and the bundled photographs.
     """
     if not isinstance(path, str) or not path:
         raise pictures.PictureError("missing")
@@ -44,13 +44,16 @@ def checked_path(path: Any) -> str:
 
 
 class BusyError(UserError):
-    """More questions are waiting than will be answered in time."""
+    """Too many requests are running or waiting."""
 
 
 @contextmanager
 def turn() -> Iterator[None]:
-    """Limit concurrent work to the number of cores, with a bounded queue: a rush slows the page and does not stop
-    it."""
+    """Limit concurrent work to the number of cores, with a bounded queue, so that a rush only slows the page.
+
+    Raises:
+        BusyError: the queue is full.
+    """
     if not _places.acquire(blocking=False):
         raise BusyError("busy")
     try:
@@ -61,18 +64,18 @@ def turn() -> Iterator[None]:
 
 
 def answered(state: Any, answer: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The answer to the script in its turn; an error comes back as {message}, for the page to say."""
+    """Wait for a turn and return the answer to the page's script, or an error as {message} for the page to show."""
     try:
         with turn(), only_user_errors():
             return answer()
     except UserError as error:
-        told = {"message": error.told(language_of(state))}
-        return told | ({"forget": "own"} if error.key == "error.own_gone" else {})
+        reply = {"message": error.told(language_of(state))}
+        return reply | ({"forget": "own"} if error.key == "error.own_gone" else {})
 
 
 @contextmanager
 def as_gradio_error(language: str = "en") -> Iterator[None]:
-    """Tell errors as Gradio does, to a program that called an endpoint or in a corner of the page."""
+    """Raise errors as Gradio's own: a program receives them, and the page shows them in a corner."""
     try:
         with only_user_errors():
             yield

@@ -1,4 +1,4 @@
-"""Which errors a visitor is told: mistakes of a user in their words, all others by a number that the log has too."""
+"""Errors for visitors: a user's mistakes with their text, all other errors by the number of their log entry."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ log = logging.getLogger("mixviz")
 
 @contextmanager
 def as_user_error(*kinds: type[Exception]) -> Iterator[None]:
-    """Pass on what the core says of a visitor's value, by default in a ValueError, as a UserError.
+    """Turn the core's errors about a visitor's value, by default ValueError, into a UserError.
 
-    Only for calls that check such values: elsewhere the same exceptions are bugs, which belong in the log.
+    Use it only around calls that check such values. Elsewhere the same exceptions are bugs and belong in the log.
     """
     expected = kinds or (ValueError,)
     try:
@@ -29,7 +29,7 @@ def as_user_error(*kinds: type[Exception]) -> Iterator[None]:
 
 @contextmanager
 def only_user_errors() -> Iterator[None]:
-    """Log every error that is not a UserError, and raise one in its place that tells the entry's number alone."""
+    """Log every error that is not a UserError, and raise a UserError with only the number of the log entry."""
     try:
         yield
     except UserError:

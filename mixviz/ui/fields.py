@@ -1,4 +1,4 @@
-"""Kinds of fields of the page's state: how a value is checked, and how the address says it."""
+"""Field types of the page's state: checks, and conversion to and from the address."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from typing import Any
 
 from mixviz.i18n import UserError
 
-Check = Callable[[Any, Any], None]  # (value, the whole request): raises a UserError
-Write = Callable[[Any, Any], Mapping[str, Any]]  # (value, the whole request) -> what the address says, key by key
-Read = Callable[[Mapping[str, str], Mapping[str, Any]], Mapping[str, Any]]  # (address, state so far) -> more state
-FromJson = Callable[[Mapping[str, Any], Any], Any]  # (the script's state, what lets a path through) -> the value
+Check = Callable[[Any, Any], None]  # (value, request): raises a UserError
+Write = Callable[[Any, Any], Mapping[str, Any]]  # (value, request) -> keys and values of the address
+Read = Callable[
+    [Mapping[str, str], Mapping[str, Any]], Mapping[str, Any]
+]  # (address, state so far) -> more of the state
+FromJson = Callable[[Mapping[str, Any], Any], Any]  # (state of the script, path check) -> value
 
 
 @dataclass(frozen=True)
 class Field:
     """A field of the state.
 
-    ``keys`` are the keys in the address that ``write`` and ``read`` use. ``views`` are the views that the field is for,
-    none for all: other views' addresses leave it out, and without a key the others do not even take it. ``control``: a
-    control of the page holds its value. ``null``: an emptied control sends null, which is no default. ``per_question``:
-    the script sets it anew for each question, and it is no part of a state that lasts.
+    ``keys`` are the keys of the address that ``write`` and ``read`` use. ``views`` are the views with this field; empty
+    means all. The addresses of other views omit the field, and other views ignore a field without a key. ``control``: a
+    control of the page holds the value. ``null``: an emptied control sends null, which does not mean the default.
+    ``per_question``: the script sets the field for each request, and it is not part of the lasting state.
     """
 
     check: Check
@@ -37,19 +39,18 @@ class Field:
     per_question: bool = False
 
     def concerns(self, view: Any) -> bool:
-        """Whether a view has this field."""
+        """Return whether a view has this field."""
         return not self.views or view in self.views
 
 
 class Missing:
-    """The default of a field that has none."""
+    """Marker of a field without a default."""
 
 
 def stated(check: Check, default: Any = Missing, *, key: str = "", by_name: bool = True, **options: Any) -> Any:
-    """A dataclass field of the state: its check, its default and, with a ``key``, its place in the address.
+    """Make a dataclass field of the state from its check, its default and, optionally, its ``key`` in the address.
 
-    Fields with a default are given to the constructor ``by_name`` alone, so that their order is free to be the
-    address's.
+    Fields with a default are keyword-only (``by_name``), so that they can follow the order of the address.
     """
     options.setdefault("keys", (key,) if key else ())
     if key:
@@ -64,17 +65,17 @@ def stated(check: Check, default: Any = Missing, *, key: str = "", by_name: bool
 
 
 def anything(_value: Any, _request: Any) -> None:
-    """No check: the value is made or looked at elsewhere."""
+    """Accept any value; it is checked elsewhere."""
 
 
 def boolean(value: Any, _request: Any) -> None:
-    """True or False."""
+    """Check for True or False."""
     if not isinstance(value, bool):
         raise malformed(f"Expected true or false; got {value!r:.40}.")
 
 
 def one_of(name: str, known: Callable[[], Collection[str]]) -> Check:
-    """One of the names that are known when it is asked."""
+    """Make a check for one of the names in ``known``, which is called at each check."""
 
     def check(value: Any, _request: Any) -> None:
         if not isinstance(value, str) or value not in known():
@@ -84,7 +85,7 @@ def one_of(name: str, known: Callable[[], Collection[str]]) -> Check:
 
 
 def number(low: float, high: float, error: str, *, optional: bool = False, whole: bool = False) -> Check:
-    """A number in a range, or with ``optional`` None; ``error`` is the text's key."""
+    """Make a check for a number in a range; ``optional`` allows None, ``error`` is the key of the error's text."""
 
     def check(value: Any, _request: Any) -> None:
         if optional and value is None:
@@ -96,7 +97,7 @@ def number(low: float, high: float, error: str, *, optional: bool = False, whole
 
 
 def number_in_address(key: str, *, whole: bool = False, none: str = "") -> dict[str, Any]:
-    """Write a number into the address; None is the word ``none``, or absent."""
+    """Return the address options of a number; None is written as ``none``, or omitted if that is empty."""
 
     def write(value: float | None, _request: Any) -> dict[str, Any]:
         if value is None:
@@ -115,12 +116,12 @@ def number_in_address(key: str, *, whole: bool = False, none: str = "") -> dict[
 
 
 def written(value: float) -> str:
-    """The shortest text that reads as this very number."""
+    """Return the shortest text that parses to the same number."""
     return repr(float(value)).removesuffix(".0")
 
 
 def number_of(text: str | None) -> float | None:
-    """The finite number that a text says, or None."""
+    """Parse a finite number; None for any other text."""
     try:
         value = float(text or "")
     except ValueError:
@@ -129,10 +130,10 @@ def number_of(text: str | None) -> float | None:
 
 
 def is_number(value: object) -> bool:
-    """A finite number that a float can hold, and no bool."""
+    """Return whether a value is a finite number within the range of a float, and not a bool."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def malformed(reason: str) -> UserError:
-    """The error for a request that the page's own script does not send: in English, for whoever wrote the program."""
+    """Return the error for a request that the page's own script never sends; in English, for programmers."""
     return UserError("error.reason", reason=reason)

@@ -1,4 +1,4 @@
-"""Serve the project's own texts, and from memory Gradio's scripts and style sheets (why: see gradio_compat)."""
+"""Read the project's text files, and serve Gradio's scripts and style sheets from memory (see gradio_compat)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from starlette.routing import Route
 from mixviz.resources import assets
 from mixviz.ui.gradio_compat import FRONTEND
 
-KEPT = {"Cache-Control": "public, max-age=31536000, immutable"}  # their names hold a hash of what they say
+KEPT = {"Cache-Control": "public, max-age=31536000, immutable"}  # the names contain a hash of the content
 
 
 def text(name: str) -> str:
-    """A file of assets/."""
+    """Read a text file of assets/."""
     return (assets() / name).read_text(encoding="utf-8")
 
 
@@ -30,7 +30,7 @@ def _read(name: str) -> bytes:
 
 
 async def asset(request: Request) -> Response:
-    """One of Gradio's files by its name."""
+    """Serve one of Gradio's files by name."""
     name = request.path_params["name"]
     if name not in _names():
         return Response("No such file.", 404, media_type="text/plain")
@@ -38,5 +38,5 @@ async def asset(request: Request) -> Response:
 
 
 def routes() -> list[Route]:
-    """Routes that precede Gradio's own."""
+    """Return the routes that precede Gradio's own."""
     return [Route("/assets/{name}", asset)] if FRONTEND.is_dir() else []

@@ -1,7 +1,7 @@
-"""Whatever of Gradio is replaced, or used though it is not documented.
+"""Replaced and undocumented parts of Gradio.
 
-Each part says why it is needed, and tests/test_gradio_compat.py has a test of what it takes for granted, which fails
-where a later Gradio has changed that. Tried with Gradio from :data:`TRIED` on; requirements.txt ends below 7.
+Each part gives its reason. tests/test_gradio_compat.py tests their assumptions and fails when a later Gradio changes
+one. Tested with Gradio from :data:`TRIED` on; requirements.txt excludes version 7.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from gradio.utils import get_upload_folder
 
 TRIED = "6.31"
 
-# Gradio's scripts and style sheets. It reads a file from the disk whenever one is asked for, through several threads,
-# and lets browsers ask again; a page opens some eighty of them, so that mixviz.ui.files serves them from memory.
+# Gradio's scripts and style sheets. Gradio reads each from the disk on every request, through several threads, and lets
+# browsers revalidate it. A page opens about eighty of them, so mixviz.ui.files serves them from memory.
 FRONTEND = Path(gr.__file__).parent / "templates" / "frontend" / "assets"
 
 _move = Block.async_move_resource_to_block_cache
@@ -30,25 +30,25 @@ async def _move_a_file(self: Block, url_or_file_path: str | Path | None) -> str 
 
 
 def fetch_nothing() -> None:
-    """From now on, fetch no address that somebody sends to this process.
+    """Stop this process from fetching addresses that a client sends.
 
-    Gradio fetches one for any component, also for a slider or an endpoint's text, where a program sends it as a file,
-    and has no switch against it. This replaces a method of all components, because Gradio makes new ones for a session
+    Gradio fetches an address sent as a file for any component, even for a slider or an endpoint's text, and cannot be
+    configured otherwise. This replaces a method of the base class, because Gradio makes new components for a session
     that changes them.
     """
     Block.async_move_resource_to_block_cache = _move_a_file
 
 
 def upload_folder() -> str:
-    """Return Gradio's upload folder: GRADIO_TEMP_DIR, or one of its own choice that it tells nowhere else."""
+    """Return Gradio's upload folder: GRADIO_TEMP_DIR, or a default that no documented function returns."""
     return get_upload_folder()
 
 
 def save_upload(data: bytes, name: str) -> str:
-    """Save a file as if it had been uploaded: in a folder named by its content, from which Gradio clears it."""
+    """Save a file like an upload: in a folder named after its content's hash, which Gradio clears."""
     return save_bytes_to_cache(data, name, upload_folder())
 
 
 def event_data(event: gr.EventData) -> dict[str, Any]:
-    """Return the data that a component's script sent with an event: EventData has it in an undocumented attribute."""
+    """Return the data that a component's script sent with an event, from an undocumented attribute of EventData."""
     return event._data if isinstance(event._data, dict) else {}

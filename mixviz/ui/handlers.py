@@ -1,4 +1,4 @@
-"""Handlers of the page script's questions, for every view. Untrusted input is validated on its way in."""
+"""Handlers of the requests of the page's script, for every view. They validate untrusted input."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from mixviz.ui.services import detector_options, downloads, recipe_files
 from mixviz.ui.services.presenters import SIDE
 from mixviz.ui.state import FIELDS, Request, language_of, of_query, of_state, usable
 
-PREVIEW = 600  # pixels: browsers show neither TIFF nor HEIC nor JPEG 2000, and none what is mixed of a 16-bit PNG
+PREVIEW = 600  # pixels: browsers cannot show TIFF, HEIC or JPEG 2000, nor a 16-bit PNG as it is mixed
 
 
 def show(request: Request) -> dict[str, Any]:
-    """Return the answer of the state's view, and what all views have in common."""
+    """Return the answer of the state's view, with the fields that all views share."""
     answer = views()[request.view].answer(request)
     return {
         "view": request.view,
@@ -38,12 +38,12 @@ def show(request: Request) -> dict[str, Any]:
 
 
 def look(state: Any) -> dict[str, Any]:
-    """The view that the page's script asks for, or {message}."""
+    """Return the requested view's data, or {message}."""
     return answered(state, lambda: show(of_state(state, checked_path)))
 
 
 def of_view(function: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
-    """A function of a view as its script may ask it: in its turn, with {message} for errors."""
+    """Wrap a view's function for its script: it waits for a turn and returns errors as {message}."""
 
     @wraps(function)
     def asked(state: Any) -> dict[str, Any]:
@@ -53,24 +53,24 @@ def of_view(function: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[s
 
 
 def teach(state: Any) -> dict[str, Any]:
-    """The lesson's steps, worked out when somebody takes it."""
+    """Return the lesson's steps, computed when a visitor starts it."""
     return answered(state, lambda: {"steps": lesson.steps()})
 
 
 def preview(state: Any) -> dict[str, Any]:
-    """A picture that the visitor chose, as it is decoded here, small: {picture: data URI}, or {message}."""
+    """Return a small version of the visitor's picture, decoded by the server: {picture: data URI}, or {message}."""
     path = state.get("path") if isinstance(state, dict) else None
     picture = partial(pictures.preview, side=PREVIEW)
     return answered(state, lambda: {"picture": overlays.data_uri(picture(checked_path(path)))})
 
 
 def take(state: Any) -> dict[str, Any]:
-    """Something to take away of a view: {name, data URI}, or {message}; ``state["take"]`` says what."""
+    """Return the download of a view that ``state["take"]`` names: {name, data URI}, or {message}."""
     return answered(state, lambda: downloads.download(state, checked_path))
 
 
 def restore(event: gr.EventData) -> list[Any]:
-    """The controls for a state: the address's, a pair's, a step of the lesson's, or a recipe file's text."""
+    """Return the controls for a state: of the address, a pair, a step of the lesson, or a recipe file's text."""
     data = event_data(event)
     language = language_of(data)
     try:
@@ -92,7 +92,7 @@ def _restored(data: Mapping[str, Any], language: str) -> list[Any]:
 
 
 def _named(state: dict[str, Any], language: str) -> dict[str, Any]:
-    """The state with the names of bundled objects in a language."""
+    """Translate the names of bundled objects in a state."""
     names = {key: pictures.label_in(language, state[key]) for key in ("name_a", "name_b") if key in state}
     return state | names
 
@@ -101,12 +101,14 @@ CONTROLS = 9  # [A, B, their labels, hold, λ, α, seed, detector]
 
 
 def _controls(state: Mapping[str, Any], message: str = "") -> list[Any]:
-    """Updates of the page's controls, and the rest of the state for the page's script."""
+    """Return the updates of the page's controls, and the rest of the state for the page's script."""
     good = usable(state)
     values = [good.get(key, gr.skip()) for key in ("a", "b", "name_a", "name_b")]
     lam = good.get("lam")
     held = [lam is not None, gr.skip() if lam is None else lam] if "lam" in good else [gr.skip(), gr.skip()]
-    alpha = good.get("alpha", 1.0 if "view" in good else gr.skip())  # a whole state without α leaves each its own
+    alpha = good.get(
+        "alpha", 1.0 if "view" in good else gr.skip()
+    )  # in a complete state without α each method keeps its own
     values += [*held, alpha, *(good.get(key, gr.skip()) for key in ("seed", "detector"))]
     rest = {key: value for key, value in good.items() if not FIELDS[key].control}
     return [*values, rest | ({"message": message} if message else {}) | {"any": bool(good)}]

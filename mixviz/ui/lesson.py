@@ -1,4 +1,4 @@
-"""The guided lesson: each step is a state of the real page, with a question whose answer is worked out from it."""
+"""Guided lesson: each step is a state of the real page with a question, whose answer is computed from that state."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ from mixviz.ui.state import Request, of_query, usable
 from mixviz.ui.views import draws
 
 MEASURES = {
-    "share_a": lambda told: told.share[0],
-    "share_b": lambda told: told.share[1],
-    "area_b": lambda told: told.area[1],
-    "hidden_a": lambda told: 1 - told.visible[0],
-    "seen_b": lambda told: told.visible[1],
+    "share_a": lambda example: example.share[0],
+    "share_b": lambda example: example.share[1],
+    "area_b": lambda example: example.area[1],
+    "hidden_a": lambda example: 1 - example.visible[0],
+    "seen_b": lambda example: example.visible[1],
 }
 
 
 @functools.cache
 def steps() -> list[dict[str, Any]]:
-    """The steps in order: {id, state, pin, right, value}, ``right`` the number of the right answer, from 1.
+    """Return the steps in order: {id, state, pin, right, value, answers}.
+
+    ``right`` is the number of the correct answer, from 1; ``answers`` is how many there are.
 
     Raises:
-        ValueError: the page no longer shows what a step asks for: not just one answer is right.
+        ValueError: not exactly one answer of a step is right for the page as it is.
     """
     entries = json.loads((assets() / "lesson.json").read_text(encoding="utf-8"))
     return [
@@ -36,7 +38,7 @@ def steps() -> list[dict[str, Any]]:
 
 
 def measured(entry: dict[str, Any]) -> float:
-    """The number that a step's question is about, from the state that it shows."""
+    """Compute the number that a step's question asks for from the step's state."""
     request = Request(**usable(of_query(entry["state"])))
     if entry["measure"] == "drawn_area_b":
         return 1 - draws.drawn(request)[0].area.mean().item()

@@ -1,4 +1,4 @@
-"""Components of the page, their answers and their events."""
+"""Components of the page, their JSON answers and their events."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mixviz.ui import scripts
 
 
 def component(name: str, value: Any = None, **options: Any) -> gr.HTML:
-    """One of the page's own components: assets/web/views/NAME.js, which draws plain data."""
+    """Make one of the page's own components; its script, assets/web/views/NAME.js, draws plain data."""
     return gr.HTML(
         value,
         html_template=f'<div class="mv-part" id="mv-{name}"></div>',
@@ -28,7 +28,7 @@ def component(name: str, value: Any = None, **options: Any) -> gr.HTML:
 
 
 def as_json(answer: Callable[[Any], dict]) -> Callable[[Any], Response]:
-    """The function with its answer written as JSON: the server would walk through every value first."""
+    """Wrap a function to return its answer as JSON, which spares Gradio a walk through every value."""
 
     @functools.wraps(answer)
     def respond(state: Any) -> Response:
@@ -43,5 +43,5 @@ def as_json(answer: Callable[[Any], dict]) -> Callable[[Any], Response]:
 
 
 def in_browser(event: Any, script: str, inputs: Any = None, outputs: Any = None, **options: Any) -> Any:
-    """An event that the server never hears of."""
+    """Connect an event to a script that runs in the browser only."""
     return event(None, inputs, outputs, js=scripts.when_ready(script), api_visibility="private", **options)

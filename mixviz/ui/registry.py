@@ -1,4 +1,4 @@
-"""The views of the page: ``mixviz/ui/views/NAME.py`` is a tab, with its script of the same name in ``assets``."""
+"""Registry of the views: ``mixviz/ui/views/NAME.py`` is a tab, with its script of the same name in ``assets``."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class View:
 
     Args:
         name: Its name in the address, in the texts (``tab_NAME``) and of its script.
-        order: Where its tab stands; the one of the lowest order comes with the page.
-        answer: What it shows of a request, as plain data for its script.
+        order: Position of its tab; the view with the lowest order is sent with the page.
+        answer: Returns the view's plain data of a request for its script.
         title: The tab's English title, where ``assets/texts.json`` has none.
-        functions: What its script asks of the server beside, by their names: the script's question -> plain data.
-        panel: Builds Gradio components below the view's own, which it is given.
-        download: What is taken away of it: (kind, request, the script's question) -> (file name, bytes). None: the
-            mixture's pictures, figures and recipe.
-        example: The rest of an address that shows it at work, for tests.
+        functions: Further functions that its script calls by name: the script's request -> plain data.
+        panel: Builds Gradio components below the view's own component, its argument.
+        download: Makes a download: (kind, request, the script's state) -> (file name, bytes). None: the mixture's
+            pictures, figures and recipe.
+        example: Further keys of an address that shows the view at work, for tests.
     """
 
     name: str
@@ -43,7 +43,7 @@ class View:
 
 @functools.cache
 def views() -> Mapping[str, View]:
-    """Every view by its name, in the order of the tabs."""
+    """Return all views by name, in the order of the tabs."""
     package = importlib.import_module(PACKAGE)
     modules = [info.name for info in pkgutil.iter_modules(package.__path__) if not info.name.startswith("_")]
     found = [_view(importlib.import_module(f"{PACKAGE}.{name}")) for name in modules]

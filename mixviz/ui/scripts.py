@@ -1,6 +1,6 @@
-"""The page's own scripts: ES modules, served as they lie in assets/web under a hash of them all.
+"""The page's own scripts: the ES modules of assets/web, served unchanged below a common hash.
 
-The first view and the parts around all views come with the page; a view's modules come when it is first opened.
+The first view and the parts around all views are loaded with the page, and a view's modules when it is first opened.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from starlette.routing import Route
 from mixviz.resources import assets
 from mixviz.ui import files
 
-FIRST = "first.js"  # what comes with the page
-FOLDERS = [assets() / "web"]  # where modules lie; of two with one path the first counts
+FIRST = "first.js"  # loaded with the page
+FOLDERS = [assets() / "web"]  # folders of modules; of two modules with the same path the first wins
 _IMPORT = re.compile(r'^\s*(?:import|export)\b[^;]*?\bfrom "(\.[^"]+)"|^import "(\.[^"]+)"', re.MULTILINE)
 
 
 @functools.cache
 def modules() -> dict[str, bytes]:
-    """Every module by its path below ``assets/web``."""
+    """Return the content of every module by its path below ``assets/web``."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for folder in reversed(FOLDERS)
@@ -35,7 +35,7 @@ def modules() -> dict[str, bytes]:
 
 @functools.cache
 def version() -> str:
-    """A hash of all modules: relative imports stay below it, so that no browser keeps a part of an older version."""
+    """Return a hash of all modules; relative imports stay below it, so that no browser mixes two versions."""
     digest = hashlib.sha256()
     for path, content in sorted(modules().items()):
         digest.update(path.encode() + b"\0" + content + b"\0")
@@ -44,7 +44,7 @@ def version() -> str:
 
 @functools.cache
 def needs(path: str) -> tuple[str, ...]:
-    """The modules that a module imports, also through others: fetched at once they cost one round trip."""
+    """Return the direct and indirect imports of a module, to be fetched together in one round trip."""
     found, ahead = [], [path]
     while ahead:
         module = ahead.pop(0)
@@ -57,7 +57,7 @@ def needs(path: str) -> tuple[str, ...]:
 
 
 def entry(name: str) -> str:
-    """The module of a component: ``views/NAME.js``, or ``parts/NAME.js`` around the views.
+    """Return the module of a component: ``views/NAME.js``, or ``parts/NAME.js`` for a part around the views.
 
     Raises:
         LookupError: there is neither.
@@ -69,12 +69,12 @@ def entry(name: str) -> str:
 
 
 def head(beginning: dict[str, Any]) -> str:
-    """Return the start of the page's head: the first modules are requested before any component appears.
+    """Return the script of the page's head, which requests the first modules before any component appears.
 
     Args:
-        beginning: what the page's state starts from, see :func:`mixviz.ui.state.beginning`.
+        beginning: the initial state of the page, see :func:`mixviz.ui.state.beginning`.
     """
-    # A proxy may have changed all of the root but the path.
+    # Behind a proxy only the path of the root is reliable.
     fetch = f"""
 window.mixvizBeginning = {json.dumps(beginning)};
 const path = new URL(window.gradio_config?.root || "/", location.href).pathname.replace(/\\/$/, "");
@@ -90,7 +90,7 @@ def on_load(name: str) -> str:
     """Return the script that a component runs when it appears."""
     path = entry(name)
     late = sorted(set(needs(path)) - set(needs(FIRST)))
-    # Gradio looks into it for the names of events.
+    # Gradio searches the script for the names of events.
     return f"""// it may trigger "input"
 window.mixvizReady.then(
   (first) => first.start({json.dumps(path)}, {json.dumps(late)}, {{ element, trigger, props, server, upload }}),
@@ -99,7 +99,7 @@ window.mixvizReady.then(
 
 
 def when_ready(script: str) -> str:
-    """A function of the page's script, called once the page's state is there."""
+    """Wrap a function of the page's script, so that it waits for the page's state."""
     return f"async (...given) => {{ await window.mixvizReady; return ({script})(...given); }}"
 
 
@@ -111,5 +111,5 @@ async def _serve(request: Request) -> Response:
 
 
 def routes() -> list[Route]:
-    """Routes of the modules."""
+    """Return the routes of the modules."""
     return [Route("/mixviz/{version}/{path:path}", _serve)]

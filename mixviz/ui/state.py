@@ -1,7 +1,7 @@
-"""The state of the page, stated once: :class:`Request` has a line per field, from which everything else is derived.
+"""The state of the page: :class:`Request` declares each field once, and everything else is derived from it.
 
-A line holds the field's default, its check, its key in the address and the views that it is for. From these follow what
-is refused, what the address says and how it is read, and which keys the page's script takes for a link's.
+A declaration holds the field's default, its check, its key in the address and its views. Validation, reading and
+writing of addresses, and the keys of a link in the page's script follow from it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ MAX_SEED = 2**32 - 1
 CELLS = 28  # cells along each side of a painted mask: 8 pixels each at 224
 SUBJECTS = ("mix", "a", "b")
 LAYERS = ("", *"01234567")
-MAX_OWN = 2  # networks of a visitor's own
+MAX_OWN = 2  # a visitor's own networks
 MAX_NAME = 80  # letters of a class's name
 MAX_PATH = 400  # letters of a picture's name with its folders
 SWEEPS = ("lam", "alpha", "seed")
@@ -121,18 +121,18 @@ def _is_names(names: Any, least: int, most: int) -> bool:
 
 
 def is_box(box: Any) -> bool:
-    """(top, left, bottom, right) in shares of the sides, with something in it."""
+    """Return whether a value is a non-empty box (top, left, bottom, right) in fractions of the sides."""
     if not isinstance(box, tuple | list) or len(box) != 4 or not all(map(is_number, box)):
         return False
     top, left, bottom, right = box
     return 0 <= top < bottom <= 1 and 0 <= left < right <= 1
 
 
-# ---------------------------------------------------------------- how the address says what is no plain text
+# ---------------------------------------------------------------- reading and writing of addresses
 
 
 def _picture(letter: str) -> dict[str, Any]:
-    """A bundled photograph by its file's name; a visitor's own picture is never said."""
+    """Address options of a picture: a bundled photograph's file name; a visitor's own picture is never written."""
 
     def write(path: str, _request: Any) -> dict[str, str]:
         return {letter: Path(path).stem} if pictures.photograph_of(path) else {}
@@ -195,7 +195,7 @@ _JOINED: dict[str, Any] = {
 }
 
 
-# ---------------------------------------------------------------- what the script sends that is no plain value
+# ---------------------------------------------------------------- conversion of the script's values
 
 
 def _path(letter: str) -> Callable[[Mapping[str, Any], Any], str]:
@@ -207,10 +207,10 @@ def _name(letter: str) -> Callable[[Mapping[str, Any], Any], str]:
 
 
 def networks_of(state: Any, checked_path: Any) -> tuple[tuple[str, str], ...]:
-    """The paths of the visitor's own networks, card and weights, let through one by one.
+    """Check and return the paths (card, weights) of the visitor's own networks.
 
     Raises:
-        UserError: no such pairs, or too many.
+        UserError: a malformed pair, a missing file, or too many networks.
     """
     own = state.get("own") if isinstance(state, dict) else None
     pairs = own if isinstance(own, list) else []
@@ -223,10 +223,10 @@ def networks_of(state: Any, checked_path: Any) -> tuple[tuple[str, str], ...]:
 
 
 def files_of(state: Any, checked_path: Any) -> tuple[tuple[str, str], ...]:
-    """The visitor's own pictures of a batch, (path, name), let through one by one.
+    """Check and return the visitor's own pictures (path, name) of a batch.
 
     Raises:
-        UserError: no such pairs, or too many.
+        UserError: a malformed pair, or too many pictures.
     """
     given = state.get("files") if isinstance(state, dict) else None
     pairs = given if isinstance(given, list) else []
@@ -238,14 +238,14 @@ def files_of(state: Any, checked_path: Any) -> tuple[tuple[str, str], ...]:
 
 
 def language_of(state: Any) -> str:
-    """The language that the page's script names, where there are texts in it."""
+    """Return the language of the script's state if the page has it, else English."""
     language = state.get("language") if isinstance(state, dict) else None
     return language if isinstance(language, str) and language in texts() else "en"
 
 
 def checked_name(name: Any, default: str) -> str:
-    """A label as the page shows it: one line, at most 24 characters, never empty."""
-    whole = str(name or "").encode("utf-8", "replace").decode()  # half a character cannot be sent
+    """Normalize a label: one line, at most 24 characters, never empty."""
+    whole = str(name or "").encode("utf-8", "replace").decode()  # a lone surrogate cannot be sent
     return " ".join(whole.split())[:24] or default
 
 
@@ -254,20 +254,20 @@ def checked_name(name: Any, default: str) -> str:
 
 @dataclass(frozen=True)
 class Request:
-    """A state of the page. Whatever reaches it may have been made up.
+    """A validated state of the page, made from untrusted values.
 
-    ``a`` and ``b`` are paths that :func:`mixviz.ui.boundary.checked_path` has let through; ``lam`` None draws λ,
-    ``alpha`` None leaves each method its own; ``box`` (top, left, bottom, right) in shares of the sides and ``mask``
-    (CELLS strings of CELLS digits, 1 keeps A) are changes by hand; ``only`` are the cards to draw, methods' or
-    networks', None for all. Networks look at ``subject`` for two ``classes``, each a name, "*" for what a network
-    predicts, or "" for what A and B show; ``layer`` is "" for the card's, or how many resolutions before the last.
-    ``joined``: the visitor's own pictures are measured with ours. ``own`` are the paths of card and weights of the
-    visitor's own networks. A batch is of the first ``count`` bundled photographs, or of ``files``, (path, name in its
-    folder) of the visitor's own pictures. ``still``: also what λ and the seed leave alone; ``strip``: also what each
-    detector makes of the pictures.
+    ``a`` and ``b`` are paths checked by :func:`mixviz.ui.boundary.checked_path`. ``lam`` None draws λ; ``alpha`` None
+    keeps each method's own. ``box`` (top, left, bottom, right) in fractions of the sides and ``mask`` (CELLS strings of
+    CELLS digits, 1 keeps A) are the visitor's changes. ``only`` names the cards to draw, of methods or networks; None
+    means all. The heat maps explain two ``classes`` in ``subject``: each a name, "*" for the predicted class, or "" for
+    the class of A or B. ``layer`` is "" for the card's layer, or the number of resolutions before the last. ``joined``
+    adds the visitor's own pictures to the bundled ones that are measured. ``own`` holds the paths (card, weights) of
+    the visitor's own networks. A batch consists of the first ``count`` bundled photographs, or of the visitor's
+    ``files``: (path, name in its folder). ``still`` also requests what λ and the seed do not change; ``strip`` also
+    requests each detector's maps.
 
     Raises:
-        UserError: a value that cannot be used, in words for the visitor.
+        UserError: an unusable value, with a text for the visitor.
     """
 
     view: str = stated(one_of("view", lambda: views()), "grid", key="view")
@@ -317,7 +317,7 @@ class Request:
             field.check(getattr(self, name), self)
 
     def chosen(self, name: str, parameters: Mapping[str, Any] | None = None) -> Method:
-        """The method with its own parameters, the page's α and the page's detector.
+        """Make the named method with its own parameters, the page's α and the page's detector.
 
         Raises:
             UserError: an unknown name or parameter, or one out of range.
@@ -336,7 +336,7 @@ class Request:
             return cls(**values)
 
     def pixels(self, size: int) -> tuple[int, int, int, int] | None:
-        """The box in whole pixels, at least one each way."""
+        """Return the box in whole pixels, at least one in each direction."""
         if self.box is None:
             return None
         top, left, bottom, right = (round(edge * size) for edge in self.box)
@@ -344,11 +344,11 @@ class Request:
         return top, left, max(bottom, top + 1), max(right, left + 1)
 
     def weights(self, size: int) -> Tensor | None:
-        """The painted mask at a size (size, size), 1 where A is kept."""
+        """Return the painted mask (size, size), 1 where A is kept."""
         return None if self.mask is None else edits.mask_from_cells(self.mask, size)
 
     def query(self) -> str:
-        """Return the address of this state: it names bundled pictures alone, and nothing that the visitor handed in."""
+        """Return the address of this state; it names bundled pictures only, and none of the visitor's files."""
         said: dict[str, Any] = {}
         for name, field in FIELDS.items():
             if field.write and field.concerns(self.view):
@@ -357,12 +357,15 @@ class Request:
 
 
 FIELDS: dict[str, Field] = {one.name: one.metadata["field"] for one in fields(Request)}
-LINKED = tuple(key for field in FIELDS.values() for key in field.keys)  # the address's, for the page's script
+LINKED = tuple(key for field in FIELDS.values() for key in field.keys)  # keys of the address, for the page's script
 
 
 def beginning() -> dict[str, Any]:
-    """Return what the page's script starts from: ``state`` without the controls' fields, which the controls tell,
-    ``fields``, the keys of an address, and ``order``, the views in the order of their tabs."""
+    """Return the initial data of the page's script.
+
+    ``state`` omits the fields that controls hold. ``fields`` are the keys of an address, and ``order`` lists the views
+    in the order of their tabs.
+    """
     lasting = {name: field for name, field in FIELDS.items() if not (field.control or field.per_question)}
     state = {
         one.name: {} if one.name == "parameters" else one.default for one in fields(Request) if one.name in lasting
@@ -371,13 +374,14 @@ def beginning() -> dict[str, Any]:
 
 
 def of_state(state: Any, checked_path: Any) -> Request:
-    """The request for what the page's script sent.
+    """Build a request from the state that the page's script sent.
 
     Args:
-        checked_path: what lets a picture's path through, or raises.
+        state: the state of the page's script.
+        checked_path: returns the real path of an allowed picture, or raises.
 
     Raises:
-        UserError: anything that is not such a state.
+        UserError: an invalid state.
     """
     if not isinstance(state, dict):
         raise malformed("The page sent no state.")
@@ -392,7 +396,7 @@ def of_state(state: Any, checked_path: Any) -> Request:
 
 
 def of_query(query: Mapping[str, str]) -> dict[str, Any]:
-    """The state that an address asks for, as far as it is understood: a damaged link opens the page all the same."""
+    """Return the state of an address without its unusable parts, so that a damaged link still opens the page."""
     state: dict[str, Any] = {}
     for field in FIELDS.values():
         if field.read:
@@ -401,7 +405,7 @@ def of_query(query: Mapping[str, str]) -> dict[str, Any]:
 
 
 def usable(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the usable fields of a state, key by key: one bad value does not cost the others."""
+    """Return the usable fields of a state; each is checked alone, so that a bad value does not cost the others."""
     good: dict[str, Any] = {}
     for name, field in FIELDS.items():
         if name not in state:

@@ -1,4 +1,4 @@
-// The page's address: what the server writes into it, and what belongs to the browser alone.
+// The page's address: the server's parameters and the browser's own.
 
 /** Parameters that the server knows nothing of. */
 export const KEPT = [
@@ -21,7 +21,7 @@ export const KEPT = [
 ];
 
 /**
- * The server's query with the browser's own parameters of the one before.
+ * The server's new query with the browser's own parameters of the previous query.
  *
  * @param {URLSearchParams} now
  * @param {string} text
@@ -36,7 +36,7 @@ export function linked(now, text) {
 }
 
 /**
- * The query with one of the browser's own parameters changed; without it where the value is empty.
+ * The query with one of the browser's own parameters changed, or removed if the value is empty.
  *
  * @param {URLSearchParams} now
  * @param {string} name
@@ -60,7 +60,7 @@ export const stem = (path) =>
     ?.replace(/\.\w+$/, "");
 
 /**
- * The values of a parameter that lists some, separated by commas.
+ * The values of a comma-separated parameter.
  *
  * @param {string | null} text
  */

@@ -1,4 +1,4 @@
-// Arrows from picture to picture, over whatever holds the pictures. They take no clicks and no room.
+// An overlay of arrows between pictures, which takes no clicks and no room.
 import { curve } from "./boxes.js";
 import { svg } from "./svg.js";
 
@@ -9,7 +9,7 @@ export function arrowsOver(host) {
   const canvas = svg("svg", { class: "mv-arrows", "aria-hidden": "true" });
   host.append(canvas);
 
-  /** The middle of a picture, and half its side, as the host sees them. @param {Element} node */
+  /** The centre of a picture and half its side, in the host's coordinates. @param {Element} node */
   const spot = (node) => {
     const box = node.getBoundingClientRect();
     const origin = host.getBoundingClientRect();

@@ -1,10 +1,10 @@
-// Boxes and arrows in numbers: no page is needed for them.
+// Geometry of boxes and arrows, independent of the page.
 import { clamp } from "./numbers.js";
 
 /** @import { Edges } from "../types.js" */
 
 /**
- * The box of a map at a threshold, in shares of the sides; null where the map points nowhere.
+ * The box of a map at a threshold, in fractions of the sides; null if the map is empty.
  *
  * @param {{ boxes: number[][] }} look boxes in pixels at evenly spaced thresholds
  * @param {number} threshold
@@ -17,7 +17,7 @@ export function boxAt(look, threshold, side) {
 }
 
 /**
- * Intersection over union; 0 where one of them is missing.
+ * Intersection over union; 0 if a box is missing.
  *
  * @param {Edges | null | undefined} one
  * @param {Edges | null | undefined} other
@@ -33,8 +33,8 @@ export function overlap(one, other) {
 }
 
 /**
- * A box after a step of the keyboard or the pointer: moved as a whole within the picture, or with its lower right
- * corner alone, which stays a step away from the upper left one.
+ * A box after a step of the keyboard or the pointer: moved within the picture, or resized by its lower right corner,
+ * down to the smallest side.
  *
  * @param {Edges} box
  * @param {number} down
@@ -51,8 +51,8 @@ export function shifted([top, left, bottom, right], down, across, resize, least)
 }
 
 /**
- * A line from one picture to another that bends to its right, so that of two pictures that meet each other both arrows
- * are seen: its path, its tip, and the direction there.
+ * An arrow from one picture to another: its path, its tip, and the direction there. It bends to its right, so that
+ * arrows in both directions between two pictures stay apart.
  *
  * @param {{ x: number, y: number }} from
  * @param {{ x: number, y: number, r: number }} to `r`: half the side of the picture

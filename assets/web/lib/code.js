@@ -1,9 +1,9 @@
-// Lines to copy.
+// Code with a button to copy it.
 import { make } from "./dom.js";
 import { t } from "./texts.js";
 
 /**
- * Lines with a button that copies them; where the browser refuses, it selects them.
+ * Lines of code with a copy button, which selects them if the browser refuses to copy.
  *
  * @param {string} [text]
  * @param {Record<string, string>} [aria] attributes of the lines

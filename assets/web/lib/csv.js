@@ -1,7 +1,7 @@
-// CSV files that spreadsheets open as they are meant.
+// CSV files that spreadsheets open correctly.
 
 /**
- * A cell: text that a spreadsheet would take for a formula is marked as text.
+ * A cell; text that a spreadsheet would read as a formula is marked as text.
  *
  * @param {unknown} value
  */
@@ -12,7 +12,7 @@ export function quoted(value) {
 }
 
 /**
- * The file's text. Without the mark at its start spreadsheets assume another alphabet.
+ * The file's text, with a byte order mark, without which spreadsheets assume another encoding.
  *
  * @param {unknown[][]} rows
  */

@@ -1,4 +1,4 @@
-// Nodes of the page. Text reaches it through textContent only, pictures through blob URLs.
+// Elements of the page. Text is set through textContent only, pictures through blob URLs.
 import { percent } from "./numbers.js";
 import { t } from "./texts.js";
 
@@ -11,7 +11,7 @@ import { t } from "./texts.js";
  */
 
 /**
- * An element with properties, attributes, listeners and children. A button submits nothing.
+ * An element with properties, attributes, listeners and children. A button never submits a form.
  *
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
@@ -32,7 +32,7 @@ export function make(tag, options = {}, ...children) {
 }
 
 /**
- * An element that must be there.
+ * Finds an element that must exist.
  *
  * @param {ParentNode} node
  * @param {string} selector
@@ -44,7 +44,7 @@ export const within = (node, selector) => /** @type {HTMLElement} */ (node.query
 export const focusOn = (node) => (node instanceof HTMLElement || node instanceof SVGElement ? node.focus() : undefined);
 
 /**
- * Closes a panel by the Escape key, which then means nothing to what the panel stands in.
+ * Closes a panel on the Escape key, without passing the key to the surrounding elements.
  *
  * @param {HTMLElement} panel
  * @param {() => void} close
@@ -58,7 +58,7 @@ export function onEscape(panel, close) {
 }
 
 /**
- * A component's own place in the element that Gradio hands to its script.
+ * The component's container within the element that Gradio passes to its script.
  *
  * @param {Element} element
  */
@@ -101,7 +101,7 @@ export function place(tile, url, index, columns, rows = 1) {
 }
 
 /**
- * Puts a frame around edges given as shares of the sides: (top, left, bottom, right).
+ * Places a frame at edges in fractions of the sides: (top, left, bottom, right).
  *
  * @param {HTMLElement} box
  * @param {number[] | null | undefined} edges
@@ -115,7 +115,7 @@ export function outline(box, edges) {
 
 /**
  * @param {HTMLElement} node
- * @param {number[] | null | undefined} peak (row, column) as shares of the sides
+ * @param {number[] | null | undefined} peak (row, column) in fractions of the sides
  */
 export function ring(node, peak) {
   node.hidden = !peak;
@@ -123,7 +123,7 @@ export function ring(node, peak) {
 }
 
 /**
- * The text of a part of the label bar: its name where there is room for it, else its letter.
+ * The text of a part of the label bar: the name if it fits, else the letter.
  *
  * @param {string} name
  * @param {string} letter
@@ -138,7 +138,7 @@ export function fitting(name, letter, share, letters) {
 export const LETTERS = "ABCD";
 
 /**
- * A bar with a part per name, each with a colour and a letter of its own.
+ * A bar with a part per name, each with its own colour and letter.
  *
  * @param {number} [letters]
  */
@@ -160,7 +160,7 @@ export function labelBar(letters = 34) {
 }
 
 /**
- * A name that is too long for its line breaks between its words, as in Rand-Saliency-Mix, not inside one.
+ * Lets a long name such as RandSaliencyMix break between its words, as in Rand-Saliency-Mix, and not inside one.
  *
  * @param {string} title
  * @returns {(Node | string)[]}
@@ -170,7 +170,7 @@ export function byHumps(title) {
 }
 
 /**
- * Hands a file to the visitor.
+ * Offers a file as a download.
  *
  * @param {string} href a blob URL, which is released a little later
  * @param {string} name

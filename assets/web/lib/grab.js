@@ -1,4 +1,4 @@
-// A box on a picture, to be dragged and resized by pointer or keyboard: edges as shares of the sides.
+// A box on a picture that pointer or keyboard drags and resizes; its edges are fractions of the sides.
 import { shifted } from "./boxes.js";
 import { make, outline } from "./dom.js";
 

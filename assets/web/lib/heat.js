@@ -1,18 +1,18 @@
-// Heat maps as the server sends them: bytes on each map's own scale from 0 to 255, and what its two ends stand for.
+// Heat maps from the server: bytes from 0 to 255 on each map's own scale, and the values of its two ends.
 import { clamp } from "./numbers.js";
 import { penOf } from "./svg.js";
 
 /**
  * @typedef {object} HeatMap
  * @property {Uint8Array} bytes
- * @property {number[] | null} range low, high, and the layer's lowest and highest; null where the map points nowhere
+ * @property {number[] | null} range low, high, and the layer's lowest and highest; null if the map is empty
  */
 
 /** @param {string} text in base 64 */
 export const bytesOf = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 
 /**
- * The value of byte q: the map's own, not beyond the layer's lowest and highest, which bicubic curves overshoot.
+ * The map's value of byte q, clamped to the layer's lowest and highest, which bicubic interpolation overshoots.
  *
  * @param {number[]} range
  * @returns {(q: number) => number}
@@ -22,7 +22,7 @@ export const valueOf = ([low, high, least, most]) => {
 };
 
 /**
- * The ends of the colours for all maps of the picture: `shared` from the lowest to the highest value, `raw` with 0.
+ * The colour range of all maps of a picture: `shared` from the lowest to the highest value, `raw` including 0.
  *
  * @param {HeatMap[]} looks
  * @param {string} scale
@@ -39,7 +39,7 @@ export function endsOf(looks, scale) {
 }
 
 /**
- * The map from 0 to 1 between two ends.
+ * The map scaled to 0 to 1 between two ends.
  *
  * @param {HeatMap & { range: number[] }} look
  * @param {number[]} ends
@@ -53,7 +53,7 @@ function rescale({ range, bytes }, [low, high]) {
 const points = (look) => look.range !== null;
 
 /**
- * The map in numbers: from 0 to 1 on its own scale or one for all, or as it is.
+ * The map's numbers: from 0 to 1 on its own scale or a shared one, or unscaled.
  *
  * @param {HeatMap} look
  * @param {string} scale
@@ -104,7 +104,7 @@ export function paintHeat(canvas, side, shades, table) {
 }
 
 /**
- * From -1, where the other network looks more, to 1; where nothing differs the picture shows through.
+ * The difference of two maps, from -1, where the other is higher, to 1; transparent where they agree.
  *
  * @param {HTMLCanvasElement} canvas
  * @param {number} side

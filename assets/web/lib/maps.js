@@ -1,7 +1,7 @@
-// Maps of which a key is known to be there.
+// Lookup of keys that must exist.
 
 /**
- * The value of a key that must be there.
+ * The value of a key that must exist.
  *
  * @template Key, Value
  * @param {Map<Key, Value>} map

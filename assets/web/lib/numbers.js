@@ -1,4 +1,4 @@
-// Numbers: how they are written, their bounds, and round ticks for an axis.
+// Formatting and clamping of numbers, and round ticks for an axis.
 
 /** @param {number} x */
 export const percent = (x) => `${Math.round(100 * x)}\u00a0%`;
@@ -7,7 +7,7 @@ export const percent = (x) => `${Math.round(100 * x)}\u00a0%`;
 export const tenth = (x) => x.toFixed(1);
 
 /**
- * At most one digit after the point.
+ * A number with at most one decimal place.
  *
  * @param {number} x
  */
@@ -17,7 +17,7 @@ export const shortened = (x) => String(+x.toFixed(1));
 export const whole = (x) => x.toLocaleString("en");
 
 /**
- * A change with its sign, and a real minus.
+ * A change with its sign, using the minus character.
  *
  * @param {number} x
  * @param {number} digits
@@ -25,7 +25,7 @@ export const whole = (x) => x.toLocaleString("en");
 export const signed = (x, digits) => `${x > 0 ? "+" : x < 0 ? "−" : ""}${Math.abs(x).toFixed(digits)}`;
 
 /**
- * A percentage with one digit; a dash where there is none.
+ * A percentage with one digit; a dash if it is missing.
  *
  * @param {number | null | undefined} x
  */

@@ -20,8 +20,8 @@ let stopped = false;
 let working = false;
 let again = false;
 let version = 0;
-let stillFor = ""; // the pictures for which the grid's still sheet was drawn
-let stripFor = ""; // the pair for which the strip of detectors was drawn
+let stillFor = ""; // the pictures of the grid's current still sheet
+let stripFor = ""; // the pair of the current strip of detectors
 let waiting = addressed();
 /** @type {Answer | null} */
 let last = null;
@@ -58,7 +58,7 @@ async function fill() {
 }
 
 async function once() {
-  await null; // what is set together is asked together
+  await null; // joins changes made together into one request
   again = false;
   if (!state.a || !state.b) return deliver({ message: t("missing") });
   const key = drawn();
@@ -76,7 +76,7 @@ async function once() {
   answer.version = mine;
   if (answer.still) stillFor = key;
   if (answer.detectors) stripFor = pair;
-  // An answer about other pictures than those now chosen would only flicker.
+  // Drop an answer about other pictures than the current ones, which would only flicker.
   if (!again || key === drawn()) deliver(answer);
   if (again) return;
   if (answer.pending?.length && !stopped) {
@@ -120,7 +120,7 @@ let query = new URLSearchParams(location.search);
 let writing = 0;
 
 /**
- * Changes the address, a little later: browsers refuse a page that rewrites it at every move of a slider.
+ * Changes the address after a delay, because browsers block a page that rewrites it at every move of a slider.
  *
  * @param {(now: URLSearchParams) => URLSearchParams} change
  */
@@ -212,7 +212,7 @@ const api = {
     const moved = /** @type {const} */ (["a", "b", "lam", "seed", "detector"]).some(
       (key) => key in state && differs(key, now[key]),
     );
-    // What was changed by hand belongs to the mixture that it was changed in.
+    // A box or mask changed by hand belongs to its own mixture.
     if (moved && !mixviz.restoring) Object.assign(state, { box: null, mask: null });
     const changed = Object.entries(now).some(([key, value]) => differs(key, value));
     Object.assign(state, now);
@@ -291,7 +291,7 @@ const api = {
 export const mixviz = (window.mixviz ??= api);
 
 /**
- * Sends files to Gradio's own upload, which names each by its content. What uses them checks their paths again.
+ * Uploads files to Gradio, which names each by its content. The server checks the paths again at each use.
  *
  * @param {File[]} files
  * @returns {Promise<string[] | null>}

@@ -1,4 +1,4 @@
-// Which method, and its own parameters as controls made from their fields.
+// The choice of a method, and controls for its parameters, made from their fields.
 import { make } from "./dom.js";
 import { mixviz } from "./page.js";
 import { t } from "./texts.js";
@@ -28,7 +28,7 @@ export function offerMethods(choose) {
 }
 
 /**
- * The controls of a method's parameters. One that is in hand stays as it is: the answer follows it.
+ * The controls of a method's parameters. A control in use is not updated: the answer follows it.
  *
  * @param {string} prefix of the controls' ids
  */
@@ -68,7 +68,7 @@ export function parameterControls(prefix) {
   function control(about, value) {
     const id = `${prefix}-${about.name}`;
     const number = about.kind === "int" || about.kind === "float";
-    // There is one α on the page: this control is another handle of the one at its foot, which follows on release.
+    // The page has one α: this control also moves the slider at the page's foot, which follows on release.
     const shared = about.name === "alpha";
     /** @param {HTMLInputElement} input */
     const read = (input) => (number ? Number(input.value) : about.kind === "bool" ? input.checked : input.value);

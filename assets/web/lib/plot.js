@@ -1,11 +1,11 @@
-// Plots as SVG: lines and points that answer to pointer and keyboard, drawn anew at every width, in colours that follow
-// the page's theme, with the numbers as a table and to take away (SVG, PNG, CSV).
+// SVG plots of lines and points with pointer and keyboard support, redrawn at every width in the theme's colours, with
+// the numbers as a table and downloads (SVG, PNG, CSV).
 // A spec: {title, name, x, y, series, at, rules, diagonal, note, pick, tip, height, legend, dims}, and for several
-// plots that act as one {hidden: a Set of keys they share, changed(), lit(key)}. An axis: {label, low, high, ticks,
-// format, names, unit}. `legend` false: none; "saved": in files alone, where a neighbour shows it. A rule, a level to
-// hold points against: {y, title}. A series: {key, title, legend, index, colour, mark, dash, line, marks, hollow,
-// size, pick, points: [{x, y, error, xerror, from, title, label, hollow}]}; `from` is where a thin line leads to; on
-// an axis with names a point may stand beside its name.
+// linked plots {hidden: a Set of keys they share, changed(), lit(key)}. An axis: {label, low, high, ticks,
+// format, names, unit}. `legend` false: none; "saved": in files only, if a neighbour shows it. A rule, a reference
+// level: {y, title}. A series: {key, title, legend, index, colour, mark, dash, line, marks, hollow,
+// size, pick, points: [{x, y, error, xerror, from, title, label, hollow}]}; `from` is the other end of a thin
+// line; on an axis with names a point may be offset from its name.
 import { csvOf } from "./csv.js";
 import { childrenOf, hand, make } from "./dom.js";
 import { niceTicks } from "./numbers.js";
@@ -32,7 +32,7 @@ const REACH = 26; // pixels from pointer to point
 
 /** @typedef {{ one: Series, point: Point, x: number, y: number }} Drawn a point, where it is drawn */
 
-// Before the first numbers: nothing is drawn.
+// Before the first numbers nothing is drawn.
 const NOTHING = { x: { label: "" }, y: { label: "" } };
 
 /**
@@ -203,7 +203,7 @@ export function plotOf(first = {}) {
     for (const one of shown()) canvas.append(drawSeries(one, px, py));
     canvas.append(...namesOf(width - right, words));
     for (const rule of spec.rules ?? []) {
-      // over the points: a name that is crossed out by marks says nothing
+      // drawn over the points, so that marks do not cross out a name
       canvas.append(
         svg("line", {
           x1: left,
@@ -299,7 +299,7 @@ export function plotOf(first = {}) {
   }
 
   /**
-   * The names of points that have one, where there is room beside their marks: the rest answer to the pointer.
+   * Makes the labels of points where there is room beside their marks; the pointer shows the others.
    *
    * @param {number} edge
    * @param {(x: number, y: number, content: string, more?: Record<string, string | number>) => SVGElement} words
@@ -351,7 +351,7 @@ export function plotOf(first = {}) {
   };
 
   /**
-   * The nearest point answers: a mark of a few pixels is nothing to aim at.
+   * Selects the point nearest to the pointer, because a mark of a few pixels is hard to hit.
    *
    * @param {MouseEvent} event
    */
@@ -390,11 +390,11 @@ export function plotOf(first = {}) {
   const pick = (spot) => spot && picks(spot) && spec.pick?.(spot.one, spot.point);
   canvas.addEventListener("pointermove", (event) => hover(nearest(event)));
   canvas.addEventListener("pointerdown", (event) => hover(nearest(event)));
-  // A finger that lifts has not gone away.
+  // Lifting a finger keeps the selection.
   canvas.addEventListener("pointerleave", ({ pointerType }) => pointerType !== "touch" && leave());
   canvas.addEventListener("blur", leave);
   canvas.addEventListener("click", (event) => pick(spots[nearest(event)]));
-  // One stop of the keyboard: left and right along a series, up and down from one series to another.
+  // The plot is one tab stop: left and right move along a series, up and down between series.
   canvas.addEventListener("keydown", (event) => {
     const key = event.key;
     const here = spots[at];
@@ -521,7 +521,7 @@ export function plotOf(first = {}) {
     );
   }
 
-  // A figure that stands alone: with its title, and with a legend below.
+  // A standalone figure, with its title, and with a legend below.
   function figure() {
     const body = /** @type {SVGElement} */ (canvas.cloneNode(true));
     const [width, height] = [wide, Number(canvas.getAttribute("height"))];
@@ -568,7 +568,7 @@ export function plotOf(first = {}) {
     if (numbers.open) drawTable();
   };
   /**
-   * A moving marker alone: nothing else is drawn anew.
+   * Moves the marker without redrawing anything else.
    *
    * @param {number} x
    */
@@ -583,7 +583,7 @@ export function plotOf(first = {}) {
 }
 
 /**
- * Which of some columns {key, title} stand along the axes: `chosen` {x, y} is changed in place.
+ * Menus that choose the axes among columns {key, title}; `chosen` {x, y} is changed in place.
  *
  * @param {{ key: string, title: string }[]} columns
  * @param {Record<string, string>} chosen

@@ -1,14 +1,14 @@
-// Points of a scatter in numbers: their styles, places and order. No page is needed for them.
+// Styles, positions and order of a scatter's points, independent of the page.
 import { MARKS } from "./svg.js";
 
 /** @import { Spot } from "../types.js" */
 
 const HUES = [3, 1, 2, 4, 5, 6, 0, 7, 8, 9, 10, 11];
-const KINDS = 6; // hues for kinds: more cannot be told apart by everybody
+const KINDS = 6; // hues for kinds: not everybody can tell more apart
 export const PLAIN = { hue: 0, mark: "circle" };
 
 /**
- * Groups of one kind share a hue, and differ by their marks; without kinds no two share both.
+ * Groups of one kind share a hue and differ in their marks; without kinds no two groups share both.
  *
  * @param {number} count
  * @param {string[]} [kinds]
@@ -26,7 +26,7 @@ export function stylesOf(count, kinds = []) {
 }
 
 /**
- * Where each point stands in a square, in pixels: one scale for both axes, so that distances can be compared.
+ * The position of each point in a square, in pixels, with one scale for both axes, so that distances compare.
  *
  * @param {Spot[]} points
  * @param {number} side
@@ -44,7 +44,7 @@ export function placesOf(points, side, edge) {
 }
 
 /**
- * Without a visitor's own, and what is lit on top.
+ * The drawing order, without the visitor's own pictures and with highlighted points on top.
  *
  * @param {Spot[]} points
  * @param {(point: Spot) => boolean} dim

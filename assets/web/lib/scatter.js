@@ -1,4 +1,4 @@
-// Hundreds of points on a canvas, which answer to the pointer and the keyboard; and the same ones small.
+// A canvas with hundreds of points and pointer and keyboard support; and a small version of it.
 // A point: {x, y, group, title, lines, tile, own}; `own` are pictures beside the plot, drawn as themselves.
 // A style, one per group: {hue, mark}.
 import { make, place } from "./dom.js";
@@ -163,7 +163,7 @@ export function scatterOf() {
     let best = -1;
     let least = NEAR ** 2;
     places.forEach(([px, py], i) => {
-      const far = ((px - x) ** 2 + (py - y) ** 2) * (lit && !lit(points[i]) ? 9 : 1); // what is dimmed steps back
+      const far = ((px - x) ** 2 + (py - y) ** 2) * (lit && !lit(points[i]) ? 9 : 1); // prefer points that are not dimmed
       if (far < least) [best, least] = [i, far];
     });
     return best;
@@ -174,7 +174,7 @@ export function scatterOf() {
   node.addEventListener("focus", () => at < 0 && node.matches(":focus-visible") && show(0));
   node.addEventListener("blur", () => show(-1));
 
-  // Left and right go through the pictures of a class, up and down through the classes.
+  // Left and right move through the pictures of a class, up and down through the classes.
   node.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     if (event.key === "Escape") show(-1);

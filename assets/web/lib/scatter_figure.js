@@ -1,4 +1,4 @@
-// The plot of a scatter as a figure that stands alone: its title, the pictures of one's own, and what the marks mean.
+// A scatter plot as a standalone figure: its title, the visitor's own pictures, and a legend.
 import { make } from "./dom.js";
 import { PLAIN, orderOf, placesOf } from "./points.js";
 import { FONT, GROUND, INK, markPath, penOf, standalone, svg, widthOf } from "./svg.js";
@@ -9,7 +9,7 @@ import { t } from "./texts.js";
 const [SQUARE, EDGE, HEAD, ROW] = [640, 26, 44, 20]; // pixels
 
 /**
- * One picture of a sheet, as a file may hold it.
+ * One picture of a sheet as a data URI, which a file can embed.
  *
  * @param {Tile} tile
  */
@@ -47,7 +47,7 @@ function pointOf({ hue, mark }, x, y, radius) {
 }
 
 /**
- * The key of a legend's entry.
+ * The symbol of a legend's entry.
  *
  * @param {(x: number, y: number) => SVGElement} draw
  */

@@ -1,28 +1,28 @@
-// Pictures of the visitor's own, sent one by one and looked at in parts; the server says which can be used.
+// Upload of the visitor's own pictures, one by one; the server then checks in parts which are usable.
 import { mixviz } from "./page.js";
 import { Sheet } from "./sheets.js";
 import { t } from "./texts.js";
 
 /** @import { Context, Tile } from "../types.js" */
 
-/** @typedef {(text: string) => void} Tell hears how far it is */
+/** @typedef {(text: string) => void} Tell reports the progress */
 
 /**
- * What can be used of what was sent.
+ * The usable pictures of an upload.
  *
  * @typedef {object} Sent
  * @property {string[]} paths
  * @property {string[]} names
  * @property {Tile[]} sheets
- * @property {string[]} left why others are left out
+ * @property {string[]} left the reasons why others are excluded
  * @property {number} known
- * @property {number} others files that are no pictures
+ * @property {number} others number of files that are not pictures
  */
 
 const PART = 20;
 
 /**
- * As many files as are taken, evenly over all pictures, so that every sub-folder keeps its share.
+ * Selects at most `most` pictures, evenly spaced, so that every sub-folder keeps its proportion.
  *
  * @template {{ name: string, webkitRelativePath?: string }} Item
  * @param {Item[]} files
@@ -83,7 +83,7 @@ export async function sendFolder({ server, upload }, files, most, tell) {
 }
 
 /**
- * A zip is sent whole, and unpacked by the server in parts.
+ * Uploads a zip as a whole, which the server unpacks in parts.
  *
  * @param {Context<any>} context
  * @param {File} file

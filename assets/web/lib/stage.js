@@ -74,7 +74,7 @@ export function stageOf(onBox, onMask) {
 }
 
 /**
- * Cells to be painted by pointer or keyboard; a cell that is off is dark while it is painted.
+ * A grid of cells to paint with pointer or keyboard; cells that are off are darkened while painting.
  *
  * @param {(mask: string[]) => void} onMask
  */

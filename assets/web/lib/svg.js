@@ -1,4 +1,4 @@
-// What plots are drawn with, and how figures leave the page.
+// SVG elements for plots, and export of figures.
 import { hand, make } from "./dom.js";
 
 export const MARKS = ["circle", "square", "up", "diamond", "down", "cross"];
@@ -13,7 +13,7 @@ export const FONT = "system-ui, sans-serif";
 export const colourOf = (index) => `var(--mv-s${index % 12})`;
 
 /**
- * An SVG element; attributes that are undefined or null are left out.
+ * An SVG element; undefined and null attributes are omitted.
  *
  * @template {keyof SVGElementTagNameMap} Tag
  * @param {Tag} tag
@@ -68,7 +68,7 @@ export function widthOf(text, size = 12) {
 export const penOf = (canvas) => /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
 
 /**
- * A figure as a file that stands alone: the page's colours as they are now.
+ * A figure as a standalone file, in the page's current colours.
  *
  * @param {SVGElement} figure
  * @param {CSSStyleDeclaration} style

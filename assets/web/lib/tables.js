@@ -1,4 +1,4 @@
-// Tables of plain data. A row: {name, cells}, whose first cell is its head; a cell is a text or a node.
+// Tables of plain data. A row: {name, cells}; the first cell is the row's heading, and a cell is a text or a node.
 import { make, within } from "./dom.js";
 import { t } from "./texts.js";
 
@@ -25,8 +25,8 @@ export function tableOf(heads, rows) {
 }
 
 /**
- * A table that sorts: a click on a column's head puts its best first, a second one its worst. What is missing is last,
- * pinned rows are first.
+ * A sortable table: a click on a column's heading puts its best value first, a second click its worst. Missing values
+ * come last, pinned rows first.
  *
  * @param {object} spec
  * @param {() => Column[]} spec.columns

@@ -9,7 +9,7 @@ export function setTexts(known) {
 }
 
 /**
- * The text of a key with its places filled in; the key itself where there is none.
+ * The text of a key with its placeholders filled in; the key itself if there is no text.
  *
  * @param {string} key
  * @param {object} [values]
@@ -21,7 +21,7 @@ export function t(key, values = {}) {
 }
 
 /**
- * A name in the page's language, else as it is called.
+ * A name in the page's language, or the given fallback.
  *
  * @param {string} key
  * @param {string} otherwise
@@ -38,7 +38,7 @@ export const className = (name) => named(`class.${name}`, name);
 export const networkName = (name, title) => named(`network.${name}`, title);
 
 /**
- * A sentence of the server about the two pictures, by their names.
+ * A sentence of the server about the two pictures, with their names.
  *
  * @param {{ key: string, values?: object }} about
  * @param {string[]} names

@@ -1,4 +1,4 @@
-// The guided lesson: each step puts the real page into a state and asks one question that looking answers.
+// The guided lesson: each step sets a state of the real page and asks a question that the page answers.
 import { stem } from "../lib/address.js";
 import { make, partOf } from "../lib/dom.js";
 import { mixviz } from "../lib/page.js";
@@ -23,7 +23,7 @@ export default function lessonView({ element, server }) {
   const begin = make("button", { class: "mv-button", textContent: t("lesson"), on: { click: () => open(1) } });
   root().append(begin, panel);
   /** @type {LessonStep[] | null} */
-  let steps = null; // worked out by the server when somebody takes the lesson
+  let steps = null; // computed by the server when the lesson starts
 
   /** @param {number} number @param {boolean} [restore] */
   async function open(number, restore = true) {
@@ -40,7 +40,7 @@ export default function lessonView({ element, server }) {
   }
 
   /**
-   * Does the page still show what the question is about?
+   * Returns whether the page still shows the state of the question.
    *
    * @param {Record<string, string>} asked
    */

@@ -1,4 +1,4 @@
-// A batch as the training loop sees it: every image, mixed with its partner from the same batch.
+// View of a batch as the training loop gets it: every image mixed with its partner from the same batch.
 import { codePanel } from "../lib/code.js";
 import { arrowsOver } from "../lib/arrows.js";
 import { LETTERS, labelBar, make, partOf, place, press, within } from "../lib/dom.js";
@@ -139,7 +139,7 @@ export default function batchView(context) {
     make("div", { class: "mv-two" }, panel("parameters", controls.node), panel("batch.code", ...code.nodes)),
   );
 
-  // ---- tiles: made once, then changed in place, so that the one in focus stays it
+  // ---- tiles: made once and then changed in place, so that the focused one keeps the focus
   /** @type {ReturnType<typeof tileOf>[]} */
   const tiles = [];
   /** @param {number} n */
@@ -220,7 +220,7 @@ export default function batchView(context) {
     parts.numbers.lastElementChild?.classList.toggle("mv-off", (tile.gap ?? 0) > 0.15);
   }
 
-  // Who is in whom: the arrows of the tile that is pointed at, in focus or chosen, or of all of them.
+  // Partners: the arrows of the hovered, focused or chosen tile, or of all tiles.
   function drawState() {
     if (!value) return;
     const one = lit ?? pinned;
@@ -248,7 +248,7 @@ export default function batchView(context) {
     );
   }
 
-  // ---- the batch in a few numbers
+  // ---- numbers of the batch
   function drawSummary() {
     const { drawn, area, share, off, fixed } = value.summary;
     const held = value.held;
@@ -280,7 +280,7 @@ export default function batchView(context) {
       .join(" ");
   }
 
-  // ---- the visitor's own
+  // ---- the visitor's own pictures
   /** @param {boolean} wanted */
   function use(wanted) {
     if (wanted && !own) own = { paths: [], names: [], sheets: [], left: [], known: 0, others: 0, shown: false };
@@ -324,7 +324,7 @@ export default function batchView(context) {
           .filter(Boolean)
           .join(" "),
       );
-      if (paths.length >= 2) own = sent; // else what was there before stays
+      if (paths.length >= 2) own = sent; // otherwise keep the earlier pictures
       use(true);
     } catch (error) {
       tell(/** @type {Error} */ (error).message);
@@ -338,7 +338,7 @@ export default function batchView(context) {
 
   new ResizeObserver(() => drawState()).observe(list);
 
-  // One answer after the other: an overtaken one may have brought the originals.
+  // Show answers in order: an outdated one may have brought the originals.
   let before = Promise.resolve();
   mixviz.views("batch", (answer) => {
     before = before.then(() => draw(answer));

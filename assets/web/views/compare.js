@@ -1,4 +1,4 @@
-// All networks side by side: what one may learn, the table, the plots, and what lies between two pictures.
+// View of all networks side by side: findings, table, plots, and predictions between two pictures.
 import { make, partOf } from "../lib/dom.js";
 import { tenth, whole } from "../lib/numbers.js";
 import { mixviz } from "../lib/page.js";
@@ -63,7 +63,7 @@ export default function compareView({ element, server }) {
   }
 
   /**
-   * What all cards have in common: said only where it is so.
+   * Describes the conditions that all cards share, and omits those that differ.
    *
    * @param {Zoo} value
    */
@@ -136,7 +136,7 @@ export default function compareView({ element, server }) {
 
   mixviz.views("compare", (value) => {
     between ??= build(value);
-    mixviz.settled.add("compare"); // the cards stay what they are
+    mixviz.settled.add("compare"); // the cards do not change
     between.update(value.names);
     root().dataset.shown = String(++turn);
   });

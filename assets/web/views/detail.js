@@ -1,4 +1,4 @@
-// One method: what it did, step by step, with every number, and tools to change it and take it away.
+// View of one method: its steps and numbers, tools to change the mixture, and downloads.
 import { codePanel } from "../lib/code.js";
 import { labelBar, make, outline, partOf, place, ring, within } from "../lib/dom.js";
 import { mixviz } from "../lib/page.js";
@@ -35,7 +35,7 @@ export default function detailView({ element, trigger }) {
   const lead = make("p", { class: "mv-note" });
   const bar = labelBar(60);
 
-  // The explanations are sent once, when this view is first opened. A rule picks one out, whenever they arrive.
+  // The explanations are sent once, when this view first opens. A CSS rule selects one, whenever they arrive.
   const current = make("style");
   trigger("input", { language: mixviz.language() });
 
@@ -59,7 +59,7 @@ export default function detailView({ element, trigger }) {
   );
   const undo = button("undo", () => {
     mixviz.set({ box: null, mask: null });
-    within(tools, "[aria-pressed=true]").focus(); // this button is about to go
+    within(tools, "[aria-pressed=true]").focus(); // this button is about to disappear
   });
   const sides = make(
     "p",
@@ -78,7 +78,7 @@ export default function detailView({ element, trigger }) {
     stage.show(name);
   }
 
-  // The steps, at the learner's own pace
+  // The steps, at the visitor's own pace
   /** @type {{ at: number, timer: number | null }} */
   const player = { at: 0, timer: null };
   const pictures = make("div", { class: "mv-step-pictures" });
@@ -131,7 +131,7 @@ export default function detailView({ element, trigger }) {
     stepCount.textContent = t("step_of", { i: player.at + 1, n: shown.steps.length });
   }
 
-  // Numbers with their sums, parameters from the fields, code, and things to take
+  // Numbers with their calculations, parameters from the fields, code, and downloads
   const lines = make("div", { class: "mv-lines" });
   const controls = parameterControls("mv-p");
   const code = codePanel();

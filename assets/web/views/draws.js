@@ -1,4 +1,4 @@
-// A thousand draws: how λ, area and label are spread, and where patches come from and land.
+// View of a thousand draws: the distributions of λ, area and label, and where patches come from and land.
 import { make, partOf, place, within } from "../lib/dom.js";
 import { percent } from "../lib/numbers.js";
 import { mixviz } from "../lib/page.js";

@@ -1,4 +1,4 @@
-// What each network makes of the same pictures: a plane to look at, its neighbours, distances and numbers.
+// View of embeddings: the same pictures in each network's plane, with neighbours, distances and numbers.
 import { csvOf } from "../lib/csv.js";
 import { hand, make, partOf, press } from "../lib/dom.js";
 import { percent, percentage } from "../lib/numbers.js";
@@ -452,7 +452,7 @@ export default function embeddingsView(context) {
           : inFolder()
             ? stylesOf(groups().length)
             : stylesOf(fixed.sets[its.set].classes.length, fixed.sets[its.set].kinds ?? kinds);
-      // Clusters of one network are not those of another: a number that is lit here says nothing there.
+      // Clusters differ between networks, so a cluster highlighted here means nothing in another network.
       if (side > 0)
         paintPoints(
           /** @type {HTMLCanvasElement} */ (canvas),
@@ -499,7 +499,7 @@ export default function embeddingsView(context) {
     );
   }
 
-  // What the legend says, kind by kind: [kind, [{group, text, style}]].
+  // The legend's entries by kind: [kind, [{group, text, style}]].
   /** @returns {[kind: string, entries: Entry[]][]} */
   function entries() {
     const styles = stylesNow();
@@ -588,7 +588,7 @@ export default function embeddingsView(context) {
     hand(csvOf([[t("embed.by_class"), t("embed.by_cluster"), "x", "y"], ...rows]), name);
   }
 
-  // ---- what the server says
+  // ---- answers of the server
   function tell() {
     const cards = fixed.networks
       .filter(({ card }) => card)

@@ -1,4 +1,4 @@
-// A card per method. Filter and pins are the visitor's own and stay in the browser.
+// View with a card per method. Filter and pins stay in the browser.
 import { byHumps, labelBar, make, outline, partOf, place, ring, press } from "../lib/dom.js";
 import { mixviz } from "../lib/page.js";
 import { Sheet } from "../lib/sheets.js";
@@ -16,7 +16,7 @@ export default function gridView({ element, props }) {
   const grid = make("div", { class: "mv-grid" });
   const legend = make("p", { class: "mv-legend" });
   const empty = make("p", { class: "mv-none", hidden: true, textContent: t("none_found") });
-  const FIRST = 9; // cards to draw before anybody knows which ones are in sight
+  const FIRST = 9; // cards to draw before it is known which ones are in sight
   const pins = new Set((new URLSearchParams(location.search).get("pin") || "").split(",").filter(Boolean));
   const address = new URLSearchParams(location.search);
   const wanted = { text: address.get("find") ?? "", family: address.get("family") ?? "" };
@@ -25,7 +25,7 @@ export default function gridView({ element, props }) {
   let cards = new Map();
   let turn = 0;
   /** @type {(Edges | null)[]} */
-  let known = [null, null]; // where the objects are, as far as that is known
+  let known = [null, null]; // the objects' boxes, as far as they are known
 
   const find = make("input", {
     type: "search",
@@ -40,7 +40,7 @@ export default function gridView({ element, props }) {
     on: { change: ({ target }) => grid.classList.toggle("mv-show-objects", target.checked) },
   });
   const detectorRow = make("div", { class: "mv-detectors" });
-  // The detectors' maps are worked out when somebody wants to see them.
+  // The detectors' maps are computed when the visitor opens them.
   const lensPanel = make(
     "details",
     {
@@ -77,7 +77,7 @@ export default function gridView({ element, props }) {
     empty.hidden = shown > 0;
   }
 
-  // Pinned cards stand first, side by side, whatever is filtered.
+  // Pinned cards come first, and the filter does not hide them.
   function order() {
     const all = [...cards];
     const groups = ["pinned", ...new Set(all.map(([, { group }]) => group))];
@@ -110,7 +110,7 @@ export default function gridView({ element, props }) {
     order();
   }
 
-  // Cards are drawn as they come into sight, and drawn again when they are of an earlier state.
+  // A card is drawn when it scrolls into view, and drawn again if it shows an earlier state.
   const seen = new Set();
   /** @param {string} name @param {number} version */
   const stale = (name, version) => cards.get(name)?.asked !== version;
@@ -123,7 +123,7 @@ export default function gridView({ element, props }) {
       if (mixviz.state.view === "grid" && [...seen].some((name) => stale(name, mixviz.version()))) mixviz.fill();
     },
     { rootMargin: "200px" },
-  ); // with those about to come into sight
+  ); // including cards about to scroll into view
   mixviz.inSight = (version) => {
     if (cards.size) {
       const names = [...seen].filter((name) => stale(name, version));
@@ -175,7 +175,7 @@ export default function gridView({ element, props }) {
       note: make("p", { class: "mv-note" }),
       family: card.family,
       title: card.title,
-      group: card.family === "none" ? "blend" : card.family, // plain pictures begin the row
+      group: card.family === "none" ? "blend" : card.family, // unmixed pictures come first in the row
     };
     for (const node of [parts.mixed.tile, parts.heat.tile, parts.cut.tile, parts.bar.node])
       node.setAttribute("aria-label", card.title); // until it is drawn
@@ -245,7 +245,7 @@ export default function gridView({ element, props }) {
 
   /** @param {Parts} parts @param {Card} card @param {Grid} value @param {string} url @param {number} index */
   function update(parts, card, value, url, index) {
-    if (parts.version > value.version) return; // a later answer has overtaken this one
+    if (parts.version > value.version) return; // a later answer has already been drawn
     parts.version = value.version;
     parts.asked = Math.max(parts.asked, value.version);
     const { names } = value;
@@ -373,7 +373,7 @@ export default function gridView({ element, props }) {
       alive.add(mixed);
       const used = new Set([...cards.values()].map((parts) => parts.sheet));
       for (const url of alive) if (!used.has(url) && alive.delete(url)) URL.revokeObjectURL(url);
-      grid.dataset.shown = String(mine); // how many answers have reached the eye, for tests and timing
+      grid.dataset.shown = String(mine); // the number of answers drawn, for tests and timing
     },
   );
   if (props.value) mixviz.first(props.value);

@@ -1,5 +1,5 @@
-// Where trained networks look: a row per network with the heat map of each class, its box, and what the network says.
-// How maps are shown (scale, colours, strength, threshold, difference) is worked out here: no network is asked again.
+// View of heat maps: a row per network with each class's map and box and the network's predictions. The display (scale,
+// colours, strength, threshold, difference) is computed here, so that a change needs no network.
 import { boxAt, overlap } from "../lib/boxes.js";
 import { csvOf } from "../lib/csv.js";
 import { byHumps, hand, make, outline, partOf, press } from "../lib/dom.js";
@@ -34,7 +34,7 @@ export default function localizeView({ element, server }) {
   const rows = new Map();
   /** @type {Record<string, Edges>} */
   const drawnBoxes = {}; // the visitor's own boxes, by picture and class
-  const found = new Map(); // what was measured of a network's maps
+  const found = new Map(); // the measured faithfulness of networks' maps
   let halted = false;
   /** @type {About} */
   let about;
@@ -79,7 +79,7 @@ export default function localizeView({ element, server }) {
   /** @param {string} value @param {string} text */
   const option = (value, text) => make("option", { value, textContent: text });
 
-  // What is asked
+  // Controls of the request
   const subject = chips("subject", ["mix", "a", "b"], (choice) => mixviz.set({ subject: choice }));
   const method = make("select", {
     on: { change: ({ target }) => mixviz.open("localize", { method: target.value, subject: "mix" }) },
@@ -104,7 +104,7 @@ export default function localizeView({ element, server }) {
     mixviz.set({ classes });
   }
 
-  // How it is shown
+  // Controls of the display
   const scale = chips("scale", ["image", "shared", "raw"], (choice) => display({ scale: choice }));
   const scaleText = make("p", { class: "mv-small" });
   const colours = make("select", { on: { change: ({ target }) => display({ colours: target.value }) } });
@@ -124,7 +124,7 @@ export default function localizeView({ element, server }) {
   const strengthOut = make("output", { htmlFor: "mv-look-strength" });
   const thresholdOut = make("output", { htmlFor: "mv-look-threshold" });
 
-  // What is seen
+  // Results
   const boxes = [0, 1].map((slot) => make("div", { class: `mv-object mv-object-${"ab"[slot]}` }));
   const stage = make("div", { class: "mv-tile mv-look-stage", aria: { role: "img" } }, ...boxes);
   const grabs = [0, 1].map((slot) =>
@@ -335,7 +335,7 @@ export default function localizeView({ element, server }) {
   }
 
   /**
-   * A network's row is built once; what changes is put into it.
+   * Builds a network's row once; later answers update it.
    *
    * @param {LookRow} row
    */
@@ -401,10 +401,10 @@ export default function localizeView({ element, server }) {
     );
   }
 
-  // Rows of an earlier question stay, paler, until their network is asked again; they do not count.
+  // Rows of an earlier request stay, dimmed, until their network answers again; they do not count.
   const fresh = () => [...rows.values()].filter((row) => row.looks && row.key === value.key);
 
-  // Heat, boxes and numbers as they are to be shown
+  // Heat maps, boxes and numbers with the display settings
   function display(change = {}) {
     Object.assign(show, change);
     for (const key of /** @type {(keyof typeof PLAIN)[]} */ (Object.keys(PLAIN))) {
@@ -575,7 +575,7 @@ export default function localizeView({ element, server }) {
     if (order !== "given") arrange();
   }
 
-  // The card's number belongs to Grad-CAM at two layers.
+  // The card's number was measured for Grad-CAM at two layers.
   const standard = () => mixviz.state.kind === "grad_cam" && ["", "0"].includes(mixviz.state.layer);
   /** @param {string} name */
   const score = (name) => about.networks[name].measured[mixviz.state.layer === "0" ? "last" : "layer"];
@@ -694,7 +694,7 @@ export default function localizeView({ element, server }) {
     document.body.dataset.subject = value.subject.of;
   }
 
-  // Faithfulness takes about a second per network: it is measured when somebody wants it, network by network.
+  // Faithfulness takes about a second per network, so it is measured on request, network by network.
   async function measure() {
     const key = value.key;
     const { state } = mixviz;
@@ -745,7 +745,7 @@ export default function localizeView({ element, server }) {
   }
 
   /**
-   * A visitor's own network: two files, which the server reads with care.
+   * Loads a visitor's own network from two files, which the server validates.
    *
    * @param {File[]} files
    */

@@ -1,4 +1,4 @@
-// A filmstrip: one or several methods while λ, α or the seed goes on.
+// View of filmstrips: one or several methods over λ, α or the seed.
 import { labelBar, make, partOf, place, press } from "../lib/dom.js";
 import { percent } from "../lib/numbers.js";
 import { mixviz } from "../lib/page.js";

@@ -1,4 +1,4 @@
-// The family tree: a drawing to point at, a panel that tells of one idea, and the same as a list.
+// View of the family tree: an interactive drawing, a panel about one idea, and the same as a list.
 import { make, partOf, within } from "../lib/dom.js";
 import { mixviz } from "../lib/page.js";
 import { FONT, handFigure, svg } from "../lib/svg.js";
@@ -13,7 +13,7 @@ import { known } from "../lib/maps.js";
 /** @param {Context} context */
 export default function treeView({ element }) {
   const root = () => partOf(element);
-  const SMALLEST = 0.75; // a drawing that is wider still keeps its size and is moved sideways
+  const SMALLEST = 0.75; // a wider drawing is not scaled further and scrolls sideways
   /** @type {Tree} */
   let value;
   /** @type {Map<string, Idea>} */
@@ -93,7 +93,7 @@ export default function treeView({ element }) {
         }))
           node.setAttribute(key, String(said));
         node.append(svg("title", {}, `${idea.title}, ${yearOf(idea.year)}. ${text(idea)}`));
-        // Moved, not entered: an idea may come to lie under a resting pointer.
+        // On move instead of enter, because an idea may appear under a resting pointer.
         node.addEventListener("pointermove", () => lit === idea.name || show(idea.name));
         node.addEventListener("pointerleave", () => show(chosen));
         node.addEventListener("focus", () => stop(idea.name));
@@ -107,7 +107,7 @@ export default function treeView({ element }) {
     nodeOf(at)?.setAttribute("tabindex", "0");
   }
 
-  // The drawing may be wider than its place.
+  // The drawing may be wider than its container.
   function reveal() {
     const node = nodeOf(chosen);
     const box = node?.getBoundingClientRect();
@@ -117,7 +117,7 @@ export default function treeView({ element }) {
   }
 
   /**
-   * One stop of the Tab key: arrows go to the nearest idea on that side.
+   * The drawing is one tab stop: arrow keys move to the nearest idea in their direction.
    *
    * @param {KeyboardEvent} event
    * @param {string} name
@@ -151,7 +151,7 @@ export default function treeView({ element }) {
   }
 
   /**
-   * An idea in the light: its parents, its children, and the lines to them.
+   * Highlights an idea, its parents, its children, and the lines between them.
    *
    * @param {string | null} name
    */
@@ -291,11 +291,11 @@ export default function treeView({ element }) {
       new ResizeObserver(
         () => scroller.clientWidth && scroller.clientWidth !== wide && (draw(), show(chosen), reveal()),
       ).observe(scroller);
-      scroller.scrollLeft = scroller.scrollWidth; // most ideas are of the last years
+      scroller.scrollLeft = scroller.scrollWidth; // most ideas are recent
       reveal();
     }
     if (mixviz.state.idea && ideas.has(mixviz.state.idea)) {
-      chosen = mixviz.state.idea; // another view led here
+      chosen = mixviz.state.idea; // opened from another view
       mixviz.note("idea", chosen);
       delete mixviz.state.idea;
     }

@@ -1,5 +1,5 @@
-// Methods to choose from: questions that leave some out and say why, a table that sorts, any column against any other,
-// and a card with the lines to copy. There is no score: what counts most is the visitor's to say.
+// View to choose a method: filters that exclude methods with a reason, a sortable table, a plot of any two columns, and
+// a card with lines to copy. There is no overall score: the visitor decides which numbers matter.
 import { csvOf } from "../lib/csv.js";
 import { byHumps, hand, make, partOf, within } from "../lib/dom.js";
 import { share, tenth, percent, signed } from "../lib/numbers.js";
@@ -199,7 +199,7 @@ export default function whichView({ element }) {
   }
 
   /**
-   * Numbers as the table and the card show them, made when an answer comes or the setting changes.
+   * Formats the numbers for the table and the card, when an answer arrives or the setting changes.
    *
    * @param {Candidate} row
    */
@@ -326,7 +326,7 @@ export default function whichView({ element }) {
   mixviz.views(
     "which",
     /** @param {Which} value */ (value) => {
-      if (set !== value.key) rows.clear(); // other pictures, other numbers
+      if (set !== value.key) rows.clear(); // the numbers depend on the pictures
       set = value.key;
       about = value;
       for (const row of value.rows) rows.set(row.name, row);

@@ -1,4 +1,4 @@
-"""The page's batch: bundled photographs or the visitor's own, each mixed with a partner from among them."""
+"""The page's batch: bundled photographs or the visitor's own, each mixed with a partner from the batch."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ Files = tuple[tuple[str, str], ...]
 
 
 def mixed_of(request: Request) -> MixedBatch:
-    """The state's batch, planned and not yet mixed."""
-    seen = _pictures(request.files, int(request.count))
+    """Plan the state's batch without mixing it."""
+    batch = _pictures(request.files, int(request.count))
     method = request.chosen(request.method, request.parameters)
-    looks = "detector" in type(method).parameters() or seen.objects is None
-    maps = _maps(request.files, int(request.count), request.detector) if looks else None
-    with as_user_error():  # a method may need what a batch of pictures alone does not have
-        return mix_batch(seen, method, int(request.seed), request.lam, maps=maps)
+    needs_maps = "detector" in type(method).parameters() or batch.objects is None
+    maps = _maps(request.files, int(request.count), request.detector) if needs_maps else None
+    with as_user_error():  # a method may need more than a batch of pictures has
+        return mix_batch(batch, method, int(request.seed), request.lam, maps=maps)
 
 
 def found_by(request: Request) -> list[ImageSource]:
-    """The state's pictures, still to be opened."""
+    """Return the state's pictures, unopened."""
     if not request.files:
         return batch_loading.photographs(int(request.count))
-    return _found(request.files)
+    return _uploads(request.files)
 
 
-def _found(files: Files) -> list[ImageSource]:
+def _uploads(files: Files) -> list[ImageSource]:
     labels = batch_loading.labels_of([name for _, name in files])
     return [
         ImageSource(name, label, partial(open, path, "rb")) for (path, name), label in zip(files, labels, strict=True)
@@ -43,13 +43,13 @@ def _found(files: Files) -> list[ImageSource]:
 
 @functools.lru_cache(maxsize=8)
 def _pictures(files: Files, count: int) -> Pictures:
-    """They are kept: 7 MB at most. An upload's path holds its content's hash, and so never changes."""
-    found = _found(files) if files else batch_loading.photographs(count)
-    paths = [path for path, _ in files] or [pictures.photograph_path(one.name) for one in found]
-    return batch_loading.stacked(found, [pictures.load_once(path, SIDE) for path in paths])
+    """Load the pictures, cached (7 MB at most): an upload's path contains its content's hash."""
+    sources = _uploads(files) if files else batch_loading.photographs(count)
+    paths = [path for path, _ in files] or [pictures.photograph_path(one.name) for one in sources]
+    return batch_loading.stacked(sources, [pictures.load_once(path, SIDE) for path in paths])
 
 
 @functools.lru_cache(maxsize=16)
 def _maps(files: Files, count: int, detector: str) -> Tensor:
-    seen = _pictures(files, count)
-    return detector_options.maps_of(seen.images, detector, labels=seen.labels)
+    batch = _pictures(files, count)
+    return detector_options.maps_of(batch.images, detector, labels=batch.labels)

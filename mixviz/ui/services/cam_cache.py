@@ -1,4 +1,4 @@
-"""A network's CAM of a picture as the page asks for it: worked out once, within bounds, and kept."""
+"""Bounded cache of the class activation maps that the page requests."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from mixviz.i18n import UserError
 from mixviz.ui.errors import as_user_error
 from mixviz.ui.state import Request
 
-LONGEST = 20  # seconds of one map: others wait meanwhile
-WIDEST = 128  # pixels a side for slow kinds, which show a network some hundred pictures
-MEMORY = 2**26  # bytes of maps that are kept, several thousand of the zoo's
+LONGEST = 20  # seconds for one map: other visitors wait meanwhile
+WIDEST = 128  # pixels a side for slow kinds, which run a network on some hundred pictures
+MEMORY = 2**26  # bytes of cached maps: several thousand of the zoo's
 
 _slow = threading.BoundedSemaphore(1)  # one visitor at a time: the other cores stay free
 
 
 class CachedCAM(NamedTuple):
-    """A network's answer for the classes of A and B: ``classes`` and ``maps`` (2, h, w) of each, ``probability`` of
-    all classes, and the ``layer`` of the maps. It holds no network, so that the cache keeps none alive."""
+    """A network's ``maps`` (2, h, w) for the ``classes`` of A and B, their ``layer``, and the ``probability`` of all
+    classes. It references no network, so that the cache keeps none alive."""
 
     layer: str
     probability: Tensor
@@ -38,8 +38,8 @@ class CachedCAM(NamedTuple):
     maps: Tensor
 
 
-def _bytes(found: CachedCAM) -> int:
-    return 1000 + found.maps.nbytes + found.probability.nbytes
+def _bytes(cam: CachedCAM) -> int:
+    return 1000 + cam.maps.nbytes + cam.probability.nbytes
 
 
 cams: LRUCache[Hashable, CachedCAM] = LRUCache(MEMORY, getsizeof=_bytes)
@@ -47,7 +47,7 @@ layers: LRUCache[Hashable, str] = LRUCache(4096)
 
 
 def view_of(known: LoadedModel, request: Request, picture: np.ndarray) -> np.ndarray:
-    """The picture (side, side, 3) as the network takes it; A and B from their files, as ``mixviz cam`` does."""
+    """Return the network's input (side, side, 3); A and B are read from their files, as in ``mixviz cam``."""
     if request.subject == "mix":
         return pictures.view_of(Image.fromarray(picture), known.side)
     return pictures.view(request.a if request.subject == "a" else request.b, known.side)
@@ -55,30 +55,34 @@ def view_of(known: LoadedModel, request: Request, picture: np.ndarray) -> np.nda
 
 @cached(layers, key=lambda known, earlier: (known.sha256, known.side, earlier), lock=threading.Lock())
 def layer_of(known: LoadedModel, earlier: str) -> str | None:
-    """The name of a layer that is so many resolutions before the last; None for the card's."""
+    """Return the name of the layer ``earlier`` resolutions before the last; None means the card's layer."""
     return grad_cam.last_layer(known.network, (known.side, known.side), int(earlier)) if earlier else None
 
 
 def look(known: LoadedModel, request: Request, picture: np.ndarray, names: tuple[str, ...]) -> CAMResult:
-    """One network's CAM of a picture for some classes, "*" for the one that it predicts.
+    """Compute one network's CAMs of a picture for the named classes; "*" is the predicted class.
 
     Raises:
-        UserError: a class, layer or kind that is not for this network; a slow kind of a large network, or while
-            another visitor has one.
+        UserError: the class, layer or kind does not fit the network; or a slow kind is requested of a large network,
+            or while another visitor's is running.
     """
     view = view_of(known, request, picture).copy()
     with as_user_error(ValueError, ImportError):
         layer = layer_of(known, request.layer)
-        found = _cam(known, view, request.kind, layer, names)
-    return CAMResult(known, view, found.layer, found.probability, found.classes, found.maps)
+        cam = _cam(known, view, request.kind, layer, names)
+    return CAMResult(known, view, cam.layer, cam.probability, cam.classes, cam.maps)
 
 
 def faithful(known: LoadedModel, request: Request, picture: np.ndarray, names: tuple[str, ...]) -> list[trust.Faithful]:
-    """Faithfulness of that CAM, per class."""
-    found = look(known, request, picture, names)
+    """Measure the faithfulness of the CAM of :func:`look`, per class.
+
+    Raises:
+        UserError: as :func:`look`; or the network is too large.
+    """
+    result = look(known, request, picture, names)
     if known.side > WIDEST:
         raise UserError("look.too_large", side=known.side, most=WIDEST)
-    return trust.faithful(found, np.random.default_rng(0))
+    return trust.faithful(result, np.random.default_rng(0))
 
 
 def _key(known: LoadedModel, view: np.ndarray, kind: str, layer: str | None, names: tuple[str, ...]) -> Hashable:
@@ -88,18 +92,18 @@ def _key(known: LoadedModel, view: np.ndarray, kind: str, layer: str | None, nam
 @cached(cams, key=_key, lock=threading.Lock())
 def _cam(known: LoadedModel, view: np.ndarray, kind: str, layer: str | None, names: tuple[str, ...]) -> CachedCAM:
     if not KINDS[kind].slow:
-        return _asked(known, view, kind, layer, names, None)
+        return _compute(known, view, kind, layer, names, None)
     if known.side > WIDEST:
         raise UserError("look.too_large", side=known.side, most=WIDEST)
     if not _slow.acquire(blocking=False):
         raise UserError("busy")
     try:
-        return _asked(known, view, kind, layer, names, _within(LONGEST))
+        return _compute(known, view, kind, layer, names, _within(LONGEST))
     finally:
         _slow.release()
 
 
-def _asked(
+def _compute(
     known: LoadedModel,
     view: np.ndarray,
     kind: str,
@@ -107,22 +111,22 @@ def _asked(
     names: tuple[str, ...],
     progress: Progress | None,
 ) -> CachedCAM:
-    """The named classes in one forward pass, and the predicted one in another where it is wanted."""
-    how = {"kind": kind, "layer": layer, "progress": progress}
+    """Explain the named classes in one forward pass, and the predicted class, if requested, in another."""
+    options = {"kind": kind, "layer": layer, "progress": progress}
     named = [name for name in names if name != "*"]
-    parts = [inference.look(known, view, named, **how)] if named else []
-    parts += [inference.look(known, view, **how)] if "*" in names else []
-    own = int(parts[0].probability.argmax())
+    parts = [inference.look(known, view, named, **options)] if named else []
+    parts += [inference.look(known, view, **options)] if "*" in names else []
+    predicted = int(parts[0].probability.argmax())
     maps = {index: part.maps[i] for part in parts for i, index in enumerate(part.classes)}
-    wanted = tuple(own if name == "*" else known.index(name) for name in names)
-    found = parts[0].maps.new_empty((len(wanted), *parts[0].maps.shape[1:]))
-    for i, index in enumerate(wanted):
-        found[i] = maps[index]
-    return CachedCAM(parts[0].layer, parts[0].probability, wanted, found)
+    indices = tuple(predicted if name == "*" else known.index(name) for name in names)
+    ordered = parts[0].maps.new_empty((len(indices), *parts[0].maps.shape[1:]))
+    for i, index in enumerate(indices):
+        ordered[i] = maps[index]
+    return CachedCAM(parts[0].layer, parts[0].probability, indices, ordered)
 
 
 def _within(seconds: float) -> Progress:
-    """Ends what takes longer."""
+    """Return a progress callback that raises a UserError after ``seconds``."""
     start = time.monotonic()
 
     def progress(_done: int, _all: int) -> None:

@@ -1,4 +1,4 @@
-"""Downloads of the heat map view: the figure, the numbers, and the command that makes both."""
+"""Downloads of the heat map view: the figure, the numbers, and the command that reproduces both."""
 
 from __future__ import annotations
 
@@ -23,65 +23,69 @@ from mixviz.ui.state import Request
 
 
 def parcel(kind: str, request: Request, shown: Any) -> bytes:
-    """The figure (``png``) or the numbers (``json``) of a state, shown as the visitor sees it.
+    """Return the figure (``png``) or the numbers (``json``) of a state, with the visitor's display settings.
 
     Raises:
-        ValueError: another kind, a way of showing that there is not, or no network that knows the classes.
+        ValueError: an unknown kind or display setting, or no network knows the classes.
     """
     if kind not in ("png", "json"):
         raise malformed("Of heat maps there are the figure (png) and the numbers (json) to take.")
     scale, colours, threshold, strength = _shown(shown)
-    looks = looks_of(request)
+    results = looks_of(request)
     if kind == "json":
-        told = {"kind": request.kind, "threshold": threshold, "command": command(request)}
-        told["networks"] = [inference.report(one, threshold) for one in looks]
-        return (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode()
-    whole = drawing.figure(
-        looks, kind=request.kind, scale=scale, threshold=threshold, strength=strength, colours=colours
+        report = {"kind": request.kind, "threshold": threshold, "command": command(request)}
+        report["networks"] = [inference.report(one, threshold) for one in results]
+        return (json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode()
+    figure = drawing.figure(
+        results, kind=request.kind, scale=scale, threshold=threshold, strength=strength, colours=colours
     )
-    return _png(whole)
+    return _png(figure)
 
 
 def looks_of(request: Request) -> list[CAMResult]:
-    """Every network's look for the state's classes, those alone that know them and are made for the kind of map."""
+    """Return the CAMs of all networks that know the state's classes and support its kind of map.
+
+    Raises:
+        UserError: there is no such network; the first network's reason.
+    """
     picture, names = (
         cam_subject.subject(request).picture,
         tuple(name for name, _ in cam_subject.wanted_classes(request)),
     )
-    found, reasons = [], []
+    results, reasons = [], []
     for one in networks.with_own(request.own).values():
         try:
-            found.append(cam_cache.look(one, request, picture, names))
+            results.append(cam_cache.look(one, request, picture, names))
         except UserError as error:
             reasons.append(error)
-    if not found:
+    if not results:
         raise reasons[0]
-    return found
+    return results
 
 
 def command(request: Request) -> str:
-    """The lines that draw the same maps on the command line, from the project's folder."""
+    """Return the command lines that draw the same maps, run from the project's folder."""
     lines, names = [], [_file(name) for name in picture_names(request)]
     picture = "mixture/mixture.png" if request.subject == "mix" else names["ab".index(request.subject)]
     if request.subject == "mix" and changed_by(request):
-        picture = f"mixviz-{request.method}.png"  # as it is taken from the view of one method
+        picture = f"mixviz-{request.method}.png"  # the name of its download from the view of one method
     elif request.subject == "mix":
         lam = "" if request.lam is None else f" --lam {written(request.lam)}"
-        chosen = request.chosen(request.method, request.parameters)
-        known = chosen.parameters()
-        given = "".join(
+        method = request.chosen(request.method, request.parameters)
+        fields = method.parameters()
+        flags = "".join(
             f" --{key} {shlex.quote(str(value))}"
-            for key, value in serialize.parameters_of(chosen).items()
-            if value != known[key]["default"] and isinstance(value, str | int | float)
+            for key, value in serialize.parameters_of(method).items()
+            if value != fields[key]["default"] and isinstance(value, str | int | float)
         )
-        mix = f"python -m mixviz mix {names[0]} {names[1]} --method {request.method}{lam}{given}"
+        mix = f"python -m mixviz mix {names[0]} {names[1]} --method {request.method}{lam}{flags}"
         lines.append(f"{mix} --seed {int(request.seed)} --side {SIDE} --out mixture")
-    asked = [name for name, _ in cam_subject.wanted_classes(request) if name != "*"]
-    more = "".join(f" --class {shlex.quote(name)}" for name in asked)
-    more += f" --kind {request.kind}" if request.kind != "grad_cam" else ""
+    classes = [name for name, _ in cam_subject.wanted_classes(request) if name != "*"]
+    options = "".join(f" --class {shlex.quote(name)}" for name in classes)
+    options += f" --kind {request.kind}" if request.kind != "grad_cam" else ""
     layer = cam_cache.layer_of(next(iter(networks.known_networks().values())), request.layer)
-    more += f" --layer {layer}" if layer else ""
-    return "\n".join([*lines, f"python -m mixviz cam {picture} --networks all{more}"])
+    options += f" --layer {layer}" if layer else ""
+    return "\n".join([*lines, f"python -m mixviz cam {picture} --networks all{options}"])
 
 
 def _file(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The saliency detectors that the page offers: the catalogue's, and two that teach something."""
+"""The saliency detectors that the page offers: the catalogue's, and SaliencyMix's released variant."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mixviz.ui.errors import as_user_error
 
 @dataclass(frozen=True)
 class DetectorOption:
-    """A detector as the page offers it: its title, how Python makes it, and a remark."""
+    """A detector on the page: its title, the Python expression that makes it, and the key of a note."""
 
     title: str
     saliency: Saliency
@@ -30,47 +30,47 @@ class DetectorOption:
 
 @functools.cache
 def _options() -> dict[str, DetectorOption]:
-    found = {}
+    options = {}
     for name, cls in SALIENCY.items():
         if cls.needs_tokens:
             continue  # no transformer comes with the page
         if cls.needs_network:
-            found[name] = DetectorOption(
+            options[name] = DetectorOption(
                 f"{cls.card.title} of an untrained network", cls(), f'"{name}"', "detector_note.untrained"
             )
         else:
-            found[name] = DetectorOption(cls.card.title, cls(), f'"{name}"')
+            options[name] = DetectorOption(cls.card.title, cls(), f'"{name}"')
     released = OpenCVFineGrained(float_bytes=True, channel_order="bgr")
     code = 'mixviz.SALIENCY["opencv_fine_grained"](float_bytes=True, channel_order="bgr")'
-    found["released"] = DetectorOption(
+    options["released"] = DetectorOption(
         "As the released SaliencyMix code saw it", released, code, "detector_note.released"
     )
-    return found
+    return options
 
 
 def titles(language: str = "en") -> dict[str, str]:
-    """Name -> title of everything on offer."""
+    """Return the titles of all options by name."""
     return {name: in_language(f"detector.{name}", language, one.title) for name, one in _options().items()}
 
 
 def option(name: str) -> DetectorOption:
-    """The option of a known name."""
+    """Return the option of a known name."""
     return _options()[name]
 
 
 def detector(name: str) -> Saliency:
-    """The detector of a known name."""
+    """Return the detector of a known name."""
     return _options()[name].saliency
 
 
 def network(name: str) -> torch.nn.Module | None:
-    """The network that a detector asks, or None."""
+    """Return the network that a detector needs, or None."""
     return untrained() if detector(name).needs_network else None
 
 
 @functools.cache
 def untrained() -> torch.nn.Module:
-    """A ResNet-18 as ``torch.manual_seed(0)`` makes it: the zoo's networks know twenty classes alone, at 64 px."""
+    """Make a ResNet-18 under ``torch.manual_seed(0)``: the zoo's networks know only twenty classes, at 64 px."""
     from torchvision.models import resnet18
 
     with torch.random.fork_rng(devices=[]):
@@ -80,13 +80,13 @@ def untrained() -> torch.nn.Module:
 
 @functools.lru_cache(maxsize=64)
 def pair(a: str, b: str, side: int) -> Tensor:
-    """Two pictures (2, 3, side, side) uint8. An upload's path holds its content's hash, and so never changes."""
+    """Load two pictures (2, 3, side, side) uint8, cached: an upload's path contains its content's hash."""
     tiles = np.stack([pictures.tile(a, side), pictures.tile(b, side)])
     return torch.from_numpy(tiles).permute(0, 3, 1, 2).contiguous()
 
 
 def maps_of(images: Tensor, name: str, labels: Tensor | None = None) -> Tensor:
-    """Maps (N, H, W) of pictures by a detector of a known name.
+    """Compute the saliency maps (N, H, W) of pictures with a detector of a known name.
 
     Raises:
         UserError: a package that the detector needs is not installed.
@@ -97,13 +97,13 @@ def maps_of(images: Tensor, name: str, labels: Tensor | None = None) -> Tensor:
 
 @functools.lru_cache(maxsize=96)
 def maps(a: str, b: str, side: int, name: str) -> Tensor:
-    """Their saliency (2, side, side) by a detector: neither λ nor the seed changes it."""
+    """Compute the saliency (2, side, side) of two pictures, cached: neither λ nor the seed changes it."""
     return maps_of(pair(a, b, side), name)
 
 
 @functools.lru_cache(maxsize=64)
 def objects(a: str, b: str, side: int) -> Tensor | None:
-    """(2, side, side) masks of the two objects, or None where one of them is not known."""
+    """Return the masks (2, side, side) of the two objects; None if one is unknown."""
     boxes = [box for box in object_boxes(a, b, side) if box is not None]
     if len(boxes) < 2:
         return None
@@ -114,6 +114,6 @@ def objects(a: str, b: str, side: int) -> Tensor | None:
 
 
 def object_boxes(a: str, b: str, side: int) -> list[tuple[int, int, int, int] | None]:
-    """The two objects' boxes (top, left, bottom, right) in pixels, None where one is not known."""
+    """Return the boxes (top, left, bottom, right) of the two objects in pixels; None for an unknown one."""
     entries = [pictures.photograph_of(path) for path in (a, b)]
     return [pictures.square_box(entry, side) if entry else None for entry in entries]

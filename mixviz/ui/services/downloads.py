@@ -22,13 +22,14 @@ KINDS = {
 
 
 def download(state: Any, checked_path: Any) -> dict[str, Any]:
-    """{name, data URI} of what ``state["take"]`` says.
+    """Return {name, data URI} of the download that ``state["take"]`` names.
 
     Args:
-        checked_path: what lets a picture's path through, or raises.
+        state: the state of the page's script.
+        checked_path: returns the real path of an allowed picture, or raises.
 
     Raises:
-        ValueError: nothing that can be taken.
+        ValueError: an unknown download.
     """
     kind = state.get("take") if isinstance(state, dict) else None
     if not isinstance(kind, str) or kind not in KINDS:
@@ -44,18 +45,18 @@ def _mixture(kind: str, request: Request, _state: Any) -> tuple[str, bytes]:
 
 
 def _parcel(kind: str, request: Request) -> bytes:
-    told, language = presenters.story(request, request.method, by_hand=True), request.language
+    example, language = presenters.story(request, request.method, by_hand=True), request.language
     if kind in ("gif", "pdf"):
-        told = replace(told, names=tuple(map(_drawable, told.names)))
+        example = replace(example, names=tuple(map(_drawable, example.names)))
     if kind == "json":
         return (json.dumps(recipe_of(request), indent=1, ensure_ascii=False) + "\n").encode()
     if kind == "gif":
-        return export.gif(told, language, detector=detector_options.titles(language)[request.detector])
+        return export.gif(example, language, detector=detector_options.titles(language)[request.detector])
     if kind in ("svg", "pdf"):
-        return export.figure(told, kind, language)
-    return export.png(told) if kind == "png" else export.pictures_zip(told)
+        return export.figure(example, kind, language)
+    return export.png(example) if kind == "png" else export.pictures_zip(example)
 
 
 def _drawable(name: str) -> str:
-    """The name of a bundled object in English where no font at hand has its letters."""
+    """Return the name, or the English name of a bundled object if no font has its letters."""
     return name if fonts.drawable(name) == name else pictures.label_in("en", name)

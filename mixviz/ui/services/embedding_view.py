@@ -1,4 +1,4 @@
-"""Stored embeddings as the page's script draws them: planes, clusters, numbers, thumbnails."""
+"""Stored embeddings for the page's script: planes, clusters, numbers, thumbnails."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mixviz.ui.services.networks import known_networks
 
 DATA = "MIXVIZ_DATA"  # the environment variable that names the folder of the data sets
 
-# Classes that look alike share a hue; of six hues at most, for more cannot be told apart by everybody.
+# Similar classes share a hue. There are six hues, because not everybody can tell more apart.
 KINDS = {
     "cats": ("Egyptian cat", "tabby", "Persian cat", "lion"),
     "dogs": (
@@ -41,9 +41,10 @@ KINDS = {
 
 @dataclass(frozen=True, eq=False)
 class StoredEmbedding:
-    """A network with what is stored of its embedding (``tensors``: see :func:`mixviz.networks.zoo.embedding`), and what
-    follows
-    from that; ``held`` is None where the classes have too few pictures."""
+    """A network with its stored embedding (``tensors``: see :func:`mixviz.networks.zoo.embedding`) and derived values.
+
+    ``held`` is None where the classes have too few pictures.
+    """
 
     known: LoadedModel
     tensors: dict[str, Tensor]
@@ -52,11 +53,11 @@ class StoredEmbedding:
     held: placement.OODReference | None
 
     def embed(self, images: Tensor) -> Tensor:
-        """The embedding (N, D) of pictures (N, 3, side, side) uint8."""
+        """Embed pictures (N, 3, side, side) uint8 as vectors (N, D)."""
         return embed(self.known.network, self._seen(images))
 
     def answers(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """The embedding and what the network says (N, classes) of pictures, from one pass: its head ends it."""
+        """Return the embedding (N, D) and the class probabilities (N, classes) of pictures from one forward pass."""
         vectors = self.embed(images)
         head: nn.Module = getattr(self.known.network, "get_classifier")()  # noqa: B009  timm's networks have it
         with torch.inference_mode():
@@ -69,7 +70,7 @@ class StoredEmbedding:
 
 @functools.cache
 def everything() -> tuple[dict[str, StoredEmbedding], dict[str, str]]:
-    """The networks of which an embedding is stored, by name; and of the others, why there is none.
+    """Return the networks with a stored embedding, and for each other network the reason why it has none, by name.
 
     Raises:
         ValueError: there are no networks.
@@ -92,10 +93,10 @@ def everything() -> tuple[dict[str, StoredEmbedding], dict[str, str]]:
 
 
 def chosen(name: str) -> StoredEmbedding:
-    """A network by its name; by none, or one whose embedding is not stored, CutMix's, or the first there is.
+    """Return the embedding of the named network, else that of CutMix, else the first.
 
     Raises:
-        UserError: there is none.
+        UserError: no embedding is stored.
     """
     there, left_out = everything()
     if not there:
@@ -104,7 +105,7 @@ def chosen(name: str) -> StoredEmbedding:
 
 
 def overview() -> dict[str, Any]:
-    """All planes at once: the script changes between them without asking again."""
+    """Return all planes at once, so that the script switches between them without another request."""
     there, left_out = everything()
     chosen("")
     sets: list[dict[str, Any]] = []
@@ -148,12 +149,12 @@ def _told(one: StoredEmbedding) -> dict[str, Any]:
 
 
 def flat(plot: Tensor) -> list[float]:
-    """x and y by turns, to three digits: a thousandth of a plot is less than a pixel."""
+    """Return x and y alternating, rounded to three digits: a thousandth of a plot is less than a pixel."""
     return [round(value, 3) for value in plot.double().flatten().tolist()]
 
 
 def numbers(stand: placement.ClusterMetrics) -> dict[str, float]:
-    """Numbers of the shown pictures, by the names that cards have for them."""
+    """Return the metrics of the shown pictures under the names that cards use."""
     return {
         "images": len(stand.assigned),
         "purity_percent": round(100 * stand.purity, 4),
@@ -164,7 +165,7 @@ def numbers(stand: placement.ClusterMetrics) -> dict[str, float]:
 
 
 def of_card(card: ModelCard) -> dict[str, Any] | None:
-    """Measured numbers of the embedding and of pictures of other classes; None where they were not measured."""
+    """Return a card's metrics of the embedding and of out-of-distribution pictures; None if it has none."""
     metrics = card.metrics or {}
     own = metrics.get("embedding") or {}
     if "nmi_percent" not in own:
@@ -188,9 +189,9 @@ def _thumbnails(name: str, root: str) -> str:
 
 
 def thumbnails(state: Any) -> dict[str, Any]:
-    """The stored pictures of a network in a sheet, where their data set lies on this machine.
+    """Return a sheet of a network's stored pictures if their data set is on this machine.
 
-    What is wrong with a folder is for whoever started the page to know, and not for visitors.
+    Problems with the folder are logged for whoever runs the page, and not shown to visitors.
     """
     root, wanted = os.environ.get(DATA, ""), state.get("network") if isinstance(state, dict) else None
     one = chosen(wanted if isinstance(wanted, str) else "")
@@ -204,5 +205,5 @@ def thumbnails(state: Any) -> dict[str, Any]:
 
 
 def network_view(path: str, side: int) -> Tensor:
-    """(3, side, side) uint8, as a network takes it."""
+    """Return a network's input (3, side, side) uint8."""
     return torch.from_numpy(pictures.view(path, side).copy()).permute(2, 0, 1)

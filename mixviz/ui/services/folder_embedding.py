@@ -1,6 +1,6 @@
-"""A folder of the visitor's own: looked at in small parts, then embedded by a network and laid out.
+"""Embed a visitor's folder with a network and project it to two dimensions.
 
-What its files are called reaches the page and nothing else: pictures are read where Gradio put them.
+The files' own names are only shown on the page: pictures are read from Gradio's upload folder.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from mixviz.ui.fields import malformed
 from mixviz.ui.services.embedding_view import chosen, flat, network_view, numbers
 from mixviz.ui.services.uploads import paths_of
 
-MOST = 300  # pictures: as many as are stored of the zoo's own
+MOST = 300  # pictures: as many as the zoo's embeddings hold
 LEAST = 3  # for t-SNE
 
 
 def laid_out(state: Any, checked_path: Callable[[Any], str]) -> dict[str, Any]:
-    """A folder as one network sees it: PCA and, with ``tsne``, t-SNE; clusters and numbers where there are classes.
+    """Project a folder's embedding by PCA and, with ``tsne``, by t-SNE; with clusters and metrics if there are classes.
 
-    ``files`` are the paths of its pictures, ``names`` what they are called in their folder.
+    The state's ``files`` are the paths of the pictures, ``names`` their paths within the folder.
 
     Raises:
-        UserError: fewer pictures than t-SNE needs, or more than are taken.
+        UserError: fewer pictures than t-SNE needs, or more than :data:`MOST`.
     """
     paths = tuple(map(checked_path, paths_of(state, MOST)))
     names = state.get("names")
@@ -36,44 +36,44 @@ def laid_out(state: Any, checked_path: Callable[[Any], str]) -> dict[str, Any]:
         raise malformed("Every picture has a name.")
     if len(paths) < LEAST:
         raise UserError("embed.few", least=LEAST, count=len(paths))
-    wanted = state.get("network")
-    name = chosen(wanted if isinstance(wanted, str) else "").known.name
+    network = state.get("network")
+    name = chosen(network if isinstance(network, str) else "").known.name
     vectors, (classes, labels) = _embedded(name, paths), classes_of(names)
-    plot = pca(directions(vectors))
+    plane = pca(directions(vectors))
     return {
         "network": name,
         "classes": classes,
         "label": labels,
-        "pca": flat(plot),
+        "pca": flat(plane),
         "tsne": flat(_tsne(name, paths)) if state.get("tsne") else None,
-        "explained": round(placement.explained(vectors, plot), 4),
+        "explained": round(placement.explained(vectors, plane), 4),
         **_numbers(vectors, torch.tensor(labels)),
     }
 
 
 def classes_of(names: list[Any]) -> tuple[list[str], list[int]]:
-    """The classes of pictures by the sub-folders that they lie in, and each picture's: -1 where it lies in none.
+    """Return the class names, taken from sub-folders, and the label of each picture; -1 outside any sub-folder.
 
     A name is ``folder/sub-folder/…/file``, as browsers give it; only the first sub-folder counts.
     """
     parts = [str(name).split("/") for name in names]
-    found = [one[1][:60] if len(one) > 2 else None for one in parts]
-    classes = sorted({name for name in found if name is not None})
-    return classes, [-1 if name is None else classes.index(name) for name in found]
+    folders = [path[1][:60] if len(path) > 2 else None for path in parts]
+    classes = sorted({name for name in folders if name is not None})
+    return classes, [-1 if name is None else classes.index(name) for name in folders]
 
 
 def _numbers(vectors: Tensor, labels: Tensor) -> dict[str, Any]:
-    """k-means and retrieval of the pictures that have a class, where there are two classes or more."""
+    """Return k-means clusters and retrieval metrics of the labelled pictures, if there are at least two classes."""
     known = labels >= 0
     if len(labels[known].unique()) < 2:
         return {"here": None, "clusters": None}
     try:
-        stand = placement.cluster_metrics(vectors[known], labels[known])
+        metrics = placement.cluster_metrics(vectors[known], labels[known])
     except ValueError:  # no class has two pictures
         return {"here": None, "clusters": None}
     clusters = torch.full_like(labels, -1)
-    clusters[known] = stand.assigned
-    return {"here": numbers(stand), "clusters": clusters.tolist()}
+    clusters[known] = metrics.assigned
+    return {"here": numbers(metrics), "clusters": clusters.tolist()}
 
 
 @functools.lru_cache(maxsize=1200)

@@ -1,4 +1,4 @@
-"""Many pictures at once: a folder or a zip through the networks, with a bar, to a zip of tables and heat maps."""
+"""Panel that runs the networks on a folder or a zip, with a progress bar, and returns a zip of tables and heat maps."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from mixviz.ui.fields import is_number, malformed
 from mixviz.ui.services import networks, progress
 from mixviz.ui.state import LARGEST, language_of
 
-MOST = 300  # pictures of one visit: others wait for the same two cores
+MOST = 300  # pictures of one run: other visitors wait for the same two cores
 LIMITS = Limits(files=1000, each=LARGEST, all=500_000_000)
 TAKEN = (*ENDINGS, ".zip", ".csv")
 QUICK = {name: kind for name, kind in KINDS.items() if not kind.slow}
 
 
 def panel() -> None:
-    """The controls, and what they do."""
+    """Build the controls and connect their events."""
     word = gr.I18n()
     with gr.Accordion(word("survey.title"), open=False, elem_id="survey"):
         gr.Markdown(word("survey.why"))
@@ -42,7 +42,7 @@ def panel() -> None:
         folder = gr.UploadButton(label, file_count="directory", size="sm")
         with gr.Row():
             with gr.Column():
-                # Their choices are the zoo's folders: nothing is loaded for them.
+                # The choices come from the zoo's folder names, so that no network is loaded.
                 which = gr.Dropdown(
                     [(word("survey.all"), "all"), *networks.titles()], value="all", label=word("survey.networks")
                 )
@@ -57,37 +57,37 @@ def panel() -> None:
                 start = gr.Button(word("survey.start"), variant="primary")
                 stop = gr.Button(word("survey.stop"))
                 language = gr.Textbox("en", visible=False)
-        told = gr.HTML(elem_id="survey-told", apply_default_css=False)
+        status = gr.HTML(elem_id="survey-told", apply_default_css=False)
         parcel = gr.File(label=word("survey.parcel"), interactive=False, visible=False)
-        given = [files, which, classes, kind, threshold, pictures, faithful, language]
+        inputs = [files, which, classes, kind, threshold, pictures, faithful, language]
         folder.upload(
-            _usable, [folder, language], [files, told], api_name="survey_folder", api_visibility="undocumented",
+            _usable, [folder, language], [files, status], api_name="survey_folder", api_visibility="undocumented",
             show_progress="hidden", queue=False, js="(folder) => [folder, mixviz.language()]",
         )  # fmt: skip
-        # The queue may take a while: what was said before is taken back, and the visitor told to wait, at once.
+        # The queue may take a while: replace the previous result at once by a request to wait.
         start.click(
-            begin, language, [told, parcel], api_name="survey_begin", api_visibility="undocumented", queue=False,
+            begin, language, [status, parcel], api_name="survey_begin", api_visibility="undocumented", queue=False,
             js="() => [mixviz.language()]", show_progress="hidden",
         ).then(
-            survey, given, [told, parcel], api_name="survey", api_visibility="undocumented", concurrency_limit=1,
+            survey, inputs, [status, parcel], api_name="survey", api_visibility="undocumented", concurrency_limit=1,
             concurrency_id="heavy", show_progress="hidden",
-            js=f"(...given) => [...given.slice(0, {len(given) - 1}), mixviz.language()]",
+            js=f"(...given) => [...given.slice(0, {len(inputs) - 1}), mixviz.language()]",
         )  # fmt: skip
         stop.click(progress.halt, None, None, api_name="halt", api_visibility="undocumented", queue=False)
 
 
 def _usable(paths: list[str], language: Any) -> tuple[list[str], str]:
     """Return the usable pictures of a folder, and HTML about the files that are not usable."""
-    seen = [path for path in paths if not hidden(Path(path).name)]
-    used = [path for path in seen if path.lower().endswith(TAKEN)]
-    if len(used) == len(seen):
-        return used, ""
-    said = say("embed.others", language_of({"language": language}), count=len(seen) - len(used))
-    return used, f'<div class="mv-part"><p class="mv-told">{said}</p></div>'
+    visible = [path for path in paths if not hidden(Path(path).name)]
+    usable = [path for path in visible if path.lower().endswith(TAKEN)]
+    if len(usable) == len(visible):
+        return usable, ""
+    message = say("embed.others", language_of({"language": language}), count=len(visible) - len(usable))
+    return usable, f'<div class="mv-part"><p class="mv-told">{message}</p></div>'
 
 
 def begin(language: Any, request: gr.Request) -> tuple[str, Any]:
-    """A survey is to begin as soon as it is its turn."""
+    """Show that a run waits for its turn."""
     progress.begin(request)
     return progress.bar(0, 0, say("survey.waits", language_of({"language": language}))), gr.update(visible=False)
 
@@ -96,37 +96,37 @@ def survey(
     files: Any, which: Any, classes: Any, kind: Any, threshold: Any, pictures: Any, faithful: Any, language: Any,
     request: gr.Request,
 ) -> Iterator[tuple[str, Any]]:  # fmt: skip
-    """Go through the pictures; yields (HTML that says how far it is, the zip when it is done)."""
+    """Run the networks on the pictures; yields (HTML of the progress, the zip when done)."""
     language = language_of({"language": language})
     try:
         with as_gradio_error(language):
-            where, plan = _where(files), _plan(which, classes, kind, threshold, faithful)
-            with tempfile.TemporaryDirectory() as room:
-                path = Path(room) / "mixviz-survey.zip"
-                tally, done, total, unread, others = SummaryAccumulator(plan), 0, 0, 0, 0
-                # The walk refuses pictures, boxes, classes and kinds that the visitor chose.
+            source, plan = _where(files), _plan(which, classes, kind, threshold, faithful)
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "mixviz-survey.zip"
+                summaries, done, total, unread, others = SummaryAccumulator(plan), 0, 0, 0, 0
+                # The walk raises these for the visitor's pictures, boxes, classes and kinds.
                 with (
                     as_user_error(ValueError, ImportError),
-                    closing(bundle(plan, where, path, limits=LIMITS, pictures=bool(pictures))) as walk,
+                    closing(bundle(plan, source, path, limits=LIMITS, pictures=bool(pictures))) as walk,
                 ):
                     for seen in walk:
-                        tally.add(seen.rows)
+                        summaries.add(seen.rows)
                         done, total, others = seen.done, seen.total, seen.others
                         unread += not seen.looks
                         yield progress.bar(done, total, seen.name), gr.skip()
                         if progress.stopped(request) or done >= MOST:
                             break
-                told = _summary(tally, done, total, (unread, others), language)
-                yield told, gr.update(value=str(path), visible=True)
+                summary = _summary(summaries, done, total, (unread, others), language)
+                yield summary, gr.update(value=str(path), visible=True)
     finally:
-        progress.begin(request)  # what was stopped is over
+        progress.begin(request)  # clear the stop
 
 
 def _plan(which: Any, classes: Any, kind: Any, threshold: Any, faithful: Any) -> FolderEvaluation:
-    """Build the question: which networks, classes and kinds of maps.
+    """Build the evaluation from the controls' networks, classes and kind of maps.
 
     Raises:
-        UserError: a network, class or kind that there is not.
+        UserError: an unknown network, class or kind.
     """
     known = networks.known_networks()
     wanted = [name.strip() for name in str(classes or "").split(",") if name.strip()]
@@ -137,10 +137,10 @@ def _plan(which: Any, classes: Any, kind: Any, threshold: Any, faithful: Any) ->
 
 
 def _where(files: Any) -> Any:
-    """One zip, or a list of pictures with the table of their true boxes among them.
+    """Return the path of a single file, such as a zip, or a list of paths: pictures and a table of their true boxes.
 
     Raises:
-        UserError: nothing was handed in.
+        UserError: there are no files.
     """
     paths = [checked_path(path) for path in files or ()]
     if not paths:
@@ -154,29 +154,29 @@ def _share(number: Any) -> float:
     return float(number)
 
 
-def _summary(tally: SummaryAccumulator, done: int, total: int, left_out: tuple[int, int], language: str) -> str:
-    """Summarize a walk: its progress, unreadable pictures, other files, and a line per network."""
-    titles = {one.name: one.title for one in tally.survey.known} | {CENTRE: say("look.centre", language)}
-    rows = tally.rows()
+def _summary(summaries: SummaryAccumulator, done: int, total: int, left_out: tuple[int, int], language: str) -> str:
+    """Summarize a run as HTML: its progress, unreadable pictures, other files, and a table row per network."""
+    titles = {one.name: one.title for one in summaries.survey.known} | {CENTRE: say("look.centre", language)}
+    rows = summaries.rows()
     columns = {
         "network": lambda row: titles[row["network"]], "class": lambda row: row["class"],
-        "pictures": lambda row: str(row["pictures"]), "sure": lambda row: _told(row["mean_predicted_probability"]),
-        "iou": lambda row: _told(row["mean_iou"]), "hits": lambda row: _told(row["hits"]),
+        "pictures": lambda row: str(row["pictures"]), "sure": lambda row: _decimal(row["mean_predicted_probability"]),
+        "iou": lambda row: _decimal(row["mean_iou"]), "hits": lambda row: _decimal(row["hits"]),
     }  # fmt: skip
-    told = {name: [read(row) for row in rows] for name, read in columns.items()}
-    told = {name: cells for name, cells in told.items() if any(cells)}  # nothing is said of what nobody asked
-    heads = [say(f"survey.column.{name}", language) for name in told]
-    lines = zip(*told.values(), strict=True)
-    how = say("survey.done" if done == total else "survey.part", language, done=done, total=total)
+    table = {name: [read(row) for row in rows] for name, read in columns.items()}
+    table = {name: cells for name, cells in table.items() if any(cells)}  # omit columns without values
+    headings = [say(f"survey.column.{name}", language) for name in table]
+    lines = zip(*table.values(), strict=True)
+    message = say("survey.done" if done == total else "survey.part", language, done=done, total=total)
     for key, count in zip(("survey.unread", "embed.others"), left_out, strict=True):
-        how += f" {say(key, language, count=count)}" if count else ""
+        message += f" {say(key, language, count=count)}" if count else ""
     cells = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in line)}</tr>" for line in lines)
-    head = "".join(f'<th scope="col">{html.escape(one)}</th>' for one in heads)
+    head = "".join(f'<th scope="col">{html.escape(one)}</th>' for one in headings)
     return (
-        f'<div class="mv-part"><p class="mv-told">{html.escape(how)}</p>'
+        f'<div class="mv-part"><p class="mv-told">{html.escape(message)}</p>'
         f"<table><thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table></div>"
     )
 
 
-def _told(value: float | None) -> str:
+def _decimal(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"

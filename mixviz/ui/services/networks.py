@@ -1,4 +1,4 @@
-"""The trained networks that the page asks: opened once, shared by all visitors."""
+"""The trained networks of the page, loaded once and shared by all visitors."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ _opening = threading.Lock()
 
 
 def known_networks() -> dict[str, LoadedModel]:
-    """The zoo by name, in the order of its strategies; opened when somebody first asks.
+    """Return the zoo's networks by name, in the order of its strategies; loaded at the first call.
 
     Raises:
-        UserError: it is empty.
+        UserError: the zoo is empty.
     """
     with _opening:
         return _opened()
 
 
 def with_own(own: tuple[tuple[str, str], ...]) -> dict[str, LoadedModel]:
-    """The zoo, and a visitor's own networks after it, by name; equal names are numbered.
+    """Return the zoo's networks and then the visitor's own, numbered, by name.
 
     Raises:
-        UserError: a card or weights that cannot be used, with why.
+        UserError: a card or weights cannot be used; with the reason.
     """
-    found = dict(known_networks())
+    loaded = dict(known_networks())
     for number, (card, weights) in enumerate(own, 1):
         with as_user_error():
             one = own_network(card, weights)
-        found[f"own_{number}"] = replace(one, name=f"own_{number}", called=f"{one.title} ({number})")
-    return found
+        loaded[f"own_{number}"] = replace(one, name=f"own_{number}", called=f"{one.title} ({number})")
+    return loaded
 
 
 @functools.lru_cache(maxsize=4)
 def own_network(card: str, weights: str) -> LoadedModel:
-    """A visitor's network; the paths hold the contents' hashes, and so never change what they mean."""
+    """Load a visitor's network, cached: the paths contain the hashes of the contents."""
     return inference.open_own(card, weights)
 
 
 def titles() -> list[tuple[str, str]]:
-    """(title, name) of every network, from the cards alone."""
+    """Return (title, name) of every network, without loading any."""
     return [(zoo.title(name), name) for name in zoo.names()]
 
 
@@ -63,18 +63,18 @@ def _opened() -> dict[str, LoadedModel]:
 
 
 def classes() -> list[str]:
-    """Classes that the zoo's networks know, in the order of the first network that knows them."""
+    """Return the classes of the zoo's networks, in the order of the first network that knows them."""
     return list(dict.fromkeys(name for one in known_networks().values() for name in one.classes))
 
 
 def alike() -> list[LoadedModel]:
-    """Those that know the first one's classes and take pictures of its size, so that one question is put to all."""
+    """Return the networks with the first one's classes and input size, so that all take the same input."""
     first, *others = known_networks().values()
     return [first, *(one for one in others if one.classes == first.classes and one.side == first.side)]
 
 
 def answers(images: Tensor) -> Tensor:
-    """Probabilities (networks, N, classes) of :func:`alike` for pictures (N, 3, side, side) uint8."""
+    """Compute the probabilities (networks, N, classes) of :func:`alike` for pictures (N, 3, side, side) uint8."""
     images = images.contiguous(memory_format=torch.channels_last)  # a sixth less time on a CPU
     with torch.inference_mode():
         return torch.stack([_pixels(i)(images).softmax(1) for i in range(len(alike()))])
@@ -88,28 +88,28 @@ def _pixels(index: int) -> NormalizedModel:
 
 @functools.lru_cache(maxsize=128)
 def clean(path: str) -> Tensor:
-    """Predictions (networks, classes) of all networks for an unmixed picture. A path's content never changes."""
+    """Compute the probabilities (networks, classes) for an unmixed picture, cached: a path's content never changes."""
     side = alike()[0].side
     return answers(torch.from_numpy(pictures.view(path, side).copy()).permute(2, 0, 1)[None])[:, 0]
 
 
 def likely(path: str) -> list[str]:
-    """What :func:`alike` take a picture for by their mean probability, the most probable class first."""
+    """Rank the classes of a picture by the mean probability of :func:`alike`, the most probable first."""
     names = alike()[0].classes
     return [names[i] for i in clean(path).mean(0).argsort(descending=True).tolist()]
 
 
 def class_of(path: str) -> tuple[str, bool]:
-    """(class, known): what a picture shows, if that is among the classes; else what the networks take it for."""
+    """Return (class, known): the picture's own class if the networks have it, else their most probable class."""
     named = (pictures.photograph_of(path) or {}).get("class")
     return (named, True) if named in classes() else (likely(path)[0], False)
 
 
 def classes_of(a: str, b: str) -> list[tuple[str, bool]]:
-    """:func:`class_of` A and B; where that is one class, what the networks take one of them for instead."""
+    """Return :func:`class_of` A and B; if they agree, replace one guess by the next most probable class."""
     first, second = class_of(a), class_of(b)
     if first[0] != second[0]:
         return [first, second]
-    if second[1] and not first[1]:  # what is known stays
+    if second[1] and not first[1]:  # keep the known class
         return [(next(name for name in likely(a) if name != second[0]), False), second]
     return [first, (next(name for name in likely(b) if name != first[0]), False)]

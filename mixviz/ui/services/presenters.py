@@ -1,4 +1,4 @@
-"""A state of the page as a mixture: its story, its card, and the Python that makes it."""
+"""A state of the page as a mixed example: its card, its parameters, and the Python that reproduces it."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from mixviz.ui.fields import written
 from mixviz.ui.services import detector_options
 from mixviz.ui.state import Request
 
-SIDE = 224  # pixels of a picture: what networks see of ImageNet, and all methods still mix and encode within 35 ms
+SIDE = 224  # pixels of a picture: ImageNet's usual size; all methods still mix and encode within 35 ms
 SMALL = SIDE // 2  # pixels of a tile in a strip: several dozen are sent at once
 
 
 def story(request: Request, name: str, *, by_hand: bool = False, **changed: Any) -> MixedExample:
-    """One method's mixture as the page's state has it; ``by_hand``: with the box or the mask that the visitor made.
+    """Make the mixed example of one method for the page's state; ``by_hand`` applies the visitor's box or mask.
 
-    The state's parameters are its method's. What was made by hand for a recipe of another kind is left out.
+    The state's parameters apply only to its own method. A box or mask that does not fit the recipe is ignored.
     """
     request = replace(request, **changed) if changed else request
     a, b = request.a, request.b
-    told = make_example(
+    example = make_example(
         detector_options.pair(a, b, SIDE),
         request.chosen(name, request.parameters if name == request.method else None),
         int(request.seed),
@@ -39,28 +39,28 @@ def story(request: Request, name: str, *, by_hand: bool = False, **changed: Any)
         objects=detector_options.objects(a, b, SIDE),
         network=detector_options.network(request.detector),
     )
-    change = changed_by(request, told) if by_hand else ""
+    change = changed_by(request, example) if by_hand else ""
     if change == "mask" and (mask := request.weights(SIDE)) is not None:
-        return told.painted(mask)
+        return example.painted(mask)
     if change == "box" and (box := request.pixels(SIDE)) is not None:
-        return told.moved(box)
-    return told
+        return example.moved(box)
+    return example
 
 
-def changed_by(request: Request, told: MixedExample | None = None) -> str:
-    """Return which change by hand the recipe allows: ``mask``, ``box`` or nothing."""
+def changed_by(request: Request, example: MixedExample | None = None) -> str:
+    """Return the visitor's change that the recipe allows: ``mask``, ``box``, or "" for neither."""
     if request.mask is None and request.box is None:
         return ""
-    recipe = (told or story(request, request.method)).recipe
+    recipe = (example or story(request, request.method)).recipe
     if request.mask is not None and edits.can_paint(recipe):
         return "mask"
     return "box" if request.box is not None and edits.can_move(recipe) else ""
 
 
-def card(told: MixedExample, request: Request) -> dict[str, Any]:
-    """Describe image A's mixture for a card; pairs of numbers are A's and B's."""
-    about, recipe = type(told.method).card, told.recipe
-    own = type(told.method).parameters().get("detector")
+def card(example: MixedExample, request: Request) -> dict[str, Any]:
+    """Describe image A's mixture for a card; pairs of numbers belong to A and B."""
+    about, recipe = type(example.method).card, example.recipe
+    own = type(example.method).parameters().get("detector")
     return {
         "title": about.title,
         "family": about.family,
@@ -71,31 +71,31 @@ def card(told: MixedExample, request: Request) -> dict[str, Any]:
         "own": about.name == request.method and bool(request.parameters),
         "asks": bool(own and SALIENCY[own["default"]].needs_network),
         "drawn": None if recipe.lam is None else recipe.lam[0].item(),
-        "area": told.area,
-        "share": told.share,
-        "visible": told.visible,
-        "fair": told.fair,
-        "gap": told.gap,
-        "sentence": told.told(request.language),
+        "area": example.area,
+        "share": example.share,
+        "visible": example.visible,
+        "fair": example.fair,
+        "gap": example.gap,
+        "sentence": example.told(request.language),
         "source": corner_fractions(recipe.source_box, recipe.size),
         "target": corner_fractions(recipe.target_box, recipe.size),
         "layer": recipe.layer,
     }
 
 
-def code(request: Request, told: MixedExample) -> str:
-    """The lines of Python that make exactly this picture, with what was changed by hand."""
+def code(request: Request, example: MixedExample) -> str:
+    """Return the Python code that reproduces exactly this picture, including the visitor's box or mask."""
     change = changed_by(request)
-    options, network = written_options(request, told.method)
+    options, network = written_options(request, example.method)
     names = picture_names(request)
     lam = "" if request.lam is None else f"lam={written(request.lam)}, "
     lines = ["import mixviz", "import numpy as np", "from mixviz.data import pictures"]
     lines += ["from mixviz.explain import edits"] if change else []
-    lines, asks = lines + network, ", network=network" if network else ""
+    lines, argument = lines + network, ", network=network" if network else ""
     draw = f"np.random.default_rng({int(request.seed)}), {lam}partner=[1, 0]"
     lines += [
         "",
-        f'batch = mixviz.Batch(pictures.load_pair("{names[0]}", "{names[1]}", {SIDE}){asks})',
+        f'batch = mixviz.Batch(pictures.load_pair("{names[0]}", "{names[1]}", {SIDE}){argument})',
         f'recipe = mixviz.METHODS["{request.method}"]({", ".join(options)}).plan(batch, {draw})',
     ]
     if change == "mask":
@@ -107,22 +107,22 @@ def code(request: Request, told: MixedExample) -> str:
 
 
 def written_options(request: Request, method: Method) -> tuple[list[str], list[str]]:
-    """Return a method's parameters as Python: its options, and the lines that make a network where it asks one."""
-    detector, known = detector_options.option(request.detector), type(method).parameters()
-    given = {
+    """Return a method's parameters as Python: its options, and the lines that make a network if it needs one."""
+    detector, fields = detector_options.option(request.detector), type(method).parameters()
+    options = {
         name: repr(value).replace("'", '"')
         for name, value in serialize.parameters_of(method).items()
-        if name != "detector" and value != known[name]["default"]
+        if name != "detector" and value != fields[name]["default"]
     }
-    if "detector" in known and detector.code != repr(known["detector"]["default"]).replace("'", '"'):
-        given["detector"] = detector.code
-    asks = "detector" in known and detector.saliency.needs_network
+    if "detector" in fields and detector.code != repr(fields["detector"]["default"]).replace("'", '"'):
+        options["detector"] = detector.code
+    needs_network = "detector" in fields and detector.saliency.needs_network
     network = ["import torch, torchvision", "torch.manual_seed(0)", "network = torchvision.models.resnet18()"]
-    return [f"{name}={value}" for name, value in given.items()], network if asks else []
+    return [f"{name}={value}" for name, value in options.items()], network if needs_network else []
 
 
 def parameters(method: Method, language: str) -> list[dict[str, Any]]:
-    """The method's parameters for the page's controls; the detector is chosen for the whole page."""
+    """Describe the method's parameters for the page's controls, without the detector, which the whole page shares."""
     values = serialize.parameters_of(method)
     return [
         {"name": name, "value": values[name], "kind": type(about["default"]).__name__, **about}
@@ -133,24 +133,24 @@ def parameters(method: Method, language: str) -> list[dict[str, Any]]:
 
 
 def told_in(key: str, about: dict[str, Any], language: str) -> dict[str, Any]:
-    """Describe a parameter and its choices, for people."""
+    """Return a parameter's description and the labels of its choices in a language."""
     choices = [in_language(f"{key}.{choice}", language, choice) for choice in about["choices"]]
     return {"text": in_language(key, language, about["text"]), "labels": choices}
 
 
 def picture_names(request: Request) -> list[str]:
-    """The bundled photographs' names, or places for the visitor's own."""
+    """Return the file names of the bundled photographs, or placeholders for the visitor's own."""
     known = {letter: pictures.photograph_of(path) for letter, path in (("a", request.a), ("b", request.b))}
     return [entry["file"] if entry else f"your_picture_{letter}.jpg" for letter, entry in known.items()]
 
 
 def summary(name: str, language: str = "en") -> str:
-    """A method in a sentence or two: the first paragraph of its docstring."""
+    """Return a method's summary: the first paragraph of its docstring, or its translation."""
     return in_language(f"summary.{name}", language, _docstring(name).partition("\n\n")[0])
 
 
 def explanation(name: str, language: str = "en") -> str:
-    """A method's docstring as Markdown with formulas."""
+    """Return a method's explanation, from its docstring, as Markdown with formulas."""
     further = i18n.catalogue().get(language, {}).get(name)
     return f"{summary(name, language)}\n\n{further}" if further else _docstring(name)
 

@@ -1,4 +1,4 @@
-"""Progress of long work, and a way to end it: work that Gradio itself cancels is lost."""
+"""Progress of long work, and a way to stop it that keeps its result: work that Gradio cancels is lost."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _stopped: set[str] = set()
 
 
 def bar(done: int, total: int, name: str) -> str:
-    """HTML that says how far it is."""
-    told = f'<progress value="{done}" max="{total}"></progress>' if total else "<progress></progress>"
-    return f'<p class="mv-small">{told} {f"{done} / {total}" if total else ""} {html.escape(name)}</p>'
+    """Return HTML that shows the progress."""
+    element = f'<progress value="{done}" max="{total}"></progress>' if total else "<progress></progress>"
+    return f'<p class="mv-small">{element} {f"{done} / {total}" if total else ""} {html.escape(name)}</p>'
 
 
 def halt(request: gr.Request) -> None:
-    """The visitor's work ends after the picture that it is at."""
+    """Stop the visitor's work after its current picture."""
     _stopped.add(str(request.session_hash))
 
 
@@ -26,5 +26,5 @@ def begin(request: gr.Request) -> None:
 
 
 def stopped(request: gr.Request) -> bool:
-    """Whether the visitor wants no more."""
+    """Return whether the visitor has stopped the work."""
     return str(request.session_hash) in _stopped

@@ -1,4 +1,4 @@
-"""Recipe files of the page: written for a state, and read back into one."""
+"""Conversion between recipe files and states of the page."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ MAX_RECIPE = 100_000  # characters of a recipe file
 
 
 def recipe_of(request: Request) -> dict[str, Any]:
-    """The recipe file of a state: what replays it, and what came out."""
-    told = presenters.story(request, request.method, by_hand=True)
+    """Return the recipe file of a state: its replay parameters and the resulting recipe."""
+    example = presenters.story(request, request.method, by_hand=True)
     change = presenters.changed_by(request, presenters.story(request, request.method))
     return {
-        **serialize.replay(request.method, told.method, request.seed, request.lam, presenters.SIDE),
+        **serialize.replay(request.method, example.method, request.seed, request.lam, presenters.SIDE),
         "detector": request.detector,
         "pictures": presenters.picture_names(request),
-        "names": list(told.names),
+        "names": list(example.names),
         "box": list(request.box or ()) if change == "box" else None,
         "mask": list(request.mask or ()) if change == "mask" else None,
-        **serialize.recipe_json(told.recipe, told.truth),
+        **serialize.recipe_json(example.recipe, example.truth),
     }
 
 
 def state_of(text: Any) -> dict[str, Any] | None:
-    """The state of a recipe file, or None where it is none, or has something that cannot be used.
+    """Return the state of a recipe file, or None if the file is invalid or holds an unusable value.
 
-    ``elsewhere`` are the names of its pictures where they do not come with the project.
+    ``elsewhere`` holds the names of its pictures if they are not bundled.
     """
     try:
         if not isinstance(text, str) or len(text) > MAX_RECIPE:
@@ -48,20 +48,20 @@ def state_of(text: Any) -> dict[str, Any] | None:
         return None
     known = {"detector": data.get("detector", own)} | {key: data.get(key) for key in ("box", "mask")}
     state |= {key: value for key, value in known.items() if value is not None}
-    state |= (ours := _pictures_of(data))
+    state |= (bundled := _pictures_of(data))
     good = usable(state)
     if good.keys() != state.keys():
         return None
     names = data.get("pictures")
-    elsewhere = names if isinstance(names, list) and not ours else []
+    elsewhere = names if isinstance(names, list) and not bundled else []
     return good | {"elsewhere": ", ".join(map(str, elsewhere))[:80]}
 
 
 def _pictures_of(data: dict[str, Any]) -> dict[str, str]:
-    """Paths and labels of a recipe file's pictures, where they come with the project."""
+    """Return the paths and labels of a recipe file's pictures if they are bundled, else nothing."""
     files, labels = data.get("pictures"), data.get("names")
-    ours = list(pictures.photographs())  # a list, because what a file holds may not be hashable
-    if not isinstance(files, list) or len(files) != 2 or any(file not in ours for file in files):
+    bundled = list(pictures.photographs())  # a list, because a file may hold unhashable values
+    if not isinstance(files, list) or len(files) != 2 or any(file not in bundled for file in files):
         return {}
     if not isinstance(labels, list) or len(labels) != 2:
         labels = [pictures.photographs()[file]["label"] for file in files]

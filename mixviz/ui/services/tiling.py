@@ -1,4 +1,4 @@
-"""Maps and pictures in other sizes, and many pictures in one."""
+"""Resizing of maps and pictures, and sheets of tiles."""
 
 from __future__ import annotations
 
@@ -16,29 +16,32 @@ COLUMNS = 20  # thumbnails side by side in a sheet
 
 
 def shrunk(maps: Tensor, side: int) -> Tensor:
-    """Maps (N, H, W) averaged down to (N, side, side)."""
+    """Average maps (N, H, W) down to (N, side, side)."""
     return torch.nn.functional.interpolate(maps[:, None], (side, side), mode="area")[:, 0]
 
 
 def with_peaks(maps: Tensor, side: int, tie: str) -> Tensor:
-    """Maps averaged down, but with the cells of their brightest pixels as bright as these: a method that looks for the
-    peak finds it where it was. Several cells may hold one; the first pixel need not lie in the first of them."""
-    top = maps.amax((1, 2), keepdim=True)
-    brightest = maps == top
+    """Average maps (N, H, W) down to (N, side, side), but keep the maximum in the cells of the brightest pixels.
+
+    A method that searches for the peak then finds it in the same place. Several cells may hold a brightest pixel, and
+    the first pixel need not lie in the first of them: with ``tie`` "first", only the first pixel's cells count.
+    """
+    maximum = maps.amax((1, 2), keepdim=True)
+    brightest = maps == maximum
     if tie == "first":
         brightest &= brightest.flatten(1).cumsum(1).view_as(maps) == 1
-    held = torch.nn.functional.adaptive_max_pool2d(brightest.float()[:, None], side)[:, 0] > 0
-    below = torch.nextafter(top, torch.zeros_like(top))
-    return torch.where(held, top, shrunk(maps, side).minimum(below))
+    is_peak = torch.nn.functional.adaptive_max_pool2d(brightest.float()[:, None], side)[:, 0] > 0
+    below = torch.nextafter(maximum, torch.zeros_like(maximum))
+    return torch.where(is_peak, maximum, shrunk(maps, side).minimum(below))
 
 
 def smaller(image: Tensor, side: int) -> Tensor:
-    """A picture (3, H, W) of bytes, averaged down to (3, side, side)."""
+    """Average a picture (3, H, W) uint8 down to (3, side, side)."""
     return shrunk(image.float(), side).round().to(torch.uint8)
 
 
 def sheet(tiles: list[Tensor], columns: int) -> np.ndarray:
-    """Tiles (3, S, S) in rows: one picture to encode, send and decode."""
+    """Arrange tiles (3, S, S) in rows: a single picture to encode, send and decode."""
     import cv2
 
     side, rows = tiles[0].shape[-1], math.ceil(len(tiles) / columns)
@@ -50,10 +53,10 @@ def sheet(tiles: list[Tensor], columns: int) -> np.ndarray:
 
 
 def picture(path: str, side: int) -> Tensor:
-    """(3, side, side) uint8, to be shown."""
+    """Load a picture (3, side, side) uint8 for display."""
     return torch.from_numpy(pictures.load_once(path, side)).permute(2, 0, 1)
 
 
 def thumbnails(tiles: list[Tensor]) -> str:
-    """Thumbnails in rows of :data:`COLUMNS`, as a data URI."""
+    """Arrange thumbnails in rows of :data:`COLUMNS`, as a data URI."""
     return overlays.data_uri(sheet(tiles, COLUMNS))

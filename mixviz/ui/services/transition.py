@@ -1,4 +1,4 @@
-"""From one picture to the other, step by step, and what every network of the zoo makes of each step."""
+"""Interpolation from one picture to the other, and the predictions of every network of the zoo at each step."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from mixviz.ui.services.tiling import sheet
 from mixviz.ui.state import Request
 
 STEPS = 21
-WAYS = ("mixup", "cutmix")  # blended; or with a patch of B that grows from the middle
+WAYS = ("mixup", "cutmix")  # blended, or with a patch of B that grows from the middle
 
 
 def transition(request: Request) -> dict[str, Any]:
-    """The answer for the state's pictures and classes; what was worked out once is kept.
+    """Return the predictions for the state's pictures and classes, cached.
 
     Raises:
-        UserError: a class that the networks do not know.
+        UserError: the networks do not know a class.
     """
     return _transition(request.a, request.b, *_classes(request))
 
 
 def _classes(request: Request) -> list[tuple[str, str]]:
-    """(class, how it is known) of A and B: ``named`` by the visitor, ``known`` from the photograph, or a ``guess`` of
-    the networks, which is no class that is there already."""
-    there, guessed = {name.casefold(): name for name in networks.alike()[0].classes}, ("", "*")
+    """Return (class, source) of A and B: ``named`` by the visitor, ``known`` from the photograph, or the networks'
+    ``guess``, which differs from the other picture's class."""
+    spelling, unnamed = {name.casefold(): name for name in networks.alike()[0].classes}, ("", "*")
     for name in request.classes:
-        if name not in guessed and name.casefold() not in there:
+        if name not in unnamed and name.casefold() not in spelling:
             raise UserError("error.class", name=name)
-    named = [None if name in guessed else there[name.casefold()] for name in request.classes]
+    named = [None if name in unnamed else spelling[name.casefold()] for name in request.classes]
     if named == [None, None]:
         return [(name, "known" if sure else "guess") for name, sure in networks.classes_of(request.a, request.b)]
     return [
@@ -55,22 +55,22 @@ def _other_than(other: str, path: str) -> tuple[str, str]:
 
 @functools.lru_cache(maxsize=64)
 def _transition(a: str, b: str, of_a: tuple[str, str], of_b: tuple[str, str]) -> dict[str, Any]:
-    """Every network's probabilities of both classes at ``lams``, λ from 0 (B) to 1 (A), by both ways.
+    """Compute every network's probabilities of both classes at ``lams``, λ from 0 (B) to 1 (A), in both ways.
 
     Returns:
-        ``classes`` of A and B, and ``how`` each is known; per way the label's ``share`` of A, per network the
-        probabilities in percent ``a`` and ``b`` and the most probable class ``top``; and a ``sheet`` of what they are
-        shown, a row per way.
+        ``classes`` of A and B, and ``how`` each is known; per way the label's ``share`` of A, and per network the
+        probabilities ``a`` and ``b`` in percent and the most probable class ``top``; and a ``sheet`` of the networks'
+        inputs, a row per way.
     """
     (first, second), how = zip(of_a, of_b, strict=True)
     names, side = networks.alike()[0].classes, networks.alike()[0].side
     lams, views = np.linspace(0, 1, STEPS).tolist(), np.stack([pictures.view(path, side) for path in (a, b)])
     pair = torch.from_numpy(views).permute(0, 3, 1, 2).contiguous()
     recipes = {way: [interpolation(pair, lam, way, np.random.default_rng(0)) for lam in lams] for way in WAYS}
-    tiles = {way: torch.stack([recipe.apply(pair)[0] for recipe in found]) for way, found in recipes.items()}
-    inner = networks.answers(torch.cat([shown[1:-1] for shown in tiles.values()])).chunk(len(WAYS), dim=1)
+    tiles = {way: torch.stack([recipe.apply(pair)[0] for recipe in planned]) for way, planned in recipes.items()}
+    inner = networks.answers(torch.cat([steps[1:-1] for steps in tiles.values()])).chunk(len(WAYS), dim=1)
     ends = [networks.clean(path)[:, None] for path in (b, a)]
-    said = {way: torch.cat([ends[0], part, ends[1]], 1) for way, part in zip(WAYS, inner, strict=True)}
+    probabilities = {way: torch.cat([ends[0], middle, ends[1]], 1) for way, middle in zip(WAYS, inner, strict=True)}
     return {
         "lams": [round(lam, 6) for lam in lams],
         "side": side,
@@ -81,13 +81,13 @@ def _transition(a: str, b: str, of_a: tuple[str, str], of_b: tuple[str, str]) ->
         "ways": {
             way: {
                 "share": [round(recipe.share[recipe.partner[:, 0] == 0, 0].sum().item(), 4) for recipe in recipes[way]],
-                "a": _percent(said[way][..., names.index(first)]),
-                "b": _percent(said[way][..., names.index(second)]),
-                "top": said[way].argmax(2).tolist(),
+                "a": _percent(probabilities[way][..., names.index(first)]),
+                "b": _percent(probabilities[way][..., names.index(second)]),
+                "top": probabilities[way].argmax(2).tolist(),
             }
             for way in WAYS
         },
-        "sheet": overlays.data_uri(sheet([tile for shown in tiles.values() for tile in shown], STEPS)),
+        "sheet": overlays.data_uri(sheet([tile for steps in tiles.values() for tile in steps], STEPS)),
     }
 
 

@@ -1,4 +1,4 @@
-"""Pictures of the visitor's own: thumbnails of a folder's, and a zip unpacked to where uploads lie, both in parts."""
+"""The visitor's own pictures: thumbnails of a folder, and a zip unpacked into the upload folder, both in parts."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from mixviz.ui.services.tiling import THUMBNAIL, picture, thumbnails
 from mixviz.ui.state import LARGEST, language_of
 
 LIMITS = Limits(files=2000, each=LARGEST, all=500_000_000)
-PART = 20  # pictures that are looked at in one turn
+PART = 20  # pictures per request
 
 
 def paths_of(state: Any, most: int) -> list[Any]:
-    """The paths of pictures that the page's script sent.
+    """Return the paths of pictures that the page's script sent.
 
     Raises:
-        UserError: none, or too many.
+        UserError: there is no list of paths, or it is too long.
     """
     files = state.get("files") if isinstance(state, dict) else None
     if not isinstance(files, list):
@@ -39,30 +39,31 @@ def paths_of(state: Any, most: int) -> list[Any]:
 
 
 def look_in(state: Any, checked_path: Callable[[Any], str]) -> dict[str, Any]:
-    """A part of a folder: a thumbnail of each picture that can be used, in a sheet, and of the others why not."""
-    language, told, tiles = language_of(state), [], []
+    """Check a part of a folder: return a sheet of the usable pictures' thumbnails, and a reason or None per picture."""
+    language, reasons, tiles = language_of(state), [], []
     for path in paths_of(state, PART):
         try:
             tiles.append(_thumbnail(checked_path(path)))
-            told.append(None)
+            reasons.append(None)
         except UserError as error:
-            told.append(error.told(language))
-    return {"reasons": told, "sheet": thumbnails(tiles) if tiles else None}
+            reasons.append(error.told(language))
+    return {"reasons": reasons, "sheet": thumbnails(tiles) if tiles else None}
 
 
-# Large photographs take long to open: small, four folders of them take 15 MB.
+# Large photographs are slow to open; as thumbnails, four folders of them take 15 MB.
 @functools.lru_cache(maxsize=1200)
 def _thumbnail(path: str) -> Tensor:
     return picture(path, THUMBNAIL)
 
 
 def unpacked(state: Any, checked_path: Callable[[Any], str]) -> dict[str, Any]:
-    """A part of the pictures of a ``zip``, from ``start`` on: their names, and where they now lie or why not.
+    """Unpack a part of the pictures of a ``zip``, from ``start`` on: return their names, and their paths or reasons.
 
-    They go where uploads go, named by their content, and leave with these. ``total``: how many will be looked at.
+    They go into the upload folder, named by their content, and are cleared with the uploads. ``total``: the number of
+    pictures that will be unpacked.
 
     Raises:
-        UserError: it cannot be used, with why.
+        UserError: the zip cannot be used; with the reason.
     """
     path, start = Path(checked_path(state.get("zip") if isinstance(state, dict) else None)), state.get("start")
     if not isinstance(start, int) or not 0 <= start < MOST:
@@ -73,18 +74,18 @@ def unpacked(state: Any, checked_path: Callable[[Any], str]) -> dict[str, Any]:
     except UserError:
         raise
     except ValueError as error:
-        # Where it lies is nobody's business.
+        # Do not reveal the server's folder.
         raise UserError("error.reason", reason=str(error).replace(str(path), path.name)) from None
 
 
 def _part(gathered: Gathered, start: int, language: str) -> dict[str, Any]:
-    known = some(gathered.pictures, MOST)
-    told = [_member(one, language) for one in known[start : start + PART]]
+    members = some(gathered.pictures, MOST)
+    results = [_member(one, language) for one in members[start : start + PART]]
     return {
-        "names": [one.name for one in known[start : start + PART]],
-        "paths": [where for where, _ in told],
-        "reasons": [reason for _, reason in told],
-        "total": len(known),
+        "names": [one.name for one in members[start : start + PART]],
+        "paths": [path for path, _ in results],
+        "reasons": [reason for _, reason in results],
+        "total": len(members),
         "known": len(gathered.pictures),
         "others": len(gathered.others),
     }
@@ -99,5 +100,5 @@ def _member(one: Picture, language: str) -> tuple[str | None, str | None]:
         return None, error.told(language)
     except (ValueError, OSError) as error:
         return None, f"{one.name}: {error}"
-    # Its own name is only ever told.
+    # The picture's own name is only shown, and never used as a path.
     return save_upload(data, f"picture{PurePosixPath(one.name).suffix.lower()}"), None

@@ -1,1 +1,1 @@
-"""The page's views, one file each: a file that is put here is a tab. Names that begin with _ are no views."""
+"""The page's views: each file here is a tab, except files whose names begin with an underscore."""

@@ -1,4 +1,4 @@
-"""The view of a batch: every image with its partners and label, and below it the batch to take away, larger."""
+"""View of a batch: every image with its partners and label, and below it the download of a larger batch."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SIDES = (SIDE, 256, 384, 512)
 
 
 def batch(request: Request) -> dict[str, Any]:
-    """Every image of the batch with its partners, numbers and label; with ``still`` the images as they were."""
+    """Return every image of the batch with its partners, numbers and label; with ``still`` also the unmixed images."""
     mixed = mixed_of(request)
     images = mixed.pictures.images
     return {
@@ -80,7 +80,7 @@ def _tile(mixed: MixedBatch, n: int) -> dict[str, Any]:
 
 
 def code(request: Request, mixed: MixedBatch) -> str:
-    """The lines of Python that make exactly this batch, in a training loop or without one."""
+    """Return the Python code that reproduces exactly this batch, in a training loop or without one."""
     options, network = written_options(request, mixed.method)
     seen = mixed.pictures
     given = f'load("your_pictures", side={SIDE})' if request.files else f"bundled({len(seen.names)}, side={SIDE})"
@@ -102,20 +102,20 @@ def code(request: Request, mixed: MixedBatch) -> str:
 
 
 def look_in(state: Any) -> dict[str, Any]:
-    """Thumbnails of some pictures of the visitor's folder."""
+    """Return thumbnails of a part of the visitor's folder."""
     return uploads.look_in(state, checked_path)
 
 
 def unpack(state: Any) -> dict[str, Any]:
-    """Some pictures of a zip of the visitor's."""
+    """Unpack a part of the pictures of the visitor's zip."""
     return uploads.unpacked(state, checked_path)
 
 
-# ---------------------------------------------------------------- the batch to take away
+# ---------------------------------------------------------------- download of a batch
 
 
 def panel(_part: gr.HTML) -> None:
-    """The controls, and what they do."""
+    """Build the controls and connect their events."""
     word = gr.I18n()
     with gr.Accordion(word("batch.take"), open=False, elem_id="batch-parcel"):
         gr.Markdown(word("batch.take_why"))
@@ -138,7 +138,7 @@ def panel(_part: gr.HTML) -> None:
 
 
 def take(state: Any, side: Any, request: gr.Request) -> Iterator[tuple[str, Any]]:
-    """The state's batch at a side; yields (HTML that says how far it is, the zip when it is done)."""
+    """Write the state's batch at a given side; yields (HTML of the progress, the zip when done)."""
     progress.begin(request)
     yield progress.bar(0, 0, ""), gr.update(visible=False)
     with as_gradio_error(), as_user_error(ValueError, TypeError):

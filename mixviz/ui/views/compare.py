@@ -1,4 +1,4 @@
-"""The page's view of all networks side by side: rows, curves, published numbers and cards, as plain data."""
+"""View of all networks side by side: rows, curves, published numbers and cards, as plain data."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from mixviz.ui.state import Request, of_state
 
 RUN = ("epochs", "batch_size", "optimizer", "lr", "weight_decay", "schedule", "warmup", "mix_prob", "precision", "seed")
 NETWORK = ("name", "stem", "width", "image_size", "layer")
-TOLD = ("top1_error", "ece", "max_box_acc_v2", "hole_50")  # what the view begins with
+TOLD = ("top1_error", "ece", "max_box_acc_v2", "hole_50")  # the columns shown first
 
 
 def compare(request: Request) -> dict[str, Any]:
-    """Return the contents of all cards, whatever the pictures are: computed once, and sent once."""
+    """Return the contents of all cards, which do not depend on the pictures; computed once and sent once."""
     return _results() if request.still else {}
 
 
@@ -50,7 +50,7 @@ def _results() -> dict[str, Any]:
 
 
 def _strategy(title: str) -> str:
-    """The zoo's name for how networks were trained; empty where it has none, or something else tells them apart."""
+    """Return the zoo's name of a strategy title; "" if the zoo has no strategy of this title."""
     return next((name for name, known in zoo.strategies().items() if known == title), "")
 
 
@@ -62,7 +62,7 @@ def _centre_curve(about: dict[str, ModelCard]) -> dict[str, list] | None:
 
 
 def _finding(key: str, rows: list[dict[str, Any]], middle: dict[str, float]) -> dict[str, Any]:
-    """A column in short: its ends, the baseline, the centre, and whether the networks differ by more than chance."""
+    """Summarize a column: its extremes, the baseline, the centre, and whether the networks differ beyond chance."""
     told = {row["title"]: row["values"][key] for row in rows if key in row["values"]}
     means = {name: value["mean"] for name, value in told.items()}
     base = next((row["title"] for row in rows if row["method"] == "baseline" and row["title"] in means), None)

@@ -1,4 +1,4 @@
-"""The view of one method: all that its recipe says of a mixture, and the method's explanation below."""
+"""View of one method: its recipe in pictures and numbers, and the method's explanation below."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FORMULAS = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right
 
 
 def detail(request: Request) -> dict[str, Any]:
-    """One method: all its pictures, steps, numbers with their sums, parameters, and the code that makes it."""
+    """Return one method's pictures, steps, numbers with their calculations, parameters and code."""
     told = story(request, request.method, by_hand=True)
     change = changed_by(request)
     return {
@@ -42,16 +42,16 @@ def detail(request: Request) -> dict[str, Any]:
 
 
 def _cells(told: MixedExample) -> list[str]:
-    """The recipe's mask as a painter starts from it."""
+    """Return the recipe's mask as cells, the painter's starting point."""
     mask = shrunk(told.recipe.mask()[0], CELLS)[0]
     return ["".join("1" if cell else "0" for cell in row) for row in (mask >= 0.5).tolist()]
 
 
 def panel(part: gr.HTML) -> None:
-    """The explanations of all methods, fetched when the view is first opened; its script shows one of them."""
+    """Build the explanations of all methods, fetched when the view first opens; its script shows one of them."""
     gr.Markdown(gr.I18n()("explanation_heading"), elem_id="explanation")
-    # One component for all: every further one costs the first paint some time. They are ours, so that nothing has to
-    # be cleaned.
+    # One component for all methods, because each further one delays the first paint. The texts are the project's
+    # own and need no sanitizing.
     told = gr.Markdown(latex_delimiters=FORMULAS, sanitize_html=False)
     part.input(
         explain, None, told, api_name="explain", api_visibility="undocumented", show_progress="hidden", queue=False
@@ -59,14 +59,14 @@ def panel(part: gr.HTML) -> None:
 
 
 def explain(event: gr.EventData) -> str:
-    """All methods' explanations in the visitor's language, sent when somebody looks at one of them."""
+    """Return all methods' explanations in the visitor's language, once the visitor opens one."""
     language = language_of(event_data(event))
     with as_gradio_error(language):
         return explanations(language)
 
 
 def explanations(language: str) -> str:
-    """All of them, each in a section of its own."""
+    """Return the explanations of all methods in a language, each in its own section."""
     sections = (f'<section id="about-{name}">\n\n{explanation(name, language)}\n\n</section>' for name in METHODS)
     return "\n\n".join(sections)
 

@@ -1,4 +1,4 @@
-"""The view of a thousand draws of a method: histograms and heat maps."""
+"""View of a thousand draws of a method: histograms and heat maps."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ BINS = 20
 
 
 def drawn(request: Request) -> tuple[sampling.Draws, Method, Tensor]:
-    """A thousand draws of the state's method, the method, and the small pictures that it was drawn for."""
+    """Draw the state's method a thousand times on small pictures; return the draws, the method and the pictures."""
     a, b = request.a, request.b
-    known = detector_options.objects(a, b, DRAWS_SIDE)
+    objects = detector_options.objects(a, b, DRAWS_SIDE)
     method = request.chosen(request.method, request.parameters)
-    seen = detector_options.maps(a, b, SIDE, request.detector)
+    full_maps = detector_options.maps(a, b, SIDE, request.detector)
     images = detector_options.pair(a, b, DRAWS_SIDE)
-    maps = with_peaks(seen, DRAWS_SIDE, getattr(method, "tie", "first"))
-    judge = shrunk(seen, DRAWS_SIDE) if known is None else known
-    asked = {"count": DRAWS, "seed": int(request.seed), "network": detector_options.network(request.detector)}
-    return sampling.repeat(images, method, maps, judge, **asked), method, images
+    maps = with_peaks(full_maps, DRAWS_SIDE, getattr(method, "tie", "first"))
+    reference_masks = shrunk(full_maps, DRAWS_SIDE) if objects is None else objects
+    options = {"count": DRAWS, "seed": int(request.seed), "network": detector_options.network(request.detector)}
+    return sampling.repeat(images, method, maps, reference_masks, **options), method, images
 
 
 def draws(request: Request) -> dict[str, Any]:
     """Summarize a thousand draws: histograms and heat maps."""
-    found, method, images = drawn(request)
-    kinds = {"drawn": found.drawn, "area": found.area, "share": found.share, "gap": found.gap}
+    sampled, method, images = drawn(request)
+    quantities = {"drawn": sampled.drawn, "area": sampled.area, "share": sampled.share, "gap": sampled.gap}
     shown = images.permute(0, 2, 3, 1).numpy()
-    heat = [overlays.overlay(shown[1], found.cut), overlays.overlay(shown[0], found.covered)]
+    heat = [overlays.overlay(shown[1], sampled.cut), overlays.overlay(shown[0], sampled.covered)]
     return {
         "card": {"name": request.method, "title": type(method).card.title},
         "inside": type(method).card.family == "feature-level",
         "count": DRAWS,
         "side": DRAWS_SIDE,
         "alpha": getattr(method, "alpha", None),
-        "histograms": {name: _histogram(values) for name, values in kinds.items() if values is not None},
-        "peak": [float(found.cut.max()), float(found.covered.max())],
+        "histograms": {name: _histogram(values) for name, values in quantities.items() if values is not None},
+        "peak": [float(sampled.cut.max()), float(sampled.covered.max())],
         "heat": overlays.data_uri(np.concatenate(heat, axis=1)),
     }
 

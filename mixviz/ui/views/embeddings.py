@@ -1,4 +1,4 @@
-"""The page's view of embeddings: where its pictures stand among those that are stored, network by network."""
+"""View of embeddings: the page's pictures among the stored ones, for each network."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NEAREST = 5
 
 
 def embeddings(request: Request) -> dict[str, Any]:
-    """A and B in all networks; the stored pictures themselves come once, by :func:`overview`."""
+    """Place A and B in all networks' embeddings; :func:`overview` sends the stored pictures once."""
     return {
         "network": chosen(request.network).known.name,
         "plane": request.plane,
@@ -33,7 +33,7 @@ def embeddings(request: Request) -> dict[str, Any]:
 
 
 def photographs(_: Any) -> dict[str, Any]:
-    """The bundled photographs in all networks, with their thumbnails."""
+    """Place the bundled photographs in all networks' embeddings, with their thumbnails."""
     paths = [pictures.photograph_path(name) for name in pictures.photographs()]
     return {
         "photographs": [
@@ -44,14 +44,14 @@ def photographs(_: Any) -> dict[str, Any]:
 
 
 def placed(path: str) -> dict[str, dict[str, Any]]:
-    """Network -> where a picture stands in it."""
+    """Return a picture's placement in each network's embedding, by the network's name."""
     return places((path,))[0]
 
 
 @functools.lru_cache(maxsize=256)
 def places(paths: tuple[str, ...]) -> list[dict[str, dict[str, Any]]]:
-    """:func:`placed` of several, which each network sees at once. An upload's path holds its content's hash, and so
-    never changes."""
+    """Return :func:`placed` of several pictures, one forward pass per network. Cached: an upload's path contains its
+    content's hash."""
     networks, _ = everything()
     seen = {
         side: torch.stack([network_view(path, side) for path in paths])
@@ -63,7 +63,7 @@ def places(paths: tuple[str, ...]) -> list[dict[str, dict[str, Any]]]:
 
 @functools.lru_cache(maxsize=256)
 def thumbnail(path: str) -> str:
-    """A small picture as a data URI."""
+    """Return a thumbnail as a data URI."""
     return overlays.data_uri(picture(path, THUMBNAIL).permute(1, 2, 0).numpy())
 
 
@@ -91,7 +91,7 @@ def _placed(one: StoredEmbedding, images: Tensor) -> list[dict[str, Any]]:
 
 
 def _most(labels: list[int]) -> list[int]:
-    """The most frequent class and how often it is there: of equally frequent ones the one that comes first."""
+    """Return the most frequent class and its count; on ties, the first."""
     most = max(labels, key=labels.count)
     return [most, labels.count(most)]
 
@@ -102,12 +102,12 @@ def overview(_: Any) -> dict[str, Any]:
 
 
 def look_in(state: Any) -> dict[str, Any]:
-    """Thumbnails of some pictures of the visitor's folder."""
+    """Return thumbnails of a part of the visitor's folder."""
     return uploads.look_in(state, checked_path)
 
 
 def lay_out(state: Any) -> dict[str, Any]:
-    """The visitor's folder as a network sees it."""
+    """Return the embedding of the visitor's folder by a network."""
     return folder_embedding.laid_out(state, checked_path)
 
 

@@ -1,4 +1,4 @@
-"""The view of all methods: a card each, as plain data. Numbers and pictures come from recipes, whatever the method."""
+"""View of all methods: a card each, as plain data. Numbers and pictures come from recipes for every method alike."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ COLUMNS = 4  # tiles side by side in the sheet of mixtures
 
 
 def grid(request: Request) -> dict[str, Any]:
-    """A card per method, or of ``only`` some, and a sheet of their mixtures; with ``still`` the pictures that λ and the
-    seed leave alone, and with ``strip`` what each detector makes of them."""
-    told = {name: story(request, name) for name in request.only or METHODS}
+    """Return a card per method, all or ``only`` some, and a sheet of their mixtures.
+
+    ``still`` adds the pictures, which λ and the seed do not change, and ``strip`` adds every detector's maps of them.
+    """
+    examples = {name: story(request, name) for name in request.only or METHODS}
     value = {
         "columns": COLUMNS,
-        "rows": math.ceil(len(told) / COLUMNS),
-        "sheet": overlays.data_uri(sheet([one.mixed for one in told.values()], COLUMNS)),
-        "cards": [{"name": name, **card(one, request)} for name, one in told.items()],
+        "rows": math.ceil(len(examples) / COLUMNS),
+        "sheet": overlays.data_uri(sheet([example.mixed for example in examples.values()], COLUMNS)),
+        "cards": [{"name": name, **card(example, request)} for name, example in examples.items()],
         "still": None,
     }
     if request.still:
@@ -49,7 +51,7 @@ def _shown(request: Request) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _detector_strip(request: Request) -> dict[str, Any]:
-    """Every detector's view of the two pictures, small, with its peaks."""
+    """Return every detector's small maps of the two pictures, with their peaks."""
     tiles, strip = [], []
     a, b = request.a, request.b
     pictures = detector_options.pair(a, b, SMALL).permute(0, 2, 3, 1).numpy()

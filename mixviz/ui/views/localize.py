@@ -1,6 +1,6 @@
-"""Heat maps of trained networks in A, in B or in their mixture, and the box of every threshold.
+"""View of heat maps: trained networks' maps of A, B or their mixture, and the box at every threshold.
 
-The page's script scales, colours and outlines them, so that no switch of how they are shown asks a network again.
+The page's script scales, colours and outlines them, so that a change of the display needs no network.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from mixviz.ui.services import cam_cache, cam_download, folder_panel, networks
 from mixviz.ui.services.cam_subject import mixed_inside, subject, wanted_classes
 from mixviz.ui.state import Request, networks_of, of_state
 
-PATIENCE = 0.3  # seconds of work after which the rest is left for the next question: what is ready is shown
+PATIENCE = 0.3  # seconds after which the results so far are sent; the rest is left for the next request
 EVERY = 10  # of the thousand thresholds
 CENTRE = "centre"
 
 
 def localize(request: Request) -> dict[str, Any]:
-    """Per network and class the map, the boxes and the probabilities; ``pending``: the networks still to be asked."""
+    """Return the map, the boxes and the probabilities per network and class; ``pending`` names the networks left."""
     seen = subject(request)
     wanted = wanted_classes(request)
     names = tuple(name for name, _ in wanted)
@@ -68,7 +68,7 @@ def localize(request: Request) -> dict[str, Any]:
 
 
 def row(known: LoadedModel, request: Request, picture: np.ndarray, names: tuple[str, ...]) -> dict[str, Any]:
-    """One network's look, or why there is none."""
+    """Return one network's maps and predictions, or the error."""
     try:
         with only_user_errors():
             look = cam_cache.look(known, request, picture, names)
@@ -87,7 +87,7 @@ def row(known: LoadedModel, request: Request, picture: np.ndarray, names: tuple[
 
 
 def _told(look: CAMResult, i: int) -> dict[str, Any]:
-    """One map: its bytes on its own scale, what they stand for, and its box at every threshold."""
+    """Describe one map: its bytes on its own scale, the range that they cover, and its box at every threshold."""
     raw, heat = look.maps[i], look.heat()[i]
     large = torch.nn.functional.interpolate(raw[None, None], heat.shape, mode="bicubic", align_corners=False)
     edges = [large.amin(), large.amax(), raw.amin(), raw.amax()]
@@ -101,7 +101,7 @@ def _told(look: CAMResult, i: int) -> dict[str, Any]:
 
 
 def _in_square(heat: Tensor) -> Tensor:
-    """A map (side, side) in the middle of the square that is drawn, of which the network is shown so much alone."""
+    """Pad a map (side, side) to the square that the page draws, of which the network sees only the centre."""
     margin = (pictures.stored_side(len(heat)) - len(heat)) // 2
     return torch.nn.functional.pad(heat, [margin] * 4)
 
@@ -115,22 +115,22 @@ def _map(heat: Tensor) -> dict[str, Any]:
 
 @functools.cache
 def _centre() -> dict[str, Any]:
-    """The middle of the picture, whatever it shows."""
+    """Return the centre baseline: a map of the picture's middle, independent of its content."""
     side = next(iter(networks.known_networks().values())).side
     return {"name": CENTRE, "side": side, "range": [0.0, 1.0, 0.0, 1.0], **_map(centre_heat((side, side))[0])}
 
 
-# ---------------------------------------------------------------- what the script asks beside
+# ---------------------------------------------------------------- further requests of the script
 
 
 def about(state: Any) -> dict[str, Any]:
-    """Return what the script needs to know of the networks, once."""
+    """Return the constant data of the networks, requested once."""
     return context(networks_of(state, checked_path))
 
 
 @functools.lru_cache(maxsize=8)
 def context(own: tuple[tuple[str, str], ...] = ()) -> dict[str, Any]:
-    """Return what stays the same: networks with their measurements, kinds, layers, classes and colours."""
+    """Return the constant data: networks with their measurements, kinds, layers, classes and colours."""
     known = networks.with_own(own)
     first = next(iter(known.values()))
     layers = grad_cam.feature_layers(first.network, (first.side, first.side))
@@ -171,7 +171,7 @@ def trusted(request: Request) -> dict[str, Any]:
     """Measure the faithfulness of the first network of ``only``: {name, faith}, five numbers per class.
 
     Raises:
-        UserError: no such network, or one that does not know the classes.
+        UserError: an unknown network, or one that does not know the classes.
     """
     known = networks.with_own(request.own)
     with as_user_error():
@@ -182,12 +182,12 @@ def trusted(request: Request) -> dict[str, Any]:
 
 
 def download(kind: str, request: Request, state: Any) -> tuple[str, bytes]:
-    """The figure (png) or the numbers (json) as the visitor sees them."""
+    """Return the figure (png) or the numbers (json) with the visitor's display settings."""
     return f"mixviz-looks.{kind}", cam_download.parcel(kind, request, state.get("display"))
 
 
 def panel(_part: gr.HTML) -> None:
-    """A folder or a zip through the networks."""
+    """Build the panel that runs the networks on a folder or a zip."""
     folder_panel.panel()
 
 

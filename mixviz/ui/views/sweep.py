@@ -1,4 +1,4 @@
-"""The view of filmstrips: a row per method over λ, α or the seed."""
+"""View of filmstrips: a row per method over λ, α or the seed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ALPHAS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 6.0, 8.0)
 
 
 def sweep(request: Request) -> dict[str, Any]:
-    """A filmstrip per method over λ, α or the seed."""
+    """Return a filmstrip per method over λ, α or the seed."""
     changes: list[dict[str, Any]]
     if request.over == "lam":
         changes = [{"lam": i / (STRIP - 1)} for i in range(STRIP)]
@@ -27,12 +27,17 @@ def sweep(request: Request) -> dict[str, Any]:
         changes = [{"seed": (int(request.seed) + i) % (MAX_SEED + 1)} for i in range(STRIP)]
     rows, tiles = [], []
     for name in request.methods:
-        told = [story(request, name, **change) for change in changes]
-        tiles += [smaller(one.mixed, SMALL) for one in told]
+        examples = [story(request, name, **change) for change in changes]
+        tiles += [smaller(example.mixed, SMALL) for example in examples]
         cells = [
-            {"share": one.share, "area": one.area, "gap": one.gap, "drawn": one.recipe.lam is not None and
-             one.recipe.lam[0].item()} for one in told
-        ]  # fmt: skip
+            {
+                "share": example.share,
+                "area": example.area,
+                "gap": example.gap,
+                "drawn": example.recipe.lam is not None and example.recipe.lam[0].item(),
+            }
+            for example in examples
+        ]
         rows.append({"name": name, "title": METHODS[name].card.title, "cells": cells})
     return {
         "over": request.over,

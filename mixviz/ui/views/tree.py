@@ -1,4 +1,4 @@
-"""The page's view of the family tree: every idea with its relatives, as plain data. The script lays it out."""
+"""View of the family tree: every idea with its relatives, as plain data. The script draws the layout."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mixviz.ui.state import Request
 
 
 def tree(request: Request) -> dict[str, Any]:
-    """The ideas, the oldest first, whatever the pictures are."""
+    """Return the ideas, the oldest first; they do not depend on the pictures."""
     found = lineage.tree()
     lanes = {idea.card.family for idea in found.values()}
     return {

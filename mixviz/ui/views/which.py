@@ -1,4 +1,4 @@
-"""The page's view of methods to choose from: rows as they get ready, and what of a docstring helps to decide."""
+"""View that helps to choose a method: measured rows as they get ready, and sentences from the docstrings."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from mixviz.selection import candidates, scores
 from mixviz.ui.registry import View
 from mixviz.ui.state import Request
 
-PATIENCE = 0.3  # seconds of work after which the rest is left for the next question: what is ready is shown
+PATIENCE = 0.3  # seconds after which the rows so far are sent; the rest is left for the next request
 SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z가-힣“‘])")
 
 
 def which(request: Request) -> dict[str, Any]:
-    """Rows of the methods, each as it comes; ``pending``: the ones still to be measured."""
+    """Return rows of the methods that are ready; ``pending`` names the methods left to measure."""
     paths = _paths(request)
     chosen, left = scores.gather(paths), [name for name in request.only or METHODS if name in METHODS]
     left.sort(key=lambda name: serialize.needs_of(METHODS[name]) == "network")  # they take longest
@@ -56,7 +56,7 @@ def _row(method: Method, chosen: scores.Pictures) -> dict[str, Any]:
 
 
 def _own(request: Request) -> tuple[str, ...]:
-    """Those of A and B that the visitor brought."""
+    """Return the paths of A and B that are the visitor's own."""
     return tuple(path for path in dict.fromkeys((request.a, request.b)) if not pictures.photograph_of(path))
 
 

@@ -1,4 +1,4 @@
-// From B to A in steps, by two ways: all steps and answers are here, so that the slider asks nobody.
+// Interpolation from B to A in two ways. All steps and answers are loaded, so that the slider needs no request.
 import { make, place } from "../../lib/dom.js";
 import { shortened, tenth } from "../../lib/numbers.js";
 import { mixviz } from "../../lib/page.js";
@@ -86,7 +86,7 @@ export function betweenPanel(rows, every, server) {
     make("div", { class: "mv-plots" }, ...plots.map(({ node }) => node)),
   );
   const waiting = make("p", { class: "mv-small", aria: { role: "status" }, textContent: t("compare.working") });
-  // What is followed: as in the view of heat maps, a class by its name, or what a picture shows.
+  // The classes to follow: as in the view of heat maps, a class by name, or the class of a picture.
   const fields = [0, 1].map((slot) => {
     const input = make("input", {
       type: "search",
@@ -207,7 +207,7 @@ export function betweenPanel(rows, every, server) {
   }
 
   /**
-   * Where the slider stands: pictures, marker and list, and nothing else.
+   * Updates only the pictures, the marker and the list for the slider's position.
    *
    * @param {number} at
    */

@@ -10,7 +10,7 @@ import { barsNote, columnName, rowName } from "./zoo_table.js";
 const HIDING = ["hole", "border_hole", "boundary"];
 
 /**
- * The cards as plots: each shows what its switch says, and all share which networks are hidden or in the light.
+ * The cards as plots: each has a switch for its contents, and all share the hidden and highlighted networks.
  *
  * @param {Zoo} value
  * @param {OpenCard<ZooRow>} open
@@ -29,7 +29,7 @@ export function zooPlots(value, open) {
   /** @param {string | undefined} key */
   const rowOf = (key) => value.rows.find((row) => row.title === key);
   /**
-   * Back from its card, the keyboard is in the plot again.
+   * Returns the keyboard focus to the plot when a card closes.
    *
    * @param {Partial<PlotSpec>} spec
    */
@@ -69,7 +69,7 @@ export function zooPlots(value, open) {
   const curvesOf = (name) =>
     value.rows.flatMap((row, index) => {
       const curve = row.curves[name];
-      const scale = HIDING.includes(name) ? 100 : 1; // shares in percent
+      const scale = HIDING.includes(name) ? 100 : 1; // fractions to percent
       return curve
         ? [
             seriesOf(row, index, {
@@ -121,7 +121,7 @@ export function zooPlots(value, open) {
     plot.node.classList.add("mv-across");
   }
 
-  // A setting's numbers hold for its own data, network and length: compare changes against its own baseline alone.
+  // A setting's numbers hold only for its own data, network and length: compare changes from its own baseline.
   function published() {
     const plot = add({ name: "published", hidden: new Set(), changed: undefined, lit: undefined });
     /** @param {string} method */
@@ -143,7 +143,7 @@ export function zooPlots(value, open) {
           .map((setting) => ({ ...setting, methods: setting.methods.filter(({ method }) => methods.includes(method)) }))
           .filter((setting) => setting.methods.length);
         /**
-         * Beside a method's name first the settings, then its networks here, each in a place of its own.
+         * Places the settings' points first and then the networks' beside a method's name, each at its own offset.
          *
          * @param {string} method
          */

@@ -1,4 +1,4 @@
-// What the cards say as a table that sorts, and the card of one network as a panel.
+// The cards as a sortable table, and the card of one network as a panel.
 import { codePanel } from "../../lib/code.js";
 import { csvOf } from "../../lib/csv.js";
 import { focusOn, hand, make, onEscape, press } from "../../lib/dom.js";
@@ -15,7 +15,7 @@ export const columnName = (key) => named(`compare.column.${key}`, key);
 export const rowName = (row) => networkName(row.name, row.title);
 
 /**
- * What the bars around some numbers are, in words: of pictures, of pairs, of seeds, or of several.
+ * Names what the error bars of some numbers measure: pictures, pairs, seeds, or several of them.
  *
  * @param {(Mean | undefined)[]} values
  */
@@ -130,7 +130,7 @@ export function zooTable(value, open) {
       }),
     );
 
-  // All columns, each with its error and what that is, whatever is shown.
+  // The file has all columns, also hidden ones, each with its error and the kind of error.
   function lines() {
     const heads = value.columns.flatMap(({ title }) => [title, `${title}: ±`, `${title}: ± of`]);
     /** @param {Mean | undefined} found */
@@ -163,7 +163,7 @@ export function zooTable(value, open) {
 }
 
 /**
- * The card of a row: of its first network, with a choice where there are several seeds.
+ * The card of a row: its first network's, with a choice of seeds if there are several.
  *
  * @param {Zoo} value
  */
@@ -284,7 +284,7 @@ export function cardPanel(value) {
     return heading;
   }
   /**
-   * It opens below what was chosen, and gives the focus back to it.
+   * Opens below the chosen element, and returns the focus to it on closing.
    *
    * @type {OpenCard<ZooRow>}
    */

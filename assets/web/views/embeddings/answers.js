@@ -1,4 +1,4 @@
-// What all networks say of the embeddings view's pictures, side by side: neighbours, distances and the cards' numbers.
+// All networks' answers for the pictures of the embeddings view: neighbours, distances and the cards' numbers.
 import { make, press } from "../../lib/dom.js";
 import { percent, percentage } from "../../lib/numbers.js";
 import { stylesOf } from "../../lib/points.js";
@@ -122,7 +122,7 @@ export function answersOf(view) {
       on: { click: () => view.pick(its.name) },
     });
 
-  const ranked = new Map(); // each place's table, which goes on sorting as it did
+  const ranked = new Map(); // the table in each container, which keeps its sorting
   /**
    * @param {HTMLElement} where
    * @param {string[][]} columns

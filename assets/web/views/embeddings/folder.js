@@ -1,4 +1,4 @@
-// A folder of the visitor's own: sent picture by picture, looked at in parts, then laid out by a network.
+// The visitor's own folder: uploaded picture by picture, checked in parts, then embedded by a network.
 import { make } from "../../lib/dom.js";
 import { mixviz } from "../../lib/page.js";
 import { sendFolder } from "../../lib/sending.js";

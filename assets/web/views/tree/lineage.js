@@ -1,5 +1,5 @@
 // The family tree as a drawing: a column per year, a lane per family, a box per idea, a curve from parent to child.
-// Years in which nothing happened take no room, and what is older than all methods shares a column.
+// Years without an idea take no room, and all ideas older than the methods share a column.
 import { FONT, GROUND, INK, LINE, PALE, colourOf, standalone, svg, widthOf } from "../../lib/svg.js";
 import { t } from "../../lib/texts.js";
 
@@ -13,7 +13,7 @@ const LANE = { pad: 11 };
 const AXIS = 30;
 
 /**
- * Where everything lies: {width, height, columns, lanes, boxes: Map name -> {x, y, idea}}.
+ * The layout: {width, height, columns, lanes, boxes: Map name -> {x, y, idea}}.
  *
  * @param {Tree} tree
  * @param {number} room
@@ -39,7 +39,7 @@ export function layOut({ ideas, families }, room, most = COLUMN.most) {
       (idea) => years.indexOf(columnOf(idea)),
     );
     const height = rows.length * (BOX.height + BOX.gap) - BOX.gap + 2 * LANE.pad;
-    // Within a year the month moves a box to the right, as far as the column goes.
+    // Within a year's column the month moves a box to the right.
     rows.forEach((row, j) =>
       row.forEach((idea) =>
         boxes.set(idea.name, {
@@ -56,8 +56,8 @@ export function layOut({ ideas, families }, room, most = COLUMN.most) {
 }
 
 /**
- * The rows of a lane. A line runs along its parent's row, so that nothing else stands there before its last child; one
- * that leaves the lane starts along the row, and has turned away a column later.
+ * Assigns the ideas of a lane to rows. A line runs along its parent's row, so the row stays free up to the last child;
+ * a line that leaves the lane occupies the row for one column only.
  *
  * @param {Idea[]} ideas
  * @param {(idea: Idea) => number} columnOf
@@ -91,7 +91,7 @@ function rowsOf(ideas, columnOf) {
 export const yearOf = (year) => (year ? String(year) : t("tree.unknown"));
 
 /**
- * From the right edge of the parent to the left one of the child; where the child does not stand to the right, around.
+ * A curve from the right edge of the parent to the left edge of the child; around, if the child is not to the right.
  *
  * @param {IdeaBox} from
  * @param {IdeaBox} to
@@ -109,7 +109,7 @@ function curveOf(from, to) {
 }
 
 /**
- * A title in at most two lines that fit into a box.
+ * Breaks a title into at most two lines that fit into a box.
  *
  * @param {string} title
  * @param {number} room
@@ -204,7 +204,7 @@ export function drawLineage(value, placed, options = {}) {
 }
 
 /**
- * A slide of 16 to 9 with a title: the drawing as large as it fits.
+ * A 16:9 slide with a title and the drawing as large as possible.
  *
  * @param {Tree} value
  * @param {CSSStyleDeclaration} style
@@ -212,7 +212,7 @@ export function drawLineage(value, placed, options = {}) {
 export function slideOf(value, style) {
   const [wide, high, head, edge] = [1600, 900, 84, 40];
   const { width, height } = layOut(value, 0);
-  const asked = (height * (wide - 2 * edge)) / (high - head - edge); // as wide as the slide's shape asks for
+  const asked = (height * (wide - 2 * edge)) / (high - head - edge); // the width that fills the slide
   const placed = layOut(value, Math.max(width, asked), Infinity);
   const scale = Math.min((wide - 2 * edge) / placed.width, (high - head - edge) / placed.height);
   const slide = svg("svg", {

@@ -1,4 +1,4 @@
-// One method's card: what it is, its numbers, what its explanation says of it, and the lines to copy.
+// One method's card: its title, its numbers, sentences of its explanation, and the lines to copy.
 import { codePanel } from "../../lib/code.js";
 import { focusOn, make, onEscape } from "../../lib/dom.js";
 import { signed } from "../../lib/numbers.js";
@@ -107,7 +107,7 @@ export function candidateCard(columns, settings) {
     return heading;
   }
   /**
-   * It opens below what was chosen, and gives the focus back to it.
+   * Opens below the chosen element, and returns the focus to it on closing.
    *
    * @type {OpenCard<Candidate>}
    */

@@ -1,4 +1,4 @@
-// What a visitor asks of a method, each with a limit that can be seen and moved; and which methods are looked at.
+// The visitor's requirements of a method, each with an adjustable limit, and the choice of methods to consider.
 import { make } from "../../lib/dom.js";
 import { clamp } from "../../lib/numbers.js";
 import { mixviz } from "../../lib/page.js";
@@ -7,7 +7,7 @@ import { t } from "../../lib/texts.js";
 /** @import { Candidate } from "../../types.js" */
 
 /**
- * A question: the column that answers it, the limit with its range, and when a method fails.
+ * A requirement: its column, its limit with a range, and the test that a method fails.
  *
  * @typedef {object} Limit
  * @property {string} column
@@ -41,7 +41,7 @@ const LIMITS = {
 };
 
 /**
- * The address holds what was asked: limits=visible:45,network and without=mixup,cutmix.
+ * Reads requirements from the address, for example limits=visible:45,network and without=mixup,cutmix.
  *
  * @param {string | null} text
  */
@@ -116,7 +116,7 @@ export function questions(asked, changed) {
 }
 
 /**
- * Why a method is left out, in a sentence; nothing where it is not. What was not measured is not held against it.
+ * The reason why a method is excluded, if it is. A missing measurement does not exclude a method.
  *
  * @param {Candidate} row
  * @param {Map<string, number | null>} asked
@@ -135,7 +135,7 @@ export function reason(row, asked) {
 }
 
 /**
- * A tick per method below one per family, which is neither on nor off where its methods differ.
+ * A checkbox per family, indeterminate if its methods differ, with one per method below.
  *
  * @param {Set<string>} without
  * @param {() => void} changed
