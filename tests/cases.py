@@ -61,6 +61,22 @@ def fields(recipe) -> dict[str, torch.Tensor]:
     return result
 
 
+def each_case(test, cases) -> None:
+    """Run the test for every (what a failure's note says, keyword arguments), and report all that fail."""
+    failures, count = [], 0
+    for note, given in cases:
+        count += 1
+        try:
+            test(**given)
+        except (Exception, pytest.fail.Exception) as error:
+            error.add_note(note)
+            failures.append(error)
+    if len(failures) == 1:
+        raise failures[0]
+    if failures:
+        raise BaseExceptionGroup(f"{len(failures)} of {count} cases", failures)
+
+
 def over(argument, values):
     """Run a test for several values of an argument; a failure names the value.
 
@@ -70,12 +86,8 @@ def over(argument, values):
     def fold(test):
         @functools.wraps(test)
         def each(*args, **given):
-            for value in values:
-                try:
-                    test(*args, **given, **{argument: value})
-                except BaseException as error:
-                    error.add_note(f"with {argument}={value!r}")
-                    raise
+            bound = functools.partial(test, *args)
+            each_case(bound, ((f"with {argument}={value!r}", {**given, argument: value}) for value in values))
 
         signature = inspect.signature(test)
         left = [one for key, one in signature.parameters.items() if key != argument]
@@ -96,12 +108,8 @@ def table(cases, slow=()):
     def over_forms(test):
         @functools.wraps(test)
         def each(name, forms, **others):
-            for given in forms:
-                try:
-                    test(name, given, **others)
-                except BaseException as error:
-                    error.add_note(f"in this form: {name} {given}")
-                    raise
+            bound = functools.partial(test, name, **others)
+            each_case(bound, ((f"in this form: {name} {given}", {"given": given}) for given in forms))
 
         signature = inspect.signature(test)
         requests = [one.replace(name={"given": "forms"}.get(key, key)) for key, one in signature.parameters.items()]

@@ -54,9 +54,12 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     patch.undo()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator:
-    """Headless Chromium: the machine's, else the one that `playwright install chromium` brought; else skipped."""
+    """Headless Chromium: the machine's, else the one that `playwright install chromium` brought; else skipped.
+
+    Its event loop runs in the tests' thread from then on: what calls ``asyncio.run`` needs a thread of its own.
+    """
     playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
@@ -114,6 +117,13 @@ class Tab:
         self.view = view
         self.wait()
 
+    def restore(self, **state: object) -> None:
+        """Set the page's controls to a state, as a link or a lesson does, and wait until it is shown."""
+        self.view = state.get("view", self.view)
+        self.page.evaluate("(state) => mixviz.restore(state)", state)
+        self.page.wait_for_function("!mixviz.restoring && mixviz.idle()")
+        self.wait()
+
     def see(self, method: str) -> None:
         """Scroll to a card and wait until it is of the present state."""
         self.page.locator(f"[data-method={method}]").scroll_into_view_if_needed()
@@ -165,6 +175,16 @@ def one_tab(browser, address) -> Iterator[Tab]:
     """One page that a whole file of tests goes on using."""
     with tabs(browser, address) as opened:
         yield opened()
+
+
+OPENING = {"a": "cat_egyptian_mau", "b": "dog_toller_portrait", "lam": 0.6, "seed": 0, "detector": "fine_grained"}
+
+
+@pytest.fixture
+def same_tab(one_tab) -> Tab:
+    """One page for a whole file, with its controls set to what they are when the page opens: a page takes a second."""
+    one_tab.restore(view="grid", **OPENING)
+    return one_tab
 
 
 @pytest.fixture

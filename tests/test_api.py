@@ -75,29 +75,35 @@ def arguments(name: str, **changed) -> list:
     return [(usual | changed).get(key, about.default) for key, about in parameters.items()]
 
 
+@functools.cache
+def web() -> httpx.Client:
+    """One client for all bare requests: making another takes longer than most answers."""
+    return httpx.Client(timeout=60, trust_env=False)
+
+
 def call(address: str, name: str, data: list) -> tuple[str, str]:
     """A bare request, as no browser would send it: the last event and its data."""
-    event = httpx.post(f"{address}gradio_api/call/{name}", json={"data": data}).json()["event_id"]
-    lines = httpx.get(f"{address}gradio_api/call/{name}/{event}", timeout=60).text.strip().splitlines()
+    event = web().post(f"{address}gradio_api/call/{name}", json={"data": data}).json()["event_id"]
+    lines = web().get(f"{address}gradio_api/call/{name}/{event}").text.strip().splitlines()
     return lines[-2].removeprefix("event: "), lines[-1].removeprefix("data: ")
 
 
 @functools.cache
 def bridge(address: str) -> int:
     """Return the id of the component whose functions the page's script calls."""
-    components = httpx.get(f"{address}config").json()["components"]
+    components = web().get(f"{address}config").json()["components"]
     return next(part["id"] for part in components if part["props"].get("elem_id") == "bridge")
 
 
 def ask(address: str, function: str, state) -> httpx.Response:
     """Send a request of the page's script."""
     body = {"session_hash": "test", "component_id": bridge(address), "fn_name": function, "data": state}
-    return httpx.post(f"{address}gradio_api/component_server", json=body, timeout=60)
+    return web().post(f"{address}gradio_api/component_server", json=body)
 
 
 def restore(address: str, wanted) -> list:
     """Return the values of the page's controls for a state, and the rest of the state."""
-    answer = httpx.post(f"{address}gradio_api/run/restore", json={"data": [], "event_data": wanted}, timeout=60)
+    answer = web().post(f"{address}gradio_api/run/restore", json={"data": [], "event_data": wanted})
     return answer.json()["data"]
 
 
@@ -138,7 +144,7 @@ def client(address):
 def uploaded(address, two_files) -> list[str]:
     """Return the paths of two uploaded pictures."""
     with open(two_files[0], "rb") as first, open(two_files[1], "rb") as second:
-        return httpx.post(f"{address}gradio_api/upload", files=[("files", first), ("files", second)]).json()
+        return web().post(f"{address}gradio_api/upload", files=[("files", first), ("files", second)]).json()
 
 
 # ---------------------------------------------------------------- the public endpoints
@@ -322,7 +328,7 @@ def test_made_up_paths_are_refused_everywhere(address, path):
         assert answer.status_code == 200
         assert set(answer.json()) == {"message"}
     wanted = {"data": [], "event_data": {"a": path, "b": path}}
-    answer = httpx.post(f"{address}gradio_api/run/restore", json=wanted).json()
+    answer = web().post(f"{address}gradio_api/run/restore", json=wanted).json()
     assert answer.get("data", UNTOUCHED)[:9] == UNTOUCHED  # Gradio refuses some of them itself
 
 
@@ -495,8 +501,8 @@ def test_a_rush_is_told_to_come_again_and_the_page_stays_up(address, monkeypatch
             event, data = call(address, "mix", arguments("mix"))
             assert (event, busy in data) == ("error", True)
             # Waiting requests do not keep others from opening the page or from uploading.
-            assert httpx.get(address, timeout=30).status_code == 200
-            assert httpx.get(f"{address}gradio_api/file={CAT}", timeout=30).status_code == 200
+            assert web().get(address).status_code == 200
+            assert web().get(f"{address}gradio_api/file={CAT}").status_code == 200
             assert restore(address, {"view": "grid"})[-1]["view"] == "grid"
         finally:
             gate.set()
@@ -810,7 +816,7 @@ def test_the_server_asks_nobody_anything(tmp_path):
         [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     ) as server:
         url = server.stdout.readline().strip()
-        assert httpx.get(url).status_code == 200
+        assert web().get(url).status_code == 200
         assert call(url, "mix", arguments("mix"))[0] == "complete"
         file = as_file(ELSEWHERE, url=ELSEWHERE, orig_name="x.png")
         assert call(url, "mix", arguments("mix", a=as_file(CAT, url=ELSEWHERE)))[0] == "complete"
@@ -820,13 +826,13 @@ def test_the_server_asks_nobody_anything(tmp_path):
             for function in ("look", "take"):
                 assert "message" in ask(url, function, a_state(a=elsewhere, take="png")).json()
             # Also events of the page's script, by their number: some have no function here, but Gradio accepts values.
-            for event in httpx.get(f"{url}config").json()["dependencies"]:
+            for event in web().get(f"{url}config").json()["dependencies"]:
                 body = {
                     "data": [elsewhere] * len(event["inputs"]),
                     "event_data": {"a": elsewhere},
                     "fn_index": event["id"],
                 }
-                httpx.post(f"{url}gradio_api/run/predict", json=body)
+                web().post(f"{url}gradio_api/run/predict", json=body)
         for view in ("grid", "draws", "sweep"):
             assert ask(url, "look", a_state(view=view)).json()["view"] == view
         time.sleep(2)  # let the server's background work at the start finish

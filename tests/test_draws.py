@@ -56,7 +56,8 @@ def one_by_one(name, given, count=COUNT, first=1000) -> dict[str, np.ndarray]:
         mixed = pixels.apply(leaf)[0].mean(0)  # 0 where A is, 1 where B or a hole
         mixed.sum().backward()
         targets = recipe.targets(torch.tensor([0, 1]), 2)[0]
-        seen = [recipe.truth(objects).visible[recipe.partner[:, 0] == i, 0].sum() for i in (0, 1)]
+        visible = recipe.truth(objects).visible
+        seen = [visible[recipe.partner[:, 0] == i, 0].sum() for i in (0, 1)]
         fair = (0.5 if sum(seen) == 0 else seen[0] / sum(seen)) * targets.sum()
         sampled["drawn"].append(np.nan if recipe.lam is None else recipe.lam[0].item())
         sampled["area"].append(1 - mixed.mean().item())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 
 import pytest
@@ -17,10 +18,16 @@ LAMS = [None, 0.35, 0.8]
 
 
 def plans(name, given, dtype=torch.float32):
-    """Plan a method at several sizes, each with its own seed, with λ drawn and held."""
-    for seed, size in enumerate(SIZES):
-        for lam in LAMS:
-            yield plan_pair(name, given, size, seed, lam, dtype)
+    """Plan a method at several sizes, each with its own seed, with λ drawn and held. Tests share the recipes."""
+    return _plans(name, tuple(given.items()), dtype)
+
+
+@functools.cache
+def _plans(name, given, dtype):
+    sizes = enumerate(SIZES)
+    return [
+        plan_pair(name, dict(given), size, seed, lam, dtype) for (seed, size), lam in itertools.product(sizes, LAMS)
+    ]
 
 
 def cases(fits):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -32,8 +33,8 @@ def test_fetch_nothing_replaces_the_method_that_fetches(monkeypatch, tmp_path):
     gradio_compat.fetch_nothing()
     picture = Picture()
     for address in ("http://picture-host.invalid/x.png", "HTTPS://picture-host.invalid/x.png"):
-        with pytest.raises(gr.Error, match="addresses are not fetched"):
-            asyncio.run(picture.async_move_resource_to_block_cache(address))
+        with ThreadPoolExecutor(1) as thread, pytest.raises(gr.Error, match="addresses are not fetched"):
+            thread.submit(asyncio.run, picture.async_move_resource_to_block_cache(address)).result()
 
 
 def test_frontend_is_where_gradio_keeps_its_scripts():

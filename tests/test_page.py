@@ -17,8 +17,14 @@ from mixviz.ui.services import detector_options, presenters
 pytestmark = pytest.mark.browser
 
 
+@pytest.fixture
+def tab(same_tab):
+    return same_tab
+
+
 @pytest.mark.slow
-def test_first_paint_shows_every_method_with_its_pictures(tab):
+def test_first_paint_shows_every_method_with_its_pictures(open_tab):
+    tab = open_tab()
     assert tab.page.locator(".mv-card").count() == len(mixviz.METHODS)
     for name in mixviz.METHODS:
         tab.see(name)
@@ -28,7 +34,8 @@ def test_first_paint_shows_every_method_with_its_pictures(tab):
             assert "blob:" in tiles.nth(i).evaluate("tile => tile.style.backgroundImage")
 
 
-def test_the_page_comes_with_its_first_view_and_asks_for_nothing_else(tab):
+def test_the_page_comes_with_its_first_view_and_asks_for_nothing_else(open_tab):
+    tab = open_tab()
     seen = []
     tab.page.on("response", lambda response: seen.append((urlsplit(response.url).path, response.status)))
     tab.page.goto(tab.page.url.partition("?")[0])
@@ -161,7 +168,8 @@ def test_text_of_a_visitor_is_text(tab):
     assert "<img src=x>" in tab.page.locator(".mv-legend").inner_text()
 
 
-def test_methods_are_found_by_name_and_family_and_pinned_first(tab):
+def test_methods_are_found_by_name_and_family_and_pinned_first(open_tab):
+    tab = open_tab()
     tab.page.get_by_role("searchbox", name="Find a method").fill("saliencymix")
     shown = tab.page.locator(".mv-card:visible h3").all_inner_texts()
     assert shown
@@ -186,7 +194,8 @@ def test_methods_are_found_by_name_and_family_and_pinned_first(tab):
 
 
 @pytest.mark.slow
-def test_every_detector_is_shown_and_chosen_by_its_picture(tab):
+def test_every_detector_is_shown_and_chosen_by_its_picture(open_tab):
+    tab = open_tab()
     tab.after(tab.page.get_by_text("Where each detector looks").click)
     shown = tab.page.locator(".mv-detector")
     assert shown.locator("b").all_inner_texts() == list(detector_options.titles().values())
@@ -204,7 +213,8 @@ def test_every_detector_is_shown_and_chosen_by_its_picture(tab):
 
 
 @pytest.mark.slow
-def test_object_boxes_lie_where_they_were_drawn(tab):
+def test_object_boxes_lie_where_they_were_drawn(open_tab):
+    tab = open_tab()
     tab.page.get_by_label("Object boxes").check()
     tile = tab.page.locator("[data-method=baseline] .mv-mixed .mv-tile").bounding_box()
     box = tab.page.locator("[data-method=baseline] .mv-mixed .mv-object-a").bounding_box()
@@ -242,6 +252,7 @@ def test_a_link_says_nothing_of_a_visitors_own_pictures(tab, two_files):
 def test_labels_are_no_templates(tab):
     tab.after(lambda: tab.page.get_by_label("Label of A").fill("US$& {b} {share_a}$'"))
     assert "US$& {b} {share_a}$'" in tab.page.locator(".mv-legend").inner_text()
+    tab.see("samplepairing")
     assert "US$& {b} {share_a}$'" in tab.page.locator("[data-method=samplepairing] .mv-truth").inner_text()
 
 

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 import numpy as np
 import pytest
 import torch
+from cases import over
 
 import mixviz
 from mixviz import i18n
@@ -100,7 +101,7 @@ def from_address(query: str) -> dict:
 # ---------------------------------------------------------------- the address
 
 
-@pytest.mark.parametrize("request_", states(), ids=lambda request: f"{request.method}-{request.view}")
+@over("request_", states())
 def test_an_address_tells_the_whole_state(request_):
     again = Request(**from_address(request_.query()))
     left_out = {"mask", "still", "box", "only"} | (set() if request_.view == "sweep" else {"over", "methods"})
@@ -324,8 +325,9 @@ REFUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("key", "bad"), REFUSED, ids=lambda value: repr(value)[:30])
-def test_each_bad_value_is_refused_in_words(key, bad):
+@over("wrong", REFUSED)
+def test_each_bad_value_is_refused_in_words(wrong):
+    key, bad = wrong
     with pytest.raises(ValueError, match=r"\w{2,} \w+"):
         Request("a", "b", **{key: bad})
 

@@ -157,10 +157,11 @@ def is_plain(recipe: Recipe) -> bool:
     return isinstance(recipe.mixing, Unmixed)
 
 
-@pytest.mark.parametrize(("probability", "calls"), [(0.0, 20), (0.3, 250), (1.0, 20)])
 @every_method
-def test_p_is_applied_once(name, probability, calls):
+@over("case", [(0.0, 20), (0.3, 250), (1.0, 20)])
+def test_p_is_applied_once(name, case):
     """A share p of the batches is mixed, not p², and for every method the same."""
+    probability, calls = case
     transform = mixviz.MixTransform(with_detector(name), CLASSES, mix_probability=probability, seed=1)
     batch = make_batch(2, (4, 4))
     plain = sum(is_plain(transform.plan(batch.images, batch.labels)) for _ in range(calls)) / calls
@@ -434,17 +435,17 @@ def test_both_roads_lead_to_the_same_picture(name, given, layout):
             assert torch.equal(slices, masks)
 
 
-@pytest.mark.parametrize(("n", "size"), [(15, (80, 84)), (2, (120, 100))], ids=["many", "large"])
 @every_method
-def test_both_roads_lead_to_the_same_picture_in_pieces(name, n, size):
-    """With so many pixels in the batch, or in an image, that the CPU processes them in pieces."""
-    for dtype in (torch.float32, torch.uint8):
-        batch = make_batch(n, size, dtype=dtype)
-        recipe = plan(name, {}, batch)
-        masks = apply.by_masks(recipe, batch.images)
-        assert masks.shape == batch.images.shape
-        for out in (torch.empty_like(batch.images), batch.images):
-            close(apply.by_slices(recipe, batch.images, out), masks, rounding(recipe, dtype))
+@over("shape", [(15, (80, 84)), (2, (120, 100))])
+@over("dtype", [torch.float32, torch.uint8])
+def test_both_roads_lead_to_the_same_picture_in_pieces(name, shape, dtype):
+    """So many pixels in the batch, or in an image, that the CPU takes them a few at a time."""
+    batch = make_batch(*shape, dtype=dtype)
+    recipe = plan(name, {}, batch)
+    masks = apply.by_masks(recipe, batch.images)
+    assert masks.shape == batch.images.shape
+    for out in (torch.empty_like(batch.images), batch.images):
+        close(apply.by_slices(recipe, batch.images, out), masks, rounding(recipe, dtype))
 
 
 @usual_case

@@ -11,6 +11,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from conftest import OPENING
 from PIL import Image
 
 import mixviz
@@ -26,6 +27,13 @@ pytestmark = pytest.mark.browser
 def detail(open_tab):
     """Open CutMix in detail, with λ held at 0.6."""
     return open_tab("?view=detail&method=cutmix&lam=0.6", "detail")
+
+
+@pytest.fixture
+def same_detail(same_tab):
+    """The same in the page of all tests: for those that need no folded lines and change nothing by hand."""
+    same_tab.restore(view="detail", method="cutmix", **OPENING)
+    return same_tab
 
 
 def number(tab, key: str) -> float:
@@ -50,35 +58,35 @@ def test_a_card_leads_to_its_method(tab):
 
 
 @pytest.mark.slow
-def test_every_method_can_be_looked_at(detail):
+def test_every_method_can_be_looked_at(same_detail):
     for name, cls in mixviz.METHODS.items():
         if name == "cutmix":
             continue
-        detail.after(lambda n=name: detail.page.get_by_label("Method", exact=True).select_option(n))
-        assert detail.page.locator("#mv-detail h2").inner_text() == cls.card.title
-        controls = detail.page.locator(".mv-control")
+        same_detail.after(lambda n=name: same_detail.page.get_by_label("Method", exact=True).select_option(n))
+        assert same_detail.page.locator("#mv-detail h2").inner_text() == cls.card.title
+        controls = same_detail.page.locator(".mv-control")
         assert controls.count() == len(set(cls.parameters()) - {"detector"})
         styled = 2 * (name == "stylemix")  # each picture in the other's style, too
-        assert detail.page.locator("#mv-detail .mv-strip .mv-tile").count() == 6 + styled
+        assert same_detail.page.locator("#mv-detail .mv-strip .mv-tile").count() == 6 + styled
 
 
-def test_every_number_shows_its_sum(detail):
+def test_every_number_shows_its_sum(same_detail):
     recipe, _ = core()
     top, left, bottom, right = recipe.target_box[0].tolist()
-    line = detail.page.locator("[data-line=patch]")
+    line = same_detail.page.locator("[data-line=patch]")
     line.locator("summary").click()
     text = line.locator("p").inner_text()
     assert text.startswith(f"({bottom} − {top}) × ({right} − {left}) ÷ (224 × 224) = ")
     assert float(text.split("=")[1]) == pytest.approx((bottom - top) * (right - left) / 224**2, abs=1e-4)
-    assert number(detail, "label_area") == pytest.approx(recipe.share[0, 0].item(), abs=5e-4)
+    assert number(same_detail, "label_area") == pytest.approx(recipe.share[0, 0].item(), abs=5e-4)
 
 
-def test_parameters_are_controls_made_from_the_fields(detail):
-    detail.after(lambda: detail.page.locator("#mv-p-label").select_option("lam"))
-    assert number(detail, "label_lam") == 0.6
-    detail.page.wait_for_function("location.search.includes('p.label=lam')")
-    detail.after(detail.page.get_by_role("button", name="Back to the defaults").click)
-    assert number(detail, "label_area") == pytest.approx(core()[0].share[0, 0].item(), abs=5e-4)
+def test_parameters_are_controls_made_from_the_fields(same_detail):
+    same_detail.after(lambda: same_detail.page.locator("#mv-p-label").select_option("lam"))
+    assert number(same_detail, "label_lam") == 0.6
+    same_detail.page.wait_for_function("location.search.includes('p.label=lam')")
+    same_detail.after(same_detail.page.get_by_role("button", name="Back to the defaults").click)
+    assert number(same_detail, "label_area") == pytest.approx(core()[0].share[0, 0].item(), abs=5e-4)
 
 
 @pytest.mark.slow
@@ -167,8 +175,8 @@ def test_a_control_that_moves_on_leaves_no_change_by_hand_behind(detail):
     assert detail.state()["box"] is None
 
 
-def test_the_code_makes_exactly_this_picture(detail):
-    text = detail.page.locator("#mv-detail pre code").inner_text()
+def test_the_code_makes_exactly_this_picture(same_detail):
+    text = same_detail.page.locator("#mv-detail pre code").inner_text()
     room: dict = {}
     exec(compile(ast.parse(text), "page", "exec"), room)
     recipe, batch = core()
@@ -195,10 +203,10 @@ def taken(tab, kind: str) -> bytes:
 
 
 @pytest.mark.slow
-def test_everything_can_be_taken_away(detail):
+def test_everything_can_be_taken_away(same_detail):
     recipe, batch = core()
     for kind, magic in MAGIC.items():
-        data = taken(detail, kind)
+        data = taken(same_detail, kind)
         assert data.startswith(magic), kind
         if kind == "png":
             picture = np.array(Image.open(io.BytesIO(data)))
