@@ -163,7 +163,8 @@ export function scatterOf() {
     let best = -1;
     let least = NEAR ** 2;
     places.forEach(([px, py], i) => {
-      const far = ((px - x) ** 2 + (py - y) ** 2) * (lit && !lit(points[i]) ? 9 : 1); // prefer points that are not dimmed
+      // Points that are not dimmed come first.
+      const far = ((px - x) ** 2 + (py - y) ** 2) * (lit && !lit(points[i]) ? 9 : 1);
       if (far < least) [best, least] = [i, far];
     });
     return best;
