@@ -1,4 +1,4 @@
-"""Looks as pictures: each map over what the network saw, and a sheet of all of them."""
+"""Drawings of CAM results: each map over the network's input picture, and a sheet of all maps."""
 
 from __future__ import annotations
 
@@ -14,92 +14,93 @@ from mixviz.cam.methods import KINDS
 from mixviz.cam.scales import SCALES, Scaled, scaled
 from mixviz.render import fonts
 
-SIDE, PAD, LINE, TEXT = 256, 14, 19, 14  # pixels: a picture's side, the white around it, a line, its letters
+SIDE, PAD, LINE, TEXT = 256, 14, 19, 14  # pixels: side of a picture, margin around it, line height, font size
 INK, GREY = "#111827", "#4b5563"
 
 Box = tuple[int, int, int, int]
 
 
-def on_one_scale(looks: Sequence[CAMResult], scale: str) -> Scaled:
-    """The maps of all looks (M, K, SIDE, SIDE), scaled."""
-    return scaled([one.maps for one in looks], (SIDE, SIDE), scale)
+def on_one_scale(results: Sequence[CAMResult], scale: str) -> Scaled:
+    """Scale the maps of all results together: (M, K, SIDE, SIDE)."""
+    return scaled([result.maps for result in results], (SIDE, SIDE), scale)
 
 
-def overlay(one: CAMResult, shades: np.ndarray, box: Box | None, strength: float, colours: str) -> np.ndarray:
-    """A map (SIDE, SIDE) over what the network saw, with the box, which is in pixels of that view."""
-    picture = shading.overlay(_large(one.view), shades, strength, colours)
+def overlay(result: CAMResult, shades: np.ndarray, box: Box | None, strength: float, colours: str) -> np.ndarray:
+    """Draw a map (SIDE, SIDE) over the network's input picture, with a box in pixels of that picture."""
+    picture = shading.overlay(_large(result.view), shades, strength, colours)
     if box is None:
         return picture
-    grow = SIDE / len(one.view)
-    top, left, bottom, right = (round(edge * grow) for edge in box)
-    bottom, right = max(bottom, top + 4), max(right, left + 4)  # both lines have room
+    factor = SIDE / len(result.view)
+    top, left, bottom, right = (round(edge * factor) for edge in box)
+    bottom, right = max(bottom, top + 4), max(right, left + 4)  # room for both lines
     image = Image.fromarray(picture)
-    draw = ImageDraw.Draw(image)  # black in white shows on every colour
+    draw = ImageDraw.Draw(image)  # black inside white is visible on every colour
     draw.rectangle((left, top, right - 1, bottom - 1), outline="white", width=3)
     draw.rectangle((left + 1, top + 1, right - 2, bottom - 2), outline="black", width=1)
     return np.asarray(image)
 
 
 def overlays(
-    looks: Sequence[CAMResult], scales: Scaled, threshold: float, strength: float, colours: str
+    results: Sequence[CAMResult], scales: Scaled, threshold: float, strength: float, colours: str
 ) -> list[list[np.ndarray]]:
-    """Per look and class the :func:`overlay`, with the box at a threshold; ``scales``: of :func:`on_one_scale`."""
+    """Draw the :func:`overlay` of each result and class, with the box at a threshold; ``scales`` from
+    :func:`on_one_scale`."""
     return [
-        [overlay(one, *pair, strength, colours) for pair in zip(shades, one.boxes(threshold), strict=True)]
-        for one, shades in zip(looks, scales.shades.numpy(), strict=True)
+        [overlay(result, *pair, strength, colours) for pair in zip(shades, result.boxes(threshold), strict=True)]
+        for result, shades in zip(results, scales.shades.numpy(), strict=True)
     ]
 
 
 def figure(
-    looks: Sequence[CAMResult], *, kind: str, scale: str = "image", threshold: float = 0.2, strength: float = 0.6,
+    results: Sequence[CAMResult], *, kind: str, scale: str = "image", threshold: float = 0.2, strength: float = 0.6,
     colours: str = "inferno",
 ) -> np.ndarray:  # fmt: skip
-    """All looks over their pictures, with boxes and a legend: :func:`sheet` of :func:`overlay`.
+    """Draw all maps over their pictures, with boxes and a legend: :func:`sheet` of :func:`overlays`.
 
     Raises:
-        ValueError: no such scale or colours, or a threshold or strength that is not from 0 to 1.
+        ValueError: unknown scale or colours, or a threshold or strength outside [0, 1].
     """
     if not 0 <= threshold <= 1:
         raise ValueError(f"τ should be 0 to 1; got {threshold}.")
-    scales = on_one_scale(looks, scale)
-    rows = overlays(looks, scales, threshold, strength, colours)
-    return sheet(looks, rows, scales, kind=kind, scale=scale, threshold=threshold, colours=colours)
+    scales = on_one_scale(results, scale)
+    rows = overlays(results, scales, threshold, strength, colours)
+    return sheet(results, rows, scales, kind=kind, scale=scale, threshold=threshold, colours=colours)
 
 
 def sheet(
-    looks: Sequence[CAMResult], overlays: Sequence[Sequence[np.ndarray]], scales: Scaled, *, kind: str, scale: str,
+    results: Sequence[CAMResult], overlays: Sequence[Sequence[np.ndarray]], scales: Scaled, *, kind: str, scale: str,
     threshold: float, colours: str,
 ) -> np.ndarray:  # fmt: skip
-    """All looks in one picture: a row per network, first what it saw, then a column per class.
+    """Draw all results in one picture: a row per network, with its input first, then a column per class.
 
     Args:
-        overlays: per look and class, of :func:`overlay`.
-        scales: of :func:`on_one_scale`, with ``kind``, ``scale``, ``threshold`` and ``colours`` for the legend.
+        overlays: one per result and class, from :func:`overlays`.
+        scales: from :func:`on_one_scale`, with ``kind``, ``scale``, ``threshold`` and ``colours`` for the legend.
     """
     tall, width = SIDE + 2 * LINE + PAD, PAD + (len(overlays[0]) + 1) * (SIDE + PAD)
-    lines = fonts.wrap(_legend(looks, scales, kind, scale, threshold), width - 2 * PAD, _font(TEXT).getlength)
-    page = Image.new("RGB", (width, PAD + tall * len(looks) + LINE * (len(lines) + 1) + PAD), "white")
+    lines = fonts.wrap(_legend(results, scales, kind, scale, threshold), width - 2 * PAD, _font(TEXT).getlength)
+    page = Image.new("RGB", (width, PAD + tall * len(results) + LINE * (len(lines) + 1) + PAD), "white")
     draw = ImageDraw.Draw(page)
-    for row, one in enumerate(looks):
+    for row, result in enumerate(results):
         top = PAD + row * tall
-        page.paste(Image.fromarray(_large(one.view)), (PAD, top))
-        said = f"says {_chance(one, int(one.probability.argmax()))}"
-        _caption(draw, PAD, top, one.known.title, said)
+        page.paste(Image.fromarray(_large(result.view)), (PAD, top))
+        prediction = f"says {_class_chance(result, int(result.probability.argmax()))}"
+        _caption(draw, PAD, top, result.known.title, prediction)
         for column, picture in enumerate(overlays[row]):
             left = PAD + (column + 1) * (SIDE + PAD)
             page.paste(Image.fromarray(picture), (left, top))
-            highest = f"highest value {one.maps[column].amax().item():.3g}"
-            somewhere = not scales.low[row, column].isnan()
-            _caption(draw, left, top, _chance(one, one.classes[column]), highest if somewhere else "points nowhere")
-    bottom = PAD + tall * len(looks)
+            flat = scales.low[row, column].isnan()
+            note = "points nowhere" if flat else f"highest value {result.maps[column].amax().item():.3g}"
+            _caption(draw, left, top, _class_chance(result, result.classes[column]), note)
+    bottom = PAD + tall * len(results)
     page.paste(Image.fromarray(shading.ramp(LINE - 6, SIDE, colours)), (PAD, bottom))
     for index, line in enumerate(lines, 2):
         draw.text((PAD, bottom + index * LINE - 3), line, fill=GREY, font=_font(TEXT), anchor="ls")
     return np.asarray(page)
 
 
-def _legend(looks: Sequence[CAMResult], scales: Scaled, kind: str, scale: str, threshold: float) -> str:
-    layers = ", ".join(dict.fromkeys(one.layer for one in looks))
+def _legend(results: Sequence[CAMResult], scales: Scaled, kind: str, scale: str, threshold: float) -> str:
+    layers = ", ".join(dict.fromkeys(result.layer for result in results))
     text = (
         f"{KINDS[kind].title} at {layers}. Box: the largest part above {threshold:g} on the map's own scale of 0 to 1."
     )
@@ -110,27 +111,27 @@ def _legend(looks: Sequence[CAMResult], scales: Scaled, kind: str, scale: str, t
     return f"{text} ({scales.low[useful][0].item():.3g} to {scales.high[useful][0].item():.3g})."
 
 
-def _chance(one: CAMResult, index: int) -> str:
-    return f"{one.known.classes[index]}, {100 * one.probability[index].item():.1f} %"
+def _class_chance(result: CAMResult, index: int) -> str:
+    return f"{result.known.classes[index]}, {100 * result.probability[index].item():.1f} %"
 
 
 def _caption(draw: ImageDraw.ImageDraw, left: int, top: int, first: str, second: str) -> None:
-    """Two lines below a picture, cut off where they are longer than it is wide."""
+    """Write two lines below a picture, each cut off at the picture's width."""
     for line, (text, colour) in enumerate(((first, INK), (second, GREY)), 1):
         text = fonts.clean(text)
         font = _font(TEXT, text)
-        shown = fonts.drawable(fonts.shorten(text, SIDE, font.getlength))
-        draw.text((left, top + SIDE + line * LINE - 3), shown, fill=colour, font=font, anchor="ls")
+        line_text = fonts.drawable(fonts.shorten(text, SIDE, font.getlength))
+        draw.text((left, top + SIDE + line * LINE - 3), line_text, fill=colour, font=font, anchor="ls")
 
 
 def _large(view: np.ndarray) -> np.ndarray:
-    """The picture as the network saw it; small ones enlarged so that single pixels stay visible."""
-    kind = Image.Resampling.NEAREST if len(view) < SIDE else Image.Resampling.LANCZOS
-    return np.asarray(Image.fromarray(view).resize((SIDE, SIDE), kind))
+    """Resize the network's input to SIDE; enlarge small pictures so that single pixels stay visible."""
+    resampling = Image.Resampling.NEAREST if len(view) < SIDE else Image.Resampling.LANCZOS
+    return np.asarray(Image.fromarray(view).resize((SIDE, SIDE), resampling))
 
 
 def _font(size: int, text: str = "") -> ImageFont.FreeTypeFont:
-    """A font that has the text's characters."""
+    """Open a font that has the text's characters."""
     return _opened(str(fonts.file_for(fonts.drawable(text)) or fonts.files()[-1]), size)
 
 

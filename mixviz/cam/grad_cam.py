@@ -1,4 +1,4 @@
-"""Class activation maps: where a network finds its evidence for a class."""
+"""Class activation maps: the regions of a picture that speak for a class."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ class Explanation(NamedTuple):
 
 
 def grad_cam(network: nn.Module, inputs: Tensor, classes: Tensor | None = None, layer: str | None = None) -> Tensor:
-    """Grad-CAM: the feature maps of one layer, weighed by how much the class's score wants more of each.
+    """Grad-CAM: the feature maps of one layer, weighted by the mean gradient of the class score over each.
 
     $$M = \\mathrm{ReLU}\\Big(\\sum_k \\alpha_k A_k\\Big) \\qquad
       \\alpha_k = \\frac{1}{hw} \\sum_{y, x} \\frac{\\partial s}{\\partial A_k(y, x)}$$
 
     $A$ is the layer's output and $s$ the score (logit) of the class. In a network that ends in global average pooling
-    and one linear layer, Grad-CAM of the last feature map is CAM (Zhou et al., CVPR 2016), but for a constant factor
+    and one linear layer, Grad-CAM of the last feature map is CAM (Zhou et al., CVPR 2016), up to a constant factor
     and the ReLU.
 
-    The network is asked in evaluation mode, and is afterwards as before: parameters, their ``.grad`` and
-    ``requires_grad``, statistics, training flags and hooks. Only what follows the layer is differentiated, so that K
-    classes cost little more than one. It works under ``torch.no_grad`` and ``torch.inference_mode``, and several
-    threads may ask one evaluating network.
+    The network runs in evaluation mode and is left unchanged: parameters, their ``.grad`` and ``requires_grad``,
+    statistics, training flags and hooks. Only the part after the layer is differentiated, so that K classes cost little
+    more than one. This works under ``torch.no_grad`` and ``torch.inference_mode``, and several threads may share one
+    network in evaluation mode.
 
     Args:
         network: from ``inputs`` to class scores (N, C).
         inputs: (N, 3, H, W), normalised as in training.
-        classes: (N,) the class to explain in each image, or (N, K) several; None: the one that it predicts.
-        layer: dotted name of a module that holds the places of a picture, e.g. ``"layer4"``: feature maps
+        classes: (N,) one class per image, or (N, K) several; None: the predicted class.
+        layer: dotted name of a module whose output has a spatial grid, e.g. ``"layer4"``: feature maps
             (N, C, h, w), channels last (N, h, w, C) or tokens (N, T, C), see :func:`feature_layers`; None:
-            :func:`last_layer`. Earlier layers are finer and know less about classes.
+            :func:`last_layer`. Earlier layers have finer maps and carry less class information.
 
     Returns:
         (N, h, w), or (N, K, h, w) where ``classes`` is (N, K): not negative, at the layer's own size, not scaled.
-        :func:`mixviz.cam.localization.heat` brings them to the image's size and to [0, 1].
+        :func:`mixviz.cam.localization.heat` resizes them to the image and scales them to [0, 1].
 
     Raises:
-        ValueError: no such layer, or one that holds no places, or that the score does not depend on; TorchScript.
+        ValueError: no such layer, one without a spatial grid, or one that the score does not depend on; TorchScript.
 
     Source: Selvaraju, Cogswell, Das, Vedantam, Parikh, Batra, "Grad-CAM: Visual Explanations from Deep Networks via
     Gradient-based Localization", ICCV 2017, arXiv:1610.02391.
@@ -60,17 +60,18 @@ def grad_cam(network: nn.Module, inputs: Tensor, classes: Tensor | None = None, 
 
 def explain(network: nn.Module, inputs: Tensor, classes: Tensor | None = None, layer: str | None = None) -> Explanation:
     """:func:`grad_cam` together with the logits of the same forward pass."""
-    with _asked(network, inputs, layer) as (logits, output, grid, layer):
-        wanted, features = _wanted(logits, classes), grid.fold(output)
-        maps = [_map(grid.fold(_slope(logits, output, column, layer)), features) for column in wanted.unbind(1)]
+    with _forward(network, inputs, layer) as (logits, output, grid, layer):
+        indices, features = _class_indices(logits, classes), grid.fold(output)
+        gradients = (grid.fold(_gradient(logits, output, column, layer)) for column in indices.unbind(1))
+        maps = [_weighted_map(gradient, features) for gradient in gradients]
     several = classes is not None and classes.ndim == 2
     return Explanation(torch.stack(maps, 1) if several else maps[0], logits.detach())
 
 
 class Evidence(NamedTuple):
-    """What :func:`evidence` gives, for N images and K classes of each: ``features`` (N, C, h, w), ``slopes``
-    (N, K, C, h, w) or None, ``logits`` (N, number of classes), ``classes`` (N, K), and the ``grid`` by which the
-    features were folded from the layer's output."""
+    """Result of :func:`evidence`, for N images and K classes of each: ``features`` (N, C, h, w), their gradients
+    ``slopes`` (N, K, C, h, w) or None, ``logits`` (N, number of classes), ``classes`` (N, K), and the ``grid`` by which
+    the features were folded from the layer's output."""
 
     features: Tensor
     slopes: Tensor | None
@@ -82,63 +83,67 @@ class Evidence(NamedTuple):
 def evidence(
     network: nn.Module, inputs: Tensor, classes: Tensor | None = None, layer: str | None = None, *, slopes: bool = True
 ) -> Evidence:
-    """Return the material of heat maps: a layer's feature maps and the gradient of each class score with respect to
-    them.
+    """Return a layer's feature maps and the gradient of each class score with respect to them.
 
-    Asked as :func:`grad_cam` asks, which see for the arguments and errors.
+    See :func:`grad_cam` for the other arguments, and for errors.
 
     Args:
-        slopes: False leaves the gradients out, which some maps do without.
+        slopes: False leaves the gradients out, for maps that need none.
     """
-    with _asked(network, inputs, layer) as (logits, output, grid, layer):
-        wanted = _wanted(logits, classes)
-        found = [grid.fold(_slope(logits, output, one, layer)) for one in wanted.unbind(1)] if slopes else None
-    features = grid.fold(output.detach())
-    return Evidence(features, torch.stack(found, 1) if slopes else None, logits.detach(), wanted, grid)
+    with _forward(network, inputs, layer) as (logits, output, grid, layer):
+        indices, gradients = _class_indices(logits, classes), None
+        if slopes:
+            gradients = torch.stack(
+                [grid.fold(_gradient(logits, output, column, layer)) for column in indices.unbind(1)], 1
+            )
+    return Evidence(grid.fold(output.detach()), gradients, logits.detach(), indices, grid)
 
 
 @contextmanager
-def _asked(network: nn.Module, inputs: Tensor, layer: str | None) -> Iterator[tuple[Tensor, Tensor, Grid, str]]:
-    """One forward pass: the logits, the layer's output, from which they can be differentiated, how it holds places,
-    and the layer's name."""
+def _forward(network: nn.Module, inputs: Tensor, layer: str | None) -> Iterator[tuple[Tensor, Tensor, Grid, str]]:
+    """Run one forward pass: the logits, the layer's output as the start of their graph, its grid, and its name."""
     network = plain(network)
-    layer = last_layer(network, tuple(inputs.shape[-2:])) if layer is None else layer
-    with torch.inference_mode(False), torch.no_grad():  # nothing made in inference mode can be differentiated
+    layer = last_layer(network, image_size(inputs)) if layer is None else layer
+    with torch.inference_mode(False), torch.no_grad():  # tensors made in inference mode cannot be differentiated
         inputs = inputs.clone() if inputs.is_inference() else inputs.detach()
         inputs = inputs.to(float_type(network))
-        with evaluating(network), _output(_module(network, layer), layer) as kept:
+        with evaluating(network), _graph_from(_module(network, layer), layer) as outputs:
             logits = check_logits(network(inputs), len(inputs))  # differentiable from the layer on
-        if not kept:
+        if not outputs:
             raise ValueError(
                 f"The network did not use its layer {layer!r} for these inputs, or runs it compiled: name another, or "
                 "give the network before torch.compile."
             )
-        shape = tuple(kept[0].shape)
-        grid = (
-            feature_grids.of_layer(network, layer, shape, tuple(inputs.shape[1:]))
-            if len(kept[0]) == len(inputs)
-            else None
-        )
+        output = outputs[0]
+        shape, grid = tuple(output.shape), None
+        if len(output) == len(inputs):
+            grid = feature_grids.of_layer(network, layer, shape, tuple(inputs.shape[1:]))
         if grid is None:
-            raise _no_places(layer, str(shape))
-        yield logits, kept[0], grid, layer
+            raise _no_grid(layer, str(shape))
+        yield logits, output, grid, layer
 
 
-def _no_places(layer: str, what: str) -> ValueError:
+def image_size(images: Tensor) -> tuple[int, int]:
+    """(H, W) of images (..., H, W)."""
+    height, width = images.shape[-2:]
+    return height, width
+
+
+def _no_grid(layer: str, output: str) -> ValueError:
     return ValueError(
         f"Layer {layer!r} should give feature maps (N, C, h, w), channels last (N, h, w, C) or tokens (N, T, C), row "
-        f"by row; it gives {what}, and these do not follow the places of a picture. Name another layer, or none for "
+        f"by row; it gives {output}, and these do not follow the places of a picture. Name another layer, or none for "
         "the last one that does."
     )
 
 
-def _wanted(logits: Tensor, classes: Tensor | None) -> Tensor:
-    """The classes to explain (N, K): the given ones, or the predicted one of each image."""
+def _class_indices(logits: Tensor, classes: Tensor | None) -> Tensor:
+    """Classes to explain (N, K): the given ones, or the predicted one of each image."""
     classes = logits.detach().argmax(1) if classes is None else classes.to(logits.device, torch.int64, copy=True)
     return classes.view(len(logits), -1)
 
 
-def _slope(logits: Tensor, output: Tensor, classes: Tensor, layer: str) -> Tensor:
+def _gradient(logits: Tensor, output: Tensor, classes: Tensor, layer: str) -> Tensor:
     """Gradient of the score of one class per image (N,) with respect to the layer's output (N, ...)."""
     if not logits.requires_grad:
         raise ValueError(f"The class scores do not depend on layer {layer!r}: name one on the way to the head.")
@@ -147,33 +152,33 @@ def _slope(logits: Tensor, output: Tensor, classes: Tensor, layer: str) -> Tenso
         return torch.autograd.grad(score, output, retain_graph=True)[0]
 
 
-def _map(slope: Tensor, features: Tensor) -> Tensor:
-    """The map (N, h, w) of one class per image."""
-    return torch.einsum("nc,nchw->nhw", slope.mean((2, 3)), features.detach()).relu_()
+def _weighted_map(gradient: Tensor, features: Tensor) -> Tensor:
+    """Grad-CAM map (N, h, w) of one class per image."""
+    return torch.einsum("nc,nchw->nhw", gradient.mean((2, 3)), features.detach()).relu_()
 
 
 @contextmanager
-def _output(module: nn.Module, layer: str) -> Iterator[list[Tensor]]:
-    """Within this context, the module's output is the start of the graph; it is put into the list.
+def _graph_from(module: nn.Module, layer: str) -> Iterator[list[Tensor]]:
+    """Start the graph at the module's output within this context; the hook puts the output into the list.
 
-    Gradients are switched on by the hook and not before, so that nothing is kept of the layers below. Another
-    thread's forward pass through the same module goes by untouched.
+    Gradients are switched on by the hook and not before, so that no activations of earlier layers are stored. Forward
+    passes of other threads through the same module are not changed.
     """
-    kept: list[Tensor] = []
-    asking = threading.get_ident()
+    outputs: list[Tensor] = []
+    thread = threading.get_ident()
 
     def start(_module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor | None:
-        if threading.get_ident() != asking:
+        if threading.get_ident() != thread:
             return None
         if not isinstance(output, Tensor):
-            raise _no_places(layer, f"a {type(output).__name__}")
+            raise _no_grid(layer, f"a {type(output).__name__}")
         torch.set_grad_enabled(True)  # until the surrounding no_grad ends
-        kept[:] = [output.detach().clone().requires_grad_()]
-        return kept[0].clone()  # a leaf must not be changed in place, as ReLU(inplace=True) would
+        outputs[:] = [output.detach().clone().requires_grad_()]
+        return outputs[0].clone()  # a leaf must not be changed in place, as ReLU(inplace=True) would
 
     handle = module.register_forward_hook(start)
     try:
-        yield kept
+        yield outputs
     finally:
         handle.remove()
         torch.set_grad_enabled(False)
@@ -188,70 +193,76 @@ def _module(network: nn.Module, layer: str) -> nn.Module:
 
 
 def feature_layers(network: nn.Module, size: tuple[int, int] = (64, 64)) -> dict[str, tuple[int, int, int]]:
-    """The layers of a network that hold the places of a picture, one per resolution, from early to late.
+    """List the layers of a network that have a spatial grid, one per resolution, from early to late.
 
     Feature maps (N, C, h, w) of convolutions, channels last (N, h, w, C) as in Swin, and tokens (N, T, C) with or
     without class and register tokens are all read as maps. A shape alone can mislead: where a layer is not certainly
-    convolutional, the network is shown noise of which one quadrant after another changes, and the output has to change
-    in the same quadrants.
+    convolutional, the network gets noise in which one quadrant after another changes, and the output has to change in
+    the same quadrants.
 
     Args:
         network: from normalised images to class scores.
-        size: (H, W) of the images; a network that is shown smaller ones has smaller maps.
+        size: (H, W) of the images; smaller images have smaller maps.
 
     Returns:
         Dotted module name -> (C, h, w) of its output, folded to maps, for the last module at each resolution: of timm's
         ResNet-18 ``act1``, ``layer1``, … ``layer4``. Where the score is read from a class token, it is the last module
-        whose other tokens the score still depends on: of a vision transformer the first norm of the last block. Maps
-        of a single place are left out, because they show none.
+        whose other tokens the score still depends on: in a vision transformer the first norm of the last block. Maps
+        of a single pixel are left out, because they locate nothing.
     """
     network = plain(network)
     shapes: dict[str, tuple[int, ...]] = {}
 
     def note(name: str, output: Tensor) -> None:
-        shapes.pop(name, None)  # the last call counts, and comes last
+        shapes.pop(name, None)  # of a module that runs twice, the last call counts
         shapes[name] = tuple(output.shape)
 
     with torch.no_grad(), evaluating(network), feature_grids.listening(network, note):
         network(feature_grids.images_for(network, torch.zeros(1, 3, *size)))
     prefixes = feature_grids.prefix_counts(network)
-    may_be = {name: feature_grids.by_shape(shape, size, prefixes) for name, shape in shapes.items() if shape[0] == 1}
+    candidates = {
+        name: feature_grids.by_shape(shape, size, prefixes) for name, shape in shapes.items() if shape[0] == 1
+    }
     tokens = any(len(shape) == 3 for shape in shapes.values())
-    if tokens:  # queries, keys and values are branches side by side, and one of them is not all that the score uses
-        may_be = {name: one for name, one in may_be.items() if not isinstance(network.get_submodule(name), nn.Linear)}
-    places = _places(network, size, shapes, {name: one for name, one in may_be.items() if one})
-    slopes = _slopes(network, size) if any(grid.layout == "tokens" for grid in places.values()) else {}
-    channels: dict[tuple[int, int], int] = {}
-    found: dict[tuple[int, int], tuple[str, tuple[int, int, int]]] = {}
-    for name, grid in reversed(places.items()):
-        # Of as many channels as the last: a block has more within itself than it passes on.
-        own = shapes[name][1 if grid.layout == "maps" else -1]
-        same = own == channels.setdefault(grid.size, own)
-        if same and (not slopes or (name in slopes and grid.fold(slopes[name]).any())):
-            found.setdefault(grid.size, (name, (own, *grid.size)))
-    return dict(reversed(found.values()))
+    if tokens:  # queries, keys and values are parallel branches, and the score depends on more than one of them
+        candidates = {
+            name: grids for name, grids in candidates.items() if not isinstance(network.get_submodule(name), nn.Linear)
+        }
+    grids = _layer_grids(network, size, shapes, {name: options for name, options in candidates.items() if options})
+    gradients = _noise_gradients(network, size) if any(grid.layout == "tokens" for grid in grids.values()) else {}
+    last_channels: dict[tuple[int, int], int] = {}
+    layers: dict[tuple[int, int], tuple[str, tuple[int, int, int]]] = {}
+    for name, grid in reversed(grids.items()):
+        # Only layers with as many channels as the last: a block has more channels inside than in its output.
+        channels = shapes[name][1 if grid.layout == "maps" else -1]
+        same = channels == last_channels.setdefault(grid.size, channels)
+        if same and (not gradients or (name in gradients and grid.fold(gradients[name]).any())):
+            layers.setdefault(grid.size, (name, (channels, *grid.size)))
+    return dict(reversed(layers.values()))
 
 
-def _places(
-    network: nn.Module, size: tuple[int, int], shapes: Mapping[str, Sequence[int]], may_be: Mapping[str, list[Grid]]
-) -> dict[str, Grid]:
-    """The grid of each layer that holds the places of pictures of this size, from early to late."""
-    sure = {name for name in may_be if feature_grids.certain(network.get_submodule(name), shapes[name], size)}
-    unsure = {name: one for name, one in may_be.items() if name not in sure}
-    clear = all(grid.layout == "maps" for one in may_be.values() for grid in one)  # as in all convolutional networks
-    changes = None if clear else feature_grids.changes(network, (3, *size), unsure)
-    found, smallest = {}, size
-    for name, one in may_be.items():
-        grid = one[0] if clear or name in sure else changes.best(name)
-        # Attention from all places to all places has more rows than the map that it attends to.
-        if grid is not None and (name in sure or grid.size <= smallest):
-            found[name], smallest = grid, min(smallest, grid.size)
-    return found
+def _layer_grids(
+    network: nn.Module, size: tuple[int, int], shapes: Mapping[str, Sequence[int]],
+    candidates: Mapping[str, list[Grid]],
+) -> dict[str, Grid]:  # fmt: skip
+    """The grid of each layer that has one for pictures of this size, from early to late."""
+    certain = {name for name in candidates if feature_grids.certain(network.get_submodule(name), shapes[name], size)}
+    changes = None
+    if any(grid.layout != "maps" for grids in candidates.values() for grid in grids):  # not a convolutional network
+        uncertain = {name: grids for name, grids in candidates.items() if name not in certain}
+        changes = feature_grids.changes(network, (3, *size), uncertain)
+    layer_grids, smallest = {}, size
+    for name, grids in candidates.items():
+        grid = grids[0] if changes is None or name in certain else changes.best(name)
+        # An attention matrix has more rows than the map that it attends to.
+        if grid is not None and (name in certain or grid.size <= smallest):
+            layer_grids[name], smallest = grid, min(smallest, grid.size)
+    return layer_grids
 
 
-def _slopes(network: nn.Module, size: tuple[int, int]) -> dict[str, Tensor]:
-    """Gradients of the class scores of random noise with respect to each module's output; empty where they are 0, as
-    for a head that starts from 0."""
+def _noise_gradients(network: nn.Module, size: tuple[int, int]) -> dict[str, Tensor]:
+    """Gradients of the class scores of random noise with respect to each module's output, where they are not 0. Empty
+    for a head whose weights are 0."""
     outputs: dict[str, Tensor] = {}
     with torch.inference_mode(False), torch.enable_grad(), evaluating(network):
         noise = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(0))
@@ -259,32 +270,35 @@ def _slopes(network: nn.Module, size: tuple[int, int]) -> dict[str, Tensor]:
             logits = network(feature_grids.images_for(network, noise).requires_grad_())
         weights = torch.arange(1, logits.numel() + 1, device=logits.device).view_as(logits)
         outputs = {name: output for name, output in outputs.items() if output.requires_grad}
-        slopes = torch.autograd.grad((logits * weights).sum(), list(outputs.values()), allow_unused=True)
-    found = {name: slope for name, slope in zip(outputs, slopes, strict=True) if slope is not None and slope.any()}
-    return {name: slope for name, slope in found.items() if outputs[name] is not logits}
+        gradients = torch.autograd.grad((logits * weights).sum(), list(outputs.values()), allow_unused=True)
+    return {
+        name: gradient
+        for (name, output), gradient in zip(outputs.items(), gradients, strict=True)
+        if gradient is not None and gradient.any() and output is not logits
+    }
 
 
 def last_layer(network: nn.Module, size: tuple[int, int] = (64, 64), earlier: int = 0) -> str:
-    """The dotted name of the network's last feature map, or of one that many resolutions ``earlier``.
+    """Return the dotted name of the network's last feature map, or of the one ``earlier`` resolutions before it.
 
-    ResNet-18 at 64 px ends in 2 x 2 pixels, too few to point at anything; ``earlier=1`` takes the 4 x 4 before it.
+    ResNet-18 at 64 px ends in 2 x 2 pixels, too few to locate an object; ``earlier=1`` takes the 4 x 4 before it.
 
     Raises:
         ValueError: the network has no such feature map.
     """
     layers = feature_layers(network, size)
     if not 0 <= earlier < len(layers):
-        have = ", ".join(f"{name} {h}x{w}" for name, (_, h, w) in layers.items()) or "none"
+        available = ", ".join(f"{name} {h}x{w}" for name, (_, h, w) in layers.items()) or "none"
         raise ValueError(
             f"The network has no feature map {earlier} resolutions before the last at {size[0]}x{size[1]} pixels. It "
-            f"has: {have}. Name a layer that holds places: (N, C, h, w), (N, h, w, C) or (N, tokens, C)."
+            f"has: {available}. Name a layer that holds places: (N, C, h, w), (N, h, w, C) or (N, tokens, C)."
         )
     return list(layers)[-1 - earlier]
 
 
 def heat_layer(network: nn.Module, size: tuple[int, int], smallest: int = 7) -> str:
-    """The deepest layer whose map still has ``smallest`` pixels along each side, else the finest of all: where heat
-    maps of small pictures are worth a look."""
+    """Return the layer for heat maps of small pictures: the deepest with at least ``smallest`` pixels along each side,
+    else the one with the finest map."""
     layers = feature_layers(network, size)
     fine = [name for name, (_, height, width) in layers.items() if min(height, width) >= smallest]
     return fine[-1] if fine else last_layer(network, size, earlier=max(len(layers) - 1, 0))

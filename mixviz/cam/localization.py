@@ -1,7 +1,7 @@
 """Localisation metrics: MaxBoxAcc, MaxBoxAccV2 and PxAP, with the centre as the baseline.
 
 Choe, Oh, Lee, Chun, Akata, Shim, "Evaluating Weakly Supervised Object Localization Methods Right", CVPR 2020,
-arXiv:2001.07437. The map is always that of the true class.
+arXiv:2001.07437. The map is always the one of the true class.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ __all__ = [
     "from_inclusive", "heat", "iou", "pixel_scores", "trimap",
 ]  # fmt: skip
 
-DELTAS = (0.3, 0.5, 0.7)  # the IoU from which a box counts as a hit; MaxBoxAcc takes the middle one
+DELTAS = (0.3, 0.5, 0.7)  # lowest IoU of a hit; MaxBoxAcc takes the middle one
 IGNORE = 255  # in a mask: neither object nor background
 PIECE = 64  # images whose pixels are binned at a time
 
 
 def heat(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Maps at the image's size, scaled to [0, 1].
+    """Resize maps to the image's size and scale them to [0, 1].
 
     $$h = \\frac{m - \\min m}{\\max m - \\min m} \\qquad m = \\mathrm{bicubic}(M)$$
 
@@ -39,16 +39,16 @@ def heat(maps: Tensor, size: tuple[int, int]) -> Tensor:
         size: (H, W).
 
     Returns:
-        (N, H, W) float32. A map that is constant, or has a NaN or an infinity, is 0 everywhere: it points nowhere.
+        (N, H, W) float32. A map that is constant, or has a NaN or an infinity, becomes 0 everywhere.
 
     Raises:
-        TypeError, ValueError: no maps, or no size.
+        TypeError, ValueError: not maps, or not a size.
     """
     checks.tensor("maps", maps, "real", ("N", "h", "w"), values=False)
     checks.size("size", size)
     maps = maps.detach().float()
     flat = maps.flatten(1)
-    # Asked before resizing, whose rounding would turn a constant map into a faint pattern.
+    # Checked before resizing, whose rounding would turn a constant map into a faint pattern.
     useful = flat.isfinite().all(1) & (flat.amax(1) > flat.amin(1))
     large = functional.interpolate(maps[:, None], tuple(size), mode="bicubic", align_corners=False)[:, 0]
     large = large - large.amin((1, 2), keepdim=True)
@@ -57,9 +57,9 @@ def heat(maps: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def centre_heat(size: tuple[int, int]) -> Tensor:
-    """The baseline (1, H, W) that looks at no picture: a Gaussian in the middle, scaled to [0, 1].
+    """Baseline map (1, H, W) that does not depend on the picture: a Gaussian in the middle, scaled to [0, 1].
 
-    Photographers centre their subject. On the birds of CUB it reaches 59.7 MaxBoxAccV2, plain CAM 61.1.
+    Photographers centre their subject: on the birds of CUB it reaches 59.7 MaxBoxAccV2, plain CAM 61.1.
     """
     from mixviz.core.batch import Batch
     from mixviz.detectors.centre import Centre
@@ -69,7 +69,7 @@ def centre_heat(size: tuple[int, int]) -> Tensor:
 
 
 class Hits(NamedTuple):
-    """One number of a whole split: ``accuracy`` (share of images, 0 to 1) at the one ``threshold`` τ that is best."""
+    """Highest ``accuracy`` (share of images, 0 to 1) of a whole split, and its ``threshold`` τ."""
 
     accuracy: float
     threshold: float
@@ -77,26 +77,26 @@ class Hits(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class BoxScores:
-    """The best IoU of every image at every τ; everything else follows from it.
+    """Best IoU of every image at every τ, from which all box metrics are computed.
 
     Attributes:
-        largest: (N, 1000) float64, IoU of the largest contour's box with the true box that fits best, at τ of
+        largest: (N, 1000) float64, IoU of the largest contour's box with the best-fitting true box, at each τ of
             :data:`THRESHOLDS`.
-        every: (N, 1000), the same, of the contour whose box fits best.
+        every: (N, 1000), the same for the contour whose box fits best.
     """
 
     largest: Tensor
     every: Tensor
 
     def accuracy(self, delta: float = 0.5, *, every: bool = False) -> Tensor:
-        """BoxAcc(τ, δ): the share of images (1000,) whose IoU is at least δ, at every τ."""
+        """BoxAcc(τ, δ): the share of images whose IoU is at least δ, at every τ (1000,)."""
         checks.number("delta", delta, 0, 1)
         return ((self.every if every else self.largest) >= delta).double().mean(0)
 
     @cached_property
     def max_box_acc(self) -> Hits:
-        """MaxBoxAcc: max over τ of BoxAcc(τ, 0.5) with the largest contour. ONE τ for the whole split: one per image
-        would be chosen by knowing the answer. Also called GT-known localisation."""
+        """MaxBoxAcc: max over τ of BoxAcc(τ, 0.5) with the largest contour. One τ for the whole split: choosing one per
+        image would use the true boxes. Also called GT-known localisation."""
         return _best(self.accuracy(0.5))
 
     @cached_property
@@ -105,14 +105,14 @@ class BoxScores:
         return sum(_best(self.accuracy(delta, every=True)).accuracy for delta in DELTAS) / len(DELTAS)
 
     def top1(self, correct: Tensor, threshold: float | None = None) -> float:
-        """Top-1 localisation: the share of images with IoU ≥ 0.5 *and* the class right.
+        """Top-1 localisation: the share of images with IoU ≥ 0.5 *and* the right class.
 
         Args:
             correct: (N,) bool, the prediction is the true class.
             threshold: τ; None: the one of :attr:`max_box_acc`.
 
         Raises:
-            TypeError, ValueError: another number of images, or a τ outside [0, 1].
+            TypeError, ValueError: ``correct`` for another number of images, or a τ outside [0, 1].
         """
         checks.tensor("correct", correct, "bool", (len(self.largest),))
         tau = self.max_box_acc.threshold if threshold is None else threshold
@@ -127,12 +127,12 @@ def _best(curve: Tensor) -> Hits:
 
 
 def box_scores(heat: Tensor, boxes: Sequence[Tensor], *, released: bool = False) -> BoxScores:
-    """Hold maps against true boxes at every threshold τ = 0, 0.001, …, 0.999.
+    """Compare maps with true boxes at every threshold τ = 0, 0.001, …, 0.999.
 
-    The boxes are those of :func:`boxes_at` at every τ, found in a few milliseconds per image.
+    The boxes are those of :func:`boxes_at` at every τ; this takes a few milliseconds per image.
 
     Args:
-        heat: (N, H, W) in [0, 1], of :func:`heat`; or (1, H, W), one map for all images.
+        heat: (N, H, W) in [0, 1], from :func:`heat`; or (1, H, W), one map for all images.
         boxes: per image (M, 4) true boxes, half-open (top, left, bottom, right), M ≥ 1.
         released: see :func:`boxes_at`.
 
@@ -143,18 +143,18 @@ def box_scores(heat: Tensor, boxes: Sequence[Tensor], *, released: bool = False)
     pixels = integers(heat)
     if len(pixels) not in (1, len(boxes)) or not len(boxes):
         raise ValueError(f"{len(pixels)} maps for {len(boxes)} images: give one map per image, or one for all.")
-    found = ThresholdBoxes(pixels[0], released) if len(pixels) == 1 else None
-    result = np.empty((2, len(boxes), STEPS))
+    shared = ThresholdBoxes(pixels[0], released) if len(pixels) == 1 else None
+    ious = np.empty((2, len(boxes), STEPS))
     for i, true in enumerate(boxes):
         checks.boxes(f"boxes[{i}]", true)
     for i, true in enumerate(boxes):
-        result[:, i] = (found or ThresholdBoxes(pixels[i], released)).ious(true.cpu())
-    return BoxScores(*torch.from_numpy(result))
+        ious[:, i] = (shared or ThresholdBoxes(pixels[i], released)).ious(true.cpu())
+    return BoxScores(*torch.from_numpy(ious))
 
 
 @dataclass(frozen=True, eq=False)
 class PixelScores:
-    """Precision and recall of the pixels of a whole split, pooled, at every τ.
+    """Precision and recall at every τ, pooled over the pixels of a whole split.
 
     Attributes:
         precision: (1001,) float64 at τ of 0, 0.001, …, 0.999 and 1; NaN where no pixel is kept.
@@ -166,7 +166,7 @@ class PixelScores:
 
     @cached_property
     def px_ap(self) -> float:
-        """PxAP: the area under precision against recall, each step at the precision of its lower threshold.
+        """PxAP: the area under the precision-recall curve; each step has the precision of its lower threshold.
 
         $$\\mathrm{PxAP} = \\sum_l p(\\tau_l) \\, \\big(r(\\tau_l) - r(\\tau_{l+1})\\big)$$
         """
@@ -175,16 +175,16 @@ class PixelScores:
 
 
 def pixel_scores(heat: Tensor, masks: Tensor) -> PixelScores:
-    """Hold maps against object masks; a pixel is kept at τ where its heat is at least τ.
+    """Compare maps with object masks; a pixel is kept at τ if its heat is at least τ.
 
     Args:
-        heat: (N, H, W) in [0, 1], of :func:`heat`; or (1, H, W), one map for all images.
-        masks: (N, H, W), 1 or True where the object is, 0 where it is not, 255 where nobody says: those pixels are
-            left out. :func:`trimap` makes them of the pets' annotation.
+        heat: (N, H, W) in [0, 1], from :func:`heat`; or (1, H, W), one map for all images.
+        masks: (N, H, W), 1 or True for the object, 0 for the background, 255 for unlabelled pixels, which are left
+            out. :func:`trimap` converts the pets' annotation.
 
     Raises:
         TypeError, ValueError: shapes that do not fit, heat outside [0, 1], other values in a mask, or no object pixel
-            at all.
+            in any mask.
     """
     checks.tensor("heat", heat, "float", ("N", "H", "W"), 0, 1, hint=HEAT)
     checks.tensor("masks", masks, "real", ("N", "H", "W"), values=False)
@@ -192,24 +192,24 @@ def pixel_scores(heat: Tensor, masks: Tensor) -> PixelScores:
         raise ValueError(f"{tuple(heat.shape)} maps do not fit {tuple(masks.shape)} masks: both should be (N, H, W).")
     edges = torch.cat([THRESHOLDS, torch.ones(1, dtype=torch.float64)]).to(heat.device)
     counts = heat.new_zeros((2, len(edges)), dtype=torch.int64)
-    for i in range(0, len(masks), PIECE):  # the bins take eight bytes per pixel
+    for i in range(0, len(masks), PIECE):  # in pieces, because the bins take eight bytes per pixel
         mask = masks[i : i + PIECE].to(heat.device)
         if not ((mask == 0) | (mask == 1) | (mask == IGNORE)).all():
             raise ValueError(
                 "masks should be 1 (object), 0 (background) or 255 (left out) at every pixel; there are other values."
             )
-        warm = (heat if len(heat) == 1 else heat[i : i + PIECE]).expand(mask.shape).double()
-        bins = torch.bucketize(warm, edges, right=True) - 1
-        for row, value in zip(counts, (0, 1), strict=True):
-            row += bins[mask == value].bincount(minlength=len(edges))
-    wrong, right = counts.cpu().double().flip(1).cumsum(1).flip(1)
-    if right[0] == 0:
+        piece = (heat if len(heat) == 1 else heat[i : i + PIECE]).expand(mask.shape).double()
+        bins = torch.bucketize(piece, edges, right=True) - 1
+        for count, value in zip(counts, (0, 1), strict=True):
+            count += bins[mask == value].bincount(minlength=len(edges))
+    background, foreground = counts.cpu().double().flip(1).cumsum(1).flip(1)
+    if foreground[0] == 0:
         raise ValueError("No mask has a pixel of an object, so that nothing can be found.")
-    return PixelScores(right / (right + wrong), right / right[0])
+    return PixelScores(foreground / (foreground + background), foreground / foreground[0])
 
 
 def trimap(annotation: Tensor) -> Tensor:
-    """Masks of Oxford-IIIT Pet's trimaps (1 pet, 2 background, 3 border, which is left out), uint8.
+    """Convert Oxford-IIIT Pet's trimaps (1 pet, 2 background, 3 border, which is left out) to masks, uint8.
 
     Raises:
         TypeError, ValueError: other values than 1 to 3.

@@ -1,7 +1,7 @@
-"""Heat maps of many kinds: where a network finds its evidence for a class, by CAM and its relatives.
+"""Heat maps by CAM and its relatives: the regions of a picture that speak for a class.
 
 Grad-CAM and CAM are this project's own; the other formulas are the grad-cam package's (Gildenblat and contributors),
-fed with features and gradients of :func:`mixviz.cam.grad_cam.evidence`.
+applied to features and gradients from :func:`mixviz.cam.grad_cam.evidence`.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class Kind:
     Args:
         name: in :data:`KINDS` and on the command line.
         title: for people.
-        text: how it weighs the feature maps, in a sentence, and what to mind.
+        text: how it weights the feature maps, in a sentence, and its caveats.
         citation: the paper.
-        slow: asks the network once for every few channels of the layer, instead of once.
-        per_class: another class has another map.
+        slow: needs a forward pass for every few channels of the layer, not a single one.
+        per_class: the map depends on the class.
     """
 
     name: str
@@ -42,11 +42,11 @@ class Kind:
     per_class: bool = True
 
 
-def _listed(*kinds: Kind) -> Mapping[str, Kind]:
+def _by_name(*kinds: Kind) -> Mapping[str, Kind]:
     return MappingProxyType({kind.name: kind for kind in kinds})
 
 
-KINDS = _listed(
+KINDS = _by_name(
     Kind(
         "cam", "CAM",
         "The last feature maps, each weighed by its weight in the linear head. Signed, as in the paper: below 0 speaks "
@@ -121,74 +121,74 @@ def heat_maps(
     layer: str | None = None,
     progress: Progress | None = None,
 ) -> Explanation:
-    """Heat maps of a network, of one kind, for one or several classes.
+    """Compute a network's heat maps of one kind, for one or several classes.
 
     $$M = \\mathrm{ReLU}\\Big(\\sum_k w_k \\odot A_k\\Big)$$
 
-    $A$ is the layer's output; the kinds differ in the weights $w$, which are numbers or maps. The network is asked in
-    evaluation mode, and is afterwards as before; several threads may ask one evaluating network.
+    $A$ is the layer's output; the kinds differ in the weights $w$, which are numbers or maps. The network runs
+    in evaluation mode and is left unchanged; several threads may share one network in evaluation mode.
 
     Args:
         network: from ``inputs`` to class scores (N, C).
         inputs: (N, 3, H, W), normalised as in training.
-        classes: (N,) one class of each image, or (N, K) several; None: the one that it predicts.
+        classes: (N,) one class per image, or (N, K) several; None: the predicted class.
         kind: a name of :data:`KINDS`.
-        layer: dotted name of a module that holds the places of a picture; None: :func:`mixviz.cam.grad_cam.last_layer`.
-        progress: called by slow kinds with (passes through the network so far, passes in all). What it raises ends
-            the work at once and reaches the caller: so it is cancelled.
+        layer: dotted name of a module with a spatial grid; None: :func:`mixviz.cam.grad_cam.last_layer`.
+        progress: called by slow kinds with (forward passes so far, forward passes in all). An exception that it
+            raises reaches the caller: this cancels the work.
 
     Returns:
-        ``maps`` (N, K, h, w) float32 at the layer's own size, not scaled, and not negative, ``cam`` apart; a map of
-        features that are not finite is NaN. ``logits`` (N, C).
+        ``maps`` (N, K, h, w) float32 at the layer's own size, not scaled, and not negative, except for ``cam``; NaN
+        where features are not finite. ``logits`` (N, C).
 
     Raises:
-        ValueError: no such kind or layer, or a network that the kind is not made for.
+        ValueError: no such kind or layer, or a kind that does not work with the network.
         ImportError: the kind needs the grad-cam package, which is not installed.
 
     Source: that of the kind, :attr:`Kind.citation`; Gildenblat and contributors, "PyTorch library for CAM methods",
-    https://github.com/jacobgil/pytorch-grad-cam, whose formulas all kinds but the first two have.
+    https://github.com/jacobgil/pytorch-grad-cam, which gives the formulas of all kinds but the first two.
     """
-    about = lookup(KINDS, kind)
+    described = lookup(KINDS, kind)
     if classes is not None and (classes.ndim not in (1, 2) or len(classes) != len(inputs)):
         raise ValueError(
             f"classes should be (N,) or (N, K) for {len(inputs)} images; got {tuple(classes.shape)}. One class for all "
             "is torch.full((N,), c)."
         )
     network = plain(network)
-    layer = grad_cam.last_layer(network, tuple(inputs.shape[-2:])) if layer is None else layer
+    layer = grad_cam.last_layer(network, grad_cam.image_size(inputs)) if layer is None else layer
     if kind == "grad_cam":
         columns = classes[:, None] if classes is not None and classes.ndim == 1 else classes
         maps, logits = grad_cam.explain(network, inputs, columns, layer)
         return Explanation((maps if maps.ndim == 4 else maps[:, None]).float(), logits)
-    gradients = kind != "cam" and about.per_class and not about.slow
-    found = grad_cam.evidence(network, inputs, classes, layer, slopes=gradients)
+    gradients = kind != "cam" and described.per_class and not described.slow
+    evidence = grad_cam.evidence(network, inputs, classes, layer, slopes=gradients)
     if kind == "cam":
-        maps = _cam(found, network, layer)
-    elif about.slow:
-        maps = formulas.slow(kind, network, inputs, found, layer, progress)
+        maps = _cam(evidence, network, layer)
+    elif described.slow:
+        maps = formulas.slow(kind, network, inputs, evidence, layer, progress)
     else:
-        maps = formulas.quick(kind, found)
-    bad = ~found.features.flatten(1).isfinite().all(1)
-    return Explanation(maps.masked_fill(bad[:, None, None, None], torch.nan), found.logits)
+        maps = formulas.quick(kind, evidence)
+    not_finite = ~evidence.features.flatten(1).isfinite().all(1)
+    return Explanation(maps.masked_fill(not_finite[:, None, None, None], torch.nan), evidence.logits)
 
 
-def _cam(found: grad_cam.Evidence, network: nn.Module, layer: str) -> Tensor:
-    """CAM: the head's weights of the class over the feature maps, signed.
+def _cam(evidence: grad_cam.Evidence, network: nn.Module, layer: str) -> Tensor:
+    """CAM: the feature maps weighted by the head's weights of the class, signed.
 
-    Whether a network ends in average pooling and a linear layer is not read from its parts, whose names differ, but
-    from its numbers: the pooled features times the head's weights have to be the scores.
+    Modules have different names in different networks, so that average pooling with a linear head is recognised by its
+    numbers: the pooled features times the head's weights have to equal the scores.
     """
-    features, logits = found.features.float(), found.logits.float()
-    pooled, sound = features.mean((2, 3)), logits.isfinite().all(1)
-    scale = logits[sound].abs().amax().item() if sound.any() else 1.0
-    rough = torch.finfo(found.logits.dtype).eps ** 0.5 * scale
+    features, logits = evidence.features.float(), evidence.logits.float()
+    pooled, finite = features.mean((2, 3)), logits.isfinite().all(1)
+    scale = logits[finite].abs().amax().item() if finite.any() else 1.0
+    tolerance = torch.finfo(evidence.logits.dtype).eps ** 0.5 * scale
     for module in network.modules():
         if not isinstance(module, nn.Linear) or module.weight.shape != (logits.shape[1], features.shape[1]):
             continue
         weight = module.weight.detach().float()
         bias = 0 if module.bias is None else module.bias.detach().float()
-        if torch.allclose((pooled @ weight.T + bias)[sound], logits[sound], rtol=0, atol=rough):
-            return torch.einsum("nkc,nchw->nkhw", weight[found.classes], features)
+        if torch.allclose((pooled @ weight.T + bias)[finite], logits[finite], rtol=0, atol=tolerance):
+            return torch.einsum("nkc,nchw->nkhw", weight[evidence.classes], features)
     raise ValueError(
         f"CAM needs a network whose scores are a linear layer of the averaged output of {layer!r}, and this one is "
         'none: name its last feature maps as the layer, or take kind="grad_cam", which needs neither.'

@@ -1,4 +1,4 @@
-"""Heat maps of several networks and classes on scales on which they can, or cannot, be compared."""
+"""Colour scales for heat maps of several networks and classes."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Scaled(NamedTuple):
     """Maps of M networks and K classes at the picture's size.
 
     Attributes:
-        values: (M, K, H, W) float32: in [0, 1] on the scales ``image`` and ``shared``, as they are on ``raw``.
-        shades: (M, K, H, W) in [0, 1]: the values as colours.
-        low, high: (M, K) the map's own values that shades 0 and 1 stand for; NaN where a map points nowhere.
+        values: (M, K, H, W) float32: in [0, 1] on the scales ``image`` and ``shared``, unscaled on ``raw``.
+        shades: (M, K, H, W) in [0, 1]: positions on the colour map.
+        low, high: (M, K) the raw values at shades 0 and 1; NaN for a map that is constant or not finite.
     """
 
     values: Tensor
@@ -34,27 +34,28 @@ class Scaled(NamedTuple):
 
 
 def scaled(maps: Tensor | Sequence[Tensor], size: tuple[int, int], scale: str = "image") -> Scaled:
-    """Maps resized (bicubic) and scaled, so that it is said what a colour means.
+    """Resize maps (bicubic), scale them, and return the values that the colours stand for.
 
     $$s = \\frac{m - l}{u - l}$$
 
-    $l$ and $u$ are the lowest and highest value of the map itself (``image``, as :func:`mixviz.cam.localization.heat`
-    has it), or of all maps (``shared``); with ``raw`` $l$ is at most 0 and $u$ at least.
+    $l$ and $u$ are the lowest and highest value of the map itself (``image``, as in
+    :func:`mixviz.cam.localization.heat`), or of all maps (``shared``); with ``raw``, $l$ is at most 0 and $u$ at
+    least 0.
 
-    How much is not comparable between networks without a doubt: a network that is surer has larger scores and larger
+    Magnitudes are comparable between networks only with care: a more confident network has larger scores and larger
     gradients. ``shared`` and ``raw`` show that difference, ``image`` hides it.
 
     Args:
-        maps: (M, K, h, w), or M times (K, h, w), whose layers may differ in size.
+        maps: (M, K, h, w), or a sequence of M maps (K, h, w), whose sizes may differ.
         size: (H, W).
-        scale: of :data:`SCALES`.
+        scale: a name of :data:`SCALES`.
 
     Returns:
-        :class:`Scaled`. A map that is constant, or has a NaN or an infinity, points nowhere: its shades are 0, and it
-        does not count for the others' scale.
+        The :class:`Scaled` maps. A map that is constant, or has a NaN or an infinity, has shades 0 and does not count
+        for the scale of the others.
 
     Raises:
-        ValueError: no such scale, or maps of other shapes.
+        ValueError: an unknown scale, or maps of other shapes.
     """
     if scale not in SCALES:
         raise ValueError(f"There is no scale {scale!r}; there are {', '.join(SCALES)}.")
@@ -63,7 +64,7 @@ def scaled(maps: Tensor | Sequence[Tensor], size: tuple[int, int], scale: str = 
         shapes = ", ".join(str(tuple(row.shape)) for row in rows) or "none"
         raise ValueError(f"Maps should be (networks, classes, h, w), or (classes, h, w) per network; got {shapes}.")
     useful = torch.stack([_useful(row) for row in rows])
-    values = torch.stack([_resized(row, size, beyond=scale == "image") for row in rows])
+    values = torch.stack([_resized(row, size, overshoot=scale == "image") for row in rows])
     low, high = values.amin((2, 3)), values.amax((2, 3))
     if scale != "image" and useful.any():
         low = low[useful].amin().expand(useful.shape)
@@ -80,23 +81,23 @@ def scaled(maps: Tensor | Sequence[Tensor], size: tuple[int, int], scale: str = 
 
 
 def _useful(row: Tensor) -> Tensor:
-    """Which maps (K, h, w) point anywhere."""
+    """Mask (K,) of the maps (K, h, w) that are finite and not constant."""
     flat = row.flatten(1)
     return flat.isfinite().all(1) & (flat.amax(1) > flat.amin(1))
 
 
-def _resized(row: Tensor, size: tuple[int, int], beyond: bool) -> Tensor:
-    """Maps (K, h, w) at another size; 0 where they are not finite. Bicubic curves swing a little below the lowest value
-    and above the highest: what is told as a value, and not as a place, does not go ``beyond`` those."""
+def _resized(row: Tensor, size: tuple[int, int], overshoot: bool) -> Tensor:
+    """Resize maps (K, h, w); those that are not finite become 0. Bicubic interpolation goes a little below the lowest
+    and above the highest value; without ``overshoot`` the result is clamped to them."""
     finite = row.isfinite().flatten(1).all(1)[:, None, None]
     row = row.where(finite, 0)
     large = functional.interpolate(row[None], tuple(size), mode="bicubic", align_corners=False)[0]
-    return large if beyond else large.clamp(row.amin((1, 2), keepdim=True), row.amax((1, 2), keepdim=True))
+    return large if overshoot else large.clamp(row.amin((1, 2), keepdim=True), row.amax((1, 2), keepdim=True))
 
 
 class Difference(NamedTuple):
-    """``values``: one map less the other; ``shades`` in [-1, 1], where 0 is no difference; ``limit``: what 1 and -1
-    stand for, one number for all; 0 where there is no difference at all."""
+    """Difference of two maps: ``values``; ``shades`` in [-1, 1], where 0 is no difference; ``limit``: the largest
+    absolute difference, which shades 1 and -1 stand for; 0 for equal maps."""
 
     values: Tensor
     shades: Tensor
@@ -104,10 +105,11 @@ class Difference(NamedTuple):
 
 
 def difference(one: Tensor, other: Tensor) -> Difference:
-    """Difference of two networks' maps on a scale that is symmetric about 0.
+    """Subtract two networks' maps, on a scale that is symmetric about 0.
 
     Args:
-        one, other: (..., H, W) on one scale: ``values`` of one :func:`scaled`. On ``image`` it compares places alone.
+        one, other: (..., H, W) on one scale: ``values`` of one :func:`scaled` call. On ``image`` only positions are
+            compared.
 
     Raises:
         ValueError: the shapes differ.

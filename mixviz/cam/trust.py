@@ -1,4 +1,4 @@
-"""Trust in a CAM result: five faithfulness numbers for each of its maps."""
+"""Faithfulness of a CAM result: five numbers for each of its maps."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mixviz.cam import faithfulness
 from mixviz.cam.inference import CAMResult
 from mixviz.core.inference import NormalizedModel
 
 BLUR = 5 / 224  # the paper blurs pictures of 224 px with a standard deviation of 5
-PIXELS = 2**18  # that pass through the network at a time: 64 pictures of 64 px, 5 of 224 px
+PIXELS = 2**18  # per forward pass: 64 pictures of 64 px, 5 of 224 px
 
 
 class Faithful(NamedTuple):
@@ -21,9 +22,9 @@ class Faithful(NamedTuple):
     Attributes:
         deletion: area under the class's probability while the hottest pixels are blanked first; 0 to 1, small is good.
         insertion: the same while a blurred picture becomes sharp; 0 to 1, large is good.
-        average_drop: percent of the probability that is lost where the map alone is shown; small is good.
-        increase: the network is surer when it sees the map's places alone.
-        road: -0.5 to 0.5, large is good, and chance reaches 0; None where it was not measured.
+        average_drop: percentage of the probability that is lost when only the map's pixels are shown; small is good.
+        increase: the probability is higher when only the map's pixels are shown.
+        road: -0.5 to 0.5, large is good, 0 is chance level; None where it was not measured.
     """
 
     deletion: float
@@ -34,44 +35,46 @@ class Faithful(NamedTuple):
 
 
 def faithful(look: CAMResult, rng: np.random.Generator | None = None) -> list[Faithful]:
-    """Measure every map of a look on what the network saw.
+    """Measure every map of a result on the network's input picture.
 
-    Blanked pixels have the mean colour that the network was trained with, which it sees as 0; the blur is that of the
-    paper, scaled to the picture's size. One map says little: these numbers vary a lot from picture to picture, and are
-    meant to be averaged. A map that points nowhere is measured too, its pixels taken row by row.
+    Blanked pixels have the mean colour of the network's normalisation, so that its input is 0 there; the blur is that
+    of the paper, scaled to the picture's size. These numbers vary a lot from picture to picture, and are meant to be
+    averaged. A constant map is measured too: its pixels are taken row by row.
 
     One map of a small ResNet at 64 px takes about half a second of one thread, of a ResNet-18 at 224 px about twelve,
     and ROAD two thirds of it and more.
 
     Args:
-        look: of :func:`mixviz.cam.inference.look`, with K classes.
-        rng: draws ROAD's noise; None leaves ROAD out, which takes most of the time.
+        look: from :func:`mixviz.cam.inference.look`, with K classes.
+        rng: draws ROAD's noise; None leaves out ROAD, which takes most of the time.
 
     Returns:
-        K times :class:`Faithful`. ``road`` is None too where the grad-cam package is not installed.
+        One :class:`Faithful` per class. ``road`` is also None where the grad-cam package is not installed.
 
-    Source: that of each number, see :mod:`mixviz.cam.faithfulness`.
+    Source: see :mod:`mixviz.cam.faithfulness`.
     """
     spec, count = look.known.card.network, len(look.classes)
     network = NormalizedModel(look.known.network, spec.mean, spec.std)
     images = (torch.from_numpy(look.view).permute(2, 0, 1)[None] / 255).expand(count, -1, -1, -1)
-    given = network, images, look.heat(), torch.tensor(look.classes)
+    arguments = network, images, look.heat(), torch.tensor(look.classes)
     size = max(PIXELS // look.view[..., 0].size, 1)
-    deleted = faithfulness.deletion(*given, fill=spec.mean, batch_size=size).area.tolist()
-    inserted = faithfulness.insertion(*given, sigma=BLUR * len(look.view), batch_size=size).area.tolist()
-    sure = faithfulness.confidence(*given, batch_size=size)
-    roads = _road(*given, rng, size) or [None] * count
-    found = []
-    for index, numbers in enumerate(zip(deleted, inserted, roads, strict=True)):
-        one = faithfulness.Confidence(*(chance[index : index + 1] for chance in sure))
-        found.append(Faithful(*numbers[:2], one.average_drop, one.increase > 0, numbers[2]))
-    return found
+    deleted = faithfulness.deletion(*arguments, fill=spec.mean, batch_size=size).area.tolist()
+    inserted = faithfulness.insertion(*arguments, sigma=BLUR * len(look.view), batch_size=size).area.tolist()
+    confidence = faithfulness.confidence(*arguments, batch_size=size)
+    roads = _road(*arguments, rng, size) or [None] * count
+    measures = []
+    for index, (deletion, insertion, road) in enumerate(zip(deleted, inserted, roads, strict=True)):
+        one = faithfulness.Confidence(*(probability[index : index + 1] for probability in confidence))
+        measures.append(Faithful(deletion, insertion, one.average_drop, one.increase > 0, road))
+    return measures
 
 
-def _road(network, images, heat, classes, rng: np.random.Generator | None, size: int) -> list[float] | None:
+def _road(
+    network: NormalizedModel, images: Tensor, heat: Tensor, classes: Tensor, rng: np.random.Generator | None, size: int
+) -> list[float] | None:
     if rng is None:
         return None
     try:
         return faithfulness.road(network, images, heat, classes, rng, batch_size=size).tolist()
-    except ImportError:  # the grad-cam package, or the scipy that comes with it
+    except ImportError:  # of the grad-cam package, or of its dependency scipy
         return None
