@@ -9,9 +9,10 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from mixviz.networks import model_card
+from mixviz.networks.model_card import Pretrained
 
 
-def load(network: nn.Module, name: str, path: str | Path) -> dict[str, str]:
+def load(network: nn.Module, name: str, path: str | Path) -> Pretrained:
     """Load weights into a network of timm. A head of another width keeps its fresh weights.
 
     Args:
@@ -50,8 +51,12 @@ def load(network: nn.Module, name: str, path: str | Path) -> dict[str, str]:
             "that the file was trained with."
         )
     network.load_state_dict(given)
-    known = {key: about.get(key, "") for key in ("license", "source")}
-    return {"file": path.name, "sha256": model_card.digest(path), **known}
+    return {
+        "file": path.name,
+        "sha256": model_card.digest(path),
+        "license": about.get("license", ""),
+        "source": about.get("source", ""),
+    }
 
 
 def _heads(network: nn.Module) -> tuple[str, ...]:

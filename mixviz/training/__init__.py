@@ -1,1 +1,1 @@
-"""Training with any method of the catalogue: a run, its loop, checkpoints and resuming."""
+"""Training with any method of the catalogue: data loading, the training loop, checkpoints and resuming."""

@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or not there: tensors and plain values in one safetensors file, never a pickle."""
+"""Tensors of a checkpoint: network, optimizer and moving average, by name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def pack(network: nn.Module, optimizer: torch.optim.Optimizer, average: nn.Module | None = None) -> dict[str, Tensor]:
-    """The tensors of a network, its optimizer and perhaps the moving average of its weights, by name."""
+    """Collect the tensors of a network, its optimizer and, if there is one, its moving average, by name."""
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     if average is not None:
         tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
@@ -19,25 +19,25 @@ def pack(network: nn.Module, optimizer: torch.optim.Optimizer, average: nn.Modul
 def unpack(
     tensors: dict[str, Tensor], network: nn.Module, optimizer: torch.optim.Optimizer, average: nn.Module | None = None
 ) -> None:
-    """Put back what :func:`pack` took.
+    """Restore the tensors of :func:`pack`.
 
     Raises:
         ValueError: the tensors belong to another network.
     """
-    weights, averaged, state = {}, {}, {}
+    weights, averages, optimizer_state = {}, {}, {}
     for name, tensor in tensors.items():
         kind, _, rest = name.partition(".")
         if kind == "network":
             weights[rest] = tensor
         elif kind == "average":
-            averaged[rest] = tensor
+            averages[rest] = tensor
         else:
             index, _, key = rest.partition(".")
-            state.setdefault(int(index), {})[key] = tensor
+            optimizer_state.setdefault(int(index), {})[key] = tensor
     try:
         network.load_state_dict(weights)
         if average is not None:
-            average.load_state_dict(averaged)
+            average.load_state_dict(averages)
     except RuntimeError as error:
         raise ValueError(f"The checkpoint is of another network: {error}") from None
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    optimizer.load_state_dict({"state": optimizer_state, "param_groups": optimizer.state_dict()["param_groups"]})

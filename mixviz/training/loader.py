@@ -1,7 +1,7 @@
-"""Batches for training and validation: from pictures that live on the device, or from a stream of files.
+"""Batches for training and validation, from pictures in device memory or from a stream of files.
 
-Order, crops and flips of a step are drawn for the batches of all processes at once, from (seed, epoch, step): every
-process takes its part, and two of them see what one with the double batch would.
+Order, crops and flips of a step are drawn for the batches of all processes at once, from (seed, epoch, step). Every
+process takes its part, so that two processes see the same images as one with the double batch size.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,22 +21,23 @@ from mixviz.data import pictures
 from mixviz.data.dataset import Dataset, decode, read
 from mixviz.data.pictures import square
 
-# Streams of random numbers that must not be one another's; of the last two, each process has its own.
+# Seeds of independent random streams; each process has its own of the last two.
 ORDER, CROP, STREAM, MIX, DROP = 0, 1, 2, 3, 2**31
 
-Item = tuple[int, int, int]  # of a picture: its index, and its step and place in that step's batches
+Item = tuple[int, int, int]  # a picture's index, its step, and its position in the images of that step
 
 
 @dataclass(frozen=True)
 class Feed:
-    """One split as this process sees it.
+    """Batches of one split for this process.
 
     Args:
         split: its pictures.
-        side: of the images that come out.
+        side: side in pixels of the images in a batch.
         augment: ``crop``, ``resized`` or ``none``.
         resident: (N, 3, s, s) uint8 on the device; None: read from the files, batch by batch.
-        rank, world: this process, and how many there are.
+        rank, world: index of this process, and number of processes.
+        workers: processes that read files.
     """
 
     split: Dataset
@@ -51,58 +53,64 @@ class Feed:
         return len(self.split)
 
     def steps(self, batch_size: int) -> int:
-        """Whole batches in an epoch."""
+        """Number of full batches in an epoch."""
         return len(self) // (batch_size * self.world)
 
     def training(
         self, batch_size: int, seed: int, epoch: int, first: int = 0, parts: int = 1
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches (images (n, 3, side, side) uint8, labels (n,)) of an epoch, from step ``first`` on: so many ``parts``
-        for each whole step."""
+        """Yield the batches (images (n, 3, side, side) uint8, labels (n,)) of an epoch, from step ``first`` on.
+
+        Args:
+            parts: batches per step, whose gradients are accumulated.
+        """
         order = np.random.default_rng([seed, epoch, ORDER]).permutation(len(self))
-        whole = batch_size * parts * self.world
+        step_images = batch_size * parts * self.world
         starts = [(part * self.world + self.rank) * batch_size for part in range(parts)]
         rows = [
             (
                 step,
                 slice(start, start + batch_size),
-                order[step * whole : (step + 1) * whole][start : start + batch_size],
+                order[step * step_images : (step + 1) * step_images][start : start + batch_size],
             )
             for step in range(first, self.steps(batch_size * parts))
             for start in starts
         ]
         if self.resident is None:
             items = [
-                [(int(index), step, place) for place, index in enumerate(pick, mine.start)] for step, mine, pick in rows
+                [(int(index), step, position) for position, index in enumerate(indices, own.start)]
+                for step, own, indices in rows
             ]
-            yield from self._stream(items, self.augment, seed, epoch, whole)
+            yield from self._stream(items, self.augment, seed, epoch, step_images)
             return
         labels = self.split.labels.to(self.device)
-        for step, mine, pick in rows:
-            index = torch.from_numpy(pick).to(self.device, non_blocking=True)
-            yield self._cropped(index, [seed, epoch, step], whole, mine), labels[index]
+        for step, own, indices in rows:
+            index = torch.from_numpy(indices).to(self.device, non_blocking=True)
+            yield self._cropped(self.resident, index, [seed, epoch, step], step_images, own), labels[index]
 
     def validation(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """This process's part of the split, in order and unaugmented."""
+        """Yield the batches of this process's part of the split, in order and unaugmented."""
         part = np.arange(self.rank, len(self), self.world)
         rows = [part[i : i + batch_size] for i in range(0, len(part), batch_size)]
         if self.resident is None:
-            yield from self._stream([[(int(index), 0, 0) for index in pick] for pick in rows], "none", 0, 0, 1)
+            yield from self._stream([[(int(index), 0, 0) for index in indices] for indices in rows], "none", 0, 0, 1)
             return
-        for pick in rows:
-            yield self._middle(torch.from_numpy(pick).to(self.device)), self.split.labels[pick].to(self.device)
+        for indices in rows:
+            images = self._centre_crop(self.resident, torch.from_numpy(indices).to(self.device))
+            yield images, self.split.labels[indices].to(self.device)
 
-    def _middle(self, index: Tensor) -> Tensor:
-        margin = (self.resident.shape[-1] - self.side) // 2
-        return self.resident[index][:, :, margin : margin + self.side, margin : margin + self.side]
+    def _centre_crop(self, resident: Tensor, index: Tensor) -> Tensor:
+        margin = (resident.shape[-1] - self.side) // 2
+        return resident[index][:, :, margin : margin + self.side, margin : margin + self.side]
 
-    def _cropped(self, index: Tensor, moment: list[int], whole: int, mine: slice) -> Tensor:
-        """Images at ``index``, each cropped and flipped in its own way; padding is black."""
+    def _cropped(self, resident: Tensor, index: Tensor, seeds: list[int], step_images: int, own: slice) -> Tensor:
+        """Crop and flip the images at ``index``, each at random; padding is black."""
         n = len(index)
         if self.augment == "none":
-            return self._middle(index)
-        stored, (pad, room) = self.resident.shape[-1], _room(self.side, self.resident.shape[-1])
-        top, left, flip = (drawn[mine] for drawn in _places(moment, whole, room))
+            return self._centre_crop(resident, index)
+        stored = resident.shape[-1]
+        pad, highest = _crop_range(self.side, stored)
+        top, left, flip = (drawn[own] for drawn in _draw_crops(seeds, step_images, highest))
         steps = np.arange(self.side)
         rows = top[:, None] + steps - pad
         columns = left[:, None] + np.where(flip[:, None], steps[::-1], steps) - pad
@@ -111,16 +119,16 @@ class Feed:
             torch.from_numpy(a).to(self.device, non_blocking=True)
             for a in (rows.clip(0, stored - 1), columns.clip(0, stored - 1), inside)
         )
-        images = self.resident[index]
+        images = resident[index]
         images = images.gather(2, rows[:, None, :, None].expand(n, 3, self.side, stored))
         images = images.gather(3, columns[:, None, None, :].expand(n, 3, self.side, self.side))
         return images if pad == 0 else images.mul_(inside[:, None])
 
     def _stream(
-        self, items: list[list[Item]], augment: str, seed: int, epoch: int, whole: int
+        self, items: list[list[Item]], augment: str, seed: int, epoch: int, step_images: int
     ) -> Iterator[tuple[Tensor, Tensor]]:
         loader = data.DataLoader(
-            _Files(self.split, self.side, augment, seed, epoch, whole),
+            _Files(self.split, self.side, augment, seed, epoch, step_images),
             batch_sampler=items,
             num_workers=self.workers,
             pin_memory=self.device.type == "cuda",
@@ -130,9 +138,9 @@ class Feed:
 
 
 class _Files(data.Dataset):
-    """Pictures read from their files: the very pixels, crops and flips that resident ones would have."""
+    """Pictures read from their files, with the same pixels, crops and flips as resident ones."""
 
-    def __init__(self, split: Dataset, side: int, augment: str, seed: int, epoch: int, whole: int) -> None:
+    def __init__(self, split: Dataset, side: int, augment: str, seed: int, epoch: int, step_images: int) -> None:
         from torchvision.transforms import InterpolationMode, v2
 
         self.resized = v2.Compose([
@@ -140,53 +148,58 @@ class _Files(data.Dataset):
             v2.RandomHorizontalFlip(), v2.PILToTensor(),
         ])  # fmt: skip
         self.split, self.side, self.augment = split, side, augment
-        self.seed, self.epoch, self.whole = seed, epoch, whole
+        self.seed, self.epoch, self.step_images = seed, epoch, step_images
 
     def __len__(self) -> int:
         return len(self.split)
 
     def __getitem__(self, item: Item) -> tuple[Tensor, int]:
-        index, step, place = item
+        index, step, position = item
         stored = stored_side(self.side, self.augment)
-        whole = None if self.augment == "resized" else stored  # a crop of any part may be enlarged
-        picture, label = read(self.split.pictures[index], whole), int(self.split.labels[index])
+        # "resized" may enlarge a small part, so that it needs the picture at full size.
+        decoded_side = None if self.augment == "resized" else stored
+        picture, label = read(self.split.pictures[index], decoded_side), int(self.split.labels[index])
         if self.augment == "resized":
             state = np.random.SeedSequence([self.seed, self.epoch, index, STREAM]).generate_state(1, np.uint64)[0]
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(int(state >> 1))
                 return self.resized(picture), label
         pixels = square(picture, stored)
-        pad, room = _room(self.side, len(pixels))
+        pad, highest = _crop_range(self.side, len(pixels))
         top = left = (len(pixels) - self.side) // 2
         if self.augment == "crop":
-            drawn = _places([self.seed, self.epoch, step], self.whole, room)
-            top, left, flip = (of_all[place] for of_all in drawn)
+            drawn = _draw_crops([self.seed, self.epoch, step], self.step_images, highest)
+            top, left, flip = (values[position] for values in drawn)
             pixels = np.pad(pixels, ((pad, pad), (pad, pad), (0, 0)))
             pixels, left = (pixels[:, ::-1], len(pixels) - self.side - left) if flip else (pixels, left)
-        cut = pixels[top : top + self.side, left : left + self.side]
-        return torch.from_numpy(np.ascontiguousarray(cut.transpose(2, 0, 1))), label
+        crop = pixels[top : top + self.side, left : left + self.side]
+        return torch.from_numpy(np.ascontiguousarray(crop.transpose(2, 0, 1))), label
 
 
-def _places(moment: list[int], whole: int, room: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Top, left and flip (whole,) of the crops of a step, which is [seed, epoch, step]: for all processes at once."""
-    rng = np.random.default_rng([*moment, CROP])
-    top, left = (rng.integers(0, room + 1, whole) for _ in range(2))
-    return top, left, rng.random(whole) < 0.5
+def _draw_crops(seeds: list[int], count: int, highest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw top, left (0 to ``highest``) and flip of the ``count`` crops of a step, for all processes at once.
+
+    Args:
+        seeds: [seed, epoch, step].
+    """
+    rng = np.random.default_rng([*seeds, CROP])
+    top, left = (rng.integers(0, highest + 1, count) for _ in range(2))
+    return top, left, rng.random(count) < 0.5
 
 
 def stored_side(side: int, augment: str) -> int:
-    """The side at which pictures are kept, see :func:`mixviz.data.pictures.stored_side`."""
+    """Side in pixels at which pictures are stored, see :func:`mixviz.data.pictures.stored_side`."""
     return side if augment == "resized" else pictures.stored_side(side)
 
 
-def _room(side: int, stored: int) -> tuple[int, int]:
-    """Padding around the stored picture, and how many places a crop can take along a side, less one."""
+def _crop_range(side: int, stored: int) -> tuple[int, int]:
+    """Padding around the stored picture, and the highest top or left of a crop in the padded one."""
     pad = side // 8 if stored == side else 0
     return pad, stored + 2 * pad - side
 
 
 def fits(count: int, side: int, device: torch.device) -> bool:
-    """Whether that many images take at most a quarter of the device's free memory."""
+    """Whether ``count`` images take at most a quarter of the device's free memory."""
     if device.type == "cuda":
         free = torch.cuda.mem_get_info(device)[0]
     else:
@@ -208,10 +221,10 @@ def feed(
     workers: int = 0,
     tell: Callable[[str], None] = print,
 ) -> Feed:
-    """A split, resident on the device where it fits and nothing but crops and flips is done to it, else streamed.
+    """Make the feed of a split: resident on the device if it fits and is only cropped and flipped, else streamed.
 
     Raises:
-        ValueError: a damaged picture, where these are refused.
+        ValueError: a damaged picture, with ``corrupt="refuse"``.
     """
     stored = stored_side(side, augment)
     if augment == "resized" or not fits(len(split), stored, device):
@@ -222,9 +235,9 @@ def feed(
 
 
 def _readable(split: Dataset, side: int, tell: Callable[[str], None]) -> Dataset:
-    """The split without the pictures that cannot be read: a look at each, once, before any time is spent."""
+    """Leave out the pictures that cannot be read, by reading each once before the training."""
 
-    def problem(picture: object) -> str:
+    def problem(picture: Path | np.ndarray) -> str:
         try:
             read(picture, side)
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""Setup of a training: pictures, optimizer, and a rehearsal of all that may go wrong later."""
+"""Setup of a training: pictures, optimizer, normalisation, frozen stages, and a trial batch."""
 
 from __future__ import annotations
 
@@ -19,74 +19,75 @@ from mixviz.networks.run import Run
 
 
 def splits(run: Run, download: bool = False, tell: Callable[[str], None] = print) -> list[Dataset]:
-    """The pictures to train with and those to validate on.
+    """Load the training and the validation split.
 
     Raises:
-        ValueError: what is missing, and what to do.
+        ValueError: the data set is missing or incomplete; the message says what to do.
     """
-    found = [sources.load(run.data, run.root, part, download, tell) for part in ("train", "val")]
+    parts = [sources.load(run.data, run.root, part, download, tell) for part in ("train", "val")]
     if run.classes:
-        found = [split.of_classes(run.wanted_classes()) for split in found]
-    found = [split.complete(part) for split, part in zip(found, ("train", "val"), strict=True)]
-    return [found[0].per_class(run.limit), found[1]] if run.limit else found
+        parts = [split.of_classes(run.wanted_classes()) for split in parts]
+    train, val = (split.complete(part) for split, part in zip(parts, ("train", "val"), strict=True))
+    return [train.per_class(run.limit) if run.limit else train, val]
 
 
 def optimizer(run: Run, network: nn.Module) -> torch.optim.Optimizer:
-    """The run's optimizer, which decays all parameters, those of batch norm too, as the papers' code does; frozen ones
-    are none of its."""
-    free = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    """Make the run's optimizer. It decays all parameters, those of batch norm too, as the papers' code does, and leaves
+    out frozen ones."""
+    trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
     if run.optimizer == "adamw":
-        return torch.optim.AdamW(free, lr=run.lr, weight_decay=run.weight_decay)
-    return torch.optim.SGD(free, lr=run.lr, momentum=0.9, weight_decay=run.weight_decay, nesterov=True)
+        return torch.optim.AdamW(trainable, lr=run.lr, weight_decay=run.weight_decay)
+    return torch.optim.SGD(trainable, lr=run.lr, momentum=0.9, weight_decay=run.weight_decay, nesterov=True)
 
 
 def normalisation(run: Run, network: nn.Module) -> tuple[Sequence[float], Sequence[float]]:
-    """Mean and standard deviation of what the network sees: the run's own; with pretrained weights those that timm
-    documents for the network; else ImageNet's."""
+    """Mean and standard deviation for normalisation: the run's own; with pretrained weights, those that timm documents
+    for the network; else ImageNet's."""
     if run.pretrained and not run.mean:
-        return network.pretrained_cfg["mean"], network.pretrained_cfg["std"]
+        config = getattr(network, "pretrained_cfg")  # noqa: B009  timm sets it
+        return config["mean"], config["std"]
     return run.normalisation() or (IMAGENET_MEAN, IMAGENET_STD)
 
 
 def freeze(run: Run, network: nn.Module) -> list[nn.Module]:
-    """Take the lowest stages (:func:`mixviz.core.feature_mixing.stages`), and all that the network has before them, out
-    of training.
+    """Freeze the lowest stages (:func:`mixviz.core.feature_mixing.stages`) and all modules before them.
 
     Returns:
-        The modules that have to stay in evaluation mode: batch norm would go on counting, and dropout go on dropping.
+        Modules that have to stay in evaluation mode, since batch norm would update its statistics, and dropout drop.
 
     Raises:
-        ValueError: nothing is pretrained, or the network has fewer stages.
+        ValueError: the weights are not pretrained, or the network has fewer stages.
     """
     if not run.freeze:
         return []
     if not run.pretrained:
         raise ValueError(f"--freeze {run.freeze} would keep fresh weights as they are: give --pretrained too.")
-    found = stages(network)
-    if run.freeze > len(found):
-        raise ValueError(f"--freeze {run.freeze}: {run.network} has {len(found)} stages.")
-    last, modules = found[run.freeze - 1], list(network.modules())
-    lower = modules[: modules.index(last) + len(list(last.modules()))]
-    for module in lower:
+    network_stages = stages(network)
+    if run.freeze > len(network_stages):
+        raise ValueError(f"--freeze {run.freeze}: {run.network} has {len(network_stages)} stages.")
+    last, modules = network_stages[run.freeze - 1], list(network.modules())
+    frozen = modules[: modules.index(last) + len(list(last.modules()))]
+    for module in frozen:
         for parameter in module.parameters(recurse=False):
             parameter.requires_grad_(False)
-    return [m for m in lower if m is last or all(part is not last for part in m.modules())]  # and none that holds more
+    # Not the parents of the last stage, which hold trainable stages too.
+    return [module for module in frozen if module is last or all(part is not last for part in module.modules())]
 
 
 def class_weights(run: Run, split: Dataset) -> Tensor | None:
-    """Weights of the classes in the loss (C,) float32; None where all count alike.
+    """Weights of the classes in the loss (C,) float32; None for equal weights.
 
     ``balanced`` gives class c of C with n_c of N pictures N / (C·n_c).
 
     Raises:
-        ValueError: numbers for more or fewer classes than there are.
+        ValueError: the number of weights is not the number of classes.
     """
-    if not run.class_weights:
-        return None
-    if run.class_weights == "balanced":
+    values = run.weights_of_classes()
+    if values is None:
+        if not run.class_weights:
+            return None
         counts = torch.bincount(split.labels, minlength=len(split.classes)).clamp(min=1)
         return len(split) / (len(split.classes) * counts)
-    values = run.weights_of_classes()
     if len(values) != len(split.classes):
         names = ", ".join(split.classes[:5]) + (", …" if len(split.classes) > 5 else "")
         raise ValueError(f"--class-weights has {len(values)} numbers for {len(split.classes)} classes ({names}).")
@@ -97,10 +98,10 @@ def rehearse(
     name: str, network: nn.Module, method: Method, classes: int, side: int,
     mean: Sequence[float], std: Sequence[float],
 ) -> None:  # fmt: skip
-    """One batch of noise through everything, so that what cannot work is said before the pictures are read.
+    """Run one batch of noise through method and network, so that errors come before the pictures are read.
 
     Raises:
-        ValueError, TypeError, ImportError: a size that the network cannot take; whatever the method misses.
+        ValueError, TypeError, ImportError: the network cannot take the size, or a requirement of the method is missing.
     """
     rng, device = np.random.default_rng(0), next(network.parameters()).device
     images = torch.from_numpy(rng.random((4, 3, side, side), np.float32)).to(device)
@@ -108,7 +109,7 @@ def rehearse(
     try:
         with torch.no_grad():
             network(images)
-    except Exception as error:  # each family of networks has its own words for a size that it cannot take
+    except Exception as error:  # families of networks raise different errors for a wrong size
         raise ValueError(f"{name} cannot take pictures of {side}x{side} px: {error}") from error
     labels = torch.arange(len(images), device=device) % classes
     batch = Batch(images, labels, network, mean=mean, std=std)
