@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+from typing import Any
 
 from mixviz.resources import assets
 
@@ -47,7 +48,8 @@ class UserError(ValueError):
 
     def __init__(self, key: str, **values: object) -> None:
         super().__init__(say(key, **values))
-        self.key, self.values = key, values
+        self.key = key
+        self.values: dict[str, Any] = values
 
     def told(self, language: str) -> str:
         """Return the message in a language."""

@@ -268,7 +268,9 @@ def test_the_curves_are_what_the_networks_say(lion_and_bee):
             data = answer["ways"][way]
             for at, wanted in zip(asked_at, asked(name, torch.stack(mixed[way]) / 255), strict=True):
                 summary = [data["a"][n][at], data["b"][n][at]]
-                assert summary == pytest.approx([100 * wanted[names.index(c)].item() for c in ("lion", "bee")], abs=slack)
+                assert summary == pytest.approx(
+                    [100 * wanted[names.index(c)].item() for c in ("lion", "bee")], abs=slack
+                )
                 if way == "cutmix":
                     assert data["top"][n][at] == int(wanted.argmax())
 
