@@ -46,10 +46,9 @@ def in_language(key: str, language: str, english: str) -> str:
 class UserError(ValueError):
     """Something that a person can set right: a text's key and its values, in English where it is printed."""
 
-    def __init__(self, key: str, **values: object) -> None:
+    def __init__(self, key: str, **values: Any) -> None:
         super().__init__(say(key, **values))
-        self.key = key
-        self.values: dict[str, Any] = values
+        self.key, self.values = key, values
 
     def told(self, language: str) -> str:
         """Return the message in a language."""
