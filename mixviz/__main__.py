@@ -59,8 +59,8 @@ def mix_command(
 
     cls = lookup(METHODS, method)
     chosen = cls(**_own_options(cls, context.args))
-    pair = [pictures.load_image(path, side) for path in (a, b)]
-    mixed, recipe, batch = serialize.mix_two(*pair, chosen, seed, lam)
+    first, second = (pictures.load_image(path, side) for path in (a, b))
+    mixed, recipe, batch = serialize.mix_two(first, second, chosen, seed, lam)
     maps = batch.saliency() if recipe.saliency is None else recipe.saliency
     report = {
         **serialize.replay(method, chosen, seed, lam, side),
@@ -68,7 +68,7 @@ def mix_command(
         **serialize.recipe_json(recipe, recipe.truth(maps)),
     }
     out.mkdir(parents=True, exist_ok=True)
-    for name, picture in _steps(pair, mixed, recipe, maps).items():
+    for name, picture in _steps([first, second], mixed, recipe, maps).items():
         _save(picture, out / f"{name}.png")
     (out / "recipe.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     shares = ", ".join(f"{share:.3f}" for share in report["share"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+from typing import Any
 
 from mixviz.resources import assets
 
@@ -45,7 +46,7 @@ def in_language(key: str, language: str, english: str) -> str:
 class UserError(ValueError):
     """Something that a person can set right: a text's key and its values, in English where it is printed."""
 
-    def __init__(self, key: str, **values: object) -> None:
+    def __init__(self, key: str, **values: Any) -> None:
         super().__init__(say(key, **values))
         self.key, self.values = key, values
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import types
 
@@ -157,7 +158,7 @@ METRICS = {
                       {"embedding": finite, "stored": finite, "count": number(1)}),
     placement.beside: ({"near": placement.nearest(VECTORS, VECTORS, 2), "plot": PLOT},
                      {"plot": lambda x: [x[None], fill(x, torch.nan)],
-                      "near": lambda x: [x._replace(index=fill(x.index, value)) for value in (-1, 12)]}),
+                      "near": lambda x: [dataclasses.replace(x, index=fill(x.index, value)) for value in (-1, 12)]}),
     placement.ood_reference: ({"stored": VECTORS, "labels": MANY, "folds": 2},
                         {"stored": finite, "labels": fitting, "folds": number(2)}),
     placement.outlying: ({"embedding": VECTORS, "held": placement.ood_reference(VECTORS, MANY)}, {"embedding": finite}),

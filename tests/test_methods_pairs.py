@@ -37,8 +37,8 @@ from torch import nn
 import mixviz
 from mixviz import METHODS, Batch
 from mixviz.core import apply
-from mixviz.methods import fmix, puzzlemix, switch
-from mixviz.methods.mixed_examples import NOISE, WAYS
+from mixviz.methods import fmix, puzzlemix, switch, tokenmix
+from mixviz.methods.mixed_examples import WAYS
 
 
 def kept(mix: Mixture) -> np.ndarray:
@@ -361,7 +361,7 @@ def test_noisy_mixup_trembles_around_lam():
     recipe = plan_many("mixed_examples", 200, (20, 20), way="noisy_mixup", lam=0.4)
     own = recipe.weight[0]
     assert own.mean().item() == pytest.approx(0.4, abs=1e-3)
-    assert own.std().item() == pytest.approx(NOISE, rel=0.02)
+    assert own.std().item() == pytest.approx(0.025, rel=0.02)
 
 
 # ---------------------------------------------------------------- labels by what is seen
@@ -394,6 +394,14 @@ def test_snapmix(seed, alpha, rounding):
         expected[n, mix.labels[who]] += shown / mix.maps[who].sum() if count(mix.box[n], SIZE) else 0
     np.testing.assert_allclose(mix.targets, expected, atol=1e-5)
     assert not mix.recipe.whole
+
+
+def test_snapmix_draws_the_size_of_what_is_cut_apart():
+    """A held λ of 1/2 makes patches of 14 of 20 pixels; half of the draws of the other λ make larger pieces of B."""
+    recipe = plan_many("snapmix", 400, (20, 20), lam=0.5)
+    pasted, cut = (boxes[:, 2] - boxes[:, 0] for boxes in (recipe.target_box, recipe.source_box))
+    assert pasted.max() == 14
+    assert 0.1 < (cut > 14).double().mean() < 0.5  # the border makes some of them smaller
 
 
 def test_labels_of_what_is_visible_need_not_sum_to_1():
@@ -434,6 +442,19 @@ def test_tokenmix(seed, tokens, blocks):
         expected[n, mix.labels[who]] += ((1 - own) * mix.maps[who]).sum() / mix.maps[who].sum()
     np.testing.assert_allclose(mix.targets, expected, atol=1e-5)
     expect_weights(mix)
+
+
+@pytest.mark.parametrize(("shape", "rows", "columns"), [(0.0, 20, 6), (1.0, 6, 20), (0.5, 11, 11)])
+def test_tokenmixs_first_block_has_the_aspect_that_was_drawn(shape, rows, columns):
+    """120 of 20 x 20 tokens, all in one block: sides of sqrt(120 · 0.3) = 6 and sqrt(120 / 0.3) = 20 tokens."""
+
+    class Drawn:
+        def random(self, size):
+            return np.broadcast_to(np.array([1.0, shape, 0, 0])[:, None], size) if len(size) == 3 else np.zeros(size)
+
+    first = tokenmix._blocks(Drawn(), np.array([rows * columns]), 20, 14)[0]
+    assert first[:rows, :columns].all()
+    assert first.sum() == rows * columns
 
 
 def test_tokenmix_of_the_released_code_gives_b_as_much_in_every_picture():

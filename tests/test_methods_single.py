@@ -275,6 +275,29 @@ def test_gridmask_hides_squares_of_a_grid(given):
             assert all(0.43 * 90 * 0.4 - 1 <= run <= 90 * 0.4 + 1 for run in runs)
 
 
+def test_gridmasks_unit_is_a_share_of_the_shorter_side():
+    """Half of 16 pixels: without a turn the grid repeats every eight pixels along both sides, and not before."""
+    for size in ((16, 48), (48, 16)):
+        given = {"low": 0.5, "high": 0.5, "degrees": 0.0, "probability": 1.0}
+        kept = plan("gridmask", batch(8, size), **given).weights()[0, :, 0]
+        assert torch.equal(kept[:, 8:], kept[:, :-8])
+        assert torch.equal(kept[:, :, 8:], kept[:, :, :-8])
+        for n in range(8):
+            assert not torch.equal(kept[n, 4:], kept[n, :-4])
+            assert not torch.equal(kept[n, :, 4:], kept[n, :, :-4])
+
+
+@pytest.mark.parametrize("size", [(20, 90), (90, 20)])
+def test_shifts_are_shares_of_the_sides_that_they_name(size):
+    """Of 400 uniform draws the largest lies within a twentieth of the end, but for a chance of 0.95^400."""
+    many = batch(400, size)
+    values = np.array([links[0].values for links in plan("affine", many, shift=0.5).sequences[0]])
+    for column, side in ((1, size[1]), (2, size[0])):
+        assert 0.475 * side < np.abs(values[:, column]).max() <= 0.5 * side
+    (link,) = plan("elastic", batch(1, size), shift=0.05, smoothness=0.1).sequences[0][0]
+    assert link.values == pytest.approx((0.05 * 90, 0.1 * 90))
+
+
 def test_gridmask_leaves_some_pictures_alone():
     recipe = plan("gridmask", batch(800, (12, 12)), probability=0.3, low=0.3, high=0.5)
     assert (recipe.weight[0].amin((1, 2, 3)) == 0).float().mean().item() == pytest.approx(0.3, abs=0.06)
@@ -436,6 +459,15 @@ def test_pbas_schedule_grows():
     assert len(first) == len(last) == 30
     assert sum(p * m for _, p, m in first) < sum(p * m for _, p, m in last)
     assert last[:3] == [("AutoContrast", 0, 6), ("Equalize", 6, 6), ("Invert", 10, 0)]  # as the file's last line says
+
+
+@pytest.mark.parametrize("alpha", [0.5, 1.0, 8.0])
+def test_augmixs_branches_share_what_the_picture_leaves_by_dirichlet(alpha):
+    """A component of Dirichlet(α, α, α) has the variance (1/3)(2/3) / (3α + 1)."""
+    weight = plan("augmix", batch(800, (2, 3)), alpha=alpha, branches=3).base.weight[:, :, 0, 0, 0].double()
+    shares = (weight[1:] / weight[1:].sum(0))[:, weight[0] < 0.99]
+    assert shares.mean(1).tolist() == pytest.approx([1 / 3] * 3, abs=0.06)
+    assert shares.var().item() == pytest.approx(2 / 9 / (3 * alpha + 1), rel=0.15)
 
 
 def test_augmix_weighs_the_picture_and_its_chains():

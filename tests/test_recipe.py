@@ -151,3 +151,13 @@ def test_the_gap_is_the_label_mass_on_the_wrong_picture():
     torch.testing.assert_close(Truth(fair, fair, share, partner).gap, torch.tensor([0.3, 0.0]))
     alone = Truth(fair, fair, share, torch.tensor([[0, 1], [0, 1]]))  # both sources are the image itself
     torch.testing.assert_close(alone.gap, torch.zeros(2))
+
+
+def test_what_a_half_transparent_patch_cut_elsewhere_shows():
+    """By hand: A keeps its left half and half of what lies under the patch, B shows half of what was cut."""
+    maps = torch.tensor([[[1.0, 2, 3, 4]], [[8.0, 4, 2, 2]]])
+    target, source = torch.tensor([[[0, 2, 1, 4]] * 2]), torch.tensor([[[0, 0, 1, 2]] * 2])
+    recipe = mixviz.Recipe(size=(1, 4), partner=WHO, share=HALF, mixing=Patches(target, source, HALF[:1]))
+    visible = recipe.truth(maps).visible
+    assert visible[0].tolist() == pytest.approx([(1 + 2 + 3.5) / 10, (8 + 4 + 2) / 16])
+    assert visible[1].tolist() == pytest.approx([0.5 * (8 + 4) / 16, 0.5 * (1 + 2) / 10])

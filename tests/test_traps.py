@@ -648,6 +648,21 @@ def test_a_row_is_counted_from_either_end(name):
 
 
 @every_method
+def test_a_row_is_the_part_of_its_image(name):
+    batch = make_batch()
+    recipe, maps = plan(name, {}, batch), batch.saliency()
+    for n in range(5):
+        row = recipe.row(n)
+        assert torch.equal(row.partner, recipe.partner[:, n : n + 1])
+        assert torch.equal(row.share, recipe.share[:, n : n + 1])
+        assert torch.equal(row.weights(), recipe.weights()[:, n : n + 1])
+        for key in ("target_boxes", "source_boxes", "patch_alpha", "cell_permutation", "style"):
+            own, every = getattr(row, key), getattr(recipe, key)
+            assert own is every is None or torch.equal(own, every[:, n : n + 1]), key
+        close(row.truth(maps).visible, recipe.truth(maps).visible[:, n : n + 1], 1e-6)
+
+
+@every_method
 def test_a_recipe_is_told_whole(name):
     """The description has every patch and every source in plain numbers."""
     batch = make_batch()

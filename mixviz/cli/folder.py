@@ -81,7 +81,7 @@ def command(
 def _bar(walk: Iterator[Seen], total: int) -> Iterator[Seen]:
     from tqdm import tqdm
 
-    return tqdm(walk, total=total, unit="picture")
+    return iter(tqdm(walk, total=total, unit="picture"))
 
 
 def _tell(rows: Sequence[Row]) -> None:

@@ -51,10 +51,11 @@ def register(app: typer.Typer, own_options: Callable[..., dict[str, Any]]) -> No
 
         mixviz train --data cifar100 --root data --download --method saliencymix --box batch --out runs/saliencymix
     """
-    train.__signature__ = inspect.Signature([
+    signature = inspect.Signature([
         inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context), *_flags(), *_more(),
     ])  # fmt: skip
-    train.__annotations__ = {p.name: p.annotation for p in train.__signature__.parameters.values()}
+    setattr(train, "__signature__", signature)  # noqa: B010  functions have it, and their type does not say so
+    train.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
     app.command("train", context_settings=OPEN)(train)
     app.command("evaluate")(evaluate)
     app.add_typer(zoo, name="zoo")
@@ -90,11 +91,12 @@ def evaluate(
     measured = []
     for folder in folders:
         chosen = [name.strip() for name in parts.split(",") if name.strip()] or None
-        strange = tuple(others.split(":", 1)) if ":" in others else None
-        if others and strange is None:
+        name_of_others, colon, root_of_others = others.partition(":")
+        foreign = (name_of_others, root_of_others) if colon else None
+        if others and foreign is None:
             raise ValueError(f"--others is NAME:ROOT, e.g. cifar100:data; got {others!r}.")
         card = assess(
-            folder, root, parts=chosen, others=strange, dataset=data or None, weights=weights, limit=limit,
+            folder, root, parts=chosen, others=foreign, dataset=data or None, weights=weights, limit=limit,
             batch_size=batch_size,
             progress=lambda part, done, all_, name=folder.name: typer.echo(f"{name}: {part} ({done + 1}/{all_})")
             if part else None,

@@ -1,1 +1,2 @@
-"""Plan and apply mixtures: batches, recipes, the code that blends pixels, and the bases of both catalogues."""
+"""Plan and apply mixtures: batches, recipes, the code that blends pixels, and the base classes of methods and
+detectors."""

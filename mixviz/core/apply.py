@@ -1,32 +1,34 @@
-"""The only code that blends pixels: two roads, the same picture.
+"""The only code that blends pixels, by two paths with equal results.
 
-On the CPU, boxes are slices that are copied (a ``where`` over the batch costs several copies of it) and soft pairs
-are one ``lerp`` in pieces that stay in the cache. Elsewhere, under autograd and under ``torch.compile``, masks and
-gathers of static shape do it without ever waiting for the device.
+On the CPU, boxes are copied as slices (a ``where`` over the batch costs several copies of it), and soft pairs are one
+``lerp`` in pieces that stay in the cache. On other devices, under autograd and under ``torch.compile``, masks and
+gathers of static shape never wait for the device.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mixviz.core import geometry
 from mixviz.core.parts import Aligned, Mixing, Operations, Patches, Style, Unmixed, Weights
+from mixviz.core.tensors import as_list
 from mixviz.ops import operations
 
-PIECE = 2**18  # numbers gathered at a time: a megabyte of float32, which lerp then still finds in the cache
-SINKHORN = 20  # iterations of a matching; rows end exact, and columns close to it
-FLAT = 1e-5  # added to every variance: a channel that varies by less than a level of a byte has nothing to stretch
-LARGE = 2**15  # numbers per image from which one lerp per image, without gathering, is faster
+PIECE = 2**18  # values gathered at a time: a megabyte of float32, still in the cache when lerp reads it
+SINKHORN = 20  # iterations of a matching; its row sums end exact, its column sums close to it
+FLAT = 1e-5  # added to every variance, so that a nearly constant channel is not stretched
+LARGE = 2**15  # values per image from which one lerp per image, without gathering, is faster
 
-Whole = Unmixed | Weights | Aligned | Operations | Style  # every kind that mixes whole sources
+WholeImages = Unmixed | Weights | Aligned | Operations | Style  # every kind but patches
 
 
 class Plan(Protocol):
-    """The part of a recipe that ``apply`` reads; recipes lie above this module."""
+    """The part of a recipe that ``apply`` reads; ``recipe`` imports this module, not the other way round."""
 
     @property
     def size(self) -> tuple[int, int]: ...
@@ -37,12 +39,12 @@ class Plan(Protocol):
     @property
     def layer(self) -> int: ...
     def weights(self) -> Tensor:
-        """(K, N, 1, H, W)."""
+        """Each source's weight at every pixel, (K, N, 1, H, W)."""
         ...
 
 
 def apply(plan: Plan, images: Tensor, out: Tensor | None = None) -> Tensor:
-    """Blend by the fastest road that fits; see :meth:`mixviz.Recipe.apply`."""
+    """Blend by the fastest path that fits; see :meth:`mixviz.Recipe.apply`."""
     if out is not None and (out.shape != images.shape or out.dtype != images.dtype):
         raise ValueError(f"out should be like images, {tuple(images.shape)} {images.dtype}; got {tuple(out.shape)}.")
     if images.device.type == "cpu" and not images.requires_grad and not torch.compiler.is_compiling():
@@ -55,18 +57,17 @@ def sources(plan: Plan, hidden: Tensor) -> Tensor:
     """Mix hidden activations by the recipe's weights; differentiable.
 
     Scalar weights mix activations (N, ...) of any shape. A patch or a mask needs feature maps (N, C, h, w), and is
-    shrunk to them: a place that lies half under the patch is half of each, so that the label stays right. Alignment
-    and styles need feature maps, too.
+    downsampled to their size: a place half covered by the patch is an equal mix of both, so that the label stays right.
+    Alignment and styles need feature maps, too.
 
     Raises:
-        ValueError: there are no such maps.
+        ValueError: the mixture needs feature maps, and ``hidden`` has another shape.
     """
     mixing, base = plan.mixing, plan.mixing.base
     if isinstance(mixing, Aligned) and hidden.ndim == 4:
-        other = aligned(hidden, take(hidden, plan.partner[1]), mixing.epsilon)
-        return torch.lerp(hidden, other, mixing.base.weight[1].to(hidden.dtype))
-    anywhere = isinstance(mixing, Weights | Operations)
-    if anywhere and isinstance(base, Weights) and base.weight[0, 0].numel() == 1:
+        partner = aligned(hidden, take(hidden, plan.partner[1]), mixing.epsilon)
+        return torch.lerp(hidden, partner, mixing.base.weight[1].to(hidden.dtype))
+    if isinstance(mixing, Weights | Operations) and isinstance(base, Weights) and base.weight[0, 0].numel() == 1:
         return _weighted(mixing, plan, hidden, base.weight.view(*plan.partner.shape, *[1] * (hidden.ndim - 1)))
     if hidden.ndim != 4:
         raise ValueError(
@@ -75,39 +76,37 @@ def sources(plan: Plan, hidden: Tensor) -> Tensor:
         )
     if isinstance(base, Unmixed) and not isinstance(mixing, Patches):
         raise ValueError("Single pictures are not mixed inside a network: give layer=0.")
-    small = F.adaptive_avg_pool2d(plan.weights().flatten(0, 1), (hidden.shape[2], hidden.shape[3])).unflatten(
-        0, plan.partner.shape
-    )
-    return _weighted(mixing, plan, hidden, small)
+    pooled = F.adaptive_avg_pool2d(plan.weights().flatten(0, 1), (hidden.shape[2], hidden.shape[3]))
+    return _weighted(mixing, plan, hidden, torch.unflatten(pooled, 0, plan.partner.shape))
 
 
 def aligned(own: Tensor, other: Tensor, epsilon: float) -> Tensor:
-    """Feature maps ``other`` (N, C, h, w) with their places sent to the places of ``own`` that look like them.
+    """Move each place of the feature maps ``other`` (N, C, h, w) to the most similar places of ``own``.
 
-    Sinkhorn's iterations on the squared distances of unit vectors, in the log domain; the matching has no gradient.
+    Sinkhorn iterations on the squared distances of unit vectors, in the log domain; the matching has no gradient.
     """
     with torch.no_grad(), torch.autocast(own.device.type, enabled=False):
         a, b = (F.normalize(_float(maps.detach()).flatten(2), dim=1) for maps in (own, other))
-        score = (2 * a.mT @ b - 2) / epsilon  # (N, r, r): minus the distance, 2 - 2 a·b
+        score = (2 * a.mT @ b - 2) / epsilon  # (N, r, r), the negative squared distance 2 a·b - 2, over ε
         rows, columns = score.new_zeros(2, *score.shape[:2])
         for _ in range(SINKHORN):
             rows = -torch.logsumexp(score + columns[:, None, :], 2)
             columns = -torch.logsumexp(score + rows[:, :, None], 1)
-        rows = -torch.logsumexp(score + columns[:, None, :], 2)  # each place of ``own`` gets a mean, exactly
+        rows = -torch.logsumexp(score + columns[:, None, :], 2)  # makes row sums exactly 1: a mean for each place
         match = (score + rows[:, :, None] + columns[:, None, :]).exp().to(other.dtype)
         match = match.mT
     return (other.flatten(2) @ match).view_as(other)
 
 
 def take(images: Tensor, index: Tensor) -> Tensor:
-    """``images[index]``; ``index_select`` is three times as fast, but would lose the channels_last layout."""
+    """``images[index]`` by ``index_select``, which is three times as fast, in the layout of the images."""
     if _is_channels_last(images):
         return images.permute(0, 2, 3, 1).index_select(0, index).permute(0, 3, 1, 2)
     return images.index_select(0, index)
 
 
 def by_masks(plan: Plan, images: Tensor) -> Tensor:
-    """The static-shape road: no synchronisation, differentiable, compiles."""
+    """Blend by masks of static shape: differentiable, compilable, without synchronisation."""
     if isinstance(plan.mixing, Patches):
         result = _patched(plan.mixing, plan, images)
     else:
@@ -131,17 +130,17 @@ def _patched(patches: Patches, plan: Plan, images: Tensor) -> Tensor:
 
 
 def by_slices(plan: Plan, images: Tensor, out: Tensor) -> Tensor:
-    """The CPU road: copies of slices, and lerps of cache-sized pieces."""
+    """Blend on the CPU: copy slices, and lerp in cache-sized pieces."""
     mixing, in_place = plan.mixing, out.data_ptr() == images.data_ptr()
     if not isinstance(mixing, Patches):
         if in_place and not isinstance(mixing.base, Unmixed):
             images = images.clone()
         _sum_in_pieces(mixing, plan, images, out)
         return out
-    reads_first = isinstance(mixing.base, Unmixed) and (
+    overwrite_safe = isinstance(mixing.base, Unmixed) and (  # one copied patch is read before it is written
         not len(mixing.target_boxes) or (len(mixing.target_boxes) == 1 and mixing.copied)
     )
-    if in_place and not reads_first:
+    if in_place and not overwrite_safe:
         images = images.clone()
     _sum_in_pieces(mixing.base, plan, images, out)
     (_copy_patches if mixing.copied else _blend_patches)(mixing, plan, images, out)
@@ -149,53 +148,53 @@ def by_slices(plan: Plan, images: Tensor, out: Tensor) -> Tensor:
 
 
 def _copy_patches(patches: Patches, plan: Plan, images: Tensor, out: Tensor) -> None:
-    """Patches that are plain copies. A patch is read for all images before it is written: ``out`` may be ``images``."""
+    """Copy patches of pixels. A patch is read for all images before it is written, so ``out`` may be ``images``."""
     pixels, canvas = _numpy(images), _numpy(out)
     for p, target in enumerate(patches.target_boxes):
-        targets = target.tolist()
+        targets: list[list[int]] = as_list(target)
         if len(plan.partner) == 1:
             fill = _numpy(_as_pixels(patches.fill, images))
             for i, (top, left, bottom, right) in enumerate(targets):
                 canvas[i, :, top:bottom, left:right] = fill[i, :, top:bottom, left:right]
             continue
-        boxes = targets if patches.source_boxes is None else patches.source_boxes[p].tolist()
-        partner = plan.partner[p + 1].tolist()
-        cuts = (pixels[j, :, t:b, left:r] for j, (t, left, b, r) in zip(partner, boxes, strict=True))
+        boxes = targets if patches.source_boxes is None else as_list(patches.source_boxes[p])
+        partner: list[int] = as_list(plan.partner[p + 1])
+        crops = (pixels[j, :, t:b, left:r] for j, (t, left, b, r) in zip(partner, boxes, strict=True))
         if out.data_ptr() == images.data_ptr():
-            cuts = [cut.copy() for cut in cuts]
-        for image, cut, (top, left, bottom, right) in zip(canvas, cuts, targets, strict=True):
-            image[:, top:bottom, left:right] = cut
+            crops = [crop.copy() for crop in crops]
+        for image, crop, (top, left, bottom, right) in zip(canvas, crops, targets, strict=True):
+            image[:, top:bottom, left:right] = crop
 
 
 def _blend_patches(patches: Patches, plan: Plan, images: Tensor, out: Tensor) -> None:
-    """Patches that are mixed, noisy or resized, one image after another."""
+    """Paste patches that are mixed, noisy or resized, one image after another."""
     fill = _as_pixels(patches.fill, images) if len(plan.partner) == 1 else None
     noise = None if patches.noise is None else patches.noise.expand_as(images)
     for p, target in enumerate(patches.target_boxes):
-        targets = target.tolist()
-        boxes = targets if patches.source_boxes is None else patches.source_boxes[p].tolist()
-        partner = plan.partner[min(p + 1, len(plan.partner) - 1)].tolist()
+        targets: list[list[int]] = as_list(target)
+        boxes = targets if patches.source_boxes is None else as_list(patches.source_boxes[p])
+        partner: list[int] = as_list(plan.partner[min(p + 1, len(plan.partner) - 1)])
         for i, (top, left, bottom, right) in enumerate(targets):
             if bottom <= top or right <= left:
                 continue
-            here = (slice(None), slice(top, bottom), slice(left, right))
-            cut = (slice(None), slice(boxes[i][0], boxes[i][2]), slice(boxes[i][1], boxes[i][3]))
+            inside = (slice(None), slice(top, bottom), slice(left, right))
+            source = (slice(None), slice(boxes[i][0], boxes[i][2]), slice(boxes[i][1], boxes[i][3]))
             if fill is not None:
-                content = fill[i][here]
+                content = fill[i][inside]
             elif patches.resample:
-                content = _cast(_resize(images[partner[i]][cut], (bottom - top, right - left)), images)
+                content = _cast(_resize(images[partner[i]][source], (bottom - top, right - left)), images)
             else:
-                content = images[partner[i]][cut]
+                content = images[partner[i]][source]
             if patches.patch_alpha is not None:
-                own = _float(images[i][here])
+                own = _float(images[i][inside])
                 content = _cast(torch.lerp(own, _float(content), patches.patch_alpha[p, i].to(own.dtype)), images)
             if noise is not None:
-                content = _cast(_noisy(content, noise[i][here]), images)
-            out[i][here] = content
+                content = _cast(_noisy(content, noise[i][inside]), images)
+            out[i][inside] = content
 
 
-def _sum(mixing: Whole, plan: Plan, images: Tensor) -> Tensor:
-    """Every image's sources in their weights; the images themselves where nothing is done."""
+def _sum(mixing: WholeImages, plan: Plan, images: Tensor) -> Tensor:
+    """Weighted sum of every image's sources; ``images`` itself where nothing is mixed."""
     if isinstance(mixing, Unmixed):
         return images
     if isinstance(mixing.base, Weights):
@@ -204,7 +203,7 @@ def _sum(mixing: Whole, plan: Plan, images: Tensor) -> Tensor:
 
 
 def _weighted(mixing: Mixing, plan: Plan, images: Tensor, weight: Tensor) -> Tensor:
-    """Σ_k weight[k] ⊙ source[k], the missing weight going to the fill."""
+    """Σ_k weight[k] ⊙ source[k]; the fill takes the missing weight."""
     if isinstance(mixing, Style):
         return _restyled_sum(mixing, plan, images, weight)
     values, fill = _float(images), None
@@ -225,42 +224,47 @@ def _weighted(mixing: Mixing, plan: Plan, images: Tensor, weight: Tensor) -> Ten
 
 
 def _source(mixing: Mixing, plan: Plan, values: Tensor, k: int, images: Tensor) -> Tensor:
-    """Source k of every image, its cells rearranged, after its operations; in the images' units."""
+    """Source k of every image with its cells rearranged and its operations applied, in the images' units."""
     base = mixing.base
-    source = take(values, plan.partner[k]) if k else values  # the first is the image's own
+    source = take(values, plan.partner[k]) if k else values  # source 0 is the image itself
     if isinstance(base, Weights) and base.cell_permutation is not None:
         source = geometry.move_cells(source, base.cell_permutation[k])
     if not isinstance(mixing, Operations):
         return source
-    top = _top(images)
-    if top == 1:
+    white = _white(images)
+    if white == 1:
         return operations.run(mixing.sequences[k], source, mixing.fill)
-    return operations.run(mixing.sequences[k], source / top, mixing.fill) * top
+    return operations.run(mixing.sequences[k], source / white, mixing.fill) * white
 
 
 def restyled(images: Tensor, source: Tensor, style: Tensor) -> Tensor:
     """``images[source]``, each in the style of ``images[style]``; indices (M,)."""
     gain, offset = _restyling(images, source, style)
-    return _cast((_float(take(images, source)) * gain + offset).clamp(0, _top(images)), images)
+    return _cast((_float(take(images, source)) * gain + offset).clamp(0, _white(images)), images)
 
 
 def _restyling(images: Tensor, source: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
     """Gain and offset (..., C, 1, 1) that give each source (...) the channel means and deviations of its style.
 
-    They are exactly 1 and 0 where a source keeps its own.
+    They are exactly 1 and 0 where a source keeps its own style.
     """
-    values = _float(images).contiguous()  # so that a layout changes no digit
+    values = _float(images).contiguous()  # one layout, so that rounding does not depend on the images'
     mean = values.mean((2, 3), keepdim=True)
-    square = torch.linalg.vector_norm(values, dim=(2, 3), keepdim=True).square() / values[0, 0].numel()
-    # torch.var takes seventy times as long; what this one loses to rounding is far below FLAT
-    deviation = ((square - mean.square()).clamp(min=0) + FLAT * _top(images) ** 2).sqrt()
+    # torch.var takes seventy times as long; the rounding error of this formula is far below FLAT
+    square = _norm(values).square() / values[0, 0].numel()
+    deviation = ((square - mean.square()).clamp(min=0) + FLAT * _white(images) ** 2).sqrt()
     gain = deviation[style] / deviation[source]
     return gain, mean[style] - gain * mean[source]
 
 
+def _norm(values: Tensor) -> Tensor:
+    """Euclidean norm (N, C, 1, 1) of feature maps (N, C, h, w); torch leaves its function untyped."""
+    return torch.linalg.vector_norm(values, dim=(2, 3), keepdim=True)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+
 def _restyled_sum(mixing: Style, plan: Plan, images: Tensor, weight: Tensor) -> Tensor:
-    """Σ_k weight[k] ⊙ (gain[k] · source[k] + offset[k]), each source within the range of pixels; the missing weight
-    goes to the fill."""
+    """Σ_k weight[k] ⊙ (gain[k] · source[k] + offset[k]), each source clamped to the range of pixels; the fill takes the
+    missing weight."""
     base, weight = mixing.base, weight.to(_float(images).dtype)
     total = torch.zeros((), dtype=weight.dtype, device=weight.device)
     for k, (gain, offset) in enumerate(zip(*_restyling(images, plan.partner, mixing.style), strict=True)):
@@ -269,7 +273,7 @@ def _restyled_sum(mixing: Style, plan: Plan, images: Tensor, weight: Tensor) -> 
             source = geometry.move_cells(source, base.cell_permutation[k])
         source = source * gain + offset
         if not plan.layer:
-            source = source.clamp(0, _top(images))
+            source = source.clamp(0, _white(images))
         total = total + weight[k] * source
     if base.fill is not None:
         total = total + (1 - weight.sum(0)) * _float(_as_pixels(base.fill, images))
@@ -277,24 +281,24 @@ def _restyled_sum(mixing: Style, plan: Plan, images: Tensor, weight: Tensor) -> 
 
 
 def _restyle_in_pieces(mixing: Style, plan: Plan, images: Tensor, out: Tensor) -> None:
-    """:func:`_restyled_sum` of pixels, a few images at a time, in place, and without what changes nothing."""
+    """:func:`_restyled_sum` of pixels, a few images at a time and in place; skips sources in their own style."""
     gain, offset = _restyling(images, plan.partner, mixing.style)
-    own = [torch.equal(who, style) for who, style in zip(plan.partner, mixing.style, strict=True)]
+    own_style = [torch.equal(partner, style) for partner, style in zip(plan.partner, mixing.style, strict=True)]
     weight, step = mixing.base.weight.to(gain.dtype), max(1, PIECE // images[0].numel())
     for start in range(0, len(images), step):
         rows, total = slice(start, start + step), None
-        for k, who in enumerate(plan.partner):
-            source = _float(take(images, who[rows]))  # its own memory, also where nothing is cast
-            if not own[k]:
-                source.mul_(gain[k, rows]).add_(offset[k, rows]).clamp_(0, _top(images))
+        for k, partner in enumerate(plan.partner):
+            source = _float(take(images, partner[rows]))  # take copies, so in-place operations are safe
+            if not own_style[k]:
+                source.mul_(gain[k, rows]).add_(offset[k, rows]).clamp_(0, _white(images))
             source.mul_(weight[k, rows])
             total = source if total is None else total.add_(source)
         assert total is not None
         out[rows] = _cast(total, images)
 
 
-def _sum_in_pieces(mixing: Whole, plan: Plan, images: Tensor, out: Tensor) -> None:
-    """:func:`_sum` into ``out``, a few images at a time where that is faster; each step is the same arithmetic."""
+def _sum_in_pieces(mixing: WholeImages, plan: Plan, images: Tensor, out: Tensor) -> None:
+    """:func:`_sum` into ``out`` by the same arithmetic, a few images at a time where that is faster."""
     match mixing:
         case Unmixed():
             if out.data_ptr() != images.data_ptr():
@@ -313,15 +317,15 @@ def _sum_in_pieces(mixing: Whole, plan: Plan, images: Tensor, out: Tensor) -> No
             out.copy_(_sum(mixing, plan, images))
 
 
-def _lerp_in_pieces(weight: Tensor, who: Tensor, images: Tensor, out: Tensor) -> None:
-    """Every image and its partner ``who`` (N,), which has the weight (N, ...)."""
+def _lerp_in_pieces(weight: Tensor, partner: Tensor, images: Tensor, out: Tensor) -> None:
+    """Blend every image with its ``partner`` (N,), which has the weight (N, ...)."""
     weight = weight.to(torch.float64 if images.dtype == torch.float64 else torch.float32)
     direct, large = images.dtype in (torch.float32, torch.float64), images[0].numel() >= LARGE
     step = 1 if large else max(1, PIECE // images[0].numel())
-    indices = who.tolist() if large else []
+    indices: list[int] = as_list(partner) if large else []
     for start in range(0, len(images), step):
         piece = slice(start, start + step)
-        other = images[indices[start]][None] if large else take(images, who[piece])
+        other = images[indices[start]][None] if large else take(images, partner[piece])
         if direct:
             torch.lerp(images[piece], other, weight[piece], out=out[piece])
         else:
@@ -352,7 +356,7 @@ def _moved(patches: Patches, plan: Plan, images: Tensor, p: int) -> Tensor:
 
 def _resize(crop: Tensor, size: tuple[int, int]) -> Tensor:
     """Antialiased bilinear resize of one crop (C, h, w), in float."""
-    if size[1] == 1:  # lying down: torch repeats the first row in an output that is one pixel wide
+    if size[1] == 1:  # transposed, because torch repeats the first row in an output that is one pixel wide
         crop, size = crop.transpose(1, 2), (size[1], size[0])
         return F.interpolate(_float(crop)[None], size, mode="bilinear", antialias=True)[0].transpose(1, 2)
     return F.interpolate(_float(crop)[None], size, mode="bilinear", antialias=True)[0]
@@ -361,8 +365,8 @@ def _resize(crop: Tensor, size: tuple[int, int]) -> Tensor:
 def _resize_matrix(source: Tensor, target: Tensor, length: int) -> Tensor:
     """(N, length, length): row i holds the antialiased bilinear weights of target pixel i over source pixels.
 
-    A triangle as wide as the larger of one source pixel and one target pixel, cut off at the source box:
-    the same kernel as ``F.interpolate(..., antialias=True)``, as a matrix so that every image may have its own size.
+    The kernel is a triangle scaled to the larger of one source pixel and one target pixel, cut off at the source box,
+    as in ``F.interpolate(..., antialias=True)``. A matrix lets every image have its own size.
     """
     i = torch.arange(length, device=source.device, dtype=torch.float32)
     scale = (source[:, 1] - source[:, 0]) / (target[:, 1] - target[:, 0]).clamp(min=1)
@@ -380,28 +384,28 @@ def _as_pixels(fill: Tensor | None, images: Tensor) -> Tensor:
 
 
 def _noisy(content: Tensor, noise: Tensor) -> Tensor:
-    """Content plus noise, kept within the range of pixels."""
-    top = _top(content)
-    return (_float(content) + noise * top).clamp(0, top)
+    """Content plus noise, clamped to the range of pixels."""
+    white = _white(content)
+    return (_float(content) + noise * white).clamp(0, white)
 
 
-def _top(images: Tensor) -> int:
+def _white(images: Tensor) -> int:
     """The largest value of a pixel."""
     return 255 if images.dtype == torch.uint8 else 1
 
 
 def _float(x: Tensor) -> Tensor:
-    """At least float32, so that half precision and bytes round once, at the end."""
+    """Convert to at least float32, so that half precision and bytes are rounded once, at the end."""
     return x if x.dtype in (torch.float32, torch.float64) else x.float()
 
 
 def _cast(x: Tensor, like: Tensor) -> Tensor:
-    """Back to the images' dtype; bytes are rounded to the nearest."""
+    """Convert back to the images' dtype; bytes are rounded to the nearest."""
     return x.round().to(like.dtype) if like.dtype == torch.uint8 else x.to(like.dtype)
 
 
-def _numpy(x: Tensor) -> Any:
-    """A numpy view on a CPU tensor; bfloat16, which numpy lacks, as the same bytes."""
+def _numpy(x: Tensor) -> np.ndarray:
+    """A numpy view of a CPU tensor; bfloat16, which numpy lacks, is viewed as int16."""
     return x.detach().view(torch.int16).numpy() if x.dtype == torch.bfloat16 else x.detach().numpy()
 
 

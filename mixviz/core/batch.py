@@ -1,4 +1,4 @@
-"""Batch: what a method plans for, and where saliency is worked out once."""
+"""Batch: images with their labels, network and statistics, and a cache of their saliency maps."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import torch
 from torch import Tensor
 
 from mixviz.core.registry import construct, detectors
-from mixviz.core.tensors import IMAGENET_MEAN, IMAGENET_STD, as_float, check_labels, check_range, on_device
+from mixviz.core.tensors import IMAGENET_MEAN, IMAGENET_STD, as_float, check_labels, check_range, check_type, on_device
 
-Detector = Callable[["Batch"], Tensor]  # a mixviz.Saliency, which lies above
+Detector = Callable[["Batch"], Tensor]  # a mixviz.Saliency, whose module imports this one
 
 
 class Batch:
-    """Images as they are *before* normalisation, with what a method may ask of them.
+    """Images *before* normalisation, with the labels, network and statistics that a method may need.
 
     Args:
         images: (N, 3, H, W), uint8, or float in [0, 1]. Never changed.
-        labels: (N,) int64 or (N, C) soft; may be None where nothing asks for them.
-        network: the classifier that network-guided methods ask. It is called with float images, normalised by
-            ``mean`` and ``std`` where these are given, else as they are: just as it is called in training.
+        labels: (N,) int64 or (N, C) soft; None if no method or detector needs them.
+        network: the classifier that network-guided methods run. It gets float images, as in training: normalised by
+            ``mean`` and ``std`` if these are given, otherwise unchanged.
         saliency: maps (N, H, W) to use instead of any detector's, e.g. cached or hand-painted ones.
         mean: the data set's mean per channel, for the network's input and for fills (or ImageNet's).
         std: the data set's standard deviation per channel; given together with ``mean``.
         errors: (C, C) non-negative; entry (i, j) weighs class j as a partner for class i
             (RandSaliencyMix's ``partner="errors"``).
-        any_range: take float images outside [0, 1] too, e.g. normalised ones. Methods that only cut and blend mix them
-            rightly; those that look at pixels, fill holes or change colours refuse them all the same.
+        any_range: accept float images outside [0, 1] too, e.g. normalised ones. Methods that only cut and blend mix
+            them correctly; methods that look at pixels, fill holes or change colours still refuse them.
 
     Raises:
         TypeError, ValueError: a shape or dtype that cannot be mixed, with what was expected.
@@ -48,8 +48,7 @@ class Batch:
         errors: Tensor | None = None,
         any_range: bool = False,
     ) -> None:
-        if not isinstance(images, Tensor):
-            raise TypeError(f"images should be a torch.Tensor (N, 3, H, W); got {type(images).__name__}.")
+        check_type("images", " (N, 3, H, W)", images)
         if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape:
             raise ValueError(f"images should be (N, 3, H, W) and not empty; got {tuple(images.shape)}.")
         if images.dtype != torch.uint8 and not images.is_floating_point():
@@ -76,27 +75,27 @@ class Batch:
 
     @cached_property
     def mean(self) -> Tensor:
-        """The data set's mean, (1, 3, 1, 1); ImageNet's where none was given."""
+        """The data set's mean, (1, 3, 1, 1); ImageNet's if none was given."""
         mean, _ = self._normal or (IMAGENET_MEAN, IMAGENET_STD)
         return self.tensor(np.asarray(mean, np.float32)).view(1, 3, 1, 1)
 
     @cached_property
     def std(self) -> Tensor:
-        """The data set's standard deviation, (1, 3, 1, 1); ImageNet's where none was given."""
+        """The data set's standard deviation, (1, 3, 1, 1); ImageNet's if none was given."""
         _, std = self._normal or (IMAGENET_MEAN, IMAGENET_STD)
         return self.tensor(np.asarray(std, np.float32)).view(1, 3, 1, 1)
 
     def of(self, images: Tensor) -> Batch:
-        """Other images, e.g. mixtures of these, with the same network, mean and std; their saliency is not known."""
+        """A batch of other images, e.g. mixtures, with this network, mean and std but without labels and saliency."""
         mean, std = self._normal or (None, None)
         return Batch(images, None, self.network, mean=mean, std=std, any_range=self.any_range)
 
     def tensor(self, array: np.ndarray) -> Tensor:
-        """A host array as a tensor on the images' device, without waiting for the device."""
+        """Copy a host array to the images' device as a tensor, without waiting for the device."""
         return on_device(array, self.device)
 
     def check_range(self) -> None:
-        """Refuse float images outside [0, 1] by a sample of each, unless ``any_range`` allows them.
+        """Refuse float images outside [0, 1], judged by a sample of each, unless ``any_range`` allows them.
 
         Raises:
             ValueError: the range found, and what to do.
@@ -105,7 +104,7 @@ class Batch:
             check_range(self.images, sampled=True)
 
     def pixels(self) -> Tensor:
-        """The images as bytes, (N, 3, H, W) uint8: what the detectors of OpenCV are defined on.
+        """The images as bytes, (N, 3, H, W) uint8, on which OpenCV's detectors are defined.
 
         Raises:
             ValueError: float images outside [0, 1]. On an accelerator this is not checked, because reading the
@@ -119,29 +118,30 @@ class Batch:
         return (images * 255).round_().clamp_(0, 255).to(torch.uint8)
 
     def inputs(self) -> Tensor:
-        """The images as the network takes them in training: float, normalised where ``mean`` and ``std`` are given."""
+        """The images as the network gets them in training: float, normalised if ``mean`` and ``std`` are given."""
         return self.normalised(self.images) if self._normal else as_float(self.images)
 
     def normalised(self, images: Tensor) -> Tensor:
-        """Images (N, 3, H, W), uint8 or in [0, 1], less the mean and over the standard deviation."""
+        """Normalise images (N, 3, H, W), uint8 or in [0, 1]: subtract the mean, divide by the standard deviation."""
         images = as_float(images)
         return (images - self.mean.to(images.dtype)) / self.std.to(images.dtype)
 
     def saliency(self, detector: str | Detector = "fine_grained") -> Tensor:
-        """Maps (N, H, W), float32 in [0, 1]: the given ones, else the detector's, worked out once.
+        """Maps (N, H, W), float32 in [0, 1]: the given ones, else the detector's, computed once.
 
-        A name may hold the detector's parameters: ``"opencv_fine_grained:float_bytes=true,channel_order=bgr"``.
+        A name may include the detector's parameters: ``"opencv_fine_grained:float_bytes=true,channel_order=bgr"``.
         """
         if self._given is not None:
             return self._given
-        asked = cast(Detector, construct(detectors(), detector)) if isinstance(detector, str) else detector
-        if asked not in self._maps:
-            self._maps[asked] = asked(self)
-        return self._maps[asked]
+        if isinstance(detector, str):
+            detector = cast(Detector, construct(detectors(), detector))
+        if detector not in self._maps:
+            self._maps[detector] = detector(self)
+        return self._maps[detector]
 
 
 def _checked_maps(maps: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Maps as float32; refused where they cannot be saliency. An accelerator's values are not read back."""
+    """Return maps as float32, or raise if they cannot be saliency. Values on an accelerator are not read back."""
     if tuple(maps.shape) != shape:
         raise ValueError(f"saliency should be {shape}, one map per image; got {tuple(maps.shape)}.")
     if maps.dtype != torch.bool and not maps.is_floating_point():

@@ -1,4 +1,4 @@
-"""Builders of recipes: partners, shares, and the three shapes that nearly every recipe has."""
+"""Build recipes: partners, shares, and the few forms that nearly every recipe has."""
 
 from __future__ import annotations
 
@@ -20,31 +20,32 @@ FILLS = ("mean", "black", "white", "random")
 
 
 def pair(batch: Batch, partner: np.ndarray | Tensor) -> Tensor:
-    """(2, N): every image itself, and its partner."""
+    """(2, N): the index of every image, and of its partner."""
     partner = partner if isinstance(partner, Tensor) else batch.tensor(partner)
     return torch.stack([torch.arange(len(batch), device=batch.device), partner])
 
 
 def chain(partner: np.ndarray, length: int) -> np.ndarray:
-    """(length, N): every image itself, its partner, the partner's partner, and so on."""
-    who = [np.arange(len(partner))]
+    """(length, N): the index of every image, of its partner, of the partner's partner, and so on."""
+    sources = [np.arange(len(partner))]
     for _ in range(length - 1):
-        who.append(partner[who[-1]])
-    return np.stack(who)
+        sources.append(partner[sources[-1]])
+    return np.stack(sources)
 
 
 def alone(batch: Batch) -> Tensor:
-    """(1, N): every image itself, without a partner."""
+    """(1, N): the index of every image, without a partner."""
     return torch.arange(len(batch), device=batch.device)[None]
 
 
 def amounts(draw: Draw, who: np.ndarray, concentration: float) -> np.ndarray:
-    """(K, N) how much of each source is wanted, drawn from Dirichlet(α), or the first as it is held; sums to 1.
+    """(K, N) wanted amount of each source ``who`` (K, N), drawn from Dirichlet(α); sums to 1.
 
-    A picture that is listed before has no amount of its own. Where there is no other picture, all is the first's.
+    A held λ is the first source's amount. A repeated image has no second amount. Without any other image, the first
+    gets everything.
     """
     drawn = draw.rng.standard_gamma(concentration, who.shape)
-    drawn = np.stack([np.where((who[:k] == one).any(0), 0, drawn[k]) for k, one in enumerate(who)])
+    drawn = np.stack([np.where((who[:k] == source).any(0), 0, drawn[k]) for k, source in enumerate(who)])
     own, rest = drawn[0] / drawn.sum(0) if draw.held is None else draw.held, drawn[1:]
     total = rest.sum(0)
     own = np.where(total > 0, own, 1.0)
@@ -52,14 +53,18 @@ def amounts(draw: Draw, who: np.ndarray, concentration: float) -> np.ndarray:
 
 
 def two_shares(batch: Batch, own: np.ndarray | Tensor) -> Tensor:
-    """(2, N) float32: ``own`` (N,) and what it leaves."""
+    """(2, N) float32: ``own`` (N,) and its complement to 1."""
     own = own if isinstance(own, Tensor) else batch.tensor(own)
     return torch.stack([own, 1 - own]).float()
 
 
 def lam_tensor(batch: Batch, draw: Draw) -> Tensor | None:
-    """The drawn λ as float32 (N,), for the recipe's trace."""
-    return None if draw.lam is None else batch.tensor(draw.lam.astype(np.float32))
+    """The drawn λ as float32 (N,), for the recipe's trace; None for a method that draws none."""
+    return _traced(batch, draw.lam)
+
+
+def _traced(batch: Batch, lam: np.ndarray | None) -> Tensor | None:
+    return None if lam is None else batch.tensor(lam.astype(np.float32))
 
 
 def blend(
@@ -71,7 +76,8 @@ def blend(
     layer: int = 0,
     alignment: float = 0.0,
 ) -> Recipe:
-    """Two whole images, the first in weight ``own`` (N,); the label in the same shares, unless it is given."""
+    """Blend two whole images, the first with weight ``own`` (N,); the label in the same shares, unless ``share`` is
+    given."""
     weight = two_shares(batch, own)
     mixing = Weights(weight[:, :, None, None, None])
     return Recipe(
@@ -100,22 +106,29 @@ def paste(
     label: Label = LabelRule.AREA,
     layer: int = 0,
 ) -> Recipe:
-    """The partner's patch in the box ``target`` (N, 4), cut from ``source``; the label by area, unless ``own`` (N,)."""
-    if own is None:
-        own = 1 - geometry.box_area(target, batch.size)
-    target_boxes, source_boxes = (
-        None if b is None else (b if isinstance(b, Tensor) else batch.tensor(b))[None] for b in (target, source)
-    )
-    assert target_boxes is not None
+    """Paste the partner's patch, cut from ``source``, into the box ``target`` (N, 4); the label by area, unless ``own``
+    (N,) is given."""
     return Recipe(
         size=batch.size,
         partner=pair(batch, draw.partner),
-        share=two_shares(batch, own),
-        mixing=Patches(target_boxes, source_boxes, patch_alpha, None, noise, resample, base),
+        share=two_shares(batch, 1 - geometry.box_area(target, batch.size) if own is None else own),
+        mixing=Patches(
+            _as_tensor(batch, target)[None],
+            None if source is None else _as_tensor(batch, source)[None],
+            patch_alpha,
+            None,
+            noise,
+            resample,
+            base,
+        ),
         label=label,
         trace=Trace(lam_tensor(batch, draw), saliency),
         layer=layer,
     )
+
+
+def _as_tensor(batch: Batch, boxes: np.ndarray | Tensor) -> Tensor:
+    return boxes if isinstance(boxes, Tensor) else batch.tensor(boxes)
 
 
 def masked(
@@ -128,7 +141,7 @@ def masked(
     saliency: Tensor | None = None,
     label: Label = LabelRule.AREA,
 ) -> Recipe:
-    """Two whole images, the first in weight ``own`` (N, 1 or C, 1 or H, 1 or W); the label by these weights' means,
+    """Blend two whole images, the first with weight ``own`` (N, 1 or C, 1 or H, 1 or W); the label by the mean weights,
     unless ``share`` (2, N) is given."""
     weight = torch.stack([own, 1 - own])
     return Recipe(
@@ -144,7 +157,7 @@ def masked(
 def weighted_sources(
     batch: Batch, who: Tensor, weight: Tensor, *, lam: Tensor | None = None, saliency: Tensor | None = None
 ) -> Recipe:
-    """Several whole images ``who`` (K, N), each in its weight (K, N, 1, H, W); the label by these weights' means."""
+    """Blend several whole images ``who`` (K, N), each in its weight (K, N, 1, H, W); the label by mean weights."""
     return Recipe(
         size=batch.size,
         partner=who,
@@ -155,16 +168,17 @@ def weighted_sources(
 
 
 def four_tiles(batch: Batch, draw: Draw, at: np.ndarray, crop: str) -> Recipe:
-    """Four pictures that meet at a point: clockwise from the top left the image, its partner, the partner's partner,
-    and that one's. The label by area.
+    """Tile four images that meet at a point: clockwise from the top left the image, its partner, the partner's partner
+    and the partner of that one. The label by area.
 
     Args:
         at: (2, N) row and column of the point, as shares of the sides.
-        crop: which tiles show a random place of their picture, ``none``, ``others`` (than the image itself) or
-            ``all``; the rest shows what stands at its own place there.
+        crop: tiles that show a random crop of their image: ``none``, ``others`` (than the image itself) or ``all``. The
+            other tiles show their own place.
     """
     n, (height, width) = len(batch), batch.size
-    row, column = (np.rint(share * side).astype(np.int64) for share, side in zip(at, batch.size, strict=True))
+    row: np.ndarray = np.rint(at[0] * height).astype(np.int64)
+    column: np.ndarray = np.rint(at[1] * width).astype(np.int64)
     zero, bottom, right = np.zeros_like(row), np.full(n, height), np.full(n, width)
     targets = [
         geometry.stack_box(zero, column, row, right),
@@ -172,47 +186,47 @@ def four_tiles(batch: Batch, draw: Draw, at: np.ndarray, crop: str) -> Recipe:
         geometry.stack_box(row, zero, bottom, column),
     ]
     partner, own = [*chain(draw.partner, 4)[1:]], row * column / (height * width)
-    if crop == "all":  # the image once more, as a patch that hides what is not cropped
+    if crop == "all":  # paste a crop of the image itself over its own tile
         targets, partner = [*targets, geometry.stack_box(zero, zero, row, column)], [*partner, np.arange(n)]
         own = np.zeros(n)
     areas = np.stack([own, *(geometry.box_area(target, batch.size) for target in targets)])
-    cuts = None if crop == "none" else np.stack([_elsewhere(draw, target, batch.size) for target in targets])
+    crops = None if crop == "none" else np.stack([_elsewhere(draw, target, batch.size) for target in targets])
     return Recipe(
         size=batch.size,
         partner=torch.cat([alone(batch), batch.tensor(np.stack(partner))]),
         share=batch.tensor(areas.astype(np.float32)),
-        mixing=Patches(batch.tensor(np.stack(targets)), None if cuts is None else batch.tensor(cuts)),
+        mixing=Patches(batch.tensor(np.stack(targets)), None if crops is None else batch.tensor(crops)),
     )
 
 
 def _elsewhere(draw: Draw, box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A box of the same sides at a random place."""
+    """Draw a box of the same size at a random place."""
     height, width = box[:, 2] - box[:, 0], box[:, 3] - box[:, 1]
     top, left = geometry.uniform_corner(draw.rng, height, width, size)
     return geometry.stack_box(top, left, top + height, left + width)
 
 
 def erase(batch: Batch, draw: Draw, fill: str, holes: Tensor, *, saliency: Tensor | None = None) -> Recipe:
-    """One image with a fill in the box ``holes`` (N, 4); the label stays whole."""
+    """Fill the box ``holes`` (N, 4) of each image; the label stays whole."""
     colour = fill_colour(batch, draw.rng, fill)
     return _own_label(batch, Patches(holes[None], fill=colour), Trace(lam_tensor(batch, draw), saliency))
 
 
 def hide(batch: Batch, draw: Draw, fill: str, kept: Tensor) -> Recipe:
-    """One image in weight ``kept`` (N, H, W), and a fill in the rest; the label stays whole."""
+    """Keep each image with weight ``kept`` (N, H, W), and fill the rest; the label stays whole."""
     colour = fill_colour(batch, draw.rng, fill)
     return _own_label(batch, Weights(kept[None, :, None], colour), Trace(lam_tensor(batch, draw)))
 
 
 def apply_ops(batch: Batch, draw: Draw, sequences: Sequence[OpSequence], fill: str | None = None) -> Recipe:
-    """One image, and the operations that are applied to it, a sequence for each; the label stays whole."""
+    """Apply a sequence of operations to each image; the label stays whole."""
     operations.check_torchvision()
     colour = None if fill is None else fill_colour(batch, draw.rng, fill)
     return _own_label(batch, Operations((tuple(sequences),), colour), NO_TRACE)
 
 
 def _own_label(batch: Batch, mixing: Patches | Weights | Operations, trace: Trace) -> Recipe:
-    """A recipe of single images, each of which keeps its label."""
+    """Return a recipe of single images that keep their labels."""
     return Recipe(
         size=batch.size,
         partner=alone(batch),
@@ -224,25 +238,25 @@ def _own_label(batch: Batch, mixing: Patches | Weights | Operations, trace: Trac
 
 
 def apply_op(batch: Batch, draw: Draw, name: str, *values: np.ndarray, fill: str | None = None) -> Recipe:
-    """One operation for all images, with the numbers (N,) that were drawn for it and a seed for each."""
+    """Apply one operation to all images, with its drawn numbers (N,) and a seed for each image."""
     seeds = draw.rng.integers(2**32, size=len(batch)).tolist()
     numbers = zip(*(value.tolist() for value in values), strict=True)
     return apply_ops(batch, draw, [(AppliedOp(name, v, seed),) for v, seed in zip(numbers, seeds, strict=True)], fill)
 
 
 def sometimes(batch: Batch, draw: Draw, name: str, probability: float, *values: float) -> Recipe:
-    """One operation with fixed numbers, for a share of the images."""
-    chosen = draw.rng.random(len(batch)) < probability
+    """Apply one operation with fixed numbers to each image with the given probability."""
+    applied = draw.rng.random(len(batch)) < probability
     seeds = draw.rng.integers(2**32, size=len(batch)).tolist()
-    chance = zip(chosen, seeds, strict=True)
-    return apply_ops(batch, draw, [(AppliedOp(name, values, seed),) if use else () for use, seed in chance])
+    choices = zip(applied, seeds, strict=True)
+    return apply_ops(batch, draw, [(AppliedOp(name, values, seed),) if use else () for use, seed in choices])
 
 
 def fill_colour(batch: Batch, rng: np.random.Generator, name: str) -> Tensor:
-    """Broadcastable to (N, 3, H, W), in [0, 1].
+    """Return a fill in [0, 1], broadcastable to (N, 3, H, W).
 
-    ``random`` is one field of random bytes for the whole batch, which every image shows through its own hole:
-    a field per image would cost more than the rest of the step.
+    ``random`` is one field of random bytes for the whole batch, seen through each image's own hole: a field per image
+    would cost more than the rest of the step.
     """
     noise = rng.integers(0, 256, (1, 3, *batch.size), dtype=np.uint8) if name == "random" else None
     if noise is not None:
@@ -251,12 +265,12 @@ def fill_colour(batch: Batch, rng: np.random.Generator, name: str) -> Tensor:
 
 
 def ensure_nonzero(maps: Tensor) -> Tensor:
-    """Maps (N, H, W) of which none is dark: where a detector found nothing, all places count alike."""
+    """Replace all-zero maps (N, H, W), in which a detector found nothing, by ones."""
     return torch.where(maps.amax((1, 2), keepdim=True) > 0, maps, 1)
 
 
 def salient_parts(maps: Tensor, spread: float) -> Tensor:
-    """Maps (N, H, W) smoothed by a Gaussian of σ ``spread`` (a share of the shorter side), each with a mean of 1."""
+    """Smooth maps (N, H, W) by a Gaussian of σ ``spread``, a share of the shorter side; scale each to mean 1."""
     kernel = filters.gaussian(np.array([spread * min(maps.shape[1:])]))
     with torch.autocast(maps.device.type, enabled=False):
         smooth = filters.both_ways(ensure_nonzero(maps)[:, None], kernel)[:, 0]
@@ -270,8 +284,8 @@ def visible_share(maps: Tensor, partner: Tensor, source: Tensor, target: Tensor)
     1/2 where both are 0.
     """
     total = maps.sum((1, 2))
-    share = torch.where(total > 0, 1 / total, 0)
-    # Summed outside the box, not subtracted from the total: what is all hidden has to come out as 0.
-    a = (maps * ~geometry.box_mask(target, (maps.shape[1], maps.shape[2]))).sum((1, 2)) * share
-    b = geometry.sum_in_box(maps[partner], source) * share[partner]
+    scale = torch.where(total > 0, 1 / total, 0)
+    # Sum outside the box instead of subtracting from the total, so that a fully hidden object gives exactly 0.
+    a = (maps * ~geometry.box_mask(target, (maps.shape[1], maps.shape[2]))).sum((1, 2)) * scale
+    b = geometry.sum_in_box(maps[partner], source) * scale[partner]
     return torch.where(a + b > 0, a / (a + b), 0.5)

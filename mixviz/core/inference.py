@@ -1,9 +1,9 @@
-"""Asking a network something without leaving a trace in it."""
+"""Run a network without side effects on it."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -13,29 +13,31 @@ PARALLEL = nn.DataParallel, nn.parallel.DistributedDataParallel
 
 
 def plain(network: nn.Module) -> nn.Module:
-    """The network without ``torch.compile``, DataParallel and DistributedDataParallel, whose layers can be listened to.
+    """Unwrap ``torch.compile``, DataParallel and DistributedDataParallel, so that hooks on the layers run.
 
-    Compiled code runs no hooks that it was not compiled with.
+    Compiled code runs only the hooks that it was compiled with.
 
     Raises:
-        ValueError: TorchScript, which runs no hooks of Python at all.
+        ValueError: TorchScript, which runs no Python hooks at all.
     """
     while isinstance(network, PARALLEL) or hasattr(network, "_orig_mod"):
-        network = network.module if isinstance(network, PARALLEL) else network._orig_mod
+        network = network.get_submodule("module" if isinstance(network, PARALLEL) else "_orig_mod")
     if isinstance(network, torch.jit.ScriptModule):
         raise ValueError(
             "The layers of a TorchScript network cannot be listened to: give the network before torch.jit.script or "
             "torch.jit.trace."
         )
-    if getattr(network, "_compiled_call_impl", None) is not None:  # by its own method compile(); a copy leaves that out
+    if (
+        getattr(network, "_compiled_call_impl", None) is not None
+    ):  # compiled in place by network.compile(); a copy drops that
         network = copy.copy(network)
     return network
 
 
 @contextmanager
-def evaluating(network: Callable[[Tensor], Tensor]) -> Iterator[None]:
-    """Evaluation mode for every module that is training, and back. One already evaluating is not touched at all, so
-    that several threads may share it."""
+def evaluating(network: Callable[[Tensor], Tensor]) -> Generator[None]:
+    """Set every training module to evaluation mode, and back on exit. Modules that already evaluate are not touched, so
+    several threads may share them."""
     training = [module for module in network.modules() if module.training] if isinstance(network, nn.Module) else []
     try:
         for module in training:
@@ -47,26 +49,26 @@ def evaluating(network: Callable[[Tensor], Tensor]) -> Iterator[None]:
 
 
 def float_type(network: Callable[[Tensor], Tensor]) -> torch.dtype:
-    """The float type of the network's parameters; float32 where it has none."""
+    """The float type of the network's parameters; float32 if it has none."""
     parameters = network.parameters() if isinstance(network, nn.Module) else ()
     return next((p.dtype for p in parameters if p.is_floating_point()), torch.float32)
 
 
-def check_logits(logits: Tensor, n: int) -> Tensor:
-    """The network's answer; refused where it is not one row of class scores per image."""
+def check_logits(logits: object, n: int) -> Tensor:
+    """Return the network's output, or raise if it is not one row of class scores per image."""
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != n:
-        what = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise ValueError(f"The network should return class scores (N, C), here ({n}, C); it returned {what}.")
+        returned = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise ValueError(f"The network should return class scores (N, C), here ({n}, C); it returned {returned}.")
     return logits
 
 
 class NormalizedModel(nn.Module):
-    """A network that takes pictures as they are: uint8, or float in [0, 1], *before* normalisation.
+    """A network that takes images *before* normalisation: uint8, or float in [0, 1].
 
     $$f(x) = \\mathrm{network}\\big((x - \\mu) / \\sigma\\big)$$
 
-    Attacks, occlusions and corruptions are defined on pixels, and a network is trained on normalised values; this
-    stands between them. Differentiable; the network itself is not copied.
+    Attacks, occlusions and corruptions are defined on pixels, but a network is trained on normalised values; this
+    module converts between them. Differentiable; the network itself is not copied.
 
     Args:
         network: from normalised images (N, 3, H, W) to logits (N, C).

@@ -20,9 +20,9 @@ from mixviz.core.recipe import Recipe
 class Draw(NamedTuple):
     """The random draw that every plan starts from.
 
-    ``lam`` (N,) is the λ to use, drawn or held; a method that draws none gets None, and reads it nowhere. ``held`` is λ
-    where the caller holds it, for methods that have another use for it; ``partner`` (N,) says whose pixels each image
-    gets, and ``partner_held`` that the caller wants just those.
+    ``lam`` (N,) is the λ to use, drawn or held; it is None for a method that draws none, which must not read it.
+    ``held`` is the λ that the caller holds, for methods that use it differently. ``partner`` (N,) is the index of the
+    image whose pixels each image gets, and ``partner_held`` is True if the caller holds it.
     """
 
     rng: np.random.Generator
@@ -33,9 +33,9 @@ class Draw(NamedTuple):
 
 
 class Method(Parametric):
-    """A mixed-sample augmentation: it plans who is mixed, where and how much, and never touches a pixel.
+    """A mixed-sample augmentation: it plans which images are mixed, where and how much, and never touches a pixel.
 
-    ``together``: something that decides how all images of a batch are mixed is drawn once for it.
+    ``together``: one draw decides how all images of a batch are mixed.
     """
 
     together: ClassVar[bool] = False
@@ -53,17 +53,16 @@ class Method(Parametric):
         Args:
             batch: the images and labels, not yet normalised.
             rng: the only source of randomness; the same state gives the same recipe on every device.
-            lam: hold λ (image A's share, one number or (N,), 0 to 1) instead of drawing it. Everything else is
-                drawn as before, so that a dragged λ moves nothing but itself.
-            partner: hold the partners (N,) instead of drawing a permutation.
+            lam: use this λ (image A's share, one number or (N,), 0 to 1) instead of drawing it. Everything else is
+                drawn as before, so that dragging λ changes nothing else.
+            partner: use these partners (N,) instead of drawing a permutation.
 
         Raises:
             TypeError: ``rng`` is not a ``numpy.random.Generator``.
             ValueError: a held λ or partner is out of range, float images lie outside [0, 1] (and the batch does not
-                say ``any_range``), or the method misses something that it needs.
+                have ``any_range``), or the method lacks something that it needs.
         """
-        if not isinstance(rng, np.random.Generator):
-            raise TypeError(f"rng should be a numpy.random.Generator, e.g. np.random.default_rng(0); got {rng!r}.")
+        _check_generator(rng)
         batch.check_range()
         n = len(batch)
         drawn, permutation, held = self.draw(rng, n), rng.permutation(n), None
@@ -78,13 +77,18 @@ class Method(Parametric):
             if not fits or permutation.min() < 0 or permutation.max() >= n:
                 raise ValueError(f"partner should hold {n} indices between 0 and {n - 1}; got {partner!r}.")
             permutation = permutation.astype(np.int64)
-        use = drawn if drawn is None or held is None else held
-        return self.build(batch, Draw(rng, cast(np.ndarray, use), permutation, held, partner is not None))
+        used = cast(np.ndarray, drawn if drawn is None or held is None else held)  # None only where it is not read
+        return self.build(batch, Draw(rng, used, permutation, held, partner is not None))
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray | None:
-        """λ of every image (n,), float64: image A's share before rounding and clipping; None where there is none."""
+        """Draw λ of every image (n,), float64: image A's share before rounding and clipping; None: there is no λ."""
 
     @abstractmethod
     def build(self, batch: Batch, draw: Draw) -> Recipe:
-        """The recipe for one draw. All further randomness comes from ``draw.rng``."""
+        """Build the recipe for one draw. All further randomness comes from ``draw.rng``."""
+
+
+def _check_generator(rng: object) -> None:
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"rng should be a numpy.random.Generator, e.g. np.random.default_rng(0); got {rng!r}.")

@@ -1,4 +1,4 @@
-"""Describe methods and detectors: their cards, and parameters that carry a range, choices and a sentence."""
+"""Describe methods and detectors: their cards, and parameters with a range, choices and a sentence."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 from abc import ABC
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, TypedDict
 
 import numpy as np
 
@@ -16,13 +16,24 @@ FAMILIES = (
 )  # fmt: skip
 
 
+class ParameterInfo(TypedDict):
+    """Description of one parameter, see :func:`parameter`."""
+
+    default: Any  # bool, int, float or str: the type of the field
+    text: str
+    low: float | None
+    high: float | None
+    choices: tuple[str, ...]
+    example: str
+
+
 @dataclass(frozen=True)
 class Card:
-    """Identity of a method or detector: all that a table, a title or a citation needs.
+    """Identity of a method or detector, for tables, titles and citations.
 
-    ``label`` says in a few words what the label of image A becomes. What a paper lacks, or nobody knows for sure, is
-    empty (``year`` 0). ``after`` names the methods whose idea it builds on, where its paper or its definition says so;
-    a name may be one that this catalogue does not have (:mod:`mixviz.selection.lineage`).
+    ``label`` says in a few words what the label of image A becomes. Fields that a paper lacks, or that are uncertain,
+    are empty (``year`` 0). ``after`` names the methods whose idea it builds on, where its paper or its definition says
+    so; a name may be missing from this catalogue (:mod:`mixviz.selection.lineage`).
     """
 
     name: str
@@ -59,13 +70,13 @@ def parameter(
     example: str = "",
     check: Callable[[Any], object] | None = None,
 ) -> Any:
-    """A dataclass field that carries what a slider, a command-line flag, a table and a range test need.
+    """Return a dataclass field with all that a slider, a command-line flag, a table and a range test need.
 
-    A text without ``choices`` has an ``example`` other than its default, and a ``check`` that raises a ValueError for
-    what cannot be used.
+    A string parameter without ``choices`` has an ``example`` other than its default, and a ``check`` that raises a
+    ValueError for invalid values.
     """
-    about = {"text": text, "low": low, "high": high, "choices": choices, "example": example, "check": check}
-    return dataclasses.field(default=default, metadata=about)
+    metadata = {"text": text, "low": low, "high": high, "choices": choices, "example": example, "check": check}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def beta_alpha(default: float) -> Any:
@@ -75,7 +86,7 @@ def beta_alpha(default: float) -> Any:
 
 
 def tie_break() -> Any:
-    """Parameter: which of several equal peaks :func:`mixviz.core.geometry.peak` takes."""
+    """Parameter: which of several equal peaks :func:`mixviz.core.geometry.peak` selects."""
     return parameter("first", "which of several equal peaks to take", choices=("first", "last", "random"))
 
 
@@ -91,25 +102,33 @@ def detector(default: str) -> Any:
 
 
 class Parametric(ABC):
-    """A frozen dataclass whose fields were made by :func:`parameter`, checked when it is made."""
+    """A frozen dataclass whose fields come from :func:`parameter` and are checked on construction."""
 
     card: ClassVar[Card]
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]  # of the subclasses, which are dataclasses
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(cast(Any, self)):
+        for field in dataclasses.fields(self):
             check_field(self.card.name, field, getattr(self, field.name))
 
     @classmethod
-    def parameters(cls) -> dict[str, dict[str, Any]]:
+    def parameters(cls) -> dict[str, ParameterInfo]:
         """Name -> {default, text, low, high, choices, example} of every parameter."""
         return {
-            f.name: {"default": f.default} | {key: told for key, told in f.metadata.items() if key != "check"}
-            for f in dataclasses.fields(cast(Any, cls))
+            field.name: ParameterInfo(
+                default=field.default,
+                text=field.metadata["text"],
+                low=field.metadata["low"],
+                high=field.metadata["high"],
+                choices=field.metadata["choices"],
+                example=field.metadata["example"],
+            )
+            for field in dataclasses.fields(cls)
         }
 
     @classmethod
-    def parse(cls, name: str, text: str) -> Any:
-        """A parameter's value from text, in the type of its field; its range is checked when it is used.
+    def parse(cls, name: str, text: str) -> bool | int | float | str:
+        """Convert text to the type of a parameter; its range is checked on construction.
 
         Raises:
             ValueError: no such parameter, or no number where one is needed.
@@ -117,38 +136,39 @@ class Parametric(ABC):
         known = cls.parameters()
         if name not in known:
             raise ValueError(f"{cls.card.title} has no parameter {name}. It has: {', '.join(known) or 'none'}.")
-        kind = type(known[name]["default"])
-        if kind is bool:
+        default = known[name]["default"]
+        if isinstance(default, bool):
             return text.lower() in ("1", "true", "yes")
         try:
-            return kind(text)
+            return type(default)(text)
         except ValueError:
-            raise ValueError(f"{name} should be a {'whole ' if kind is int else ''}number; got {text!r}.") from None
+            whole = "whole " if isinstance(default, int) else ""
+            raise ValueError(f"{name} should be a {whole}number; got {text!r}.") from None
 
 
-def check_field(owner: str, field: dataclasses.Field, value: Any) -> None:
-    """Refuse a value that is out of its field's range, of another type, or none of its choices."""
+def check_field(owner: str, field: dataclasses.Field[Any], value: Any) -> None:
+    """Raise for a value of the wrong type, outside the field's range or not among its choices."""
     low, high, choices = (field.metadata[key] for key in ("low", "high", "choices"))
-    what = f"{owner}: {field.name}={value!r}"
+    given = f"{owner}: {field.name}={value!r}"
     if field.name == "detector" and (isinstance(value, str) or (isinstance(value, Parametric) and callable(value))):
-        return  # looked up when it is used: detectors may be added
+        return  # looked up when used, because detectors may be added
     if isinstance(field.default, str):
         if choices and value not in choices:
-            raise ValueError(f"{what} is not one of {', '.join(choices)}.")
+            raise ValueError(f"{given} is not one of {', '.join(choices)}.")
         if not isinstance(value, str):
-            raise TypeError(f"{what} should be a text.")
+            raise TypeError(f"{given} should be a text.")
         if check := field.metadata.get("check"):
             try:
                 check(value)
             except (TypeError, ValueError) as error:
-                raise ValueError(f"{what} cannot be used: {error}") from None
+                raise ValueError(f"{given} cannot be used: {error}") from None
         return
     if isinstance(field.default, bool):
         if not isinstance(value, bool):
-            raise TypeError(f"{what} should be True or False.")
+            raise TypeError(f"{given} should be True or False.")
         return
     whole = isinstance(field.default, int)
     if isinstance(value, bool) or not isinstance(value, int | np.integer if whole else int | float | np.number):
-        raise TypeError(f"{what} should be {'a whole' if whole else 'a'} number.")
-    if not low <= value <= high:  # nor is NaN
-        raise ValueError(f"{what} is outside its range: {low} to {high} ({field.metadata['text']})")
+        raise TypeError(f"{given} should be {'a whole' if whole else 'a'} number.")
+    if not low <= value <= high:  # also true for NaN
+        raise ValueError(f"{given} is outside its range: {low} to {high} ({field.metadata['text']})")

@@ -1,4 +1,4 @@
-"""Parts of a recipe: the kind of mixing, the label rule, and a trace of what was drawn and looked at.
+"""Parts of a recipe: the kind of mixing, the label rule, and a trace of the drawn values and the maps used.
 
 A mixture is of exactly one kind. ``Unmixed`` and ``Weights`` stand by themselves; the others lie over one of them.
 """
@@ -16,17 +16,17 @@ from mixviz.ops.operations import OpSequence
 
 @dataclass(frozen=True, eq=False)
 class Unmixed:
-    """Every image as it is."""
+    """Every image unchanged."""
 
     linear = True
 
     @property
     def base(self) -> Unmixed:
-        """Itself: nothing lies over it."""
+        """This part itself, since it has no base below it."""
         return self
 
-    def row(self, here: slice) -> Unmixed:
-        """The part of the images ``here``."""
+    def row(self, rows: slice) -> Unmixed:
+        """The part that belongs to the images ``rows``."""
         return self
 
 
@@ -39,9 +39,10 @@ class Weights:
 
     Attributes:
         weight: each source's weight, (K, N, 1 or C, 1 or H, 1 or W).
-        fill: takes the weight that no source holds, in [0, 1], broadcastable to (N, C, H, W). A single source needs it.
+        fill: pixels in [0, 1] that take the weight left by the sources, broadcastable to (N, C, H, W). A single source
+            needs it.
         cell_permutation: (K, N, rows, columns) int64: entry (i, j) is the cell of the source, counted row by row, that
-            is shown at cell (i, j). The image's sides are whole numbers of cells. None: every pixel stays where it is.
+            is shown at cell (i, j). The image's sides are whole numbers of cells. None: every pixel stays in place.
     """
 
     weight: Tensor
@@ -54,7 +55,7 @@ class Weights:
 
     @property
     def base(self) -> Weights:
-        """Itself: nothing lies over it."""
+        """This part itself, since it has no base below it."""
         return self
 
     @property
@@ -62,11 +63,11 @@ class Weights:
         """Whether mixing commutes with normalising; see :attr:`mixviz.Recipe.linear`."""
         return self.fill is None
 
-    def row(self, here: slice) -> Weights:
-        """The part of the images ``here``; the fill stays as it is."""
+    def row(self, rows: slice) -> Weights:
+        """The part that belongs to the images ``rows``; the fill stays as it is."""
         cells = self.cell_permutation
         return dataclasses.replace(
-            self, weight=self.weight[:, here], cell_permutation=None if cells is None else cells[:, here]
+            self, weight=self.weight[:, rows], cell_permutation=None if cells is None else cells[:, rows]
         )
 
 
@@ -74,11 +75,11 @@ class Weights:
 class Aligned:
     """A weighted sum of two sources whose feature maps are matched place by place before a stage blends them.
 
-    Pixels are blended without it.
+    Pixels are blended without matching.
 
     Attributes:
         base: the weights of the image and its partner.
-        epsilon: ε of the Sinkhorn matching: the smaller, the more one place is matched to one.
+        epsilon: ε of the Sinkhorn matching: the smaller, the closer the matching is to one-to-one.
     """
 
     base: Weights
@@ -89,9 +90,9 @@ class Aligned:
         """Whether mixing commutes with normalising; see :attr:`mixviz.Recipe.linear`."""
         return self.base.linear
 
-    def row(self, here: slice) -> Aligned:
-        """The part of the images ``here``."""
-        return dataclasses.replace(self, base=self.base.row(here))
+    def row(self, rows: slice) -> Aligned:
+        """The part that belongs to the images ``rows``."""
+        return dataclasses.replace(self, base=self.base.row(rows))
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,13 +102,13 @@ class Patches:
     A later patch hides an earlier one.
 
     Attributes:
-        target_boxes: (P, N, 4), where patch p lands, in pixels.
-        source_boxes: (P, N, 4), where patch p is cut from its source; None: from the same place.
+        target_boxes: (P, N, 4), the box that patch p is pasted into, in pixels.
+        source_boxes: (P, N, 4), the box that patch p is cut from; None: the same box.
         patch_alpha: (P, N), weight of patch p's source inside it (the image itself keeps the rest); None: 1.
-        fill: what the patches of a single source show, in [0, 1], broadcastable to (N, C, H, W).
+        fill: pixels that the patches of a single source show, in [0, 1], broadcastable to (N, C, H, W).
         noise: added inside the patches, broadcastable to (N, C, H, W); the sum is clamped to [0, 1].
         resample: source and target boxes differ in size, so the patch is resized.
-        base: what lies below the patches.
+        base: the mixture below the patches.
     """
 
     target_boxes: Tensor
@@ -128,15 +129,15 @@ class Patches:
         """Whether mixing commutes with normalising; see :attr:`mixviz.Recipe.linear`."""
         return self.fill is None and self.noise is None and self.base.linear
 
-    def row(self, here: slice) -> Patches:
-        """The part of the images ``here``; fill and noise stay as they are."""
+    def row(self, rows: slice) -> Patches:
+        """The part that belongs to the images ``rows``; fill and noise stay as they are."""
         source, alpha = self.source_boxes, self.patch_alpha
         return dataclasses.replace(
             self,
-            target_boxes=self.target_boxes[:, here],
-            source_boxes=None if source is None else source[:, here],
-            patch_alpha=None if alpha is None else alpha[:, here],
-            base=self.base.row(here),
+            target_boxes=self.target_boxes[:, rows],
+            source_boxes=None if source is None else source[:, rows],
+            patch_alpha=None if alpha is None else alpha[:, rows],
+            base=self.base.row(rows),
         )
 
 
@@ -146,7 +147,7 @@ class Operations:
 
     Attributes:
         sequences: for each source k and image n, a tuple of :class:`mixviz.ops.operations.AppliedOp`.
-        fill: shows where nothing of a source is left, in [0, 1], broadcastable to (N, C, H, W); None: black.
+        fill: pixels shown where operations leave a source empty, in [0, 1], broadcastable to (N, C, H, W); None: black.
         base: how the sources are weighed.
     """
 
@@ -156,20 +157,20 @@ class Operations:
 
     linear = False
 
-    def row(self, here: slice) -> Operations:
-        """The part of the images ``here``; the fill stays as it is."""
-        sequences = tuple(of_source[here] for of_source in self.sequences)
-        return dataclasses.replace(self, sequences=sequences, base=self.base.row(here))
+    def row(self, rows: slice) -> Operations:
+        """The part that belongs to the images ``rows``; the fill stays as it is."""
+        sequences = tuple(of_source[rows] for of_source in self.sequences)
+        return dataclasses.replace(self, sequences=sequences, base=self.base.row(rows))
 
 
 @dataclass(frozen=True, eq=False)
 class Style:
     """A weighted sum of sources, each with the channel means and standard deviations of a picture (AdaIN).
 
-    What leaves the range of pixels is clamped.
+    Values outside the range of pixels are clamped.
 
     Attributes:
-        style: (K, N) int64, whose style source k of image n is shown in. Equal to ``partner``: its own.
+        style: (K, N) int64, index of the image whose style source k of image n takes. Equal to ``partner``: its own.
         base: the weights of the sources.
     """
 
@@ -178,30 +179,30 @@ class Style:
 
     linear = False
 
-    def row(self, here: slice) -> Style:
-        """The part of the images ``here``."""
-        return Style(self.style[:, here], self.base.row(here))
+    def row(self, rows: slice) -> Style:
+        """The part that belongs to the images ``rows``."""
+        return Style(self.style[:, rows], self.base.row(rows))
 
 
 Mixing = Unmixed | Weights | Aligned | Patches | Operations | Style
 
 
 class LabelRule(enum.Enum):
-    """Rule of the label's shares."""
+    """Rule for the label's shares."""
 
-    AREA = "area"  # the weight that each source's pixels hold
+    AREA = "area"  # the mean weight of each source's pixels
     LAM = "lam"  # λ itself
-    SALIENCY = "saliency"  # what stays visible of each source's saliency, scaled to sum to 1
+    SALIENCY = "saliency"  # the visible share of each source's saliency, scaled to sum to 1
     VISIBLE = "visible"  # the same, not scaled
-    ATTENTION = "attention"  # where the trace's attention lies
-    ATTENTION_AREA = "attention_area"  # the mean of that and the area
-    PLANNED = "planned"  # a rule of the method's own
-    OWN = "own"  # the image's own label, whatever is done to it
+    ATTENTION = "attention"  # the share of the trace's attention on each source's pixels
+    ATTENTION_AREA = "attention_area"  # the mean of ATTENTION and AREA
+    PLANNED = "planned"  # a rule specific to the method
+    OWN = "own"  # the image's own label, unchanged
 
 
 @dataclass(frozen=True)
 class ByStyle:
-    """Label rule: ``part`` goes to the pictures whose style is shown, the rest to those whose content is."""
+    """Label rule: ``part`` goes to the images that give the style, the rest to those that give the content."""
 
     part: float
 
@@ -213,25 +214,25 @@ Label = LabelRule | ByStyle
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """Record of what was drawn and looked at; it explains a mixture and changes no pixel.
+    """Record of the drawn values and the maps used; it explains a mixture and changes no pixel.
 
     Attributes:
         lam: (N,) the λ that was drawn (or held): image A's share before rounding and clipping; None: none was drawn.
-        saliency: (N, H, W) the maps that the method looked at, in the batch's order; None: it looked at none.
-        attention: (N, H, W) a map of each *mixture*, not of the pictures that it is made of; None: nobody looked.
+        saliency: (N, H, W) the saliency maps that the method used, in the batch's order; None: it used none.
+        attention: (N, H, W) a map of each *mixture*, not of its source images; None: not computed.
     """
 
     lam: Tensor | None = None
     saliency: Tensor | None = None
     attention: Tensor | None = None
 
-    def row(self, here: slice) -> Trace:
-        """The part of the images ``here``; saliency stays whole, because partners are counted in the whole batch."""
+    def row(self, rows: slice) -> Trace:
+        """The part that belongs to the images ``rows``; saliency stays whole, as partners index the whole batch."""
         lam, attention = self.lam, self.attention
         return dataclasses.replace(
             self,
-            lam=None if lam is None else lam[here],
-            attention=None if attention is None else attention[here],
+            lam=None if lam is None else lam[rows],
+            attention=None if attention is None else attention[rows],
         )
 
 

@@ -1,4 +1,4 @@
-"""Recipe: everything that was decided about a mixture, before a single pixel is touched.
+"""Recipe: all decisions about a mixture, made before any pixel is touched.
 
 x̃[n] = Σ_k weight[k, n] ⊙ source[k, n]          ỹ[n] = Σ_k share[k, n] · y[partner[k, n]]
 """
@@ -36,12 +36,12 @@ from mixviz.ops.operations import OpSequence
 
 
 class Truth(NamedTuple):
-    """Did the label tell the truth? All (K, N).
+    """Comparison of the label with the visible objects. All (K, N).
 
-    ``visible`` is the share of each source's saliency (or object) that can be seen in the mixture, ``fair`` the
-    label that this would earn (``visible`` scaled to sum to the label's own mass; equal parts where nothing is
-    visible), ``share`` the label that the method gives, ``partner`` whose pixels they are. ``gap`` (N,) is the label
-    mass on the wrong picture.
+    ``visible`` is the share of each source's saliency (or object) that can be seen in the mixture. ``fair`` is the
+    label that follows from it: ``visible`` scaled to the label's own sum, in equal parts where nothing is visible.
+    ``share`` is the label that the method gives, ``partner`` the index of each source image. ``gap`` (N,) is the label
+    mass on the wrong image.
     """
 
     visible: Tensor
@@ -53,11 +53,11 @@ class Truth(NamedTuple):
     def gap(self) -> Tensor:
         """(N,) half the sum of \\|share - fair\\|: 0 is a fair label, 1 a label for the wrong image.
 
-        Sources that are one picture are one here: between them no label is wrong.
+        Sources that are the same image count as one.
         """
         same = (self.partner[:, None] == self.partner).to(self.share.dtype)
-        of_picture = (same * (self.share - self.fair)).sum(1).abs()  # each picture's, as often as it is a source
-        return (of_picture / same.sum(1)).sum(0) / 2
+        per_image = (same * (self.share - self.fair)).sum(1).abs()  # repeated for each source that is this image
+        return (per_image / same.sum(1)).sum(0) / 2
 
 
 @accepts_old_names
@@ -66,15 +66,16 @@ class Recipe:
     """A planned mixture of N images from K sources each.
 
     Attributes:
-        size: (H, W) that it was planned for.
-        partner: (K, N) int64, whose pixels source k of image n are.
+        size: (H, W) of the images that it was planned for.
+        partner: (K, N) int64, index of the image that is source k of image n.
         share: (K, N) float32, each source's part of the label.
         mixing: how the sources become a mixture, one of the kinds in :mod:`mixviz.core.parts`.
         label: the rule that the share follows.
-        trace: what was drawn and looked at.
-        layer: 0: pixels are mixed. Else the stage of the network whose output is mixed (:func:`mixviz.mix_inside`).
+        trace: the drawn values and the maps used.
+        layer: 0: pixels are mixed. Otherwise the stage of the network whose output is mixed
+            (:func:`mixviz.mix_inside`).
 
-    The parts' own fields can be read from the recipe, too, and are None where it has no such part.
+    The fields of its parts can also be read from the recipe; they are None if it has no such part.
     """
 
     size: tuple[int, int]
@@ -116,22 +117,22 @@ class Recipe:
 
     @property
     def target_boxes(self) -> Tensor | None:
-        """(P, N, 4) where patch p lands, as (top, left, bottom, right)."""
+        """(P, N, 4) box that patch p is pasted into, as (top, left, bottom, right)."""
         return self.mixing.target_boxes if isinstance(self.mixing, Patches) else None
 
     @property
     def source_boxes(self) -> Tensor | None:
-        """(P, N, 4) where patch p is cut from its source; None: from the same place."""
+        """(P, N, 4) box that patch p is cut from; None: the same box."""
         return self.mixing.source_boxes if isinstance(self.mixing, Patches) else None
 
     @property
     def target_box(self) -> Tensor | None:
-        """(N, 4) where the (first) patch lands."""
+        """(N, 4) box that the (first) patch is pasted into."""
         return self.mixing.target_boxes[0] if isinstance(self.mixing, Patches) else None
 
     @property
     def source_box(self) -> Tensor | None:
-        """(N, 4) where the (first) patch is cut from its source; None: there is no patch, or it is a fill."""
+        """(N, 4) box that the (first) patch is cut from; None: there is no patch, or it is a fill."""
         if not isinstance(self.mixing, Patches) or len(self.partner) == 1:
             return None
         return (self.mixing.target_boxes if self.mixing.source_boxes is None else self.mixing.source_boxes)[0]
@@ -143,7 +144,7 @@ class Recipe:
 
     @property
     def noise(self) -> Tensor | None:
-        """Noise that is added inside the patches."""
+        """Noise added inside the patches."""
         return self.mixing.noise if isinstance(self.mixing, Patches) else None
 
     @property
@@ -159,65 +160,65 @@ class Recipe:
 
     @property
     def sequences(self) -> tuple[tuple[OpSequence, ...], ...] | None:
-        """For each source and image the operations that are applied to it."""
+        """Operations applied to each source of each image."""
         return self.mixing.sequences if isinstance(self.mixing, Operations) else None
 
     @property
     def style(self) -> Tensor | None:
-        """(K, N) int64, whose style source k of image n is shown in."""
+        """(K, N) int64, index of the image whose style source k of image n takes."""
         return self.mixing.style if isinstance(self.mixing, Style) else None
 
     @property
     def lam(self) -> Tensor | None:
-        """(N,) the λ that was drawn, or held."""
+        """(N,) λ, drawn or held."""
         return self.trace.lam
 
     @property
     def saliency(self) -> Tensor | None:
-        """(N, H, W) the maps that the method looked at."""
+        """(N, H, W) saliency maps that the method used."""
         return self.trace.saliency
 
     @property
     def label_by(self) -> str:
-        """The label's rule as a file names it."""
+        """Name of the label rule in files."""
         return self.label.value
 
     @property
     def by_style(self) -> float:
-        """The part of the label that goes to the pictures whose style is shown."""
+        """Part of the label that goes to the images that give the style."""
         return self.label.part if isinstance(self.label, ByStyle) else 0.0
 
     @property
     def whole(self) -> bool:
-        """Whether every label sums to 1, as all do but those that say what is visible and leave it at that."""
+        """Whether every label sums to 1; only :attr:`LabelRule.VISIBLE` is not scaled."""
         return self.label is not LabelRule.VISIBLE
 
     @property
     def paired(self) -> bool:
-        """Whether another picture than the image itself is among its sources (read back from the device)."""
+        """Whether any image has a source other than itself; reads back from the device."""
         return bool((self.partner[1:] != self.partner[0]).any())
 
     @property
     def linear(self) -> bool:
-        """Whether mixing commutes with normalising: pixels are cut and blended, and nothing is filled, clamped or
-        changed that has a range."""
+        """Whether mixing commutes with normalising: pixels are only cut and blended, without a fill, a clamp or an
+        operation that depends on their range."""
         return self.mixing.linear
 
     def row(self, index: int) -> Recipe:
-        """The recipe of one image alone, for its numbers: partners are still counted in the whole batch."""
+        """The recipe of one image, to read its values: partners still index the whole batch."""
         index = range(len(self))[index]
-        here = slice(index, index + 1)
+        rows = slice(index, index + 1)
         return dataclasses.replace(
             self,
-            partner=self.partner[:, here],
-            share=self.share[:, here],
-            mixing=self.mixing.row(here),
-            trace=self.trace.row(here),
+            partner=self.partner[:, rows],
+            share=self.share[:, rows],
+            mixing=self.mixing.row(rows),
+            trace=self.trace.row(rows),
         )
 
     @property
     def area(self) -> Tensor:
-        """(K, N) realised share of the picture (of the activations, where it mixes inside) of each source."""
+        """(K, N) realised share of the image (of the activations, if it mixes inside a network) of each source."""
         return self.weights().mean((2, 3, 4))
 
     def apply(self, images: Tensor, out: Tensor | None = None) -> Tensor:
@@ -225,11 +226,11 @@ class Recipe:
 
         Args:
             images: (N, C, H, W), the batch that was planned for, not yet normalised.
-            out: where to write, e.g. a buffer that is reused; may be ``images`` itself.
+            out: the tensor to write to, e.g. a reused buffer; may be ``images`` itself.
 
         Raises:
-            ValueError: another number or size of images than was planned for, or float images outside [0, 1] where the
-                recipe is not :attr:`linear`.
+            ValueError: another number or size of images than planned for, or float images outside [0, 1] and a recipe
+                that is not :attr:`linear`.
         """
         self._check(images)
         if self.layer:
@@ -243,7 +244,7 @@ class Recipe:
 
         Args:
             labels: (N,) class indices, or (N, C) soft labels. Rows need not sum to 1: an image may have several labels.
-            num_classes: C, needed with class indices; soft labels have to be as wide. Without it, (N, C) may hold any
+            num_classes: C, required for class indices; soft labels must have C columns. Without it, (N, C) may hold any
                 numbers, e.g. targets of a regression.
 
         Raises:
@@ -258,15 +259,15 @@ class Recipe:
                     f"{tuple(labels.shape)}: give the labels' own width, or labels of {num_classes} columns."
                 )
             if num_classes is not None and labels.device.type == "cpu":
-                low, high = (extreme.item() for extreme in torch.aminmax(labels))
+                low, high = (bound.item() for bound in torch.aminmax(labels))
                 if not 0 <= low <= high < math.inf:  # also true for NaN
                     raise ValueError(
                         f"Soft labels should be 0 or more, and finite; these run from {low:.4g} to {high:.4g}. Logits: "
                         "take their softmax. Targets of a regression: recipe.targets(labels), without num_classes."
                     )
             labels = labels.float()
-            parts = (share[:, None] * labels[who] for share, who in zip(self.share, self.partner, strict=True))
-            return cast(Tensor, sum(parts))
+            terms = (share[:, None] * labels[source] for share, source in zip(self.share, self.partner, strict=True))
+            return cast(Tensor, sum(terms))
         if num_classes is None:
             raise ValueError("Class indices need num_classes, e.g. recipe.targets(labels, num_classes=100).")
         if labels.device.type == "cpu":
@@ -278,14 +279,14 @@ class Recipe:
                 )
             return torch.zeros(len(self), num_classes).scatter_add_(1, labels.long()[self.partner].T, self.share.T)
         classes = torch.arange(num_classes, device=labels.device)  # scatter_add is not deterministic on CUDA
-        parts = (
-            torch.where(classes == labels[who][:, None], share[:, None], 0)
-            for share, who in zip(self.share, self.partner, strict=True)
+        terms = (
+            torch.where(classes == labels[source][:, None], share[:, None], 0)
+            for share, source in zip(self.share, self.partner, strict=True)
         )
-        return cast(Tensor, sum(parts))
+        return cast(Tensor, sum(terms))
 
     def weights(self, size: tuple[int, int] | None = None) -> Tensor:
-        """(K, N, 1, H, W) each source's weight at every pixel, at the planned or another size; not to be written to."""
+        """(K, N, 1, H, W) each source's weight at every pixel, at the planned or another size; cached, so read-only."""
         if size is None or tuple(size) == self.size:
             return self._weights
         return self._weights_at((size[0], size[1]))
@@ -299,26 +300,26 @@ class Recipe:
         planned = self._planned_at(size)
         if not isinstance(self.mixing, Operations):
             return planned
-        whole = planned.new_ones(len(self), *self.size)
-        left = torch.stack([operations.carry(of_source, whole) for of_source in self.mixing.sequences]).clamp(0, 1)
+        ones = planned.new_ones(len(self), *self.size)
+        coverage = torch.stack([operations.carry(sequences, ones) for sequences in self.mixing.sequences]).clamp(0, 1)
         if size != self.size:
-            left = torch.nn.functional.interpolate(left, size, mode="area")
-        return planned * left[:, :, None]
+            coverage = torch.nn.functional.interpolate(coverage, size, mode="area")
+        return planned * coverage[:, :, None]
 
     def _planned_at(self, size: tuple[int, int]) -> Tensor:
-        below = self._base_at(size)
+        weight = self._base_at(size)
         if not isinstance(self.mixing, Patches):
-            return below
+            return weight
         (k, n), alpha = self.partner.shape, self.mixing.patch_alpha
         for p, target in enumerate(self.mixing.target_boxes):
             inside = geometry.box_mask(geometry.scale_box(target, self.size, size), size)[None, :, None]
-            shown = self.share.new_ones(n) if alpha is None else alpha[p]
+            opacity = self.share.new_ones(n) if alpha is None else alpha[p]
             values = self.share.new_zeros(k, n)
-            values[0] = 1 - shown
+            values[0] = 1 - opacity
             if k > 1:
-                values[p + 1] = shown
-            below = torch.where(inside, values[:, :, None, None, None], below)
-        return below
+                values[p + 1] = opacity
+            weight = torch.where(inside, values[:, :, None, None, None], weight)
+        return weight
 
     def _base_at(self, size: tuple[int, int]) -> Tensor:
         height, width = size
@@ -329,85 +330,85 @@ class Recipe:
             return result
         weight = self.base.weight.mean(2, keepdim=True)
         if weight[0, 0].numel() > 1 and size != self.size:
-            whole = weight.expand(k, n, 1, *self.size)  # it may vary by rows or columns alone
-            weight = torch.nn.functional.interpolate(whole.flatten(0, 1), size, mode="area").unflatten(0, (k, -1))
+            full = weight.expand(k, n, 1, *self.size).flatten(0, 1)  # weights may vary by rows or columns only
+            weight = torch.unflatten(torch.nn.functional.interpolate(full, size, mode="area"), 0, (k, -1))
         return weight.expand(k, n, 1, height, width).clone()
 
     def mask(self, size: tuple[int, int] | None = None) -> Tensor:
-        """(N, 1, H, W) the weight of the image itself at every pixel, in all its versions: 1 kept, 0 replaced."""
+        """(N, 1, H, W) total weight of all sources that are the image itself: 1 kept, 0 replaced."""
         weights = self.weights(size)
         return (weights * (self.partner == self.partner[0])[:, :, None, None, None]).sum(0)
 
     def truth(self, saliency: Tensor) -> Truth:
-        """Hold the label against what can be seen.
+        """Compare the label with the visible objects.
 
         Args:
             saliency: (N, H, W) maps, or object masks, one per image of the batch, in the batch's order.
 
-        A recipe that mixes inside a network is taken as if its activations were pixels.
+        A recipe that mixes inside a network is treated as if it mixed pixels.
 
         Raises:
             TypeError, ValueError: maps of another size or of fewer images, or (on the CPU) a NaN, an infinity or a
                 value below 0.
         """
-        plain = self.partner.device.type == "cpu"
-        checks.tensor("saliency", saliency, "real", ("N", *self.size), 0, checks.FINITE, values=plain)
-        if plain and len(saliency) <= self.partner.max():
+        on_cpu = self.partner.device.type == "cpu"
+        checks.tensor("saliency", saliency, "real", ("N", *self.size), 0, checks.FINITE, values=on_cpu)
+        if on_cpu and len(saliency) <= self.partner.max():
             raise ValueError(
                 f"saliency should have a map per image of the batch, at least {self.partner.max() + 1}; got "
                 f"{tuple(saliency.shape)}."
             )
         maps = saliency.to(self.share.dtype)
-        total, shown = maps.sum((1, 2)), maps[self.partner]
+        total, sources = maps.sum((1, 2)), maps[self.partner]
         if self.cell_permutation is not None:
             cells = self.cell_permutation.flatten(0, 1)
-            shown = geometry.move_cells(shown.flatten(0, 1)[:, None], cells).view_as(shown)
+            sources = geometry.move_cells(sources.flatten(0, 1)[:, None], cells).view_as(sources)
         mixing = self.mixing
-        if isinstance(mixing, Operations):  # carried along, which takes away what leaves the picture
-            moved = zip(mixing.sequences, shown, strict=True)
-            shown = torch.stack([operations.carry(sequences, of_source, mass=True) for sequences, of_source in moved])
-        seen = (self._planned_at(self.size) * shown[:, :, None]).sum((2, 3, 4))
+        if isinstance(mixing, Operations):  # saliency that the operations move out of the image is lost
+            pairs = zip(mixing.sequences, sources, strict=True)
+            sources = torch.stack([operations.carry(sequences, source, mass=True) for sequences, source in pairs])
+        seen = (self._planned_at(self.size) * sources[:, :, None]).sum((2, 3, 4))
         if isinstance(mixing, Patches) and mixing.source_boxes is not None:
             for p, (source, target) in enumerate(zip(mixing.source_boxes, mixing.target_boxes, strict=True)):
-                own = maps[self.partner[p + 1]]
-                cut = torch.where(geometry.box_area(target, self.size) > 0, geometry.sum_in_box(own, source), 0)
-                moved = cut - geometry.sum_in_box(own, target)
-                seen[p + 1] += moved * (1 if mixing.patch_alpha is None else mixing.patch_alpha[p])
+                partner = maps[self.partner[p + 1]]
+                pasted = torch.where(geometry.box_area(target, self.size) > 0, geometry.sum_in_box(partner, source), 0)
+                difference = pasted - geometry.sum_in_box(partner, target)
+                seen[p + 1] += difference * (1 if mixing.patch_alpha is None else mixing.patch_alpha[p])
         visible = torch.where(total[self.partner] > 0, seen / total[self.partner], 0).clamp(0, 1)
         mass, all_seen = self.share.sum(0), visible.sum(0)
         fair = torch.where(all_seen > 0, visible / all_seen, 1 / len(visible)) * mass
         return Truth(visible, fair, self.share, self.partner)
 
     def attended(self) -> Tensor:
-        """(K, N) the share of the trace's attention that lies on each source's pixels; by area where it lies nowhere.
+        """(K, N) share of the trace's attention on each source's pixels; the area where the attention is all zero.
 
         Raises:
-            ValueError: nobody looked at the mixture.
+            ValueError: the trace has no attention.
         """
         attention = self.trace.attention
         if attention is None:
             raise ValueError("A label by attention needs a map of each mixture: give trace=Trace(attention=...).")
         total = attention.sum((1, 2))
-        on = (self.weights()[:, :, 0] * attention).sum((2, 3))
-        return torch.where(total > 0, on / total, self.area)
+        attended = (self.weights()[:, :, 0] * attention).sum((2, 3))
+        return torch.where(total > 0, attended / total, self.area)
 
     def by_attention(self) -> Tensor:
-        """(K, N) the label of a recipe whose rule is attention, or the mean of attention and area."""
+        """(K, N) label by attention, or by the mean of attention and area if that is the rule."""
         attended = self.attended()
         return attended if self.label is LabelRule.ATTENTION else (attended + self.area) / 2
 
     def relabelled(self) -> Recipe:
-        """The share by the recipe's own rule from what its parts show now; λ has no say where the label follows pixels.
+        """Recompute the share from the current parts by the recipe's own rule; drop λ where the label follows pixels.
 
-        Attention stays where it lay, because nobody is asked again.
+        Attention stays as it is, because the network is not run again.
         """
         match self.label:
             case LabelRule.AREA:
                 share = self.area.to(self.share)
             case LabelRule.SALIENCY:
-                share = self.truth(self._looked_at).fair
+                share = self.truth(self._saliency).fair
             case LabelRule.VISIBLE:
-                share = self.truth(self._looked_at).visible
+                share = self.truth(self._saliency).visible
             case LabelRule.ATTENTION | LabelRule.ATTENTION_AREA:
                 share = self.by_attention()
             case _:
@@ -415,15 +416,15 @@ class Recipe:
         return dataclasses.replace(self, share=share, trace=dataclasses.replace(self.trace, lam=None))
 
     @property
-    def _looked_at(self) -> Tensor:
+    def _saliency(self) -> Tensor:
         if self.trace.saliency is None:
             raise ValueError("A label by saliency needs the pictures' maps: give trace=Trace(saliency=...).")
         return self.trace.saliency
 
-    def _check(self, images: Tensor) -> None:
+    def _check(self, images: object) -> None:
         if not isinstance(images, Tensor) or not (images.dtype == torch.uint8 or images.is_floating_point()):
-            what = images.dtype if isinstance(images, Tensor) else type(images).__name__
-            raise TypeError(f"images should be a torch.Tensor, uint8 or float in [0, 1]; got {what}.")
+            given = images.dtype if isinstance(images, Tensor) else type(images).__name__
+            raise TypeError(f"images should be a torch.Tensor, uint8 or float in [0, 1]; got {given}.")
         if images.ndim != 4 or len(images) != len(self) or tuple(images.shape[2:]) != self.size:
             raise ValueError(
                 f"This recipe was planned for {len(self)} images of {self.size[0]}x{self.size[1]} (height x width); "
@@ -431,5 +432,5 @@ class Recipe:
             )
 
 
-def _unequal(sources: int, count: int, what: str) -> ValueError:
-    return ValueError(f"The recipe has {sources} sources and {count} {what}: give one for each source.")
+def _unequal(sources: int, count: int, plural: str) -> ValueError:
+    return ValueError(f"The recipe has {sources} sources and {count} {plural}: give one for each source.")

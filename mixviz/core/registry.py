@@ -1,4 +1,4 @@
-"""Discovery: a file in a catalogue's package is an entry in the catalogue."""
+"""Discover catalogue entries: the classes in the modules of a catalogue's package."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from typing import Any, TypeVar
 from mixviz.core.parameters import FAMILIES, Card, Parametric
 
 Entry = TypeVar("Entry", bound=Parametric)
-Known = TypeVar("Known")
+Value = TypeVar("Value")
 
 
 def discover(package: ModuleType, base: type[Entry]) -> Mapping[str, type[Entry]]:
-    """Name -> class for every final subclass of ``base`` defined in the package's modules, by family and year.
+    """Map names to the final subclasses of ``base`` in the package's modules, sorted by family and year.
 
-    Modules whose names start with an underscore are helpers and are not looked into.
+    Modules whose names start with an underscore are helpers and are skipped.
 
     Raises:
         ValueError: two classes use one name.
     """
-    found: dict[str, type[Entry]] = {}
+    classes: dict[str, type[Entry]] = {}
     for info in pkgutil.iter_modules(package.__path__):
         if info.name.startswith("_"):
             continue
@@ -33,22 +33,22 @@ def discover(package: ModuleType, base: type[Entry]) -> Mapping[str, type[Entry]
             if not inspect.isclass(cls) or not issubclass(cls, base) or cls.__module__ != module.__name__:
                 continue
             name = cls.card.name
-            if name in found:
+            if name in classes:
                 raise ValueError(
-                    f"Two classes call themselves {name!r}: {found[name].__module__} and {module.__name__}. "
+                    f"Two classes call themselves {name!r}: {classes[name].__module__} and {module.__name__}. "
                     "Give one of them another card name."
                 )
-            found[name] = cls
-    return MappingProxyType(dict(sorted(found.items(), key=lambda item: _order(item[1].card))))
+            classes[name] = cls
+    return MappingProxyType(dict(sorted(classes.items(), key=lambda item: _order(item[1].card))))
 
 
-def _order(card: Card) -> tuple:
+def _order(card: Card) -> tuple[int, int, str]:
     family = FAMILIES.index(card.family) if card.family in FAMILIES else len(FAMILIES)
     return family, card.year or 9999, card.name
 
 
-def lookup(catalogue: Mapping[str, Known], name: str) -> Known:
-    """Return the entry called ``name``, or raise a ValueError that lists (and guesses) the names there are."""
+def lookup(catalogue: Mapping[str, Value], name: str) -> Value:
+    """Return the entry called ``name``, or raise a ValueError that lists the names and suggests a close one."""
     try:
         return catalogue[name]
     except (KeyError, TypeError):
@@ -61,7 +61,7 @@ def construct(catalogue: Mapping[str, type[Entry]], text: str) -> Entry:
     """Construct an entry by name, with parameters where they are given: ``"name"`` or ``"name:key=value,key=value"``.
 
     Raises:
-        ValueError: an unknown name or parameter, or a value that does not fit, with what would.
+        ValueError: an unknown name or parameter, or a value that does not fit, with those that would.
     """
     name, _, rest = str(text).partition(":")
     cls = lookup(catalogue, name)
@@ -69,7 +69,7 @@ def construct(catalogue: Mapping[str, type[Entry]], text: str) -> Entry:
     return cls(**{key.strip(): cls.parse(key.strip(), value.strip()) for key, _, value in pairs})
 
 
-# The detectors lie above the core; a batch looks them up by name when somebody asks.
+# Detectors import the core, so a batch imports them only when one is needed by name.
 def detectors() -> Mapping[str, type[Any]]:
     """Return ``mixviz.SALIENCY``."""
     return importlib.import_module("mixviz.detectors").SALIENCY

@@ -1,4 +1,4 @@
-"""Saliency: the abstract base of the detectors."""
+"""Saliency: the abstract base class of the detectors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mixviz.core.parameters import Parametric
 class Saliency(Parametric):
     """A saliency detector: how much every pixel matters.
 
-    ``needs_network``: it asks the batch's network; ``needs_tokens``: which has to be a vision transformer.
+    ``needs_network``: it runs the batch's network; ``needs_tokens``: this has to be a vision transformer.
     """
 
     needs_network: ClassVar[bool] = False

@@ -1,8 +1,9 @@
-"""Check and convert tensors: what lies below every other module of the core."""
+"""Check and convert tensors; every other module of the core may import this one."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,16 +11,28 @@ from torch import Tensor
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-SAMPLED = 512  # values of a batch whose range is looked at before every plan: each is a wait for the memory
-SLACK = 1e-3  # beyond [0, 1]: what half precision makes of a blend of ones
+SAMPLED = 512  # values of a batch that the range check before every plan reads: each costs a cache miss
+SLACK = 1e-3  # allowed beyond [0, 1]: half precision blends ones to slightly more than one
 
 
 def on_device(array: np.ndarray, device: torch.device) -> Tensor:
     """Return a host array as a tensor on a device, without waiting for the device."""
-    tensor = torch.from_numpy(np.require(array, requirements=["C", "W"]))  # copies broadcast arrays alone
+    contiguous = np.require(array, requirements=["C", "W"])  # copies broadcast arrays alone
+    tensor = torch.from_numpy(contiguous)  # pyright: ignore[reportUnknownMemberType]  # torch leaves it untyped
     if device.type == "cuda" and torch.cuda.is_available():
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=True)
+
+
+def as_list(values: Tensor) -> list[Any]:
+    """Return ``values.tolist()``, nested lists of Python numbers, which torch types as a list of unknowns."""
+    return values.tolist()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+
+def check_type(name: str, shape: str, value: object) -> None:
+    """Raise a TypeError unless a value is a tensor; ``shape`` is added to what was expected."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name} should be a torch.Tensor{shape}; got {type(value).__name__}.")
 
 
 def as_float(images: Tensor) -> Tensor:
@@ -29,8 +42,7 @@ def as_float(images: Tensor) -> Tensor:
 
 def check_labels(labels: Tensor, n: int) -> None:
     """Raise unless labels are n class indices or n soft labels."""
-    if not isinstance(labels, Tensor):
-        raise TypeError(f"labels should be a torch.Tensor; got {type(labels).__name__}.")
+    check_type("labels", "", labels)
     if labels.ndim not in (1, 2) or len(labels) != n:
         raise ValueError(f"labels should be ({n},) or ({n}, C); got {tuple(labels.shape)}.")
     if labels.is_floating_point() != (labels.ndim == 2):
@@ -44,9 +56,9 @@ def check_range(images: Tensor, sampled: bool = False) -> None:
     """Raise if float images (N, C, H, W) lie outside [0, 1].
 
     Args:
-        sampled: look at some 500 values alone, in a grid of every image (its middle at least), and at none on an
-            accelerator or under ``torch.compile``, where reading values back would stall the step. A wrong scale shows
-            anywhere; reading every pixel would take a third of the time that CutMix takes at 224 px.
+        sampled: read about 500 values only, on a grid in every image (at least its middle). Read none on an
+            accelerator or under ``torch.compile``, where reading values back would stall the step. A few values show a
+            wrong scale; reading every pixel would take a third of the time that CutMix takes at 224 px.
 
     Raises:
         ValueError: the range found, and what to do.
@@ -59,7 +71,7 @@ def check_range(images: Tensor, sampled: bool = False) -> None:
         places = max(1, math.isqrt(SAMPLED // (images.shape[0] * images.shape[1])))
         down, across = (max(1, side // places) for side in images.shape[2:])
         images = images[:, :, down // 2 :: down, across // 2 :: across]
-    low, high = (extreme.item() for extreme in torch.aminmax(images.detach()))
+    low, high = (bound.item() for bound in torch.aminmax(images.detach()))
     if not (low >= -SLACK and high <= 1 + SLACK):  # also true for NaN
         raise ValueError(
             f"Float images should lie in [0, 1]; these run from {low:.4g} to {high:.4g}. Pixels have a "

@@ -1,4 +1,4 @@
-"""The three lines: any method in a function call, a training loop or a DataLoader."""
+"""Use any method in a function call, a training loop or a DataLoader."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from mixviz.core.batch import Batch
+from mixviz.core.checks import is_mapping, is_sequence
 from mixviz.core.method import Method
+from mixviz.core.parameters import Parametric
 from mixviz.core.recipe import Recipe
 from mixviz.core.registry import lookup
 from mixviz.core.saliency import Saliency
@@ -21,13 +23,14 @@ from mixviz.core.tensors import check_range
 from mixviz.detectors import SALIENCY
 from mixviz.methods import METHODS
 
+Entry = TypeVar("Entry", bound=Parametric)
 Seed = int | Sequence[int] | np.random.Generator | None
-REPEATS = 8  # batches in a row with one seed that are no accident any more
+REPEATS = 8  # batches in a row with one seed before a warning
 _repeats = threading.local()
 
 
 def make(method: str | Method, **parameters: Any) -> Method:
-    """A method by name with its parameters, or the given one.
+    """Construct a method by name with its parameters, or return the given method.
 
     Raises:
         ValueError, TypeError: an unknown name or parameter, with the known ones.
@@ -39,7 +42,7 @@ def make(method: str | Method, **parameters: Any) -> Method:
     return _construct(lookup(METHODS, method), parameters)
 
 
-def _construct(cls: type, parameters: dict[str, Any]) -> Any:
+def _construct(cls: type[Entry], parameters: Mapping[str, object]) -> Entry:
     unknown = set(parameters) - set(cls.parameters())
     if unknown:
         known = ", ".join(cls.parameters()) or "none"
@@ -58,11 +61,11 @@ def mix(
 
     Args:
         images: (N, 3, H, W), uint8, or float in [0, 1]; not changed.
-        labels: (N,) class indices or (N, C) soft labels; only some methods look at them.
+        labels: (N,) class indices or (N, C) soft labels; only some methods need them.
         method: a name from ``mixviz.METHODS``, or a method.
-        seed: where the randomness comes from. In a loop, a ``numpy.random.Generator`` made before it, or numbers that
-            name the step, ``(seed, epoch, step)``. One number gives one recipe, the same on every device and in every
-            call. None: another one each time, which nothing repeats.
+        seed: source of the randomness. In a loop, a ``numpy.random.Generator`` made before it, or numbers that identify
+            the step, ``(seed, epoch, step)``. One number gives one recipe, the same on every device and in every call.
+            None: a different recipe each time, which cannot be repeated.
         parameters: the method's own; ``network``, ``mean``, ``std``, ``saliency``, ``errors`` and ``any_range`` go to
             :class:`mixviz.Batch`.
 
@@ -70,31 +73,31 @@ def mix(
         The mixed images, like ``images``, and the :class:`~mixviz.Recipe`, whose ``targets`` mixes the labels.
 
     Raises:
-        TypeError, ValueError: what :class:`mixviz.Batch` and :meth:`mixviz.Method.plan` refuse.
+        TypeError, ValueError: input that :class:`mixviz.Batch` or :meth:`mixviz.Method.plan` refuses.
 
     Warns:
         UserWarning: one number as the seed of many batches in a row, which would all get the same recipe.
     """
-    known = ("network", "saliency", "errors", "mean", "std", "any_range")
-    given = {name: parameters.pop(name) for name in known if name in parameters}
-    chosen, rng = make(method, **parameters), np.random.default_rng(seed)
+    names = ("network", "saliency", "errors", "mean", "std", "any_range")
+    options = {name: parameters.pop(name) for name in names if name in parameters}
+    planner, rng = make(method, **parameters), np.random.default_rng(seed)
     if seed is not None and seed is not rng:
-        _count_repeats((chosen, str(seed)), images)
-    recipe = chosen.plan(Batch(images, labels, **given), rng)
+        _count_repeats((planner, str(seed)), images)
+    recipe = planner.plan(Batch(images, labels, **options), rng)
     return recipe.apply(images), recipe
 
 
-def _count_repeats(what: tuple, images: Tensor) -> None:
-    """Warn once where batch after batch is mixed by what was drawn for the first."""
+def _count_repeats(key: tuple[Method, str, *tuple[object, ...]], images: Tensor) -> None:
+    """Warn once if batch after batch is mixed with the draw of the first; ``key`` is the method, the seed, and more."""
     last, count, seen = getattr(_repeats, "state", (None, 0, None))
-    if what != last:
+    if key != last:
         count, seen = 0, None
     if seen is None or seen() is not images:
         count += 1
-    _repeats.state = what, count, weakref.ref(images)
+    _repeats.state = key, count, weakref.ref(images)
     if count == REPEATS:
         warnings.warn(
-            f"{REPEATS} batches in a row were mixed with seed {what[1]}: all get the same recipe, with the same "
+            f"{REPEATS} batches in a row were mixed with seed {key[1]}: all get the same recipe, with the same "
             "partners and boxes. Make one generator before the loop, rng = numpy.random.default_rng(0), and give "
             "seed=rng in it; or name the step, seed=(0, epoch, step); or make one MixTransform before the loop.",
             UserWarning,
@@ -114,8 +117,8 @@ def saliency(
 
     Args:
         detector: a name from ``mixviz.SALIENCY``, or a detector.
-        labels: classes, for detectors that ask the network about them.
-        network: the network that such detectors ask.
+        labels: class indices, for detectors that need the network's scores for them.
+        network: the network that such detectors run.
         parameters: the detector's own.
 
     Raises:
@@ -134,20 +137,20 @@ class MixTransform:
     Args:
         method: a name from ``mixviz.METHODS``, or a method.
         num_classes: the width of the soft targets.
-        mix_probability: the share of batches that are mixed at all, as in the papers' training loops.
-        seed: two transforms with one seed give the same mixtures in the same order, and other ones in each process
-            of a distributed training. In DataLoader workers torch's own seed counts as well (``torch.manual_seed``,
+        mix_probability: the probability that a batch is mixed at all, as in the papers' training loops.
+        seed: two transforms with one seed give the same mixtures in the same order, and different ones in each process
+            of a distributed training. In DataLoader workers torch's own seed matters as well (``torch.manual_seed``,
             or the loader's ``generator``).
-        normalize: (mean, std) per channel, applied to the mixed images, and to what the network is asked about.
+        normalize: (mean, std) per channel, applied to the mixed images and to the input of ``network``.
             None: images stay in [0, 1], for the network too.
-        network: the classifier that network-guided methods ask.
-        any_range: take float images outside [0, 1] too, see :class:`mixviz.Batch`.
-        inplace: mix into the given images instead of a new tensor, which saves a training loop that has no more use
-            for the clean batch most of the time.
+        network: the classifier that network-guided methods run.
+        any_range: accept float images outside [0, 1] too, see :class:`mixviz.Batch`.
+        inplace: mix into the given images instead of a new tensor, which saves most of the time in a training loop that
+            does not need the clean batch any more.
         parameters: the method's own.
 
     A method that mixes inside a network (``recipe.layer > 0``) needs its recipe there: use ``plan``. Only images and
-    labels are mixed. Row n of anything else, e.g. of names or masks, still belongs to image n; to mix it as well, take
+    labels are mixed. Row n of anything else, e.g. of names or masks, still belongs to image n; to mix it as well, use
     the recipe from ``plan``.
     """
 
@@ -168,11 +171,7 @@ class MixTransform:
             raise ValueError("normalize is for images in [0, 1], and any_range for others: give one of the two.")
         if not 0 <= mix_probability <= 1:
             raise ValueError(f"mix_probability should lie between 0 and 1; got {mix_probability}.")
-        if not isinstance(seed, int | np.integer) or seed < 0:
-            raise ValueError(
-                f"seed should be a whole number from 0 up; got {seed!r}. One transform goes on by itself from batch to "
-                "batch: make it once, before the loop. mixviz.mix also takes a generator."
-            )
+        _check_seed(seed)
         self.method, self.num_classes = make(method, **parameters), num_classes
         self.mix_probability, self.seed, self.normalize, self.network = mix_probability, seed, normalize, network
         self.inplace, self.any_range = inplace, any_range
@@ -182,7 +181,7 @@ class MixTransform:
     def __call__(self, images: Tensor, labels: Tensor, **given: Tensor) -> tuple[Tensor, Tensor]:
         """Mixed images, float where ``normalize`` is given, and soft targets (N, num_classes) float32.
 
-        ``given`` may hold what :class:`mixviz.Batch` takes beside: ``saliency`` and ``errors``.
+        ``given`` may hold further arguments of :class:`mixviz.Batch`: ``saliency`` and ``errors``.
         """
         batch = self._batch(images, labels, **given)
         recipe = self._plan(batch)
@@ -192,14 +191,14 @@ class MixTransform:
                 "recipe = transform.plan(images, labels), then `with mixviz.mix_inside(network, recipe):` around the "
                 "forward pass, and recipe.targets for the labels."
             )
-        targets = recipe.targets(labels, self.num_classes)  # first: labels that are refused leave the images clean
+        targets = recipe.targets(labels, self.num_classes)  # first, so that invalid labels leave the images unchanged
         mixed = recipe.apply(images, out=images if self.inplace else None)
         return mixed if self.normalize is None else batch.normalised(mixed), targets
 
     def plan(self, images: Tensor, labels: Tensor, *, lam: float | np.ndarray | None = None, **given: Tensor) -> Recipe:
-        """The next recipe of this transform's stream; a baseline one for the batches that stay unmixed.
+        """The next recipe of this transform's stream; a baseline one for a batch that stays unmixed.
 
-        ``lam`` holds λ, see :meth:`mixviz.Method.plan`.
+        ``lam`` fixes λ, see :meth:`mixviz.Method.plan`.
         """
         return self._plan(self._batch(images, labels, **given), lam)
 
@@ -209,11 +208,11 @@ class MixTransform:
 
     def _plan(self, batch: Batch, lam: float | np.ndarray | None = None) -> Recipe:
         rng = self._stream(batch.images)
-        chosen = self.method if rng.random() < self.mix_probability else METHODS["baseline"]()
-        return chosen.plan(batch, rng, lam=lam)
+        method = self.method if rng.random() < self.mix_probability else METHODS["baseline"]()
+        return method.plan(batch, rng, lam=lam)
 
     def _stream(self, images: Tensor) -> np.random.Generator:
-        """One stream per process of a training, and per DataLoader worker and epoch: torch seeds each worker anew."""
+        """One stream per training process, and per DataLoader worker and epoch: torch gives each worker a new seed."""
         info = torch.utils.data.get_worker_info()
         worker = None if info is None else info.seed
         if self._rng is None or worker != self._worker:
@@ -223,11 +222,11 @@ class MixTransform:
                     "training: use MixTransform in the training loop, or num_workers=0."
                 )
             if not self.any_range:
-                check_range(images)  # every pixel, once: reading them back would stall a GPU at every step
-            there = torch.distributed.is_available() and torch.distributed.is_initialized()
-            rank = torch.distributed.get_rank() if there else 0
+                check_range(images)  # every pixel, but only once: reading back at every step would stall a GPU
+            distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+            rank = torch.distributed.get_rank() if distributed else 0
             key = [self.seed, rank] if worker is None else [self.seed, rank, worker]
-            _count_repeats((self.method, str(self.seed), *key), images)  # a transform per batch, made in the loop
+            _count_repeats((self.method, str(self.seed), *key), images)  # to warn about transforms made inside the loop
             self._rng = np.random.default_rng(key)
             self._worker = worker
         return self._rng
@@ -236,51 +235,64 @@ class MixTransform:
 class MixCollate:
     """Any method in an existing DataLoader: ``DataLoader(data, collate_fn=mixviz.MixCollate("cutmix", 100))``.
 
-    Collates samples as torch does, then mixes images and labels; takes what :class:`MixTransform` takes. A sample is
-    (image, label), (image, label, ...) or a dictionary. The batch has the same form, with mixed images and targets
-    (N, num_classes) float32. Everything else is collated and passed through unmixed: row n belongs to image n itself,
-    not to its partner.
+    Collates samples as torch does, then mixes images and labels; accepts the arguments of :class:`MixTransform`. A
+    sample is (image, label), (image, label, ...) or a dictionary. The batch has the same form, with mixed images and
+    targets (N, num_classes) float32. Everything else is collated and passed through unmixed: row n belongs to image n
+    itself, not to its partner.
 
     Args:
-        keys: what a dictionary calls image and label.
+        keys: a dictionary's keys of image and label.
     """
 
     def __init__(
         self, method: str | Method, num_classes: int, *, keys: tuple[str, str] = ("image", "label"), **options: Any
     ) -> None:
-        self.transform = MixTransform(method, num_classes, inplace=True, **options)  # a batch of its own making
+        self.transform = MixTransform(method, num_classes, inplace=True, **options)  # the collated batch is new
         self.keys = keys
 
     def __call__(self, samples: Sequence[Any]) -> Any:
-        """Samples, with images (3, H, W), as a mixed batch.
+        """Collate samples, with images (3, H, W), and mix the batch.
 
         Raises:
             TypeError: samples of another form, or without image and label.
         """
-        one = samples[0]
-        if isinstance(one, Mapping):
-            image, label = self.keys
-            if missing := [key for key in self.keys if key not in one]:
-                raise TypeError(
-                    f"A sample has no {' and no '.join(map(repr, missing))}; it has {', '.join(map(repr, one))}. Say "
-                    'what image and label are called: MixCollate(..., keys=("image", "label")).'
-                )
-        elif isinstance(one, Sequence) and not isinstance(one, str) and len(one) >= 2:
-            image, label = 0, 1
-        else:
-            what = f"{len(one)} part(s)" if isinstance(one, tuple | list) else type(one).__name__
+        image, label = self._keys_of(samples[0])
+        first = samples[0][image]
+        if not isinstance(first, Tensor):
             raise TypeError(
-                "A sample should be (image, label), (image, label, ...), or a dictionary with both; got "
-                f"{what}. Give a data set that returns one of these, or mix in the loop: MixTransform."
-            )
-        if not isinstance(one[image], Tensor):
-            raise TypeError(
-                f"A sample's image should be a torch.Tensor (3, H, W); got {type(one[image]).__name__}. End the data "
+                f"A sample's image should be a torch.Tensor (3, H, W); got {type(first).__name__}. End the data "
                 "set's transform with torchvision.transforms.v2.PILToTensor()."
             )
-        batch = torch.utils.data.default_collate(samples)
+        batch: Any = torch.utils.data.default_collate(list(samples))  # pyright: ignore[reportUnknownMemberType]  # of torch
         mixed, targets = self.transform(batch[image], batch[label])
-        if isinstance(batch, Mapping):
+        if is_mapping(batch):
             return {**batch, image: mixed, label: targets}
         parts = [mixed, targets, *batch[2:]]
         return type(batch)(*parts) if hasattr(batch, "_fields") else tuple(parts)
+
+    def _keys_of(self, sample: object) -> tuple[str, str] | tuple[int, int]:
+        """The keys or indices of image and label in a sample."""
+        if is_mapping(sample):
+            if missing := [key for key in self.keys if key not in sample]:
+                raise TypeError(
+                    f"A sample has no {' and no '.join(map(repr, missing))}; it has {', '.join(map(repr, sample))}. "
+                    'Say what image and label are called: MixCollate(..., keys=("image", "label")).'
+                )
+            return self.keys
+        if is_sequence(sample) and not isinstance(sample, str) and len(sample) >= 2:
+            return 0, 1
+        given = type(sample).__name__
+        if is_sequence(sample) and isinstance(sample, tuple | list):
+            given = f"{len(sample)} part(s)"
+        raise TypeError(
+            "A sample should be (image, label), (image, label, ...), or a dictionary with both; got "
+            f"{given}. Give a data set that returns one of these, or mix in the loop: MixTransform."
+        )
+
+
+def _check_seed(seed: object) -> None:
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(
+            f"seed should be a whole number from 0 up; got {seed!r}. One transform goes on by itself from batch to "
+            "batch: make it once, before the loop. mixviz.mix also takes a generator."
+        )

@@ -153,18 +153,19 @@ def stacked(found: Sequence[ImageSource], tiles: Sequence[np.ndarray]) -> Pictur
     if len(found) < LEAST:
         raise UserError("batch.few", least=LEAST, count=len(found))
     classes = sorted({one.label for one in found})
+    entries = [one.entry for one in found if one.entry]
     return Pictures(
         torch.from_numpy(np.stack(tiles)).permute(0, 3, 1, 2).contiguous(),
         torch.tensor([classes.index(one.label) for one in found]),
         classes,
         [one.name for one in found],
-        _objects(found, tiles[0].shape[0]) if all(one.entry for one in found) else None,
+        _objects(entries, tiles[0].shape[0]) if len(entries) == len(found) else None,
     )
 
 
-def _objects(found: Sequence[ImageSource], side: int) -> Tensor:
-    masks = torch.zeros(len(found), side, side)
-    for mask, one in zip(masks, found, strict=True):
-        top, left, bottom, right = pictures.square_box(one.entry, side)
+def _objects(entries: Sequence[dict], side: int) -> Tensor:
+    masks = torch.zeros(len(entries), side, side)
+    for mask, entry in zip(masks, entries, strict=True):
+        top, left, bottom, right = pictures.square_box(entry, side)
         mask[top:bottom, left:right] = 1
     return masks

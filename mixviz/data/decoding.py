@@ -107,7 +107,12 @@ def decode(path: File, least: int | None = None, *, smallest: int = 1, name: str
         if pixels > (MOST_PIXELS if at_once else MAX_PIXELS):  # a progressive JPEG is buffered whole at any scale
             raise _too_large(path, name, pixels, image.format)
         if min(width, height) < smallest:
-            about = {"name": _called(path, name), "format": _title(image.format), "width": width, "height": height}
+            about = {
+                "name": _called(path, name),
+                "format": _title(image.format or ""),
+                "width": width,
+                "height": height,
+            }
             raise PictureError("error.too_small", **about, least=smallest)
         if at_once:
             scale = next((s for s in (8, 4, 2) if min(width, height) >= s * (least or min(width, height))), 1)
@@ -160,7 +165,7 @@ def _opened(path: File, name: str | None) -> Iterator[Image.Image]:
     except PictureError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # its first number is the size
-        raise _too_large(path, name, int(re.search(r"\d+", str(error))[0]), known) from None
+        raise _too_large(path, name, int(re.findall(r"\d+", str(error))[0]), known) from None
     except FileNotFoundError:
         raise PictureError("error.no_file", name=_called(path, name)) from None
     except Exception as error:  # decoders raise nearly anything on damaged files
@@ -202,11 +207,11 @@ def _refusal(path: File, name: str | None, known: str | None) -> PictureError:
 
 
 def _head(path: File) -> bytes:
-    if hasattr(path, "read"):
-        path.seek(0)
-        return path.read(1000)
-    with open(path, "rb") as file:
-        return file.read(1000)
+    if isinstance(path, str | os.PathLike):
+        with open(path, "rb") as file:
+            return file.read(1000)
+    path.seek(0)
+    return path.read(1000)
 
 
 def _foreign(head: bytes, ending: str) -> str | None:
@@ -232,7 +237,7 @@ def _shown(image: Image.Image) -> Image.Image:
 
         mode, transform = found
         if mode == space:  # a profile of another colour space does not belong to this picture
-            return ImageCms.applyTransform(image.convert(mode), transform)
+            return ImageCms.applyTransform(image.convert(mode), transform) or image
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
@@ -262,9 +267,10 @@ def _to_srgb(profile: bytes) -> tuple[str, Any] | None:
     from PIL import ImageCms
 
     try:
-        source = ImageCms.createProfile("LAB") if profile == b"LAB" else io.BytesIO(profile)
-        source = ImageCms.ImageCmsProfile(source)
-        mode = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}[source.profile.xcolor_space.strip()]
+        given = ImageCms.createProfile("LAB") if profile == b"LAB" else io.BytesIO(profile)
+        source = ImageCms.ImageCmsProfile(given)
+        space = getattr(source.profile, "xcolor_space").strip()  # noqa: B009  Pillow's annotation lacks it
+        mode = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}[space]
         transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
         if mode in ("RGB", "L"):
             levels = np.linspace(0, 255, 18).round().astype(np.uint8)

@@ -158,7 +158,8 @@ def square_box(entry: dict, side: int) -> tuple[int, int, int, int]:
     scale = side / min(height, width)
     top, left = (height * scale - side) / 2, (width * scale - side) / 2
     edges = (np.array(entry["box"]) * scale - (top, left, top, left)).round().clip(0, side)
-    return tuple(int(edge) for edge in edges)
+    top, left, bottom, right = (int(edge) for edge in edges)
+    return top, left, bottom, right
 
 
 def middle_square(size: tuple[int, int]) -> tuple[float, float, float, float]:
@@ -206,4 +207,5 @@ def whole_box(
         edges = [math.floor(edge) for edge in edges[:2]] + [math.ceil(edge) for edge in edges[2:]]
     else:  # round halves up at every edge, so that a box does not vanish
         edges = [math.floor(edge + 0.5) for edge in edges]
-    return tuple(min(max(edge, 0), limit) for edge, limit in zip(edges, (*size, *size), strict=True))
+    top, left, bottom, right = (min(max(edge, 0), limit) for edge, limit in zip(edges, (*size, *size), strict=True))
+    return top, left, bottom, right

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -172,7 +173,7 @@ def _caltech101(root: Path, part: str, download: bool) -> Dataset:
     )
 
 
-def _torchvision(name: str, root: Path, make: Callable) -> object:
+def _torchvision(name: str, root: Path, make: Callable[[], Any]) -> Any:
     try:
         return make()
     except (RuntimeError, OSError, ValueError) as error:

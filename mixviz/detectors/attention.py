@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -39,7 +39,8 @@ class Attention(Saliency):
     needs_tokens: ClassVar[bool] = True
 
     def maps(self, batch: Batch) -> Tensor:
-        network = plain(batch.network)
+        network: Any = batch.network
+        network = plain(network) if isinstance(network, nn.Module) else network
         modules = network.modules() if isinstance(network, nn.Module) else ()
         layers = [m for m in modules if hasattr(m, "qkv") and hasattr(m, "num_heads")]
         if not layers or getattr(network, "cls_token", None) is None:
@@ -60,12 +61,13 @@ class Attention(Saliency):
                 looks = _class_attention(layers[-1], tokens[0])[:, network.num_prefix_tokens :].float()
         finally:
             handle.remove()
-        grid = network.patch_embed.dynamic_feat_size(batch.size)
+        embed: Any = network.patch_embed
+        grid = embed.dynamic_feat_size(batch.size)
         maps = functional.interpolate(looks.unflatten(1, grid)[:, None], batch.size, mode="nearest")[:, 0]
         return maps / maps.amax((1, 2), keepdim=True).clamp(min=torch.finfo(maps.dtype).tiny)
 
 
-def _class_attention(layer: nn.Module, tokens: Tensor) -> Tensor:
+def _class_attention(layer: Any, tokens: Tensor) -> Tensor:
     """(N, T) what the first token attends to, averaged over the heads."""
     n, count, _ = tokens.shape
     query, key, _ = layer.qkv(tokens).reshape(n, count, 3, layer.num_heads, -1).permute(2, 0, 3, 1, 4)

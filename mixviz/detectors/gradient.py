@@ -45,11 +45,14 @@ class Gradient(Saliency):
 
 def _input_gradient(batch: Batch) -> Tensor:
     """dL/dx (N, 3, H, W). Inference mode is left, because nothing can be differentiated inside."""
+    network = batch.network
+    if network is None:  # the base class has refused such a batch
+        raise ValueError("The gradient detector asks a network, and this batch has none.")
     with torch.inference_mode(False), torch.no_grad():
-        inputs = batch.inputs().to(float_type(batch.network)).clone()
+        inputs = batch.inputs().to(float_type(network)).clone()
         labels = None if batch.labels is None else batch.labels.clone()
-    with torch.inference_mode(False), torch.enable_grad(), evaluating(batch.network):
-        logits = batch.network(inputs.requires_grad_()).float()
+    with torch.inference_mode(False), torch.enable_grad(), evaluating(network):
+        logits = network(inputs.requires_grad_()).float()
         if logits.ndim != 2:
             raise ValueError(f"The network should return class scores (N, C); it returned {tuple(logits.shape)}.")
         if labels is None:

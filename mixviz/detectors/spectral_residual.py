@@ -93,5 +93,6 @@ def _smooth(image: Tensor) -> Tensor:
     """5×5 Gaussian with σ = 8, mirrored at the border."""
     bell = [math.exp(-((i - 2) ** 2) / (2 * 8**2)) for i in range(5)]
     image = functional.pad(image[:, None], (2, 2, 2, 2), "reflect")[:, 0]
-    image = sum(image[:, i : i + SIDE] * (bell[i] / sum(bell)) for i in range(5))
-    return sum(image[:, :, i : i + SIDE] * (bell[i] / sum(bell)) for i in range(5))
+    zero = image.new_zeros(())
+    image = sum((image[:, i : i + SIDE] * (bell[i] / sum(bell)) for i in range(5)), zero)
+    return sum((image[:, :, i : i + SIDE] * (bell[i] / sum(bell)) for i in range(5)), zero)

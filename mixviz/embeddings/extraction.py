@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -38,8 +39,9 @@ def embed(network: nn.Module, inputs: Tensor, *, batch_size: int = 256) -> Tenso
 
 
 def _before_head(network: nn.Module, inputs: Tensor) -> Tensor:
+    of_timm: Any = network
     if hasattr(network, "forward_features") and hasattr(network, "forward_head"):
-        found = network.forward_head(network.forward_features(inputs), pre_logits=True)
+        found = of_timm.forward_head(of_timm.forward_features(inputs), pre_logits=True)
     else:
         found = _into_last_linear(network, inputs)
     if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != len(inputs):

@@ -101,7 +101,8 @@ def explained(embedding: Tensor, plot: Tensor) -> float:
 # Beside the neighbours
 
 
-class Near(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Near:
     """The nearest of the stored pictures, the nearest first: ``index`` (Q, K) and cosine ``similarity`` (Q, K)."""
 
     index: Tensor

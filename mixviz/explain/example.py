@@ -51,7 +51,7 @@ class MixedExample:
 
     def moved(self, box: Sequence[int]) -> MixedExample:
         """The story with the patch at another place; see :func:`mixviz.explain.edits.move_patch`."""
-        return dataclasses.replace(self, recipe=edits.move_patch(self.recipe, tuple(box)))
+        return dataclasses.replace(self, recipe=edits.move_patch(self.recipe, (box[0], box[1], box[2], box[3])))
 
     def painted(self, mask: Tensor) -> MixedExample:
         """The story with a painted mask; see :func:`mixviz.explain.edits.paint_mask`."""
@@ -130,10 +130,10 @@ class MixedExample:
     def operations(self, language: str = "en") -> str:
         """The operations on picture A in words; for a mixture of several versions, each with its weight."""
         row = self.row
-        said = [operations.in_words(one[0], language) or say("as_it_is", language) for one in row.sequences]
+        said = [operations.in_words(one[0], language) or say("as_it_is", language) for one in row.sequences or ()]
         if len(said) == 1:
             return said[0]
-        weights = row.weight.mean((2, 3, 4))[:, 0].tolist()
+        weights = [] if row.weight is None else row.weight.mean((2, 3, 4))[:, 0].tolist()
         return " + ".join(f"{percent(weight)} ({text})" for weight, text in zip(weights, said, strict=True))
 
     @cached_property
@@ -193,9 +193,10 @@ def _sentence(story: MixedExample) -> str:
         return "hole_missed" if seen_a > 1 - NOTHING else "hole"
     if isinstance(recipe.mixing, Style):
         return "style"
+    weight, area = recipe.weight, story.area[0]
     if len(recipe.partner) > 2:
         return "tiles_fair" if story.gap <= FAIR else "tiles_off"
-    if isinstance(recipe.mixing, Weights | Aligned) and recipe.weight.shape[-1] == 1 and story.area[0] > 0.0001:
+    if isinstance(recipe.mixing, Weights | Aligned) and weight is not None and weight.shape[-1] == 1 and area > 0.0001:
         return "faint" if recipe.label_by != "own" else "faint_own"
     if story.gap <= FAIR:
         return "fair"
@@ -226,7 +227,7 @@ def steps(story: MixedExample, language: str = "en") -> list[Step]:
     source, target = corner_fractions(recipe.source_box, recipe.size), corner_fractions(recipe.target_box, recipe.size)
     told = [Step("pictures", ("a", "b") if pair else ("a",), " + ".join(story.names) if pair else story.names[0])]
     if recipe.saliency is not None:
-        told.append(_look(story, int(pair)))
+        told.append(_look(story, recipe.saliency[int(pair)], int(pair)))
     if recipe.lam is not None:
         key = "lam_held" if story.lam is not None else "lam_drawn"
         told.append(Step(key, ("a", "b") if pair else ("a",), f"λ = {recipe.lam[0]:.3f}"))
@@ -260,8 +261,7 @@ def _cut(recipe: Recipe) -> str:
     return "cut_resized" if recipe.resample else "cut"
 
 
-def _look(story: MixedExample, which: int) -> Step:
-    maps = story.recipe.saliency[which]
+def _look(story: MixedExample, maps: Tensor, which: int) -> Step:
     row, column = divmod(int(maps.argmax()), maps.shape[1])
     height, width = story.recipe.size
     peak = ((row + 0.5) / height, (column + 0.5) / width)
@@ -272,6 +272,8 @@ def _look(story: MixedExample, which: int) -> Step:
 
 def _sides(recipe: Recipe, target: bool = False) -> str:
     box = recipe.target_box if target or recipe.source_box is None else recipe.source_box
+    if box is None:
+        return ""
     top, left, bottom, right = box[0].tolist()
     return f"{bottom - top} × {right - left} px"
 

@@ -76,7 +76,7 @@ def _weight_of(story: MixedExample, whose: Tensor, picture: int) -> tuple[str, f
 def _label(story: MixedExample) -> list[Line]:
     recipe, (own, other) = story.recipe, story.share
     found, rest = [], f"1 − {own:.4f}"
-    if recipe.label_by in ("saliency", "visible"):
+    if recipe.label_by in ("saliency", "visible") and recipe.saliency is not None:
         parts = [_seen(story, recipe.saliency, i) for i in (0, 1)]
         found = [Line(key, *part) for key, part in zip(("a", "b"), parts, strict=True)]
         made = _of_both(parts[0][1], parts[1][1])
@@ -93,7 +93,7 @@ def _label(story: MixedExample) -> list[Line]:
     elif recipe.label_by == "area":
         made = _area(story, 0)[0]
     elif recipe.label_by == "lam":
-        made = f"{recipe.lam[0]:.4f}"
+        made = "" if recipe.lam is None else f"{recipe.lam[0]:.4f}"
     else:
         made = "1"
     found.append(Line(f"label_{recipe.label_by}", made, own))
@@ -104,7 +104,8 @@ def _label(story: MixedExample) -> list[Line]:
 
 def _attended(story: MixedExample) -> str:
     """The attention that lies on A's pixels, over all of it."""
-    total = story.row.trace.attention.double().sum().item()
+    attention = story.row.trace.attention
+    total = 0.0 if attention is None else attention.double().sum().item()
     if total == 0:
         return _area(story, 0)[0]
     parts = [story.row.attended()[k, 0].item() * total for k in _sources(story, 0)]

@@ -24,7 +24,7 @@ from mixviz.version import __version__
 
 def parameters_of(method: Method) -> dict[str, Any]:
     """The method's parameters as plain values; a detector as its name."""
-    values = {field.name: getattr(method, field.name) for field in dataclasses.fields(method)}
+    values = {name: getattr(method, name) for name in type(method).parameters()}
     return {name: value.card.name if isinstance(value, Saliency) else value for name, value in values.items()}
 
 

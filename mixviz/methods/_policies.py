@@ -136,7 +136,8 @@ class Chance(NamedTuple):
         side, centre = int(value), self.centre[at]
         if about.whole == "drawn":  # moved in at the top and left, where others are cut
             centre = np.maximum(centre, side // 2)
-        box = box_around(*centre[:, None], *np.array([[side], [side]]), size)
+        sides = np.array([side])
+        box = box_around(centre[:1], centre[1:], sides, sides, size)
         return AppliedOp(name, tuple(box[0].tolist()))
 
 

@@ -88,12 +88,13 @@ class CoMixup(Method):
 
     def _assigned(self, worth: Tensor, who: Tensor, turn: np.ndarray, batch: Batch) -> Tensor:
         """(K, N, rows, columns) 1 for the source that each cell shows, by what each is worth there."""
-        even, groups = chessboard(tuple(worth.shape[2:]), worth.device), int(turn.max()) + 1
-        turn, shown = batch.tensor(turn), _best(worth)
+        rows, columns = worth.shape[2:]
+        even, groups = chessboard((rows, columns), worth.device), int(turn.max()) + 1
+        turns, shown = batch.tensor(turn), _best(worth)
         kept, most = shown, self._value(shown, worth, who)
         for step in range(SWEEPS * groups):
             dear = 2 * self._price(shown, who)
-            gain, now = worth - dear[:, :, None, None], (turn == step % groups)[:, None, None]
+            gain, now = worth - dear[:, :, None, None], (turns == step % groups)[:, None, None]
             for parity in (0, 1):
                 shown = torch.where(now & (even == parity), _best(gain + self.smooth * neighbours(shown)), shown)
             if (step + 1) % groups == 0:

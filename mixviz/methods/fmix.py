@@ -89,10 +89,10 @@ def _fading(size: tuple[int, int], decay: float, spectrum: str) -> tuple[np.ndar
     if spectrum == "formula":  # every wave is as strong as in the whole plane, where its mirror image is drawn apart
         strength[:, single] *= np.sqrt(2)
     energy = (strength**2).sum(2) * np.where(single, 1, 4)
-    for highest in np.unique(np.concatenate([down, across])):
-        kept = energy[down <= highest][:, across <= highest].sum()
-        if kept >= (1 - LEFT_OUT) * energy.sum():
-            break
+    frequencies = np.unique(np.concatenate([down, across]))
+    least_kept = (1 - LEFT_OUT) * energy.sum()
+    enough = (f for f in frequencies if energy[down <= f][:, across <= f].sum() >= least_kept)
+    highest = next(enough, frequencies[-1])
     rows = np.flatnonzero(down <= highest)
     strength = np.ascontiguousarray(strength[rows][:, across <= highest], np.float32)
     return strength, int((rows == np.arange(len(rows))).sum())

@@ -40,5 +40,5 @@ class GaussianBlur(Method):
         return None
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
-        spread = draw.rng.uniform(*sorted((self.low, self.high)), len(batch))
+        spread = draw.rng.uniform(min(self.low, self.high), max(self.low, self.high), len(batch))
         return apply_op(batch, draw, "gaussian_blur", spread)

@@ -109,8 +109,8 @@ def _boxes(draw: Draw, lam: np.ndarray, size: tuple[int, int], way: str) -> tupl
     n, (height, width) = lam.shape[1], (np.full(lam.shape[1], side) for side in size)
     if way == "random_square":
         ratio = np.full(n, SQUARE) if draw.held is None else np.sqrt(1 - draw.held)
-        sides = (np.rint(side * ratio).astype(np.int64) for side in size)
-        target = box_around(*random_centre(draw.rng, n, size), *sides, size)
+        high, wide = (np.rint(side * ratio).astype(np.int64) for side in size)
+        target = box_around(*random_centre(draw.rng, n, size), high, wide, size)
         height, width = target[:, 2] - target[:, 0], target[:, 3] - target[:, 1]
     else:
         side = size[way == "random_column_interval"]

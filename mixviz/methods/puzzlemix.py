@@ -86,7 +86,7 @@ class PuzzleMix(Method):
         likely = likely + torch.stack([torch.full_like(lam, way) for way in ways], 1)
         likely = self.prior / cells * likely if self.prior else torch.zeros_like(likely)  # 0 times -inf would be NaN
         gains = [pair[0].lerp(pair[1], i / top) + likely[:, i, None, None] for i in range(self.levels)]
-        mask, even = _best(gains), chessboard(pair.shape[2:], lam.device)
+        mask, even = _best(gains), chessboard((pair.shape[2], pair.shape[3]), lam.device)
         count, smooth = neighbours(torch.ones_like(mask)), self.smooth / (16 * math.sqrt(cells))
         for sweep in range(2 * SWEEPS):
             around = neighbours(mask)

@@ -44,7 +44,7 @@ class RandomErasing(Method):
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
-        return 1 - rng.uniform(*sorted((self.low, self.high)), n)
+        return 1 - rng.uniform(min(self.low, self.high), max(self.low, self.high), n)
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
         n, (rows, columns) = len(batch), batch.size

@@ -68,7 +68,9 @@ class RandSaliencyMix(Method):
         maps = batch.saliency(self.detector) if needed else None
         source = self._place(batch, draw, sides, self.source, maps if maps is None else maps[partner])
         target = self._place(batch, draw, sides, self.target, maps)
-        own = visible_share(maps, partner, source, target) if self.label == "saliency" else None
+        own = None
+        if self.label == "saliency" and maps is not None:
+            own = visible_share(maps, partner, source, target)
         noise = draw.rng.normal(0, self.noise, (1, 3, *batch.size)).astype(np.float32) if self.noise else None
         return paste(
             batch, draw._replace(partner=partner), target, source, own,
@@ -77,8 +79,8 @@ class RandSaliencyMix(Method):
 
     def _place(self, batch: Batch, draw: Draw, sides: tuple, place: str, maps: Tensor | None) -> Tensor:
         height, width = (batch.tensor(side) for side in sides)
-        if place == "uniform":
-            top, left = (batch.tensor(at) for at in uniform_corner(draw.rng, *sides, batch.size))
+        if place == "uniform" or maps is None:
+            top, left = (batch.tensor(at) for at in uniform_corner(draw.rng, sides[0], sides[1], batch.size))
         else:
             u = batch.tensor(draw.rng.random(len(batch)))
             top, left = salient_corner(maps, u, height, width, by=self.by, complement=place == "complement")

@@ -45,7 +45,7 @@ class ResizeMix(Method):
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
-        return 1 - rng.uniform(*sorted((self.low, self.high)), n) ** 2
+        return 1 - rng.uniform(min(self.low, self.high), max(self.low, self.high), n) ** 2
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
         height, width = patch_sides(draw.lam, batch.size, self.rounding)

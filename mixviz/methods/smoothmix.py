@@ -46,7 +46,7 @@ class SmoothMix(Method):
     def build(self, batch: Batch, draw: Draw) -> Recipe:
         n = len(batch)
         centre = random_centre(draw.rng, n, batch.size)
-        spread = draw.rng.uniform(*sorted((self.low, self.high)), n)
+        spread = draw.rng.uniform(min(self.low, self.high), max(self.low, self.high), n)
         if draw.held is not None:
             spread = _spread_for(1 - draw.held, centre, batch.size)
         rows, columns = (batch.tensor(p.astype(np.float32)) for p in _profiles(spread, centre, batch.size))

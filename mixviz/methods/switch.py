@@ -27,7 +27,8 @@ def chosen_from(text: str) -> list[tuple[float, Method]]:
 
     found = []
     for part in text.split("+" if ":" in text else ",") if "+" not in text else text.split("+"):
-        odds, name = (ODDS.fullmatch(part) or [None, None, ""]).groups() if part.strip() else (None, "")
+        match = ODDS.fullmatch(part) if part.strip() else None
+        odds, name = match.groups() if match else (None, "")
         found.append((1.0 if odds is None else float(odds), construct(METHODS, name)))
     total = sum(odds for odds, _ in found)
     if total <= 0:

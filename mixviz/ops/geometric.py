@@ -136,7 +136,8 @@ def shuffle(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = 
 def cut_out(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = False) -> Tensor:
     """Erase the box (top, left, bottom, right), in pixels."""
     box = on_device(values.astype(np.int64), images.device)
-    return images * ~geometry.box_mask(box, tuple(images.shape[2:]))[:, None]
+    height, width = images.shape[2:]
+    return images * ~geometry.box_mask(box, (height, width))[:, None]
 
 
 # ---------------------------------------------------------------- matrices, from output pixels to input pixels

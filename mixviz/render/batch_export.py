@@ -54,7 +54,7 @@ def record(
         ValueError: fewer than two pictures can be read, or a requirement of the method is missing.
         OSError: a file cannot be written.
     """
-    detector = detector or getattr(method, "detector", "fine_grained")
+    judge: str | Saliency = detector or getattr(method, "detector", "fine_grained")
     looks = "detector" in method.parameters() or not all(one.entry for one in found)
     kept, tiles, maps, total = [], [], [], 2 * len(found)
     for done, (one, tile, reason) in enumerate(read(found, side), 1):
@@ -64,7 +64,7 @@ def record(
         yield Step(done, total, one.name, reason)
     pictures = stacked(kept, tiles)
     if looks:  # one at a time: a network would need gigabytes of memory for the whole batch
-        maps = [_map(pictures.images, pictures.labels, n, detector, network) for n in range(len(kept))]
+        maps = [_map(pictures.images, pictures.labels, n, judge, network) for n in range(len(kept))]
     batch = mix_batch(pictures, method, seed, lam, maps=torch.cat(maps) if maps else None, network=network)
     total = len(found) + len(kept)
     for done, name in enumerate(_write(batch, Path(folder)), len(found) + 1):

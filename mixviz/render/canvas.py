@@ -22,7 +22,7 @@ INK, RED, HAIR = "#111827", "#ef4444", "#d1d5db"
 # matplotlib's settings are global to the process, so a lock admits one figure at a time. Its warnings are avoided, not
 # filtered: warning filters are global as well, and the picture loader relies on its own.
 _drawing = threading.Lock()
-_SETTINGS = {
+_SETTINGS: Any = {  # matplotlib's type lists the names of settings one by one
     "svg.fonttype": "none",
     "svg.hashsalt": "mixviz",  # makes ids depend on the content instead of chance
     "svg.image_inline": True,
@@ -39,7 +39,7 @@ def drawing() -> Iterator[None]:
     """Context in which sheets must be created, measured and saved: it holds the lock and the matplotlib settings."""
     import matplotlib
 
-    with _drawing, matplotlib.rc_context(_SETTINGS | {"font.family": fonts.families()}):
+    with _drawing, matplotlib.rc_context({**_SETTINGS, "font.family": fonts.families()}):
         yield
 
 
@@ -109,7 +109,7 @@ class Sheet:
     def _rectangle(self, left: float, top: float, width: float, height: float, **style: Any) -> None:
         from matplotlib.patches import Rectangle
 
-        self.axes.add_patch(Rectangle((left, top), width, height, clip_on=False, **{"facecolor": "none"} | style))
+        self.axes.add_patch(Rectangle((left, top), width, height, clip_on=False, **{"facecolor": "none", **style}))
 
     def save(self, kind: str, title: str) -> bytes:
         """Render the sheet as ``"svg"`` or ``"pdf"`` bytes, without a date."""

@@ -95,10 +95,10 @@ def _boxes(story: MixedExample) -> tuple[tuple, tuple]:
     recipe = story.recipe
     if not isinstance(recipe.mixing, Patches):
         return (), ()
-    landed = [corner_fractions(boxes, recipe.size) for boxes in recipe.target_boxes]
+    landed = [corner_fractions(boxes, recipe.size) for boxes in recipe.mixing.target_boxes]
     cut = landed
-    if recipe.source_boxes is not None:
-        cut = [corner_fractions(boxes, recipe.size) for boxes in recipe.source_boxes]
+    if recipe.mixing.source_boxes is not None:
+        cut = [corner_fractions(boxes, recipe.size) for boxes in recipe.mixing.source_boxes]
     if len(recipe.partner) > 1:
         cut = [box for box, who in zip(cut, recipe.partner[1:, 0].tolist(), strict=True) if who == 1]
     return tuple(filter(None, cut)), tuple(filter(None, landed))

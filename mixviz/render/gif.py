@@ -70,7 +70,8 @@ def _fitted(tile: np.ndarray, count: int) -> Image.Image:
     image = Image.fromarray(tile)
     room = LARGEST if count == 1 else (WIDTH - 2 * PAD - (count - 1) * GAP) // count
     scale = room / max(image.size)
-    size = tuple(max(1, round(side * scale)) for side in image.size)
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    size = width, height
     return image.resize(size, Image.Resampling.NEAREST if scale >= 2 else Image.Resampling.LANCZOS)
 
 

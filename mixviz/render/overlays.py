@@ -55,7 +55,8 @@ def data_uri(picture: np.ndarray, kind: str = "JPEG") -> str:
     import cv2
 
     if kind == "JPEG":
-        _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 80])
+        _, encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 80])
+        data = encoded.tobytes()
     else:
         buffer = io.BytesIO()
         Image.fromarray(picture).save(buffer, kind)

@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -130,18 +130,21 @@ def measure(method: Method, chosen: Pictures, *, draws: int = DRAWS, seed: int =
     rng, copies = np.random.default_rng(seed), math.ceil(BATCH / len(chosen))
     rows = torch.arange(len(chosen)).repeat(copies)
     images, judge, asked = chosen.images[rows], chosen.judge[rows], given(method, chosen)
-    asked = {name: each[rows] if isinstance(each, Tensor) else each for name, each in asked.items()}
+    network, maps = asked
+    maps = None if maps is None else maps[rows]
     kinds: dict[str, list[float]] = {name: [] for name in ("gap", "off", "gone", "hidden", "distance")}
     hidden, before = [], None
     for i in range(draws):
-        recipe = method.plan(Batch(images, None, **asked), rng, partner=_cycles(len(chosen), copies, rng))
+        recipe = method.plan(
+            Batch(images, None, network, saliency=maps), rng, partner=_cycles(len(chosen), copies, rng)
+        )
         if recipe.layer:
             return Measured()
         for name, each in _looked_at(recipe, judge).items():
             kinds[name].append(each.mean().item())
             hidden += [each] if name == "hidden" else []
         mixed = recipe.apply(images).float()
-        if i % 2:
+        if i % 2 and before is not None:
             kinds["distance"].append((mixed - before).square_().mean().item())
         before = mixed
     found = {name: figure(values) for name, values in kinds.items()}
@@ -234,10 +237,8 @@ def network() -> nn.Module | None:
 
 
 @functools.lru_cache(maxsize=64)
-def given(method: Method, chosen: Pictures) -> dict[str, Any]:
-    """Return what a batch of the whole set is given: the network, and the maps of a saliency-guided method. Neither
-    changes from draw to draw."""
+def given(method: Method, chosen: Pictures) -> tuple[nn.Module | None, Tensor | None]:
+    """Return the network and the saliency maps of the whole set that a method needs; no draw changes them."""
     who = network() if asks(method) else None
-    if not hasattr(method, "detector"):
-        return {}
-    return {"network": who, "saliency": Batch(chosen.images, None, who).saliency(method.detector)}
+    detector = getattr(method, "detector", None)
+    return (None, None) if detector is None else (who, Batch(chosen.images, None, who).saliency(detector))

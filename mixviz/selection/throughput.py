@@ -39,25 +39,25 @@ def measure_throughput(method: Method, chosen: scores.Pictures) -> Throughput:
     """
     rows = torch.arange(scores.BATCH) % len(chosen)
     images, labels, rng = chosen.images[rows], rows % CLASSES, np.random.default_rng(0)
-    out, asked = torch.empty_like(images), scores.given(method, chosen)
-    maps = asked.get("saliency")
+    out = torch.empty_like(images)
+    network, maps = scores.given(method, chosen)
 
     def step(saliency: Tensor | None = None) -> None:
-        recipe = method.plan(Batch(images, labels, asked.get("network"), saliency=saliency), rng)
+        recipe = method.plan(Batch(images, labels, network, saliency=saliency), rng)
         recipe.apply(images, out)
         recipe.targets(labels, CLASSES)
 
     with one_thread():
-        whole = _median(step, warm=asked.get("network") is not None)  # it has been asked for its maps
-        if maps is None or not _looks(method, chosen):
+        whole = _median(step, warm=network is not None)  # it has been asked for its maps
+        if maps is None or not _looks(method, chosen, maps):
             return Throughput(len(images) / whole, None)
         known = maps[rows]
         return Throughput(len(images) / whole, min(max(1 - _median(lambda: step(known)) / whole, 0), 1))
 
 
-def _looks(method: Method, chosen: scores.Pictures) -> bool:
-    """A method may have a detector and not use it."""
-    two = Batch(chosen.images[:2], None, saliency=scores.given(method, chosen)["saliency"][:2])
+def _looks(method: Method, chosen: scores.Pictures, maps: Tensor) -> bool:
+    """Whether a method uses its detector: it may have one without using it."""
+    two = Batch(chosen.images[:2], None, saliency=maps[:2])
     return method.plan(two, np.random.default_rng(0)).saliency is not None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from mixviz import i18n
 from mixviz.core.method import Method
+from mixviz.core.parameters import ParameterInfo
 from mixviz.data import pictures
 from mixviz.detectors import SALIENCY
 from mixviz.explain import edits, serialize
@@ -132,7 +133,7 @@ def parameters(method: Method, language: str) -> list[dict[str, Any]]:
     ]
 
 
-def told_in(key: str, about: dict[str, Any], language: str) -> dict[str, Any]:
+def told_in(key: str, about: ParameterInfo, language: str) -> dict[str, Any]:
     """Return a parameter's description and the labels of its choices in a language."""
     choices = [in_language(f"{key}.{choice}", language, choice) for choice in about["choices"]]
     return {"text": in_language(key, language, about["text"]), "labels": choices}
