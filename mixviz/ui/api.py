@@ -179,7 +179,7 @@ def detail(
         words = {"lens": detector_options.titles()[detector]}
         return {
             "sentence": told.text(),
-            "judge": told.judge,
+            "judge": told.reference,
             "steps": [{"text": say(f"step.{step.key}", **words), "number": step.number} for step in steps(told)],
             "numbers": [
                 {"name": say(f"line.{line.key}"), "sum": line.sum, "value": line.value}

@@ -77,7 +77,7 @@ def card(told: MixedExample, request: Request) -> dict[str, Any]:
         "visible": told.visible,
         "fair": told.fair,
         "gap": told.gap,
-        "sentence": told.told(request.language),
+        "sentence": told.sentence_in(request.language),
         "source": corner_fractions(recipe.source_box, recipe.size),
         "target": corner_fractions(recipe.target_box, recipe.size),
         "layer": recipe.layer,
