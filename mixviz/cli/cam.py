@@ -92,7 +92,7 @@ def _report(
     """A look's numbers, once its pictures are files that they name; ``low`` and ``high``: the ends of the colours."""
     from mixviz.cam import inference
 
-    numbers = inference.report(one, threshold)
+    numbers: Any = inference.report(one, threshold)  # to which file and colours are added
     for index, picture, about, *edges in zip(one.classes, row, numbers["classes"], low, high, strict=True):
         about["file"] = f"{one.known.name}-{_plain(one.known.classes[index])}-{index}.png"
         about["colours"] = edges if about["map"]["points_somewhere"] else None
