@@ -129,9 +129,9 @@ def test_what_mixes_inside_a_network_is_not_measured_in_pixels(photographs):
 
 def test_a_method_that_cannot_be_measured_says_why(photographs, monkeypatch):
     monkeypatch.setattr(scores, "network", lambda: None)
-    scores.given.cache_clear()
+    scores.network_and_saliency.cache_clear()
     row = candidates.candidate(mixviz.METHODS["saliencymix_plus"](), photographs)
-    scores.given.cache_clear()
+    scores.network_and_saliency.cache_clear()
     assert "network" in row["error"]
     assert "gap" not in row
     assert candidates.by_columns(row)["gap"] == (None, None)
@@ -141,8 +141,8 @@ def test_pictures_without_a_box_are_judged_by_saliency(two_files):
     paths = (*map(str, two_files), first_request().a)
     chosen = scores.gather(paths)
     assert (len(chosen), chosen.boxed) == (3, 1)
-    assert set(chosen.judge[2].unique().tolist()) == {0, 1}
-    torch.testing.assert_close(chosen.judge[:2], mixviz.saliency(chosen.images)[:2])
+    assert set(chosen.reference_masks[2].unique().tolist()) == {0, 1}
+    torch.testing.assert_close(chosen.reference_masks[:2], mixviz.saliency(chosen.images)[:2])
     with pytest.raises(ValueError, match="Two pictures"):
         scores.gather(paths[:1])
 

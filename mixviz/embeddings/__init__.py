@@ -1,7 +1,7 @@
 """Embeddings of pictures: extraction, separation of classes, and plots.
 
-scikit-learn is imported where it is used, so that ``import mixviz`` does without. All measures are computed on the CPU
-in float64, whatever is handed in.
+scikit-learn is imported where it is used, so that ``import mixviz`` works without it. All measures are computed on
+the CPU in float64, whatever the input.
 """
 
 from mixviz.embeddings.extraction import embed

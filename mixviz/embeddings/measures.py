@@ -1,4 +1,4 @@
-"""Separation of classes in an embedding: clusters, distance to the classes, retrieval."""
+"""Separation of classes in an embedding: clusters, distances to classes, retrieval."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from torch import Tensor
 from mixviz.core import checks
 from mixviz.embeddings.vectors import checked, class_indices, directions, sklearn
 
-QUERIES = 512  # pictures that are held against all others at a time
-LEAST = 1e-6  # of shrinkage
+QUERIES = 512  # pictures that are compared with all others at a time
+LEAST = 1e-6  # lowest shrinkage
 
 # Clusters
 
 
 def clusters(embedding: Tensor, count: int, seed: int = 0) -> Tensor:
-    """Groups (N,) that k-means finds without labels: the best of ten starts, by scikit-learn.
+    """Cluster with k-means, without labels: the best of ten starts, by scikit-learn. Returns clusters (N,).
 
     Args:
         embedding: (N, D).
-        count: of clusters, 1 to N, customarily that of the classes.
-        seed: of the starts.
+        count: number of clusters, 1 to N, usually that of the classes.
+        seed: for the starts.
     """
     vectors = checked(embedding)
     checks.number("count", count, 1, len(vectors), whole=True)
@@ -30,34 +30,34 @@ def clusters(embedding: Tensor, count: int, seed: int = 0) -> Tensor:
     return torch.from_numpy(means.fit_predict(vectors.numpy())).long()
 
 
-def _both(assigned: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def _checked_pair(assigned: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     checks.labels("assigned", assigned, "N")
     return class_indices(assigned, len(assigned), "assigned"), class_indices(labels, len(assigned))
 
 
 def purity(assigned: Tensor, labels: Tensor) -> float:
-    """The share, 0 to 1, of pictures that belong to the class that is most frequent in their cluster.
+    """Share, 0 to 1, of pictures that belong to the most frequent class of their cluster.
 
     $$\\frac{1}{N} \\sum_k \\max_c n_{kc}$$
 
-    It grows with the number of clusters, and is 1 where every picture is its own.
+    It grows with the number of clusters, and is 1 if every picture is its own cluster.
 
     Args:
         assigned: (N,) clusters.
         labels: (N,) true classes.
     """
-    assigned, labels = _both(assigned, labels)
+    assigned, labels = _checked_pair(assigned, labels)
     pairs, count = torch.stack([assigned, labels]).unique(dim=1, return_counts=True)
-    most = torch.zeros(int(assigned.amax()) + 1, dtype=count.dtype).scatter_reduce(0, pairs[0], count, "amax")
-    return most.sum().item() / len(labels)
+    majority = torch.zeros(int(assigned.amax()) + 1, dtype=count.dtype).scatter_reduce(0, pairs[0], count, "amax")
+    return majority.sum().item() / len(labels)
 
 
 def nmi(assigned: Tensor, labels: Tensor) -> float:
-    """Normalised mutual information, 0 to 1: how much a picture's cluster tells of its class; by scikit-learn.
+    """Normalised mutual information of clusters and classes, 0 to 1, by scikit-learn.
 
     $$\\frac{I(K; C)}{\\frac{1}{2} (H(K) + H(C))}$$
 
-    It is not corrected for chance: of few pictures in many clusters, random ones have more than 0.
+    It is not corrected for chance: for few pictures in many clusters, random clusters have more than 0.
 
     Args:
         assigned: (N,) clusters.
@@ -65,7 +65,7 @@ def nmi(assigned: Tensor, labels: Tensor) -> float:
 
     Source: Strehl, Ghosh, "Cluster Ensembles", JMLR 3, 2002, with the arithmetic mean in place of the geometric one.
     """
-    assigned, labels = _both(assigned, labels)
+    assigned, labels = _checked_pair(assigned, labels)
     return float(sklearn("metrics").normalized_mutual_info_score(labels.numpy(), assigned.numpy()))
 
 
@@ -73,8 +73,8 @@ def nmi(assigned: Tensor, labels: Tensor) -> float:
 
 
 class Gaussians(NamedTuple):
-    """A Gaussian per class, all of one shape: ``centres`` (C, D), their ``covariance`` (D, D), both float64, and the
-    ``shrinkage`` 0 to 1 that is in it."""
+    """A Gaussian per class with a shared covariance: ``centres`` (C, D), ``covariance`` (D, D), both float64, and its
+    ``shrinkage``, 0 to 1."""
 
     centres: Tensor
     covariance: Tensor
@@ -82,18 +82,18 @@ class Gaussians(NamedTuple):
 
 
 def gaussians(embedding: Tensor, labels: Tensor) -> Gaussians:
-    """Class centres and the covariance that all classes share.
+    """Fit class centres and the covariance that all classes share.
 
     $$\\Sigma = (1 - s) \\, S + s \\, \\frac{\\mathrm{tr} S}{D} I \\qquad
       S = \\frac{1}{N} \\sum_n (f_n - \\mu_{y_n}) (f_n - \\mu_{y_n})^\\top$$
 
-    The paper takes S, of the training pictures. With few pictures for many dimensions it is nearly or wholly singular,
-    and its inverse is noise; the shrinkage s of Ledoit and Wolf, by scikit-learn, mends that, and vanishes as N grows
-    (here down to 1e-6, so that a dimension in which nothing ever moves still has an inverse).
+    The paper takes S of the training pictures. With few pictures for many dimensions, S is nearly or fully singular,
+    and its inverse is noise. The shrinkage s of Ledoit and Wolf, by scikit-learn, prevents this, and vanishes as N
+    grows (here down to 1e-6, so that the inverse exists even if a dimension is constant).
 
     Args:
         embedding: (N, D).
-        labels: (N,) classes; those without a picture have no centre.
+        labels: (N,) classes; a class without pictures has no centre.
 
     Raises:
         ValueError: no class has two pictures that differ.
@@ -104,31 +104,31 @@ def gaussians(embedding: Tensor, labels: Tensor) -> Gaussians:
     """
     vectors = checked(embedding)
     labels = class_indices(labels, len(vectors))
-    known, place, count = labels.unique(return_inverse=True, return_counts=True)
-    centres = torch.zeros(len(known), vectors.shape[1], dtype=vectors.dtype).index_add_(0, place, vectors)
+    classes, class_index, count = labels.unique(return_inverse=True, return_counts=True)
+    centres = torch.zeros(len(classes), vectors.shape[1], dtype=vectors.dtype).index_add_(0, class_index, vectors)
     centres /= count[:, None]
-    spread = vectors - centres[place]
-    if spread.abs().amax() <= 1e-6 * vectors.abs().amax():  # what is left where float32 rounds
+    deviation = vectors - centres[class_index]
+    if deviation.abs().amax() <= 1e-6 * vectors.abs().amax():  # rounding errors of float32
         raise ValueError("A covariance needs classes with two pictures that differ; here each class is a single point.")
-    shrinkage = float(sklearn("covariance").ledoit_wolf_shrinkage(spread.numpy(), assume_centered=True))
+    shrinkage = float(sklearn("covariance").ledoit_wolf_shrinkage(deviation.numpy(), assume_centered=True))
     shrinkage = max(shrinkage, LEAST)
-    covariance = (1 - shrinkage) * spread.T @ spread / len(spread)
-    covariance.diagonal().add_(shrinkage * spread.square().mean())  # which is tr S / D
+    covariance = (1 - shrinkage) * deviation.T @ deviation / len(deviation)
+    covariance.diagonal().add_(shrinkage * deviation.square().mean())  # the mean is tr S / D
     return Gaussians(centres, covariance, shrinkage)
 
 
 def mahalanobis(embedding: Tensor, known: Gaussians) -> Tensor:
-    """The squared distance (N,) float64 to the nearest class, in that class's own spread.
+    """Squared Mahalanobis distance (N,) float64 to the nearest class.
 
     $$\\min_c \\, (f - \\mu_c)^\\top \\Sigma^{-1} (f - \\mu_c)$$
 
-    Pictures that are like none of the classes lie far from all: its negative is a score for
-    :func:`mixviz.evaluation.robustness.detection`. Of the paper, this is the confidence score of the last layer alone,
-    without the noise on the input and without the other layers.
+    Pictures of no known class are far from all centres: the negative distance is a score for
+    :func:`mixviz.evaluation.robustness.detection`. It is the paper's confidence score of the last layer alone, without
+    the noise on the input and without the other layers.
 
     Args:
         embedding: (N, D).
-        known: of the same network, by :func:`gaussians`.
+        known: fitted by :func:`gaussians` to embeddings of the same network.
     """
     vectors = checked(embedding)
     if vectors.shape[1] != known.centres.shape[1]:
@@ -136,8 +136,8 @@ def mahalanobis(embedding: Tensor, known: Gaussians) -> Tensor:
             f"embedding should have the {known.centres.shape[1]} dimensions of known; got {tuple(vectors.shape)}."
         )
     factor = torch.linalg.cholesky(known.covariance)
-    own, centres = (torch.linalg.solve_triangular(factor, v.T, upper=False).T for v in (vectors, known.centres))
-    return torch.cdist(own, centres).amin(1) ** 2
+    whitened, centres = (torch.linalg.solve_triangular(factor, v.T, upper=False).T for v in (vectors, known.centres))
+    return torch.cdist(whitened, centres).amin(1) ** 2
 
 
 # Retrieval
@@ -151,12 +151,12 @@ class Retrieval(NamedTuple):
 
 
 def retrieval(embedding: Tensor, labels: Tensor) -> Retrieval:
-    """Retrieve for each picture the nearest others, and count those of its class.
+    """Rank, for each picture, all others by similarity, and score the ranks of those of its class.
 
     $$\\mathrm{AP} = \\frac{1}{R} \\sum_{r:\\ \\mathrm{hit\\ at}\\ r} \\frac{\\mathrm{hits\\ up\\ to}\\ r}{r}$$
 
-    The others are ranked by cosine similarity, of equal ones the first one first; R is how many are of the class.
-    Pictures that are alone in their class cannot ask.
+    The others are ranked by cosine similarity, ties by index; R is the number of others of the class. Pictures that are
+    alone in their class are no queries.
 
     Args:
         embedding: (N, D).
@@ -168,11 +168,11 @@ def retrieval(embedding: Tensor, labels: Tensor) -> Retrieval:
     unit = directions(embedding)
     labels = class_indices(labels, len(unit))
     rank, precisions, firsts = torch.arange(1, len(unit)), [], []
-    for asks in torch.arange(len(unit)).split(QUERIES):
-        alike = unit[asks] @ unit.T
-        alike[torch.arange(len(asks)), asks] = -torch.inf  # itself comes last, and is left out
-        order = alike.argsort(dim=1, descending=True, stable=True)[:, :-1]
-        hit = labels[order] == labels[asks, None]
+    for queries in torch.arange(len(unit)).split(QUERIES):
+        similarity = unit[queries] @ unit.T
+        similarity[torch.arange(len(queries)), queries] = -torch.inf  # the query itself comes last, and is left out
+        order = similarity.argsort(dim=1, descending=True, stable=True)[:, :-1]
+        hit = labels[order] == labels[queries, None]
         hit = hit[hit.any(1)]
         precisions.append((hit.cumsum(1) / rank.double() * hit).sum(1) / hit.sum(1))
         firsts.append(hit[:, :1].double().sum(1))

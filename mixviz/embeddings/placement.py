@@ -1,7 +1,7 @@
-"""Positions of pictures in an embedding: on its PCA plane, beside their neighbours, far from every class.
+"""Positions of new pictures in an embedding: on its PCA plane, among their neighbours, and their distance to classes.
 
-Everything is by direction, as in :mod:`mixviz.evaluation.runner`: vectors at length 1, between which Euclidean distance
-orders as cosine similarity does.
+Vectors are normalised to length 1, as in :mod:`mixviz.evaluation.runner`, so that Euclidean distance orders pictures as
+cosine similarity does.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ FOLDS = 5
 
 
 class ClusterMetrics(NamedTuple):
-    """How well the classes stand apart: the cluster ``assigned`` (N,) to each picture, ``purity`` and ``nmi`` of the
-    clusters, and ``near``, what retrieval finds; all shares 0 to 1."""
+    """Separation of the classes: the cluster ``assigned`` (N,) to each picture, ``purity`` and ``nmi`` of the clusters,
+    and the :class:`Retrieval` ``near``; all numbers are 0 to 1."""
 
     assigned: Tensor
     purity: float
@@ -30,12 +30,12 @@ class ClusterMetrics(NamedTuple):
 
 
 def cluster_metrics(embedding: Tensor, labels: Tensor, seed: int = 0) -> ClusterMetrics:
-    """Clusters, as many as there are classes, and neighbours: what the evaluation writes into a card.
+    """Compute the card's measures: as many clusters as classes, and retrieval.
 
     Args:
         embedding: (N, D).
         labels: (N,) classes.
-        seed: of k-means.
+        seed: for k-means.
 
     Raises:
         ValueError: no class has two pictures.
@@ -49,26 +49,26 @@ def cluster_metrics(embedding: Tensor, labels: Tensor, seed: int = 0) -> Cluster
 
 
 class Plane(NamedTuple):
-    """Where a plot's two ``axes`` (D, 2) lie in the space of directions, and the ``centre`` (D,) they start from."""
+    """A plot's two ``axes`` (D, 2) in the space of directions, and their origin ``centre`` (D,)."""
 
     centre: Tensor
     axes: Tensor
 
 
 def plane(embedding: Tensor, plot: Tensor) -> Plane:
-    """The axes of a PCA plot, which was stored without them, by least squares.
+    """Recover the axes of a PCA plot, which was stored without them, by least squares.
 
     $$A = \\arg\\min_A \\, \\lVert (U - \\bar u) - P A^\\top \\rVert$$
 
-    The columns of a PCA plot P are orthogonal, and A then holds the principal directions themselves; what a stored
-    plot was rounded by is averaged away.
+    The columns of a PCA plot P are orthogonal, so that A holds the principal directions. Rounding errors of the stored
+    plot average out.
 
     Args:
-        embedding: (N, D), which the plot was made of by :func:`mixviz.embeddings.directions`.
-        plot: (N, 2), by :func:`mixviz.embeddings.pca`.
+        embedding: (N, D), whose :func:`mixviz.embeddings.directions` the plot shows.
+        plot: (N, 2), from :func:`mixviz.embeddings.pca`.
 
     Raises:
-        TypeError, ValueError: a plot of other pictures.
+        TypeError, ValueError: the plot is of other pictures.
     """
     unit = directions(embedding)
     plot = _checked_plot(plot, len(unit))
@@ -77,75 +77,75 @@ def plane(embedding: Tensor, plot: Tensor) -> Plane:
 
 
 def project(embedding: Tensor, known: Plane) -> Tensor:
-    """Project further pictures onto the plane: (Q, 2) float64.
+    """Project new pictures onto the plane: (Q, 2) float64.
 
     Raises:
-        ValueError: vectors of another length than those of the plane.
+        ValueError: the vectors have another length than those of the plane.
     """
     unit = directions(embedding)
-    _same_space(unit, known.centre)
+    _check_dimensions(unit, known.centre)
     return (unit - known.centre) @ known.axes
 
 
 def explained(embedding: Tensor, plot: Tensor) -> float:
-    """The share, 0 to 1, of all variation of the directions that a PCA plot shows.
+    """Share, 0 to 1, of the variance of the directions that a PCA plot explains.
 
     Raises:
-        TypeError, ValueError: a plot of other pictures.
+        TypeError, ValueError: the plot is of other pictures.
     """
     unit = directions(embedding)
     total, plot = (unit - unit.mean(0)).square().sum(), _checked_plot(plot, len(unit))
     return (plot.square().sum() / total).item() if total else 0.0
 
 
-# Beside the neighbours
+# Among the neighbours
 
 
 @dataclass(frozen=True, eq=False)
 class Near:
-    """The nearest of the stored pictures, the nearest first: ``index`` (Q, K) and cosine ``similarity`` (Q, K)."""
+    """The nearest stored pictures, nearest first: ``index`` (Q, K) and cosine ``similarity`` (Q, K)."""
 
     index: Tensor
     similarity: Tensor
 
 
 def nearest(embedding: Tensor, stored: Tensor, count: int = 5) -> Near:
-    """The stored pictures (N, D) most similar to each asking one (Q, D): of equal ones the first one first.
+    """Find the stored pictures (N, D) most similar to each query (Q, D). On ties, the first comes first.
 
     Raises:
-        ValueError: vectors of another length.
+        ValueError: the vectors have different lengths.
     """
-    asking, known = directions(embedding), directions(stored, "stored")
+    queries, references = directions(embedding), directions(stored, "stored")
     checks.number("count", count, 1, whole=True)
-    _same_space(asking, known[0])
-    alike = asking @ known.T
-    order = alike.argsort(dim=1, descending=True, stable=True)[:, :count]
-    return Near(order, alike.gather(1, order))
+    _check_dimensions(queries, references[0])
+    similarity = queries @ references.T
+    order = similarity.argsort(dim=1, descending=True, stable=True)[:, :count]
+    return Near(order, similarity.gather(1, order))
 
 
 def beside(near: Near, plot: Tensor) -> Tensor:
-    """The median place (Q, 2) of the neighbours in a plot (N, 2) that has no place for further pictures.
+    """Median position (Q, 2) of the neighbours, for a plot (N, 2) onto which new pictures cannot be projected.
 
-    Of each coordinate by itself, so that one neighbour that stands elsewhere does not pull it into the void between.
+    The median is taken per coordinate, so that one distant neighbour does not move it into empty space.
 
     Raises:
-        TypeError, ValueError: a plot of fewer pictures than the neighbours are among.
+        TypeError, ValueError: the plot lacks some of the neighbours.
     """
     plot = _checked_plot(plot, "N")
     checks.labels("near.index", near.index.flatten(), "Q", len(plot))
     return plot[near.index].quantile(0.5, dim=1)
 
 
-# Far from every class
+# Distance to the classes
 
 
 @dataclass(frozen=True, eq=False)
 class OODReference:
-    """Reference for distances to the classes; see :func:`ood_reference`.
+    """Reference for distances to the classes, from :func:`ood_reference`.
 
     Attributes:
         known: Gaussians fitted to all stored pictures.
-        parts: per fold, Gaussians fitted without it, and the squared distances of its own pictures.
+        parts: per fold, Gaussians fitted without it, and the squared distances of its pictures.
     """
 
     known: Gaussians
@@ -153,23 +153,23 @@ class OODReference:
 
 
 class Far(NamedTuple):
-    """The squared Mahalanobis ``distance`` (Q,) to the nearest class, and the share 0 to 1 of stored pictures that it
-    is ``farther`` (Q,) than."""
+    """Squared Mahalanobis ``distance`` (Q,) to the nearest class, and the share ``farther`` (Q,), 0 to 1, of stored
+    pictures that are nearer."""
 
     distance: Tensor
     farther: Tensor
 
 
 def ood_reference(stored: Tensor, labels: Tensor, folds: int = FOLDS) -> OODReference:
-    """Distances of known pictures from their classes, which were fitted without them.
+    """Compute distances of stored pictures to classes that were fitted without them.
 
-    A picture that the Gaussians were fitted to lies nearer than any new one. So every ``folds``-th picture of a class
-    is left out in turn, and measured by what the others say.
+    A picture that the Gaussians were fitted to is nearer than a new one. Therefore every ``folds``-th picture of a
+    class is left out in turn, and measured by Gaussians of the others.
 
     Args:
         stored: (N, D).
         labels: (N,) classes.
-        folds: how many parts are left out in turn, at least 2.
+        folds: number of parts that are left out in turn, at least 2.
 
     Raises:
         ValueError: a class has fewer than two pictures, or none has two that differ.
@@ -192,16 +192,16 @@ def ood_reference(stored: Tensor, labels: Tensor, folds: int = FOLDS) -> OODRefe
 
 
 def outlying(embedding: Tensor, held: OODReference) -> Far:
-    """Distances of pictures (Q, D) from all classes, and their rank among known pictures.
+    """Compute distances of pictures (Q, D) to the nearest class, and their rank among stored pictures.
 
-    The distance is to the Gaussians of all stored pictures. The share compares, fold by fold, the picture with those
-    left out, both measured by the same Gaussians, which know neither.
+    The distance is to the Gaussians of all stored pictures. The share compares, fold by fold, the picture with the
+    left-out ones by the same Gaussians, which were fitted to neither.
 
     Raises:
-        ValueError: vectors of another length.
+        ValueError: the vectors have another length.
     """
     unit = directions(embedding)
-    nearer = [(own[None] < mahalanobis(unit, known)[:, None]) for known, own in held.parts]
+    nearer = [(left_out[None] < mahalanobis(unit, known)[:, None]) for known, left_out in held.parts]
     return Far(mahalanobis(unit, held.known), torch.cat(nearer, 1).double().mean(1))
 
 
@@ -210,9 +210,9 @@ def _checked_plot(plot: Tensor, count: int | str) -> Tensor:
     return plot.double()
 
 
-def _same_space(vectors: Tensor, one: Tensor) -> None:
-    if vectors.shape[1] != len(one):
+def _check_dimensions(vectors: Tensor, stored: Tensor) -> None:
+    if vectors.shape[1] != len(stored):
         raise ValueError(
-            f"The stored embedding has {len(one)} dimensions and the network's {vectors.shape[1]}: wide ones are "
+            f"The stored embedding has {len(stored)} dimensions and the network's {vectors.shape[1]}: wide ones are "
             "stored turned, and further pictures have no place among them."
         )

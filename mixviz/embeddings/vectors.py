@@ -1,4 +1,4 @@
-"""Embeddings as all measures take them: checked, on the CPU, in float64."""
+"""Checked embeddings and labels, on the CPU, in float64 and int64."""
 
 from __future__ import annotations
 
@@ -12,32 +12,36 @@ from mixviz.core import checks
 
 
 def directions(embedding: Tensor, name: str = "embedding") -> Tensor:
-    """The vectors (N, D) at length 1: between these, Euclidean distance orders as cosine similarity does."""
+    """Normalise the vectors (N, D) to length 1, so that Euclidean distance orders as cosine similarity does."""
     return functional.normalize(checked(embedding, name), dim=1)
 
 
 def checked(embedding: Tensor, name: str = "embedding") -> Tensor:
-    """The embedding (N, D) in float64 on the CPU.
+    """Check an embedding (N, D) and return it in float64 on the CPU.
 
     Raises:
-        TypeError, ValueError: no float tensor of that shape, or one with a NaN or an infinity.
+        TypeError, ValueError: not a float tensor of that shape, or not finite.
     """
     checks.tensor(name, embedding, "float", ("N", "D"), -checks.FINITE, checks.FINITE, hint="One vector per picture.")
     return embedding.detach().cpu().double()
 
 
 def class_indices(labels: Tensor, count: int, name: str = "labels") -> Tensor:
-    """Class indices, or clusters, (N,) of ``count`` pictures as int64 on the CPU.
+    """Check class indices or clusters (N,) of ``count`` pictures and return them as int64 on the CPU.
 
     Raises:
-        TypeError, ValueError: something else, with what was expected.
+        TypeError, ValueError: not labels of that many pictures.
     """
     checks.labels(name, labels, count)
     return labels.cpu().long()
 
 
 def sklearn(part: str) -> ModuleType:
-    """A part of scikit-learn, which is imported where it is used."""
+    """Import a part of scikit-learn, where it is used.
+
+    Raises:
+        ImportError: it is not installed.
+    """
     try:
         return import_module(f"sklearn.{part}")
     except ImportError as error:

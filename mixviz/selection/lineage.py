@@ -1,4 +1,4 @@
-"""Which idea came from which: the methods of the catalogue as a family tree."""
+"""Family tree of the catalogue's methods: which idea builds on which."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 from mixviz.core.parameters import FAMILIES, Card
 from mixviz.methods import METHODS
 
-# Where the oldest of them say they come from.
+# Ideas that the oldest methods name as their origin.
 ANCESTORS = {
     card.name: card
     for card in (
@@ -24,13 +24,12 @@ ANCESTORS = {
 
 @dataclass(frozen=True)
 class Idea:
-    """One of the tree.
+    """An idea in the tree.
 
     Attributes:
-        year: when it was first to be read, 0 where nobody knows: arXiv's year where it has a number there, else the
-            venue's. Months tell which of a year came first.
-        month: of arXiv, 1 to 12; 0 where it has no number.
-        parents, children: names, of ideas in the tree alone.
+        year: year of first publication: arXiv's if it has a number there, else the venue's; 0 if unknown.
+        month: arXiv's month, 1 to 12, for the order within a year; 0 without an arXiv number.
+        parents, children: names of ideas in the tree.
     """
 
     card: Card
@@ -42,7 +41,7 @@ class Idea:
 
 
 def first_seen(card: Card) -> tuple[int, int]:
-    """(year, month) in which it was first to be read; (0, 0): nobody knows."""
+    """(year, month) of first publication; (0, 0) if unknown."""
     number = re.fullmatch(r"(\d\d)(\d\d)\.\d{4,5}", card.arxiv)
     if not number:
         return card.year, 0
@@ -51,17 +50,18 @@ def first_seen(card: Card) -> tuple[int, int]:
 
 
 def tree(catalogue: Mapping[str, type] | None = None) -> dict[str, Idea]:
-    """Name -> idea, the oldest first, those of no year last. What mixes nothing, or is alone and of no year, is left
-    out; so are parents that nobody knows.
+    """Map names to ideas, the oldest first, those of unknown year last.
+
+    Left out are methods that mix nothing, methods without a year and without relatives, and unknown parents.
 
     Raises:
-        ValueError: a method that comes from itself, by whatever way.
+        ValueError: a method is its own ancestor.
     """
     cards = {name: cls.card for name, cls in (METHODS if catalogue is None else catalogue).items()}
-    named = {parent for card in cards.values() for parent in card.after}
-    cards |= {name: card for name, card in ANCESTORS.items() if name in named and name not in cards}
+    named_parents = {parent for card in cards.values() for parent in card.after}
+    cards |= {name: card for name, card in ANCESTORS.items() if name in named_parents and name not in cards}
     cards = {name: card for name, card in cards.items() if card.family != "none"}
-    cards = {name: card for name, card in cards.items() if card.year or card.after or name in named}
+    cards = {name: card for name, card in cards.items() if card.year or card.after or name in named_parents}
     parents = {name: tuple(p for p in dict.fromkeys(card.after) if p in cards) for name, card in cards.items()}
     _check(parents)
     ideas = {

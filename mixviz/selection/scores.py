@@ -23,15 +23,15 @@ from mixviz.data import decoding, pictures
 from mixviz.detectors import SALIENCY
 from mixviz.networks import zoo
 
-SIDE = 64  # pixels: what the zoo's networks were trained at
+SIDE = 64  # pixels: the image size of the zoo's networks
 BATCH = 64
 DRAWS = 8  # batches: hundreds of mixtures, and most methods in less than a tenth of a second
-OFF = 0.15  # label mass on the wrong picture from which the page's cards call a label off
-GONE = 0.05  # an object of which less than this can be seen is gone
+OFF = 0.15  # the page's cards call a label off above this label mass on the wrong picture
+GONE = 0.05  # an object is gone if less than this share of it is visible
 
 
 class Figure(NamedTuple):
-    """A mean over the draws and its standard error."""
+    """Mean over the draws and its standard error."""
 
     mean: float
     error: float
@@ -39,16 +39,16 @@ class Figure(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """A set to be mixed among itself.
+    """A set of pictures that are mixed with each other.
 
     Attributes:
         images: (M, 3, SIDE, SIDE) uint8.
-        judge: (M, SIDE, SIDE) what should be visible: objects' boxes, or saliency where a box is not known.
-        boxed: how many have a box.
+        reference_masks: (M, SIDE, SIDE) the box of the object, or saliency where no box is known.
+        boxed: number of pictures with a box.
     """
 
     images: Tensor
-    judge: Tensor
+    reference_masks: Tensor
     boxed: int
 
     def __len__(self) -> int:
@@ -57,14 +57,14 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Measured:
-    """Scores of a method on a set; None where it mixes inside a network, about which pixels say nothing.
+    """Scores of a method on a set; None if it mixes features inside a network, which pixels do not show.
 
     Attributes:
         gap: mean label mass on the wrong picture (:class:`mixviz.Truth`).
         off: share of the labels that are off by more than OFF.
-        gone: mean label mass that names an object of which less than GONE can be seen.
-        hidden: mean share of an image's own object that cannot be seen.
-        worst: so much of it is hidden in one mixture of twenty, or more.
+        gone: mean label mass on objects of which less than GONE is visible.
+        hidden: mean share of an image's own object that is not visible.
+        worst: 95th percentile of that share: one mixture of twenty hides at least as much.
         diversity: see :func:`diversity`.
     """
 
@@ -77,83 +77,84 @@ class Measured:
 
 
 def gather(paths: tuple[str, ...] = ()) -> Pictures:
-    """The bundled photographs, or pictures by their paths, at most BATCH of them.
+    """Load the bundled photographs, or pictures by their paths, at most BATCH of them.
 
     Raises:
         ValueError: fewer than two.
-        PictureError: one that cannot be used.
+        PictureError: a picture cannot be used.
     """
     paths = paths or tuple(map(pictures.photograph_path, pictures.photographs()))
     if len(paths) < 2:
         raise ValueError("Two pictures are needed, so that one can be mixed with the other.")
-    return _gathered(paths[:BATCH])
+    return _load(paths[:BATCH])
 
 
 @functools.lru_cache(maxsize=8)
-def _gathered(paths: tuple[str, ...]) -> Pictures:
+def _load(paths: tuple[str, ...]) -> Pictures:
     tiles = np.stack([pictures.view(path, SIDE) for path in paths])
     images = torch.from_numpy(tiles).permute(0, 3, 1, 2).contiguous()
     boxes = [(entry := pictures.photograph_of(path)) and pictures.square_box(entry, SIDE) for path in paths]
-    judge = torch.zeros(len(paths), SIDE, SIDE) if all(boxes) else saliency(images)
-    for mask, box in zip(judge, boxes, strict=True):
+    masks = torch.zeros(len(paths), SIDE, SIDE) if all(boxes) else saliency(images)
+    for mask, box in zip(masks, boxes, strict=True):
         if box is not None:
             top, left, bottom, right = box
             mask.zero_()[top:bottom, left:right] = 1
-    return Pictures(images, judge, sum(box is not None for box in boxes))
+    return Pictures(images, masks, sum(box is not None for box in boxes))
 
 
 def in_folder(folder: Path, tell: Callable[[str], None] = print) -> tuple[str, ...]:
-    """The paths of a folder's pictures, in the order of their names; ``tell`` gets a line about other files.
+    """List the paths of a folder's pictures, sorted by name; ``tell`` gets a line about other files.
 
     Raises:
-        ValueError: no folder, or none with pictures.
+        ValueError: not a folder, or one without pictures.
     """
-    found, others = decoding.sorted_out(folder)
-    if not found:
+    paths, others = decoding.sorted_out(folder)
+    if not paths:
         raise ValueError(f"{folder} holds no pictures: name a folder with at least two ({decoding.SOME_ENDINGS}, …).")
     if others:
         tell(decoding.left_out([path.name for path in others]))
-    return tuple(map(str, found))
+    return tuple(map(str, paths))
 
 
 def measure(method: Method, chosen: Pictures, *, draws: int = DRAWS, seed: int = 0) -> Measured:
-    """Mix a set many times, as training does, and look at every mixture.
+    """Mix a set many times, as training does, and score every mixture.
 
-    A draw mixes a batch that holds each picture equally often. Partners follow a random cycle through the set, so that
-    no picture meets itself. Draws come in pairs of equal batches, for :func:`diversity`. The errors are those of the
-    draws: other pictures would give other numbers, and no error says how far.
+    Each draw mixes a batch that holds every picture equally often. Partners follow a random cycle through the set, so
+    that no picture is its own partner. Draws come in pairs of equal batches, for :func:`diversity`. The errors are
+    those of the draws and do not tell how numbers differ on other pictures.
 
     Raises:
-        ValueError: the method misses something, such as a network that it can ask, or fewer than two draws.
+        ValueError: a requirement of the method is missing, such as a network, or fewer than two draws.
     """
     checks.number("draws", draws, 2, whole=True)
     rng, copies = np.random.default_rng(seed), math.ceil(BATCH / len(chosen))
     rows = torch.arange(len(chosen)).repeat(copies)
-    images, judge, asked = chosen.images[rows], chosen.judge[rows], given(method, chosen)
-    network, maps = asked
+    images, masks = chosen.images[rows], chosen.reference_masks[rows]
+    network, maps = network_and_saliency(method, chosen)
     maps = None if maps is None else maps[rows]
-    kinds: dict[str, list[float]] = {name: [] for name in ("gap", "off", "gone", "hidden", "distance")}
-    hidden, before = [], None
+    means: dict[str, list[float]] = {name: [] for name in ("gap", "off", "gone", "hidden", "distance")}
+    hidden, previous = [], None
     for i in range(draws):
         recipe = method.plan(
             Batch(images, None, network, saliency=maps), rng, partner=_cycles(len(chosen), copies, rng)
         )
         if recipe.layer:
             return Measured()
-        for name, each in _looked_at(recipe, judge).items():
-            kinds[name].append(each.mean().item())
-            hidden += [each] if name == "hidden" else []
+        mixture_scores = _mixture_scores(recipe, masks)
+        hidden.append(mixture_scores["hidden"])
+        for name, values in mixture_scores.items():
+            means[name].append(values.mean().item())
         mixed = recipe.apply(images).float()
-        if i % 2 and before is not None:
-            kinds["distance"].append((mixed - before).square_().mean().item())
-        before = mixed
-    found = {name: figure(values) for name, values in kinds.items()}
+        if i % 2 and previous is not None:
+            means["distance"].append((mixed - previous).square_().mean().item())
+        previous = mixed
+    figures = {name: figure(values) for name, values in means.items()}
     worst = torch.cat(hidden).quantile(0.95).item()
-    return Measured(worst=worst, diversity=diversity(found.pop("distance"), unrelated(chosen.images)), **found)
+    return Measured(worst=worst, diversity=diversity(figures.pop("distance"), unrelated(chosen.images)), **figures)
 
 
 def _cycles(pictures: int, copies: int, rng: np.random.Generator) -> np.ndarray:
-    """Partners (copies * pictures,), each copy in a cycle of its own."""
+    """Draw partners (copies * pictures,): a cycle through each copy of the pictures."""
     partner = np.empty(pictures * copies, np.int64)
     for copy in range(copies):
         order = rng.permutation(pictures) + copy * pictures
@@ -161,9 +162,9 @@ def _cycles(pictures: int, copies: int, rng: np.random.Generator) -> np.ndarray:
     return partner
 
 
-def _looked_at(recipe: Recipe, judge: Tensor) -> dict[str, Tensor]:
-    """Per mixture (N,) what becomes a mean."""
-    truth = recipe.truth(judge)
+def _mixture_scores(recipe: Recipe, masks: Tensor) -> dict[str, Tensor]:
+    """Scores (N,) of each mixture, of which :class:`Measured` has the means."""
+    truth = recipe.truth(masks)
     own = (recipe.partner == torch.arange(len(recipe))).float()
     return {
         "gap": truth.gap,
@@ -174,10 +175,10 @@ def _looked_at(recipe: Recipe, judge: Tensor) -> dict[str, Tensor]:
 
 
 def figure(values: Sequence[float]) -> Figure:
-    """The mean of the draws and its standard error.
+    """Compute the mean of the draws and its standard error.
 
     Raises:
-        TypeError, ValueError: no draw, or a NaN or an infinity among them.
+        TypeError, ValueError: no draw, or one that is not finite.
     """
     checks.all_numbers("values", values)
     error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
@@ -185,10 +186,10 @@ def figure(values: Sequence[float]) -> Figure:
 
 
 def unrelated(images: Tensor) -> float:
-    """The mean squared difference of two different pictures of a set (M, C, H, W), pixel by pixel.
+    """Mean squared difference, per pixel, of two different pictures of a set (M, C, H, W).
 
     Raises:
-        TypeError, ValueError: no pictures, or a single one.
+        TypeError, ValueError: not pictures, or a single one.
     """
     checks.tensor("images", images, "real", ("M", "C", "H", "W"), -checks.FINITE, checks.FINITE)
     if len(images) < 2:
@@ -199,20 +200,20 @@ def unrelated(images: Tensor) -> float:
 
 
 def diversity(distance: Figure, scale: float) -> Figure:
-    """Distance of two mixtures of one picture, in units of the distance of two pictures.
+    """Distance between two mixtures of one picture, in units of the distance between two pictures.
 
     $$D = \\sqrt{\\frac{\\mathrm{E}\\,\\lVert \\tilde x_i - \\tilde x_i' \\rVert^2}
     {\\mathrm{E}_{i \\ne j}\\,\\lVert x_i - x_j \\rVert^2}}$$
 
-    0: always the same picture; 1: two mixtures of one picture are as unlike as two pictures. It counts pixels: that
-    more of it is better is not said.
+    0: always the same mixture; 1: two mixtures of one picture differ as much as two pictures. It compares pixels; a
+    higher value is not always better.
 
     Args:
         distance: mean squared difference of two mixtures of a picture under different draws, with its error.
-        scale: that of two pictures, see :func:`unrelated`.
+        scale: mean squared difference of two pictures, see :func:`unrelated`.
 
     Raises:
-        TypeError, ValueError: a distance or scale that is none, or pictures that are all the same.
+        TypeError, ValueError: not a distance, not a scale, or a scale of 0: all pictures are the same.
     """
     checks.all_numbers("distance", distance, 0)
     checks.number("scale", scale, 0, checks.FINITE)
@@ -223,7 +224,7 @@ def diversity(distance: Figure, scale: float) -> Figure:
 
 
 def asks(method: Method) -> bool:
-    """Whether the method asks a network where to look."""
+    """Whether the method's saliency detector needs a network."""
     detector = getattr(method, "detector", None)
     if isinstance(detector, str):
         detector = SALIENCY[detector.partition(":")[0]]
@@ -232,13 +233,15 @@ def asks(method: Method) -> bool:
 
 @functools.cache
 def network() -> nn.Module | None:
-    """Whom methods ask: the zoo's network that was trained without mixing, if there is a zoo."""
+    """Network for methods that need one: the zoo's network trained without mixing, or None without a zoo."""
     return zoo.load("baseline") if "baseline" in zoo.names() else None
 
 
 @functools.lru_cache(maxsize=64)
-def given(method: Method, chosen: Pictures) -> tuple[nn.Module | None, Tensor | None]:
+def network_and_saliency(method: Method, chosen: Pictures) -> tuple[nn.Module | None, Tensor | None]:
     """Return the network and the saliency maps of the whole set that a method needs; no draw changes them."""
-    who = network() if asks(method) else None
     detector = getattr(method, "detector", None)
-    return (None, None) if detector is None else (who, Batch(chosen.images, None, who).saliency(detector))
+    if detector is None:
+        return None, None
+    guide = network() if asks(method) else None
+    return guide, Batch(chosen.images, None, guide).saliency(detector)

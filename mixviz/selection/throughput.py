@@ -16,31 +16,31 @@ from mixviz.core.batch import Batch
 from mixviz.core.method import Method
 from mixviz.selection import scores
 
-CLASSES = 20  # of the network that is asked
+CLASSES = 20  # of the zoo's small networks
 ROUNDS = 7
-PATIENCE = 0.03  # seconds of a method's rounds, of which there is at least one
+PATIENCE = 0.03  # seconds after which no further round starts; at least one is run
 
 
 class Throughput(NamedTuple):
-    """Images a second, and the share of the time that goes into looking for saliency; None: it does not look."""
+    """Images per second (``rate``), and the share of time for computing saliency (``looking``); None: it uses none."""
 
     rate: float
     looking: float | None
 
 
 def measure_throughput(method: Method, chosen: scores.Pictures) -> Throughput:
-    """Plan, mix and label a batch of 64 on one thread, as a training step does; saliency is worked out each time.
+    """Plan, mix and label a batch of 64 on one thread, as a training step does; saliency is computed each time.
 
-    The median of several rounds, in seconds that this thread has spent on the processor: what else the machine does
-    meanwhile hardly counts. Where the network is mixed inside, its own forward pass is not part of it.
+    Takes the median of several rounds in CPU time of this thread, so that other load on the machine hardly counts. For
+    feature mixing, the network's forward pass is not included.
 
     Raises:
-        ValueError: the method misses something.
+        ValueError: a requirement of the method is missing.
     """
     rows = torch.arange(scores.BATCH) % len(chosen)
     images, labels, rng = chosen.images[rows], rows % CLASSES, np.random.default_rng(0)
     out = torch.empty_like(images)
-    network, maps = scores.given(method, chosen)
+    network, maps = scores.network_and_saliency(method, chosen)
 
     def step(saliency: Tensor | None = None) -> None:
         recipe = method.plan(Batch(images, labels, network, saliency=saliency), rng)
@@ -48,21 +48,22 @@ def measure_throughput(method: Method, chosen: scores.Pictures) -> Throughput:
         recipe.targets(labels, CLASSES)
 
     with one_thread():
-        whole = _median(step, warm=network is not None)  # it has been asked for its maps
-        if maps is None or not _looks(method, chosen, maps):
-            return Throughput(len(images) / whole, None)
-        known = maps[rows]
-        return Throughput(len(images) / whole, min(max(1 - _median(lambda: step(known)) / whole, 0), 1))
+        seconds = _median_seconds(step, warm=network is not None)  # its maps have been computed before
+        if maps is None or not _uses_saliency(method, chosen, maps):
+            return Throughput(len(images) / seconds, None)
+        known_maps = maps[rows]
+        share = 1 - _median_seconds(lambda: step(known_maps)) / seconds
+        return Throughput(len(images) / seconds, min(max(share, 0), 1))
 
 
-def _looks(method: Method, chosen: scores.Pictures, maps: Tensor) -> bool:
+def _uses_saliency(method: Method, chosen: scores.Pictures, maps: Tensor) -> bool:
     """Whether a method uses its detector: it may have one without using it."""
-    two = Batch(chosen.images[:2], None, saliency=maps[:2])
-    return method.plan(two, np.random.default_rng(0)).saliency is not None
+    pair = Batch(chosen.images[:2], None, saliency=maps[:2])
+    return method.plan(pair, np.random.default_rng(0)).saliency is not None
 
 
-def _median(step: Callable[[], None], warm: bool = False) -> float:
-    """Seconds of a round. A first one, which may compile or allocate, is not counted."""
+def _median_seconds(step: Callable[[], None], warm: bool = False) -> float:
+    """Median CPU seconds of a round. The first one is not counted, unless ``warm``: it may compile or allocate."""
     if not warm:
         step()
     times: list[float] = []
@@ -75,7 +76,7 @@ def _median(step: Callable[[], None], warm: bool = False) -> float:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Torch on one thread, and afterwards on as many as before."""
+    """Limit torch to one thread within this context."""
     threads = torch.get_num_threads()
     if threads == 1:
         yield

@@ -40,7 +40,7 @@ def which(request: Request) -> dict[str, Any]:
         "all": {name: cls.card.family for name, cls in METHODS.items()},
         "pictures": {
             "count": len(chosen), "boxed": chosen.boxed, "own": own, "could": len(_own(request)),
-            "covers": chosen.judge.mean().item(),
+            "covers": chosen.reference_masks.mean().item(),
         },
         "made": {
             "draws": scores.DRAWS, "batch": scores.BATCH, "side": scores.SIDE, "off": scores.OFF,
