@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from mixviz.core.batch import Batch
-from mixviz.core.builders import lam_tensor, pair, paste, two_shares
+from mixviz.core.builders import pair, paste, two_shares
 from mixviz.core.geometry import box_area, box_around, patch_sides, peak, random_centre
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, box_rounding, detector, parameter
@@ -55,17 +55,17 @@ class CutMixMixup(Method):
         inner, coin = draw.rng.beta(self.beta, self.beta, n), draw.rng.random(n) < self.switch
         if self.placement == "salient":
             maps = batch.saliency(self.detector)
-            centre = (at[batch.tensor(draw.partner)] for at in peak(maps, draw.rng))
+            row, column = (index[batch.tensor(draw.partner)] for index in peak(maps, draw.rng))
         else:
-            centre = (batch.tensor(at) for at in random_centre(draw.rng, n, batch.size))
-        sides = (batch.tensor(side) for side in patch_sides(draw.lam, batch.size, self.rounding))
-        box = box_around(*centre, *sides, batch.size)
+            row, column = (batch.tensor(index) for index in random_centre(draw.rng, n, batch.size))
+        height, width = (batch.tensor(side) for side in patch_sides(draw.lam, batch.size, self.rounding))
+        box = box_around(row, column, height, width, batch.size)
         if self.mode == "patch":
             alpha = batch.tensor((1 - inner).astype(np.float32))
             return paste(
                 batch, draw, box, own=1 - box_area(box, batch.size) * alpha, patch_alpha=alpha[None], saliency=maps
             )
-        cut, lam = batch.tensor(coin), lam_tensor(batch, draw)
+        cut, lam = batch.tensor(coin), batch.tensor(draw.lam.astype(np.float32))
         box = torch.where(cut[:, None], box, 0)  # an empty box pastes nothing
         weight = two_shares(batch, torch.where(cut, 1, lam))
         share = two_shares(batch, torch.where(cut, 1 - box_area(box, batch.size), lam))

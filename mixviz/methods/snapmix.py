@@ -53,7 +53,7 @@ class SnapMix(Method):
         other = draw.rng.beta(self.alpha, self.alpha, n)
         target = box_around(*random_centre(draw.rng, n, size), *patch_sides(draw.lam, size, self.rounding), size)
         # At least one pixel: an empty patch cannot be resized.
-        sides = (side.clip(1) for side in patch_sides(other, size, self.rounding))
-        source = box_around(*random_centre(draw.rng, n, size), *sides, size)
+        height, width = (side.clip(1) for side in patch_sides(other, size, self.rounding))
+        source = box_around(*random_centre(draw.rng, n, size), height, width, size)
         recipe = paste(batch, draw, target, source, resample=True, saliency=maps, label=LabelRule.VISIBLE)
         return dataclasses.replace(recipe, share=recipe.truth(maps).visible)
