@@ -613,7 +613,7 @@ def test_the_mask_is_nearly_the_best_of_all(levels):
 def test_the_order_is_nearly_the_best_assignment(cells, cost):
     rng, n = np.random.default_rng(1), 40
     shown, worth = rng.random((n, cells, cells)).round(), shares(rng, n, cells, cells)
-    order = puzzlemix._swapped(torch.from_numpy(shown), torch.from_numpy(worth), cost).flatten(1).numpy()
+    order = puzzlemix._transport(torch.from_numpy(shown), torch.from_numpy(worth), cost).flatten(1).numpy()
     places = [divmod(i, cells) for i in range(cells**2)]
     way = np.array([[(a - c) ** 2 + (b - d) ** 2 for c, d in places] for a, b in places]) / (cells - 1) ** 2
     missed = []
@@ -646,7 +646,7 @@ def test_cells_change_places_for_twice_the_cost_of_a_step(grid, share):
     for worth in (0.5,) if share is None else (0.98 * share, 1.02 * share):
         shown, saliency = torch.ones(1, *grid), torch.zeros(1, *grid)
         shown[0, 0, 0], saliency[0, 0, 0], saliency[0, -1, -1] = 0, worth, 1 - worth
-        order = puzzlemix._swapped(shown, saliency, METHODS["puzzlemix"]().cost).flatten()
+        order = puzzlemix._transport(shown, saliency, METHODS["puzzlemix"]().cost).flatten()
         swap = [1, 0] if share is None or worth > share else [0, 1]
         assert order.tolist() == swap + list(range(2, math.prod(grid)))
 

@@ -119,7 +119,7 @@ def test_comixup_is_nearly_the_best_of_all(given, of, optimal, share):
         means = rng.gamma(1, 1, (3, 2, 2)) if of == "noise" else maps[rng.choice(len(maps), 3, replace=False)]
         means = means / means.mean((1, 2), keepdims=True)
         worth = means[who] + 0.05 * np.log(rng.dirichlet([2] * 3, 3).T)[:, :, None, None]
-        shown = method._assigned(
+        shown = method._assign(
             torch.from_numpy(worth), torch.from_numpy(who), comixup._turns(who, rng), Batch(torch.zeros(3, 3, 2, 2))
         )
         worth, labels = worth.reshape(3, 3, 4), shown.argmax(0).flatten(1).tolist()
@@ -137,7 +137,7 @@ def test_neighbours_that_disagree_cost_what_they_do_in_the_released_code(gain, a
     worth, who = torch.zeros(2, 2, 1, 2), torch.tensor([[0, 1], [1, 0]])
     worth[0, :, 0, 0], worth[1, :, 0, 1] = 1, gain
     method = METHODS["comixup"](diversity=0.0)
-    shown = method._assigned(worth, who, np.array([0, 1]), Batch(torch.zeros(2, 3, 2, 2))).argmax(0)
+    shown = method._assign(worth, who, np.array([0, 1]), Batch(torch.zeros(2, 3, 2, 2))).argmax(0)
     assert shown.tolist() == [[[0, 0 if alike else 1]]] * 2
 
 
@@ -161,7 +161,7 @@ def test_a_picture_that_all_want_is_shared_out():
         who = chain(np.roll(np.arange(6), 1), 3)
         worth = torch.from_numpy(maps[who]) + 0.5 * torch.from_numpy(who == 0)[:, :, None, None]
         turn = comixup._turns(who, np.random.default_rng(0))
-        shown = method._assigned(worth, torch.from_numpy(who), turn, batch)
+        shown = method._assign(worth, torch.from_numpy(who), turn, batch)
         used[diversity] = (shown.mean((2, 3)) * (who == 0)).sum().item()
     assert used[0.0] == 3
     assert used[16.0] <= 1.83 + 1e-6

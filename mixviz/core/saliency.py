@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -27,14 +28,24 @@ class Saliency(Parametric):
         Raises:
             ValueError: no network where one is needed, or float images outside [0, 1].
         """
-        if self.needs_network and batch.network is None:
+        if self.needs_network:
+            self.network_of(batch)
+        with torch.no_grad():
+            return self.maps(batch)
+
+    def network_of(self, batch: Batch) -> Callable[[Tensor], Tensor]:
+        """The batch's network.
+
+        Raises:
+            ValueError: it has none.
+        """
+        if batch.network is None:
             raise ValueError(
                 f"The {self.card.name} detector asks a network where it looks, and this batch has none: pass "
                 "Batch(images, labels, network=model), give the maps (saliency=...), or choose another detector, "
                 'e.g. detector="fine_grained" (on the command line: --detector fine_grained).'
             )
-        with torch.no_grad():
-            return self.maps(batch)
+        return batch.network
 
     @abstractmethod
     def maps(self, batch: Batch) -> Tensor:

@@ -1,4 +1,4 @@
-"""The saliency detectors, one file each; a new file here is an entry of ``mixviz.SALIENCY``."""
+"""The saliency detectors, one file each; a new file here adds an entry to ``mixviz.SALIENCY``."""
 
 import sys
 from collections.abc import Mapping

@@ -1,8 +1,9 @@
-"""Fine-grained saliency on the CPU, compiled by numba where it is installed.
+"""Fine-grained saliency on the CPU, compiled by numba if it is installed.
 
-One image after another, in OpenCV's order of operations, so that every bit agrees at every size. The functions are
-plain Python until :func:`compiled` is first called: ``import mixviz`` must not import numba. They are written for
-the vectoriser: float32 throughout (numba widens small integers to 64 bits), rows as contiguous slices, no branches.
+Images are processed one by one in OpenCV's order of operations, so that every bit agrees at every size. The functions
+are plain Python until :func:`compiled` is first called, because ``import mixviz`` must not import numba. They are
+written for the vectoriser: float32 throughout (numba widens small integers to 64 bits), rows as contiguous slices, no
+branches.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def maps(pixels: Tensor, channel_order: str) -> Tensor:
     result = torch.empty((n, height, width), dtype=torch.float32)
     source, out, run = pixels.contiguous().numpy(), result.numpy(), compiled()
     weights = np.array(WEIGHTS[channel_order], np.float32) / 2**15
-    # Windows that reach over the whole image are all the same one: computed once, counted several times.
+    # All windows that cover the whole image are the same: compute one and count it several times.
     reaches, counts = np.unique(np.minimum(REACHES, max(height, width)), return_counts=True)
     arguments = weights, reaches, counts.astype(np.float32)
     threads = min(n, torch.get_num_threads())
@@ -49,22 +50,22 @@ def maps(pixels: Tensor, channel_order: str) -> Tensor:
 
 @cache
 def _pool(threads: int, process: int) -> ThreadPoolExecutor:
-    """Threads of Python: numba's own must not be used by two callers at once. A forked process makes new ones."""
+    """Python threads, because two callers must not use numba's own at once. A forked process creates new ones."""
     return ThreadPoolExecutor(threads, "fine_grained")
 
 
 @cache
 def compiled() -> Callable[..., None]:
-    """The compiled :func:`_images`; the first call of all compiles for some seconds and keeps the result on disk."""
+    """The compiled :func:`_images`; the very first call compiles for some seconds and caches the result on disk."""
     from numba import njit
 
-    def jit(function: Callable) -> Callable:
+    def jit(function: Callable[..., None]) -> Callable[..., None]:
         try:
             return njit(nogil=True, cache=True, error_model="numpy")(function)
-        except RuntimeError:  # there is no folder that may be written
+        except RuntimeError:  # no writable cache folder
             return njit(nogil=True, error_model="numpy")(function)
 
-    # Compiled functions find each other as globals. From the plain ones each time: two threads may come here at once.
+    # Compiled functions call each other as globals. Always compile the plain ones, as two threads may run this at once.
     globals().update({function.__name__: jit(function) for function in _STEPS})
     return _images
 
@@ -73,14 +74,14 @@ def _gray(pixels, image, weights):
     first, second, third = weights
     _, height, width = pixels.shape
     for y in range(height):
-        to, a, b, c = image[y + 1, 1:], pixels[0, y], pixels[1, y], pixels[2, y]
+        output, a, b, c = image[y + 1, 1:], pixels[0, y], pixels[1, y], pixels[2, y]
         for x in range(width):
             level = float32(a[x]) * first + float32(b[x]) * second + float32(c[x]) * third
-            to[x] = float32(int32(level + float32(0.5)))
+            output[x] = float32(int32(level + float32(0.5)))
 
 
 def _blur(image, column):
-    """[1 2 1] ⊗ [1 2 1] / 16, rounded, of a framed image, mirrored at the border."""
+    """Convolve a framed image with [1 2 1] ⊗ [1 2 1] / 16, rounded, mirrored at the border."""
     height, width = column.shape[0], column.shape[1] - 2
     for y in range(1, height + 1):
         image[y, 0], image[y, width + 1] = image[y, min(2, width)], image[y, max(width - 1, 1)]
@@ -95,21 +96,22 @@ def _blur(image, column):
 
 
 def _integrate(image, integral, row, margin):
-    """Integral image between ``margin`` zeros to the left and ``margin`` copies of the last column to the right."""
+    """Compute the integral image, with ``margin`` zeros to its left and ``margin`` copies of the last column to its
+    right."""
     width = len(row)
     for y in range(len(integral) - 1):
         total = 0
         for x in range(width):
             total += int32(image[y + 1, x + 1])
             row[x] = float32(total)
-        above, here = integral[y, margin + 1 :], integral[y + 1, margin + 1 :]
+        above, current = integral[y, margin + 1 :], integral[y + 1, margin + 1 :]
         for x in range(width):
-            here[x] = above[x] + row[x]
-        here[width:] = here[width - 1]
+            current[x] = above[x] + row[x]
+        current[width:] = current[width - 1]
 
 
 def _add_scale(image, integral, columns, on, net, reach, count, margin):
-    """Add ``count`` times the whole-number difference of centre and surround: positive ones to on, all to net."""
+    """Add ``count`` times the integer difference of centre and surround: positive ones to on, all to net."""
     height, width = on.shape
     left, right = margin + 1 - min(reach, margin), margin + 1 + min(reach, margin)
     for y in range(height):
@@ -127,11 +129,11 @@ def _add_scale(image, integral, columns, on, net, reach, count, margin):
 
 
 def _rescale(on, net, out, on_top, off_top):
-    """on and off (on - net) to 0..255 each by their maxima, their sum as a byte, over 255."""
+    """Scale on and off (on - net) to 0..255 by their maxima, add them as a byte, and divide by 255."""
     height, width = on.shape
     on_top[:], off_top[:] = 1, 1
     for y in range(height):
-        for x in range(width):  # a maximum per column first, because that is what vectorises
+        for x in range(width):  # a maximum per column first, because this loop vectorises
             off = on[y, x] - net[y, x]
             net[y, x] = off
             on_top[x] = on[y, x] if on[y, x] > on_top[x] else on_top[x]

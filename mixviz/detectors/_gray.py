@@ -13,16 +13,16 @@ WEIGHTS = {"rgb": (9798, 19235, 3735), "bgr": (3735, 19235, 9798)}
 
 
 def channel_order() -> Any:
-    """The field that names what channel 0 is taken for."""
+    """Parameter: the order of the channels, as OpenCV sees them."""
     text = "bgr swaps red and blue, as OpenCV reads an RGB image in the published repositories"
     return parameter("rgb", text, choices=("rgb", "bgr"))
 
 
 def gray_(planes: Tensor, channel_order: str) -> Tensor:
-    """Grey levels (N, H, W) of float32 planes (N, 3, H, W) holding 0..255, worked out in place of channel 0.
+    """Compute grey levels (N, H, W) of float32 planes (N, 3, H, W) with values 0..255, in place of channel 0.
 
-    Dropping what stands behind the point rounds them as OpenCV does. ``channel_order="bgr"`` takes channel 0 for blue.
+    Truncating them to integers rounds as OpenCV does. ``channel_order="bgr"`` takes channel 0 for blue.
     """
     first, second, third = (weight / 2**15 for weight in WEIGHTS[channel_order])
     level = planes[:, 0].mul_(first).add_(planes[:, 1], alpha=second).add_(planes[:, 2], alpha=third)
-    return level.add_(0.5)  # all exact: whole numbers below 2^24, over 2^15
+    return level.add_(0.5)  # exact: integers below 2^24, divided by 2^15

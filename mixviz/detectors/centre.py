@@ -1,4 +1,4 @@
-"""The centre detector: the middle of the picture, whatever it shows."""
+"""The centre detector: the middle of the picture, independent of its content."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class Centre(Saliency):
 
     def maps(self, batch: Batch) -> Tensor:
         height, width = batch.size
-        rows, columns = _bell(height, self.spread_y, batch.device), _bell(width, self.spread_x, batch.device)
+        rows, columns = _gaussian(height, self.spread_y, batch.device), _gaussian(width, self.spread_x, batch.device)
         return (rows[:, None] * columns).expand(len(batch), height, width).contiguous()
 
 
-def _bell(side: int, spread: float, device: torch.device) -> Tensor:
-    """A Gaussian over ``side`` pixels, 1 at the pixel or the two pixels in the middle."""
+def _gaussian(side: int, spread: float, device: torch.device) -> Tensor:
+    """A Gaussian over ``side`` pixels, 1 at the one or two middle pixels."""
     distance = (torch.arange(side, dtype=torch.float32, device=device) - (side - 1) / 2).abs()
-    # The middle of an even side lies between two pixels; without its constant the maximum would be below 1.
+    # The centre of an even side lies between two pixels; without this constant the maximum would be below 1.
     return torch.exp(((side - 1) % 2 / 4 - distance**2) / (2 * (spread * side) ** 2))

@@ -1,4 +1,4 @@
-"""The fine-grained detector: what a pixel has more or less than its surround."""
+"""The fine-grained detector: the contrast of a pixel with its surround."""
 
 from __future__ import annotations
 
@@ -48,16 +48,19 @@ class FineGrained(Saliency):
 
     def maps(self, batch: Batch) -> Tensor:
         pixels = batch.pixels()
-        fast = _fast() if _worth_compiling(pixels) else None
-        return fast.maps(pixels, self.channel_order) if fast else eager.maps(pixels, self.channel_order, self.exact)
+        compiled = _fast() if _worth_compiling(pixels) else None
+        return (
+            compiled.maps(pixels, self.channel_order)
+            if compiled
+            else eager.maps(pixels, self.channel_order, self.exact)
+        )
 
 
 def _worth_compiling(pixels: Tensor) -> bool:
-    """Whether to take the road that numba compiles: two to three times faster and exact, but slow to start.
+    """Whether to use the version compiled by numba: two to three times faster and exact, but slow to start.
 
     Loading it takes half a second, compiling it (once per machine) five; 2^17 pixels then take 0.7 ms instead of
-    1.4 ms. So a training batch takes it and earns it back within an epoch or two; a page with two pictures never
-    waits for it.
+    1.4 ms. A training run makes up for that within an epoch or two; a page with two pictures never waits for it.
     """
     count, _, height, width = pixels.shape
     on_host = type(pixels) is Tensor and pixels.device.type == "cpu" and not torch.compiler.is_compiling()
@@ -66,7 +69,7 @@ def _worth_compiling(pixels: Tensor) -> bool:
 
 @cache
 def _fast() -> ModuleType | None:
-    """The compiled road, where numba is installed."""
+    """The version compiled by numba; None if numba is not installed."""
     from mixviz.detectors import _fine_grained_numba
 
     try:

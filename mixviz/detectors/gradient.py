@@ -1,7 +1,8 @@
-"""The gradient detector: where a change of the input would change the network's loss."""
+"""The gradient detector: the sensitivity of the network's loss to the input."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -39,15 +40,12 @@ class Gradient(Saliency):
     needs_network: ClassVar[bool] = True
 
     def maps(self, batch: Batch) -> Tensor:
-        slope = _input_gradient(batch).float().abs().sum(1).nan_to_num(0, 0, 0)
-        return slope / slope.amax((1, 2), keepdim=True).clamp_(min=torch.finfo(slope.dtype).tiny)
+        gradient = _input_gradient(batch, self.network_of(batch)).float().abs().sum(1).nan_to_num(0, 0, 0)
+        return gradient / gradient.amax((1, 2), keepdim=True).clamp_(min=torch.finfo(gradient.dtype).tiny)
 
 
-def _input_gradient(batch: Batch) -> Tensor:
-    """dL/dx (N, 3, H, W). Inference mode is left, because nothing can be differentiated inside."""
-    network = batch.network
-    if network is None:  # the base class has refused such a batch
-        raise ValueError("The gradient detector asks a network, and this batch has none.")
+def _input_gradient(batch: Batch, network: Callable[[Tensor], Tensor]) -> Tensor:
+    """dL/dx (N, 3, H, W); works within ``torch.inference_mode`` too, by leaving it."""
     with torch.inference_mode(False), torch.no_grad():
         inputs = batch.inputs().to(float_type(network)).clone()
         labels = None if batch.labels is None else batch.labels.clone()
@@ -58,5 +56,7 @@ def _input_gradient(batch: Batch) -> Tensor:
         if labels is None:
             labels = logits.argmax(1)
         labels = labels.float() if labels.ndim == 2 else labels.long()
-        loss = functional.cross_entropy(logits, labels, reduction="sum")  # a mean would shrink with the batch
+        loss = functional.cross_entropy(
+            logits, labels, reduction="sum"
+        )  # a mean would shrink gradients with the batch size
         return torch.autograd.grad(loss, inputs)[0]

@@ -1,4 +1,4 @@
-"""OpenCV's own detectors, one image after another: what the batched ones are held against."""
+"""OpenCV's own detectors, one image after another: the reference for the batched ones."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class OpenCVSpectralResidual(Saliency):
 
 
 def _one_by_one(name: str, images: Tensor, order: str) -> Tensor:
-    """Maps (N, H, W) float32 of images (N, 3, H, W), each handed to OpenCV as (H, W, 3), by definition BGR."""
+    """Maps (N, H, W) float32 of images (N, 3, H, W), each passed to OpenCV as (H, W, 3), which it takes for BGR."""
     detector = _creator(name)()
     array = (images.flip(1) if order == "rgb" else images).permute(0, 2, 3, 1).cpu().numpy()
     maps = [detector.computeSaliency(np.ascontiguousarray(image))[1] for image in array]

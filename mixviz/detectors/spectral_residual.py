@@ -1,9 +1,10 @@
-"""The spectral residual detector: what is unusual in the spectrum of an image."""
+"""The spectral residual detector: deviations from the spectrum that natural images share."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import reduce
 from typing import ClassVar
 
 import torch
@@ -15,7 +16,7 @@ from mixviz.core.parameters import Card
 from mixviz.core.saliency import Saliency
 from mixviz.detectors._gray import channel_order, gray_
 
-SIDE = 64  # of the small image whose spectrum is taken
+SIDE = 64  # pixels of the small image for the spectrum
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ class SpectralResidual(Saliency):
 
     def maps(self, batch: Batch) -> Tensor:
         level = gray_(batch.pixels().float(), self.channel_order).floor()
-        # Double precision as in OpenCV: coefficients that cancel to nearly nothing still have a phase. Apple's GPUs
-        # have none.
+        # Double precision as in OpenCV, because coefficients that nearly cancel still have a phase. Apple's GPUs
+        # lack it.
         small = _shrink(level).to(torch.float32 if batch.device.type == "mps" else torch.float64)
         saliency = _smooth(_residual(small)).square()
         saliency = (saliency / saliency.amax((1, 2), keepdim=True)).float()
@@ -56,29 +57,29 @@ class SpectralResidual(Saliency):
 
 
 def _shrink(level: Tensor) -> Tensor:
-    """Whole levels (N, H, W) resized bilinearly to whole levels (N, 64, 64), in exact steps of 1/256 pixel."""
+    """Resize integer levels (N, H, W) bilinearly to integer levels (N, 64, 64), in exact steps of 1/256 pixel."""
     for dim in (1, 2):
         side = level.shape[dim]
         # Output pixel i has its centre at ((2i + 1) · side / 64 - 1) / 2, here in units of 1/128.
-        at = (2 * torch.arange(SIDE, device=level.device) + 1) * side - SIDE
-        first, share = at >> 7, ((at & 127) * 2).view(-1, *[1] * (2 - dim)).float()
+        centre = (2 * torch.arange(SIDE, device=level.device) + 1) * side - SIDE
+        first, share = centre >> 7, ((centre & 127) * 2).view(-1, *[1] * (2 - dim)).float()
         left, right = (level.index_select(dim, i.clamp(0, side - 1)) for i in (first, first + 1))
         level = left * (256 - share) + right * share
     return ((level + 2**15) / 2**16).floor()
 
 
 def _residual(image: Tensor) -> Tensor:
-    """|inverse transform of the spectral residual with the image's phase|, (N, 64, 64)."""
+    """Magnitude (N, 64, 64) of the inverse transform of the spectral residual with the image's phase."""
     spectrum = torch.fft.fft2(image)
     log = torch.log(spectrum.abs() + 1)
-    # Mirrored at the border as OpenCV does, though a spectrum is periodic. So the result is not real any more.
+    # Mirrored at the border as in OpenCV, though a spectrum is periodic; so the inverse transform is complex.
     mean = functional.avg_pool2d(functional.pad(log[:, None], (1, 1, 1, 1), "reflect"), 3, 1)[:, 0]
     phase = _arctangent(spectrum.imag.float(), spectrum.real.float()).to(log.dtype)
     return torch.fft.ifft2(torch.polar((log - mean).exp(), phase), norm="forward").abs()
 
 
 def _arctangent(y: Tensor, x: Tensor) -> Tensor:
-    """Angle (0 to 2π) of float32 points by OpenCV's polynomial of degree 7, which is up to 0.0002 off."""
+    """Angle (0 to 2π) of float32 points by OpenCV's polynomial of degree 7, with an error of up to 0.0002."""
     low, high = torch.minimum(x.abs(), y.abs()), torch.maximum(x.abs(), y.abs())
     ratio = low / (high + 2**-52)
     square = ratio * ratio
@@ -91,8 +92,8 @@ def _arctangent(y: Tensor, x: Tensor) -> Tensor:
 
 def _smooth(image: Tensor) -> Tensor:
     """5×5 Gaussian with σ = 8, mirrored at the border."""
-    bell = [math.exp(-((i - 2) ** 2) / (2 * 8**2)) for i in range(5)]
+    weights = [math.exp(-((i - 2) ** 2) / (2 * 8**2)) for i in range(5)]
     image = functional.pad(image[:, None], (2, 2, 2, 2), "reflect")[:, 0]
-    zero = image.new_zeros(())
-    image = sum((image[:, i : i + SIDE] * (bell[i] / sum(bell)) for i in range(5)), zero)
-    return sum((image[:, :, i : i + SIDE] * (bell[i] / sum(bell)) for i in range(5)), zero)
+    weights = [weight / sum(weights) for weight in weights]
+    image = reduce(torch.add, (image[:, i : i + SIDE] * weight for i, weight in enumerate(weights)))
+    return reduce(torch.add, (image[:, :, i : i + SIDE] * weight for i, weight in enumerate(weights)))

@@ -1,4 +1,4 @@
-"""The augmentations, one file each; a new file here is an entry of ``mixviz.METHODS``."""
+"""The augmentations, one file each; a new file here adds an entry to ``mixviz.METHODS``."""
 
 import sys
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Common parts of policies: the mapping from a level in [0, 1] to an operation's number, and the draw itself.
+"""Common parts of policies: the mapping from a level in [0, 1] to an operation's value, and the draw itself.
 
 The sets of operations go back to AutoAugment (Cubuk et al. 2019, table 6) and differ in ranges from paper to paper and
 from paper to code; each set says whose it is.
@@ -23,7 +23,7 @@ from mixviz.ops.operations import AppliedOp, OpSequence
 
 ROUND = {
     "cut": np.trunc, "round": np.rint, "up": np.ceil,
-    "drawn": lambda side: np.trunc(side) + (side > 0),  # of a rectangle that Pillow draws: both its ends belong to it
+    "drawn": lambda side: np.trunc(side) + (side > 0),  # a rectangle drawn by Pillow includes both ends
 }  # fmt: skip
 
 
@@ -39,7 +39,7 @@ class Range(NamedTuple):
     around: float = 0.0
 
     def at(self, level: float, size: tuple[int, int], mirror: bool) -> float:
-        """The operation's number."""
+        """The operation's value at a level."""
         value = (self.low + (self.high - self.low) * level) * (1 if self.side is None else size[self.side])
         if self.whole:
             value = float(ROUND[self.whole](value))
@@ -54,8 +54,8 @@ def space(
     shear: float, shift: float, angle: float, enhance: tuple[float, float] | float, bits: tuple[float, float],
     solarize: tuple[float, float], *, of_side: bool = True, whole: str = "cut", more: Space | None = None,
 ) -> Space:  # fmt: skip
-    """The ranges of a paper: a strength by which the four enhancements go up or down from 1, or the factors at both
-    ends; pixels to shift by, or a share of the side."""
+    """Return the ranges of a paper. ``enhance`` is the largest change from 1 of the four enhancements, or the factors
+    at both ends; ``shift`` is in pixels, or a share of the side."""
     factor = Range(*enhance) if isinstance(enhance, tuple) else Range(0.0, enhance, mirrored=True, around=1.0)
     sides = (1, 0) if of_side else (None, None)
     return {
@@ -75,10 +75,10 @@ def space(
 
 # torchvision's AutoAugment and RandAugment: shifts of up to 150 pixels of 331, posterize that keeps 8 to 4 bits.
 USUAL = space(0.3, 150 / 331, 30, 0.9, (8, 4), (255, 0))
-# torchvision's TrivialAugmentWide and the paper's table 5: shifts in pixels, whatever the picture's size.
+# torchvision's TrivialAugmentWide and the paper's table 5: shifts in pixels at any image size.
 WIDE = space(0.99, 32, 135, 0.99, (8, 2), (255, 0), of_side=False)
-# Fast AutoAugment's augmentations.py, which UniformAugment's authors took over: factors and shifts from end to end.
-# Level 0 of what has a direction is as far as level 1, on the other side, and half the time the sides change places.
+# Fast AutoAugment's augmentations.py, which UniformAugment's authors adopted: factors and shifts from end to end. For
+# operations with a direction, levels 0 and 1 are the two extremes; with probability 1/2 the sign is flipped.
 ENDS = {"cutout": Range(0, 0.2, side=1, whole="cut"), "invert": None}
 FROM_END_TO_END = space(0.3, 0.45, 30, (0.1, 1.9), (4, 8), (0, 256), whole="", more=ENDS) | {
     "shear_x": Range(-0.3, 0.3, mirrored=True),
@@ -87,13 +87,13 @@ FROM_END_TO_END = space(0.3, 0.45, 30, (0.1, 1.9), (4, 8), (0, 256), whole="", m
     "translate_y": Range(-0.45, 0.45, mirrored=True, side=0),
     "rotate": Range(-30, 30, mirrored=True),
 }
-# By the form of the holes: around a pixel, or as that code draws them.
+# By the form of the holes: around a pixel, or as the released code draws them.
 END_TO_END = {
     "centred": FROM_END_TO_END,
     "released": FROM_END_TO_END | {"cutout": Range(0, 0.2, side=1, whole="drawn")},
 }
 
-# The integers of the code behind AutoAugment's experiments, which AugMix and PBA took over: at 0 <= level <= 1 bits and
+# The integers of the code behind AutoAugment's experiments, which AugMix and PBA adopted: at 0 <= level <= 1 bits and
 # thresholds are 4 - int(4 level) and 256 - int(256 level).
 IN_WHOLE_STEPS = {
     "rotate": Range(0, 30, mirrored=True, whole="cut"),
@@ -101,7 +101,7 @@ IN_WHOLE_STEPS = {
     "posterize": Range(4, 0, whole="up"),
 }
 
-# Names as they are written in the papers' tables and code.
+# Names in the papers' tables and code.
 PUBLISHED = {
     "ShearX": "shear_x", "ShearY": "shear_y", "TranslateX": "translate_x", "TranslateY": "translate_y",
     "Rotate": "rotate", "Brightness": "brightness", "Color": "saturation", "Contrast": "contrast",
@@ -126,15 +126,15 @@ class Chance(NamedTuple):
         return cls(rng.random(shape), rng.random(shape), rng.random(shape) < 0.5, centre)
 
     def op(self, ranges: Space, name: str, level: float, at: tuple[int, int], size: tuple[int, int]) -> AppliedOp:
-        """An operation at a level (0 to 1), with the chance that belongs to a place ``at`` (image, operation)."""
-        about = ranges[name]
-        if about is None:
+        """Return an operation at a level (0 to 1), with the random numbers of ``at`` (image, operation)."""
+        value_range = ranges[name]
+        if value_range is None:
             return AppliedOp(name)
-        value = about.at(level, size, bool(self.mirror[at]))
+        value = value_range.at(level, size, bool(self.mirror[at]))
         if name != "cutout":
             return AppliedOp(name, (value,))
         side, centre = int(value), self.centre[at]
-        if about.whole == "drawn":  # moved in at the top and left, where others are cut
+        if value_range.whole == "drawn":  # moved inside at the top and left, where the other form clips
             centre = np.maximum(centre, side // 2)
         sides = np.array([side])
         box = box_around(centre[:1], centre[1:], sides, sides, size)
@@ -142,17 +142,17 @@ class Chance(NamedTuple):
 
 
 def cutout_form() -> Any:
-    """Which of :data:`END_TO_END` a method takes."""
+    """Parameter: the set of :data:`END_TO_END` to use."""
     text = "a hole around a pixel, or as the released code draws it: a pixel larger, and whole at two of the edges"
     return parameter("centred", text, choices=tuple(END_TO_END))
 
 
 def policy(batch: Batch, draw: Draw, sequences: list[OpSequence]) -> Recipe:
-    """A recipe of operation sequences; empty places get the data set's mean, as in AutoAugment's own code."""
+    """Return a recipe of operation sequences; empty pixels get the data set's mean, as in AutoAugment's own code."""
     return apply_ops(batch, draw, sequences, fill="mean")
 
 
 @cache
 def data(name: str) -> Any:
-    """A policy that is published as numbers: the file NAME.json beside the methods."""
+    """Load a published policy from the file NAME.json beside the methods."""
     return json.loads(files("mixviz.methods").joinpath(f"{name}.json").read_text(encoding="utf-8"))

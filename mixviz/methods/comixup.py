@@ -14,8 +14,8 @@ from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, detector, parameter
 from mixviz.core.recipe import Recipe
 
-SWEEPS = 2  # over all mixtures; it has settled before
-TURNS = 12  # groups of mixtures at most: those that share a picture and a group do not see each other move
+SWEEPS = 2  # over all mixtures; it converges before
+TURNS = 12  # most groups of mixtures: mixtures that share a group and an image ignore each other's moves
 
 
 @dataclass(frozen=True)
@@ -75,79 +75,78 @@ class CoMixup(Method):
         return None
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
-        maps, who = batch.saliency(self.detector), chain(draw.partner, self.sources)
-        expected, turn = amounts(draw, who, self.concentration), _turns(who, draw.rng)
+        maps, sources = batch.saliency(self.detector), chain(draw.partner, self.sources)
+        wanted, turn = amounts(draw, sources, self.concentration), _turns(sources, draw.rng)
         means = cell_means(ensure_nonzero(maps), (self.cells, self.cells))
         means = means / means.mean((1, 2), keepdim=True)
-        drawn, who, expected = (batch.tensor(value) for value in (expected[0], who, expected))
-        # An amount of 0 is a picture that may not be shown, or one that is listed already: also where η is 0.
-        likely = torch.where(expected > 0, self.prior * expected.clamp(min=1e-300).log(), -torch.inf)
-        shown = self._assigned(means[who] + likely[:, :, None, None], who, turn, batch)
+        lam, partner, expected = (batch.tensor(value) for value in (wanted[0], sources, wanted))
+        # An amount of 0 marks an image that must not be shown or is a repeat; it counts even if η is 0.
+        log_prior = torch.where(expected > 0, self.prior * expected.clamp(min=1e-300).log(), -torch.inf)
+        shown = self._assign(means[partner] + log_prior[:, :, None, None], partner, turn, batch)
         weight = spread_cells(shown.float()[:, :, None], batch.size)
-        return weighted_sources(batch, who, weight, lam=drawn.float(), saliency=maps)
+        return weighted_sources(batch, partner, weight, lam=lam.float(), saliency=maps)
 
-    def _assigned(self, worth: Tensor, who: Tensor, turn: np.ndarray, batch: Batch) -> Tensor:
-        """(K, N, rows, columns) 1 for the source that each cell shows, by what each is worth there."""
-        rows, columns = worth.shape[2:]
-        even, groups = chessboard((rows, columns), worth.device), int(turn.max()) + 1
-        turns, shown = batch.tensor(turn), _best(worth)
-        kept, most = shown, self._value(shown, worth, who)
+    def _assign(self, gain: Tensor, partner: Tensor, turn: np.ndarray, batch: Batch) -> Tensor:
+        """(K, N, rows, columns) 1 for the source that each cell shows, by the gain of each source there."""
+        even, groups = chessboard((gain.shape[2], gain.shape[3]), gain.device), int(turn.max()) + 1
+        group, shown = batch.tensor(turn), _best(gain)
+        best, best_value = shown, self._objective(shown, gain, partner)
         for step in range(SWEEPS * groups):
-            dear = 2 * self._price(shown, who)
-            gain, now = worth - dear[:, :, None, None], (turns == step % groups)[:, None, None]
+            penalty = 2 * self._price(shown, partner)
+            net, active = gain - penalty[:, :, None, None], (group == step % groups)[:, None, None]
             for parity in (0, 1):
-                shown = torch.where(now & (even == parity), _best(gain + self.smooth * neighbours(shown)), shown)
+                shown = torch.where(active & (even == parity), _best(net + self.smooth * neighbours(shown)), shown)
             if (step + 1) % groups == 0:
-                value = self._value(shown, worth, who)
-                kept, most = torch.where(value > most, shown, kept), torch.maximum(value, most)
-        return kept
+                value = self._objective(shown, gain, partner)
+                best, best_value = torch.where(value > best_value, shown, best), torch.maximum(value, best_value)
+        return best
 
-    def _value(self, shown: Tensor, worth: Tensor, who: Tensor) -> Tensor:
+    def _objective(self, shown: Tensor, gain: Tensor, partner: Tensor) -> Tensor:
         """The objective of the whole batch, up to a constant."""
-        alike = (shown * neighbours(shown)).sum() / 2
-        paid = (self._price(shown, who)[:, :, None, None] * shown).sum()
-        return torch.where(shown > 0, worth, 0).sum() + self.smooth * alike - paid
+        agreement = (shown * neighbours(shown)).sum() / 2
+        cost = (self._price(shown, partner)[:, :, None, None] * shown).sum()
+        return torch.where(shown > 0, gain, 0).sum() + self.smooth * agreement - cost
 
-    def _price(self, shown: Tensor, who: Tensor) -> Tensor:
-        """(K, N) what a cell of each source costs, by what the other mixtures show of it."""
-        others = _others(shown, who)
+    def _price(self, shown: Tensor, partner: Tensor) -> Tensor:
+        """(K, N) cost of a cell of each source, by its share in the other mixtures."""
+        others = _share_elsewhere(shown, partner)
         above = others - self.free
         return self.diversity * (above.clamp(min=0) if self.threshold == "soft" else torch.where(above > 0, others, 0))
 
 
-def _others(shown: Tensor, who: Tensor) -> Tensor:
-    """(K, N) how much of each source the other mixtures show, in whole pictures."""
+def _share_elsewhere(shown: Tensor, partner: Tensor) -> Tensor:
+    """(K, N) share of each source that the other mixtures show, in whole images."""
     share = shown.mean((2, 3))
-    used = share.new_zeros(share.shape[1]).index_add(0, who.flatten(), share.flatten())
-    return used[who] - share
+    total = share.new_zeros(share.shape[1]).index_add(0, partner.flatten(), share.flatten())
+    return total[partner] - share
 
 
-def _best(worth: Tensor) -> Tensor:
-    """(K, ...) 1 for the source that is worth most, the first of equal ones, and 0 for the others."""
-    most, best = worth[0], torch.zeros_like(worth[0])
-    for k, value in enumerate(worth[1:], 1):
-        best = torch.where(value > most, k, best)
-        most = torch.maximum(most, value)
-    return torch.stack([(best == k).to(worth.dtype) for k in range(len(worth))])
+def _best(gain: Tensor) -> Tensor:
+    """(K, ...) 1 for the source with the largest gain (on ties, the first), 0 for the others."""
+    largest, best = gain[0], torch.zeros_like(gain[0])
+    for k, value in enumerate(gain[1:], 1):
+        best = torch.where(value > largest, k, best)
+        largest = torch.maximum(largest, value)
+    return torch.stack([(best == k).to(gain.dtype) for k in range(len(gain))])
 
 
-def _turns(who: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(N,) which group each mixture is set with: no two of a group share a picture, while there are groups left."""
-    n = who.shape[1]
-    clash = np.zeros((n, n), bool)
-    for one in who:
-        for other in who:
-            clash |= one[:, None] == other
-    np.fill_diagonal(clash, False)
+def _turns(sources: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(N,) group in which each mixture is updated: while groups last, no two mixtures of a group share an image."""
+    n = sources.shape[1]
+    conflict = np.zeros((n, n), bool)
+    for first in sources:
+        for second in sources:
+            conflict |= first[:, None] == second
+    np.fill_diagonal(conflict, False)
     rank, turn = rng.permutation(n), np.full(n, TURNS - 1)
-    left = np.ones(n, bool)
+    remaining = np.ones(n, bool)
     for group in range(TURNS - 1):
-        may = left.copy()
-        for _ in range(2):  # those that rank first among their kind, and who is left of those that clash with none
-            chosen = may & (np.where(clash & may, rank, -1).max(1) < rank)
+        candidates = remaining.copy()
+        for _ in range(2):  # take those that outrank all conflicting candidates; repeat with those in no conflict
+            chosen = candidates & (np.where(conflict & candidates, rank, -1).max(1) < rank)
             turn[chosen] = group
-            left &= ~chosen
-            may &= ~chosen & ~clash[:, chosen].any(1)
-        if not left.any():
+            remaining &= ~chosen
+            candidates &= ~chosen & ~conflict[:, chosen].any(1)
+        if not remaining.any():
             break
     return turn

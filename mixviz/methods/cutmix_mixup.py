@@ -55,11 +55,11 @@ class CutMixMixup(Method):
         inner, coin = draw.rng.beta(self.beta, self.beta, n), draw.rng.random(n) < self.switch
         if self.placement == "salient":
             maps = batch.saliency(self.detector)
-            y, x = (at[batch.tensor(draw.partner)] for at in peak(maps, draw.rng))
+            row, column = (index[batch.tensor(draw.partner)] for index in peak(maps, draw.rng))
         else:
-            y, x = (batch.tensor(at) for at in random_centre(draw.rng, n, batch.size))
+            row, column = (batch.tensor(index) for index in random_centre(draw.rng, n, batch.size))
         height, width = (batch.tensor(side) for side in patch_sides(draw.lam, batch.size, self.rounding))
-        box = box_around(y, x, height, width, batch.size)
+        box = box_around(row, column, height, width, batch.size)
         if self.mode == "patch":
             alpha = batch.tensor((1 - inner).astype(np.float32))
             return paste(

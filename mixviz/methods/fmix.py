@@ -14,7 +14,7 @@ from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, beta_alpha, parameter
 from mixviz.core.recipe import Recipe
 
-LEFT_OUT = 1e-4  # of the field's variance: what this little moves of the mask's border is a fraction of a pixel
+LEFT_OUT = 1e-4  # share of the field's variance to drop: it moves the mask's border by a fraction of a pixel
 
 
 @dataclass(frozen=True)
@@ -70,51 +70,49 @@ def _fading(size: tuple[int, int], decay: float, spectrum: str) -> tuple[np.ndar
     """Amplitude of each frequency.
 
     Returns:
-        The standard deviations (rows, columns, 2), float32, of real and imaginary part for the frequencies that count:
-        across from 0 to the highest, and down from 0 to the highest and then, by the formula, back to -1. And how many
-        rows come before the way back.
+        The standard deviations (rows, columns, 2), float32, of real and imaginary part of the frequencies kept: across
+        from 0 to the highest; down from 0 to the highest and then, by the formula, from minus the highest to -1. And
+        the number of rows before the negative frequencies.
     """
     (height, width), least = size, 1 / max(size)
     across = np.fft.rfftfreq(width)
     if spectrum == "formula":
         down = np.abs(np.fft.fftfreq(height))
         frequency = np.hypot(down[:, None], across)[..., None].repeat(2, 2)
-    else:  # row 0 of the authors' grid is the real part and row 1 the imaginary one; its columns end up as rows here
+    else:  # row 0 of the authors' grid is the real part, row 1 the imaginary one; its columns are rows here
         down = np.arange(min(len(across), height)) / height
         frequency = np.hypot(across[: len(down), None, None], [0, 1 / height]).repeat(len(across[:2]), 1)
         across = across[:2]
     strength = np.maximum(frequency, least) ** -decay
-    strength[0, 0] = 0  # moves the whole field up or down, and so no pixel's rank
-    single = (across == 0) | (across == 0.5)  # columns that are their own mirror image: their real part alone is seen
-    if spectrum == "formula":  # every wave is as strong as in the whole plane, where its mirror image is drawn apart
+    strength[0, 0] = 0  # the mean of the field, which changes no pixel's rank
+    single = (across == 0) | (across == 0.5)  # columns that are their own mirror image: only the real part shows
+    if spectrum == "formula":  # as strong as in the full plane, where a wave and its mirror image are drawn separately
         strength[:, single] *= np.sqrt(2)
     energy = (strength**2).sum(2) * np.where(single, 1, 4)
-    frequencies = np.unique(np.concatenate([down, across]))
-    least_kept = (1 - LEFT_OUT) * energy.sum()
-    enough = (f for f in frequencies if energy[down <= f][:, across <= f].sum() >= least_kept)
-    highest = next(enough, frequencies[-1])
+    limits, enough = np.unique(np.concatenate([down, across])), (1 - LEFT_OUT) * energy.sum()
+    highest = next(limit for limit in limits if energy[down <= limit][:, across <= limit].sum() >= enough)
     rows = np.flatnonzero(down <= highest)
     strength = np.ascontiguousarray(strength[rows][:, across <= highest], np.float32)
     return strength, int((rows == np.arange(len(rows))).sum())
 
 
 def _field(batch: Batch, rng: np.random.Generator, decay: float, spectrum: str) -> Tensor:
-    """Smooth noise (N, H, W) float32; noise is drawn on the host for the few frequencies that count."""
+    """Smooth noise (N, H, W) float32; noise is drawn on the host for the few frequencies kept."""
     (strength, first), (height, width) = _fading(batch.size, decay, spectrum), batch.size
     noise = rng.standard_normal((len(batch), *strength.shape), dtype=np.float32) * strength
     low = torch.view_as_complex(batch.tensor(noise))
     if len(strength) < height:
-        between = low.new_zeros(len(batch), height - len(strength), low.shape[2])
-        low = torch.cat([low[:, :first], between, low[:, first:]], 1)
+        high = low.new_zeros(len(batch), height - len(strength), low.shape[2])
+        low = torch.cat([low[:, :first], high, low[:, first:]], 1)
     return torch.fft.irfft(torch.fft.ifft(low, dim=1), n=width, dim=2)
 
 
 def _largest_of_lowest(field: Tensor, count: np.ndarray, batch: Batch) -> Tensor:
-    """(N, 1, 1) the value below which exactly ``count`` (N,) pixels of each field lie."""
+    """(N, 1, 1) value below which exactly ``count`` (N,) pixels of each field lie."""
     values, pixels = field.flatten(1), field[0].numel()
-    if type(field) is Tensor and field.device.type == "cpu":  # a tenth of the time of sorting them all
+    if type(field) is Tensor and field.device.type == "cpu":  # a tenth of the time of sorting
         rows = zip(values.numpy(), count.tolist(), strict=True)
-        found = [np.partition(row, k)[k] if k < pixels else np.inf for row, k in rows]
-        return torch.from_numpy(np.array(found, np.float32))[:, None, None]
+        thresholds = [np.partition(row, k)[k] if k < pixels else np.inf for row, k in rows]
+        return torch.from_numpy(np.array(thresholds, np.float32))[:, None, None]
     ordered = torch.nn.functional.pad(values.sort(1).values, (0, 1), value=torch.inf)
     return ordered.gather(1, batch.tensor(count)[:, None])[:, :, None]

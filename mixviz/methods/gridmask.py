@@ -47,7 +47,8 @@ class GridMask(Method):
     def build(self, batch: Batch, draw: Draw) -> Recipe:
         n, (height, width) = len(batch), batch.size
         masked = draw.rng.random(n) < self.probability
-        unit = draw.rng.uniform(min(self.low, self.high), max(self.low, self.high), n) * min(batch.size)
+        low, high = sorted((self.low, self.high))
+        unit = draw.rng.uniform(low, high, n) * min(batch.size)
         begin, angle = draw.rng.random((2, n)) * unit, np.radians(draw.rng.uniform(0, self.degrees, n))
         numbers = [unit, *begin, np.cos(angle), np.sin(angle), masked]
         unit, down, across, cos, sin, masked = batch.tensor(np.array(numbers, np.float32))[:, :, None, None]

@@ -66,30 +66,30 @@ class MixedExamples(Method):
         if self.way in BOXED:
             target, source = _boxes(draw, lam, batch.size, self.way)
             return paste(batch, draw._replace(lam=draw.held), target, source)
-        drawn = draw.held if self.way in WAYS[:2] + WAYS[4:5] else lam[0] if draw.held is None else draw.held
+        shown_lam = draw.held if self.way in WAYS[:2] + WAYS[4:5] else lam[0] if draw.held is None else draw.held
         if draw.held is not None:
             lam = _crossing(draw.held) if self.way == "mixed_concat" else np.broadcast_to(draw.held, lam.shape)
-        draw = draw._replace(lam=drawn)
+        draw = draw._replace(lam=shown_lam)
         if self.way.startswith("vh"):
             return _stacked(batch, draw, lam, balanced=self.way == "vh_bc_plus")
-        own = _kept(draw.rng, lam, batch.size, self.way)
+        own = _mask(draw.rng, lam, batch.size, self.way)
         return masked(batch, draw, batch.tensor(own.astype(np.float32)))
 
 
 def _lines(lam: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Whether each row lies above λ₁ of the height, (N, 1, H, 1), and each column left of λ₂ of the width."""
-    at = [np.rint(share * side)[:, None] > np.arange(side) for share, side in zip(lam[:2], size, strict=True)]
-    return at[0][:, None, :, None], at[1][:, None, None, :]
+    above, left = (np.rint(share * side)[:, None] > np.arange(side) for share, side in zip(lam[:2], size, strict=True))
+    return above[:, None, :, None], left[:, None, None, :]
 
 
 def _crossing(lam: np.ndarray) -> np.ndarray:
-    """Two lines whose opposite corners hold just λ of the picture: ab + (1-a)(1-b) = λ with b = a or b = 1-a."""
+    """Two lines whose opposite corners hold exactly λ of the image: ab + (1-a)(1-b) = λ with b = a or b = 1-a."""
     line = (1 + np.sqrt(np.abs(2 * lam - 1))) / 2
     return np.stack([line, np.where(lam >= 0.5, line, 1 - line)])
 
 
-def _kept(rng: np.random.Generator, lam: np.ndarray, size: tuple[int, int], way: str) -> np.ndarray:
-    """A's weight (N, 1 or 3, 1 or H, 1 or W), for the ways that have a mask."""
+def _mask(rng: np.random.Generator, lam: np.ndarray, size: tuple[int, int], way: str) -> np.ndarray:
+    """A's weight (N, 1 or 3, 1 or H, 1 or W), for ways with a mask."""
     n, (height, width), own = lam.shape[1], size, lam[0][:, None, None, None]
     if way.endswith("concat"):
         above, left = _lines(lam if way == "mixed_concat" else lam[[0, 0]], size)
@@ -105,12 +105,12 @@ def _kept(rng: np.random.Generator, lam: np.ndarray, size: tuple[int, int], way:
 
 
 def _boxes(draw: Draw, lam: np.ndarray, size: tuple[int, int], way: str) -> tuple[np.ndarray, np.ndarray]:
-    """Target and source box of a piece of B: never clipped except for the square, whose centre may be anywhere."""
+    """Target and source box of a patch of B; only the square, whose centre may be anywhere, is clipped."""
     n, (height, width) = lam.shape[1], (np.full(lam.shape[1], side) for side in size)
     if way == "random_square":
         ratio = np.full(n, SQUARE) if draw.held is None else np.sqrt(1 - draw.held)
-        high, wide = (np.rint(side * ratio).astype(np.int64) for side in size)
-        target = box_around(*random_centre(draw.rng, n, size), high, wide, size)
+        rows, columns = (np.rint(side * ratio).astype(np.int64) for side in size)
+        target = box_around(*random_centre(draw.rng, n, size), rows, columns, size)
         height, width = target[:, 2] - target[:, 0], target[:, 3] - target[:, 1]
     else:
         side = size[way == "random_column_interval"]
@@ -129,7 +129,7 @@ def _boxes(draw: Draw, lam: np.ndarray, size: tuple[int, int], way: str) -> tupl
 
 
 def _stacked(batch: Batch, draw: Draw, lam: np.ndarray, *, balanced: bool) -> Recipe:
-    """A vertical and a horizontal concat, blended by λ₃, or by what makes λ₃ of their deviations."""
+    """Blend a vertical and a horizontal concat by λ₃; if ``balanced``, by λ₃ corrected for their deviations."""
     above, left = (batch.tensor(line.astype(np.float32)) for line in _lines(lam, batch.size))
     mix = batch.tensor(lam[2].astype(np.float32))
     if not balanced:
@@ -137,21 +137,21 @@ def _stacked(batch: Batch, draw: Draw, lam: np.ndarray, *, balanced: bool) -> Re
     partner = batch.tensor(draw.partner)
     first = _deviation(batch, partner, above.flatten(1), across=3)
     second = _deviation(batch, partner, left.flatten(1), across=2)
-    # p / (1-p) = second · λ / (first · (1-λ)), written so that no λ and no flat picture divides by 0.
-    one, other = mix * second, (1 - mix) * first
-    weight = (one / (one + other).clamp(min=1e-12)).where(one + other > 0, mix)
+    # p / (1-p) = second · λ / (first · (1-λ)), written so that no λ and no flat image divides by 0.
+    numerator, rest = mix * second, (1 - mix) * first
+    weight = (numerator / (numerator + rest).clamp(min=1e-12)).where(numerator + rest > 0, mix)
     own = left.lerp(above, weight[:, None, None, None])
     share = mix * above.mean((1, 2, 3)) + (1 - mix) * left.mean((1, 2, 3))
     return masked(batch, draw, own, two_shares(batch, share), label=LabelRule.PLANNED)
 
 
 def _deviation(batch: Batch, partner: Tensor, line: Tensor, across: int) -> Tensor:
-    """Standard deviation (N,) of the pictures that show A where ``line`` (N, H or W) is 1, and their partner elsewhere.
+    """Standard deviation (N,) of the mixtures that show A where ``line`` (N, H or W) is 1, and the partner elsewhere.
 
     ``across`` is the axis along which the line does not change.
     """
     pixels, moments = batch.images.float(), []
     for power in (pixels, pixels**2):
-        along = power.mean((1, across))
-        moments.append((along[partner] + line * (along - along[partner])).mean(1))
+        profile = power.mean((1, across))
+        moments.append((profile[partner] + line * (profile - profile[partner])).mean(1))
     return (moments[1] - moments[0] ** 2).clamp(min=0).sqrt()

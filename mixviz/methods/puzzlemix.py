@@ -15,7 +15,7 @@ from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, beta_alpha, detector, parameter
 from mixviz.core.recipe import Recipe
 
-SWEEPS = 8  # over the mask's cells; it has settled before
+SWEEPS = 8  # over the mask's cells; it converges before
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class PuzzleMix(Method):
         pair = torch.stack([means, means[batch.tensor(draw.partner)]])
         mask = self._mask(pair, batch.tensor(np.ascontiguousarray(lam)))
         shown = torch.stack([1 - mask, mask]).flatten(0, 1)
-        cells = _swapped(shown, pair.flatten(0, 1), self.cost).unflatten(0, (2, len(batch)))
+        cells = _transport(shown, pair.flatten(0, 1), self.cost).unflatten(0, (2, len(batch)))
         own = spread_cells((1 - mask).float()[:, None], batch.size)
         return masked(batch, draw._replace(lam=lam), own, saliency=maps, cell_permutation=cells)
 
@@ -81,44 +81,47 @@ class PuzzleMix(Method):
         """z (N, rows, columns): B's weight in each cell."""
         top, cells = self.levels - 1, math.prod(pair.shape[2:])
         k = torch.arange(self.levels, dtype=torch.float64, device=lam.device)
-        ways = [math.lgamma(top + 1) - math.lgamma(i + 1) - math.lgamma(top - i + 1) for i in range(self.levels)]
-        likely = torch.special.xlogy(k, 1 - lam[:, None]) + torch.special.xlogy(top - k, lam[:, None])
-        likely = likely + torch.stack([torch.full_like(lam, way) for way in ways], 1)
-        likely = self.prior / cells * likely if self.prior else torch.zeros_like(likely)  # 0 times -inf would be NaN
-        gains = [pair[0].lerp(pair[1], i / top) + likely[:, i, None, None] for i in range(self.levels)]
+        log_binomials = [
+            math.lgamma(top + 1) - math.lgamma(i + 1) - math.lgamma(top - i + 1) for i in range(self.levels)
+        ]
+        log_prior = torch.special.xlogy(k, 1 - lam[:, None]) + torch.special.xlogy(top - k, lam[:, None])
+        log_prior = log_prior + torch.stack([torch.full_like(lam, value) for value in log_binomials], 1)
+        # Not multiplied by a prior of 0, because 0 times -inf is NaN.
+        log_prior = self.prior / cells * log_prior if self.prior else torch.zeros_like(log_prior)
+        gains = [pair[0].lerp(pair[1], i / top) + log_prior[:, i, None, None] for i in range(self.levels)]
         mask, even = _best(gains), chessboard((pair.shape[2], pair.shape[3]), lam.device)
         count, smooth = neighbours(torch.ones_like(mask)), self.smooth / (16 * math.sqrt(cells))
         for sweep in range(2 * SWEEPS):
-            around = neighbours(mask)
-            agree = [smooth * (i / top) * (2 * around - i / top * count) for i in range(self.levels)]
-            better = _best([gain + more for gain, more in zip(gains, agree, strict=True)])
-            mask = torch.where(even == sweep % 2, better, mask)
+            total = neighbours(mask)
+            agreement = [smooth * (i / top) * (2 * total - i / top * count) for i in range(self.levels)]
+            best = _best([gain + more for gain, more in zip(gains, agreement, strict=True)])
+            mask = torch.where(even == sweep % 2, best, mask)
         return mask
 
 
 def _best(gains: list[Tensor]) -> Tensor:
-    """The level, 0 to 1, with the largest gain; the first of equal ones."""
-    most, best = gains[0], torch.zeros_like(gains[0])
+    """The level, 0 to 1, with the largest gain; on ties, the first."""
+    largest, best = gains[0], torch.zeros_like(gains[0])
     for i, gain in enumerate(gains[1:], 1):
-        best = torch.where(gain > most, i / (len(gains) - 1), best)
-        most = torch.maximum(gain, most)
+        best = torch.where(gain > largest, i / (len(gains) - 1), best)
+        largest = torch.maximum(gain, largest)
     return best
 
 
-def _swapped(shown: Tensor, worth: Tensor, cost: float) -> Tensor:
-    """Which cell of the picture to show at each cell, (N, rows, columns): from where all stay, the best swap of two,
-    as often as there are cells."""
+def _transport(shown: Tensor, gain: Tensor, cost: float) -> Tensor:
+    """Cell of the image to show at each cell, (N, rows, columns): start from the identity, and make the best swap of
+    two cells as many times as there are cells."""
     n, rows, columns = shown.shape
     cells, index = rows * columns, torch.arange(rows * columns, device=shown.device)
     y, x = index // columns / max(rows - 1, 1), index % columns / max(columns - 1, 1)
-    way = (y[:, None] - y) ** 2 + (x[:, None] - x) ** 2
-    value = (shown.flatten(1)[:, :, None] * worth.flatten(1)[:, None, :] - cost * way).float()
+    distance = (y[:, None] - y) ** 2 + (x[:, None] - x) ** 2
+    value = (shown.flatten(1)[:, :, None] * gain.flatten(1)[:, None, :] - cost * distance).float()
     order = index.expand(n, cells).contiguous()
     for _ in range(cells):
-        there = value.gather(2, order[:, None, :].expand(-1, cells, -1))  # (i, k): what k shows, shown at i
-        here = there.diagonal(dim1=1, dim2=2)
-        gain, best = (there + there.mT - here[:, :, None] - here[:, None, :]).flatten(1).max(1)
-        both = torch.stack([best // cells, best % cells], 1)
-        two = order.gather(1, both)
-        order = order.scatter(1, both, torch.where(gain[:, None] > 1e-5, two.flip(1), two))
+        moved = value.gather(2, order[:, None, :].expand(-1, cells, -1))  # (i, k): value at i of the cell shown at k
+        current = moved.diagonal(dim1=1, dim2=2)
+        improvement, best = (moved + moved.mT - current[:, :, None] - current[:, None, :]).flatten(1).max(1)
+        places = torch.stack([best // cells, best % cells], 1)
+        content = order.gather(1, places)
+        order = order.scatter(1, places, torch.where(improvement[:, None] > 1e-5, content.flip(1), content))
     return order.view(n, rows, columns)

@@ -12,7 +12,7 @@ from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, parameter
 from mixviz.core.recipe import Recipe
 
-TRIES = 10  # the paper draws until the box fits; one that has not fitted by then leaves its image alone
+TRIES = 10  # the paper draws until the box fits; after this many, the image is left unchanged
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ class RandomErasing(Method):
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
-        return 1 - rng.uniform(min(self.low, self.high), max(self.low, self.high), n)
+        low, high = sorted((self.low, self.high))
+        return 1 - rng.uniform(low, high, n)
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
         n, (rows, columns) = len(batch), batch.size

@@ -69,7 +69,7 @@ class RandSaliencyMix(Method):
         source = self._place(batch, draw, sides, self.source, maps if maps is None else maps[partner])
         target = self._place(batch, draw, sides, self.target, maps)
         own = None
-        if self.label == "saliency" and maps is not None:
+        if maps is not None and self.label == "saliency":
             own = visible_share(maps, partner, source, target)
         noise = draw.rng.normal(0, self.noise, (1, 3, *batch.size)).astype(np.float32) if self.noise else None
         return paste(
@@ -77,10 +77,12 @@ class RandSaliencyMix(Method):
             noise=None if noise is None else batch.tensor(noise), saliency=maps, label=LabelRule(self.label),
         )  # fmt: skip
 
-    def _place(self, batch: Batch, draw: Draw, sides: tuple, place: str, maps: Tensor | None) -> Tensor:
+    def _place(
+        self, batch: Batch, draw: Draw, sides: tuple[np.ndarray, np.ndarray], place: str, maps: Tensor | None
+    ) -> Tensor:
         height, width = (batch.tensor(side) for side in sides)
         if place == "uniform" or maps is None:
-            top, left = (batch.tensor(at) for at in uniform_corner(draw.rng, sides[0], sides[1], batch.size))
+            top, left = (batch.tensor(edge) for edge in uniform_corner(draw.rng, *sides, batch.size))
         else:
             u = batch.tensor(draw.rng.random(len(batch)))
             top, left = salient_corner(maps, u, height, width, by=self.by, complement=place == "complement")
@@ -88,7 +90,7 @@ class RandSaliencyMix(Method):
 
 
 def _by_errors(batch: Batch, rng: np.random.Generator) -> Tensor:
-    """A partner (N,) for every image, drawn from the batch in proportion to errors[its class, the partner's]."""
+    """Draw a partner (N,) for every image in proportion to errors[its class, the partner's class]."""
     if batch.errors is None or batch.labels is None:
         raise ValueError(
             'partner="errors" draws partners by an error matrix: give errors=matrix beside images and labels, a (C, C) '
@@ -103,7 +105,7 @@ def _by_errors(batch: Batch, rng: np.random.Generator) -> Tensor:
         )
     odds = errors[classes][:, classes]
     odds = torch.where(odds.sum(1, keepdim=True) > 0, odds, 1.0)  # a class without errors takes any partner
-    below = odds.cumsum(1)
+    cumulative = odds.cumsum(1)
     u = batch.tensor(rng.random((len(batch), 1)))
-    last = torch.searchsorted(below, below[:, -1:].contiguous())
-    return torch.minimum(torch.searchsorted(below, u * below[:, -1:], right=True), last).squeeze(1)
+    last = torch.searchsorted(cumulative, cumulative[:, -1:].contiguous())
+    return torch.minimum(torch.searchsorted(cumulative, u * cumulative[:, -1:], right=True), last).squeeze(1)

@@ -45,7 +45,8 @@ class ResizeMix(Method):
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
-        return 1 - rng.uniform(min(self.low, self.high), max(self.low, self.high), n) ** 2
+        low, high = sorted((self.low, self.high))
+        return 1 - rng.uniform(low, high, n) ** 2
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
         height, width = patch_sides(draw.lam, batch.size, self.rounding)
@@ -54,5 +55,5 @@ class ResizeMix(Method):
         else:
             top, left = uniform_corner(draw.rng, height, width, batch.size)
             target = stack_box(top, left, top + height, left + width)
-        whole = np.broadcast_to(np.array([0, 0, *batch.size]), target.shape)
-        return paste(batch, draw, target, whole, resample=True)
+        source = np.broadcast_to(np.array([0, 0, *batch.size]), target.shape)
+        return paste(batch, draw, target, source, resample=True)

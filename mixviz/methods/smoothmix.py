@@ -46,7 +46,8 @@ class SmoothMix(Method):
     def build(self, batch: Batch, draw: Draw) -> Recipe:
         n = len(batch)
         centre = random_centre(draw.rng, n, batch.size)
-        spread = draw.rng.uniform(min(self.low, self.high), max(self.low, self.high), n)
+        low, high = sorted((self.low, self.high))
+        spread = draw.rng.uniform(low, high, n)
         if draw.held is not None:
             spread = _spread_for(1 - draw.held, centre, batch.size)
         rows, columns = (batch.tensor(p.astype(np.float32)) for p in _profiles(spread, centre, batch.size))
@@ -61,16 +62,16 @@ class SmoothMix(Method):
         )
 
 
-def _profiles(spread: np.ndarray, centre: tuple, size: tuple[int, int]) -> list[np.ndarray]:
-    """The spot is separable: its falloff over rows (N, H) and over columns (N, W)."""
+def _profiles(spread: np.ndarray, centre: tuple[np.ndarray, np.ndarray], size: tuple[int, int]) -> list[np.ndarray]:
+    """Profiles of the separable spot over rows (N, H) and columns (N, W)."""
     return [
-        np.exp(-(((np.arange(side) - at[:, None]) / (spread[:, None] * side)) ** 2) / 2)
-        for at, side in zip(centre, size, strict=True)
+        np.exp(-(((np.arange(side) - middle[:, None]) / (spread[:, None] * side)) ** 2) / 2)
+        for middle, side in zip(centre, size, strict=True)
     ]
 
 
-def _spread_for(share: np.ndarray, centre: tuple, size: tuple[int, int]) -> np.ndarray:
-    """The spread whose spot has the mean ``share``, by bisection: the mean grows with the spread."""
+def _spread_for(share: np.ndarray, centre: tuple[np.ndarray, np.ndarray], size: tuple[int, int]) -> np.ndarray:
+    """Find the spread whose spot has the mean ``share``, by bisection."""
     low, high = np.full(len(share), -10.0), np.full(len(share), 10.0)
     for _ in range(30):
         middle = (low + high) / 2

@@ -16,24 +16,24 @@ ODDS = re.compile(r"\s*(\d+\.?\d*|\.\d+)?\s*(\S.*?)\s*")
 
 
 def chosen_from(text: str) -> list[tuple[float, Method]]:
-    """Probabilities, which sum to 1, and methods of a text like ``0.7 cutmix:alpha=0.5 + 0.3 mixup``.
+    """Parse a text like ``0.7 cutmix:alpha=0.5 + 0.3 mixup`` into methods with probabilities that sum to 1.
 
-    Commas do for plus signs where no method has parameters.
+    Commas may replace plus signs if no method has parameters.
 
     Raises:
-        ValueError: no method, an unknown one, or odds that are none.
+        ValueError: no method, an unknown method, or invalid odds.
     """
     from mixviz.methods import METHODS
 
-    found = []
+    choices: list[tuple[float, Method]] = []
     for part in text.split("+" if ":" in text else ",") if "+" not in text else text.split("+"):
-        match = ODDS.fullmatch(part) if part.strip() else None
+        match = ODDS.fullmatch(part)
         odds, name = match.groups() if match else (None, "")
-        found.append((1.0 if odds is None else float(odds), construct(METHODS, name)))
-    total = sum(odds for odds, _ in found)
+        choices.append((1.0 if odds is None else float(odds), construct(METHODS, name)))
+    total = sum(odds for odds, _ in choices)
     if total <= 0:
         raise ValueError("at least one method should have odds above 0.")
-    return [(odds / total, method) for odds, method in found]
+    return [(odds / total, method) for odds, method in choices]
 
 
 @dataclass(frozen=True)
