@@ -130,7 +130,7 @@ def methods_command(
     from mixviz.explain import serialize
 
     if readme is not None:
-        text = serialize.between(readme.read_text(encoding="utf-8"), "methods", serialize.catalogue_markdown())
+        text = serialize.replace_section(readme.read_text(encoding="utf-8"), "methods", serialize.catalogue_markdown())
         readme.write_text(text, encoding="utf-8")
         return
     entries = serialize.catalogue_json()

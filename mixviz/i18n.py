@@ -1,7 +1,7 @@
-"""Texts for people, in the languages of ``assets``: on the page, by the API and in exports.
+"""User-facing texts in the languages of ``assets``, for the page, the API and exports.
 
-``texts.json`` goes to every visitor's browser as the page opens. ``catalogue.json`` holds what is said of a method or
-detector when somebody asks; its English is in the code.
+``texts.json`` is sent to every visitor's browser when the page opens. ``catalogue.json`` holds explanations of methods
+and detectors, loaded on request; their English is in the code.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 import functools
 import json
 import re
-from typing import Any
+from collections.abc import Mapping
 
 from mixviz.resources import assets
 
 
 @functools.cache
 def texts() -> dict[str, dict[str, str]]:
-    """Language -> key -> text; places for values are written {name}."""
+    """Language -> key -> text; placeholders for values are written {name}."""
     return _read("texts.json")
 
 
@@ -32,24 +32,31 @@ def _read(name: str) -> dict[str, dict[str, str]]:
 
 
 def say(key: str, language: str = "en", **values: object) -> str:
-    """The text of a key with its values; English where the language lacks it."""
-    known = texts()
-    text = known.get(language, {}).get(key) or known["en"][key]
-    return re.sub(r"\{(\w+)\}", lambda place: str(values.get(place[1], place[0])), text)
+    """The text of a key, filled with values; English if the language lacks it."""
+    return _fill(_text(key, language), values)
+
+
+def _text(key: str, language: str) -> str:
+    return texts().get(language, {}).get(key) or texts()["en"][key]
+
+
+def _fill(text: str, values: Mapping[str, object]) -> str:
+    """Fill the placeholders {name} of a text; those without a value stay."""
+    return re.sub(r"\{(\w+)\}", lambda match: str(values.get(match[1], match[0])), text)
 
 
 def in_language(key: str, language: str, english: str) -> str:
-    """Translate an English text of the code; English where the language lacks it."""
-    return next(filter(None, (known.get(language, {}).get(key) for known in (texts(), catalogue()))), english)
+    """Translate an English text of the code; return it unchanged if the language lacks it."""
+    return texts().get(language, {}).get(key) or catalogue().get(language, {}).get(key) or english
 
 
 class UserError(ValueError):
-    """Something that a person can set right: a text's key and its values, in English where it is printed."""
+    """An error that the user can correct: the key of a text and its values; ``str`` gives it in English."""
 
-    def __init__(self, key: str, **values: Any) -> None:
-        super().__init__(say(key, **values))
+    def __init__(self, key: str, **values: object) -> None:
+        super().__init__(_fill(_text(key, "en"), values))
         self.key, self.values = key, values
 
     def told(self, language: str) -> str:
         """Return the message in a language."""
-        return say(self.key, language, **self.values)
+        return _fill(_text(self.key, language), self.values)

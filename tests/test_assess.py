@@ -222,6 +222,6 @@ def test_published_numbers_are_errors_of_methods_that_there_are():
 
 def test_a_table_takes_the_place_of_the_one_before():
     text = "a\n<!-- zoo -->\nold\n<!-- /zoo -->\nb\n"
-    assert serialize.between(text, "zoo", "new\n") == "a\n<!-- zoo -->\nnew\n<!-- /zoo -->\nb\n"
+    assert serialize.replace_section(text, "zoo", "new\n") == "a\n<!-- zoo -->\nnew\n<!-- /zoo -->\nb\n"
     with pytest.raises(ValueError, match="no place for the table"):
-        serialize.between("a\n", "zoo", "new\n")
+        serialize.replace_section("a\n", "zoo", "new\n")

@@ -116,7 +116,7 @@ def test_zoo_tables_are_the_cards(page):
     places = [name for name in zoo_tables.all_tables() if f"<!-- {name} -->" in PAGES[page]]
     assert places
     for name in places:
-        text = serialize.between(PAGES[page], name, zoo_tables.all_tables()[name])
+        text = serialize.replace_section(PAGES[page], name, zoo_tables.all_tables()[name])
         assert text == PAGES[page], "run: python -m mixviz zoo table docs/measured.md models/README.md"
 
 

@@ -112,13 +112,13 @@ def test_the_lines_say_what_the_recipe_says(name, given):
         assert lines[f"label_{recipe.label_by}"].value == pytest.approx(own, abs=1e-6)
         assert ("label_b" in lines) == paired
         assert not paired or lines["label_b"].value == pytest.approx(other, abs=1e-6)
-        assert (f"visible_a_{result.judge}" in lines) == ("area_a" in lines) == (recipe.layer == 0)
+        assert (f"visible_a_{result.reference}" in lines) == ("area_a" in lines) == (recipe.layer == 0)
         if recipe.layer:
             continue
         reference_mask = result.maps if result.objects is None else result.objects
         truth = recipe.truth(reference_mask)
         for key, values in (("area", recipe.area), ("visible", truth.visible)):
-            name_of = f"{key}_{{}}" + (f"_{result.judge}" if key == "visible" else "")
+            name_of = f"{key}_{{}}" + (f"_{result.reference}" if key == "visible" else "")
             for letter, value in list(zip("ab", added_up(result, values), strict=True))[: 1 + paired]:
                 assert lines[name_of.format(letter)].value == pytest.approx(value, abs=1e-5)
         if paired:
@@ -438,7 +438,7 @@ def test_a_story_tells_of_the_recipe_that_the_core_plans(name, given):
     same_images, recipe = plan_pair(name, given, SIZE, 4, 0.6)
     assert torch.equal(result.mixed, recipe.apply(same_images)[0])
     assert torch.equal(result.recipe.share, recipe.share)
-    assert result.judge == "saliency"
+    assert result.reference == "saliency"
 
 
 def test_a_change_that_does_not_fit_is_refused():

@@ -200,7 +200,7 @@ def zoo_table(
         if not places:
             raise ValueError(f"{path} has no place for a table, such as <!-- zoo --> and <!-- /zoo -->.")
         for name in places:
-            text = serialize.between(text, name, zoo_tables.all_tables()[name])
+            text = serialize.replace_section(text, name, zoo_tables.all_tables()[name])
         path.write_text(text, encoding="utf-8")
 
 

@@ -385,12 +385,21 @@ class Recipe:
         Raises:
             ValueError: the trace has no attention.
         """
-        attention = self.trace.attention
-        if attention is None:
-            raise ValueError("A label by attention needs a map of each mixture: give trace=Trace(attention=...).")
+        attention = self.label_attention
         total = attention.sum((1, 2))
         attended = (self.weights()[:, :, 0] * attention).sum((2, 3))
         return torch.where(total > 0, attended / total, self.area)
+
+    @property
+    def label_attention(self) -> Tensor:
+        """(N, H, W) attention maps for a label by attention.
+
+        Raises:
+            ValueError: the trace has none.
+        """
+        if self.trace.attention is None:
+            raise ValueError("A label by attention needs a map of each mixture: give trace=Trace(attention=...).")
+        return self.trace.attention
 
     def by_attention(self) -> Tensor:
         """(K, N) label by attention, or by the mean of attention and area if that is the rule."""
@@ -406,9 +415,9 @@ class Recipe:
             case LabelRule.AREA:
                 share = self.area.to(self.share)
             case LabelRule.SALIENCY:
-                share = self.truth(self._saliency).fair
+                share = self.truth(self.label_saliency).fair
             case LabelRule.VISIBLE:
-                share = self.truth(self._saliency).visible
+                share = self.truth(self.label_saliency).visible
             case LabelRule.ATTENTION | LabelRule.ATTENTION_AREA:
                 share = self.by_attention()
             case _:
@@ -416,7 +425,12 @@ class Recipe:
         return dataclasses.replace(self, share=share, trace=dataclasses.replace(self.trace, lam=None))
 
     @property
-    def _saliency(self) -> Tensor:
+    def label_saliency(self) -> Tensor:
+        """(N, H, W) saliency maps for a label by saliency.
+
+        Raises:
+            ValueError: the trace has none.
+        """
         if self.trace.saliency is None:
             raise ValueError("A label by saliency needs the pictures' maps: give trace=Trace(saliency=...).")
         return self.trace.saliency

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -17,7 +17,10 @@ from torch import Tensor
 from mixviz.data import pictures
 from mixviz.data.decoding import PictureError, left_out
 from mixviz.data.files.gathering import Limits, gather
+from mixviz.data.pictures import Photograph
 from mixviz.i18n import UserError
+
+Item = TypeVar("Item")
 
 SIDE = 192  # pixels of a picture on the page
 MOST = 64
@@ -25,12 +28,12 @@ LEAST = 2
 
 
 class ImageSource(NamedTuple):
-    """A picture not yet opened: its name, its class, and its entry if it is a bundled photograph."""
+    """A picture that is not opened yet: its name, its class, and its entry if it is a bundled photograph."""
 
     name: str
     label: str
     open: Callable[[], BinaryIO]
-    entry: dict | None = None
+    entry: Photograph | None = None
 
 
 class Pictures(NamedTuple):
@@ -57,19 +60,20 @@ def load(where: str | Path | Sequence[str | Path], side: int = SIDE, most: int =
     Raises:
         ValueError: see :func:`mixviz.data.files.gathering.gather`; or fewer than two pictures can be read.
     """
-    told: list[str] = []
-    with found_in(where, most, tell=told.append) as found:
-        mixed = opened(found, side, told.append)
-    for line in told:
-        warnings.warn(line, stacklevel=2)
-    return mixed
+    messages: list[str] = []
+    with found_in(where, most, tell=messages.append) as sources:
+        batch = opened(sources, side, messages.append)
+    for message in messages:
+        warnings.warn(message, stacklevel=2)
+    return batch
 
 
 def photographs(count: int) -> list[ImageSource]:
     """The first ``count`` bundled photographs; the class is the object shown."""
     entries = list(pictures.photographs().values())[:count]
     return [
-        ImageSource(e["file"], e["label"], partial(open, pictures.photograph_path(e["file"]), "rb"), e) for e in entries
+        ImageSource(entry["file"], entry["label"], partial(open, pictures.photograph_path(entry["file"]), "rb"), entry)
+        for entry in entries
     ]
 
 
@@ -84,21 +88,21 @@ def found_in(
 
     Classes come from :func:`labels_of`. ``tell`` gets a line about files that are left out.
     """
-    home = f"{Path(where).name}/" if isinstance(where, str | Path) and Path(where).is_dir() else ""
+    prefix = f"{Path(where).name}/" if isinstance(where, str | Path) and Path(where).is_dir() else ""
     with gather(where, limits=limits) as gathered:
-        known = some(gathered.pictures, most)
+        sample = some(gathered.pictures, most)
         if gathered.others:
             tell(left_out(gathered.others))
-        if len(known) < len(gathered.pictures):
-            tell(f"Taken evenly: {len(known)} of {len(gathered.pictures)} pictures.")
-        labels = labels_of([home + one.name for one in known])
-        yield [ImageSource(one.name, label, one.open) for one, label in zip(known, labels, strict=True)]
+        if len(sample) < len(gathered.pictures):
+            tell(f"Taken evenly: {len(sample)} of {len(gathered.pictures)} pictures.")
+        labels = labels_of([prefix + picture.name for picture in sample])
+        yield [ImageSource(picture.name, label, picture.open) for picture, label in zip(sample, labels, strict=True)]
 
 
-def some(everything: Sequence[Any], most: int) -> list[Any]:
+def some(items: Sequence[Item], most: int) -> list[Item]:
     """Sample at most ``most`` items at even intervals, so that every sub-folder keeps its share."""
-    count = min(len(everything), most)
-    return [everything[i * len(everything) // count] for i in range(count)]
+    count = min(len(items), most)
+    return [items[i * len(items) // count] for i in range(count)]
 
 
 def labels_of(names: Sequence[str]) -> list[str]:
@@ -106,64 +110,65 @@ def labels_of(names: Sequence[str]) -> list[str]:
 
     Names have ``/`` between their parts. A single folder that holds all pictures does not count as a sub-folder.
     """
-    parts = [name.split("/") for name in names]
-    if all(len(one) > 1 for one in parts) and len({one[0] for one in parts}) == 1:
-        parts = [one[1:] for one in parts]
-    folders = {one[0] for one in parts if len(one) > 1}
-    stems = Counter(PurePosixPath(one[0]).stem for one in parts if len(one) == 1)
+    paths = [name.split("/") for name in names]
+    if all(len(path) > 1 for path in paths) and len({path[0] for path in paths}) == 1:
+        paths = [path[1:] for path in paths]
+    folders = {path[0] for path in paths if len(path) > 1}
+    stems = Counter(PurePosixPath(path[0]).stem for path in paths if len(path) == 1)
 
-    def label(one: list[str]) -> str:
-        stem = PurePosixPath(one[0]).stem
-        return stem if len(one) == 1 and stems[stem] == 1 and stem not in folders else one[0]
+    def label(path: list[str]) -> str:
+        stem = PurePosixPath(path[0]).stem
+        return stem if len(path) == 1 and stems[stem] == 1 and stem not in folders else path[0]
 
-    return [label(one) for one in parts]
+    return [label(path) for path in paths]
 
 
-def read(found: Sequence[ImageSource], side: int) -> Iterator[tuple[ImageSource, np.ndarray | None, str]]:
+def read(sources: Sequence[ImageSource], side: int) -> Iterator[tuple[ImageSource, np.ndarray | None, str]]:
     """Decode pictures one by one: yield (picture, pixels, ""), or (picture, None, reason) if it cannot be used."""
-    for one in found:
+    for source in sources:
         try:
-            with one.open() as file:
-                tile = pictures.load_image(file, side, one.name)
+            with source.open() as file:
+                tile = pictures.load_image(file, side, source.name)
         except PictureError as error:
-            yield one, None, str(error)
+            yield source, None, str(error)
         except (ValueError, OSError) as error:
-            yield one, None, f"{one.name}: {error}"
+            yield source, None, f"{source.name}: {error}"
         else:
-            yield one, tile, ""
+            yield source, tile, ""
 
 
-def opened(found: Sequence[ImageSource], side: int, tell: Callable[[str], object] = print) -> Pictures:
+def opened(sources: Sequence[ImageSource], side: int, tell: Callable[[str], object] = print) -> Pictures:
     """Load the readable ones of some pictures; ``tell`` gets a line about each of the others."""
-    good = []
-    for one, tile, reason in read(found, side):
+    readable, tiles = [], []
+    for source, tile, reason in read(sources, side):
         if tile is None:
             tell(f"Left out: {reason}")
         else:
-            good.append((one, tile))
-    return stacked([one for one, _ in good], [tile for _, tile in good])
+            readable.append(source)
+            tiles.append(tile)
+    return stacked(readable, tiles)
 
 
-def stacked(found: Sequence[ImageSource], tiles: Sequence[np.ndarray]) -> Pictures:
+def stacked(sources: Sequence[ImageSource], tiles: Sequence[np.ndarray]) -> Pictures:
     """Stack pictures and their pixels into a batch.
 
     Raises:
         UserError: fewer than two pictures, so that there is no partner to mix with.
     """
-    if len(found) < LEAST:
-        raise UserError("batch.few", least=LEAST, count=len(found))
-    classes = sorted({one.label for one in found})
-    entries = [one.entry for one in found if one.entry]
+    if len(sources) < LEAST:
+        raise UserError("batch.few", least=LEAST, count=len(sources))
+    classes = sorted({source.label for source in sources})
+    entries = [source.entry for source in sources if source.entry]
     return Pictures(
         torch.from_numpy(np.stack(tiles)).permute(0, 3, 1, 2).contiguous(),
-        torch.tensor([classes.index(one.label) for one in found]),
+        torch.tensor([classes.index(source.label) for source in sources]),
         classes,
-        [one.name for one in found],
-        _objects(entries, tiles[0].shape[0]) if len(entries) == len(found) else None,
+        [source.name for source in sources],
+        _object_masks(entries, tiles[0].shape[0]) if len(entries) == len(sources) else None,
     )
 
 
-def _objects(entries: Sequence[dict], side: int) -> Tensor:
+def _object_masks(entries: Sequence[Photograph], side: int) -> Tensor:
     masks = torch.zeros(len(entries), side, side)
     for mask, entry in zip(masks, entries, strict=True):
         top, left, bottom, right = pictures.square_box(entry, side)

@@ -51,13 +51,13 @@ class Dataset:
 
     def take(self, indices: Sequence[int]) -> Dataset:
         """Select pictures by index, in the order given."""
-        pick = [int(i) for i in indices]
+        indices = [int(i) for i in indices]
         return replace(
             self,
-            pictures=[self.pictures[i] for i in pick],
-            labels=self.labels[pick],
-            boxes=tuple(self.boxes[i] for i in pick) if self.boxes else (),
-            masks=tuple(self.masks[i] for i in pick) if self.masks else (),
+            pictures=[self.pictures[i] for i in indices],
+            labels=self.labels[indices],
+            boxes=tuple(self.boxes[i] for i in indices) if self.boxes else (),
+            masks=tuple(self.masks[i] for i in indices) if self.masks else (),
         )
 
     def of_classes(self, wanted: Sequence[str]) -> Dataset:
@@ -66,20 +66,20 @@ class Dataset:
         Raises:
             ValueError: an unknown name, or one given twice.
         """
-        known = {name.lower(): i for names in (self.classes, self.keys) for i, name in enumerate(names)}
-        missing = [name for name in wanted if name.lower() not in known]
+        index = {name.lower(): i for names in (self.classes, self.keys) for i, name in enumerate(names)}
+        missing = [name for name in wanted if name.lower() not in index]
         if missing:
             raise ValueError(
                 f"No class is called {', '.join(map(repr, missing))}. There are: {', '.join(self.classes)}."
             )
-        old = [known[name.lower()] for name in wanted]
+        old = [index[name.lower()] for name in wanted]
         if len(set(old)) < len(old):
             raise ValueError("A class is named twice.")
         new = torch.full((len(self.classes),), -1)
         new[old] = torch.arange(len(old))
-        kept = self.take(torch.nonzero(new[self.labels] >= 0).flatten().tolist())
-        names, keys = (tuple(these[i] for i in old) for these in (self.classes, self.keys))
-        return replace(kept, labels=new[kept.labels], classes=names, keys=keys)
+        subset = self.take(torch.nonzero(new[self.labels] >= 0).flatten().tolist())
+        classes, keys = (tuple(names[i] for i in old) for names in (self.classes, self.keys))
+        return replace(subset, labels=new[subset.labels], classes=classes, keys=keys)
 
     def complete(self, part: str) -> Dataset:
         """Return self after checking that every class has pictures.
@@ -101,12 +101,12 @@ class Dataset:
 
     def per_class(self, limit: int) -> Dataset:
         """Select the first pictures of each class, at most ``limit``."""
-        seen, keep = [0] * len(self.classes), []
+        counts, indices = [0] * len(self.classes), []
         for index, label in enumerate(self.labels.tolist()):
-            seen[label] += 1
-            if seen[label] <= limit:
-                keep.append(index)
-        return self.take(keep)
+            counts[label] += 1
+            if counts[label] <= limit:
+                indices.append(index)
+        return self.take(indices)
 
 
 def read(picture: Path | np.ndarray, side: int | None = None) -> Image.Image:
@@ -123,11 +123,13 @@ def read(picture: Path | np.ndarray, side: int | None = None) -> Image.Image:
     try:
         return decode_file(picture, side and GAP * side)
     except PictureError as error:
-        told = PictureError(error.key, **error.values | {"name": picture})
-        raise ValueError(f"{told} Or train without such pictures: --corrupt skip.") from error
+        named = PictureError(error.key, **error.values | {"name": picture})
+        raise ValueError(f"{named} Or train without such pictures: --corrupt skip.") from error
 
 
-def decode(split: Dataset, side: int, corrupt: str = "refuse", tell: Callable[[str], None] = print) -> tuple:
+def decode(
+    split: Dataset, side: int, corrupt: str = "refuse", tell: Callable[[str], object] = print
+) -> tuple[Tensor, Dataset]:
     """Decode a split to (N, 3, side, side) uint8; return the pixels and the split of the pictures decoded.
 
     Args:
@@ -138,23 +140,23 @@ def decode(split: Dataset, side: int, corrupt: str = "refuse", tell: Callable[[s
         ValueError: a damaged picture (``refuse``), or no picture that can be read (``skip``).
     """
     pixels = torch.empty(len(split), side, side, 3, dtype=torch.uint8)
-    bad = []
+    damaged: list[tuple[int, str]] = []
 
-    def put(index: int) -> None:
+    def decode_one(index: int) -> None:
         try:
             pixels[index] = torch.from_numpy(square(read(split.pictures[index], side), side).copy())
         except ValueError as error:
             if corrupt == "refuse":
                 raise
-            bad.append((index, str(error)))
+            damaged.append((index, str(error)))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(put, range(len(split))))
-    if bad:
-        for _, error in sorted(bad):
+        list(pool.map(decode_one, range(len(split))))
+    if damaged:
+        for _, error in sorted(damaged):
             tell(f"Left out: {error}")
-        keep = sorted(set(range(len(split))) - {index for index, _ in bad})
-        if not keep:
+        readable = sorted(set(range(len(split))) - {index for index, _ in damaged})
+        if not readable:
             raise ValueError("No picture of the data set can be read.")
-        split, pixels = split.take(keep), pixels[keep]
+        split, pixels = split.take(readable), pixels[readable]
     return pixels.permute(0, 3, 1, 2).contiguous(), split

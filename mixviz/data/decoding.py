@@ -6,10 +6,10 @@ import functools
 import io
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
@@ -47,7 +47,7 @@ MOST_PIXELS = 250_000_000  # of a JPEG in its file; large ones are decoded at a 
 # to the limits above.
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS
 
-File = str | os.PathLike | BinaryIO
+File = str | os.PathLike[str] | BinaryIO
 
 
 class PictureError(UserError):
@@ -82,8 +82,8 @@ def sorted_out(folder: Path, pattern: str = "*") -> tuple[list[Path], list[Path]
 
 def left_out(names: Sequence[object]) -> str:
     """Message about files left out because their names do not end like a picture's."""
-    some = ", ".join(map(str, names[:5])) + (", …" if len(names) > 5 else "")
-    return f"Left out, no pictures by their names' endings: {len(names)} ({some})."
+    examples = ", ".join(map(str, names[:5])) + (", …" if len(names) > 5 else "")
+    return f"Left out, no pictures by their names' endings: {len(names)} ({examples})."
 
 
 def decode(path: File, least: int | None = None, *, smallest: int = 1, name: str | None = None) -> Image.Image:
@@ -103,18 +103,13 @@ def decode(path: File, least: int | None = None, *, smallest: int = 1, name: str
     """
     with _opened(path, name) as image:
         width, height = image.size
-        pixels, at_once = width * height, image.format in ("JPEG", "MPO") and "progressive" not in image.info
-        if pixels > (MOST_PIXELS if at_once else MAX_PIXELS):  # a progressive JPEG is buffered whole at any scale
+        pixels, scalable = width * height, image.format in ("JPEG", "MPO") and "progressive" not in image.info
+        if pixels > (MOST_PIXELS if scalable else MAX_PIXELS):  # a progressive JPEG is buffered whole at any scale
             raise _too_large(path, name, pixels, image.format)
         if min(width, height) < smallest:
-            about = {
-                "name": _called(path, name),
-                "format": _title(image.format or ""),
-                "width": width,
-                "height": height,
-            }
-            raise PictureError("error.too_small", **about, least=smallest)
-        if at_once:
+            values = {"name": _called(path, name), "format": _title(image.format or ""), "width": width}
+            raise PictureError("error.too_small", **values, height=height, least=smallest)
+        if scalable:
             scale = next((s for s in (8, 4, 2) if min(width, height) >= s * (least or min(width, height))), 1)
             while pixels > MAX_PIXELS * scale**2:
                 scale *= 2
@@ -123,7 +118,7 @@ def decode(path: File, least: int | None = None, *, smallest: int = 1, name: str
         image.load()
         with suppress(Exception):  # ignore the orientation in damaged EXIF data
             ImageOps.exif_transpose(image, in_place=True)
-        return _shown(image)
+        return _to_rgb(image)
 
 
 def upright_size(path: File, name: str | None = None) -> tuple[int, int]:
@@ -133,11 +128,11 @@ def upright_size(path: File, name: str | None = None) -> tuple[int, int]:
         PictureError: not a picture, or its header is damaged.
     """
     with _opened(path, name) as image:
-        (width, height), turned = image.size, False
+        (width, height), rotated = image.size, False
         with suppress(Exception):  # ignore damaged EXIF data
             # The size of a TIFF is already that of the upright picture.
-            turned = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
-    return (width, height) if turned else (height, width)
+            rotated = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
+    return (width, height) if rotated else (height, width)
 
 
 @functools.cache
@@ -154,24 +149,24 @@ def _formats() -> tuple[str, ...]:
 @contextmanager
 def _opened(path: File, name: str | None) -> Iterator[Image.Image]:
     """Open an image without decoding its pixels; turn every error within the context into a PictureError."""
-    known = None
+    image_format = None
     try:
         with Image.open(path, formats=_formats()) as image:
-            known = image.format
+            image_format = image.format
             # Camera raw files open as TIFF, but only their thumbnail would be decoded.
-            if known == "TIFF" and (kind := FOREIGN.get(_ending(path, name))):
+            if image_format == "TIFF" and (kind := FOREIGN.get(_ending(path, name))):
                 raise PictureError("error.format", name=_called(path, name), format=kind)
             yield image
     except PictureError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # its first number is the size
-        raise _too_large(path, name, int(re.findall(r"\d+", str(error))[0]), known) from None
+        raise _too_large(path, name, int(re.findall(r"\d+", str(error))[0]), image_format) from None
     except FileNotFoundError:
         raise PictureError("error.no_file", name=_called(path, name)) from None
     except Exception as error:  # decoders raise nearly anything on damaged files
         if isinstance(error, OSError) and error.errno:
             raise PictureError("error.access", name=_called(path, name), reason=error.strerror) from None
-        raise _refusal(path, name, known) from None
+        raise _refusal(path, name, image_format) from None
 
 
 def _called(path: File, name: str | None) -> str:
@@ -194,12 +189,12 @@ def _too_large(path: File, name: str | None, pixels: int, key: str | None) -> Pi
     return PictureError("error.too_large", name=_called(path, name), format=_title(key), **sizes)
 
 
-def _refusal(path: File, name: str | None, known: str | None) -> PictureError:
+def _refusal(path: File, name: str | None, image_format: str | None) -> PictureError:
     """The error for an unreadable file: damaged, an unsupported format, or not a picture."""
-    kind = _title(known) if known else _foreign(_head(path), _ending(path, name))
+    kind = _title(image_format) if image_format else _foreign(_head(path), _ending(path, name))
     if kind == "HEIC" and "HEIF" not in _formats():
         return PictureError("error.heic", name=_called(path, name))
-    if known or kind == "HEIC":
+    if image_format or kind == "HEIC":
         return PictureError("error.damaged", name=_called(path, name), format=kind)
     if kind:
         return PictureError("error.format", name=_called(path, name), format=kind)
@@ -218,12 +213,12 @@ def _foreign(head: bytes, ending: str) -> str | None:
     """The format of a file that Pillow does not recognise, by its content, else by its extension."""
     if head[4:8] == b"ftyp" and head[8:12] in HEIC:
         return "HEIC"
-    signs = {b"\xff\x0a": "JPEG XL", b"\0\0\0\x0cJXL ": "JPEG XL", b"%PDF": "PDF", b"%!PS": "EPS"}
-    found = next((kind for sign, kind in signs.items() if head.startswith(sign)), None)
-    return found or ("SVG" if b"<svg" in head else FOREIGN.get(ending))
+    signatures = {b"\xff\x0a": "JPEG XL", b"\0\0\0\x0cJXL ": "JPEG XL", b"%PDF": "PDF", b"%!PS": "EPS"}
+    kind = next((kind for signature, kind in signatures.items() if head.startswith(signature)), None)
+    return kind or ("SVG" if b"<svg" in head else FOREIGN.get(ending))
 
 
-def _shown(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image) -> Image.Image:
     """Convert an opened image to 8-bit sRGB, with transparency over white."""
     space = image.mode if image.mode in ("CMYK", "LAB") else "L" if image.mode[0] in "1LIF" else "RGB"
     profile = b"LAB" if space == "LAB" else image.info.get("icc_profile")
@@ -232,12 +227,10 @@ def _shown(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    if profile and (found := _to_srgb(profile)):
-        from PIL import ImageCms
-
-        mode, transform = found
+    if profile and (conversion := _to_srgb(profile)):
+        mode, transform = conversion
         if mode == space:  # a profile of another colour space does not belong to this picture
-            return ImageCms.applyTransform(image.convert(mode), transform) or image
+            return transform(image.convert(mode))
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
@@ -252,33 +245,35 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         grey = (values // 257).astype(np.uint8)
     else:
         values = np.nan_to_num(values.astype(np.float32), nan=0, posinf=np.inf, neginf=-np.inf)
-        most = float(values[np.isfinite(values)].max(initial=0))
-        ranges = (65535,) if image.mode == "I" and image.format == "PPM" else (1, 255, 65535, most)
-        white = next(n for n in ranges if most <= n)
+        maximum = float(values[np.isfinite(values)].max(initial=0))
+        ranges = (65535,) if image.mode == "I" and image.format == "PPM" else (1, 255, 65535, maximum)
+        white = next(n for n in ranges if maximum <= n)
         grey = np.clip(values * (255 / white), 0, 255).round().astype(np.uint8)
-    if (nothing := image.info.get("transparency")) is None:
+    if (transparent := image.info.get("transparency")) is None:
         return Image.fromarray(grey)
-    return Image.merge("LA", [Image.fromarray(grey), Image.fromarray((values != nothing).astype(np.uint8) * 255)])
+    return Image.merge("LA", [Image.fromarray(grey), Image.fromarray((values != transparent).astype(np.uint8) * 255)])
 
 
 @functools.lru_cache(maxsize=16)
-def _to_srgb(profile: bytes) -> tuple[str, Any] | None:
-    """(mode, transform) from an embedded profile to sRGB; None if it is damaged or makes no visible difference."""
+def _to_srgb(profile: bytes) -> tuple[str, Callable[[Image.Image], Image.Image]] | None:
+    """(mode, function from images of this mode to sRGB) for an embedded profile; None if it is damaged or makes no
+    visible difference."""
     from PIL import ImageCms
 
     try:
-        given = ImageCms.createProfile("LAB") if profile == b"LAB" else io.BytesIO(profile)
-        source = ImageCms.ImageCmsProfile(given)
-        space = getattr(source.profile, "xcolor_space").strip()  # noqa: B009  Pillow's annotation lacks it
-        mode = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}[space]
-        transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+        source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB") if profile == b"LAB" else io.BytesIO(profile))
+        space: str = source.profile.xcolor_space  # pyright: ignore[reportAttributeAccessIssue]  # Pillow's type is too wide
+        mode = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}[space.strip()]
+        transform = ImageCms.ImageCmsTransform(
+            source, ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")), mode, "RGB"
+        )
         if mode in ("RGB", "L"):
             levels = np.linspace(0, 255, 18).round().astype(np.uint8)
             colours = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(18, -1, 3)
             before = Image.fromarray(colours).convert(mode)
-            after = ImageCms.applyTransform(before, transform)
+            after = transform.apply(before)
             if np.abs(np.asarray(after, np.int16) - np.asarray(before.convert("RGB"), np.int16)).max() <= 2:
                 return None  # one of the many variants of sRGB
     except Exception:  # damaged profiles raise nearly anything
         return None
-    return mode, transform
+    return mode, transform.apply

@@ -8,14 +8,15 @@ import math
 import os
 import threading
 from collections.abc import Sequence
+from typing import NotRequired, TypedDict
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 
 from mixviz.data.decoding import File, decode
-from mixviz.data.decoding import PictureError as PictureError  # what loading raises, and
-from mixviz.data.decoding import upright_size as upright_size  # how large it was, for those who load
+from mixviz.data.decoding import PictureError as PictureError  # re-exported for callers of this module
+from mixviz.data.decoding import upright_size as upright_size
 from mixviz.i18n import in_language, texts
 from mixviz.resources import assets
 
@@ -23,8 +24,17 @@ MIN_SIDE = 16  # shorter side, in pixels, of a picture to show and mix
 GAP = 2  # decode a JPEG for a network at no less than this many times the side: the reduced decoding is then invisible
 
 
+Photograph = TypedDict(
+    "Photograph",
+    {
+        "file": str, "label": str, "class": NotRequired[str], "title": str, "author": str, "licence": str,
+        "licence_url": str, "source": str, "changes": str, "size": list[int], "box": list[int],
+    },
+)  # fmt: skip
+
+
 @functools.cache
-def photographs() -> dict[str, dict]:
+def photographs() -> dict[str, Photograph]:
     """File name -> label, credits, size and object box of every bundled photograph."""
     entries = json.loads((assets() / "photos.json").read_text(encoding="utf-8"))
     return {entry["file"]: entry for entry in entries}
@@ -49,7 +59,7 @@ def photograph_path(name: str) -> str:
     return str(assets() / "photos" / name)
 
 
-def photograph_of(path: str) -> dict | None:
+def photograph_of(path: str) -> Photograph | None:
     """Entry of the bundled photograph at this path, or None."""
     entry = photographs().get(os.path.basename(path))
     return entry if entry and os.path.samefile(path, photograph_path(entry["file"])) else None
@@ -138,8 +148,8 @@ def preview(path: str, side: int) -> np.ndarray:
         return np.asarray(image)
 
 
-def load_pair(a: str | os.PathLike, b: str | os.PathLike, side: int = 224) -> torch.Tensor:
-    """Load two pictures as methods take them, (2, 3, side, side) uint8.
+def load_pair(a: str | os.PathLike[str], b: str | os.PathLike[str], side: int = 224) -> torch.Tensor:
+    """Load two pictures as the input of methods, (2, 3, side, side) uint8.
 
     Args:
         a, b: files, or names of bundled photographs such as ``"lion.jpg"``.
@@ -152,14 +162,13 @@ def load_pair(a: str | os.PathLike, b: str | os.PathLike, side: int = 224) -> to
     return torch.from_numpy(np.stack([load_image(path, side) for path in paths])).permute(0, 3, 1, 2).contiguous()
 
 
-def square_box(entry: dict, side: int) -> tuple[int, int, int, int]:
+def square_box(entry: Photograph, side: int) -> tuple[int, int, int, int]:
     """A photograph's object box after :func:`load_image` has scaled and cropped it to a square."""
     height, width = entry["size"]
     scale = side / min(height, width)
     top, left = (height * scale - side) / 2, (width * scale - side) / 2
-    edges = (np.array(entry["box"]) * scale - (top, left, top, left)).round().clip(0, side)
-    top, left, bottom, right = (int(edge) for edge in edges)
-    return top, left, bottom, right
+    box = (np.array(entry["box"]) * scale - (top, left, top, left)).round().clip(0, side)
+    return int(box[0]), int(box[1]), int(box[2]), int(box[3])
 
 
 def middle_square(size: tuple[int, int]) -> tuple[float, float, float, float]:
@@ -168,9 +177,9 @@ def middle_square(size: tuple[int, int]) -> tuple[float, float, float, float]:
     Edges are half-integers if the sides differ by an odd number.
     """
     height, width = size
-    least = min(size)
-    top, left = (height - least) / 2, (width - least) / 2
-    return top, left, top + least, left + least
+    shorter = min(size)
+    top, left = (height - shorter) / 2, (width - shorter) / 2
+    return top, left, top + shorter, left + shorter
 
 
 def view_square(size: tuple[int, int], side: int) -> tuple[float, float, float, float]:
@@ -202,10 +211,12 @@ def whole_box(
     """
     top, left, bottom, _ = square or middle_square(size)
     scale = (bottom - top) / side
-    edges = [edge * scale + offset for edge, offset in zip(box, (top, left, top, left), strict=True)]
-    if scale < 1:
-        edges = [math.floor(edge) for edge in edges[:2]] + [math.ceil(edge) for edge in edges[2:]]
-    else:  # round halves up at every edge, so that a box does not vanish
-        edges = [math.floor(edge + 0.5) for edge in edges]
-    top, left, bottom, right = (min(max(edge, 0), limit) for edge, limit in zip(edges, (*size, *size), strict=True))
-    return top, left, bottom, right
+
+    def edge(index: int, offset: float, limit: int) -> int:
+        value = box[index] * scale + offset
+        if scale >= 1:  # round halves up at every edge, so that a box does not vanish
+            return min(max(math.floor(value + 0.5), 0), limit)
+        return min(max(math.floor(value) if index < 2 else math.ceil(value), 0), limit)
+
+    height, width = size
+    return edge(0, top, height), edge(1, left, width), edge(2, top, height), edge(3, left, width)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,11 +13,12 @@ import torch
 from mixviz.data.dataset import Box, Dataset
 from mixviz.data.decoding import hidden, left_out, sorted_out
 
+Split = TypeVar("Split")
 TINY_IMAGENET = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
 
 
 def load(
-    name: str, root: str | Path, part: str, download: bool = False, tell: Callable[[str], None] = print
+    name: str, root: str | Path, part: str, download: bool = False, tell: Callable[[str], object] = print
 ) -> Dataset:
     """Load the ``train`` or ``val`` part of a data set by name.
 
@@ -36,12 +37,12 @@ def load(
     root = Path(root).expanduser()
     if not download and not root.is_dir():
         raise ValueError(f"--root {root}: there is no such folder. Give the one that holds {name}.")
-    found = SETS[name](root, part, download)
-    if not len(found):
+    split = SETS[name](root, part, download)
+    if not len(split):
         raise ValueError(f"{root} holds no pictures for {part}.")
-    if found.others:
-        tell(left_out(found.others))
-    return found
+    if split.others:
+        tell(left_out(split.others))
+    return split
 
 
 def _tiny_imagenet(root: Path, part: str, download: bool) -> Dataset:
@@ -54,13 +55,13 @@ def _tiny_imagenet(root: Path, part: str, download: bool) -> Dataset:
     words = dict(line.split("\t", 1) for line in _lines(root / "words.txt", "Tiny-ImageNet-200"))
     if nameless := [key for key in keys if key not in words]:
         raise ValueError(f"{root / 'words.txt'} has no name for {', '.join(nameless[:5])}, which wnids.txt lists.")
-    where = {key: i for i, key in enumerate(keys)}
+    label_of = {key: i for i, key in enumerate(keys)}
     pictures, labels, boxes = [], [], []
     for path, key, box in _tiny_train(root, keys) if part == "train" else _tiny_val(root):
-        if key not in where:
+        if key not in label_of:
             raise ValueError(f"{root / 'wnids.txt'} lacks {key}, the class of {path.name}: it should list all classes.")
         pictures.append(path)
-        labels.append(where[key])
+        labels.append(label_of[key])
         boxes.append(box)
     _all_there(pictures, root)
     return Dataset(
@@ -92,21 +93,21 @@ def _folder(root: Path, part: str, download: bool) -> Dataset:
     if download:
         raise ValueError("A folder of your own cannot be downloaded.")
     names = ("train",) if part == "train" else ("val", "valid", "validation", "test")
-    where = next((root / name for name in names if (root / name).is_dir()), None)
-    if where is None:
+    folder = next((root / name for name in names if (root / name).is_dir()), None)
+    if folder is None:
         raise ValueError(
             f"{root} should hold train/CLASS/picture.jpg and val/CLASS/picture.jpg; there is no {names[0]}/."
         )
     keys = _classes(root / "train") if (root / "train").is_dir() else ()
-    extra = [name for name in _classes(where) if name not in keys]
+    extra = [name for name in _classes(folder) if name not in keys]
     if extra:
-        raise ValueError(f"{where} has classes that {root / 'train'} has not: {', '.join(extra[:5])}.")
+        raise ValueError(f"{folder} has classes that {root / 'train'} has not: {', '.join(extra[:5])}.")
     pictures, labels, others = [], [], []
     for label, key in enumerate(keys):
-        found, rest = sorted_out(where / key, "**/*")
+        found, unknown = sorted_out(folder / key, "**/*")
         pictures += found
         labels += [label] * len(found)
-        others += rest
+        others += unknown
     return Dataset(pictures, torch.tensor(labels, dtype=torch.int64), keys, keys, others=tuple(others))
 
 
@@ -118,10 +119,11 @@ def _cifar(name: str) -> Callable[[Path, str, bool], Dataset]:
     def get(root: Path, part: str, download: bool) -> Dataset:
         from torchvision import datasets
 
-        found = _torchvision(name, root, lambda: getattr(datasets, name)(root, part == "train", download=download))
+        cls: type[datasets.CIFAR10] = getattr(datasets, name)
+        data = _torchvision(name, root, lambda: cls(root, part == "train", download=download))
         terms = "no licence stated; cite Krizhevsky 2009"
-        names = tuple(found.classes)
-        return Dataset(list(found.data), torch.tensor(found.targets), names, names, 32, terms=terms)
+        names = tuple(data.classes)
+        return Dataset(list(data.data), torch.tensor(data.targets), names, names, 32, terms=terms)
 
     return get
 
@@ -133,11 +135,11 @@ def _oxford_pet(root: Path, part: str, download: bool) -> Dataset:
         datasets.OxfordIIITPet(root, download=True)
     root = root / "oxford-iiit-pet" if (root / "oxford-iiit-pet").is_dir() else root
     names, labels, keys = [], [], {}
-    for both in ("trainval", "test"):  # a small copy may lack a breed in one of the two
-        for line in _lines(root / "annotations" / f"{both}.txt", "Oxford-IIIT Pet"):
+    for part_file in ("trainval", "test"):  # a small copy may lack a breed in one of the two
+        for line in _lines(root / "annotations" / f"{part_file}.txt", "Oxford-IIIT Pet"):
             name, label, *_ = line.split(" ")
             keys[int(label) - 1] = name.rsplit("_", 1)[0]
-            if both == ("trainval" if part == "train" else "test"):
+            if part_file == ("trainval" if part == "train" else "test"):
                 names.append(name)
                 labels.append(int(label) - 1)
     if sorted(keys) != list(range(len(keys))):
@@ -157,23 +159,24 @@ def _caltech101(root: Path, part: str, download: bool) -> Dataset:
     """Caltech-101 with the customary 30 training pictures per class, drawn with a fixed seed."""
     from torchvision import datasets
 
-    found = _torchvision("Caltech101", root, lambda: datasets.Caltech101(root, download=download))
-    labels, order = np.asarray(found.y), np.random.default_rng(101).permutation(len(found.y))
+    data = _torchvision("Caltech101", root, lambda: datasets.Caltech101(root, download=download))
+    labels, order = np.asarray(data.y), np.random.default_rng(101).permutation(len(data.y))
     rank = np.empty(len(labels), np.int64)
-    for label in range(len(found.categories)):
-        mine = order[labels[order] == label]
-        rank[mine] = np.arange(len(mine))
-    keep = np.flatnonzero(rank < 30 if part == "train" else rank >= 30)
-    folder = Path(found.root) / "101_ObjectCategories"
-    pictures = [folder / found.categories[found.y[i]] / f"image_{found.index[i]:04d}.jpg" for i in keep]
+    for label in range(len(data.categories)):
+        of_class = order[labels[order] == label]
+        rank[of_class] = np.arange(len(of_class))
+    indices = np.flatnonzero(rank < 30 if part == "train" else rank >= 30)
+    folder = Path(data.root) / "101_ObjectCategories"
+    pictures = [folder / data.categories[data.y[i]] / f"image_{data.index[i]:04d}.jpg" for i in indices]
     _all_there(pictures, root)
-    names = tuple(found.categories)
+    names = tuple(data.categories)
     return Dataset(
-        pictures, torch.from_numpy(labels[keep]), names, names, terms="CC BY 4.0; cite Fei-Fei, Fergus, Perona 2004"
+        pictures, torch.from_numpy(labels[indices]), names, names, terms="CC BY 4.0; cite Fei-Fei, Fergus, Perona 2004"
     )
 
 
-def _torchvision(name: str, root: Path, make: Callable[[], Any]) -> Any:
+def _torchvision(name: str, root: Path, make: Callable[[], Split]) -> Split:
+    """Create a data set of torchvision; explain what to do if its files are missing."""
     try:
         return make()
     except (RuntimeError, OSError, ValueError) as error:
@@ -190,10 +193,10 @@ def _lines(path: Path, name: str) -> list[str]:
 
 
 def _all_there(pictures: Sequence[Path], root: Path) -> None:
-    there: dict[Path, set[str]] = {}  # listing each folder is much faster than testing each file
+    present: dict[Path, set[str]] = {}  # listing each folder is much faster than testing each file
     for folder in {path.parent for path in pictures}:
-        there[folder] = set(os.listdir(folder)) if folder.is_dir() else set()
-    missing = [path for path in pictures if path.name not in there[path.parent]]
+        present[folder] = set(os.listdir(folder)) if folder.is_dir() else set()
+    missing = [path for path in pictures if path.name not in present[path.parent]]
     if missing:
         raise ValueError(f"{root} is incomplete: {len(missing)} pictures are missing, the first is {missing[0]}.")
 

@@ -1,1 +1,1 @@
-"""Explain a mixture: its steps, label terms, draws, edits and JSON form."""
+"""Explain a mixture: its steps, label terms, repeated draws, edits and JSON form."""

@@ -1,4 +1,4 @@
-"""Every number of a label, with the sum that makes it: what a reader can check with a pocket calculator."""
+"""Derive every number of a label by a calculation that a reader can check with a pocket calculator."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from mixviz.explain.example import MixedExample
 
 @dataclass(frozen=True)
 class Line:
-    """A number: what it is (a text's key), the sum in digits, and the value to which the sum comes.
+    """A number: the key of the text that names it, the calculation in digits, and the resulting value.
 
-    The sum is written with + − × ÷ and brackets; it is empty for what is drawn or held.
+    The calculation is written with + − × ÷ and brackets; it is empty for drawn or held values.
     """
 
     key: str
@@ -23,32 +23,32 @@ class Line:
     value: float
 
 
-def lines(story: MixedExample) -> list[Line]:
-    """All numbers in the order in which they are made."""
-    recipe = story.recipe
-    found = []
+def lines(example: MixedExample) -> list[Line]:
+    """All numbers in the order in which they are calculated."""
+    recipe = example.recipe
+    result: list[Line] = []
     if recipe.lam is not None:
-        key = "lam_held" if story.lam is not None else "lam_drawn"
-        found.append(Line(key, "", recipe.lam[0].item()))
+        key = "lam_held" if example.lam is not None else "lam_drawn"
+        result.append(Line(key, "", recipe.lam[0].item()))
     if not recipe.layer:
-        found += _patches(story)
-        found.append(Line("area_a", *_area(story, 0)))
+        result += _patches(example)
+        result.append(Line("area_a", *_area(example, 0)))
         if recipe.paired:
-            found.append(Line("area_b", *_area(story, 1)))
+            result.append(Line("area_b", *_area(example, 1)))
         if isinstance(recipe.mixing, Style):
-            found.append(Line("style_a", *_weight_of(story, recipe.mixing.style, 0)))
-    found += _label(story)
+            result.append(Line("style_a", *_weight_of(example, recipe.mixing.style, 0)))
+    result += _label(example)
     if not recipe.layer:
-        found += _truth(story)
-    return found
+        result += _truth(example)
+    return result
 
 
-def _patches(story: MixedExample) -> list[Line]:
-    recipe, patches = story.recipe, story.recipe.mixing
+def _patches(example: MixedExample) -> list[Line]:
+    recipe, patches = example.recipe, example.recipe.mixing
     if not isinstance(patches, Patches):
         return []
     height, width = recipe.size
-    found = []
+    lines = []
     for p, boxes in enumerate(patches.target_boxes):
         top, left, bottom, right = boxes[0].tolist()
         text = f"({bottom} − {top}) × ({right} − {left}) ÷ ({height} × {width})"
@@ -56,97 +56,97 @@ def _patches(story: MixedExample) -> list[Line]:
         if patches.patch_alpha is not None:
             alpha = patches.patch_alpha[p, 0].item()
             text, value = f"{alpha:.4f} × {text}", alpha * value
-        found.append(Line("patch" if patches.patch_alpha is None else "patch_blended", text, value))
-    return found
+        lines.append(Line("patch" if patches.patch_alpha is None else "patch_blended", text, value))
+    return lines
 
 
-def _area(story: MixedExample, picture: int) -> tuple[str, float]:
-    """Weights of a picture's sources added over all pixels, over the number of pixels."""
-    return _weight_of(story, story.recipe.partner, picture)
+def _area(example: MixedExample, picture: int) -> tuple[str, float]:
+    """Total weight of an image's sources over all pixels, divided by the number of pixels."""
+    return _weight_of(example, example.recipe.partner, picture)
 
 
-def _weight_of(story: MixedExample, whose: Tensor, picture: int) -> tuple[str, float]:
-    """The same of all sources that are ``whose`` (K, N)."""
-    height, width = story.recipe.size
-    sources = (k for k, who in enumerate(whose[:, 0].tolist()) if who == picture)
-    held = [story.row.weights()[k, 0].double().sum().item() for k in sources]
-    return f"{_added(held)} ÷ ({height} × {width})", sum(held) / (height * width)
+def _weight_of(example: MixedExample, index: Tensor, picture: int) -> tuple[str, float]:
+    """The same for all sources whose ``index`` (K, N) is the image."""
+    height, width = example.recipe.size
+    sources = (k for k, source in enumerate(index[:, 0].tolist()) if source == picture)
+    weights = [example.row.weights()[k, 0].double().sum().item() for k in sources]
+    return f"{_added(weights)} ÷ ({height} × {width})", sum(weights) / (height * width)
 
 
-def _label(story: MixedExample) -> list[Line]:
-    recipe, (own, other) = story.recipe, story.share
-    found, rest = [], f"1 − {own:.4f}"
-    if recipe.label_by in ("saliency", "visible") and recipe.saliency is not None:
-        parts = [_seen(story, recipe.saliency, i) for i in (0, 1)]
-        found = [Line(key, *part) for key, part in zip(("a", "b"), parts, strict=True)]
+def _label(example: MixedExample) -> list[Line]:
+    recipe, (own, other) = example.recipe, example.share
+    lines: list[Line] = []
+    rest = f"1 − {own:.4f}"
+    if recipe.label_by in ("saliency", "visible"):
+        parts = [_visible(example, recipe.label_saliency, i) for i in (0, 1)]
+        lines = [Line(key, *part) for key, part in zip(("a", "b"), parts, strict=True)]
         made = _of_both(parts[0][1], parts[1][1])
         if recipe.label_by == "visible":
             made, rest = parts[0][0], parts[1][0]
     elif recipe.label_by == "attention":
-        made = _attended(story)
+        made = _attended(example)
     elif recipe.label_by == "attention_area":
-        made = f"({_attended(story)} + {_area(story, 0)[0]}) ÷ 2"
+        made = f"({_attended(example)} + {_area(example, 0)[0]}) ÷ 2"
     elif recipe.label_by == "style":
-        made = f"{1 - recipe.by_style:g} × {story.area[0]:.4f} + {recipe.by_style:g} × {story.style[0]:.4f}"
+        made = f"{1 - recipe.by_style:g} × {example.area[0]:.4f} + {recipe.by_style:g} × {example.style[0]:.4f}"
     elif recipe.label_by == "planned":
         made = f"{own:.4f}"
     elif recipe.label_by == "area":
-        made = _area(story, 0)[0]
+        made = _area(example, 0)[0]
     elif recipe.label_by == "lam":
-        made = "" if recipe.lam is None else f"{recipe.lam[0]:.4f}"
+        made = f"{own if recipe.lam is None else recipe.lam[0].item():.4f}"
     else:
         made = "1"
-    found.append(Line(f"label_{recipe.label_by}", made, own))
+    lines.append(Line(f"label_{recipe.label_by}", made, own))
     if recipe.paired:
-        found.append(Line("label_b", rest, other))
-    return found
+        lines.append(Line("label_b", rest, other))
+    return lines
 
 
-def _attended(story: MixedExample) -> str:
-    """The attention that lies on A's pixels, over all of it."""
-    attention = story.row.trace.attention
-    total = 0.0 if attention is None else attention.double().sum().item()
+def _attended(example: MixedExample) -> str:
+    """Attention on A's pixels, divided by all attention."""
+    total = example.row.label_attention.double().sum().item()
     if total == 0:
-        return _area(story, 0)[0]
-    parts = [story.row.attended()[k, 0].item() * total for k in _sources(story, 0)]
+        return _area(example, 0)[0]
+    parts = [example.row.attended()[k, 0].item() * total for k in _sources(example, 0)]
     return f"{_added(parts)} ÷ {_number(total)}"
 
 
-def _truth(story: MixedExample) -> list[Line]:
-    judge = story.maps if story.objects is None else story.objects
-    parts = [_seen(story, judge, i) for i in (0, 1)]
-    found = [Line(f"visible_a_{story.judge}", *parts[0])]
-    if story.recipe.paired:
-        found.append(Line(f"visible_b_{story.judge}", *parts[1]))
+def _truth(example: MixedExample) -> list[Line]:
+    reference = example.maps if example.objects is None else example.objects
+    parts = [_visible(example, reference, i) for i in (0, 1)]
+    lines = [Line(f"visible_a_{example.reference}", *parts[0])]
+    if example.recipe.paired:
+        lines.append(Line(f"visible_b_{example.reference}", *parts[1]))
         fair = _of_both(parts[0][1], parts[1][1])
-        if not story.recipe.whole:
-            fair = f"{sum(story.share):.4f} × ({fair})"
-        found.append(Line("fair", fair, story.fair[0]))
-        low, high = sorted((story.share[0], story.fair[0]))
-        found.append(Line("gap", f"{high:.6f} − {low:.6f}", story.gap))
-    return found
+        if not example.recipe.whole:
+            fair = f"{sum(example.share):.4f} × ({fair})"
+        lines.append(Line("fair", fair, example.fair[0]))
+        low, high = sorted((example.share[0], example.fair[0]))
+        lines.append(Line("gap", f"{high:.6f} − {low:.6f}", example.gap))
+    return lines
 
 
-def _seen(story: MixedExample, maps: Tensor, picture: int) -> tuple[str, float]:
-    """The visible share of a picture's map."""
+def _visible(example: MixedExample, maps: Tensor, picture: int) -> tuple[str, float]:
+    """Visible share of an image's map."""
     total = maps[picture].double().sum().item()
-    visible = story.row.truth(maps).visible[:, 0]
-    parts = [visible[k].item() * total for k in _sources(story, picture)]
+    visible = example.row.truth(maps).visible[:, 0]
+    parts = [visible[k].item() * total for k in _sources(example, picture)]
     if total == 0 or not parts:
         return "0", 0.0
     return f"{_added(parts)} ÷ {_number(total)}", sum(parts) / total
 
 
 def _of_both(a: float, b: float) -> str:
-    """A's part of a + b, half where both are 0; small numbers have more digits, so that as many of them count."""
+    """A's part of a + b, half if both are 0; small numbers get more decimals, to keep the significant digits."""
     if a + b == 0:
         return "1 ÷ 2"
     digits = 4 + max(0, -math.floor(math.log10(a + b)))
     return f"{a:.{digits}f} ÷ ({a:.{digits}f} + {b:.{digits}f})"
 
 
-def _sources(story: MixedExample, picture: int) -> list[int]:
-    return [k for k, who in enumerate(story.recipe.partner[:, 0].tolist()) if who == picture]
+def _sources(example: MixedExample, picture: int) -> list[int]:
+    return [k for k, source in enumerate(example.recipe.partner[:, 0].tolist()) if source == picture]
 
 
 def _added(parts: list[float]) -> str:

@@ -1,4 +1,4 @@
-"""A recipe in words and numbers: what a JSON file, a table or an answer of the page's API holds."""
+"""Serialize recipes and the catalogue for JSON files, tables and the page's API."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from mixviz.version import __version__
 
 
 def parameters_of(method: Method) -> dict[str, Any]:
-    """The method's parameters as plain values; a detector as its name."""
-    values = {name: getattr(method, name) for name in type(method).parameters()}
+    """The method's parameters as plain values; a detector by name."""
+    values = {field.name: getattr(method, field.name) for field in dataclasses.fields(method)}
     return {name: value.card.name if isinstance(value, Saliency) else value for name, value in values.items()}
 
 
 def recipe_json(recipe: Recipe, truth: Truth, row: int = 0) -> dict[str, Any]:
-    """Serialize one image's recipe, and its label against what is visible: plain numbers, boxes as [top, left, bottom,
-    right].
+    """Serialize one image's recipe and the comparison of its label with the visible objects: plain numbers, boxes as
+    [top, left, bottom, right].
 
-    The keys are those of files up to version 0.1, so that whoever reads files reads all of them.
+    The keys are those of version 0.1, so that one reader understands files of all versions.
     """
 
     def box(boxes: torch.Tensor | None) -> list[int] | None:
         return None if boxes is None else boxes[row].tolist()
 
-    def of_each(values: torch.Tensor | None) -> list | None:
-        """Describe every source or patch."""
+    def column(values: torch.Tensor | None) -> list[Any] | None:
+        """Values of every source or patch."""
         return None if values is None else values[:, row].tolist()
 
     return {
@@ -50,14 +50,14 @@ def recipe_json(recipe: Recipe, truth: Truth, row: int = 0) -> dict[str, Any]:
         "share": recipe.share[:, row].tolist(),
         "source_box": box(recipe.source_box),
         "target_box": box(recipe.target_box),
-        "source_boxes": of_each(recipe.source_boxes),
-        "target_boxes": of_each(recipe.target_boxes),
-        "inside": of_each(recipe.patch_alpha),
+        "source_boxes": column(recipe.source_boxes),
+        "target_boxes": column(recipe.target_boxes),
+        "inside": column(recipe.patch_alpha),
         "label_by": recipe.label_by,
         "layer": recipe.layer,
-        "moves": of_each(recipe.cell_permutation),
+        "moves": column(recipe.cell_permutation),
         "chains": None if recipe.sequences is None else [_sequence(source[row]) for source in recipe.sequences],
-        "style": of_each(recipe.style),
+        "style": column(recipe.style),
         "by_style": recipe.by_style,
         "visible": truth.visible[:, row].tolist(),
         "fair": truth.fair[:, row].tolist(),
@@ -66,12 +66,12 @@ def recipe_json(recipe: Recipe, truth: Truth, row: int = 0) -> dict[str, Any]:
 
 
 def _sequence(sequence: OpSequence) -> list[dict[str, Any]]:
-    """The operations that were applied to one source, one by one."""
+    """Serialize the operations on one source."""
     return [{**op._asdict(), "values": list(op.values), "words": operations.in_words((op,))} for op in sequence]
 
 
 def replay(name: str, method: Method, seed: int, lam: float | None, side: int) -> dict[str, Any]:
-    """Return the head of a recipe file: all that repeats a mixture."""
+    """Return the head of a recipe file, which is enough to repeat a mixture."""
     return {
         "mixviz": __version__,
         "method": name,
@@ -84,11 +84,11 @@ def replay(name: str, method: Method, seed: int, lam: float | None, side: int) -
 
 def mix_two(
     a: np.ndarray, b: np.ndarray, method: Method, seed: int, lam: float | None, device: str = "cpu", network: Any = None
-) -> tuple:
-    """Mix two pictures (H, W, 3) uint8 of one size: (mixture of A (H, W, 3), recipe, batch).
+) -> tuple[np.ndarray, Recipe, Batch]:
+    """Mix two images (H, W, 3) uint8 of the same size: (mixture of A (H, W, 3), recipe, batch).
 
     Raises:
-        ValueError: the pictures differ in size, or the method asks a network.
+        ValueError: the images differ in size, or the method needs a network and ``network`` is None.
     """
     if a.shape != b.shape:
         raise ValueError(f"Two pictures of one size are needed; got {a.shape[:2]} and {b.shape[:2]} (height, width).")
@@ -100,7 +100,7 @@ def mix_two(
 
 
 def catalogue_json() -> list[dict[str, Any]]:
-    """Every method: its card, parameters with their ranges, and teaching text."""
+    """Describe every method: its card, parameters with their ranges, and docstring."""
     return [
         {
             **dataclasses.asdict(cls.card),
@@ -113,41 +113,42 @@ def catalogue_json() -> list[dict[str, Any]]:
 
 
 def speeds() -> dict[str, float]:
-    """Images per second of every method as the checkout's benchmark measured them; empty in an installed package."""
+    """Images per second of every method, measured by the checkout's benchmark; empty in an installed package."""
     file = PACKAGE.parent / "benchmarks" / "catalogue.json"
     if not file.is_file():
         return {}
-    return {name: one["rate"] for name, one in json.loads(file.read_text(encoding="utf-8"))["methods"].items()}
+    return {name: result["rate"] for name, result in json.loads(file.read_text(encoding="utf-8"))["methods"].items()}
 
 
 def catalogue_markdown() -> str:
-    """Table of the catalogue: method, paper, family, label rule, what it needs, and how fast it is."""
-    measured = speeds()
+    """Table of the catalogue: method, paper, family, label rule, requirements and speed."""
+    rates = speeds()
     lines = [
         "| method | name | family | label of A | needs | images/s | source |",
         "| --- | --- | --- | --- | --- | ---: | --- |",
     ]
     for name, cls in METHODS.items():
-        card, needs = cls.card, {"network": "a network"}.get(needed := needs_of(cls), needed)
+        card, needs = cls.card, needs_of(cls)
+        needs = "a network" if needs == "network" else needs
         paper = f"[{card.citation}]({card.url})" if card.url else card.citation
-        fast = f"{float(f'{measured[name]:.2g}'):,.0f}" if name in measured else ""
-        lines.append(f"| {card.title} | `{name}` | {card.family} | {card.label} | {needs} | {fast} | {paper} |")
+        speed = f"{float(f'{rates[name]:.2g}'):,.0f}" if name in rates else ""
+        lines.append(f"| {card.title} | `{name}` | {card.family} | {card.label} | {needs} | {speed} | {paper} |")
     return "\n".join(lines) + "\n"
 
 
 def needs_of(cls: type[Method]) -> str:
-    """Return the requirements of a method with default parameters: ``network`` (asked, or mixed inside), ``saliency``,
-    or nothing."""
-    about = cls.parameters().get("detector")
-    asks = about and SALIENCY[about["default"]].needs_network
-    return "network" if asks or cls.card.family == "feature-level" else "saliency" if about else ""
+    """Return the requirements of a method with default parameters: ``network`` (run by the detector, or mixed
+    inside), ``saliency``, or nothing."""
+    detector = cls.parameters().get("detector")
+    runs_network = detector and SALIENCY[detector["default"]].needs_network
+    return "network" if runs_network or cls.card.family == "feature-level" else "saliency" if detector else ""
 
 
-def between(text: str, name: str, content: str) -> str:
-    """A Markdown text with what stands between ``<!-- name -->`` and ``<!-- /name -->`` replaced.
+def replace_section(text: str, name: str, content: str) -> str:
+    """Replace the part of a Markdown text between ``<!-- name -->`` and ``<!-- /name -->``.
 
     Raises:
-        ValueError: the text has no such place.
+        ValueError: the text lacks these marks.
     """
     head, start, rest = text.partition(f"<!-- {name} -->\n")
     _, end, tail = rest.partition(f"<!-- /{name} -->")

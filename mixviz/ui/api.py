@@ -181,7 +181,7 @@ def detail(
         words = {"detector": detector_options.titles()[detector]}
         return {
             "sentence": example.text(),
-            "judge": example.judge,
+            "judge": example.reference,
             "steps": [{"text": say(f"step.{step.key}", **words), "number": step.number} for step in steps(example)],
             "numbers": [
                 {"name": say(f"line.{line.key}"), "sum": line.sum, "value": line.value}
@@ -223,5 +223,7 @@ def _request(a: Any, b: Any, method: str, lam: float | None, seed: int, detector
     with as_user_error():
         lookup(METHODS, method)
     paths = {key: _path(name) for key, name in (("a", a), ("b", b))}
-    names = {f"name_{key}": entry["label"] for key, path in paths.items() if (entry := pictures.photograph_of(path))}
+    names: dict[str, Any] = {
+        f"name_{key}": entry["label"] for key, path in paths.items() if (entry := pictures.photograph_of(path))
+    }
     return Request(**paths, **names, lam=lam, seed=seed, detector=detector, method=method, parameters=parameters or {})

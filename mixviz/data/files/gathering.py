@@ -70,16 +70,16 @@ def gather(
             pictures; says what to do.
     """
     if not isinstance(where, (str, os.PathLike)):
-        yield _found("the list", _in_list(where), boxes, flat=True)
+        yield _gathered("the list", _in_list(where), boxes, flat=True)
         return
     path = Path(where)
     if path.is_dir():
-        yield _found(str(path), _in_folder(path), boxes)
+        yield _gathered(str(path), _in_folder(path), boxes)
     elif path.is_file() and decoding.is_picture(path.name):
-        yield _found(path.name, {path.name: _file(path)}, boxes)
+        yield _gathered(path.name, {path.name: _file(path)}, boxes)
     elif zipfile.is_zipfile(path):
         with zips.opened(path, limits or Limits()) as archive:
-            yield _found(path.name, zips.members(archive), boxes)
+            yield _gathered(path.name, zips.members(archive), boxes)
     elif path.suffix.lower() == ".zip" and path.is_file():
         raise ValueError(f"{path.name} is no zip, or it is damaged: make it anew.")
     else:
@@ -92,49 +92,49 @@ def _file(path: Path) -> Callable[[], BinaryIO]:
 
 def _in_list(paths: Sequence[str | Path]) -> dict[str, Callable[[], BinaryIO]]:
     """Files by name without folder; duplicate names are numbered."""
-    found: dict[str, Callable[[], BinaryIO]] = {}
+    files: dict[str, Callable[[], BinaryIO]] = {}
     for path in map(Path, paths):
         names = itertools.chain([path.name], (f"{path.stem} ({i}){path.suffix}" for i in itertools.count(2)))
-        found[next(name for name in names if name not in found)] = _file(path)
-    return found
+        files[next(name for name in names if name not in files)] = _file(path)
+    return files
 
 
 def _in_folder(folder: Path) -> dict[str, Callable[[], BinaryIO]]:
     """All files below a folder except hidden ones and earlier surveys."""
-    found = {}
-    for here, folders, files in os.walk(folder):
+    files: dict[str, Callable[[], BinaryIO]] = {}
+    for parent, folders, names in os.walk(folder):
         folders[:] = [
-            name for name in folders if not hidden(name) and not Path(here, name, RESULT).is_file()
+            name for name in folders if not hidden(name) and not Path(parent, name, RESULT).is_file()
         ]  # in place: os.walk descends into the folders that remain
-        for name in files:
-            path = Path(here, name)
+        for name in names:
+            path = Path(parent, name)
             if not hidden(name) and path.is_file():  # reading from a pipe would block for ever
-                found[path.relative_to(folder).as_posix()] = _file(path)
-    return found
+                files[path.relative_to(folder).as_posix()] = _file(path)
+    return files
 
 
-def _found(
+def _gathered(
     where: str, files: Mapping[str, Callable[[], BinaryIO]], boxes: str | Path | None, flat: bool = False
 ) -> Gathered:
     """Sort files into pictures, boxes and others; ``flat`` drops folders from the names in the table of boxes, too."""
     names = sorted(filter(decoding.is_picture, files))
     if not names:
         raise ValueError(f"There is no picture in {where}; their names end in {decoding.SOME_ENDINGS} or the like.")
-    beside = sorted((name for name in files if PurePosixPath(name).name == BOXES), key=lambda name: name.count("/"))
+    tables = sorted((name for name in files if PurePosixPath(name).name == BOXES), key=lambda name: name.count("/"))
     if boxes is not None:
         true = read_boxes(_file(Path(boxes)), str(boxes))
-    elif beside:
-        home = PurePosixPath(beside[0]).parent
-        true = read_boxes(files[beside[0]], beside[0])
+    elif tables:
+        home = PurePosixPath(tables[0]).parent
+        true = read_boxes(files[tables[0]], tables[0])
         true = {unicodedata.normalize("NFC", str(home / name)): rows for name, rows in true.items()}
     else:
         true = {}
     if flat:
         true = {PurePosixPath(name).name: rows for name, rows in true.items()}
-    spelt = {unicodedata.normalize("NFC", name): name for name in names}  # macOS stores é as two code points
-    known = {spelt[name]: rows for name, rows in true.items() if name in spelt}
-    if true and not known:
-        raise ValueError(f"None of the pictures in {where} is in {boxes or beside[0]}: it names {next(iter(true))!r} "
+    spelling = {unicodedata.normalize("NFC", name): name for name in names}  # macOS stores é as two code points
+    matched = {spelling[name]: rows for name, rows in true.items() if name in spelling}
+    if true and not matched:
+        raise ValueError(f"None of the pictures in {where} is in {boxes or tables[0]}: it names {next(iter(true))!r} "
                          f"and the like, the pictures are {names[0]!r} and the like.")  # fmt: skip
-    others = sorted(set(files) - set(names) - set(beside))
-    return Gathered(tuple(Picture(name, files[name]) for name in names), known, tuple(others))
+    others = sorted(set(files) - set(names) - set(tables))
+    return Gathered(tuple(Picture(name, files[name]) for name in names), matched, tuple(others))

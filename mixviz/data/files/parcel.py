@@ -38,10 +38,10 @@ def plain(name: str) -> str:
 
 def pack(folder: Path, path: Path) -> None:
     """Zip all files of a folder atomically: the zip is complete or does not exist."""
-    beside = path.with_name(path.name + ".part")
-    with zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as archive:
+    partial = path.with_name(path.name + ".part")
+    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(folder.rglob("*")):
             if file.is_file():
-                kind = zipfile.ZIP_STORED if file.suffix == ".png" else zipfile.ZIP_DEFLATED
-                archive.write(file, file.relative_to(folder), kind)
-    os.replace(beside, path)
+                compression = zipfile.ZIP_STORED if file.suffix == ".png" else zipfile.ZIP_DEFLATED
+                archive.write(file, file.relative_to(folder), compression)
+    os.replace(partial, path)

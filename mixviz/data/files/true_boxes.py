@@ -55,12 +55,13 @@ def read_boxes(open_: Callable[[], BinaryIO], name: str = FILE) -> dict[str, Ten
     titles = [title.strip().lower() for title in rows[0]] if rows else []
     if missing := [column for column in COLUMNS if column not in titles]:
         raise ValueError(f"{name} lacks {', '.join(missing)}; its first line should be {','.join(COLUMNS)}.")
-    places, found = [titles.index(column) for column in COLUMNS], {}
+    indices = [titles.index(column) for column in COLUMNS]
+    boxes: dict[str, list[list[float]]] = {}
     for number, row in enumerate(rows[1:], 2):
         if any(cell.strip() for cell in row):
-            file, box = _line([row[place] if place < len(row) else "" for place in places], f"{name}, row {number}")
-            found.setdefault(file, []).append(box)
-    return {file: torch.tensor(boxes, dtype=torch.float64) for file, boxes in found.items()}
+            file, box = _line([row[i] if i < len(row) else "" for i in indices], f"{name}, row {number}")
+            boxes.setdefault(file, []).append(box)
+    return {file: torch.tensor(rows, dtype=torch.float64) for file, rows in boxes.items()}
 
 
 def _line(cells: list[str], where: str) -> tuple[str, list[float]]:

@@ -47,25 +47,25 @@ def opened(path: Path, limits: Limits) -> Iterator[zipfile.ZipFile]:
             raise ValueError(
                 f"{name!r} in {path.name} is {size} MB, and {limits.each // MB} are allowed: leave it out."
             )
-        whole = sum(info.file_size for info in infos)
-        if whole > limits.all:
-            size = f"{whole // MB} MB when unpacked, and {limits.all // MB} are allowed"
+        total = sum(info.file_size for info in infos)
+        if total > limits.all:
+            size = f"{total // MB} MB when unpacked, and {limits.all // MB} are allowed"
             raise ValueError(f"{path.name} holds {size}: {smaller}.")
         yield archive
 
 
 def members(archive: zipfile.ZipFile) -> dict[str, Callable[[], BinaryIO]]:
     """All files of a zip except hidden ones; of duplicate names the last, as unpacking would leave it."""
-    found = {}
+    files: dict[str, Callable[[], BinaryIO]] = {}
     for info in archive.infolist():
         name = info.filename.replace("\\", "/")
         if not info.is_dir() and not any(hidden(part) for part in name.split("/")):
-            found[name] = _member(archive, info)
-    return found
+            files[name] = _member(archive, info)
+    return files
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], BinaryIO]:
-    def unpacked() -> BinaryIO:
+    def unpack() -> BinaryIO:
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # no size limit for others
             raise ValueError("It is packed in a way that is not known here: make a plain zip (deflate).")
         try:
@@ -75,4 +75,4 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], Bin
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
             raise ValueError(f"It is damaged in the zip ({error}): make the zip anew.") from None
 
-    return unpacked
+    return unpack

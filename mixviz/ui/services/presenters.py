@@ -77,7 +77,7 @@ def card(example: MixedExample, request: Request) -> dict[str, Any]:
         "visible": example.visible,
         "fair": example.fair,
         "gap": example.gap,
-        "sentence": example.told(request.language),
+        "sentence": example.sentence_in(request.language),
         "source": corner_fractions(recipe.source_box, recipe.size),
         "target": corner_fractions(recipe.target_box, recipe.size),
         "layer": recipe.layer,
