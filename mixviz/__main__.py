@@ -1,4 +1,4 @@
-"""``python -m mixviz``: the page, mixtures of two pictures, the catalogue and the benchmark on the command line."""
+"""``python -m mixviz``: the command line, with the page, mixtures of two pictures, the catalogue and the benchmark."""
 
 from __future__ import annotations
 
@@ -78,8 +78,11 @@ def mix_command(
 
 
 def _own_options(cls: type[Method], arguments: list[str], others: Iterable[str] = ()) -> dict[str, Any]:
-    """``--name value`` pairs as the method's parameters, each in the type of its field; ``others`` are options that the
-    command knows itself, of which the user may have misspelt one."""
+    """Parse ``--name value`` pairs as the method's parameters, each with the type of its field.
+
+    Args:
+        others: the command's own options, one of which the user may have misspelt.
+    """
     known, values = cls.parameters(), {}
     tokens = [part for token in arguments for part in (token.split("=", 1) if token.startswith("--") else [token])]
     for flag, text in zip(tokens[::2], [*tokens[1::2], None][: len(tokens[::2])], strict=True):
@@ -95,8 +98,8 @@ def _own_options(cls: type[Method], arguments: list[str], others: Iterable[str] 
     return values
 
 
-def _steps(pair: list[np.ndarray], mixed: np.ndarray, recipe: Recipe, maps: Tensor) -> dict:
-    """The pictures of a card, by file name: saliency and patch of B (of A where there is no partner)."""
+def _steps(pair: list[np.ndarray], mixed: np.ndarray, recipe: Recipe, maps: Tensor) -> dict[str, np.ndarray]:
+    """Draw the pictures of a mixture by file name; saliency and patch are of B, or of A if there is no partner."""
     from mixviz.render import overlays
 
     source = pair[int(recipe.paired)]

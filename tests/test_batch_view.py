@@ -122,14 +122,14 @@ def test_the_numbers_by_hand():
     """Four pictures of three classes: 0 and 1 of one; the partners of 0, 1, 2, 3 are 1, 2, 0, 3."""
     images = torch.stack([torch.full((3, 4, 4), 60 * n, dtype=torch.uint8) for n in range(4)])
     seen = batch_loading.Pictures(images, torch.tensor([0, 0, 1, 2]), ["a", "b", "c"], list("wxyz"))
-    judge = torch.zeros(4, 4, 4)
-    judge[:, :, 0] = 1  # what counts lies in the first column
+    masks = torch.zeros(4, 4, 4)
+    masks[:, :, 0] = 1  # what counts lies in the first column
     method = mixviz.METHODS["mixup"]()
     box = torch.tensor([[0, 3, 4, 4]] * 4)  # the partner's last column is pasted: none of what counts
     who = torch.tensor([[0, 1, 2, 3], [1, 2, 0, 3]])
     share = torch.tensor([[0.75] * 4, [0.25] * 4])
     recipe = mixviz.Recipe(size=(4, 4), partner=who, share=share, mixing=Patches(box[None]))
-    batch = batch_sheet.MixedBatch(pictures=seen, method=method, recipe=recipe, judge=judge)
+    batch = batch_sheet.MixedBatch(pictures=seen, method=method, recipe=recipe, reference_masks=masks)
     assert [batch.partners(n) for n in range(4)] == [[1], [2], [0], []]
     assert batch.fixed == [3]
     assert batch.parts(0) == {0: 1.0}  # both are of one class
@@ -156,7 +156,7 @@ def test_every_method_makes_a_batch_whose_parts_add_up(name, given):
         assert sum(batch.parts(n).values()) == pytest.approx(batch.targets[n].sum().item(), abs=1e-6)
         for label, part in batch.parts(n).items():
             assert batch.targets[n, label].item() == pytest.approx(part, abs=1e-6)
-    whole = batch.recipe.truth(batch.judge)
+    whole = batch.recipe.truth(batch.reference_masks)
     area = batch.recipe.area
     for n, row in enumerate(batch.rows):  # image by image as for the batch at once
         assert row["visible"] == pytest.approx(whole.visible[:, n].tolist(), abs=1e-5)

@@ -1,1 +1,1 @@
-"""Commands of ``python -m mixviz`` that are more than a few lines; the others stand in :mod:`mixviz.__main__`."""
+"""Longer commands of ``python -m mixviz``; the short ones are in :mod:`mixviz.__main__`."""

@@ -1,4 +1,4 @@
-"""``mixviz batch``: a folder of pictures as one batch of a training, on the command line."""
+"""``mixviz batch``: mix a folder of pictures as one training batch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mixviz.methods import METHODS
 
 
 def register(app: typer.Typer, own_options: Callable[..., dict[str, Any]]) -> None:
-    """Add the command; ``own_options`` reads a method's own parameters from what is left on the line."""
+    """Add the command; ``own_options`` parses a method's own parameters from the remaining arguments."""
 
     @app.command("batch", context_settings=OPEN)
     def command(
@@ -43,8 +43,8 @@ def register(app: typer.Typer, own_options: Callable[..., dict[str, Any]]) -> No
             mixviz batch photos.zip --method saliencymix --tie random --out folder
         """
         cls = lookup(METHODS, method)
-        known = ("seed", "lam", "side", "most", "out", "method")
-        _run(where, cls(**own_options(cls, context.args, known)), out, most, seed=seed, lam=lam, side=side)
+        command_options = ("seed", "lam", "side", "most", "out", "method")
+        _run(where, cls(**own_options(cls, context.args, command_options)), out, most, seed=seed, lam=lam, side=side)
 
 
 def _run(where: Path, method: Method, out: Path, most: int, **options: Any) -> None:
@@ -55,14 +55,16 @@ def _run(where: Path, method: Method, out: Path, most: int, **options: Any) -> N
 
     if out.resolve() == where.resolve():
         raise ValueError(f"{out} holds the pictures: name another folder with --out.")
-    method.plan(Batch(torch.zeros(2, 3, 8, 8)), np.random.default_rng(0))  # what it misses it says before the walk
+    method.plan(
+        Batch(torch.zeros(2, 3, 8, 8)), np.random.default_rng(0)
+    )  # a missing requirement is reported before pictures are read
     tell = partial(typer.echo, err=True)
-    with found_in(where, most, tell=tell) as found, closing(record(found, method, out, **options)) as walk:
-        bar = tqdm(walk, total=2 * len(found), unit="step")
-        left = [step.reason for step in bar if step.reason]
-    for line in left:
-        tell(f"Left out: {line}")
+    with found_in(where, most, tell=tell) as sources, closing(record(sources, method, out, **options)) as steps:
+        bar = tqdm(steps, total=2 * len(sources), unit="step")
+        reasons = [step.reason for step in bar if step.reason]
+    for reason in reasons:
+        tell(f"Left out: {reason}")
     typer.echo(
-        f"{method.card.title}: {len(found) - len(left)} images with their partners in {out}/mixed, soft labels in "
+        f"{method.card.title}: {len(sources) - len(reasons)} images with their partners in {out}/mixed, soft labels in "
         f"{out}/labels.csv, all that was decided in {out}/recipe.json."
     )

@@ -1,4 +1,4 @@
-"""``mixviz cam``: where trained networks look in a picture, on the command line."""
+"""``mixviz cam``: heat maps of trained networks for a picture."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mixviz.cli.options import Classes, Kind, Layer, Networks, Threshold
 from mixviz.core.registry import lookup
 
 if TYPE_CHECKING:
-    from mixviz.cam.inference import CAMResult, LoadedModel
+    from mixviz.cam.inference import CAMResult, LoadedModel, Report
 
 BOXES = "[top, left, bottom, right] in pixels of the view; bottom and right are the first row and column outside"
 
@@ -55,54 +55,54 @@ def command(
         raise ValueError(f"{image} is no single picture: `mixviz survey {image}` goes through a folder or zip.")
     if not image.is_file():
         raise ValueError(f"There is no picture {image}.")
-    looks = list(_looks(image, inference.open_networks(networks), classes or (), kind, layer or None))
-    scales = drawing.on_one_scale(looks, scale)
-    rows = drawing.overlays(looks, scales, threshold, strength, colours)
+    results = list(_looks(image, inference.open_networks(networks), classes or (), kind, layer or None))
+    scales = drawing.on_one_scale(results, scale)
+    rows = drawing.overlays(results, scales, threshold, strength, colours)
     out.mkdir(parents=True, exist_ok=True)
-    whole = drawing.sheet(looks, rows, scales, kind=kind, scale=scale, threshold=threshold, colours=colours)
-    _save(whole, out / "sheet.png")
-    told = {"picture": image.name, "kind": kind, "scale": scale, "threshold": threshold, "boxes": BOXES}
-    told["networks"] = [
-        _report(*each, threshold, out)
-        for each in zip(looks, rows, scales.low.tolist(), scales.high.tolist(), strict=True)
+    sheet = drawing.sheet(results, rows, scales, kind=kind, scale=scale, threshold=threshold, colours=colours)
+    _save(sheet, out / "sheet.png")
+    reports = [inference.report(result, threshold) for result in results]
+    settings = {"picture": image.name, "kind": kind, "scale": scale, "threshold": threshold, "boxes": BOXES}
+    networks_json = [
+        _save_maps(*arguments, out)
+        for arguments in zip(results, reports, rows, scales.low.tolist(), scales.high.tolist(), strict=True)
     ]
-    (out / "looks.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    for numbers in told["networks"]:
-        first = numbers["top5"][0]
-        typer.echo(f"{numbers['network']:22} says {first['class']} ({100 * first['probability']:.1f} %)")
+    text = json.dumps({**settings, "networks": networks_json}, indent=1, ensure_ascii=False) + "\n"
+    (out / "looks.json").write_text(text, encoding="utf-8")
+    for report in reports:
+        first = report["top5"][0]
+        typer.echo(f"{report['network']:22} says {first['class']} ({100 * first['probability']:.1f} %)")
     typer.echo(f"sheet.png, looks.json and a picture per network and class are in {out}/.")
 
 
 def _looks(
-    image: Path, known: list[LoadedModel], classes: Sequence[str], kind: str, layer: str | None
+    image: Path, models: list[LoadedModel], classes: Sequence[str], kind: str, layer: str | None
 ) -> Iterator[CAMResult]:
-    """One network after the other, each at the picture as it takes it."""
+    """Run one network after the other, each on the picture at its own size."""
     from mixviz.cam import inference
     from mixviz.data import pictures
 
-    views = {side: pictures.load_view(image, side) for side in {one.side for one in known}}
-    for one in known:
-        with _bar(one.name, KINDS[kind].slow) as progress:
-            yield inference.look(one, views[one.side], classes, kind=kind, layer=layer, progress=progress)
+    views = {side: pictures.load_view(image, side) for side in {model.side for model in models}}
+    for model in models:
+        with _bar(model.name, KINDS[kind].slow) as progress:
+            yield inference.look(model, views[model.side], classes, kind=kind, layer=layer, progress=progress)
 
 
-def _report(
-    one: CAMResult, row: list[np.ndarray], low: list[float], high: list[float], threshold: float, out: Path
+def _save_maps(
+    result: CAMResult, report: Report, pictures: list[np.ndarray], low: list[float], high: list[float], out: Path
 ) -> dict[str, Any]:
-    """A look's numbers, once its pictures are files that they name; ``low`` and ``high``: the ends of the colours."""
-    from mixviz.cam import inference
-
-    numbers: Any = inference.report(one, threshold)  # to which file and colours are added
-    for index, picture, about, *edges in zip(one.classes, row, numbers["classes"], low, high, strict=True):
-        about["file"] = f"{one.known.name}-{_plain(one.known.classes[index])}-{index}.png"
-        about["colours"] = edges if about["map"]["points_somewhere"] else None
-        _save(picture, out / about["file"])
-    return numbers
+    """Save the pictures of a result's maps; return its report with their files and the ends of the colour scale."""
+    classes = []
+    for index, picture, numbers, *ends in zip(result.classes, pictures, report["classes"], low, high, strict=True):
+        file = f"{result.known.name}-{_file_part(result.known.classes[index])}-{index}.png"
+        _save(picture, out / file)
+        classes.append({**numbers, "file": file, "colours": ends if numbers["map"]["points_somewhere"] else None})
+    return {**report, "classes": classes}
 
 
 @contextmanager
 def _bar(name: str, slow: bool) -> Iterator[Progress | None]:
-    """A bar for what takes long."""
+    """Open a progress bar for a slow kind of map."""
     if not slow:
         yield None
         return
@@ -110,15 +110,15 @@ def _bar(name: str, slow: bool) -> Iterator[Progress | None]:
 
     with tqdm(desc=name, leave=False) as bar:
 
-        def progress(done: int, all_: int) -> None:
-            bar.total = all_
+        def progress(done: int, total: int) -> None:
+            bar.total = total
             bar.update(done - bar.n)
 
         yield progress
 
 
-def _plain(name: str) -> str:
-    """A class's name as part of a file's; its index beside it tells names apart that become the same."""
+def _file_part(name: str) -> str:
+    """Make a class name safe for a file name. The index beside it keeps equal results apart."""
     return re.sub(r"\W+", "_", name).strip("_")[:60]
 
 

@@ -1,4 +1,4 @@
-"""``mixviz survey``: many pictures through many networks, on the command line."""
+"""``mixviz survey``: run many networks on many pictures."""
 
 from __future__ import annotations
 
@@ -55,38 +55,38 @@ def command(
     survey = FolderEvaluation(
         inference.open_networks(networks), classes or (), kind, layer or None, threshold, faithful
     )
-    tally, done, unread = SummaryAccumulator(survey), 0, []
-    with gather(where, boxes) as gathered, closing(record(survey, gathered, out, pictures=pictures)) as walk:
+    summary, done, unreadable = SummaryAccumulator(survey), 0, []
+    with gather(where, boxes) as gathered, closing(record(survey, gathered, out, pictures=pictures)) as results:
         try:
-            for seen in _bar(walk, len(gathered.pictures)):
-                tally.add(seen.rows)
+            for seen in _bar(results, len(gathered.pictures)):
+                summary.add(seen.rows)
                 done += 1
-                unread += [] if seen.looks else [seen.rows[0]["note"]]
+                unreadable += [] if seen.looks else [seen.rows[0]["note"]]
         except KeyboardInterrupt:
             typer.echo(f"Stopped after {done} of {len(gathered.pictures)} pictures.", err=True)
             if not done:
                 raise typer.Exit(130) from None
-        _tell(tally.rows())
-    for line in unread[:5]:
-        typer.echo(f"Left out: {line}", err=True)
-    if len(unread) > 5:
-        typer.echo(f"{len(unread)} pictures could not be read: survey.csv says why.", err=True)
+        _print_rows(summary.rows())
+    for note in unreadable[:5]:
+        typer.echo(f"Left out: {note}", err=True)
+    if len(unreadable) > 5:
+        typer.echo(f"{len(unreadable)} pictures could not be read: survey.csv says why.", err=True)
     if gathered.others:
         typer.echo(left_out(gathered.others), err=True)
     typer.echo(f"survey.csv and summary.csv{', and pictures/,' if pictures else ''} are in {out}/.")
     if done < len(gathered.pictures):
-        raise typer.Exit(130)  # as a shell has it for what Ctrl-C ended
+        raise typer.Exit(130)  # the shells' exit status after Ctrl-C
 
 
-def _bar(walk: Iterator[Seen], total: int) -> Iterator[Seen]:
+def _bar(results: Iterator[Seen], total: int) -> Iterator[Seen]:
     from tqdm import tqdm
 
-    return iter(tqdm(walk, total=total, unit="picture"))
+    return iter(tqdm(results, total=total, unit="picture"))
 
 
-def _tell(rows: Sequence[Row]) -> None:
+def _print_rows(rows: Sequence[Row]) -> None:
     for row in rows:
-        said = f"{row['network']:22} {row['class']:20} {row['pictures']} pictures"
+        line = f"{row['network']:22} {row['class']:20} {row['pictures']} pictures"
         if row["with_truth"]:
-            said += f", IoU {row['mean_iou']:.3f}, at least 0.5 in {100 * row['hits']:.1f} % of {row['with_truth']}"
-        typer.echo(said)
+            line += f", IoU {row['mean_iou']:.3f}, at least 0.5 in {100 * row['hits']:.1f} % of {row['with_truth']}"
+        typer.echo(line)

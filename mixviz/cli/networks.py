@@ -1,4 +1,4 @@
-"""Train, evaluate and the zoo on the command line."""
+"""``mixviz train``, ``mixviz evaluate`` and ``mixviz zoo``."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from mixviz.methods import METHODS
 from mixviz.networks import model_card
 from mixviz.networks.run import Run
 
-ALSO = {"precision": ("--amp",)}  # what other trainers call our flags
+ALSO = {"precision": ("--amp",)}  # flags' names in other trainers
 OPEN = {"allow_extra_args": True, "ignore_unknown_options": True}  # the methods' own parameters
 
 
 def register(app: typer.Typer, own_options: Callable[..., dict[str, Any]]) -> None:
-    """Add the commands; ``own_options`` reads a method's own parameters from what is left on the line."""
+    """Add the commands; ``own_options`` parses a method's own parameters from the remaining arguments."""
 
     def train(context: typer.Context, **flags: Any) -> None:
         from accelerate import PartialState
 
         from mixviz.training.trainer import train as go
 
-        known = {field.name for field in dataclasses.fields(Run)}
+        run_fields = {field.name for field in dataclasses.fields(Run)}
         cls = lookup(METHODS, flags["method"])
-        values = {name: value for name, value in flags.items() if name in known}
-        run = Run(**values, options=own_options(cls, context.args, known))
+        values = {name: value for name, value in flags.items() if name in run_fields}
+        run = Run(**values, options=own_options(cls, context.args, run_fields))
         more = {name: flags[name] for name in ("resume", "download", "workers", "minutes", "bar")}
         result = go(run, flags["out"], **more, tell=typer.echo)
         if not PartialState().is_main_process:
@@ -38,8 +38,8 @@ def register(app: typer.Typer, own_options: Callable[..., dict[str, Any]]) -> No
         typer.echo(
             "top-1 accuracy: "
             + ", ".join(
-                f"{what.replace('_', ' ')} {result[what]['top1']:.2f} %"
-                for what in ("last", "best", "median_of_last_10")
+                f"{name.replace('_', ' ')} {result[name]['top1']:.2f} %"
+                for name in ("last", "best", "median_of_last_10")
             )
             + f". Weights, log and card are in {flags['out']}/; next: mixviz evaluate {flags['out']}"
         )
@@ -139,8 +139,8 @@ def zoo_build(
         done = card is not None and card.result and Run.completed(card.run or {}) == run.portable()
         try:
             if not done:
-                train(run, out, resume=True, tell=typer.echo)  # which refuses to go on with another run
-        except ImportError as error:  # a detector may need what is not installed; the other networks do not
+                train(run, out, resume=True, tell=typer.echo)  # refuses to resume another run
+        except ImportError as error:  # a detector may need a package that is not installed; the other networks do not
             typer.echo(f"{name} is left out: {error}")
             left_out.append(name)
             continue
@@ -151,16 +151,18 @@ def zoo_build(
 
 
 def _flags() -> list[inspect.Parameter]:
-    """A flag for every field of a run."""
-    found = []
+    """One flag per field of a run."""
+    flags = []
     for name, about in Run.described().items():
         text = f"{about['text']} ({'|'.join(about['choices'])})" if about["choices"] else about["text"]
         low, high = (None, None) if about["low"] is None else (about["low"], about["high"])
         names = f"--{name.replace('_', '-')}", *ALSO.get(name, ())
         option = typer.Option(*names, help=text[0].upper() + text[1:] + ".", min=low, max=high)
-        kind = Annotated[type(about["default"]), option]
-        found.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=about["default"], annotation=kind))
-    return found
+        annotation = Annotated[type(about["default"]), option]
+        flags.append(
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=about["default"], annotation=annotation)
+        )
+    return flags
 
 
 def _more() -> list[inspect.Parameter]:
@@ -210,5 +212,5 @@ def zoo_list() -> None:
     for name in networks.names():
         networks.verify(name)
         result = networks.card(name).result
-        said = f": {result['last']['top1']:.2f} % top-1, last epoch" if result else ""
-        typer.echo(f"{name:22} {networks.title(name)}{said}")
+        accuracy = f": {result['last']['top1']:.2f} % top-1, last epoch" if result else ""
+        typer.echo(f"{name:22} {networks.title(name)}{accuracy}")

@@ -1,4 +1,4 @@
-"""``mixviz which``: methods side by side, to choose by, on the command line."""
+"""``mixviz which``: compare methods on a set of pictures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-# Column -> (head, how a number is written).
+# Column -> (heading, number format).
 COLUMNS = {
     "gap": ("label error", "{:.3f}"),
     "off": ("labels off", "{:.0%}"),
@@ -48,9 +48,9 @@ def command(
     from mixviz.methods import METHODS
     from mixviz.selection import candidates, scores
 
-    wanted = [construct(METHODS, text) for text in methods or METHODS]
+    chosen_methods = [construct(METHODS, text) for text in methods or METHODS]
     chosen = scores.gather(scores.in_folder(images, partial(typer.echo, err=True)) if images else ())
-    rows = [candidates.candidate(method, chosen) for method in wanted]
+    rows = [candidates.candidate(method, chosen) for method in chosen_methods]
     if as_json:
         typer.echo(json.dumps(candidates.as_json(rows, chosen), indent=1, ensure_ascii=False))
         return
@@ -70,22 +70,22 @@ def command(
 
 
 def table(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """The rows as lines of text, in columns."""
+    """Format the rows as lines of text, in columns."""
     from mixviz.selection.candidates import by_columns
 
     cells = [["method", *(head for head, _ in COLUMNS.values()), "needs"]]
     for row in rows:
         numbers = by_columns(row)
-        told = [_written(*numbers[name], form) for name, (_, form) in COLUMNS.items()]
-        cells.append([row["name"], *told, row["needs"] or "nothing"])
-    wide = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = ["  ".join(f"{cell:>{w}}" if 0 < i < len(wide) - 1 else f"{cell:<{w}}" for i, (cell, w) in
-                       enumerate(zip(line, wide, strict=True))).rstrip() for line in cells]  # fmt: skip
+        formatted = [_formatted(*numbers[name], form) for name, (_, form) in COLUMNS.items()]
+        cells.append([row["name"], *formatted, row["needs"] or "nothing"])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ["  ".join(f"{cell:>{w}}" if 0 < i < len(widths) - 1 else f"{cell:<{w}}" for i, (cell, w) in
+                       enumerate(zip(line, widths, strict=True))).rstrip() for line in cells]  # fmt: skip
     return lines + [f"{row['name']} was not measured: {row['error']}" for row in rows if row["error"]]
 
 
-def _written(value: float | None, error: float | None, form: str) -> str:
+def _formatted(value: float | None, error: float | None, form: str) -> str:
     if value is None:
         return "–"
-    sure = form.format(error or 0).lstrip("+")
-    return form.format(value) + (f" ± {sure}" if sure.strip("0.%") else "")
+    error_text = form.format(error or 0).lstrip("+")
+    return form.format(value) + (f" ± {error_text}" if error_text.strip("0.%") else "")

@@ -36,7 +36,7 @@ class Step(NamedTuple):
 
 
 def record(
-    found: Sequence[ImageSource], method: Method, folder: str | Path, *, seed: int = 0, lam: float | None = None,
+    sources: Sequence[ImageSource], method: Method, folder: str | Path, *, seed: int = 0, lam: float | None = None,
     side: int = 512, detector: str | Saliency | None = None, network: Any = None,
 ) -> Generator[Step, None, None]:  # fmt: skip
     """Read, mix and write a batch, picture by picture.
@@ -54,36 +54,35 @@ def record(
         ValueError: fewer than two pictures can be read, or a requirement of the method is missing.
         OSError: a file cannot be written.
     """
-    judge: str | Saliency = detector or getattr(method, "detector", "fine_grained")
-    looks = "detector" in method.parameters() or not all(one.entry for one in found)
-    kept, tiles, maps, total = [], [], [], 2 * len(found)
-    for done, (one, tile, reason) in enumerate(read(found, side), 1):
+    chosen_detector: str | Saliency = detector or getattr(method, "detector", "fine_grained")
+    needs_saliency = "detector" in method.parameters() or not all(source.entry for source in sources)
+    readable, tiles, maps, total = [], [], [], 2 * len(sources)
+    for done, (source, tile, reason) in enumerate(read(sources, side), 1):
         if tile is not None:
-            kept.append(one)
+            readable.append(source)
             tiles.append(tile)
-        yield Step(done, total, one.name, reason)
-    pictures = stacked(kept, tiles)
-    if looks:  # one at a time: a network would need gigabytes of memory for the whole batch
-        maps = [_map(pictures.images, pictures.labels, n, judge, network) for n in range(len(kept))]
+        yield Step(done, total, source.name, reason)
+    pictures = stacked(readable, tiles)
+    if needs_saliency:  # one at a time: a network would need gigabytes of memory for the whole batch
+        maps = [_map(pictures.images, pictures.labels, n, chosen_detector, network) for n in range(len(readable))]
     batch = mix_batch(pictures, method, seed, lam, maps=torch.cat(maps) if maps else None, network=network)
-    total = len(found) + len(kept)
-    for done, name in enumerate(_write(batch, Path(folder)), len(found) + 1):
+    total = len(sources) + len(readable)
+    for done, name in enumerate(_write(batch, Path(folder)), len(sources) + 1):
         yield Step(done, total, name)
 
 
 def _map(images: Tensor, labels: Tensor, n: int, detector: str | Saliency, network: Any) -> Tensor:
-    here = slice(n, n + 1)
-    return saliency(images[here], detector, labels=labels[here], network=network)
+    return saliency(images[n : n + 1], detector, labels=labels[n : n + 1], network=network)
 
 
 def bundle(
-    found: Sequence[ImageSource], method: Method, path: str | Path, **options: Any
+    sources: Sequence[ImageSource], method: Method, path: str | Path, **options: Any
 ) -> Generator[Step, None, None]:
     """:func:`record` into one zip, which is created only if the generator runs to its end."""
-    with tempfile.TemporaryDirectory() as room:
-        with closing(record(found, method, room, **options)) as walk:
-            yield from walk
-        parcel.pack(Path(room), Path(path))
+    with tempfile.TemporaryDirectory() as temporary:
+        with closing(record(sources, method, temporary, **options)) as export_steps:
+            yield from export_steps
+        parcel.pack(Path(temporary), Path(path))
 
 
 def _write(batch: MixedBatch, folder: Path) -> Iterator[str]:
@@ -93,28 +92,28 @@ def _write(batch: MixedBatch, folder: Path) -> Iterator[str]:
         (folder / part).mkdir(parents=True, exist_ok=True)
     text = json.dumps(recipe_of(batch, names), indent=1, ensure_ascii=False) + "\n"
     (folder / "recipe.json").write_text(text, encoding="utf-8", errors="backslashreplace")
-    heads = [*COLUMNS, *(LABEL + name for name in batch.pictures.classes)]
+    columns = [*COLUMNS, *(LABEL + name for name in batch.pictures.classes)]
     with parcel.table(folder / "labels.csv") as table:
-        table.write(parcel.lines([dict(zip(heads, heads, strict=True))], heads))
+        table.write(parcel.lines([dict(zip(columns, columns, strict=True))], columns))
         for n, name in enumerate(names):
             for part, image in (("originals", batch.pictures.images[n]), ("mixed", batch.mixed[n])):
                 Image.fromarray(picture(image)).save(folder / part / name, compress_level=1)
-            table.write(parcel.lines([row(batch, n, names)], heads))
+            table.write(parcel.lines([row(batch, n, names)], columns))
             table.flush()
             yield batch.pictures.names[n]
 
 
 def row(batch: MixedBatch, n: int, names: Sequence[str]) -> dict[str, Any]:
     """Table row of image n: its files, its partners' originals, λ, area and label shares, and its soft label."""
-    drawn, pictures = batch.recipe.lam, batch.pictures
-    who_is_in = batch.partners(n) or ([n] if batch.paired else [])
+    lam, pictures = batch.recipe.lam, batch.pictures
+    partners = batch.partners(n) or ([n] if batch.paired else [])
     return {
         "file": f"mixed/{names[n]}",
         "original": f"originals/{names[n]}",
         "picture": pictures.names[n],
         "class": pictures.classes[int(pictures.labels[n])],
-        "partners": "; ".join(f"originals/{names[who]}" for who in who_is_in),
-        "lambda": "" if drawn is None else _short(drawn[n].item()),
+        "partners": "; ".join(f"originals/{names[partner]}" for partner in partners),
+        "lambda": "" if lam is None else _short(lam[n].item()),
         "own_area": "" if batch.inside else _short(batch.own(n, "area")),
         "own_label": _short(batch.own(n, "share")),
         "label_off": "" if batch.inside else _short(batch.gap(n)),
@@ -130,11 +129,11 @@ def _short(number: float) -> float:
 def recipe_of(batch: MixedBatch, files: Sequence[str]) -> dict[str, Any]:
     """Everything needed to reproduce a batch, and its recipe per image; partners are indices from 0."""
     pictures = batch.pictures
-    told = zip(files, pictures.names, pictures.labels.tolist(), batch.rows, strict=True)
+    rows = zip(files, pictures.names, pictures.labels.tolist(), batch.rows, strict=True)
     return {
         **serialize.replay(batch.method.card.name, batch.method, batch.seed, batch.lam, pictures.images.shape[-1]),
         "classes": pictures.classes,
         "images": [
-            {"file": file, "picture": name, "class": pictures.classes[label], **one} for file, name, label, one in told
+            {"file": file, "picture": name, "class": pictures.classes[label], **row} for file, name, label, row in rows
         ],
     }

@@ -29,14 +29,14 @@ class MixedBatch:
     """The first batch of a training with this seed.
 
     Attributes:
-        judge: (N, S, S) importance of each pixel for judging labels: the object mask, or saliency.
+        reference_masks: (N, S, S) importance of each pixel for the label: the object mask, or saliency.
         lam: λ if it was fixed, else None.
     """
 
     pictures: Pictures
     method: Method
     recipe: Recipe
-    judge: Tensor
+    reference_masks: Tensor
     seed: int = 0
     lam: float | None = None
 
@@ -61,10 +61,10 @@ class MixedBatch:
     def _row(self, n: int) -> dict[str, Any]:
         # One image with only its sources: weights over the whole batch would take a gigabyte at 512 px.
         row = self.recipe.row(n)
-        who = row.partner[:, 0]
+        sources = row.partner[:, 0]
         trace = dataclasses.replace(row.trace, saliency=None)
-        alone = dataclasses.replace(row, partner=torch.arange(len(who))[:, None], trace=trace)
-        return serialize.recipe_json(alone, alone.truth(self.judge[who])) | {"partner": who.tolist()}
+        alone = dataclasses.replace(row, partner=torch.arange(len(sources))[:, None], trace=trace)
+        return serialize.recipe_json(alone, alone.truth(self.reference_masks[sources])) | {"partner": sources.tolist()}
 
     @property
     def inside(self) -> bool:
@@ -78,25 +78,25 @@ class MixedBatch:
 
     def partners(self, n: int) -> list[int]:
         """Indices of the other images mixed into image n, each once; empty if its only partner is itself or none."""
-        return [who for who in dict.fromkeys(self.recipe.partner[:, n].tolist()) if who != n]
+        return [partner for partner in dict.fromkeys(self.recipe.partner[:, n].tolist()) if partner != n]
 
     @property
     def fixed(self) -> list[int]:
         """Indices of images whose only partner is themselves."""
         return [n for n in range(len(self)) if self.paired and not self.partners(n)]
 
-    def own(self, n: int, what: str) -> float:
+    def own(self, n: int, quantity: str) -> float:
         """Image n's own part of its mixture's ``area`` or label ``share``."""
         row = self.rows[n]
-        return sum(value for who, value in zip(row["partner"], row[what], strict=True) if who == n)
+        return sum(value for partner, value in zip(row["partner"], row[quantity], strict=True) if partner == n)
 
-    def parts(self, n: int, what: str = "share") -> dict[int, float]:
+    def parts(self, n: int, quantity: str = "share") -> dict[int, float]:
         """Class -> share of the label (``share``) or of the label by visible content (``fair``), own class first."""
-        row, found = self.rows[n], {}
-        for who, value in zip(row["partner"], row[what], strict=True):
-            label = int(self.pictures.labels[who])
-            found[label] = found.get(label, 0.0) + value
-        return found
+        row, shares = self.rows[n], {}
+        for partner, value in zip(row["partner"], row[quantity], strict=True):
+            label = int(self.pictures.labels[partner])
+            shares[label] = shares.get(label, 0.0) + value
+        return shares
 
     def gap(self, n: int) -> float:
         """Label mass on the wrong classes, 0 to 1."""
@@ -106,12 +106,12 @@ class MixedBatch:
     @cached_property
     def summary(self) -> dict[str, Any]:
         """Means over the batch and the number of labels that are off; None where a value does not apply."""
-        drawn, count = self.recipe.lam, range(len(self))
+        lam, indices = self.recipe.lam, range(len(self))
         return {
-            "drawn": None if drawn is None else drawn.mean().item(),
-            "area": None if self.inside else sum(self.own(n, "area") for n in count) / len(self),
-            "share": sum(self.own(n, "share") for n in count) / len(self),
-            "off": None if self.inside else sum(self.gap(n) > OFF for n in count),
+            "drawn": None if lam is None else lam.mean().item(),
+            "area": None if self.inside else sum(self.own(n, "area") for n in indices) / len(self),
+            "share": sum(self.own(n, "share") for n in indices) / len(self),
+            "off": None if self.inside else sum(self.gap(n) > OFF for n in indices),
             "fixed": len(self.fixed) if self.paired else None,
         }
 
@@ -130,10 +130,10 @@ def mix_batch(
     Raises:
         ValueError: a requirement of the method is missing.
     """
-    given = {} if maps is None else {"saliency": maps}
+    options = {} if maps is None else {"saliency": maps}
     transform = MixTransform(method, len(pictures.classes), seed=seed, network=network)
-    recipe = transform.plan(pictures.images, pictures.labels, lam=lam, **given)
-    judge = maps if pictures.objects is None else pictures.objects
-    if judge is None:
-        judge = saliency(pictures.images) if recipe.saliency is None else recipe.saliency
-    return MixedBatch(pictures=pictures, method=method, recipe=recipe, judge=judge, seed=seed, lam=lam)
+    recipe = transform.plan(pictures.images, pictures.labels, lam=lam, **options)
+    masks = maps if pictures.objects is None else pictures.objects
+    if masks is None:
+        masks = saliency(pictures.images) if recipe.saliency is None else recipe.saliency
+    return MixedBatch(pictures=pictures, method=method, recipe=recipe, reference_masks=masks, seed=seed, lam=lam)

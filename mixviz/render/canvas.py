@@ -81,10 +81,10 @@ class Sheet:
     def outline(self, left: float, top: float, box: tuple[float, float, float, float], dashed: bool) -> None:
         """Outline a box (shares of a picture's sides) in red on white, which is visible on every picture."""
         up, start, bottom, end = box
-        place = left + start * SIDE, top + up * self.tall, (end - start) * SIDE, (bottom - up) * self.tall
-        self._rectangle(*place, edgecolor="white", linewidth=1.0 if dashed else 2.2, joinstyle="miter")
+        edges = left + start * SIDE, top + up * self.tall, (end - start) * SIDE, (bottom - up) * self.tall
+        self._rectangle(*edges, edgecolor="white", linewidth=1.0 if dashed else 2.2, joinstyle="miter")
         style = {"linestyle": (0, (3, 2))} if dashed else {}
-        self._rectangle(*place, edgecolor=RED, linewidth=1.0 if dashed else 1.2, joinstyle="miter", **style)
+        self._rectangle(*edges, edgecolor=RED, linewidth=1.0 if dashed else 1.2, joinstyle="miter", **style)
 
     def fill(self, left: float, top: float, width: float, height: float, colour: str) -> None:
         """Draw a filled rectangle, or nothing if its width is 0."""
@@ -121,8 +121,8 @@ class Sheet:
     def _literally(self, svg: bytes) -> bytes:
         """Restore characters that no local font has: the reader's machine may have one."""
 
-        def restored(found: re.Match) -> str:
-            return found[1] + html.escape(self.literal[int(found[2])], quote=False)
+        def restored(match: re.Match) -> str:
+            return match[1] + html.escape(self.literal[int(match[2])], quote=False)
 
         # Text is escaped in an SVG, so the pattern cannot match inside a visitor's text.
         return re.sub(r'(<g id="literal(\d+)">\s*<text[^>]*>)[^<]*', restored, svg.decode()).encode()

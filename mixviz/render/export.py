@@ -21,16 +21,16 @@ __all__ = ["figure", "gif", "pictures_zip", "png", "tiles"]
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the earliest date that a ZIP file can hold
 
 
-def png(story: MixedExample) -> bytes:
+def png(example: MixedExample) -> bytes:
     """The mixture as a lossless PNG with the exact pixels of :attr:`~mixviz.explain.example.MixedExample.mixed`."""
-    return _png(picture(story.mixed))
+    return _png(picture(example.mixed))
 
 
-def pictures_zip(story: MixedExample) -> bytes:
+def pictures_zip(example: MixedExample) -> bytes:
     """All pictures of :func:`tiles` as a ZIP of PNG files, ``a.png`` to ``mixed.png``, without user-supplied names."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:  # stored uncompressed: PNG is compressed already
-        for name, tile in tiles(story).items():
+        for name, tile in tiles(example).items():
             entry = zipfile.ZipInfo(f"{name}.png", LONG_AGO)
             entry.create_system, entry.external_attr = 3, 0o644 << 16  # the same on every system
             archive.writestr(entry, _png(tile))

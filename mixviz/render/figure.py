@@ -43,29 +43,29 @@ class _Part(NamedTuple):
     outside: bool
 
 
-def panels(story: MixedExample, language: str = "en") -> list[Panel]:
+def panels(example: MixedExample, language: str = "en") -> list[Panel]:
     """Panels that explain a mixture, from left to right, without those that do not apply to its method."""
-    recipe, pair = story.recipe, story.recipe.paired
+    recipe, pair = example.recipe, example.recipe.paired
     text = functools.partial(say, language=language)
-    found = [Panel("a", f"A · {fonts.clean(story.names[0])}")]
+    result = [Panel("a", f"A · {fonts.clean(example.names[0])}")]
     if pair:
-        found.append(Panel("b", f"B · {fonts.clean(story.names[1])}"))
+        result.append(Panel("b", f"B · {fonts.clean(example.names[1])}"))
     other = "b" if pair else "a"
     if recipe.saliency is not None:
-        found.append(Panel(f"heat_{other}", text("saliency_of", letter=other.upper())))
+        result.append(Panel(f"heat_{other}", text("saliency_of", letter=other.upper())))
     if recipe.layer:
-        return [*found, Panel("mixed", text("unmixed_layer", layer=recipe.layer))]
-    cut, landed = _boxes(story)
+        return [*result, Panel("mixed", text("unmixed_layer", layer=recipe.layer))]
+    cut, targets = _boxes(example)
     if cut:
         key = "hole_in" if not pair else "all_of" if cut == (WHOLE,) else "patch_of"
-        found.append(Panel(other, text(key), cut))
+        result.append(Panel(other, text(key), cut))
     if isinstance(recipe.mixing, Style):
-        found += [Panel(tile, text(f"tile.{tile}")) for tile in ("a_styled", "b_styled")]
-    found.append(Panel("mask", text("tile.mask")))
-    return [*found, Panel("mixed", text("mixture"), landed, dashed=True)]
+        result += [Panel(tile, text(f"tile.{tile}")) for tile in ("a_styled", "b_styled")]
+    result.append(Panel("mask", text("tile.mask")))
+    return [*result, Panel("mixed", text("mixture"), targets, dashed=True)]
 
 
-def figure(story: MixedExample, kind: str, language: str = "en") -> bytes:
+def figure(example: MixedExample, kind: str, language: str = "en") -> bytes:
     """Draw a mixture as a figure: pictures with captions, the label as a bar, and the numbers below.
 
     Text and boxes are vectors; pictures keep their own resolution. The same example gives the same bytes.
@@ -79,43 +79,43 @@ def figure(story: MixedExample, kind: str, language: str = "en") -> bytes:
     """
     if kind not in ("svg", "pdf"):
         raise ValueError(f'A figure is "svg" or "pdf"; got {kind!r}. For pixels take mixviz.render.export.png.')
-    if kind == "pdf" and not _has_letters(panels(story, language), language):
+    if kind == "pdf" and not _has_letters(panels(example, language), language):
         language = "en"
     with drawing():
-        return _draw(story, language).save(kind, type(story.method).card.title)
+        return _draw(example, language).save(kind, type(example.method).card.title)
 
 
-def _has_letters(found: list[Panel], language: str) -> bool:
-    texts = [panel.caption for panel in found if panel.tile not in "ab"] + [say("labels", language)]
+def _has_letters(shown: list[Panel], language: str) -> bool:
+    texts = [panel.caption for panel in shown if panel.tile not in "ab"] + [say("labels", language)]
     return all(fonts.drawable(text) == text for text in texts)
 
 
-def _boxes(story: MixedExample) -> tuple[tuple, tuple]:
+def _boxes(example: MixedExample) -> tuple[tuple, tuple]:
     """Source boxes of patches cut from B (without a partner: of holes in A), and target boxes of all patches."""
-    recipe = story.recipe
+    recipe = example.recipe
     if not isinstance(recipe.mixing, Patches):
         return (), ()
-    landed = [corner_fractions(boxes, recipe.size) for boxes in recipe.mixing.target_boxes]
-    cut = landed
+    targets = [corner_fractions(boxes, recipe.size) for boxes in recipe.mixing.target_boxes]
+    cut = targets
     if recipe.mixing.source_boxes is not None:
         cut = [corner_fractions(boxes, recipe.size) for boxes in recipe.mixing.source_boxes]
     if len(recipe.partner) > 1:
-        cut = [box for box, who in zip(cut, recipe.partner[1:, 0].tolist(), strict=True) if who == 1]
-    return tuple(filter(None, cut)), tuple(filter(None, landed))
+        cut = [box for box, source in zip(cut, recipe.partner[1:, 0].tolist(), strict=True) if source == 1]
+    return tuple(filter(None, cut)), tuple(filter(None, targets))
 
 
-def _draw(story: MixedExample, language: str) -> Sheet:
-    found, pictures = panels(story, language), tiles(story)
-    captions = [fonts.wrap(panel.caption, SIDE, width_of, most=3) for panel in found]
-    width = len(found) * (SIDE + GAP) - GAP
-    tall = SIDE * story.recipe.size[0] / story.recipe.size[1]
+def _draw(example: MixedExample, language: str) -> Sheet:
+    shown, pictures = panels(example, language), tiles(example)
+    captions = [fonts.wrap(panel.caption, SIDE, width_of, most=3) for panel in shown]
+    width = len(shown) * (SIDE + GAP) - GAP
+    tall = SIDE * example.recipe.size[0] / example.recipe.size[1]
     bar = TITLE + tall + 0.05 + max(map(len, captions)) * LINE + 0.08
-    parts = _parts(story, width)
+    parts = _parts(example, width)
     numbers = bar + BAR + (0.17 if any(part.outside for part in parts) else 0) + 0.08
     sheet = Sheet(width + 2 * MARGIN, numbers + LINE + MARGIN, tall)
-    title = fonts.clean(type(story.method).card.title)
+    title = fonts.clean(type(example.method).card.title)
     sheet.write(0, TITLE - 0.1, title, size=LARGE, weight="bold", room=width)
-    for i, (panel, lines) in enumerate(zip(found, captions, strict=True)):
+    for i, (panel, lines) in enumerate(zip(shown, captions, strict=True)):
         left = i * (SIDE + GAP)
         sheet.picture(left, TITLE, _dimmed(pictures[panel.tile], panel))
         for box in panel.boxes:
@@ -124,7 +124,7 @@ def _draw(story: MixedExample, language: str) -> Sheet:
             sheet.write(left + SIDE / 2, TITLE + tall + 0.04 + (k + 1) * LINE, line, colour=GREY, align="center")
     _label(sheet, parts, bar, width)
     at = 0.0
-    for name, value in _numbers(story, language):
+    for name, value in _numbers(example, language):
         sheet.write(at, numbers + LINE, name, colour=GREY)
         at += width_of(name) + 0.04
         sheet.write(at, numbers + LINE, value)
@@ -144,20 +144,21 @@ def _dimmed(picture: np.ndarray, panel: Panel) -> np.ndarray:
     return dim
 
 
-def _parts(story: MixedExample, width: float) -> list[_Part]:
+def _parts(example: MixedExample, width: float) -> list[_Part]:
     """Segments of the label bar. Names are shortened if necessary, percentages never."""
-    count = 2 if story.recipe.paired else 1
+    count = 2 if example.recipe.paired else 1
     named = [
-        (fonts.clean(name), f" {percent(share)}", share) for name, share in zip(story.names, story.share, strict=True)
+        (fonts.clean(name), f" {percent(share)}", share)
+        for name, share in zip(example.names, example.share, strict=True)
     ]
     bold = functools.partial(width_of, weight="bold")
     outside = [bold(name + value) > share * width - 0.1 for name, value, share in named[:count]]
-    found = []
+    parts = []
     for (name, value, share), out in zip(named, outside, strict=False):
         if out:
             name = fonts.shorten(name, width / sum(outside) - KEY - 0.05 - bold(value), bold)
-        found.append(_Part(f"{name}{value}".strip(), share, out))
-    return found
+        parts.append(_Part(f"{name}{value}".strip(), share, out))
+    return parts
 
 
 def _label(sheet: Sheet, parts: list[_Part], top: float, width: float) -> None:
@@ -174,14 +175,14 @@ def _label(sheet: Sheet, parts: list[_Part], top: float, width: float) -> None:
         sheet.write(at, top + BAR + 0.13, part.text, weight="bold", align=align)
 
 
-def _numbers(story: MixedExample, language: str) -> list[tuple[str, str]]:
-    recipe, found = story.recipe, []
+def _numbers(example: MixedExample, language: str) -> list[tuple[str, str]]:
+    recipe, numbers = example.recipe, []
     if recipe.lam is not None:
-        key = "lam_held" if story.lam is not None else "lam_drawn"
-        found.append((say(key, language), f"{recipe.lam[0]:.3f}"))
+        key = "lam_held" if example.lam is not None else "lam_drawn"
+        numbers.append((say(key, language), f"{recipe.lam[0]:.3f}"))
     if not recipe.layer:
-        found.append((say("areas", language), f"{story.area[0]:.3f}"))
-    found.append((say("labels", language), f"{story.share[0]:.3f}"))
+        numbers.append((say("areas", language), f"{example.area[0]:.3f}"))
+    numbers.append((say("labels", language), f"{example.share[0]:.3f}"))
     if not recipe.layer and recipe.paired:  # a hole has no partner to share the label
-        found.append((say("fair_label", language), f"{story.fair[0]:.3f}"))
-    return found
+        numbers.append((say("fair_label", language), f"{example.fair[0]:.3f}"))
+    return numbers

@@ -27,8 +27,8 @@ def families() -> tuple[str, ...]:
     """Font families in the order of fallback; all but the first, generic one are installed."""
     from matplotlib.font_manager import fontManager
 
-    known = {font.name for font in fontManager.ttflist}
-    return ("sans-serif", *(name for name in KOREAN if name in known), SANS[-1])
+    installed = {font.name for font in fontManager.ttflist}
+    return ("sans-serif", *(name for name in KOREAN if name in installed), SANS[-1])
 
 
 @functools.cache
@@ -37,8 +37,8 @@ def files(weight: str = "normal") -> tuple[Path, ...]:
     from matplotlib.font_manager import FontProperties, findfont
 
     wanted = [list(SANS), *([name] for name in families()[1:])]
-    found = (Path(findfont(FontProperties(family=family, weight=weight))) for family in wanted)
-    return tuple(dict.fromkeys(found))
+    paths = (Path(findfont(FontProperties(family=family, weight=weight))) for family in wanted)
+    return tuple(dict.fromkeys(paths))
 
 
 @functools.cache
@@ -51,17 +51,17 @@ def glyphs(file: Path) -> frozenset[int]:
 
 def drawable(text: str, weight: str = "normal") -> str:
     """Replace every character that no font has by a square, which keeps the length and avoids matplotlib warnings."""
-    known = _known(weight)
-    return "".join(c if ord(c) in known else BLANK for c in text)
+    covered = _code_points(weight)
+    return "".join(c if ord(c) in covered else BLANK for c in text)
 
 
 @functools.cache
-def _known(weight: str) -> frozenset[int]:
+def _code_points(weight: str) -> frozenset[int]:
     return frozenset().union(*map(glyphs, files(weight)))
 
 
 def file_for(text: str, weight: str = "normal") -> Path | None:
-    """The first font that has every character of the text, or None."""
+    """Find the first font that has every character of the text; None if no font has them all."""
     needed = set(map(ord, text))
     return next((file for file in files(weight) if needed <= glyphs(file)), None)
 

@@ -22,34 +22,34 @@ INK, GREY, PALE, BLUE, RED, WHITE = "#111827", "#4b5563", "#e5e7eb", "#1d4ed8", 
 STEP, LAST = 2500, 4000  # milliseconds: time to read two lines, and a pause before the animation repeats
 
 
-def gif(story: MixedExample, language: str = "en", detector: str = "") -> bytes:
+def gif(example: MixedExample, language: str = "en", detector: str = "") -> bytes:
     """Render an endlessly looping GIF with one frame for each of :func:`mixviz.explain.example.steps`.
 
     Args:
         language: language of the texts; falls back to English if no installed font has the letters.
         detector: title of the saliency detector, for the step that shows its maps.
     """
-    names = tuple(fonts.shorten(fonts.clean(name), NAMES, _width) for name in story.names)
-    told, pictures = steps(dataclasses.replace(story, names=names), language), tiles(story)
-    if any(fonts.file_for(text) is None for step in told for text in _texts(step, language, detector)):
+    names = tuple(fonts.shorten(fonts.clean(name), NAMES, _width) for name in example.names)
+    frame_steps, pictures = steps(dataclasses.replace(example, names=names), language), tiles(example)
+    if any(fonts.file_for(text) is None for step in frame_steps for text in _texts(step, language, detector)):
         language = "en"
-    texts = [_texts(step, language, detector) for step in told]
+    texts = [_texts(step, language, detector) for step in frame_steps]
     lines = [fonts.wrap(text, WIDTH - 2 * PAD, _width) for text, *_ in texts]
-    shown = [[_fitted(pictures[name], len(step.pictures)) for name in step.pictures] for step in told]
+    shown = [[_fitted(pictures[name], len(step.pictures)) for name in step.pictures] for step in frame_steps]
     tallest = max(picture.height for row in shown for picture in row)
     height = 40 + tallest + 24 + 46 + max(map(len, lines)) * LINE + 28
     frames = []
-    for i, step in enumerate(told):
+    for i, step in enumerate(frame_steps):
         frame = Image.new("RGB", (WIDTH, height), WHITE)
         draw = ImageDraw.Draw(frame)
-        _write(draw, PAD, 26, fonts.clean(type(story.method).card.title), "title", "bold")
-        _write(draw, WIDTH - PAD, 26, f"{i + 1} / {len(told)}", "caption", colour=GREY, anchor="rs")
+        _write(draw, PAD, 26, fonts.clean(type(example.method).card.title), "title", "bold")
+        _write(draw, WIDTH - PAD, 26, f"{i + 1} / {len(frame_steps)}", "caption", colour=GREY, anchor="rs")
         _pictures(frame, step, shown[i], texts[i][1:], tallest)
         number = fonts.shorten(fonts.clean(step.number), WIDTH - 2 * PAD, functools.partial(_width, kind="caption"))
         _write(draw, PAD, 40 + tallest + 24 + 30, number, "number", "bold")
         for k, line in enumerate(lines[i]):
             _write(draw, PAD, 40 + tallest + 24 + 40 + (k + 1) * LINE, line, "text", colour=GREY)
-        _progress(draw, i, len(told), height)
+        _progress(draw, i, len(frame_steps), height)
         frames.append(_reduced(frame))
     buffer = io.BytesIO()
     times = [STEP] * (len(frames) - 1) + [LAST]
@@ -146,7 +146,7 @@ def _write(
 
 
 def _font(text: str, size: int, weight: str = "normal") -> ImageFont.FreeTypeFont:
-    """A font that has the text's characters; Pillow's default font lacks λ, × and ↔."""
+    """Open a font that has the text's characters; Pillow's default font lacks λ, × and ↔."""
     file = fonts.file_for(fonts.drawable(text, weight), weight) or fonts.files(weight)[-1]
     return _opened(str(file), size)
 

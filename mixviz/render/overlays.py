@@ -35,9 +35,9 @@ def overlay(picture: np.ndarray, saliency: np.ndarray, strength: float = 0.7) ->
 def spotlight(picture: np.ndarray, box: tuple[int, int, int, int], dim: float = 0.35) -> np.ndarray:
     """Dim the picture outside a box (top, left, bottom, right) and outline the box."""
     top, left, bottom, right = box
-    lit = np.rint(picture * dim).astype(np.uint8)
-    lit[top:bottom, left:right] = picture[top:bottom, left:right]
-    return outline(lit, box)
+    dimmed = np.rint(picture * dim).astype(np.uint8)
+    dimmed[top:bottom, left:right] = picture[top:bottom, left:right]
+    return outline(dimmed, box)
 
 
 def outline(picture: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:

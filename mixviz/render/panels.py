@@ -1,4 +1,4 @@
-"""Render the pictures that explain a mixture."""
+"""Pictures that explain a mixture."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from mixviz.explain.example import MixedExample
 from mixviz.render import overlays
 
 
-def tiles(story: MixedExample) -> dict[str, np.ndarray]:
+def tiles(example: MixedExample) -> dict[str, np.ndarray]:
     """Pictures of a mixture by name, uint8 (H, W, 3): ``a``, ``b``, their saliency, the mask and the mixture.
 
     If the method mixes styles of pixels, also each picture in the other's style.
     """
-    a, b, mixed = (picture(image) for image in (*story.images, story.mixed))
-    maps = story.maps if story.recipe.saliency is None else story.recipe.saliency
-    own = story.recipe.partner[:, 0] == 0  # A can be several of the sources
-    mask = np.rint(story.row.weights()[own, 0, 0].sum(0).numpy() * 255).astype(np.uint8)
+    a, b, mixed = (picture(image) for image in (*example.images, example.mixed))
+    maps = example.maps if example.recipe.saliency is None else example.recipe.saliency
+    own = example.recipe.partner[:, 0] == 0  # A can be several of the sources
+    mask = np.rint(example.row.weights()[own, 0, 0].sum(0).numpy() * 255).astype(np.uint8)
     return {
         "a": a,
         "b": b,
         "heat_a": overlays.overlay(a, maps[0].numpy()),
         "heat_b": overlays.overlay(b, maps[1].numpy()),
-        **({} if story.recipe.layer or not isinstance(story.recipe.mixing, Style) else _styled(story)),
+        **({} if example.recipe.layer or not isinstance(example.recipe.mixing, Style) else _styled(example)),
         "mask": np.repeat(mask[..., None], 3, 2),
         "mixed": mixed,
     }
 
 
-def _styled(story: MixedExample) -> dict[str, np.ndarray]:
+def _styled(example: MixedExample) -> dict[str, np.ndarray]:
     """A in B's style and B in A's style, as they enter the mixtures."""
-    shown = apply.restyled(story.images, torch.tensor([0, 1]), torch.tensor([1, 0]))
-    return {f"{letter}_styled": picture(image) for letter, image in zip("ab", shown, strict=True)}
+    styled = apply.restyled(example.images, torch.tensor([0, 1]), torch.tensor([1, 0]))
+    return {f"{letter}_styled": picture(image) for letter, image in zip("ab", styled, strict=True)}
 
 
 def picture(image: Tensor) -> np.ndarray:
