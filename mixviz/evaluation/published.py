@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import statistics
 from collections.abc import Iterable
-from typing import Any
+from typing import TypedDict
 
 from mixviz.methods import METHODS
 from mixviz.networks import zoo
@@ -17,7 +17,31 @@ def rows() -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def changes() -> list[dict[str, Any]]:
+class PublishedError(TypedDict):
+    """A method's top-1 error in %, its change from the baseline's in points, and where it was published. ``same``: in
+    the table of the baseline."""
+
+    method: str
+    error: float
+    change: float
+    source: str
+    selection: str
+    same: bool
+
+
+class Setting(TypedDict):
+    """Data set, network and epochs of published numbers, with the error of their baseline."""
+
+    dataset: str
+    network: str
+    epochs: int
+    baseline: float
+    source: str
+    selection: str
+    methods: list[PublishedError]
+
+
+def changes() -> list[Setting]:
     """Compute published changes of the top-1 error from the same setting's baseline, in points: below 0 is better.
 
     Returns:
@@ -25,24 +49,24 @@ def changes() -> list[dict[str, Any]]:
         ``selection`` of the baseline, and ``methods``: each other number's ``method``, ``error``, ``change``,
         ``source``, ``selection`` and whether it is of the ``same`` table as the baseline.
     """
-    by_setting: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    by_setting: dict[tuple[str, str, str], list[tuple[dict[str, str], float]]] = {}
     for row in rows():
         if row["metric"] in ("top1_error", "top1_accuracy"):
             number = float(row["value"])
             error = number if row["metric"] == "top1_error" else round(100 - number, 6)
-            origin = {key: row[key] for key in ("method", "source", "selection")}
-            by_setting.setdefault((row["dataset"], row["network"], row["epochs"]), []).append(origin | {"error": error})
-    settings = []
+            by_setting.setdefault((row["dataset"], row["network"], row["epochs"]), []).append((row, error))
+    settings: list[Setting] = []
     for (dataset, network, epochs), numbers in by_setting.items():
-        base = next((one for one in numbers if one["method"] == "baseline"), None)
+        base, least = next(((row, error) for row, error in numbers if row["method"] == "baseline"), (None, 0.0))
         if base is None:
             continue
         settings.append({
-            "dataset": dataset, "network": network, "epochs": int(epochs), "baseline": base["error"],
+            "dataset": dataset, "network": network, "epochs": int(epochs), "baseline": least,
             "source": base["source"], "selection": base["selection"],
             "methods": [
-                {**one, "change": round(one["error"] - base["error"], 6), "same": one["source"] == base["source"]}
-                for one in numbers if one is not base
+                {"method": row["method"], "source": row["source"], "selection": row["selection"], "error": error,
+                 "change": round(error - least, 6), "same": row["source"] == base["source"]}
+                for row, error in numbers if row is not base
             ],
         })  # fmt: skip
     return settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import NotRequired, TypeAlias, TypedDict
 
 from mixviz.core import checks
 from mixviz.evaluation.metrics import METRICS, at, number_at
@@ -14,6 +14,29 @@ from mixviz.networks.model_card import LogLine, ModelCard
 
 Curve: TypeAlias = dict[str, list[float] | None]  # x, y and error; without an error None
 LOSSES = ("top1", "val_loss", "train_loss")
+
+
+class Cell(TypedDict):
+    """A number of a row: its mean over seeds, the seeds' own numbers, and the error with what it is of, see
+    :func:`value`."""
+
+    mean: float
+    each: list[float]
+    error: float | None
+    kind: str
+    count: NotRequired[int]
+
+
+class ResultRow(TypedDict):
+    """A strategy's results, see :func:`rows`."""
+
+    title: str
+    method: str
+    networks: list[str]
+    seeds: list[int | None]
+    values: dict[str, Cell]
+    curves: dict[str, Curve]
+    reliability: dict[str, list[float]]
 
 
 def standard_error(percent: float, count: int) -> float:
@@ -36,7 +59,7 @@ def standard_error(percent: float, count: int) -> float:
     return 100 * math.sqrt(share * (1 - share) / count)
 
 
-def value(each: Sequence[float], count: int | None, kind: str = "pictures") -> dict[str, Any]:
+def value(each: Sequence[float], count: int | None, kind: str = "pictures") -> Cell:
     """Return a cell: the numbers of all seeds, their mean, and the kind and size of its error.
 
     Args:
@@ -52,15 +75,15 @@ def value(each: Sequence[float], count: int | None, kind: str = "pictures") -> d
         TypeError, ValueError: no number, or a NaN or an infinity among them.
     """
     checks.all_numbers("each", each)
-    cell: dict[str, Any] = {"mean": statistics.fmean(each), "each": list(each), "error": None, "kind": ""}
+    cell: Cell = {"mean": statistics.fmean(each), "each": list(each), "error": None, "kind": ""}
     if len(each) > 1:
-        return cell | {"error": statistics.stdev(each), "kind": "seeds"}
+        return {**cell, "error": statistics.stdev(each), "kind": "seeds"}
     if count:
-        return cell | {"error": standard_error(each[0], count), "kind": kind, "count": count}
+        return {**cell, "error": standard_error(each[0], count), "kind": kind, "count": count}
     return cell
 
 
-def rows(networks: Mapping[str, ModelCard], logs: Mapping[str, Sequence[LogLine]]) -> list[dict[str, Any]]:
+def rows(networks: Mapping[str, ModelCard], logs: Mapping[str, Sequence[LogLine]]) -> list[ResultRow]:
     """Return a row per strategy, in the order of the networks. Runs that differ by their seed alone share one.
 
     Args:
@@ -80,7 +103,7 @@ def rows(networks: Mapping[str, ModelCard], logs: Mapping[str, Sequence[LogLine]
     return [_row(title, {name: networks[name] for name in names}, logs) for title, names in groups.items()]
 
 
-def _row(title: str, several: Mapping[str, ModelCard], logs: Mapping[str, Sequence[LogLine]]) -> dict[str, Any]:
+def _row(title: str, several: Mapping[str, ModelCard], logs: Mapping[str, Sequence[LogLine]]) -> ResultRow:
     measured, first = [card.metrics or {} for card in several.values()], next(iter(several.values()))
     values = {}
     for metric in METRICS.values():
@@ -145,7 +168,7 @@ def _training(logs: Sequence[Sequence[LogLine]]) -> dict[str, Curve]:
     return {key: _spread(x, [[line[key] for line in log[:epochs]] for log in logs]) for key in LOSSES}
 
 
-def reliability(several: Sequence[Mapping]) -> dict[str, list]:
+def reliability(several: Sequence[Mapping]) -> dict[str, list[float]]:
     """Pool the bins of all seeds: confidence and accuracy in percent, and the number of pictures.
 
     Args:
@@ -187,7 +210,7 @@ def centre(networks: Collection[ModelCard]) -> dict[str, float]:
     return numbers
 
 
-def beyond_chance(values: Sequence[Mapping]) -> bool | None:
+def beyond_chance(values: Sequence[Cell]) -> bool | None:
     """Test whether numbers differ by more than their errors explain; None where an error is unknown.
 
     The sum of squared deviations from the weighted mean, each over its error, is compared with the value that equal
@@ -195,11 +218,12 @@ def beyond_chance(values: Sequence[Mapping]) -> bool | None:
     share a part of their errors, so that small differences may be overlooked. With one seed each, the errors do not
     include the luck of training, which may be taken for a difference.
     """
-    if len(values) < 2 or any(not one["error"] for one in values):
+    known = [error for one in values if (error := one["error"])]
+    if len(values) < 2 or len(known) < len(values):
         return None
     checks.all_numbers("values", [one["mean"] for one in values])
-    checks.all_numbers("values", [one["error"] for one in values], 0)
-    errors = [one["error"] / math.sqrt(len(one["each"])) for one in values]  # of the mean
+    checks.all_numbers("values", known, 0)
+    errors = [error / math.sqrt(len(one["each"])) for error, one in zip(known, values, strict=True)]  # of the mean
     weights = [1 / error**2 for error in errors]
     mean = sum(w * one["mean"] for w, one in zip(weights, values, strict=True)) / sum(weights)
     off = sum(w * (one["mean"] - mean) ** 2 for w, one in zip(weights, values, strict=True))

@@ -61,7 +61,7 @@ def _centre_curve(about: dict[str, ModelCard]) -> dict[str, list] | None:
     return {"x": curves[0]["threshold"], "y": curves[0]["box_acc_percent"]}
 
 
-def _finding(key: str, rows: list[dict[str, Any]], middle: dict[str, float]) -> dict[str, Any]:
+def _finding(key: str, rows: list[results.ResultRow], middle: dict[str, float]) -> dict[str, Any]:
     """Summarize a column: its extremes, the baseline, the centre, and whether the networks differ beyond chance."""
     told = {row["title"]: row["values"][key] for row in rows if key in row["values"]}
     means = {name: value["mean"] for name, value in told.items()}
