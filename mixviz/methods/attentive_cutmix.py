@@ -52,9 +52,9 @@ class AttentiveCutMix(Method):
         count = np.full(n, min(self.count, self.cells**2))
         if draw.held is not None:
             count = np.rint((1 - draw.held) * self.cells**2)
-        # Where cells are equal, chance decides: what it adds is smaller than any difference that can be seen.
-        chance = batch.tensor(draw.rng.random((n, self.cells**2)) * 1e-9)
-        weight = (cell_means(maps, grid).flatten(1) + chance)[batch.tensor(draw.partner)]
+        # Break ties at random, by less than any visible difference.
+        tie_break = batch.tensor(draw.rng.random((n, self.cells**2)) * 1e-9)
+        weight = (cell_means(maps, grid).flatten(1) + tie_break)[batch.tensor(draw.partner)]
         ordered = torch.nn.functional.pad(weight.sort(1, descending=True).values, (0, 1), value=-torch.inf)
         own = (weight <= ordered.gather(1, batch.tensor(count.astype(np.int64))[:, None])).float()
         own = spread_cells(own.view(n, 1, *grid), batch.size)

@@ -80,12 +80,12 @@ class AugMix(Method):
         )
 
     def _sequences(self, batch: Batch, rng: np.random.Generator) -> tuple[OpSequence, ...]:
-        """One for every image."""
+        """Draw a sequence for every image."""
         names = [name for name in RANGES if self.operations == "all" or name not in ENHANCE]
-        n, most = len(batch), self.depth or DEEPEST
+        n, longest = len(batch), self.depth or DEEPEST
         depth = rng.integers(1, DEEPEST + 1, n) if not self.depth else np.full(n, self.depth)
-        chosen = rng.integers(len(names), size=(n, most)).tolist()
-        chance = Chance.draw(rng, n, most, batch.size)
+        chosen = rng.integers(len(names), size=(n, longest)).tolist()
+        chance = Chance.draw(rng, n, longest, batch.size)
         level = (0.1 + (self.severity - 0.1) * chance.level) / 10
         return tuple(
             tuple(chance.op(RANGES, names[chosen[i][j]], level[i, j], (i, j), batch.size) for j in range(depth[i]))

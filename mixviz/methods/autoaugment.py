@@ -51,16 +51,16 @@ class AutoAugment(Method):
         return policy(batch, draw, [
             tuple(
                 chance.op(ranges, PUBLISHED[name], (level or 0) / BINS, (i, j), batch.size)
-                for j, (name, probability, level) in enumerate(pairs[which])
+                for j, (name, probability, level) in enumerate(pairs[index])
                 if chance.coin[i, j] <= probability
             )
-            for i, which in enumerate(chosen.tolist())
+            for i, index in enumerate(chosen.tolist())
         ])  # fmt: skip
 
 
 @cache
 def published(name: str) -> tuple[tuple[tuple[str, float, int | None], ...], ...]:
-    """The 25 pairs of a policy as torchvision holds them: (operation, probability, level 0 to 9 or None)."""
+    """Return the 25 pairs of a policy from torchvision: (operation, probability, level 0 to 9 or None)."""
     check_torchvision()
     from torchvision.transforms import v2
 

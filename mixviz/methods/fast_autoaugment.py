@@ -55,8 +55,8 @@ class FastAutoAugment(Method):
         return policy(batch, draw, [
             tuple(
                 chance.op(ranges, PUBLISHED[name], level, (i, j), batch.size)
-                for j, (name, probability, level) in enumerate(pairs[which])
+                for j, (name, probability, level) in enumerate(pairs[index])
                 if chance.coin[i, j] <= probability
             )
-            for i, which in enumerate(chosen.tolist())
+            for i, index in enumerate(chosen.tolist())
         ])  # fmt: skip

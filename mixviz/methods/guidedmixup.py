@@ -64,16 +64,16 @@ class GuidedMixup(Method):
 
 
 def _farthest(points: Tensor) -> Tensor:
-    """A partner (N,) for each of the points (N, D): a round trip that goes on to the farthest that is left."""
+    """Choose a partner (N,) for each of the points (N, D), by a round trip to the farthest unvisited point."""
     n, points = len(points), points.double()
     square = points.square().sum(1)
-    far = square[:, None] + square - 2 * points @ points.T
-    far = far.masked_fill(torch.eye(n, dtype=torch.bool, device=far.device), -torch.inf)
-    first = far.amax(1).argmax(0, keepdim=True)
-    at, partner = first, torch.zeros(n, dtype=torch.int64, device=far.device)
-    left = torch.zeros(n, dtype=far.dtype, device=far.device).index_fill(0, first, -torch.inf)
+    distance = square[:, None] + square - 2 * points @ points.T
+    distance = distance.masked_fill(torch.eye(n, dtype=torch.bool, device=distance.device), -torch.inf)
+    first = distance.amax(1).argmax(0, keepdim=True)
+    current, partner = first, torch.zeros(n, dtype=torch.int64, device=distance.device)
+    visited = torch.zeros(n, dtype=distance.dtype, device=distance.device).index_fill(0, first, -torch.inf)
     for _ in range(n - 1):
-        step = (far.index_select(0, at)[0] + left).argmax(0, keepdim=True)
-        partner, left = partner.scatter(0, at, step), left.index_fill(0, step, -torch.inf)
-        at = step
-    return partner.scatter(0, at, first)
+        following = (distance.index_select(0, current)[0] + visited).argmax(0, keepdim=True)
+        partner, visited = partner.scatter(0, current, following), visited.index_fill(0, following, -torch.inf)
+        current = following
+    return partner.scatter(0, current, first)

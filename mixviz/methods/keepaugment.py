@@ -51,13 +51,13 @@ class KeepAugment(Method):
     def build(self, batch: Batch, draw: Draw) -> Recipe:
         maps, (height, width) = batch.saliency(self.detector), (round(side * self.size) for side in batch.size)
         rows, columns = batch.size[0] - height + 1, batch.size[1] - width + 1
-        below = integral(maps)
-        strip = below[:, height:] - below[:, :rows]
+        summed = integral(maps)
+        strip = summed[:, height:] - summed[:, :rows]
         inside = (strip[:, :, width:] - strip[:, :, :columns]).flatten(1)
-        most = inside.sort(1).values[:, max(1, round(self.quantile * rows * columns)) - 1, None]
-        may = (inside <= most + 1e-9).cumsum(1)  # sums of equal places differ in their last digit
+        limit = inside.sort(1).values[:, max(1, round(self.quantile * rows * columns)) - 1, None]
+        allowed = (inside <= limit + 1e-9).cumsum(1)  # equal sums may differ in their last digit
         u = batch.tensor(draw.rng.random((len(batch), 1)))
-        place = torch.searchsorted(may, (u * may[:, -1:]).long() + 1).squeeze(1)
+        place = torch.searchsorted(allowed, (u * allowed[:, -1:]).long() + 1).squeeze(1)
         top, left = place // columns, place % columns
         hole = stack_box(top, left, top + height, left + width)
         return erase(batch, draw, self.fill, hole, saliency=maps)

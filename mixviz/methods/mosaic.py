@@ -42,5 +42,5 @@ class Mosaic(Method):
         return None
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
-        at = draw.rng.uniform(self.margin, 1 - self.margin, (2, len(batch)))
-        return four_tiles(batch, draw, at, crop="others" if self.crop == "random" else "none")
+        point = draw.rng.uniform(self.margin, 1 - self.margin, (2, len(batch)))
+        return four_tiles(batch, draw, point, crop="others" if self.crop == "random" else "none")

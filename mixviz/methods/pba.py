@@ -14,7 +14,7 @@ from mixviz.methods._policies import IN_WHOLE_STEPS, PUBLISHED, Chance, Range, d
 # The authors' ranges (augmentation_transforms.py, for pictures of 32 pixels): shifts of up to 10, holes of up to 20.
 MORE = {"invert": None, "cutout": Range(0, 20 / 32, side=1, whole="cut")}
 RANGES = space(0.3, 10 / 32, 30, (0.1, 1.9), (4, 0), (256, 0), more=MORE) | IN_WHOLE_STEPS
-COUNTS = (0.2, 0.3, 0.5)  # the odds of none, one and two operations
+COUNTS = (0.2, 0.3, 0.5)  # probabilities of no, one and two operations
 
 
 @dataclass(frozen=True)
@@ -50,21 +50,21 @@ class PBA(Method):
         return None
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
-        listed = self.moment()
-        n, depth = len(batch), len(listed)
+        operations = self.moment()
+        n, depth = len(batch), len(operations)
         counts, order = draw.rng.choice(3, n, p=COUNTS), draw.rng.random((n, depth)).argsort(1)
         chance, sequences = Chance.draw(draw.rng, n, depth, batch.size), []
         for i, count in enumerate(counts.tolist()):
-            happen = [j for j in order[i].tolist() if chance.coin[i, j] < listed[j][1] / 10][:count]
-            drawn = ((PUBLISHED[listed[j][0]], listed[j][2] / 10, (i, j)) for j in happen)
-            sequences.append(tuple(chance.op(RANGES, name, level, at, batch.size) for name, level, at in drawn))
+            applied = [j for j in order[i].tolist() if chance.coin[i, j] < operations[j][1] / 10][:count]
+            drawn = ((PUBLISHED[operations[j][0]], operations[j][2] / 10, (i, j)) for j in applied)
+            sequences.append(tuple(chance.op(RANGES, name, level, index, batch.size) for name, level, index in drawn))
         return policy(batch, draw, sequences)
 
     def moment(self) -> list[tuple[str, int, int]]:
         """The schedule at this point of a training: (operation, probability, strength), both of ten."""
-        known = data("pba")
-        schedule = known[self.policy]
+        published = data("pba")
+        schedule = published[self.policy]
         epoch = min(int(self.progress * schedule["epochs"]), schedule["epochs"] - 1)
         numbers = next(values for until, values in schedule["policies"] if epoch < until)
         pairs = zip(numbers[::2], numbers[1::2], strict=True)
-        return [(name, *pair) for name, pair in zip(known["operations"] * 2, pairs, strict=True)]
+        return [(name, *pair) for name, pair in zip(published["operations"] * 2, pairs, strict=True)]

@@ -45,14 +45,14 @@ class RandAugment(Method):
         return None
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
-        names = [*USUAL, ""]  # the last is to do nothing
+        names = [*USUAL, ""]  # the last is the identity
         chosen = draw.rng.integers(len(names), size=(len(batch), self.operations))
         chance = Chance.draw(draw.rng, len(batch), self.operations, batch.size)
         return policy(batch, draw, [
             tuple(
-                chance.op(USUAL, names[which], self.magnitude / LEVELS, (i, j), batch.size)
-                for j, which in enumerate(row)
-                if names[which]
+                chance.op(USUAL, names[index], self.magnitude / LEVELS, (i, j), batch.size)
+                for j, index in enumerate(row)
+                if names[index]
             )
             for i, row in enumerate(chosen.tolist())
         ])  # fmt: skip

@@ -12,7 +12,7 @@ from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, parameter
 from mixviz.core.recipe import Recipe
 
-TRIES = 10  # as torchvision tries
+TRIES = 10  # as in torchvision
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ class SaliencyMix(Method):
         if self.box == "batch":
             draw = draw._replace(lam=np.full(len(batch), draw.lam[0]))
         maps = batch.saliency(self.detector)
-        row, column = (at[batch.tensor(draw.partner)] for at in peak(maps, draw.rng, self.tie))
+        row, column = (index[batch.tensor(draw.partner)] for index in peak(maps, draw.rng, self.tie))
         height, width = (batch.tensor(side) for side in patch_sides(draw.lam, batch.size, self.rounding))
         box = box_around(row, column, height, width, batch.size)
         if self.box == "batch":

@@ -53,7 +53,7 @@ class SaliencyMixPlus(Method):
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
         maps, partner = batch.saliency(self.detector), batch.tensor(draw.partner)
-        row, column = (at[partner] for at in peak(maps, draw.rng, self.tie))
+        row, column = (index[partner] for index in peak(maps, draw.rng, self.tie))
         height, width = (batch.tensor(side) for side in patch_sides(draw.lam, batch.size, self.rounding))
         box = box_around(row, column, height, width, batch.size)
         own = visible_share(maps, partner, box, box)

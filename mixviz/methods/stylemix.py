@@ -77,12 +77,12 @@ class StyleMix(Method):
             weight = batch.tensor(_weights(draw.lam, style, u))[:, :, None, None, None]
         else:
             weight = self._cut(batch, draw, style, u)
-        who = pair(batch, draw.partner)
+        sources = pair(batch, draw.partner)
         return Recipe(
             size=batch.size,
-            partner=torch.cat([who, who]),
+            partner=torch.cat([sources, sources]),
             share=_shares(weight.mean((2, 3, 4)), self.by_content),
-            mixing=Style(torch.cat([who, who.flip(0)]), Weights(weight)),
+            mixing=Style(torch.cat([sources, sources.flip(0)]), Weights(weight)),
             label=ByStyle(1 - self.by_content),
             trace=Trace(lam_tensor(batch, draw)),
             layer=layer,
@@ -101,16 +101,17 @@ class StyleMix(Method):
 
 
 def _weights(content: np.ndarray, style: np.ndarray, u: np.ndarray, keep: np.ndarray | float = 0.0) -> np.ndarray:
-    """(4, N) float32: A, B, A in B's style, B in A's. ``keep`` of what is in a foreign style is in its own again."""
+    """(4, N) float32: weights of A, B, A in B's style and B in A's. A share ``keep`` of the restyled goes back to its
+    own style."""
     low, high = np.maximum(0, content + style - 1), np.minimum(content, style)
     t = low + u * (high - low)
     plain, foreign = np.stack([t, 1 - content - style + t]), np.stack([content - t, style - t])
     weights = np.concatenate([plain + keep * foreign, (1 - keep) * foreign])
-    return weights.clip(0, 1).astype(np.float32)  # rounding leaves some a hair below 0
+    return weights.clip(0, 1).astype(np.float32)  # rounding may leave tiny negative weights
 
 
 def _shares(weight: Tensor, by_content: float) -> Tensor:
-    """The label (4, N): of each source's weight a part for its content, and the rest for the picture of its style."""
+    """The label (4, N): a part of each source's weight for its content, and the rest for the image of its style."""
     a, b, a_as_b, b_as_a = weight
     by_style = 1 - by_content
     return torch.stack([a + by_style * b_as_a, b + by_style * a_as_b, by_content * a_as_b, by_content * b_as_a])

@@ -50,15 +50,15 @@ class SuperMix(Method):
         return None
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
-        maps, who = batch.saliency(self.detector), chain(draw.partner, self.sources)
-        wanted = amounts(draw, who, self.concentration)
-        drawn, who, wanted = (batch.tensor(value) for value in (wanted[0], who, wanted))
+        maps, sources = batch.saliency(self.detector), chain(draw.partner, self.sources)
+        drawn = amounts(draw, sources, self.concentration)
+        lam, partner, wanted = (batch.tensor(value) for value in (drawn[0], sources, drawn))
         wanted = wanted.float()[:, :, None, None]
-        parts = salient_parts(maps, self.spread)[who]
+        parts = salient_parts(maps, self.spread)[partner]
         parts = parts / parts.amax(0).clamp(
             min=torch.finfo(parts.dtype).tiny
-        )  # a power of much is more than a float holds
-        worth = wanted * parts**self.exponent
-        total = worth.sum(0)
-        weight = torch.where(total > 0, worth / total, wanted)
-        return weighted_sources(batch, who, weight[:, :, None], lam=drawn.float(), saliency=maps)
+        )  # normalised, because powers of large values overflow
+        weight = wanted * parts**self.exponent
+        total = weight.sum(0)
+        weight = torch.where(total > 0, weight / total, wanted)
+        return weighted_sources(batch, partner, weight[:, :, None], lam=lam.float(), saliency=maps)

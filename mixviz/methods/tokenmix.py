@@ -14,8 +14,8 @@ from mixviz.core.parameters import Card, beta_alpha, detector, parameter
 from mixviz.core.parts import LabelRule
 from mixviz.core.recipe import Recipe
 
-BLOCKS = 12  # rectangles that are tried; each takes what it can of the tokens that are left to take
-SMALLEST = {"paper": 14, "released": 1}  # tokens of a rectangle, of 14 x 14, where so many are left
+BLOCKS = 12  # rectangles to try; each takes free tokens, up to the number still needed
+SMALLEST = {"paper": 14, "released": 1}  # tokens of a rectangle, of 14 x 14, if so many are still needed
 ADDED = 14  # tokens of B that the released code adds to the half that λ gives
 FLATTEST = 0.3  # ratio of a rectangle's sides; the tallest is 1 / FLATTEST
 
@@ -63,34 +63,34 @@ class TokenMix(Method):
         return rng.beta(self.alpha, self.alpha, n) if self.blocks == "paper" else None
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
-        maps, whole = ensure_nonzero(batch.saliency(self.detector)), self.tokens**2
+        maps, total = ensure_nonzero(batch.saliency(self.detector)), self.tokens**2
         if self.blocks == "released":
             draw = draw._replace(lam=draw.held)
-        fixed = np.full(len(batch), min(whole // 2 + ADDED, whole))
-        count = fixed if draw.lam is None else np.rint((1 - draw.lam) * whole)
+        fixed = np.full(len(batch), min(total // 2 + ADDED, total))
+        count = fixed if draw.lam is None else np.rint((1 - draw.lam) * total)
         taken = _blocks(draw.rng, count, self.tokens, SMALLEST[self.blocks])
         own = spread_cells(batch.tensor((~taken).astype(np.float32)[:, None]), batch.size)
-        who, kept = pair(batch, draw.partner), own[:, 0]
-        seen = torch.stack([(kept * maps).sum((1, 2)), ((1 - kept) * maps[who[1]]).sum((1, 2))])
-        share = (seen / maps.sum((1, 2))[who]).clamp(0, 1)
+        partner, kept = pair(batch, draw.partner), own[:, 0]
+        visible = torch.stack([(kept * maps).sum((1, 2)), ((1 - kept) * maps[partner[1]]).sum((1, 2))])
+        share = (visible / maps.sum((1, 2))[partner]).clamp(0, 1)
         return masked(batch, draw, own, share, saliency=maps, label=LabelRule.VISIBLE)
 
 
 def _blocks(rng: np.random.Generator, count: np.ndarray, side: int, smallest: int) -> np.ndarray:
     """(N, side, side) bool, True for exactly ``count`` (N,) tokens, mostly in rectangles of ``smallest`` tokens or
     more; all images at once."""
-    n, at = len(count), np.arange(side)
+    n, index = len(count), np.arange(side)
     taken = np.zeros((n, side, side), bool)
     for size, shape, down, across in rng.random((BLOCKS, 4, n)):
-        left = count - taken.sum((1, 2))
-        area = np.minimum(smallest, left) + size * np.maximum(left - smallest, 0)
+        needed = count - taken.sum((1, 2))
+        area = np.minimum(smallest, needed) + size * np.maximum(needed - smallest, 0)
         aspect = FLATTEST ** (2 * shape - 1)
         height, width = (np.rint(np.sqrt(a)).clip(1, side) for a in (area * aspect, area / aspect))
-        top, start = (down * (side - height + 1)).astype(int), (across * (side - width + 1)).astype(int)
-        rows = (at >= top[:, None]) & (at < (top + height)[:, None])
-        columns = (at >= start[:, None]) & (at < (start + width)[:, None])
+        top, left = (down * (side - height + 1)).astype(int), (across * (side - width + 1)).astype(int)
+        rows = (index >= top[:, None]) & (index < (top + height)[:, None])
+        columns = (index >= left[:, None]) & (index < (left + width)[:, None])
         block = rows[:, :, None] & columns[:, None, :] & ~taken
-        taken |= block & (block.sum((1, 2)) <= left)[:, None, None]
-    left = count - taken.sum((1, 2))
+        taken |= block & (block.sum((1, 2)) <= needed)[:, None, None]
+    needed = count - taken.sum((1, 2))
     rank = np.where(taken.reshape(n, -1), 2, rng.random((n, side * side))).argsort(1).argsort(1)
-    return taken | (rank < left[:, None]).reshape(taken.shape)
+    return taken | (rank < needed[:, None]).reshape(taken.shape)

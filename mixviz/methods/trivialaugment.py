@@ -44,10 +44,10 @@ class TrivialAugment(Method):
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
         space = WIDE if self.ranges == "wide" else USUAL
-        names = [*space, ""]  # the last is to do nothing
+        names = [*space, ""]  # the last is the identity
         chosen, level = draw.rng.integers(len(names), size=len(batch)), draw.rng.integers(LEVELS + 1, size=len(batch))
         chance = Chance.draw(draw.rng, len(batch), 1, batch.size)
         return policy(batch, draw, [
-            (chance.op(space, names[which], level[i] / LEVELS, (i, 0), batch.size),) if names[which] else ()
-            for i, which in enumerate(chosen.tolist())
+            (chance.op(space, names[index], level[i] / LEVELS, (i, 0), batch.size),) if names[index] else ()
+            for i, index in enumerate(chosen.tolist())
         ])  # fmt: skip

@@ -50,8 +50,8 @@ class UniformAugment(Method):
         chance = Chance.draw(draw.rng, *shape, batch.size)
         return policy(batch, draw, [
             tuple(
-                chance.op(ranges, names[which], chance.level[i, j], (i, j), batch.size)
-                for j, which in enumerate(row)
+                chance.op(ranges, names[index], chance.level[i, j], (i, j), batch.size)
+                for j, index in enumerate(row)
                 if chance.coin[i, j] < probability[i, j]
             )
             for i, row in enumerate(chosen.tolist())

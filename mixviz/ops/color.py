@@ -22,7 +22,7 @@ from mixviz.ops import noise as hashing
 Change = Callable[[Tensor, np.ndarray, np.ndarray], Tensor]
 
 
-def _each(values: np.ndarray, images: Tensor) -> Tensor:
+def _per_image(values: np.ndarray, images: Tensor) -> Tensor:
     """One number per image as (M, 1, 1, 1), to broadcast over images."""
     return on_device(values.astype(np.float32), images.device).view(-1, 1, 1, 1)
 
@@ -33,8 +33,8 @@ def enhanced(name: str) -> Change:
     def change(images: Tensor, values: np.ndarray, seeds: np.ndarray) -> Tensor:
         from torchvision.transforms.v2 import functional
 
-        without = getattr(functional, f"adjust_{name}")(images, 0.0)
-        return torch.lerp(without, images, _each(values[:, 0], images)).clamp_(0, 1)
+        degenerate = getattr(functional, f"adjust_{name}")(images, 0.0)
+        return torch.lerp(degenerate, images, _per_image(values[:, 0], images)).clamp_(0, 1)
 
     return change
 
@@ -59,27 +59,27 @@ def equalize(images: Tensor, values: np.ndarray, seeds: np.ndarray) -> Tensor:
 
 def hue(images: Tensor, values: np.ndarray, seeds: np.ndarray) -> Tensor:
     """Rotate the hue by a share of the colour circle (red, yellow, green, blue); keep saturation and value (HSV)."""
-    top, low = images.amax(1, keepdim=True), images.amin(1, keepdim=True)
-    spread = top - low
+    high, low = images.amax(1, keepdim=True), images.amin(1, keepdim=True)
+    spread = high - low
     red, green, blue = (images / torch.where(spread > 0, spread, 1)).split(1, 1)
-    high_red, high_green = images[:, :1] == top, images[:, 1:2] == top
+    high_red, high_green = images[:, :1] == high, images[:, 1:2] == high
     sixth = torch.where(high_red, green - blue, torch.where(high_green, 2 + blue - red, 4 + red - green))
-    sixth = sixth + 6 * _each(values[:, 0], images)
+    sixth = sixth + 6 * _per_image(values[:, 0], images)
     # Each channel is at its maximum for two sixths of the circle, at its minimum for two, and ramps in the other two.
     place = (torch.tensor([5.0, 3.0, 1.0], device=images.device).view(1, 3, 1, 1) + sixth).remainder(6)
-    return (top - spread * torch.minimum(place, 4 - place).clamp(0, 1)).clamp_(0, 1)
+    return (high - spread * torch.minimum(place, 4 - place).clamp(0, 1)).clamp_(0, 1)
 
 
 def posterize(images: Tensor, values: np.ndarray, seeds: np.ndarray) -> Tensor:
     """Keep the leading ``value`` bits of every byte."""
-    step = _each(2.0 ** (8 - values[:, 0]), images)
+    step = _per_image(2.0 ** (8 - values[:, 0]), images)
     level = _bytes(images)
     return (level - level.remainder(step)) / 255
 
 
 def solarize(images: Tensor, values: np.ndarray, seeds: np.ndarray) -> Tensor:
     """Invert bytes at or above the value, as overexposed film does."""
-    return torch.where(_bytes(images) >= _each(values[:, 0], images), 1 - images, images)
+    return torch.where(_bytes(images) >= _per_image(values[:, 0], images), 1 - images, images)
 
 
 def blur(images: Tensor, values: np.ndarray, seeds: np.ndarray) -> Tensor:
@@ -99,9 +99,9 @@ def iso_noise(images: Tensor, values: np.ndarray, seeds: np.ndarray) -> Tensor:
     channels have the rest in common.
     """
     noise = hashing.normal(seeds, (4, *images.shape[2:]), images.device)
-    own = _each(values[:, 1], images)
-    grain = (1 - own).sqrt() * noise[:, :1] + own.sqrt() * noise[:, 1:]
-    return (images + _each(values[:, 0], images) * images.clamp(min=0).sqrt() * grain).clamp_(0, 1)
+    independent = _per_image(values[:, 1], images)
+    grain = (1 - independent).sqrt() * noise[:, :1] + independent.sqrt() * noise[:, 1:]
+    return (images + _per_image(values[:, 0], images) * images.clamp(min=0).sqrt() * grain).clamp_(0, 1)
 
 
 def compressed(images: Tensor, values: np.ndarray, seeds: np.ndarray) -> Tensor:

@@ -15,8 +15,8 @@ PIECE = 2**18  # values smoothed at a time on the CPU: a piece that fits the cac
 def gaussian(spread: np.ndarray) -> np.ndarray:
     """(M, taps) Gaussian kernels of σ = ``spread`` (M,) pixels; rows sum to 1 and reach four times the largest σ."""
     reach = max(1, int(np.ceil(4 * spread.max())))
-    at = np.arange(-reach, reach + 1) / np.maximum(spread, 1e-6)[:, None]
-    weights = np.exp(-(at**2) / 2)
+    distance = np.arange(-reach, reach + 1) / np.maximum(spread, 1e-6)[:, None]
+    weights = np.exp(-(distance**2) / 2)
     return weights / weights.sum(1, keepdims=True)
 
 
@@ -51,8 +51,8 @@ def along_lines(images: Tensor, kernels: np.ndarray) -> Tensor:
     smooth = torch.empty_like(images)
     for start in range(0, len(images), step):
         padded = _mirror(images[start : start + step], reach).flatten(0, 1)
-        own = weights[start * channels : start * channels + len(padded)]
-        smooth[start : start + step] = F.conv2d(padded, own, groups=len(padded)).unflatten(0, (-1, channels))
+        kernel = weights[start * channels : start * channels + len(padded)]
+        smooth[start : start + step] = F.conv2d(padded, kernel, groups=len(padded)).unflatten(0, (-1, channels))
     return smooth
 
 
@@ -76,7 +76,7 @@ def line(lengths: np.ndarray, angles: np.ndarray) -> np.ndarray:
     steps = 8 * reach + 1
     t = np.linspace(-0.5, 0.5, steps) * lengths[:, None]
     y, x = -t * np.sin(np.radians(angles))[:, None], t * np.cos(np.radians(angles))[:, None]
-    at = np.arange(-reach, reach + 1)
-    down, across = (np.clip(1 - np.abs(place[..., None] - at), 0, None) for place in (y, x))
+    pixels = np.arange(-reach, reach + 1)
+    down, across = (np.clip(1 - np.abs(position[..., None] - pixels), 0, None) for position in (y, x))
     kernels = np.einsum("msi,msj->mij", down, across)
     return kernels / kernels.sum((1, 2), keepdims=True)

@@ -105,7 +105,7 @@ def elastic(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = 
     pixels.
     """
     grid = _lattice(images) + elastic_field(images.shape, values, seeds, images.device)
-    return _sample(images, grid, _stretched(grid) if mass else None)
+    return _sample(images, grid, _input_area(grid) if mass else None)
 
 
 def elastic_field(shape: tuple[int, ...], values: np.ndarray, seeds: np.ndarray, device: torch.device) -> Tensor:
@@ -127,17 +127,16 @@ def shuffle(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = 
     window = (rows[:, None] // side * width + columns // side).flatten(1)
     # Two orders of the pixels: by window alone, and by window then random key. Matching them rank by rank gives a
     # random permutation within each window.
-    put = window.argsort(dim=1, stable=True)
-    taken = ((window << 32) + noise.whole(seeds, (height * width,), images.device)).argsort(dim=1)
-    source = torch.empty_like(put).scatter_(1, put, taken)
+    target = window.argsort(dim=1, stable=True)
+    drawn = ((window << 32) + noise.whole(seeds, (height * width,), images.device)).argsort(dim=1)
+    source = torch.empty_like(target).scatter_(1, target, drawn)
     return images.flatten(2).gather(2, source[:, None].expand(-1, images.shape[1], -1)).view_as(images)
 
 
 def cut_out(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = False) -> Tensor:
     """Erase the box (top, left, bottom, right), in pixels."""
     box = on_device(values.astype(np.int64), images.device)
-    height, width = images.shape[2:]
-    return images * ~geometry.box_mask(box, (height, width))[:, None]
+    return images * ~geometry.box_mask(box, (images.shape[2], images.shape[3]))[:, None]
 
 
 # ---------------------------------------------------------------- matrices, from output pixels to input pixels
@@ -157,15 +156,15 @@ def _inverse(
 ) -> np.ndarray:
     """(M, 3, 3) matrices from output to input pixels, for an image that is sheared, scaled, rotated clockwise around
     its centre and translated."""
-    turn, lean = np.radians(angle), np.tan(np.radians(shear))
-    cos, sin = scale * np.cos(turn), scale * np.sin(turn)
-    there = _identity(images)
-    there[:, 0, 0], there[:, 0, 1] = cos, -sin - cos * lean
-    there[:, 1, 0], there[:, 1, 1] = sin, cos - sin * lean
-    middle = np.array([images.shape[3], images.shape[2]]) / 2
-    moved = np.stack(np.broadcast_arrays(across, down, np.zeros(len(images)))[:2], 1)
-    there[:, :2, 2] = middle + moved - there[:, :2, :2] @ middle
-    return np.linalg.inv(there)
+    radians, slope = np.radians(angle), np.tan(np.radians(shear))
+    cos, sin = scale * np.cos(radians), scale * np.sin(radians)
+    forward = _identity(images)
+    forward[:, 0, 0], forward[:, 0, 1] = cos, -sin - cos * slope
+    forward[:, 1, 0], forward[:, 1, 1] = sin, cos - sin * slope
+    centre = np.array([images.shape[3], images.shape[2]]) / 2
+    shift = np.stack(np.broadcast_arrays(across, down, np.zeros(len(images)))[:2], 1)
+    forward[:, :2, 2] = centre + shift - forward[:, :2, :2] @ centre
+    return np.linalg.inv(forward)
 
 
 def _homography(source: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -175,8 +174,8 @@ def _homography(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     u, v = (np.broadcast_to(target[:, i], x.shape) for i in (0, 1))
     first = np.stack([x, y, one, zero, zero, zero, -u * x, -u * y], -1)
     second = np.stack([zero, zero, zero, x, y, one, -v * x, -v * y], -1)
-    found = np.linalg.solve(np.concatenate([first, second], 1), np.concatenate([u, v], 1)[..., None])[..., 0]
-    return np.concatenate([found, np.ones((len(found), 1))], 1).reshape(-1, 3, 3)
+    unknowns = np.linalg.solve(np.concatenate([first, second], 1), np.concatenate([u, v], 1)[..., None])[..., 0]
+    return np.concatenate([unknowns, np.ones((len(unknowns), 1))], 1).reshape(-1, 3, 3)
 
 
 def _by_matrix(images: Tensor, matrices: np.ndarray, mass: bool, edges: np.ndarray | None = None) -> Tensor:
@@ -188,19 +187,19 @@ def _by_matrix(images: Tensor, matrices: np.ndarray, mass: bool, edges: np.ndarr
     # Change to grid_sample's coordinates, half sides from the centre; on the host, where double precision is free.
     pixels = np.array([[width / 2, 0, width / 2], [0, height / 2, height / 2], [0, 0, 1]])
     matrices = np.linalg.inv(pixels) @ matrices @ pixels
-    on = on_device(matrices.astype(np.float32), images.device)[..., None, None]
+    matrix = on_device(matrices.astype(np.float32), images.device)[..., None, None]
     across, down = _lattice(images).unbind(-1)
-    x, y, depth = (on[:, i, 0] * across + (on[:, i, 1] * down + on[:, i, 2]) for i in range(3))
+    x, y, depth = (matrix[:, i, 0] * across + (matrix[:, i, 1] * down + matrix[:, i, 2]) for i in range(3))
     grid = torch.stack([x / depth, y / depth], -1)
     if edges is not None:
         low, high = (np.linalg.inv(pixels)[:2, :2] @ edges[:, i : i + 2, None] - 1 for i in (0, 2))
         low, high = (on_device(e.astype(np.float32), images.device).view(-1, 1, 1, 2) for e in (low, high))
         grid = torch.minimum(torch.maximum(grid, low), high)
-    stretched = None
+    magnification = None
     if mass:
-        stretched = on_device(np.abs(np.linalg.det(matrices)).astype(np.float32), images.device)[:, None, None]
-        stretched = stretched / depth.abs() ** 3  # Jacobian determinant of a projection
-    return _sample(images, grid, stretched)
+        magnification = on_device(np.abs(np.linalg.det(matrices)).astype(np.float32), images.device)[:, None, None]
+        magnification = magnification / depth.abs() ** 3  # Jacobian determinant of a projection
+    return _sample(images, grid, magnification)
 
 
 def _lattice(images: Tensor) -> Tensor:
@@ -209,19 +208,19 @@ def _lattice(images: Tensor) -> Tensor:
     return torch.stack(torch.meshgrid(across, down, indexing="xy"), -1)[None]
 
 
-def _stretched(grid: Tensor) -> Tensor:
+def _input_area(grid: Tensor) -> Tensor:
     """(M, H, W) input area per output pixel: the absolute Jacobian determinant of the grid."""
     height, width = grid.shape[1:3]
     x, y = grid[..., 0] * (width / 2), grid[..., 1] * (height / 2)
-    return (_slope(x, 2) * _slope(y, 1) - _slope(x, 1) * _slope(y, 2)).abs()
+    return (_derivative(x, 2) * _derivative(y, 1) - _derivative(x, 1) * _derivative(y, 2)).abs()
 
 
-def _slope(places: Tensor, dim: int) -> Tensor:
+def _derivative(positions: Tensor, dim: int) -> Tensor:
     """Derivative of positions (M, H, W) along a side; 1 where the side has a single pixel."""
-    return torch.gradient(places, dim=dim)[0] if places.shape[dim] > 1 else torch.ones_like(places)
+    return torch.gradient(positions, dim=dim)[0] if positions.shape[dim] > 1 else torch.ones_like(positions)
 
 
-def _sample(images: Tensor, grid: Tensor, stretched: Tensor | None) -> Tensor:
+def _sample(images: Tensor, grid: Tensor, area: Tensor | None) -> Tensor:
     grid = grid.expand(len(images), -1, -1, -1).to(images.dtype)
-    taken = F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    return taken if stretched is None else taken * stretched[:, None]
+    sampled = F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return sampled if area is None else sampled * area[:, None]

@@ -45,14 +45,14 @@ def steps(quality: np.ndarray) -> np.ndarray:
 def through(images: Tensor, quality: np.ndarray) -> Tensor:
     """Images (M, 3, H, W) in [0, 1] after a JPEG round trip with chroma at half the resolution (4:2:0)."""
     height, width = images.shape[2:]
-    whole = F.pad(images, (0, -width % 16, 0, -height % 16), mode="replicate")
+    padded = F.pad(images, (0, -width % 16, 0, -height % 16), mode="replicate")
     table = on_device(steps(quality).astype(np.float32), images.device)
-    seen = _recoloured((whole * 255).round(), FROM_RGB)
-    light = _rounded(seen[:, :1] - 128, table[:, :1]) + 128
-    colour = _rounded(F.avg_pool2d(seen[:, 1:], 2), table[:, 1:])
-    colour = F.interpolate(colour, scale_factor=2, mode="bilinear", align_corners=False).round()
-    mixed = _recoloured(torch.cat([light, colour], 1), TO_RGB)[..., :height, :width]
-    return mixed.round().clamp(0, 255) / 255
+    ycbcr = _recoloured((padded * 255).round(), FROM_RGB)
+    luma = _quantized(ycbcr[:, :1] - 128, table[:, :1]) + 128
+    chroma = _quantized(F.avg_pool2d(ycbcr[:, 1:], 2), table[:, 1:])
+    chroma = F.interpolate(chroma, scale_factor=2, mode="bilinear", align_corners=False).round()
+    rgb = _recoloured(torch.cat([luma, chroma], 1), TO_RGB)[..., :height, :width]
+    return rgb.round().clamp(0, 255) / 255
 
 
 def _recoloured(images: Tensor, matrix: np.ndarray) -> Tensor:
@@ -61,12 +61,12 @@ def _recoloured(images: Tensor, matrix: np.ndarray) -> Tensor:
     return torch.cat([(a * first + b * second + c * third).round() for a, b, c in matrix.tolist()], 1)
 
 
-def _rounded(channels: Tensor, table: Tensor) -> Tensor:
+def _quantized(channels: Tensor, table: Tensor) -> Tensor:
     """Channels (M, c, H, W) with their DCT coefficients rounded to multiples of the steps (M, 1, 8, 8)."""
     waves = on_device(WAVES.astype(np.float32), channels.device)
     m, c, height, width = channels.shape
     blocks = channels.view(m, c, height // 8, 8, width // 8, 8).transpose(3, 4)
-    amounts = waves @ blocks @ waves.T
+    coefficients = waves @ blocks @ waves.T
     table = table[:, :, None, None]
-    blocks = waves.T @ ((amounts / table).round() * table) @ waves
+    blocks = waves.T @ ((coefficients / table).round() * table) @ waves
     return blocks.transpose(3, 4).reshape(m, c, height, width).round().clamp(-128, 127)

@@ -18,7 +18,7 @@ MASK = 2**32 - 1
 FIRST, SECOND, GOLDEN = 0x7FEB352D, 0x846CA68B, 0x9E3779B9
 
 
-def _mixed(x: Tensor) -> Tensor:
+def _hash(x: Tensor) -> Tensor:
     """Hash x (0 to 2^32 - 1) so that every bit affects every bit of the result.
 
     The int64 products may wrap; their low 32 bits stay correct.
@@ -33,9 +33,9 @@ def _mixed(x: Tensor) -> Tensor:
 
 def whole(seeds: np.ndarray, shape: tuple[int, ...], device: torch.device) -> Tensor:
     """(M, *shape) int64 from 0 to 2^32 - 1, one field for each seed (M,) of 0 to 2^32 - 1."""
-    start = _mixed(on_device(np.asarray(seeds, np.int64) * GOLDEN & MASK, device))
+    start = _hash(on_device(np.asarray(seeds, np.int64) * GOLDEN & MASK, device))
     pixels = torch.arange(int(np.prod(shape)), device=device)
-    return _mixed((start[:, None] + pixels) & MASK).view(-1, *shape)
+    return _hash((start[:, None] + pixels) & MASK).view(-1, *shape)
 
 
 def uniform(seeds: np.ndarray, shape: tuple[int, ...], device: torch.device) -> Tensor:

@@ -110,23 +110,23 @@ def run(
 
 
 def _run(sequences: Sequence[OpSequence], images: Tensor, fill: Tensor | None, room: Tensor | None) -> Tensor:
-    own = False  # whether ``images`` may be overwritten here
+    owned = False  # whether ``images`` may be overwritten here
     for operation, rows, values, seeds in _grouped(sequences):
         index = None if len(rows) == len(images) else on_device(rows, images.device)
         part = images if index is None else images.index_select(0, index)
         if operation.empties and fill is not None:
             covered = operation.change(torch.cat([part, torch.ones_like(part[:, :1])], 1), values, seeds)
             part, covered = covered[:, :-1], covered[:, -1:]
-            ground = fill if index is None or len(fill) == 1 else fill.index_select(0, index)
-            part = part + (1 - covered) * ground.to(part.dtype)
+            background = fill if index is None or len(fill) == 1 else fill.index_select(0, index)
+            part = part + (1 - covered) * background.to(part.dtype)
         else:
             part = operation.change(part, values, seeds)
         if index is None:
-            images, own = part, False
+            images, owned = part, False
         else:
-            if not own:
+            if not owned:
                 images = images.clone() if room is None else room.copy_(images)
-            images, own = images.index_copy_(0, index, part), True
+            images, owned = images.index_copy_(0, index, part), True
     return images
 
 
@@ -149,14 +149,14 @@ def moving(sequences: Sequence[OpSequence]) -> tuple[OpSequence, ...]:
 
 
 def _grouped(sequences: Sequence[OpSequence]) -> Iterator[tuple[Operation, np.ndarray, np.ndarray, np.ndarray]]:
-    """Position by position along the sequences: each operation, the rows (M,) of its images, values and seeds."""
-    for place in range(max(map(len, sequences), default=0)):
+    """Yield, position by position, each operation with the rows (M,) of its images, values and seeds."""
+    for position in range(max(map(len, sequences), default=0)):
         groups: dict[str, list[int]] = {}
         for row, sequence in enumerate(sequences):
-            if place < len(sequence):
-                groups.setdefault(sequence[place].name, []).append(row)
+            if position < len(sequence):
+                groups.setdefault(sequence[position].name, []).append(row)
         for name, rows in groups.items():
-            applied = [sequences[row][place] for row in rows]
+            applied = [sequences[row][position] for row in rows]
             values = np.array([op.values for op in applied], np.float64).reshape(len(rows), -1)
             yield OPERATIONS[name], np.array(rows), values, np.array([op.seed for op in applied])
 
@@ -171,4 +171,4 @@ def in_words(sequence: OpSequence, language: str = "en") -> str:
 
 
 def _filled(text: str, values: tuple[float, ...]) -> str:
-    return re.sub(r"\{(\d)\}", lambda place: f"{values[int(place[1])]:.3g}", text)
+    return re.sub(r"\{(\d)\}", lambda match: f"{values[int(match[1])]:.3g}", text)
