@@ -28,7 +28,7 @@ DRAWN = """
     requestAnimationFrame(() => requestAnimationFrame(() => resolve(performance.now() - start)));
   });
   watch.observe(view, { attributes: true, subtree: true });
-  const slider = document.querySelector("#lam input[type=range]");
+  const slider = document.querySelector("#mv-lam");
   slider.value = value;
   slider.dispatchEvent(new Event("input", { bubbles: true }));
 })
@@ -62,7 +62,7 @@ def core_times(changes: int) -> list[float]:
     import torch
 
     from mixviz.ui import handlers
-    from mixviz.ui.app import first_request
+    from mixviz.ui.state import first_request
 
     threads, start, times = torch.get_num_threads(), replace(first_request(), view="localize"), []
     torch.set_num_threads(1)
@@ -85,9 +85,9 @@ def measure(quick: bool = False) -> dict[str, float]:
     with chromium() as browser, serve() as server:
         tab: Any = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
         tab.goto(server.url)
-        tab.wait_for_function("window.mixviz?.state.a && mixviz.idle()")
+        tab.wait_for_function("window.mixviz?.order.length && mixviz.idle()")
         before = tab.evaluate("performance.now()")
-        tab.get_by_role("tab", name="Where they look").click()
+        tab.evaluate("mixviz.open('localize')")
         tab.wait_for_selector("#mv-localize[data-shown]")
         tab.wait_for_function("mixviz.idle() && !document.querySelector('.mv-stale')")
         results = {FIRST: (tab.evaluate("performance.now()") - before) / 1000}

@@ -24,7 +24,8 @@ from mixviz import METHODS
 from mixviz.data import pictures
 
 VISITORS = 8
-SHOWN = ".mv-grid[data-shown]"
+FIRST, SHOWN = "#mv-learn[data-shown]", ".mv-grid[data-shown]"
+SLOW = 4  # how many times slower the throttled processor is
 
 SERVED = "page served with a pair mixed, after gradio and torch, s"
 PAINTED = "first paint: the above and, in a browser that runs, from the address to decoded mixtures, s"
@@ -34,6 +35,9 @@ ANEW = "another pair to all cards in sight decoded, median ms"
 SIGHT = "cards in sight at 1280 × 900, which a moving slider redraws"
 AMONG, OTHERS = (f"{VISITORS} drag at once: {who}, median ms" for who in ("slider to pixels", "the others' answers"))
 GROWTH = "server memory: growth over"
+LARGEST, LARGEST_SLOW = "largest contentful paint, ms", f"largest contentful paint, processor {SLOW} times slower, ms"
+SHIFT, BLOCKED = "cumulative layout shift", f"total blocking time, processor {SLOW} times slower, ms"
+REQUESTS, BYTES = "first load: requests", "first load: kB"
 
 # Names that end in numbers are given by their beginnings.
 GOALS = {
@@ -44,6 +48,12 @@ GOALS = {
     AMONG: "< 300",
     OTHERS: "< 300",
     GROWTH: "flat",
+    LARGEST: "≤ 1500",
+    LARGEST_SLOW: "≤ 3500",
+    SHIFT: "≤ 0.05",
+    BLOCKED: "≤ 1000",
+    REQUESTS: "≤ 60",
+    BYTES: "≤ 600",
 } | {f"{part}: errors": "0" for part in ("one visitor", f"{VISITORS} drag at once", "server memory")}
 
 
@@ -60,11 +70,11 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-def arrive(tab: Any, url: str) -> None:
-    """Open the page; wait for its pictures, and until its script has read the controls and has no open request."""
+def arrive(tab: Any, url: str, shown: str = FIRST) -> None:
+    """Open the page; wait for its pictures, and until its script has no open request."""
     tab.goto(url)
-    tab.wait_for_selector(SHOWN)
-    tab.wait_for_function("mixviz.state.a && mixviz.idle()")
+    tab.wait_for_selector(shown)
+    tab.wait_for_function("mixviz.idle()")
 
 
 def import_time(runs: int) -> dict[str, float]:
@@ -88,11 +98,54 @@ def start_times(browser: Any, runs: int) -> dict[str, float]:
         tab = browser.new_context().new_page()
         with serve() as server:
             tab.goto(server.url, wait_until="commit")
-            tab.wait_for_selector(SHOWN)
+            tab.wait_for_selector(FIRST)
             painted.append(time.time() - server.imported)
             served.append(server.served - server.imported)
             tab.context.close()
     return {f"{SERVED} (best of {runs})": min(served), f"{PAINTED} (median of {runs})": statistics.median(painted)}
+
+
+# Collects what the browser reports of the load, before any script of the page runs.
+WATCH = """
+  window.vitals = { shift: 0, largest: 0, blocked: 0 };
+  new PerformanceObserver((list) => list.getEntries().forEach((one) => {
+    if (!one.hadRecentInput) vitals.shift += one.value;
+  })).observe({ type: "layout-shift", buffered: true });
+  new PerformanceObserver((list) => list.getEntries().forEach((one) => (vitals.largest = one.startTime)))
+    .observe({ type: "largest-contentful-paint", buffered: true });
+  new PerformanceObserver((list) => list.getEntries().forEach((one) => (vitals.blocked += one.duration - 50)))
+    .observe({ type: "longtask", buffered: true });
+"""
+
+
+def first_load(browser: Any, server: Server, runs: int) -> dict[str, float]:
+    """Measure a first load without a cache, medians of several runs: what the browser calls web vitals."""
+    fast, slow = ([_vitals(browser, server, factor) for _ in range(runs)] for factor in (1, SLOW))
+    of = {name: [one[name] for one in fast] for name in fast[0]}
+    return {
+        LARGEST: statistics.median(of["largest"]),
+        SHIFT: max(of["shift"]),
+        REQUESTS: statistics.median(of["requests"]),
+        BYTES: statistics.median(of["bytes"]) / 1000,
+        LARGEST_SLOW: statistics.median(one["largest"] for one in slow),
+        BLOCKED: statistics.median(one["blocked"] for one in slow),
+    }
+
+
+def _vitals(browser: Any, server: Server, slower: int) -> dict[str, float]:
+    tab = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
+    session = tab.context.new_cdp_session(tab)
+    session.send("Network.enable")
+    session.send("Emulation.setCPUThrottlingRate", {"rate": slower})
+    sizes: list[float] = []
+    session.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+    tab.add_init_script(WATCH)
+    tab.goto(server.url)
+    tab.wait_for_selector(FIRST)
+    tab.wait_for_timeout(1000 * (1 + slower))  # what comes after the first paint, and may shift it
+    vitals = tab.evaluate("vitals")
+    tab.context.close()
+    return vitals | {"requests": len(sizes), "bytes": sum(sizes)}
 
 
 def core_time(changes: int, only: list[str] | None = None) -> float:
@@ -105,7 +158,7 @@ def core_time(changes: int, only: list[str] | None = None) -> float:
     import torch
 
     from mixviz.ui import handlers
-    from mixviz.ui.app import first_request
+    from mixviz.ui.state import first_request
 
     start, times, threads = first_request(), [], torch.get_num_threads()
     start = replace(start, still=False, only=only and tuple(only))
@@ -127,7 +180,7 @@ def core_time(changes: int, only: list[str] | None = None) -> float:
 CHANGE = """
 ([value, patience]) => new Promise((resolve) => {
   const grid = document.querySelector(".mv-grid"), line = document.querySelector(".mv-message");
-  const slider = document.querySelector("#lam input[type=range]"), start = performance.now();
+  const slider = document.querySelector("#mv-lam"), start = performance.now();
   const end = (problem) => {
     watcher.disconnect();
     clearTimeout(late);
@@ -176,7 +229,7 @@ class Tab:
         self.tab.on("pageerror", lambda error: self.seen.problems.append(f"script: {error}"))
         self.tab.on("requestfailed", lambda request: self.seen.problems.append(f"{request.url}: {request.failure}"))
         self.tab.on("response", self._answered)
-        arrive(self.tab, server.url)
+        arrive(self.tab, f"{server.url}?view=grid", SHOWN)
         self.drag(3)  # warm up, and count only the errors
         self.seen.times.clear()
 
@@ -278,6 +331,7 @@ def measure(quick: bool = False) -> dict[str, float]:
     with chromium() as browser:
         results |= start_times(browser, runs)
         with serve() as server:
+            results |= first_load(browser, server, runs)
             results |= slider_times(browser, server, changes)
             results |= crowd_times(browser, server, changes, seconds)
     return results | memory((20, 120) if quick else (200, 1200))

@@ -124,11 +124,15 @@ def question(url: str, only: list[str] | None = None) -> dict[str, Any]:
         url: address of the page.
         only: the visible cards, the only ones requested; None requests all.
     """
-    from mixviz.ui.app import first_request
+    from mixviz.ui.state import first_request
 
     config = httpx.get(f"{url}config", trust_env=False, timeout=PATIENCE).raise_for_status().json()
-    bridge = next(part["id"] for part in config["components"] if part["props"].get("elem_id") == "bridge")
-    return {"component_id": bridge, "fn_name": "look", "data": asdict(first_request()) | {"still": False, "only": only}}
+    page = next(part["id"] for part in config["components"] if part["props"].get("elem_id") == "page")
+    return {
+        "component_id": page,
+        "fn_name": "look",
+        "data": asdict(first_request()) | {"view": "grid", "still": False, "only": only},
+    }
 
 
 class Visitor:

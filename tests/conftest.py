@@ -105,24 +105,67 @@ class Tab:
         self.page.wait_for_timeout(50)  # the last answer's pictures are decoded
 
     def set_lambda(self, value: float) -> None:
-        self.enter(self.page.get_by_label("number input for λ: share of A"), value)
+        self.enter(self.page.get_by_label("λ: share of A, as a number"), value)
 
     def enter(self, box, value) -> None:
         """Type a value and press Enter; the page may ask, and be answered, as soon as it is typed."""
         self.after(lambda: (box.fill(str(value)), box.press("Enter")))
 
     def open(self, name: str, view: str) -> None:
-        """Another view by its tab."""
-        self.page.get_by_role("tab", name=name).click()
+        """Another view: its destination, and there its tab."""
+        from mixviz.i18n import texts
+        from mixviz.ui.registry import views
+
+        group = views()[view].group if view in views() else "explore"
+        destination = self.page.locator(".mv-nav").get_by_text(texts()["en"][f"nav.{group}"], exact=True)
+        if destination.get_attribute("aria-current") is None:
+            destination.click()
+        tab = self.page.locator(".mv-tabs").get_by_text(name, exact=True)
+        if tab.get_attribute("aria-current") is None:
+            tab.click()
         self.view = view
         self.wait()
 
     def restore(self, **state: object) -> None:
-        """Set the page's controls to a state, as a link or a lesson does, and wait until it is shown."""
+        """Bring the page into a state, as a link or a lesson does, and wait until it is shown."""
         self.view = state.get("view", self.view)
         self.page.evaluate("(state) => mixviz.restore(state)", state)
         self.page.wait_for_function("!mixviz.restoring && mixviz.idle()")
         self.wait()
+
+    def more(self) -> None:
+        """Open what stands under "More"."""
+        if self.page.locator(".mv-more[open]").count() == 0:
+            self.page.locator(".mv-more > summary").click()
+
+    def pick(self, letter: str = "a") -> None:
+        """Open the picker of a picture."""
+        if not self.page.locator("dialog[open]").count():
+            self.page.locator(f".mv-picture-{letter}:visible, .mv-hero-{letter}:visible").first.click()
+
+    def pair(self, name: str) -> None:
+        """A bundled pair by its button."""
+        self.pick()
+        self.page.get_by_role("button", name=name).click()
+
+    def name(self, letter: str, label: str) -> None:
+        """Type a picture's label."""
+        self.pick(letter)
+        self.page.locator("#mv-picture-label").fill(label)
+        self.page.locator("#mv-picture-label").press("Enter")
+        self.page.get_by_role("button", name="Close", exact=True).click()
+
+    def choose(self, letter: str, file: Path) -> None:
+        """The visitor's own picture, by its file, uncropped."""
+        self.pick(letter)
+        self.page.locator("#mv-picture-file").set_input_files(file)
+        self.page.wait_for_function(
+            "() => !document.querySelector('dialog[open]') || document.querySelector('.mv-picker-stage .mv-primary')"
+            " || !['', 'Sending…'].includes(document.querySelector('.mv-picker-note').textContent)"
+        )
+        use = self.page.locator(".mv-picker-stage .mv-primary")
+        if use.count():
+            use.click()
 
     def see(self, method: str) -> None:
         """Scroll to a card and wait until it is of the present state."""
@@ -144,17 +187,20 @@ def tabs(browser, address: str) -> Iterator[Callable[..., Tab]]:
     """Opens the page, by default at 1280 px; a script error or a request to elsewhere fails the test in the end."""
     contexts, trouble = [], []
 
-    def opened(query: str = "", view: str = "grid", width: int = 1280, **options) -> Tab:
+    def opened(query: str = "", view: str = "grid", width: int = 1280, height: int = 900, **options) -> Tab:
         options.setdefault("permissions", ["clipboard-read", "clipboard-write"])
-        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
         page = context.new_page()
+        page.set_default_timeout(int(os.environ.get("MIXVIZ_WAIT", "30000")))
         page.on("pageerror", lambda error: trouble.append(f"script error: {error}"))
         page.on("request", lambda request: _is_local(request.url) or trouble.append(f"request: {request.url}"))
+        if view == "grid" and "view=" not in query:
+            query = f"{query or '?'}&view=grid"
         page.goto(f"{address}{query}")
         tab = Tab(page, view)
         tab.wait()
-        page.wait_for_function("'a' in mixviz.state")  # the first view is drawn before the controls have spoken
+        page.wait_for_function("mixviz.idle()")
         return tab
 
     yield opened

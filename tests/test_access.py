@@ -59,8 +59,8 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_tab, axe, v
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_in_the_lesson_and_on_a_phone(open_tab, axe, scheme):
-    tab = open_tab(f"?__theme={scheme}", width=390, color_scheme=scheme)
-    tab.page.get_by_role("button", name="Take the lesson").click()
+    tab = open_tab(f"?view=learn&__theme={scheme}", "learn", width=390, color_scheme=scheme)
+    tab.page.get_by_role("button", name="Start the lesson").click()
     for answer in tab.page.locator(".mv-answer").all():
         answer.click()
     tab.page.wait_for_function("mixviz.idle()")
@@ -68,30 +68,40 @@ def test_axe_finds_nothing_in_the_lesson_and_on_a_phone(open_tab, axe, scheme):
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_on_a_phone_the_first_card_is_in_sight(open_tab):
-    tab = open_tab(width=390)
-    tab.page.wait_for_function("document.querySelector('.sidebar').getBoundingClientRect().right <= 0")
-    assert tab.page.evaluate("document.querySelector('.mv-card').getBoundingClientRect().top") < 600
+# What lies whole in the first viewport; λ, too, stands there.
+FIRST_SIGHT = (".mv-hero-a", ".mv-hero-b", ".mv-hero-mixture", ".mv-hero-label .mv-bar", "#mv-lam")
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (1920, 1080), (390, 844)], ids=str)
+def test_a_and_b_and_their_mixture_with_its_label_are_in_first_sight(open_tab, size):
+    tab = open_tab("?view=learn", "learn", width=size[0], height=size[1])
+    for part in FIRST_SIGHT:
+        box = tab.page.locator(part).bounding_box()
+        assert min(box["width"], box["height"]) > 10, part
+        assert min(box["x"], box["y"]) >= 0, (part, box)
+        assert box["x"] + box["width"] <= size[0] + 1, (part, box)
+        assert box["y"] + box["height"] <= size[1], (part, box)
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= size[0]
 
 
 @pytest.mark.slow
 def test_the_page_speaks_korean(open_tab):
     korean = texts()["ko"]
     tab = open_tab("?view=grid&lam=0.6", locale="ko-KR")
-    assert tab.page.get_by_role("tab", name=korean["tab_detail"]).is_visible()
+    assert tab.page.get_by_role("link", name=korean["tab_detail"]).is_visible()
+    tab.more()
     assert tab.page.get_by_label(korean["seed"], exact=True).is_visible()
-    assert tab.page.get_by_role("button", name=korean["lesson"]).is_visible()
-    result = tab.page.locator("[data-method=samplepairing] .mv-truth").inner_text()
-    assert re.search("[가-힣]", result)
-    shown = tab.page.locator("#cards, #grid, #lesson, #dock").all_inner_texts()
+    told = tab.page.locator("[data-method=samplepairing] .mv-truth").inner_text()
+    assert re.search("[가-힣]", told)
+    shown = tab.page.locator("#mv-page").all_inner_texts()
     english = texts()["en"]
-    for key in ("open", "mixture", "areas", "shuffle", "copy", "lesson", "objects", "detectors"):
+    for key in ("open", "mixture", "areas", "shuffle", "share", "nav.learn", "objects", "detectors"):
         assert not any(re.search(rf"(^|\n){re.escape(english[key])}($|\n)", text) for text in shown), key
 
 
 def test_the_keyboard_reaches_and_works_everything(open_tab):
     tab = open_tab("?view=detail&method=cutmix", "detail")
-    tab.page.locator("#views [role=tab]").nth(1).focus()
+    tab.page.locator(".mv-tabs a").nth(1).focus()
     reached = []
     for _ in range(60):
         tab.page.keyboard.press("Tab")

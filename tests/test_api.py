@@ -46,7 +46,6 @@ METHODS = list(mixviz.METHODS)
 PUBLIC = {"mix": api.mix, "saliency": api.saliency, "detail": api.detail, "look": api.look, "methods": api.methods}
 CAT, DOG = (pictures.photograph_path(pictures.pairs()[0][key]) for key in "ab")
 HUGE = 10**400
-UNTOUCHED = [{"__type__": "update"}] * 9  # controls that stay as they are
 MASK = tuple("1" * (CELLS - i) + "0" * i for i in range(CELLS))
 MADE_UP = [
     *("/etc/passwd", "app.py", "../app.py", "assets/photos/../photos.json", "file:///etc/passwd", "", "/", "."),
@@ -92,7 +91,7 @@ def call(address: str, name: str, data: list) -> tuple[str, str]:
 def bridge(address: str) -> int:
     """Return the id of the component whose functions the page's script calls."""
     components = web().get(f"{address}config").json()["components"]
-    return next(part["id"] for part in components if part["props"].get("elem_id") == "bridge")
+    return next(part["id"] for part in components if part["props"].get("elem_id") == "page")
 
 
 def ask(address: str, function: str, state) -> httpx.Response:
@@ -101,10 +100,9 @@ def ask(address: str, function: str, state) -> httpx.Response:
     return web().post(f"{address}gradio_api/component_server", json=body)
 
 
-def restore(address: str, wanted) -> list:
-    """Return the values of the page's controls for a state, and the rest of the state."""
-    answer = web().post(f"{address}gradio_api/run/restore", json={"data": [], "event_data": wanted})
-    return answer.json()["data"]
+def restore(address: str, wanted) -> dict:
+    """Return {state}, perhaps with {message}, of what an address or a recipe file asks for."""
+    return ask(address, "restore", wanted).json()
 
 
 def a_state(**changed) -> dict:
@@ -327,9 +325,7 @@ def test_made_up_paths_are_refused_everywhere(address, path):
     for answer in (one.result() for one in answers):
         assert answer.status_code == 200
         assert set(answer.json()) == {"message"}
-    wanted = {"data": [], "event_data": {"a": path, "b": path}}
-    answer = web().post(f"{address}gradio_api/run/restore", json=wanted).json()
-    assert answer.get("data", UNTOUCHED)[:9] == UNTOUCHED  # Gradio refuses some of them itself
+    assert restore(address, {"a": path, "b": path}) == {"state": {}}
 
 
 @pytest.mark.parametrize("path", [*MADE_UP, *NO_PATH, as_file(CAT), "\ud800"], ids=lambda path: repr(path)[:24])
@@ -464,7 +460,7 @@ def test_errors_of_the_program_stay_inside(address, monkeypatch):
     places = (
         *((handlers, "show"), (serialize, "mix_two"), (serialize, "catalogue_json"), (pictures, "load_once")),
         *((api, "story"), (detector_options, "pair"), (inference, "look"), (downloads, "_parcel")),
-        (handlers, "_controls"),
+        (handlers, "usable"),
     )
     for module, name in places:
         monkeypatch.setattr(module, name, broken)
@@ -477,8 +473,8 @@ def test_errors_of_the_program_stay_inside(address, monkeypatch):
         assert re.fullmatch(r".*\(error \d{6}\).*", answer.json()["message"])
         assert "secret" not in answer.text
     answer = restore(address, {})
-    assert answer[:-1] == UNTOUCHED
-    assert re.fullmatch(r".*\(error \d{6}\).*", answer[-1]["message"])
+    assert answer.keys() == {"message"}
+    assert re.fullmatch(r".*\(error \d{6}\).*", answer["message"])
 
 
 # ---------------------------------------------------------------- the waiting room
@@ -503,7 +499,7 @@ def test_a_rush_is_told_to_come_again_and_the_page_stays_up(address, monkeypatch
             # Waiting requests do not keep others from opening the page or from uploading.
             assert web().get(address).status_code == 200
             assert web().get(f"{address}gradio_api/file={CAT}").status_code == 200
-            assert restore(address, {"view": "grid"})[-1]["view"] == "grid"
+            assert restore(address, {"view": "grid"}) == {"message": busy}
         finally:
             gate.set()
         assert {one.result().json()["view"] for one in asked} == {"detail"}
@@ -681,13 +677,13 @@ def test_a_recipe_of_the_command_line_is_one_too(name):
 
 def test_a_recipe_of_other_pictures_says_so(address, uploaded):
     request = Request(*uploaded, method="mixup", seed=3)
-    values = restore(address, {"recipe": json.dumps(recipe_files.recipe_of(request))})
-    assert values[:4] == UNTOUCHED[:4]  # the page's own pictures stay
-    assert "pictures that are missing here: your_picture_a.jpg" in values[-1]["message"]
-    assert (values[-1]["method"], values[7]) == ("mixup", 3)
+    answer = restore(address, {"recipe": json.dumps(recipe_files.recipe_of(request))})
+    assert not {"a", "b", "name_a", "name_b"} & answer["state"].keys()  # the page's own pictures stay
+    assert "pictures that are missing here: your_picture_a.jpg" in answer["message"]
+    assert (answer["state"]["method"], answer["state"]["seed"]) == ("mixup", 3)
 
 
-def test_a_recipe_reaches_the_controls(address):
+def test_a_recipe_is_the_pages_state(address):
     request = bundled(
         method="resizemix",
         lam=None,
@@ -698,15 +694,12 @@ def test_a_recipe_reaches_the_controls(address):
         name_a="Felix",
         name_b="Rex",
     )
-    values = restore(address, {"recipe": json.dumps(recipe_files.recipe_of(request))})
-    assert [value["path"] for value in values[:2]] == [CAT, DOG]
-    hold, _, _, seed, detector, rest = values[4:]
-    assert (values[2:4], hold, seed, detector) == (["Felix", "Rex"], False, 9, "centre")
-    assert rest | {"message": ""} == {
-        "view": "detail", "method": "resizemix", "parameters": {"low": 0.3}, "box": [0, 0, 0.5, 0.5], "any": True,
-        "message": "",
+    answer = restore(address, {"recipe": json.dumps(recipe_files.recipe_of(request))})
+    assert answer["message"] == i18n.say("recipe_loaded")
+    assert answer["state"] == {
+        "view": "detail", "method": "resizemix", "parameters": {"low": 0.3}, "box": [0, 0, 0.5, 0.5],
+        "a": CAT, "b": DOG, "name_a": "Felix", "name_b": "Rex", "lam": None, "seed": 9, "detector": "centre",
     }  # fmt: skip
-    assert rest["message"] == i18n.say("recipe_loaded")
 
 
 GOOD = json.dumps(recipe_files.recipe_of(bundled(method="cutmix", parameters={"label": "lam"})))
@@ -754,8 +747,7 @@ STRANGE = [
     ids=lambda text: repr(text)[:24],
 )  # fmt: skip
 def test_a_file_that_is_no_recipe_says_so_and_changes_nothing(address, text):
-    values = restore(address, {"recipe": text})
-    assert values == [*UNTOUCHED, {"message": i18n.say("recipe_bad"), "any": False}]
+    assert restore(address, {"recipe": text}) == {"message": i18n.say("recipe_bad")}
 
 
 def test_a_recipe_with_anything_anywhere_is_read_or_refused():
@@ -776,14 +768,16 @@ def test_a_recipe_with_anything_anywhere_is_read_or_refused():
 @pytest.mark.parametrize(
     "wanted", [None, 3, "x", [], {}, {"view": None}, {"view": {}}, {"p.alpha": []}, {"seed": HUGE}]
 )
-def test_a_state_that_cannot_be_restored_leaves_the_controls(address, wanted):
-    assert restore(address, wanted)[:9] == UNTOUCHED
+def test_a_state_that_cannot_be_restored_leaves_the_page(address, wanted):
+    assert restore(address, wanted) == {"state": {}}
 
 
-def test_a_pair_reaches_the_controls(address):
-    values = restore(address, {"a": "lion", "b": "bee", "lam": "0.25", "seed": "3", "alpha": "2", "detector": "centre"})
-    assert [os.path.basename(value["path"]) for value in values[:2]] == ["lion.jpg", "bee.jpg"]
-    assert values[2:9] == ["lion", "bee", True, 0.25, 2, 3, "centre"]
+def test_an_address_is_the_pages_state(address):
+    wanted = {"a": "lion", "b": "bee", "lam": "0.25", "seed": "3", "alpha": "2", "detector": "centre"}
+    state = restore(address, wanted)["state"]
+    assert [os.path.basename(state.pop(key)) for key in "ab"] == ["lion.jpg", "bee.jpg"]
+    values = {"name_a": "lion", "name_b": "bee", "lam": 0.25, "seed": 3, "alpha": 2, "detector": "centre"}
+    assert state == values
 
 
 # ---------------------------------------------------------------- no requests to other servers

@@ -474,6 +474,7 @@ def test_arrows_come_with_the_mouse_the_keyboard_a_tap_and_the_switch(tab):
 def test_controls_change_the_batch_and_the_address_and_originals_are_sent_once(tab):
     posted = []
     tab.page.on("request", lambda request: "component_server" in request.url and posted.append(request.post_data))
+    tab.more()
     tab.after(lambda: tab.page.get_by_role("button", name="Shuffle").click())
     tab.after(lambda: tab.page.locator("#mv-batch-p-label").select_option("lam"))
     assert [json.loads(text)["data"]["still"] for text in posted] == [False, False]

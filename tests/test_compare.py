@@ -25,9 +25,8 @@ from mixviz.i18n import UserError
 from mixviz.networks import card_text, zoo
 from mixviz.networks.model_card import ModelCard
 from mixviz.networks.run import Run
-from mixviz.ui.app import first_request
 from mixviz.ui.services import networks, transition
-from mixviz.ui.state import Request
+from mixviz.ui.state import Request, first_request
 from mixviz.ui.views import compare
 
 ERROR, MIXED = "top1_error", "mixup_half"
@@ -387,7 +386,7 @@ def test_a_card_leads_to_the_network_elsewhere(room, door, view, key):
     room.page.locator(f"[data-door={door}]").click()
     room.page.wait_for_function(f"mixviz.state.view === '{view}'")
     assert room.state()[key] == "mixup"
-    room.page.wait_for_function("document.querySelector('#views').getBoundingClientRect().top >= 0")  # from its top
+    room.page.wait_for_function("document.querySelector('#mv-main').getBoundingClientRect().top >= 0")  # from its top
 
 
 @pytest.mark.browser
@@ -554,7 +553,7 @@ def test_the_slider_asks_nobody(room, lion_and_bee):
 @pytest.mark.slow
 def test_another_pair_is_asked_about_anew(room):
     before = room.page.get_attribute("[data-part=between]", "data-pair")
-    room.after(room.page.get_by_role("button", name="Pair: duck and bison").click)
+    room.after(lambda: room.pair("Pair: duck and bison"))
     room.page.wait_for_function(
         "before => document.querySelector('[data-part=between]').dataset.pair !== before", arg=before
     )

@@ -10,7 +10,7 @@ pytest.importorskip("gradio")
 
 import mixviz
 from mixviz.ui import handlers
-from mixviz.ui.app import first_request
+from mixviz.ui.state import first_request
 
 METHODS = list(mixviz.METHODS)
 MARGIN = 200  # pixels beyond the window that still count as visible
@@ -24,7 +24,7 @@ IN_SIGHT = """
 # Moves the slider as a hand does, without pause; the last value stays.
 DRAG = """
 async (values) => {
-  const slider = document.querySelector("#lam input[type=range]");
+  const slider = document.querySelector("#mv-lam");
   for (const value of values) {
     slider.value = value;
     slider.dispatchEvent(new Event("input", { bubbles: true }));
@@ -43,7 +43,7 @@ SHEETS = """
 
 @pytest.mark.parametrize("only", [METHODS[:1], METHODS[3:9], METHODS[::-4]], ids=len)
 def test_some_cards_say_what_they_say_among_all(only):
-    request = replace(first_request(), lam=0.3, still=False)
+    request = replace(first_request(), view="grid", lam=0.3, still=False)
     full, some = handlers.show(request), handlers.show(replace(request, only=tuple(only)))
     known = {card["name"]: card for card in full["cards"]}
     assert some["cards"] == [known[name] for name in only]
@@ -67,7 +67,10 @@ def asked(tab) -> list:
 def test_cards_in_sight_move_with_the_slider_and_the_others_when_they_are_seen(tab, asked):
     for scrolled in (0, 1, 0.5):
         in_sight_moves(tab, asked, scrolled)
-    shown_lam = {card["name"]: card for card in handlers.show(replace(first_request(), lam=0.8, still=False))["cards"]}
+    shown_lam = {
+        card["name"]: card
+        for card in handlers.show(replace(first_request(), view="grid", lam=0.8, still=False))["cards"]
+    }
     for name, card in shown_lam.items():
         tab.see(name)
         numbers = tab.page.locator(f"[data-method={name}] .mv-numbers dd").all_inner_texts()
@@ -121,9 +124,9 @@ def test_no_card_loses_its_picture_while_the_slider_moves(tab):
 @pytest.mark.slow
 def test_another_view_and_back_shows_what_the_controls_say(tab):
     tab.page.evaluate(DRAG, [0.2, 0.7])
-    tab.open("Filmstrip", "sweep")
+    tab.open("λ strip", "sweep")
     tab.page.wait_for_function("mixviz.idle()")
     tab.view = "grid"
-    tab.after(tab.page.get_by_role("tab", name="All methods").click)
+    tab.after(lambda: tab.open("All methods", "grid"))
     assert tab.label(METHODS[-1])
     assert tab.label("mixup").startswith("Label: 70 %")

@@ -534,7 +534,7 @@ def test_a_and_b_and_the_photographs_stand_among_them(tab):
     assert tab.page.locator(".mv-own").count() == 16
     near = tab.page.locator("[data-near=mixup]")
     lion = view.placed(pictures.photograph_path("lion.jpg"))["mixup"]
-    tab.after(tab.page.get_by_role("button", name="Pair: lion and parrot").click)
+    tab.after(lambda: tab.pair("Pair: lion and parrot"))
     assert f"{lion['similarity'][0]:.3f}" in near.inner_text()
     assert f"{lion['distance']:.2f}" in tab.page.locator("[data-part=far] [data-row=mixup]").inner_text()
     before = near.inner_text()

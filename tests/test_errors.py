@@ -69,12 +69,11 @@ def test_a_panel_of_a_view_tells_the_number_as_well(monkeypatch, caplog):
     assert number_in(str(error.value)) in caplog.text
 
 
-def test_restoring_a_state_tells_the_number_and_leaves_the_controls(monkeypatch, caplog):
-    monkeypatch.setattr(handlers, "_controls", broken)
-    *controls, rest = handlers.restore(gradio.EventData(None, {"view": "grid"}))
-    assert controls == [gradio.skip()] * handlers.CONTROLS
-    assert number_in(rest["message"]) in caplog.text
-    assert not rest["any"]
+def test_restoring_a_state_tells_the_number_and_leaves_the_page(monkeypatch, caplog):
+    monkeypatch.setattr(handlers, "usable", broken)
+    answer = handlers.restore({"view": "grid"})
+    assert answer.keys() == {"message"}
+    assert number_in(answer["message"]) in caplog.text
 
 
 def test_one_networks_error_costs_no_other_network(monkeypatch, caplog):

@@ -18,7 +18,7 @@ from mixviz.ui.registry import views
 
 @pytest.fixture(scope="module")
 def client() -> TestClient:
-    return TestClient(Starlette(routes=[*files.routes(), *scripts.routes()]))
+    return TestClient(Starlette(routes=[*files.routes(), *scripts.routes(texts())]))
 
 
 @pytest.mark.slow
@@ -40,29 +40,39 @@ def test_there_is_nothing_else(client, name):
 
 
 def test_every_view_has_a_module_of_its_own_which_is_kept(client):
-    """The page's head requests the first view's modules, a component those of its own view."""
+    """The page's head requests the first view's modules, the frame those of a view that is opened."""
     first, *_ = views()
-    assert scripts.entry(first) in scripts.needs(scripts.FIRST)
+    assert f"views/{first}.js" in scripts.needs(scripts.FIRST)
     for view in views():
-        for path in (scripts.entry(view), *scripts.needs(scripts.entry(view))):
+        for path in (f"views/{view}.js", *scripts.needs(f"views/{view}.js")):
             answer = client.get(f"/mixviz/{scripts.version()}/{path}")
             assert answer.content == (assets() / "web" / path).read_bytes()
             assert "javascript" in answer.headers["content-type"]
             assert "immutable" in answer.headers["cache-control"]
             assert client.get(f"/mixviz/0123456789ab/{path}").status_code == 404  # of another version
-        needed = set(scripts.needs(scripts.entry(view))) - set(scripts.needs(scripts.FIRST))
-        assert all(path in scripts.on_load(view) for path in needed)
+        assert {*scripts.late(f"views/{view}.js"), *scripts.needs(scripts.FIRST), scripts.FIRST} >= {
+            f"views/{view}.js", *scripts.needs(f"views/{view}.js")
+        }  # fmt: skip
+    with pytest.raises(LookupError, match=r"views/nothing\.js"):
+        scripts.late("views/nothing.js")
+
+
+def test_texts_come_in_one_language_and_are_kept(client):
+    for language, known in texts().items():
+        answer = client.get(f"/mixviz/{scripts.version()}/texts/{language}.json")
+        assert answer.json() == known
+        assert "immutable" in answer.headers["cache-control"]
+    assert client.get(f"/mixviz/{scripts.version()}/texts/xx.json").status_code == 404
 
 
 @pytest.mark.browser
 def test_no_module_is_fetched_twice_and_a_views_own_only_when_it_is_opened(open_tab):
-    tab = open_tab()
-    requests = (
-        "performance.getEntriesByType('resource').map((one) => one.name).filter((name) => /[/]mixviz[/]/.test(name))"
-    )
+    tab = open_tab("?view=learn", "learn")
+    names = "performance.getEntriesByType('resource').map((one) => one.name)"
+    requests = f"{names}.filter((name) => /[/]mixviz[/].*js$/.test(name))"
     before = tab.page.evaluate(requests)
     assert {path.split("/", 5)[5] for path in before} == {scripts.FIRST, *scripts.needs(scripts.FIRST)}
-    tab.page.get_by_role("tab", name="Compare").click()
+    tab.page.evaluate("mixviz.open('compare')")
     tab.page.locator("#mv-compare h2").first.wait_for()
     after = tab.page.evaluate(requests)
     assert len(after) == len(set(after)) > len(before)
@@ -72,5 +82,5 @@ def test_no_module_is_fetched_twice_and_a_views_own_only_when_it_is_opened(open_
 def test_a_view_whose_script_is_out_of_reach_says_so(open_tab):
     tab = open_tab()
     tab.page.route("**/mixviz/**", lambda route: route.abort())
-    tab.page.get_by_role("tab", name="Compare").click()
-    tab.page.locator("#mv-compare", has_text=texts()["en"]["reload"]).wait_for()
+    tab.page.evaluate("mixviz.open('compare')")
+    tab.page.locator(".mv-message", has_text=texts()["en"]["reload"]).wait_for()

@@ -13,10 +13,8 @@ import pytest
 gr = pytest.importorskip("gradio")
 
 from gradio.blocks import Block  # noqa: E402 - needs Gradio
-from gradio.data_classes import FileData  # noqa: E402
 
 from mixviz.ui import gradio_compat  # noqa: E402
-from mixviz.ui.picture import Picture  # noqa: E402
 
 
 def test_the_oldest_version_that_may_be_installed_was_tried():
@@ -31,7 +29,7 @@ def test_fetch_nothing_replaces_the_method_that_fetches(monkeypatch, tmp_path):
     assert "is_http_url_like" in inspect.getsource(gradio_compat._move), "Gradio fetches addresses elsewhere now"
     monkeypatch.setattr(Block, "async_move_resource_to_block_cache", gradio_compat._move)
     gradio_compat.fetch_nothing()
-    picture = Picture()
+    picture = gr.Image()
     for address in ("http://picture-host.invalid/x.png", "HTTPS://picture-host.invalid/x.png"):
         with ThreadPoolExecutor(1) as thread, pytest.raises(gr.Error, match="addresses are not fetched"):
             thread.submit(asyncio.run, picture.async_move_resource_to_block_cache(address)).result()
@@ -58,14 +56,6 @@ def test_event_data_holds_what_the_script_sent():
         assert gradio_compat.event_data(gr.EventData(None, nothing)) == {}
 
 
-def test_a_picture_hands_on_its_path_and_opens_nothing(tmp_path):
-    (tmp_path / "x.png").write_bytes(b"no picture")
-    picture = Picture(type="filepath")
-    assert picture.preprocess(picture.data_model(path=str(tmp_path / "x.png"))) == str(tmp_path / "x.png")
-    assert picture.preprocess(None) is None
-    assert issubclass(Picture.data_model, FileData) or "path" in Picture.data_model.model_fields
-
-
 def test_our_routes_go_before_gradios_own(address):
     name = next(path.name for path in gradio_compat.FRONTEND.iterdir() if path.suffix == ".js")
     answer = httpx.get(f"{address}assets/{name}")
@@ -74,7 +64,7 @@ def test_our_routes_go_before_gradios_own(address):
 
 def test_a_components_functions_may_answer_with_a_response(address):
     parts = httpx.get(f"{address}config").json()["components"]
-    lesson = next(part["id"] for part in parts if part["props"].get("elem_id") == "lesson")
+    lesson = next(part["id"] for part in parts if part["props"].get("elem_id") == "page")
     body = {"session_hash": "test", "component_id": lesson, "fn_name": "teach", "data": {}}
     answer = httpx.post(f"{address}gradio_api/component_server", json=body, timeout=60)
     assert list(answer.json()) == ["steps"], "what parts.as_json writes no longer arrives as it is"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -16,6 +15,7 @@ from mixviz.networks import zoo
 from mixviz.ops.operations import OPERATIONS
 from mixviz.ui import app, handlers
 from mixviz.ui.services import detector_options, downloads, presenters
+from mixviz.ui.views import detail
 
 HANGUL = re.compile("[가-힣]")
 FORMULA = re.compile(r"\$\$.+?\$\$|\$.+?\$", re.S)
@@ -110,16 +110,20 @@ def test_what_has_no_korean_is_told_in_english(monkeypatch):
     assert i18n.in_language("nothing", "xx", "English") == "English"
 
 
+def names_of(answer: dict) -> list[str]:
+    return [answer["state"][f"name_{letter}"] for letter in "ab"]
+
+
 def test_a_restored_state_names_its_objects_in_the_visitors_language():
     for language, names in (("ko", ["사자", "앵무새"]), ("en", ["lion", "parrot"]), ("xx", ["lion", "parrot"])):
         wanted = {"a": "lion", "b": "bird_macaw_flying", "language": language}
-        assert handlers.restore(SimpleNamespace(_data=wanted))[2:4] == names
+        assert names_of(handlers.restore(wanted)) == names
         for given in (["사자", "parrot"], ["lion", "앵무새"]):
             recipe = (
                 '{"method": "cutmix", "seed": 0, "parameters": {}, "pictures": ["lion.jpg", "bird_macaw_flying.jpg"]'
             )
             wanted = {"recipe": f'{recipe}, "names": ["{given[0]}", "{given[1]}"]}}', "language": language}
-            assert handlers.restore(SimpleNamespace(_data=wanted))[2:4] == names
+            assert names_of(handlers.restore(wanted)) == names
 
 
 def test_exports_without_korean_letters_name_bundled_objects_in_english(monkeypatch):
@@ -135,8 +139,7 @@ def test_exports_without_korean_letters_name_bundled_objects_in_english(monkeypa
 def test_explanations_are_sent_in_one_language_and_only_when_asked(address):
     config = httpx.get(f"{address}config").text
     for language, other in (("ko", "en"), ("en", "ko")):
-        payload = {"data": [], "event_data": {"language": language}}
-        (texts,) = httpx.post(f"{address}gradio_api/run/explain", json=payload).json()["data"]
+        texts = detail.explanations(language)
         for name in mixviz.METHODS:
             last = presenters.explanation(name, language).split("\n\n")[-1]
             assert last in texts
@@ -190,11 +193,11 @@ def test_the_first_cards_and_the_detectors_say_nothing_in_english(open_tab):
     shown = tab.page.locator(".mv-detector")
     assert shown.locator("b").all_inner_texts() == list(detector_options.titles("ko").values())
     tab.after(shown.nth(list(detector_options.titles()).index("centre")).click)
-    assert tab.page.locator("#detector input").input_value() == "중앙"
+    assert tab.page.locator("#mv-detector").input_value() == "centre"
     assert shown.nth(list(detector_options.titles()).index("centre")).get_attribute("aria-pressed") == "true"
-    tab.after(tab.page.get_by_role("button", name="이미지 쌍: 사자, 앵무새").click)
+    tab.after(lambda: tab.pair("이미지 쌍: 사자, 앵무새"))
     tab.page.wait_for_function("mixviz.state.name_a === '사자'")
-    assert phrases(tab, "#mv-grid, #mv-pairs, #detector, #title") == []
-    link = tab.page.locator("#copy")
+    assert phrases(tab, "#mv-grid, .mv-tabs, .mv-dock, .mv-picker, .mv-nav") == []
+    link = tab.page.locator("#mv-share")
     link.click()
     tab.page.get_by_text(i18n.texts()["ko"]["copied"], exact=True).wait_for()

@@ -32,9 +32,9 @@ from mixviz.data import pictures
 from mixviz.i18n import UserError
 from mixviz.resources import assets
 from mixviz.ui import api, handlers
-from mixviz.ui.app import first_request
 from mixviz.ui.services import cam_cache, cam_download, cam_subject, folder_panel, networks
 from mixviz.ui.services.presenters import SIDE, story
+from mixviz.ui.state import first_request
 from mixviz.ui.views import localize
 
 START = replace(first_request(), view="localize")
@@ -356,7 +356,7 @@ def test_the_colours_in_the_browser_are_those_of_the_library(looking_tab, scale)
 def test_the_difference_of_two_networks_is_that_of_the_library(looking_tab):
     tab = looking_tab
     tab.page.get_by_text("Difference, order, colours").click()
-    tab.page.get_by_label("Difference from").select_option("mixup")
+    tab.page.locator("#mv-localize").get_by_label("Difference from").select_option("mixup")
     looks = cam_download.looks_of(replace(START, method="cutmix", lam=0.6))
     values = scales.scaled([look.maps for look in looks], (64, 64), "image").values
     names = [look.known.name for look in looks]
@@ -373,12 +373,12 @@ def test_changing_how_maps_are_shown_asks_the_server_nothing(looking_tab):
     tab, requests = looking_tab, []
     tab.page.on("request", lambda request: request.url.startswith("blob:") or requests.append(request.url))
     before = tab.page.locator("[data-network=cutmix] .mv-box").first.get_attribute("style")
-    tab.page.get_by_label("Threshold τ of the box").fill("0.6")
+    tab.page.locator("#mv-localize").get_by_label("Threshold τ of the box").fill("0.6")
     tab.page.locator("#mv-localize [data-choice=shared]").click()
     tab.page.get_by_text("Difference, order, colours").click()
-    tab.page.get_by_label("Strength of the colours").fill("0.9")
-    tab.page.get_by_label("Colours", exact=True).select_option("viridis")
-    tab.page.get_by_label("Difference from").select_option("baseline")
+    tab.page.locator("#mv-localize").get_by_label("Strength of the colours").fill("0.9")
+    tab.page.locator("#mv-localize").get_by_label("Colours", exact=True).select_option("viridis")
+    tab.page.locator("#mv-localize").get_by_label("Difference from").select_option("baseline")
     tab.page.locator("#mv-localize [data-choice=grid]").click()
     assert tab.page.locator("[data-network=cutmix] .mv-box").first.get_attribute("style") != before
     tab.page.wait_for_timeout(300)
@@ -387,14 +387,14 @@ def test_changing_how_maps_are_shown_asks_the_server_nothing(looking_tab):
     assert "scale=shared" in tab.page.url
     tab.page.reload()
     tab.wait()
-    assert tab.page.get_by_label("Threshold τ of the box").input_value() == "0.6"
+    assert tab.page.locator("#mv-localize").get_by_label("Threshold τ of the box").input_value() == "0.6"
 
 
 @pytest.mark.browser
 @pytest.mark.slow
 def test_box_and_iou_follow_the_threshold_and_a_box_drawn_by_hand(looking_tab):
     tab = looking_tab
-    tab.page.get_by_label("Threshold τ of the box").fill("0.3")
+    tab.page.locator("#mv-localize").get_by_label("Threshold τ of the box").fill("0.3")
     request = replace(START, method="cutmix", lam=0.6)
     look = {one.known.name: one for one in cam_download.looks_of(request)}["saliencymix"]
     side = look.known.side
@@ -421,7 +421,7 @@ def test_a_card_of_the_mix_page_leads_to_its_mixture(open_tab):
     tab.view = "localize"
     tab.wait()
     tab.page.wait_for_function("mixviz.idle()")  # networks answer in parts
-    assert tab.page.get_by_label("Mixed by").input_value() == "resizemix"
+    assert tab.page.locator("#mv-localize").get_by_label("Mixed by").input_value() == "resizemix"
     assert "mixture/mixture.png" in tab.page.locator("#mv-localize pre").inner_text()
     assert tab.page.locator("#mv-localize .mv-look[data-network]").count() == len(networks.known_networks()) + 1
 
@@ -430,7 +430,7 @@ def test_a_card_of_the_mix_page_leads_to_its_mixture(open_tab):
 @pytest.mark.slow
 def test_classes_are_chosen_and_a_wrong_one_is_explained(looking_tab):
     tab = looking_tab
-    box = tab.page.get_by_label("Class 1", exact=True)
+    box = tab.page.locator("#mv-localize").get_by_label("Class 1", exact=True)
     tab.enter(box, "BEE")
     assert tab.page.locator("[data-network=cutmix] figcaption b").first.inner_text() == "bee"
     box.fill("rocket")
@@ -447,11 +447,11 @@ def test_slow_maps_come_one_by_one_and_can_be_stopped(looking_tab, monkeypatch):
     tab = looking_tab
     monkeypatch.setattr(localize, "PATIENCE", 0)
     cam_cache.cams.clear()
-    tab.page.get_by_label("Kind of map").select_option("score_cam")
+    tab.page.locator("#mv-localize").get_by_label("Kind of map").select_option("score_cam")
     tab.page.get_by_role("button", name="Stop").click()
     tab.page.wait_for_function("mixviz.idle()")
     assert tab.page.get_by_role("button", name="Stop").is_hidden()
-    tab.page.get_by_label("Kind of map").select_option("hires_cam")
+    tab.page.locator("#mv-localize").get_by_label("Kind of map").select_option("hires_cam")
     tab.page.wait_for_function("mixviz.idle()")
     assert not tab.page.locator("#mv-localize progress").is_visible()
 
@@ -500,7 +500,7 @@ def own_files(tmp_path) -> list:
 @pytest.mark.slow
 def test_ones_own_network_joins_and_says_what_it_says(looking_tab, own_files):
     tab = looking_tab
-    chooser = tab.page.get_by_label("A network of your own")
+    chooser = tab.page.locator("#mv-localize").get_by_label("A network of your own")
     chooser.set_input_files(own_files[0])
     tab.page.get_by_text("Choose two files together").wait_for()
     tab.after(lambda: chooser.set_input_files(own_files))
@@ -514,7 +514,7 @@ def test_ones_own_network_joins_and_says_what_it_says(looking_tab, own_files):
 @pytest.mark.slow
 def test_a_network_that_is_none_is_explained_and_the_page_goes_on(looking_tab, own_files):
     own_files[1].write_bytes(b"pickled" * 100)
-    looking_tab.page.get_by_label("A network of your own").set_input_files(own_files)
+    looking_tab.page.locator("#mv-localize").get_by_label("A network of your own").set_input_files(own_files)
     looking_tab.page.get_by_text("safetensors", exact=False).last.wait_for()
     note = looking_tab.page.locator("#mv-localize .mv-load + p")
     looking_tab.page.wait_for_function("!document.querySelector('#mv-localize .mv-load + p').textContent.includes('…')")
@@ -526,11 +526,11 @@ def test_a_network_that_is_none_is_explained_and_the_page_goes_on(looking_tab, o
 @pytest.mark.slow
 def test_an_own_network_that_is_gone_costs_the_page_nothing_else(looking_tab, own_files):
     tab = looking_tab
-    tab.after(lambda: tab.page.get_by_label("A network of your own").set_input_files(own_files))
+    tab.after(lambda: tab.page.locator("#mv-localize").get_by_label("A network of your own").set_input_files(own_files))
     for path in (path for pair in tab.state()["own"] for path in pair):
         os.remove(path)
-    tab.page.get_by_label("Class 1", exact=True).fill("bee")
-    tab.page.get_by_label("Class 1", exact=True).press("Enter")
+    tab.page.locator("#mv-localize").get_by_label("Class 1", exact=True).fill("bee")
+    tab.page.locator("#mv-localize").get_by_label("Class 1", exact=True).press("Enter")
     tab.page.get_by_text("Your own network is no longer here").wait_for()
     tab.after(lambda: tab.set_lambda(0.3))
     assert tab.page.locator("[data-network=own_1]").count() == 0
@@ -541,7 +541,7 @@ def test_an_own_network_that_is_gone_costs_the_page_nothing_else(looking_tab, ow
 @pytest.mark.slow
 def test_a_damaged_link_opens_the_view_all_the_same(open_tab):
     tab = open_tab("?view=localize&colours=foo&to=zzz&threshold=1&scale=x&layout=y&class_a=rocket", "localize")
-    assert tab.page.get_by_label("Threshold τ of the box").input_value() == "0.99"
+    assert tab.page.locator("#mv-localize").get_by_label("Threshold τ of the box").input_value() == "0.99"
     assert canvas(tab, "baseline", 0)[..., 3].all()
 
 

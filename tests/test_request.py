@@ -30,6 +30,7 @@ from mixviz.ui.state import (
     Request,
     beginning,
     checked_name,
+    first_request,
     of_query,
     of_state,
     usable,
@@ -175,10 +176,8 @@ def test_every_field_of_the_address_says_where_it_is_told():
 
 def test_the_script_begins_with_the_servers_own_defaults():
     known = json.loads(json.dumps(beginning()))
-    plain = Request(CAT, DOG)
-    assert of_state({**known["state"], "a": CAT, "b": DOG}, lambda path: path) == plain
-    assert known["order"] == list(VIEWS)
-    assert not known["state"].keys() & {"a", "lam", "seed", "still", "language"}  # of controls and requests
+    assert of_state(known["state"], lambda path: path) == first_request()
+    assert not known["state"].keys() & {"still", "language"}  # of single requests
 
 
 @pytest.mark.parametrize("number", [0, 1, 0.6, 1 / 3, 1e-7, 8.0, 0.1 + 0.2])
@@ -329,7 +328,7 @@ REFUSED = [
 def test_each_bad_value_is_refused_in_words(wrong):
     key, bad = wrong
     with pytest.raises(ValueError, match=r"\w{2,} \w+"):
-        Request("a", "b", **{key: bad})
+        Request("a", "b", **{"view": "grid", key: bad})
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -14,7 +14,7 @@ import mixviz
 from mixviz.core.parameters import Card
 from mixviz.i18n import texts
 from mixviz.selection import lineage
-from mixviz.ui.app import first_request
+from mixviz.ui.state import first_request
 from mixviz.ui.views.tree import tree
 
 METHODS = {name: cls for name, cls in mixviz.METHODS.items() if cls.card.family != "none"}

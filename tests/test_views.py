@@ -16,6 +16,7 @@ from PIL import Image
 
 import mixviz
 from mixviz.data import pictures
+from mixviz.i18n import texts
 from mixviz.ui import lesson
 from mixviz.ui.services import presenters
 from mixviz.ui.views import draws, sweep
@@ -249,7 +250,7 @@ def test_a_thousand_draws(open_tab):
     }
     assert means["drawn"] == pytest.approx(0.5, abs=0.03)
     assert means["area"] == pytest.approx(1 - 0.3208, abs=0.03)  # the closed form at α = 1
-    tab.enter(tab.page.get_by_label("number input for α"), 0.2)
+    tab.enter(tab.page.get_by_label(re.compile("^α.*as a number")), 0.2)
     assert "α = 0.2" in tab.page.locator("#mv-draws .mv-told").inner_text()
     tab.after(lambda: tab.page.get_by_label("Method", exact=True).select_option("cutout"))
     assert tab.page.locator("[data-histogram=drawn]").count() == 0
@@ -273,8 +274,9 @@ def test_a_filmstrip(open_tab):
 
 
 @pytest.mark.slow
-def test_the_lesson(tab):
-    tab.page.get_by_role("button", name="Take the lesson").click()
+def test_the_lesson(open_tab):
+    tab = open_tab("?view=learn", "learn")
+    tab.page.get_by_role("button", name="Start the lesson").click()
     for i, step in enumerate(lesson.steps(), 1):
         tab.page.get_by_text(f"{i} of {len(lesson.steps())}").wait_for()
         tab.page.wait_for_function(f"mixviz.idle() && mixviz.state.view === '{step['state']['view']}'")
@@ -288,23 +290,27 @@ def test_the_lesson(tab):
         tab.page.locator(".mv-answer").nth(wrong - 1).click()
         assert "Look again" in tab.page.locator(".mv-verdict").inner_text()
         tab.page.locator(".mv-answer").nth(step["right"] - 1).click()
-        assert f"Right: {step['value']}" in tab.page.locator(".mv-verdict").inner_text()
+        verdict = tab.page.locator(".mv-verdict").inner_text()
+        assert f"Right: {step['value']}" in verdict
+        assert texts()["en"][f"lesson.{step['id']}.why"] in verdict  # an answer says why
         tab.page.wait_for_function(f"location.search.includes('lesson={i}')")
         if i < len(lesson.steps()):
             tab.page.get_by_role("button", name="Next", exact=True).click()
     tab.page.reload()
     tab.page.get_by_text(f"{len(lesson.steps())} of {len(lesson.steps())}").wait_for()
+    tab.page.get_by_role("button", name="Skip", exact=True).click()
+    assert "That was the lesson" in tab.page.locator(".mv-lesson").inner_text()
     tab.page.get_by_role("button", name="Close the lesson").click()
     tab.page.wait_for_function("!location.search.includes('lesson')")
 
 
 def test_a_question_is_about_its_own_state(open_tab):
-    tab = open_tab("?view=grid&lam=0.2&seed=4&detector=centre&lesson=8")
-    step = lesson.steps()[7]
+    tab = open_tab("?view=learn&a=lion&lam=0.2&seed=4&detector=centre&lesson=7", "learn")
+    step = lesson.steps()[6]
     tab.page.locator(".mv-answer").nth(step["right"] - 1).click()
     assert "back now" in tab.page.locator(".mv-verdict").inner_text()
     tab.page.wait_for_function(
-        "mixviz.state.detector === 'fine_grained' && mixviz.state.view === 'detail' && mixviz.idle()"
+        "mixviz.state.detector === 'fine_grained' && mixviz.state.method === 'saliencymix' && mixviz.idle()"
     )
     tab.page.locator(".mv-answer").nth(step["right"] - 1).click()
     assert f"Right: {step['value']}" in tab.page.locator(".mv-verdict").inner_text()
@@ -313,8 +319,8 @@ def test_a_question_is_about_its_own_state(open_tab):
 def test_there_is_one_alpha(open_tab):
     tab = open_tab("?view=detail&method=cutmix&lam=drawn", "detail")
     tab.after(lambda: tab.page.locator("#mv-p-alpha").fill("0.5"))
-    tab.page.wait_for_function("mixviz.idle() && document.querySelector('#alpha input[type=number]').value === '0.5'")
-    box = tab.page.get_by_label("number input for α")
+    tab.page.wait_for_function("mixviz.idle() && document.querySelector('#mv-alpha').value === '0.5'")
+    box = tab.page.get_by_label(re.compile("^α.*as a number"))
     box.fill("4")
     tab.after(lambda: box.press("Enter"))
     assert tab.page.locator("#mv-p-alpha").input_value() == "4"

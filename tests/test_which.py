@@ -21,8 +21,8 @@ from mixviz.explain import serialize
 from mixviz.i18n import texts
 from mixviz.networks import zoo
 from mixviz.selection import candidates, scores, throughput
-from mixviz.ui.app import first_request
 from mixviz.ui.services.presenters import summary
+from mixviz.ui.state import first_request
 from mixviz.ui.views.which import _row, says, which
 
 METHODS = list(mixviz.METHODS)
@@ -366,7 +366,7 @@ def test_own_pictures_join(open_tab, two_files, monkeypatch):
     room = ready(open_tab("?view=which", "which"))
     assert room.page.locator("input[name=joined]").is_disabled()
     before = room.page.locator("[data-row=cutmix]").inner_text()
-    room.after(lambda: room.page.locator("#sidebar input[type=file]").first.set_input_files(two_files[0]))
+    room.after(lambda: room.choose("a", two_files[0]))
     box = room.page.locator("input[name=joined]")
     room.page.wait_for_function("!document.querySelector('input[name=joined]').disabled")
     box.check()

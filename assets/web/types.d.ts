@@ -1,12 +1,43 @@
 // Types of the data between the page's modules and from the server, for the type checker only.
 
-/** What Gradio gives to a component's script. */
+/** What Gradio gives to the page's script, and the page to the script of a view. */
 export interface Context<Value = undefined> {
   element: HTMLElement;
   trigger: (event: string, data: object) => void;
   props: { value: Value; label: string };
   server: Server;
   upload: (file: File) => Promise<{ path: string; url: string }>;
+}
+/** A bundled photograph. */
+export interface Photograph {
+  stem: string;
+  path: string;
+  label: string;
+}
+export interface ViewEntry {
+  name: string;
+  group: string;
+  controls: string[];
+  panel: boolean;
+  modules: string[];
+}
+/** What the page knows from the start. */
+export interface Known {
+  first: Answer;
+  photographs: Photograph[];
+  /** A data URI: the photographs side by side. */
+  thumbnails: string;
+  pairs: { a: string; b: string }[];
+  methods: Record<string, [title: string, family: string]>;
+  detectors: string[];
+  views: ViewEntry[];
+}
+export interface LessonStep {
+  id: string;
+  answers: number;
+  right: number;
+  value: string;
+  state: Record<string, string>;
 }
 export type Script<Value = undefined> = (context: Context<Value>) => void;
 /** A component's functions on the server. */
@@ -64,6 +95,7 @@ export interface Mixviz {
   settled: Set<string>;
   /** Methods by name: title and family. */
   methods: Record<string, [title: string, family: string]>;
+  photographs: Photograph[];
   /** What the bundled photographs show, by their files' stems. */
   labels: Record<string, string>;
   /** The views in the order of their tabs. */
@@ -73,8 +105,6 @@ export interface Mixviz {
   /** Is the strip of detectors wanted? */
   strip: boolean;
   restoring: boolean;
-  /** The state to be restored once the bridge stands. */
-  wanted: object | undefined;
   say(message?: string): void;
   question(name: string, asked: object, from?: Server): Promise<any>;
   language(): string;
@@ -97,32 +127,25 @@ export interface Mixviz {
   asked(): object;
   /** Register what draws a view. */
   views<Data = any>(name: string, draw: (answer: Data) => unknown): void;
-  /** Take what the server knows of methods, photographs, views and the address. */
-  knows(known: Pick<Mixviz, "labels" | "methods">): void;
-  serve(functions: Server): void;
-  /** Draw the answer that came with the page. */
-  first(answer: any): void;
+  /** Call a watcher now, and after every change of the state. */
+  watch(watcher: (state: State) => unknown): void;
+  /** Start with the server's functions and the answer that came with the page. */
+  begin(functions: Server, first: Answer): unknown;
   set(changes: Partial<State>): void;
-  /** A tab was chosen. Gradio says so of the first one as well, whose view has come with the page. */
-  tab(view: string): void;
-  /** A control was moved. */
-  controls(values: any[]): void;
-  alpha(alpha: number): void;
-  restore(wanted: object): void;
-  /** What the controls say at first has been drawn already, unless the address asks for something else. */
-  loaded(values: any[]): void;
-  restored(values: any[]): void;
+  /** A control was moved: what was changed by hand belongs to the mixture before. */
+  change(changes: Partial<State>): void;
+  /** Take over the state that an address, a step of the lesson or a recipe asks for. */
+  restore(wanted: object): Promise<void>;
   open(view: string, changes?: Partial<State>): void;
-  ownLabel(image: Picture | null, name: string, letter: string): string;
-  /** What a browser cannot show, as TIFF and HEIC, the server can; and everybody sees what will be mixed. */
-  preview(image: Picture | null, slot: "a" | "b"): Promise<object>;
-  swapped(): void;
-  copyLink(): Promise<void>;
+  /** Bring a view to sight. */
+  show(view: string, moved?: boolean): void;
+  /** Open the picker for a picture. */
+  pick(letter: "a" | "b"): void;
+  /** Show a picture, small, as the background of a node. */
+  thumbnail(node: HTMLElement, path?: string): Promise<void>;
+  swap(): void;
+  share(): Promise<void>;
   take(kind: string, more?: object): Promise<void>;
-}
-export interface Picture {
-  path?: string;
-  url?: string;
 }
 
 /** A tile of a sheet. */
@@ -136,7 +159,8 @@ export interface Tile {
 declare global {
   interface Window {
     mixviz?: Mixviz;
-    mixvizBeginning: { state: State; fields: string[]; order: string[] };
+    mixvizBeginning: { state: State; fields: string[] };
+    mixvizTexts: Promise<Record<string, string>>;
     gradio_config?: { root?: string; api_prefix?: string };
   }
 }
@@ -266,6 +290,7 @@ export type Lit = ((point: Spot) => boolean) | null;
 
 // ---- the grid and one method
 export interface Card {
+  group: string;
   name: string;
   title: string;
   family: string;
@@ -568,6 +593,8 @@ export interface Detail {
   judge: string;
   sheet: string;
   code: string;
+  /** The method in a training loop, as Python. */
+  loop: string;
   mask: string[];
   held: boolean;
   edited: string | null;
@@ -605,6 +632,33 @@ export interface Which {
   settings: Published[];
   rows: Candidate[];
   pictures: { count: number; boxed: number; own: number; could: number; covers: number };
+}
+export interface Learn {
+  card: Card;
+  reason: { key: string; values: Record<string, string>; asked: number | null; share: number };
+  essentials: string[];
+  names: string[];
+  judge: string;
+  tiles: string[];
+  sheet: string;
+  can_move: boolean;
+  edited: string;
+}
+export interface Others {
+  message?: string;
+  names: string[];
+  shares: number[][];
+  sheet: string;
+}
+export interface Looks {
+  message?: string;
+  network: string;
+  title: string;
+  /** Was the network trained with the method that is shown? */
+  same: boolean;
+  classes: string[];
+  probability: number[];
+  sheet: string;
 }
 export interface Grid {
   version: number;

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
 from mixviz.core.parts import Patches, Style
-from mixviz.explain.example import MixedExample
+from mixviz.explain.example import MixedExample, percent
+
+WHOLE = 0.005  # of the picture: less is rounding to whole pixels
 
 
 @dataclass(frozen=True)
@@ -158,3 +161,35 @@ def _added(parts: list[float]) -> str:
 
 def _number(x: float) -> str:
     return str(round(x)) if abs(x - round(x)) < 5e-4 else f"{x:.3f}"
+
+
+def reason(story: MixedExample) -> dict[str, Any]:
+    """Say why the label is what it is: a text's ``key`` and ``values``, B's ``asked`` share and its share now.
+
+    The asked share is 1 - λ. A patch that reaches beyond the border is clipped, and a label that counts pixels follows
+    what is left of it.
+    """
+    recipe, share = story.recipe, story.share[1]
+    asked = None if recipe.lam is None else 1 - recipe.lam[0].item()
+    values = {"got": percent(share), "asked": "" if asked is None else percent(asked), "layer": str(recipe.layer)}
+    if recipe.layer:
+        key = "layer"
+    elif not recipe.paired:
+        key = "alone"
+    elif recipe.label_by == "lam":
+        key = "lam"
+    elif recipe.label_by != "area":
+        key = f"by_{recipe.label_by}"
+    elif asked is None or abs(asked - story.area[1]) < WHOLE:
+        key = "area"
+    else:
+        key = "clipped" if _touches_the_border(story) else "other_area"
+    return {"key": f"reason.{key}", "values": values, "asked": asked, "share": share}
+
+
+def _touches_the_border(story: MixedExample) -> bool:
+    boxes, (height, width) = story.recipe.target_box, story.recipe.size
+    if boxes is None:
+        return False
+    top, left, bottom, right = boxes[0].tolist()
+    return top == 0 or left == 0 or bottom == height or right == width

@@ -23,9 +23,9 @@ class Field:
     """A field of the state.
 
     ``keys`` are the keys of the address that ``write`` and ``read`` use. ``views`` are the views with this field; empty
-    means all. The addresses of other views omit the field, and other views ignore a field without a key. ``control``: a
-    control of the page holds the value. ``null``: an emptied control sends null, which does not mean the default.
-    ``per_question``: the script sets the field for each request, and it is not part of the lasting state.
+    means all. The addresses of other views omit the field, and other views ignore a field without a key. ``null``: an
+    emptied control sends null, which does not mean the default. ``per_question``: the script sets the field for each
+    request, and it is not part of the lasting state.
     """
 
     check: Check
@@ -34,7 +34,6 @@ class Field:
     read: Read | None = None
     from_json: FromJson | None = None
     views: tuple[str, ...] = ()
-    control: bool = False
     null: bool = False
     per_question: bool = False
 

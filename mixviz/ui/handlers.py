@@ -6,19 +6,15 @@ from collections.abc import Callable, Mapping
 from functools import partial, wraps
 from typing import Any
 
-import gradio as gr
-
 from mixviz.data import pictures
 from mixviz.i18n import UserError, say
 from mixviz.render import overlays
 from mixviz.ui import lesson
 from mixviz.ui.boundary import answered, checked_path
-from mixviz.ui.errors import only_user_errors
-from mixviz.ui.gradio_compat import event_data
 from mixviz.ui.registry import views
 from mixviz.ui.services import detector_options, downloads, recipe_files
 from mixviz.ui.services.presenters import SIDE
-from mixviz.ui.state import FIELDS, Request, language_of, of_query, of_state, usable
+from mixviz.ui.state import Request, language_of, of_query, of_state, usable
 
 PREVIEW = 600  # pixels: browsers cannot show TIFF, HEIC or JPEG 2000, nor a 16-bit PNG as it is mixed
 
@@ -69,46 +65,24 @@ def take(state: Any) -> dict[str, Any]:
     return answered(state, lambda: downloads.download(state, checked_path))
 
 
-def restore(event: gr.EventData) -> list[Any]:
-    """Return the controls for a state: of the address, a pair, a step of the lesson, or a recipe file's text."""
-    data = event_data(event)
-    language = language_of(data)
-    try:
-        with only_user_errors():
-            return _restored(data, language)
-    except UserError as error:
-        return [gr.skip()] * CONTROLS + [{"message": error.told(language), "any": False}]
+def restore(asked: Any) -> dict[str, Any]:
+    """Return the state of an address, a step of the lesson, or a recipe file's text: {state}, perhaps {message}."""
+    return answered(asked, lambda: _restored(asked if isinstance(asked, dict) else {}))
 
 
-def _restored(data: Mapping[str, Any], language: str) -> list[Any]:
-    if "recipe" not in data:
-        return _controls(_named(of_query({key: str(value) for key, value in data.items()}), language))
-    state = recipe_files.state_of(data["recipe"])
+def _restored(asked: Mapping[str, Any]) -> dict[str, Any]:
+    language = language_of(asked)
+    if "recipe" not in asked:
+        return {"state": _named(of_query({key: str(value) for key, value in asked.items()}), language)}
+    state = recipe_files.state_of(asked["recipe"])
     if state is None:
-        return _controls({}, say("recipe_bad", language))
+        raise UserError("recipe_bad")
     names = state.pop("elsewhere")
     message = say("recipe_own", language, names=names) if names else say("recipe_loaded", language)
-    return _controls(_named(state, language), message)
+    return {"state": _named(state, language), "message": message}
 
 
 def _named(state: dict[str, Any], language: str) -> dict[str, Any]:
-    """Translate the names of bundled objects in a state."""
+    """The usable part of a state, with the names of bundled objects in a language."""
     names = {key: pictures.label_in(language, state[key]) for key in ("name_a", "name_b") if key in state}
-    return state | names
-
-
-CONTROLS = 9  # [A, B, their labels, hold, λ, α, seed, detector]
-
-
-def _controls(state: Mapping[str, Any], message: str = "") -> list[Any]:
-    """Return the updates of the page's controls, and the rest of the state for the page's script."""
-    good = usable(state)
-    values = [good.get(key, gr.skip()) for key in ("a", "b", "name_a", "name_b")]
-    lam = good.get("lam")
-    held = [lam is not None, gr.skip() if lam is None else lam] if "lam" in good else [gr.skip(), gr.skip()]
-    alpha = good.get(
-        "alpha", 1.0 if "view" in good else gr.skip()
-    )  # in a complete state without α each method keeps its own
-    values += [*held, alpha, *(good.get(key, gr.skip()) for key in ("seed", "detector"))]
-    rest = {key: value for key, value in good.items() if not FIELDS[key].control}
-    return [*values, rest | ({"message": message} if message else {}) | {"any": bool(good)}]
+    return usable(state | names)

@@ -10,7 +10,6 @@ from mixviz.explain.example import percent
 from mixviz.resources import assets
 from mixviz.ui.services import presenters
 from mixviz.ui.state import Request, of_query, usable
-from mixviz.ui.views import draws
 
 MEASURES = {
     "share_a": lambda example: example.share[0],
@@ -23,16 +22,14 @@ MEASURES = {
 
 @functools.cache
 def steps() -> list[dict[str, Any]]:
-    """Return the steps in order: {id, state, pin, right, value, answers}.
-
-    ``right`` is the number of the correct answer, from 1; ``answers`` is how many there are.
+    """The steps in order: {id, state, right, value, answers}, ``right`` the number of the right answer, from 1.
 
     Raises:
         ValueError: not exactly one answer of a step is right for the page as it is.
     """
     entries = json.loads((assets() / "lesson.json").read_text(encoding="utf-8"))
     return [
-        {key: entry[key] for key in ("id", "state", "pin")} | _answered(entry) | {"answers": len(entry["answers"])}
+        {key: entry[key] for key in ("id", "state")} | _answered(entry) | {"answers": len(entry["answers"])}
         for entry in entries
     ]
 
@@ -40,8 +37,6 @@ def steps() -> list[dict[str, Any]]:
 def measured(entry: dict[str, Any]) -> float:
     """Compute the number that a step's question asks for from the step's state."""
     request = Request(**usable(of_query(entry["state"])))
-    if entry["measure"] == "drawn_area_b":
-        return 1 - draws.drawn(request)[0].area.mean().item()
     return MEASURES[entry["measure"]](presenters.story(request, entry["of"]))
 
 

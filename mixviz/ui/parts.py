@@ -15,20 +15,16 @@ from mixviz.ui import scripts
 
 
 def component(name: str, value: Any = None, **options: Any) -> gr.HTML:
-    """Make one of the page's own components; its script, assets/web/views/NAME.js, draws plain data."""
+    """Make the page's own component, in which its scripts draw plain data."""
     return gr.HTML(
-        value,
-        html_template=f'<div class="mv-part" id="mv-{name}"></div>',
-        js_on_load=scripts.on_load(name),
-        label=gr.I18n()("texts"),
-        apply_default_css=False,
-        elem_id=name,
-        **options,
-    )
+        value, html_template=f'<div id="mv-{name}"></div>', js_on_load=scripts.ON_LOAD, apply_default_css=False,
+        elem_id=name, **options,
+    )  # fmt: skip
 
 
-def as_json(answer: Callable[[Any], dict]) -> Callable[[Any], Response]:
-    """Wrap a function to return its answer as JSON, which spares Gradio a walk through every value."""
+def as_json(answer: Callable[[Any], dict], name: str = "") -> Callable[[Any], Response]:
+    """Wrap a function, perhaps under another name, to return its answer as JSON, which spares Gradio a walk through
+    every value."""
 
     @functools.wraps(answer)
     def respond(state: Any) -> Response:
@@ -39,9 +35,5 @@ def as_json(answer: Callable[[Any], dict]) -> Callable[[Any], Response]:
             content = json.dumps(told).encode()
         return Response(content, media_type="application/json")
 
+    respond.__name__ = name or respond.__name__
     return respond
-
-
-def in_browser(event: Any, script: str, inputs: Any = None, outputs: Any = None, **options: Any) -> Any:
-    """Connect an event to a script that runs in the browser only."""
-    return event(None, inputs, outputs, js=scripts.when_ready(script), api_visibility="private", **options)

@@ -1,6 +1,6 @@
 """The page's own scripts: the ES modules of assets/web, served unchanged below a common hash.
 
-The first view and the parts around all views are loaded with the page, and a view's modules when it is first opened.
+The first view and the frame around all views are loaded with the page, and a view's modules when it is first opened.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ import hashlib
 import json
 import posixpath
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import Request, Response
 from starlette.routing import Route
 
+from mixviz.i18n import texts
 from mixviz.resources import assets
 from mixviz.ui import files
 
@@ -39,6 +41,7 @@ def version() -> str:
     digest = hashlib.sha256()
     for path, content in sorted(modules().items()):
         digest.update(path.encode() + b"\0" + content + b"\0")
+    digest.update(json.dumps(texts(), ensure_ascii=False).encode())
     return digest.hexdigest()[:12]
 
 
@@ -56,51 +59,53 @@ def needs(path: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def entry(name: str) -> str:
-    """Return the module of a component: ``views/NAME.js``, or ``parts/NAME.js`` for a part around the views.
+def late(path: str) -> list[str]:
+    """List a module and what it imports, without what is loaded with the page.
 
     Raises:
-        LookupError: there is neither.
+        LookupError: there is no such module.
     """
-    for path in (f"views/{name}.js", f"parts/{name}.js"):
-        if path in modules():
-            return path
-    raise LookupError(f"No script of the name {name!r}: it should be assets/web/views/{name}.js.")
+    if path not in modules():
+        raise LookupError(f"There is no script assets/web/{path}.")
+    return sorted({path, *needs(path)} - {FIRST, *needs(FIRST)})
+
+
+# What the page's component runs when it appears. Gradio looks into it for the names of events.
+ON_LOAD = """// it may trigger "select"
+window.mixvizReady.then(
+  (first) => first.start({ element, trigger, props, server, upload }),
+  () => { element.textContent = "MixViz could not load its scripts: reload the page."; },
+);"""
 
 
 def head(beginning: dict[str, Any]) -> str:
-    """Return the script of the page's head, which requests the first modules before any component appears.
+    """Return the script of the page's head, which requests texts and first modules before any component appears.
 
     Args:
         beginning: the initial state of the page, see :func:`mixviz.ui.state.beginning`.
     """
-    # Behind a proxy only the path of the root is reliable.
+    # Behind a proxy only the path of the root is reliable. The language is that of the address, the visitor's last
+    # choice, or the browser's; Gradio's own components ask the browser alone.
     fetch = f"""
 window.mixvizBeginning = {json.dumps(beginning)};
+const known = {json.dumps(list(texts()))};
+const asked = [new URLSearchParams(location.search).get("lang")];
+try {{ asked.push(localStorage.getItem("mixviz.language")); }} catch {{}}
+const codes = [...asked, ...navigator.languages].map((code) => String(code).slice(0, 2));
+const language = codes.find((code) => known.includes(code)) ?? "en";
+if (!navigator.language.startsWith(language)) {{
+  Object.defineProperty(navigator, "language", {{ get: () => language }});
+  Object.defineProperty(navigator, "languages", {{ get: () => [language] }});
+}}
+document.documentElement.lang = language;
 const path = new URL(window.gradio_config?.root || "/", location.href).pathname.replace(/\\/$/, "");
 const at = `${{location.origin}}${{path}}/mixviz/{version()}/`;
 for (const module of {json.dumps([FIRST, *needs(FIRST)])}) {{
   document.head.append(Object.assign(document.createElement("link"), {{ rel: "modulepreload", href: at + module }}));
 }}
+window.mixvizTexts = fetch(`${{at}}texts/${{language}}.json`).then((answer) => answer.json());
 window.mixvizReady = import(`${{at}}{FIRST}`).catch(() => import(`${{at}}{FIRST}?again`));"""
     return f"<script>(() => {{{fetch}\n}})();</script>"
-
-
-def on_load(name: str) -> str:
-    """Return the script that a component runs when it appears."""
-    path = entry(name)
-    late = sorted(set(needs(path)) - set(needs(FIRST)))
-    # Gradio searches the script for the names of events.
-    return f"""// it may trigger "input"
-window.mixvizReady.then(
-  (first) => first.start({json.dumps(path)}, {json.dumps(late)}, {{ element, trigger, props, server, upload }}),
-  () => {{ element.querySelector(".mv-part").textContent = JSON.parse(props.label).reload; }},
-);"""
-
-
-def when_ready(script: str) -> str:
-    """Wrap a function of the page's script, so that it waits for the page's state."""
-    return f"async (...given) => {{ await window.mixvizReady; return ({script})(...given); }}"
 
 
 async def _serve(request: Request) -> Response:
@@ -110,6 +115,17 @@ async def _serve(request: Request) -> Response:
     return Response(content, media_type="text/javascript", headers=files.KEPT)
 
 
-def routes() -> list[Route]:
-    """Return the routes of the modules."""
-    return [Route("/mixviz/{version}/{path:path}", _serve)]
+def routes(words: Mapping[str, Mapping[str, str]]) -> list[Route]:
+    """Return the routes of the modules, and of the texts by language."""
+    encoded = {language: json.dumps(known, ensure_ascii=False).encode() for language, known in words.items()}
+
+    async def serve_texts(request: Request) -> Response:
+        content = encoded.get(request.path_params["language"])
+        if content is None:
+            return Response("No such language.", 404, media_type="text/plain")
+        return Response(content, media_type="application/json", headers=files.KEPT)
+
+    return [
+        Route("/mixviz/{version}/texts/{language}.json", serve_texts),
+        Route("/mixviz/{version}/{path:path}", _serve),
+    ]

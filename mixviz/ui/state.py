@@ -143,7 +143,7 @@ def _picture(letter: str) -> dict[str, Any]:
             return {}
         return {letter: pictures.photograph_path(name), f"name_{letter}": pictures.photographs()[name]["label"]}
 
-    return {"keys": (letter,), "write": write, "read": read, "control": True}
+    return {"keys": (letter,), "write": write, "read": read}
 
 
 def _write_parameters(parameters: Mapping[str, Any], _request: Any) -> dict[str, Any]:
@@ -270,21 +270,21 @@ class Request:
         UserError: an unusable value, with a text for the visitor.
     """
 
-    view: str = stated(one_of("view", lambda: views()), "grid", key="view")
+    view: str = stated(one_of("view", lambda: views()), "learn", key="view")
     method: str = stated(_method, "cutmix", key="method")
     a: str = stated(anything, from_json=_path("a"), **_picture("a"))
     b: str = stated(anything, from_json=_path("b"), **_picture("b"))
-    name_a: str = stated(anything, "A", from_json=_name("A"), control=True, by_name=False)
-    name_b: str = stated(anything, "B", from_json=_name("B"), control=True, by_name=False)
+    name_a: str = stated(anything, "A", from_json=_name("A"), by_name=False)
+    name_b: str = stated(anything, "B", from_json=_name("B"), by_name=False)
     lam: float | None = stated(
-        number(0, 1, "error.lam", optional=True), 0.6, control=True, null=True, **number_in_address("lam", none="drawn")
+        number(0, 1, "error.lam", optional=True), 0.6, null=True, **number_in_address("lam", none="drawn")
     )
     alpha: float | None = stated(number(0.05, 8, "error.alpha", optional=True), None, **number_in_address("alpha"))
     seed: int = stated(
-        number(0, MAX_SEED, "error.seed", whole=True), 0, control=True, null=True,
+        number(0, MAX_SEED, "error.seed", whole=True), 0, null=True,
         **number_in_address("seed", whole=True),
     )  # fmt: skip
-    detector: str = stated(one_of("detector", detector_options.titles), "fine_grained", key="detector", control=True)
+    detector: str = stated(one_of("detector", detector_options.titles), "fine_grained", key="detector")
     parameters: Mapping[str, Any] = stated(_parameters, {}, write=_write_parameters, read=_read_parameters)
     box: tuple[float, float, float, float] | None = stated(_box, None, key="box", write=_write_box, read=_read_box)
     mask: tuple[str, ...] | None = stated(_mask, None)
@@ -360,17 +360,19 @@ FIELDS: dict[str, Field] = {one.name: one.metadata["field"] for one in fields(Re
 LINKED = tuple(key for field in FIELDS.values() for key in field.keys)  # keys of the address, for the page's script
 
 
-def beginning() -> dict[str, Any]:
-    """Return the initial data of the page's script.
+def first_request() -> Request:
+    """Return the initial state of the page, with the first of the bundled pairs."""
+    pair = pictures.pairs()[0]
+    a, b = (pictures.photographs()[pair[key]] for key in "ab")
+    path_a, path_b = (pictures.photograph_path(one["file"]) for one in (a, b))
+    return Request(a=path_a, b=path_b, name_a=a["label"], name_b=b["label"])
 
-    ``state`` omits the fields that controls hold. ``fields`` are the keys of an address, and ``order`` lists the views
-    in the order of their tabs.
-    """
-    lasting = {name: field for name, field in FIELDS.items() if not (field.control or field.per_question)}
-    state = {
-        one.name: {} if one.name == "parameters" else one.default for one in fields(Request) if one.name in lasting
-    }
-    return {"state": state, "fields": LINKED, "order": list(views())}
+
+def beginning() -> dict[str, Any]:
+    """Return the initial data of the page's script: ``state``, and ``fields``, the keys of an address."""
+    start = first_request()
+    state = {name: getattr(start, name) for name, field in FIELDS.items() if not field.per_question}
+    return {"state": {name: {} if name == "parameters" else value for name, value in state.items()}, "fields": LINKED}
 
 
 def of_state(state: Any, checked_path: Any) -> Request:

@@ -45,8 +45,7 @@ export function grabOf(tile, label, onBox) {
     const resize = event.target === handle;
     /** @param {PointerEvent} next */
     const drag = (next) => {
-      const side = tile.clientWidth;
-      shift((next.clientY - at[0]) / side, (next.clientX - at[1]) / side, resize);
+      shift((next.clientY - at[0]) / tile.clientHeight, (next.clientX - at[1]) / tile.clientWidth, resize);
       at = [next.clientY, next.clientX];
     };
     node.addEventListener("pointermove", drag);

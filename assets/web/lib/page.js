@@ -1,17 +1,21 @@
 // The page's state, and the questions that it asks the server. Everything that acts on the page acts through `mixviz`,
-// which is also known to the window: the events of Gradio's own controls call it.
-import { linked, noted } from "./address.js";
+// which the window knows, too, for Gradio's components and for whoever looks at the page from outside.
+import { linked, listed, noted, stem } from "./address.js";
 import { download } from "./dom.js";
 import { blobUrl } from "./sheets.js";
-import { t } from "./texts.js";
+import { language, t } from "./texts.js";
 
-/** @import { Answer, Drawing, Mixviz, Server } from "../types.js" */
+/** @import { Answer, Drawing, Mixviz, Server, State } from "../types.js" */
 
-// The server writes it into the page's head: its own defaults, the keys of an address, and the views.
-const { state, fields, order } = window.mixvizBeginning;
+// The server writes it into the page's head: its own defaults, and the keys of an address.
+const { state, fields } = window.mixvizBeginning;
+/** @type {(keyof State)[]} what is changed by hand belongs to the mixture of these */
+const MIXTURE = ["a", "b", "lam", "seed", "detector"];
 
 /** @type {Record<string, Drawing>} */
 const drawings = {};
+/** @type {((state: State) => unknown)[]} */
+const watchers = [];
 /** @type {Server | undefined} */
 let server;
 /** @type {string[] | null} networks still to be asked: what is ready is shown first */
@@ -20,33 +24,27 @@ let stopped = false;
 let working = false;
 let again = false;
 let version = 0;
-let stillFor = ""; // the pictures of the grid's current still sheet
-let stripFor = ""; // the pair of the current strip of detectors
-let waiting = addressed();
+let stillFor = ""; // the pictures for which the grid's still sheet was drawn
+let stripFor = ""; // the pair for which the strip of detectors was drawn
+let waiting = true; // until the page has begun
 /** @type {Answer | null} */
 let last = null;
 let notice = "";
 
-/** Does the address ask for a state of its own? */
-function addressed() {
-  const query = new URLSearchParams(location.search);
-  return fields.some((name) => query.has(name));
-}
-
-const language = () => document.documentElement.lang.slice(0, 2);
 const drawn = () => [state.a, state.b, state.detector].join("|");
+const notify = () => watchers.forEach((watcher) => watcher(state));
 
 /** Something has changed: what was drawn before is of an earlier version. */
 function ask() {
   version++;
   pending = null;
   stopped = false;
+  notify();
   return fill();
 }
 
 /** Questions are asked one after the other until everything in sight is up to date. */
 async function fill() {
-  if (!("a" in state)) return; // the controls have not spoken yet
   again = true;
   if (!server || working || waiting) return;
   working = true;
@@ -60,7 +58,7 @@ async function fill() {
 async function once() {
   await null; // joins changes made together into one request
   again = false;
-  if (!state.a || !state.b) return deliver({ message: t("missing") });
+  if (!drawings[state.view]) return; // its script is on the way, and asks when it is here
   const key = drawn();
   const pair = `${state.a}|${state.b}`;
   const grid = state.view === "grid";
@@ -86,7 +84,7 @@ async function once() {
 }
 
 /**
- * Asks one of the server's functions; a view has functions of its own. Out of reach, they reject or answer nothing.
+ * Asks one of the server's functions; a view has functions of its own. Out of reach, they answer a message.
  *
  * @param {string} name
  * @param {object} asked
@@ -108,7 +106,7 @@ function say(message) {
 function deliver(answer) {
   if (answer.forget) state[answer.forget] = []; // files that are gone: the next question goes without them
   say(answer.message ?? notice);
-  document.querySelector("#views")?.classList.toggle("mv-waiting", !!answer.message);
+  document.querySelector("#mv-main")?.classList.toggle("mv-waiting", !!answer.message);
   if (!answer.view) return;
   last = answer;
   const { link } = answer;
@@ -126,29 +124,26 @@ let writing = 0;
  */
 function address(change) {
   query = change(query);
-  writing ||= setTimeout(() => {
-    writing = 0;
-    try {
-      history.replaceState(history.state, "", `${location.pathname}?${query}`);
-    } catch {
-      address((same) => same);
-    }
-  }, 200);
+  writing ||= setTimeout(write, 200);
 }
 
-/**
- * What the controls say, in the order in which the page lists them.
- *
- * @param {any[]} values
- */
-const snapshot = ([a, b, name_a, name_b, hold, lam, , seed, detector]) => ({
-  a: a?.path,
-  b: b?.path,
-  name_a,
-  name_b,
-  lam: hold ? lam : null,
-  seed,
-  detector,
+/** @param {boolean} [anew] as a further entry of the browser's history */
+function write(anew = false) {
+  clearTimeout(writing);
+  writing = 0;
+  const link = `${location.pathname}?${query}`;
+  try {
+    anew ? history.pushState(null, "", link) : history.replaceState(history.state, "", link);
+  } catch {
+    writing = setTimeout(write, 200);
+  }
+}
+
+addEventListener("popstate", () => {
+  clearTimeout(writing);
+  writing = 0;
+  query = new URLSearchParams(location.search);
+  mixviz.restore({ view: mixviz.order[0], ...Object.fromEntries(query) });
 });
 
 /** @type {Mixviz} */
@@ -157,11 +152,11 @@ const api = {
   settled: new Set(),
   methods: {},
   labels: {},
-  order,
+  photographs: [],
+  order: [],
   asking: {},
   strip: false,
   restoring: false,
-  wanted: undefined,
   say,
   question,
   language,
@@ -174,8 +169,11 @@ const api = {
   idle: () => !working && !again && !mixviz.restoring && !writing,
   inSight: () => null,
   fresh: () => false,
-  pinned: () => [],
+  pinned: () => listed(query.get("pin")),
   pin: () => {},
+  pick: () => {},
+  show: () => {},
+  thumbnail: async () => {},
   more: () => mixviz.asking[state.view]?.() ?? {},
   asked: () => ({ ...state, ...mixviz.more(), language: language() }),
   views(name, draw) {
@@ -183,97 +181,76 @@ const api = {
     if (last?.view === name) drawings[name](last);
     else if (state.view === name) ask();
   },
-  knows(known) {
-    Object.assign(mixviz, known);
+  watch(watcher) {
+    watchers.push(watcher);
+    watcher(state);
   },
-  serve(functions) {
+  async begin(functions, first) {
     server = functions;
-    if (again) fill();
-  },
-  first(answer) {
-    // It was made before anybody had a language.
-    const names = answer.names.map((/** @type {string} */ label) => t(`object.${label}`));
-    if (!waiting) deliver({ ...answer, version, names });
+    const names = /** @type {const} */ (["name_a", "name_b"]);
+    for (const key of names) state[key] = t(`object.${state[key]}`); // it was made before anybody had a language
+    const asked = Object.fromEntries(query);
+    if (fields.some((name) => query.has(name))) return mixviz.restore(asked);
+    waiting = false;
+    last = { ...first, version, names: names.map((key) => state[key]) };
+    mixviz.show(state.view); // whose script draws it
+    notify();
+    address((now) => linked(now, first.link ?? ""));
   },
   set(changes) {
     notice = "";
     Object.assign(state, changes);
-    document.body.dataset.view = state.view;
     ask();
   },
-  tab(view) {
-    if (view !== state.view) mixviz.set({ view });
-  },
-  controls(values) {
-    const now = snapshot(values);
+  change(changes) {
     const before = /** @type {Record<string, unknown>} */ ({ ...state });
-    /** @param {string} key @param {unknown} value */
-    const differs = (key, value) => before[key] !== value;
-    const moved = /** @type {const} */ (["a", "b", "lam", "seed", "detector"]).some(
-      (key) => key in state && differs(key, now[key]),
-    );
-    // A box or mask changed by hand belongs to its own mixture.
-    if (moved && !mixviz.restoring) Object.assign(state, { box: null, mask: null });
-    const changed = Object.entries(now).some(([key, value]) => differs(key, value));
-    Object.assign(state, now);
-    if (changed && !mixviz.restoring) notice = "";
-    if (changed) ask();
+    const moved = Object.entries(changes).filter(([key, value]) => before[key] !== value);
+    if (!moved.length) return;
+    if (moved.some(([key]) => MIXTURE.includes(/** @type {keyof State} */ (key)))) {
+      Object.assign(state, { box: null, mask: null });
+    }
+    if ("alpha" in changes) {
+      const { alpha: own, ...parameters } = state.parameters; // the last one moved counts
+      Object.assign(state, { parameters, box: null, mask: null });
+    }
+    mixviz.set(changes);
   },
-  alpha(alpha) {
-    const { alpha: own, ...parameters } = state.parameters; // the last one moved counts
-    mixviz.set({ alpha, parameters, box: null, mask: null });
-  },
-  restore(wanted) {
-    mixviz.wanted = wanted;
-  },
-  loaded(values) {
-    if (waiting) return mixviz.restore(Object.fromEntries(new URLSearchParams(location.search)));
-    if ("a" in state) return;
-    Object.assign(state, snapshot(values));
-    if (last?.still) stillFor = drawn();
-    else ask();
-  },
-  restored(values) {
-    const { message, view, any, ...rest } = values.at(-1) ?? {};
-    mixviz.controls(values);
+  async restore(wanted) {
+    mixviz.restoring = true;
+    const { state: found = {}, message } = await question("restore", wanted);
     mixviz.restoring = waiting = false;
-    const plain = "method" in rest ? { parameters: {} } : {};
-    const fresh = { box: null, mask: null, ...plain, ...(view ? { alpha: null } : {}) };
-    if (any) Object.assign(state, fresh, rest);
-    if (view) mixviz.open(view);
+    const whole = "view" in found;
+    const plain = "method" in found ? { parameters: {} } : {};
+    const fresh = { box: null, mask: null, ...plain, ...(whole ? { alpha: null } : {}) };
+    if (Object.keys(found).length) Object.assign(state, fresh, found);
+    mixviz.show(state.view);
     ask();
     notice = message ?? "";
+    if (message) say(message);
   },
   open(view, changes = {}) {
     const other = "method" in changes && changes.method !== state.method;
-    Object.assign(state, other ? { parameters: {}, box: null, mask: null } : {}, changes);
-    const tabs = /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("#views [role=tab]"));
-    const tab = tabs[mixviz.order.indexOf(view)];
-    if (state.view !== view) {
-      const top = document.querySelector("#views");
-      if (top && top.getBoundingClientRect().top < 0) top.scrollIntoView(); // from far down in another view
-      tab?.click();
-      tab?.scrollIntoView({ block: "nearest", inline: "center" });
+    const elsewhere = view !== state.view;
+    Object.assign(state, other ? { parameters: {}, box: null, mask: null } : {}, changes, { view });
+    notice = "";
+    if (other || elsewhere) {
+      write(); // the entry that is left keeps its own state
+      query = noted(noted(query, "view", view), "method", state.method);
+      write(true);
     }
-    mixviz.set({ view });
+    mixviz.show(view, elsewhere);
+    ask();
   },
-  ownLabel(image, name, letter) {
-    const bundled = Object.values(mixviz.labels).includes(name);
-    return bundled && image?.path && !image.path.includes("/assets/photos/") ? letter : name;
+  swap() {
+    const { a, b, name_a, name_b, classes } = state;
+    mixviz.change({ a: b, b: a, name_a: name_b, name_b: name_a, classes: [...classes].reverse() });
   },
-  async preview(image, slot) {
-    const { picture } = image?.path ? await question("preview", { path: image.path }) : {};
-    return picture && state[slot] === image?.path ? { ...image, url: picture } : { __type__: "update" };
-  },
-  swapped() {
-    Object.assign(state, { box: null, mask: null, classes: [...state.classes].reverse() });
-  },
-  async copyLink() {
+  async share() {
     const link = `${location.origin}${location.pathname}?${query}`;
     try {
       await navigator.clipboard.writeText(link);
       const whole = /** @type {const} */ (["a", "b"]).every((key) => {
-        return query.has(key) && mixviz.labels[query.get(key) ?? ""] === state[`name_${key}`];
+        return query.has(key) && mixviz.labels[stem(state[key]) ?? ""] === state[`name_${key}`];
       });
       say(t(whole && !state.mask && !mixviz.more().files?.length ? "copied" : "copy_own"));
     } catch {

@@ -41,7 +41,7 @@ export function parameterControls(prefix) {
     if (node.dataset.key !== key) {
       node.dataset.key = key;
       const end = value.parameters.length
-        ? make("button", { class: "mv-button", textContent: t("reset"), on: { click: () => reset(value) } })
+        ? make("button", { class: "mv-button", textContent: t("reset"), on: { click: reset } })
         : make("p", { textContent: t("no_parameters") });
       node.replaceChildren(...value.parameters.map((about) => control(about, value)), end);
     }
@@ -56,19 +56,16 @@ export function parameterControls(prefix) {
     }
   }
 
-  /** @param {Method} value */
-  function reset(value) {
+  function reset() {
     node.dataset.key = "";
-    mixviz.set({ parameters: {}, box: null, mask: null });
-    const alpha = value.parameters.find((about) => about.name === "alpha");
-    if (alpha) mixviz.restore({ alpha: alpha.default });
+    mixviz.set({ parameters: {}, alpha: null, box: null, mask: null });
   }
 
   /** @param {Parameter} about @param {Method} value */
   function control(about, value) {
     const id = `${prefix}-${about.name}`;
     const number = about.kind === "int" || about.kind === "float";
-    // The page has one α: this control also moves the slider at the page's foot, which follows on release.
+    // There is one α on the page: this control is another handle of the one beside λ.
     const shared = about.name === "alpha";
     /** @param {HTMLInputElement} input */
     const read = (input) => (number ? Number(input.value) : about.kind === "bool" ? input.checked : input.value);
@@ -78,9 +75,7 @@ export function parameterControls(prefix) {
     };
     /** @param {{ target: HTMLInputElement }} event */
     const set = ({ target }) => mixviz.set({ ...changed(read(target)), box: null, mask: null });
-    /** @param {{ target: HTMLInputElement }} event */
-    const settle = ({ target }) => shared && mixviz.restore({ alpha: read(target) });
-    const input = inputOf(about, number ? { input: set, change: settle } : { change: set });
+    const input = inputOf(about, number ? { input: set } : { change: set });
     Object.assign(input, { id, name: about.name });
     const text = about.text + (shared && value.held ? `. ${t("alpha_held")}` : "");
     const info = make("small", { id: `${id}-info`, textContent: text });

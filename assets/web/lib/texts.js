@@ -1,7 +1,10 @@
-// The page's texts in the visitor's language. The first component that appears brings them.
+// The page's texts in the visitor's language.
 
 /** @type {Record<string, string>} */
 const texts = {};
+
+/** The language of the page, as the server's head has chosen it. */
+export const language = () => document.documentElement.lang.slice(0, 2);
 
 /** @param {Record<string, string>} known */
 export function setTexts(known) {

@@ -1,6 +1,6 @@
 // View of one method: its steps and numbers, tools to change the mixture, and downloads.
 import { codePanel } from "../lib/code.js";
-import { labelBar, make, outline, partOf, place, ring, within } from "../lib/dom.js";
+import { labelBar, make, outline, partOf, place, press, ring, within } from "../lib/dom.js";
 import { mixviz } from "../lib/page.js";
 import { offerMethods, parameterControls } from "../lib/parameters.js";
 import { Sheet } from "../lib/sheets.js";
@@ -10,7 +10,7 @@ import { sentence, t } from "../lib/texts.js";
 /** @import { Context, Detail } from "../types.js" */
 
 /** @param {Context} context */
-export default function detailView({ element, trigger }) {
+export default function detailView({ element }) {
   const root = () => partOf(element);
   const sheet = new Sheet();
   /** @param {string} key @param {...Node | string} children */
@@ -35,9 +35,8 @@ export default function detailView({ element, trigger }) {
   const lead = make("p", { class: "mv-note" });
   const bar = labelBar(60);
 
-  // The explanations are sent once, when this view first opens. A CSS rule selects one, whenever they arrive.
+  // The explanations of all methods come when this view is opened. A rule picks one out, whenever they arrive.
   const current = make("style");
-  trigger("input", { language: mixviz.language() });
 
   // The large picture and its tools
   const stage = stageOf(
@@ -135,6 +134,26 @@ export default function detailView({ element, trigger }) {
   const lines = make("div", { class: "mv-lines" });
   const controls = parameterControls("mv-p");
   const code = codePanel();
+  let codeKind = "code"; // this very picture, or a training loop
+  const codeTabs = make(
+    "div",
+    { class: "mv-chips mv-code-tabs", aria: { role: "group", label: t("code") } },
+    ...["code", "loop"].map((kind) =>
+      make("button", {
+        class: "mv-chip",
+        data: { kind },
+        aria: { pressed: String(kind === codeKind) },
+        textContent: t(`code.${kind}`),
+        on: {
+          click: () => {
+            codeKind = kind;
+            press(codeTabs, "kind", kind);
+            code.update(kind === "loop" ? shown.loop : shown.code);
+          },
+        },
+      }),
+    ),
+  );
   const file = make("input", {
     type: "file",
     accept: ".json,application/json",
@@ -202,7 +221,7 @@ export default function detailView({ element, trigger }) {
       make(
         "div",
         {},
-        section("code", ...code.nodes),
+        section("code", codeTabs, ...code.nodes),
         section(
           "take",
           make("div", { class: "mv-chips" }, ...taking),
@@ -269,7 +288,7 @@ export default function detailView({ element, trigger }) {
       if (other) useTool("look");
       drawLines(value);
       controls.update({ ...value, method: value.card.name });
-      code.update(value.code);
+      code.update(codeKind === "loop" ? value.loop : value.code);
       strip.replaceChildren(
         ...value.tiles.map((name, i) => {
           const tile = make("div", { class: "mv-tile", aria: { role: "img", label: t(`tile.${name}`) } });

@@ -1,15 +1,16 @@
 // View with a card per method. Filter and pins stay in the browser.
 import { byHumps, labelBar, make, outline, partOf, place, ring, press } from "../lib/dom.js";
 import { mixviz } from "../lib/page.js";
+import { finds } from "../lib/search.js";
 import { Sheet } from "../lib/sheets.js";
-import { sentence, t } from "../lib/texts.js";
+import { named, sentence, t } from "../lib/texts.js";
 
 import { known as of } from "../lib/maps.js";
 
 /** @import { Card, Context, Edges, Grid, State } from "../types.js" */
 
 /** @param {Context} context */
-export default function gridView({ element, props }) {
+export default function gridView({ element }) {
   const root = () => partOf(element);
   const sheets = { still: new Sheet(), mixed: new Sheet(), detectors: new Sheet() };
   const alive = new Set(); // sheets of mixtures in use: a card out of sight may still show an earlier one
@@ -40,15 +41,15 @@ export default function gridView({ element, props }) {
     on: { change: ({ target }) => grid.classList.toggle("mv-show-objects", target.checked) },
   });
   const detectorRow = make("div", { class: "mv-detectors" });
-  // The detectors' maps are computed when the visitor opens them.
-  const lensPanel = make(
+  // The detectors' maps are worked out when somebody wants to see them.
+  const detectorPanel = make(
     "details",
     {
       class: "mv-panel",
       on: {
         toggle: () => {
-          mixviz.strip = lensPanel.open;
-          if (lensPanel.open) mixviz.set({});
+          mixviz.strip = detectorPanel.open;
+          if (detectorPanel.open) mixviz.set({});
         },
       },
     },
@@ -57,7 +58,7 @@ export default function gridView({ element, props }) {
     detectorRow,
   );
   const objectSwitch = make("label", { class: "mv-check" }, boxes, t("objects"));
-  root().append(legend, make("div", { class: "mv-tools" }, find, families, objectSwitch), lensPanel, empty, grid);
+  root().append(legend, make("div", { class: "mv-tools" }, find, families, objectSwitch), detectorPanel, empty, grid);
 
   function filter(change = {}) {
     Object.assign(wanted, change);
@@ -66,8 +67,9 @@ export default function gridView({ element, props }) {
     let shown = 0;
     const there = new Set();
     for (const [name, { node, family, title, group }] of cards) {
-      const hit =
-        title.toLowerCase().includes(wanted.text.trim().toLowerCase()) && (!wanted.family || family === wanted.family);
+      const words = `${t(`family.${family}`)} ${t(`summary.${name}`)}`;
+      const names = [title, name, named(`alias.${name}`, "")];
+      const hit = finds(wanted.text, names, words) && (!wanted.family || family === wanted.family);
       node.hidden = !(hit || pins.has(name));
       shown += Number(!node.hidden);
       if (!node.hidden) there.add(pins.has(name) ? "pinned" : group);
@@ -175,7 +177,7 @@ export default function gridView({ element, props }) {
       note: make("p", { class: "mv-note" }),
       family: card.family,
       title: card.title,
-      group: card.family === "none" ? "blend" : card.family, // unmixed pictures come first in the row
+      group: card.group,
     };
     for (const node of [parts.mixed.tile, parts.heat.tile, parts.cut.tile, parts.bar.node])
       node.setAttribute("aria-label", card.title); // until it is drawn
@@ -299,7 +301,7 @@ export default function gridView({ element, props }) {
   }
 
   /** @param {Grid} value */
-  function lensButtons(value) {
+  function detectorButtons(value) {
     detectorRow.replaceChildren(
       ...value.detectors.map((detector, i) => {
         const tiles = detector.peaks.map((peak, j) => {
@@ -315,7 +317,7 @@ export default function gridView({ element, props }) {
             class: "mv-detector",
             data: { detector: detector.name },
             aria: { pressed: "false" },
-            on: { click: () => mixviz.restore({ detector: detector.name }) },
+            on: { click: () => mixviz.change({ detector: detector.name }) },
           },
           make("span", { class: "mv-detector-tiles" }, ...tiles),
           make("b", { textContent: t(`detector.${detector.name}`) }),
@@ -352,7 +354,7 @@ export default function gridView({ element, props }) {
       ]);
       if (detectors) {
         sheets.detectors.take(detectors);
-        lensButtons(value);
+        detectorButtons(value);
       }
       press(detectorRow, "detector", value.detector);
       if (still) {
@@ -376,5 +378,4 @@ export default function gridView({ element, props }) {
       grid.dataset.shown = String(mine); // the number of answers drawn, for tests and timing
     },
   );
-  if (props.value) mixviz.first(props.value);
 }

@@ -20,7 +20,15 @@ from mixviz.ui.services import detector_options
 from mixviz.ui.state import Request
 
 SIDE = 224  # pixels of a picture: ImageNet's usual size; all methods still mix and encode within 35 ms
+# What a newcomer should see first.
+ESSENTIALS = ("mixup", "cutout", "cutmix", "saliencymix", "saliencymix_plus", "randsaliencymix", "cutmix_mixup")
 SMALL = SIDE // 2  # pixels of a tile in a strip: several dozen are sent at once
+
+
+def in_order() -> list[str]:
+    """Return the names of all methods, the essential ones first."""
+    essential = [name for name in ESSENTIALS if name in METHODS]
+    return [*essential, *(name for name in METHODS if name not in essential)]
 
 
 def story(request: Request, name: str, *, by_hand: bool = False, **changed: Any) -> MixedExample:

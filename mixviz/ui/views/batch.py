@@ -114,7 +114,7 @@ def unpack(state: Any) -> dict[str, Any]:
 # ---------------------------------------------------------------- download of a batch
 
 
-def panel(_part: gr.HTML) -> None:
+def panel(_language: str) -> None:
     """Build the controls and connect their events."""
     word = gr.I18n()
     with gr.Accordion(word("batch.take"), open=False, elem_id="batch-parcel"):
@@ -173,4 +173,12 @@ def _line(text: str) -> str:
     return f'<p class="mv-small" role="status">{html.escape(text)}</p>'
 
 
-VIEW = View("batch", 50, batch, functions=(look_in, unpack), panel=panel, example="method=mosaic&count=10")
+VIEW = View(
+    "batch",
+    50,
+    batch,
+    controls=("lam", "more"),
+    functions=(look_in, unpack),
+    panel=panel,
+    example="method=mosaic&count=10",
+)

@@ -105,4 +105,4 @@ def between(state: Any) -> dict[str, Any]:
     return transition.transition(of_state(state, checked_path))
 
 
-VIEW = View("compare", 70, compare, functions=(between,))
+VIEW = View("compare", 20, compare, "choose", controls=("pictures",), functions=(between,))

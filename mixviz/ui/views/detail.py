@@ -10,14 +10,14 @@ import numpy as np
 
 from mixviz.explain import edits, label_terms
 from mixviz.explain.example import MixedExample, steps
+from mixviz.i18n import say
 from mixviz.methods import METHODS
 from mixviz.render import export, overlays
-from mixviz.ui.boundary import as_gradio_error
-from mixviz.ui.gradio_compat import event_data
+from mixviz.selection import candidates
 from mixviz.ui.registry import View
 from mixviz.ui.services.presenters import card, changed_by, code, explanation, parameters, story
 from mixviz.ui.services.tiling import shrunk
-from mixviz.ui.state import CELLS, Request, language_of
+from mixviz.ui.state import CELLS, Request
 
 FORMULAS = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
 
@@ -33,6 +33,7 @@ def detail(request: Request) -> dict[str, Any]:
         "sheet": overlays.data_uri(np.concatenate(list(tiles.values()), axis=1)),
         "steps": [asdict(step) for step in steps(told, request.language)],
         "lines": [asdict(line) for line in label_terms.lines(told)],
+        "loop": candidates.lines(told.method),
         "code": code(request, told),
         "can_move": edits.can_move(told.recipe) or change == "mask",
         "can_paint": edits.can_paint(told.recipe),
@@ -47,22 +48,11 @@ def _cells(told: MixedExample) -> list[str]:
     return ["".join("1" if cell else "0" for cell in row) for row in (mask >= 0.5).tolist()]
 
 
-def panel(part: gr.HTML) -> None:
-    """Build the explanations of all methods, fetched when the view first opens; its script shows one of them."""
-    gr.Markdown(gr.I18n()("explanation_heading"), elem_id="explanation")
-    # One component for all methods, because each further one delays the first paint. The texts are the project's
-    # own and need no sanitizing.
-    told = gr.Markdown(latex_delimiters=FORMULAS, sanitize_html=False)
-    part.input(
-        explain, None, told, api_name="explain", api_visibility="undocumented", show_progress="hidden", queue=False
-    )
-
-
-def explain(event: gr.EventData) -> str:
-    """Return all methods' explanations in the visitor's language, once the visitor opens one."""
-    language = language_of(event_data(event))
-    with as_gradio_error(language):
-        return explanations(language)
+def panel(language: str) -> None:
+    """Build the explanations of all methods; the view's script shows one of them."""
+    gr.Markdown(say("explanation_heading", language), elem_id="explanation")
+    # The texts are the project's own: nothing has to be sanitized.
+    gr.Markdown(explanations(language), latex_delimiters=FORMULAS, sanitize_html=False)
 
 
 def explanations(language: str) -> str:

@@ -113,8 +113,9 @@ def lay_out(state: Any) -> dict[str, Any]:
 
 VIEW = View(
     "embeddings",
-    100,
+    20,
     embeddings,
+    "inside",
     functions=(overview, embedding_view.thumbnails, photographs, look_in, lay_out),
     example="plane=tsne",
 )

@@ -11,7 +11,7 @@ from mixviz.methods import METHODS
 from mixviz.render import overlays
 from mixviz.ui.registry import View
 from mixviz.ui.services import detector_options
-from mixviz.ui.services.presenters import SIDE, SMALL, card, story
+from mixviz.ui.services.presenters import ESSENTIALS, SIDE, SMALL, card, in_order, story
 from mixviz.ui.services.tiling import sheet, shrunk
 from mixviz.ui.state import Request
 
@@ -32,10 +32,7 @@ def grid(request: Request) -> dict[str, Any]:
         "still": None,
     }
     if request.still:
-        value["all"] = [
-            {"name": name, "title": cls.card.title, "family": cls.card.family, "citation": cls.card.citation}
-            for name, cls in METHODS.items()
-        ]
+        value["all"] = [_listed(name) for name in in_order()]
         images, maps = _shown(request)
         heat = [overlays.overlay(p, m) for p, m in zip(images, maps, strict=True)]
         value["still"] = overlays.data_uri(np.concatenate([*images, *heat], axis=1))
@@ -43,6 +40,15 @@ def grid(request: Request) -> dict[str, Any]:
             box and [edge / SIDE for edge in box] for box in detector_options.object_boxes(request.a, request.b, SIDE)
         ]
     return value | _detector_strip(request) if request.strip else value
+
+
+def _listed(name: str) -> dict[str, str]:
+    """Describe a method in the list of all: essential methods are a group of their own."""
+    about = METHODS[name].card
+    group = "essential" if name in ESSENTIALS else "blend" if about.family == "none" else about.family
+    return {
+        "name": name, "title": about.title, "family": about.family, "group": group, "citation": about.citation
+    }  # fmt: skip
 
 
 def _shown(request: Request) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,6 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-import gradio as gr
 import numpy as np
 import torch
 from torch import Tensor
@@ -186,9 +185,12 @@ def download(kind: str, request: Request, state: Any) -> tuple[str, bytes]:
     return f"mixviz-looks.{kind}", cam_download.parcel(kind, request, state.get("display"))
 
 
-def panel(_part: gr.HTML) -> None:
+def panel(_language: str) -> None:
     """Build the panel that runs the networks on a folder or a zip."""
     folder_panel.panel()
 
 
-VIEW = View("localize", 60, localize, functions=(about, trust), panel=panel, download=download, example="method=cutmix")
+VIEW = View(
+    "localize", 10, localize, "inside", functions=(about, trust), panel=panel, download=download,
+    example="method=cutmix",
+)  # fmt: skip

@@ -28,4 +28,4 @@ def tree(request: Request) -> dict[str, Any]:
     }  # fmt: skip
 
 
-VIEW = View("tree", 90, tree, example="idea=cutmix")
+VIEW = View("tree", 30, tree, "choose", controls=(), example="idea=cutmix")

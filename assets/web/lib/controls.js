@@ -1,0 +1,157 @@
+// Controls that several views share: pictures, λ, and those under "More". There is one node of each, which moves to
+// the visible view; the page's state sets their values.
+import { make } from "./dom.js";
+import { mixviz } from "./page.js";
+import { t } from "./texts.js";
+
+/** @import { State } from "../types.js" */
+
+/**
+ * A slider with its value as a number to type.
+ *
+ * @param {"lam" | "alpha"} key
+ * @param {{ min: number, max: number, step: number }} range
+ */
+function sliderOf(key, { min, max, step }) {
+  /** @param {HTMLInputElement} input */
+  const send = (input) => {
+    const value = Number(input.value);
+    if (input.value !== "" && value >= min && value <= max) mixviz.change({ [key]: value });
+    else if (input.type === "number") mixviz.say(t(`error.${key}`));
+  };
+  const id = `mv-${key}`;
+  const slider = make("input", {
+    id,
+    type: "range",
+    min,
+    max,
+    step,
+    on: { input: ({ target }) => send(target) },
+  });
+  const number = make("input", {
+    type: "number",
+    min,
+    max,
+    step: "any",
+    aria: { label: t("as_number", { name: t(key) }) },
+    on: { change: ({ target }) => send(target) },
+  });
+  const node = make("div", { class: "mv-slider" }, make("label", { htmlFor: id, textContent: t(key) }), slider, number);
+  /** @param {number} value */
+  const update = (value) => {
+    slider.value = String(value);
+    if (document.activeElement !== number) number.value = String(Math.round(value * 1e4) / 1e4);
+  };
+  return { node, update };
+}
+
+/** λ where it is held, else α of the distribution that it is drawn from. */
+function lamControl() {
+  const lam = sliderOf("lam", { min: 0, max: 1, step: 0.01 });
+  const alpha = sliderOf("alpha", { min: 0.05, max: 8, step: 0.05 });
+  let held = 0.6;
+  /** @param {State} state */
+  const update = (state) => {
+    const drawn = state.lam === null || state.view === "draws";
+    lam.node.hidden = drawn;
+    alpha.node.hidden = !drawn;
+    alpha.update(Number(state.parameters.alpha ?? state.alpha ?? 1));
+    if (typeof state.lam !== "number") return;
+    held = state.lam;
+    lam.update(held);
+  };
+  return { node: make("div", { class: "mv-lam" }, lam.node, alpha.node), update, held: () => held };
+}
+
+/** @param {() => number} held λ before it was drawn */
+function moreControl(held) {
+  const seed = make("input", {
+    id: "mv-seed",
+    type: "number",
+    min: 0,
+    step: 1,
+    on: {
+      change: ({ target }) => {
+        const value = target.value === "" ? null : Number(target.value);
+        mixviz.change({ seed: /** @type {number} */ (value) });
+      },
+    },
+  });
+  const detector = make("select", {
+    id: "mv-detector",
+    on: { change: ({ target }) => mixviz.change({ detector: target.value }) },
+  });
+  const hold = make("input", {
+    type: "checkbox",
+    on: { change: ({ target }) => mixviz.change({ lam: target.checked ? held() : null }) },
+  });
+  const shuffle = make("button", {
+    class: "mv-button",
+    textContent: t("shuffle"),
+    on: { click: () => mixviz.change({ seed: Math.floor(Math.random() * 10000) }) },
+  });
+  const node = make(
+    "details",
+    { class: "mv-more" },
+    make("summary", { textContent: t("more") }),
+    make(
+      "div",
+      { class: "mv-more-fields" },
+      make("label", { htmlFor: "mv-seed", textContent: t("seed") }),
+      make("div", { class: "mv-chips" }, seed, shuffle),
+      make("label", { htmlFor: "mv-detector", textContent: t("detector") }),
+      detector,
+      make("label", { class: "mv-check" }, hold, t("hold")),
+    ),
+  );
+  /** @param {State} state */
+  const update = (state) => {
+    if (document.activeElement !== seed) seed.value = String(state.seed ?? "");
+    detector.value = state.detector ?? "";
+    hold.checked = state.lam !== null;
+  };
+  /** @param {string[]} names */
+  const offer = (names) =>
+    detector.replaceChildren(
+      ...names.map((name) => make("option", { value: name, textContent: t(`detector.${name}`) })),
+    );
+  return { node, update, offer };
+}
+
+function picturesControl() {
+  const chips = /** @type {const} */ (["a", "b"]).map((letter) => {
+    const image = make("span", { class: "mv-thumb" });
+    const name = make("b");
+    const button = make(
+      "button",
+      { class: `mv-picture mv-picture-${letter}`, on: { click: () => mixviz.pick(letter) } },
+      image,
+      make("span", { class: "mv-letter", textContent: letter.toUpperCase() }),
+      name,
+    );
+    return { letter, image, name, button };
+  });
+  const swap = make("button", { class: "mv-button", textContent: "⇄", title: t("swap"), aria: { label: t("swap") } });
+  swap.addEventListener("click", () => mixviz.swap());
+  const node = make("div", { class: "mv-pictures" }, chips[0].button, swap, chips[1].button);
+  /** @param {State} state */
+  const update = (state) => {
+    for (const { letter, image, name, button } of chips) {
+      const label = state[`name_${letter}`] ?? "";
+      name.textContent = label;
+      button.setAttribute("aria-label", t("choose_picture", { letter: letter.toUpperCase(), name: label }));
+      mixviz.thumbnail(image, state[letter]);
+    }
+  };
+  return { node, update };
+}
+
+/** @param {string[]} detectors */
+export function controlsOf(detectors) {
+  const lam = lamControl();
+  const more = moreControl(lam.held);
+  const pictures = picturesControl();
+  more.offer(detectors);
+  mixviz.watch((state) => [lam, more, pictures].forEach((control) => control.update(state)));
+  return /** @type {Record<string, HTMLElement>} */ ({ lam: lam.node, more: more.node, pictures: pictures.node });
+}

@@ -1,0 +1,193 @@
+// The frame around all views: header with the destinations, the controls that views share, and the line for messages.
+import { controlsOf } from "../lib/controls.js";
+import { make } from "../lib/dom.js";
+import { mixviz } from "../lib/page.js";
+import { Sheet } from "../lib/sheets.js";
+import { language, t } from "../lib/texts.js";
+import { pickerOf } from "./picker.js";
+
+/** @import { Context, Known, Script, Server, ViewEntry } from "../types.js" */
+
+/**
+ * @param {Context<Known>} context
+ * @param {Record<string, Script<any>>} here scripts of views that came with the page
+ */
+export default function frame({ element, trigger, props, server, upload }, here) {
+  const { first, views, detectors } = props.value;
+  const groups = [...new Set(views.map(({ group }) => group))];
+  const root = element.querySelector("#mv-page") ?? element;
+  offer(props.value);
+  pickerOf(props.value);
+  const controls = controlsOf(detectors);
+
+  // The header: one line, or two on a phone
+  /** @param {string} view @param {string} text */
+  const link = (view, text) =>
+    make("a", {
+      href: `?view=${view}`,
+      textContent: text,
+      on: {
+        click: (event) => {
+          if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+          event.preventDefault();
+          mixviz.open(view);
+        },
+      },
+    });
+  /** @type {Record<string, string>} the view of a destination that was open last */
+  const latest = Object.fromEntries(groups.map((group) => [group, of(group)[0].name]));
+  /** @param {string} group */
+  function of(group) {
+    return views.filter((view) => view.group === group);
+  }
+  const destinations = groups.map((group) => ({ group, node: link(latest[group], t(`nav.${group}`)) }));
+  const other = language() === "ko" ? "en" : "ko";
+  const speak = make("button", {
+    class: "mv-plain",
+    lang: other,
+    textContent: other === "ko" ? "한국어" : "English",
+    on: { click: () => changeLanguage(other) },
+  });
+  const share = make("button", { class: "mv-plain", textContent: t("share"), on: { click: () => mixviz.share() } });
+  share.id = "mv-share";
+  const header = make(
+    "header",
+    { class: "mv-header" },
+    make("a", {
+      class: "mv-skip",
+      href: "#mv-main",
+      textContent: t("skip"),
+      on: {
+        click: (event) => {
+          event.preventDefault();
+          main.focus();
+        },
+      },
+    }),
+    make("strong", { class: "mv-name", textContent: "MixViz" }),
+    make(
+      "nav",
+      { class: "mv-nav", aria: { label: t("destinations") } },
+      ...destinations.map(({ node }) => node),
+    ),
+    make("div", { class: "mv-header-end" }, speak, share),
+  );
+  const tabs = make("nav", { class: "mv-tabs" });
+  const bar = make("div", { class: "mv-dock" });
+  const message = make("p", { class: "mv-message", aria: { role: "status" } });
+  const main = make("main", { id: "mv-main", tabIndex: -1 }, tabs, bar, message);
+  root.append(header, main);
+
+  /** @type {Record<string, { node: HTMLElement, part: HTMLElement }>} */
+  const sections = {};
+  let panel = "";
+
+  /** @param {ViewEntry} view */
+  async function load({ name, modules }) {
+    const part = make("div", { class: "mv-part", id: `mv-${name}` });
+    const node = make("section", { class: "mv-view", id: name }, part);
+    sections[name] = { node, part };
+    main.append(node);
+    const script = here[name] ?? (await fetched(name, modules));
+    if (!script) {
+      delete sections[name];
+      node.remove();
+      return mixviz.say(t("reload"));
+    }
+    script({ element: node, trigger, props: { value: undefined, label: "" }, server: own(name), upload });
+    place(name);
+  }
+
+  /** @param {string} name @param {string[]} modules all that it needs, so that they are fetched at once */
+  async function fetched(name, modules) {
+    for (const path of modules) {
+      document.head.append(make("link", { rel: "modulepreload", href: new URL(`../${path}`, import.meta.url).href }));
+    }
+    const wanted = new URL(`../views/${name}.js`, import.meta.url).href;
+    const module = await import(wanted).catch(() => import(`${wanted}?again`)).catch(() => null);
+    return module?.default;
+  }
+
+  /** A view's functions on the server, by their own names. @param {string} view @returns {Server} */
+  const own = (view) => new Proxy(server, { get: (all, name) => all[`${view}__${String(name)}`] });
+
+  /** Controls stand where a view has a place for them, else above it. @param {string} name */
+  function place(name) {
+    const { controls: wanted = [] } = views.find((view) => view.name === name) ?? {};
+    const part = sections[name]?.part;
+    bar.replaceChildren();
+    for (const control of ["pictures", "lam", "more"]) {
+      const node = controls[control];
+      const spot = part?.querySelector(`[data-control=${control}]`);
+      if (spot) spot.append(node);
+      else if (wanted.includes(control)) bar.append(node);
+      else node.remove();
+    }
+  }
+
+  mixviz.show = (name, moved = false) => {
+    const view = views.find((one) => one.name === name) ?? views[0];
+    latest[view.group] = view.name;
+    for (const { group, node } of destinations) {
+      node.href = `?view=${latest[group]}`;
+      if (group === view.group) node.setAttribute("aria-current", "page");
+      else node.removeAttribute("aria-current");
+    }
+    const beside = of(view.group);
+    tabs.hidden = beside.length < 2;
+    tabs.setAttribute("aria-label", t(`nav.${view.group}`));
+    tabs.replaceChildren(
+      ...beside.map((one) => {
+        const node = link(one.name, t(`tab_${one.name}`));
+        if (one === view) node.setAttribute("aria-current", "page");
+        return node;
+      }),
+    );
+    document.body.dataset.view = view.name;
+    if (!sections[view.name]) load(view);
+    for (const [other, { node }] of Object.entries(sections)) node.hidden = other !== view.name;
+    place(view.name);
+    const wanted = view.panel ? view.name : "";
+    if (wanted !== panel) trigger("select", { view: wanted, language: language() });
+    panel = wanted;
+    if (moved) scrollTo(0, 0);
+  };
+  mixviz.begin(server, first);
+}
+
+/** @param {Known} known */
+function offer({ photographs, methods, views, thumbnails }) {
+  mixviz.order = views.map(({ name }) => name);
+  mixviz.methods = methods;
+  mixviz.photographs = photographs.map((one) => ({ ...one, label: t(`object.${one.label}`) }));
+  mixviz.labels = Object.fromEntries(mixviz.photographs.map(({ stem, label }) => [stem, label]));
+  const sheet = new Sheet();
+  const opened = sheet.open(thumbnails);
+  /** @type {Map<string, string>} previews of the visitor's own pictures */
+  const previews = new Map();
+  mixviz.thumbnail = async (node, path = "") => {
+    node.dataset.path = path;
+    const at = photographs.findIndex((one) => one.path === path);
+    let url = await opened;
+    if (at < 0) {
+      if (!previews.has(path)) previews.set(path, (await mixviz.question("preview", { path })).picture ?? "");
+      url = previews.get(path) ?? "";
+    }
+    if (node.dataset.path !== path) return; // another one has been chosen meanwhile
+    node.style.backgroundImage = url ? `url("${url}")` : "";
+    node.style.backgroundSize = at < 0 ? "cover" : `${photographs.length * 100}% 100%`;
+    node.style.backgroundPosition = at < 0 ? "center" : `${(100 * at) / (photographs.length - 1)}% 0`;
+  };
+}
+
+/** @param {string} code */
+function changeLanguage(code) {
+  try {
+    localStorage.setItem("mixviz.language", code);
+  } catch {
+    // A browser without storage: the address holds it.
+  }
+  const query = new URLSearchParams(location.search);
+  query.set("lang", code);
+  location.search = String(query);
+}

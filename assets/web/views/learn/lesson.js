@@ -1,0 +1,140 @@
+// The guided lesson: each step puts the opening view into a state, and asks a question that looking answers.
+import { stem } from "../../lib/address.js";
+import { make } from "../../lib/dom.js";
+import { mixviz } from "../../lib/page.js";
+import { t } from "../../lib/texts.js";
+
+/** @import { LessonStep, Server } from "../../types.js" */
+
+/**
+ * @param {Server} server
+ * @param {() => void} left what to do when the lesson is left
+ */
+export function lessonOf(server, left) {
+  const node = make("section", { class: "mv-lesson", hidden: true, aria: { label: t("lesson_title") } });
+  /** @type {LessonStep[] | null} worked out by the server when somebody takes the lesson */
+  let steps = null;
+  const page = () => document.querySelector("#mv-page");
+  /** @type {Set<number>} steps that were answered right */
+  const answered = new Set();
+
+  /** @param {number} number @param {boolean} [restore] */
+  async function open(number, restore = true) {
+    steps ??= (await mixviz.question("teach", {})).steps ?? null;
+    if (steps?.[number - 1]) show(steps, number - 1, restore);
+    else if (!steps) mixviz.say(t("failed"));
+  }
+
+  function leave() {
+    node.hidden = true;
+    page()?.classList.remove("mv-learning");
+    mixviz.note("lesson", null);
+    left();
+  }
+
+  /**
+   * Does the page still show what the question is about?
+   *
+   * @param {Record<string, string>} asked
+   */
+  function there(asked) {
+    const { a, b, lam, seed, view, method, detector, parameters, box, mask } = mixviz.state;
+    /** @type {Record<string, string | undefined>} */
+    const now = { a: stem(a), b: stem(b), lam: String(lam), seed: String(seed), view, method, detector };
+    const untouched = !Object.keys(parameters).length && !box && !mask;
+    return untouched && Object.entries(asked).every(([key, value]) => now[key] === value);
+  }
+
+  /** @param {LessonStep[]} steps @param {number} at @param {boolean} [restore] */
+  function show(steps, at, restore = true) {
+    const step = steps[at];
+    const key = `lesson.${step.id}`;
+    const last = at === steps.length - 1;
+    const verdict = make("p", { class: "mv-verdict", aria: { role: "status" } });
+    const answers = Array.from({ length: step.answers }, (_, i) =>
+      make("button", {
+        class: "mv-chip mv-answer",
+        textContent: t(`${key}.answer${i + 1}`),
+        on: {
+          click: ({ target }) => {
+            if (!there(step.state)) {
+              verdict.textContent = t("lesson_moved");
+              return mixviz.restore(step.state);
+            }
+            const right = i + 1 === step.right;
+            target.dataset.right = String(right);
+            if (right) answered.add(at);
+            verdict.textContent = [
+              right ? t("lesson_right", { value: step.value }) : t("lesson_wrong"),
+              right ? t(`${key}.why`, { value: step.value }) : "",
+            ].join(" ");
+            next.textContent = t(right ? (last ? "lesson_finish" : "lesson_next") : "lesson_skip");
+          },
+        },
+      }),
+    );
+    const heading = make("h2", { tabIndex: -1, textContent: t(`${key}.title`) });
+    /** @param {string} text @param {() => unknown} run @param {boolean} [disabled] */
+    const go = (text, run, disabled = false) =>
+      make("button", { class: "mv-button", textContent: t(text), disabled, on: { click: run } });
+    const next = go(answered.has(at) ? (last ? "lesson_finish" : "lesson_next") : "lesson_skip", () =>
+      last ? finish(steps.length) : show(steps, at + 1),
+    );
+    next.classList.add("mv-primary");
+    node.replaceChildren(
+      make("p", {
+        class: "mv-small",
+        textContent: `${t("lesson_title")} · ${t("lesson_step", { i: at + 1, n: steps.length })}`,
+      }),
+      heading,
+      make("p", { textContent: t(`${key}.text`) }),
+      make(
+        "fieldset",
+        {},
+        make("legend", { textContent: t(`${key}.question`) }),
+        make("div", { class: "mv-chips" }, ...answers),
+      ),
+      verdict,
+      make(
+        "div",
+        { class: "mv-chips" },
+        go("lesson_back", () => show(steps, at - 1), at === 0),
+        next,
+        go("lesson_end", leave),
+      ),
+    );
+    node.hidden = false;
+    page()?.classList.add("mv-learning");
+    mixviz.note("lesson", at + 1);
+    if (!restore) return;
+    mixviz.restore(step.state);
+    heading.focus();
+  }
+
+  /** @param {number} count */
+  function finish(count) {
+    const heading = make("h2", { tabIndex: -1, textContent: t("lesson_done") });
+    const learned = ["label", "area", "look"].map((one) => make("li", { textContent: t(`lesson_learned.${one}`) }));
+    node.replaceChildren(
+      heading,
+      make("p", { textContent: t("lesson_score", { right: answered.size, n: count }) }),
+      make("ul", {}, ...learned),
+      make(
+        "div",
+        { class: "mv-chips" },
+        make("button", {
+          class: "mv-button mv-primary",
+          textContent: t("learn.all"),
+          on: { click: () => (leave(), mixviz.open("grid")) },
+        }),
+        make("button", { class: "mv-button", textContent: t("lesson_end"), on: { click: leave } }),
+      ),
+    );
+    heading.focus();
+  }
+
+  const query = new URLSearchParams(location.search);
+  const asked = Number(query.get("lesson"));
+  if (asked >= 1) open(asked, !query.has("a"));
+  return { node, open };
+}
