@@ -161,6 +161,7 @@ declare global {
     mixviz?: Mixviz;
     mixvizBeginning: { state: State; fields: string[] };
     mixvizTexts: Promise<Record<string, string>>;
+    mixvizLanguage: string;
     gradio_config?: { root?: string; api_prefix?: string };
   }
 }

@@ -39,17 +39,6 @@ from mixviz.ui.state import LARGEST, beginning, first_request, language_of
 # Not in the style sheet, which Gradio applies to only a part of the page.
 STILL = "@media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }"
 THUMBNAIL = 96  # pixels of a bundled photograph in the picker
-PANELS = ("survey.", "batch.", "look.")  # texts of Gradio's components: those of views' panels
-
-
-def i18n() -> gr.I18n:
-    """Return the texts of Gradio's components in all languages."""
-    return gr.I18n(
-        **{
-            code: {key: text for key, text in known.items() if key.startswith(PANELS)}
-            for code, known in words().items()
-        }
-    )
 
 
 @functools.cache
@@ -164,7 +153,6 @@ def launch(**options: Any) -> Any:
         "theme": theme(),
         "css": files.text("web/style.css"),
         "head": f"<style>{STILL}</style>{scripts.head(beginning())}",
-        "i18n": i18n(),
         "app_kwargs": {"routes": [*files.routes(), *scripts.routes(words())]},
     }
     return page.launch(**settings | options)

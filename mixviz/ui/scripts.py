@@ -85,7 +85,7 @@ def head(beginning: dict[str, Any]) -> str:
         beginning: the initial state of the page, see :func:`mixviz.ui.state.beginning`.
     """
     # Behind a proxy only the path of the root is reliable. The language is that of the address, the visitor's last
-    # choice, or the browser's; Gradio's own components ask the browser alone.
+    # choice, or the browser's.
     fetch = f"""
 window.mixvizBeginning = {json.dumps(beginning)};
 const known = {json.dumps(list(texts()))};
@@ -93,11 +93,7 @@ const asked = [new URLSearchParams(location.search).get("lang")];
 try {{ asked.push(localStorage.getItem("mixviz.language")); }} catch {{}}
 const codes = [...asked, ...navigator.languages].map((code) => String(code).slice(0, 2));
 const language = codes.find((code) => known.includes(code)) ?? "en";
-if (!navigator.language.startsWith(language)) {{
-  Object.defineProperty(navigator, "language", {{ get: () => language }});
-  Object.defineProperty(navigator, "languages", {{ get: () => [language] }});
-}}
-document.documentElement.lang = language;
+window.mixvizLanguage = document.documentElement.lang = language;
 const path = new URL(window.gradio_config?.root || "/", location.href).pathname.replace(/\\/$/, "");
 const at = `${{location.origin}}${{path}}/mixviz/{version()}/`;
 for (const module of {json.dumps([FIRST, *needs(FIRST)])}) {{

@@ -4,7 +4,7 @@
 const texts = {};
 
 /** The language of the page, as the server's head has chosen it. */
-export const language = () => document.documentElement.lang.slice(0, 2);
+export const language = () => window.mixvizLanguage;
 
 /** @param {Record<string, string>} known */
 export function setTexts(known) {

@@ -16,6 +16,7 @@ export default function frame({ element, trigger, props, server, upload }, here)
   const { first, views, detectors } = props.value;
   const groups = [...new Set(views.map(({ group }) => group))];
   const root = element.querySelector("#mv-page") ?? element;
+  document.documentElement.lang = language(); // Gradio sets the browser's
   offer(props.value);
   pickerOf(props.value);
   const controls = controlsOf(detectors);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import tempfile
 from collections.abc import Iterator
@@ -31,15 +32,13 @@ TAKEN = (*ENDINGS, ".zip", ".csv")
 QUICK = {name: kind for name, kind in KINDS.items() if not kind.slow}
 
 
-def panel() -> None:
-    """Build the controls and connect their events."""
-    word = gr.I18n()
+def panel(spoken: str) -> None:
+    """Build the controls in a language and connect their events."""
+    word = functools.partial(say, language=spoken)
     with gr.Accordion(word("survey.title"), open=False, elem_id="survey"):
         gr.Markdown(word("survey.why"))
         files = gr.File(label=word("survey.files"), file_count="multiple", file_types=list(TAKEN), height=140)
-        # Gradio translates this label too, and only its annotation lacks that.
-        label: Any = word("survey.folder")
-        folder = gr.UploadButton(label, file_count="directory", size="sm")
+        folder = gr.UploadButton(word("survey.folder"), file_count="directory", size="sm")
         with gr.Row():
             with gr.Column():
                 # The choices come from the zoo's folder names, so that no network is loaded.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import json
 import tempfile
@@ -114,9 +115,9 @@ def unpack(state: Any) -> dict[str, Any]:
 # ---------------------------------------------------------------- download of a batch
 
 
-def panel(_language: str) -> None:
-    """Build the controls and connect their events."""
-    word = gr.I18n()
+def panel(language: str) -> None:
+    """Build the controls in a language and connect their events."""
+    word = functools.partial(say, language=language)
     with gr.Accordion(word("batch.take"), open=False, elem_id="batch-parcel"):
         gr.Markdown(word("batch.take_why"))
         with gr.Row():

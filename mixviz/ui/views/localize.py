@@ -185,9 +185,9 @@ def download(kind: str, request: Request, state: Any) -> tuple[str, bytes]:
     return f"mixviz-looks.{kind}", cam_download.parcel(kind, request, state.get("display"))
 
 
-def panel(_language: str) -> None:
+def panel(language: str) -> None:
     """Build the panel that runs the networks on a folder or a zip."""
-    folder_panel.panel()
+    folder_panel.panel(language)
 
 
 VIEW = View(
