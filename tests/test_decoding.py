@@ -299,7 +299,7 @@ def test_the_page_takes_the_same_endings():
     assert app.own_texts()["endings"].split(",") == list(decoding.ENDINGS)
     assert set(folder_panel.TAKEN) == {*decoding.ENDINGS, ".zip", ".csv"}
     with gradio.Blocks() as blocks:
-        folder_panel.panel()
+        folder_panel.panel("en")
     (files,) = [one for one in blocks.blocks.values() if isinstance(one, gradio.File) and one.file_types]
     assert files.file_types == list(folder_panel.TAKEN)
 
