@@ -87,6 +87,7 @@ def _bar(results: Iterator[Seen], total: int) -> Iterator[Seen]:
 def _print_rows(rows: Sequence[Row]) -> None:
     for row in rows:
         line = f"{row['network']:22} {row['class']:20} {row['pictures']} pictures"
-        if row["with_truth"]:
-            line += f", IoU {row['mean_iou']:.3f}, at least 0.5 in {100 * row['hits']:.1f} % of {row['with_truth']}"
+        hits = row["hits"]
+        if row["with_truth"] and isinstance(hits, float):
+            line += f", IoU {row['mean_iou']:.3f}, at least 0.5 in {100 * hits:.1f} % of {row['with_truth']}"
         typer.echo(line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -24,7 +24,8 @@ CENTRE = "centre"  # a pseudo-network: the box of a map that does not depend on 
 CENTRE_SIDE = 224  # pixels of that map
 TOGETHER, PIXELS = 16, 2**18  # pictures, and pixels of them, that pass through a network at a time
 
-Row: TypeAlias = dict[str, Any]  # a value per column of COLUMNS, None where it was not measured
+Value: TypeAlias = float | int | str | None
+Row: TypeAlias = dict[str, Value]  # a value per column of COLUMNS, None where it was not measured
 BOX = ("top", "left", "bottom", "right")
 TRUE = tuple(f"true_{edge}" for edge in BOX)
 COLUMNS = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Any
 
 from mixviz.cam.trust import Faithful
 from mixviz.core import checks
@@ -35,15 +36,16 @@ class SummaryAccumulator:
         for row in rows:
             if missing := [name for name in ("network", "class", *MEANS) if name not in row]:
                 raise ValueError(f"rows should have all columns of a survey; one lacks {', '.join(missing)}.")
-            for name in MEANS:
-                if row[name] is not None:
-                    checks.number(name, row[name], *RANGES.get(name, (0, 1)))
+            values: dict[str, Any] = {name: row[name] for name in MEANS}
+            for name, value in values.items():
+                if value is not None:
+                    checks.number(name, value, *RANGES.get(name, (0, 1)))
             if row["network"] is None:
                 continue
-            sums = self.sums_of[row["network"], (row["class"] or "") if self.survey.classes else ""]
-            values = {"": 0, **{name: row[name] for name in MEANS}}
-            if row["iou"] is not None:
-                values["hit"] = row["iou"] >= HIT
+            sums = self.sums_of[str(row["network"]), str(row["class"] or "") if self.survey.classes else ""]
+            values[""] = 0
+            if values["iou"] is not None:
+                values["hit"] = values["iou"] >= HIT
             for name, value in values.items():
                 if value is not None:
                     sums[name] = [sums[name][0] + 1, sums[name][1] + value]
@@ -53,7 +55,7 @@ class SummaryAccumulator:
         result = []
         for (network, name), sums in self.sums_of.items():
             mean = {key: round(total / count, 6) if count else None for key, (count, total) in sums.items()}
-            row = {"network": network, "class": name, "threshold": self.survey.threshold, "hits": mean.get("hit")}
+            row: Row = {"network": network, "class": name, "threshold": self.survey.threshold, "hits": mean.get("hit")}
             row |= {"pictures": sums[""][0], "with_truth": sums["iou"][0]}
             result.append(row | {f"mean_{key}": mean.get(key) for key in MEANS})
         return result
