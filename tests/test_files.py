@@ -59,10 +59,13 @@ def test_every_view_has_a_module_of_its_own_which_is_kept(client):
 
 def test_texts_come_in_one_language_and_are_kept(client):
     for language, known in texts().items():
-        answer = client.get(f"/mixviz/{scripts.version()}/texts/{language}.json")
+        answer = client.get(f"/mixviz/{scripts.version_of_texts(texts())}/texts/{language}.json")
         assert answer.json() == known
         assert "immutable" in answer.headers["cache-control"]
-    assert client.get(f"/mixviz/{scripts.version()}/texts/xx.json").status_code == 404
+    assert client.get(f"/mixviz/{scripts.version_of_texts(texts())}/texts/xx.json").status_code == 404
+    assert client.get("/mixviz/0123456789ab/texts/en.json").status_code == 404  # of another version
+    changed = {**texts(), "en": texts()["en"] | {"summary.new": "A new method."}}
+    assert scripts.version_of_texts(changed) != scripts.version_of_texts(texts())
 
 
 @pytest.mark.browser

@@ -16,6 +16,7 @@ def shorten(value: object) -> str:
 
 
 def part(card: Mapping[str, object], name: str) -> Mapping[str, object]:
+    """Return an object of the card."""
     value = card.get(name)
     if not isinstance(value, dict):
         raise ValueError(f"The card lacks {name!r}: hand in the card.json that `mixviz train` wrote.")
@@ -23,6 +24,7 @@ def part(card: Mapping[str, object], name: str) -> Mapping[str, object]:
 
 
 def word(values: Mapping[str, object], name: str, pattern: str) -> str:
+    """Return a text that matches a pattern as a whole."""
     value = values.get(name)
     if not isinstance(value, str) or not re.fullmatch(pattern, value, re.ASCII):
         expected = pattern.replace("|", ", ") if "|" in pattern else "a name of letters and digits"
@@ -32,6 +34,7 @@ def word(values: Mapping[str, object], name: str, pattern: str) -> str:
 
 
 def number(values: Mapping[str, object], name: str, low: float, high: float) -> float:
+    """Return a number between two limits, both included."""
     value = values.get(name)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
         raise ValueError(f"The card's {name} should be a number from {low:g} to {high:g}; it is {shorten(value)}.")
@@ -39,6 +42,7 @@ def number(values: Mapping[str, object], name: str, low: float, high: float) -> 
 
 
 def whole_number(values: Mapping[str, object], name: str, low: int, high: int) -> int:
+    """Return a whole number between two limits, both included."""
     value = number(values, name, low, high)
     if not isinstance(value, int):
         raise ValueError(f"The card's {name} should be a whole number; it is {value}.")
@@ -46,6 +50,7 @@ def whole_number(values: Mapping[str, object], name: str, low: int, high: int) -
 
 
 def three_numbers(values: Mapping[str, object], name: str, low: float) -> tuple[float, ...]:
+    """Return a number for each color channel, from a lowest one to 10."""
     value = values.get(name)
     numbers = [v for v in value if _is_number(v) and low <= v <= 10] if isinstance(value, list) else []
     if not isinstance(value, list) or not len(value) == len(numbers) == 3:

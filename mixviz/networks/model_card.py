@@ -136,7 +136,7 @@ class StoredWeights:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """A network's card, checked. :meth:`from_json` is the only way to make one.
+    """A network's card. :meth:`from_json` checks what a file holds; the constructor checks nothing.
 
     A card that ``mixviz train`` wrote has all parts (:attr:`is_whole`). A card written for a network from elsewhere
     may have ``network`` and ``data.classes`` alone.
@@ -207,7 +207,7 @@ class ModelCard:
         )  # fmt: skip
 
     def __getitem__(self, key: str) -> Any:
-        """A part of the JSON: cards were dictionaries up to version 0.1. Works until 0.3."""
+        """Return a part of the JSON, with a warning: cards were dictionaries before. Works for this version."""
         warnings.warn(f"A card is no dictionary any more: use card.{key} for card[{key!r}].", DeprecationWarning, 2)
         return self.given[key]
 

@@ -152,7 +152,7 @@ def launch(**options: Any) -> Any:
         "enable_monitoring": False,
         "theme": theme(),
         "css": files.text("web/style.css"),
-        "head": f"<style>{STILL}</style>{scripts.head(beginning())}",
+        "head": f"<style>{STILL}</style>{scripts.head(beginning(), words())}",
         "app_kwargs": {"routes": [*files.routes(), *scripts.routes(words())]},
     }
     return page.launch(**settings | options)

@@ -16,7 +16,6 @@ from typing import Any
 from fastapi import Request, Response
 from starlette.routing import Route
 
-from mixviz.i18n import texts
 from mixviz.resources import assets
 from mixviz.ui import files
 
@@ -41,8 +40,12 @@ def version() -> str:
     digest = hashlib.sha256()
     for path, content in sorted(modules().items()):
         digest.update(path.encode() + b"\0" + content + b"\0")
-    digest.update(json.dumps(texts(), ensure_ascii=False).encode())
     return digest.hexdigest()[:12]
+
+
+def version_of_texts(words: Mapping[str, Mapping[str, str]]) -> str:
+    """Return a hash of all texts, so that no browser keeps old ones: methods and networks bring texts of their own."""
+    return hashlib.sha256(json.dumps(words, ensure_ascii=False).encode()).hexdigest()[:12]
 
 
 @functools.cache
@@ -78,28 +81,30 @@ window.mixvizReady.then(
 );"""
 
 
-def head(beginning: dict[str, Any]) -> str:
+def head(beginning: dict[str, Any], words: Mapping[str, Mapping[str, str]]) -> str:
     """Return the script of the page's head, which requests texts and first modules before any component appears.
 
     Args:
         beginning: the initial state of the page, see :func:`mixviz.ui.state.beginning`.
+        words: the texts by language, as for :func:`routes`.
     """
     # Behind a proxy only the path of the root is reliable. The language is that of the address, the visitor's last
     # choice, or the browser's.
     fetch = f"""
 window.mixvizBeginning = {json.dumps(beginning)};
-const known = {json.dumps(list(texts()))};
+const known = {json.dumps(list(words))};
 const asked = [new URLSearchParams(location.search).get("lang")];
 try {{ asked.push(localStorage.getItem("mixviz.language")); }} catch {{}}
 const codes = [...asked, ...navigator.languages].map((code) => String(code).slice(0, 2));
 const language = codes.find((code) => known.includes(code)) ?? "en";
 window.mixvizLanguage = document.documentElement.lang = language;
 const path = new URL(window.gradio_config?.root || "/", location.href).pathname.replace(/\\/$/, "");
-const at = `${{location.origin}}${{path}}/mixviz/{version()}/`;
+const served = `${{location.origin}}${{path}}/mixviz`, at = `${{served}}/{version()}/`;
+const said = `${{served}}/{version_of_texts(words)}/texts/${{language}}.json`;
 for (const module of {json.dumps([FIRST, *needs(FIRST)])}) {{
   document.head.append(Object.assign(document.createElement("link"), {{ rel: "modulepreload", href: at + module }}));
 }}
-window.mixvizTexts = fetch(`${{at}}texts/${{language}}.json`).then((answer) => answer.json());
+window.mixvizTexts = fetch(said).then((answer) => answer.json());
 window.mixvizReady = import(`${{at}}{FIRST}`).catch(() => import(`${{at}}{FIRST}?again`));"""
     return f"<script>(() => {{{fetch}\n}})();</script>"
 
@@ -113,12 +118,13 @@ async def _serve(request: Request) -> Response:
 
 def routes(words: Mapping[str, Mapping[str, str]]) -> list[Route]:
     """Return the routes of the modules, and of the texts by language."""
+    known_version = version_of_texts(words)
     encoded = {language: json.dumps(known, ensure_ascii=False).encode() for language, known in words.items()}
 
     async def serve_texts(request: Request) -> Response:
         content = encoded.get(request.path_params["language"])
-        if content is None:
-            return Response("No such language.", 404, media_type="text/plain")
+        if content is None or request.path_params["version"] != known_version:
+            return Response("No such texts.", 404, media_type="text/plain")
         return Response(content, media_type="application/json", headers=files.KEPT)
 
     return [
