@@ -68,22 +68,6 @@ def test_axe_finds_nothing_in_the_lesson_and_on_a_phone(open_tab, axe, scheme):
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-# What lies whole in the first viewport; λ, too, stands there.
-FIRST_SIGHT = (".mv-hero-a", ".mv-hero-b", ".mv-hero-mixture", ".mv-hero-label .mv-bar", "#mv-lam")
-
-
-@pytest.mark.parametrize("size", [(1280, 800), (1920, 1080), (390, 844)], ids=str)
-def test_a_and_b_and_their_mixture_with_its_label_are_in_first_sight(open_tab, size):
-    tab = open_tab("?view=learn", "learn", width=size[0], height=size[1])
-    for part in FIRST_SIGHT:
-        box = tab.page.locator(part).bounding_box()
-        assert min(box["width"], box["height"]) > 10, part
-        assert min(box["x"], box["y"]) >= 0, (part, box)
-        assert box["x"] + box["width"] <= size[0] + 1, (part, box)
-        assert box["y"] + box["height"] <= size[1], (part, box)
-    assert tab.page.evaluate("document.documentElement.scrollWidth") <= size[0]
-
-
 @pytest.mark.slow
 def test_the_page_speaks_korean(open_tab):
     korean = texts()["ko"]

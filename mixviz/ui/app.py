@@ -151,7 +151,7 @@ def launch(**options: Any) -> Any:
         "ssr_mode": False,
         "enable_monitoring": False,
         "theme": theme(),
-        "css": files.text("web/style.css"),
+        "css": scripts.styles(),
         "head": f"<style>{STILL}</style>{scripts.head(beginning(), words())}",
         "app_kwargs": {"routes": [*files.routes(), *scripts.routes(words())]},
     }

@@ -1,4 +1,4 @@
-"""Read the project's text files, and serve Gradio's scripts and style sheets from memory (see gradio_compat)."""
+"""Serve Gradio's own scripts and style sheets from memory (see gradio_compat)."""
 
 from __future__ import annotations
 
@@ -8,15 +8,9 @@ import mimetypes
 from fastapi import Request, Response
 from starlette.routing import Route
 
-from mixviz.resources import assets
 from mixviz.ui.gradio_compat import FRONTEND
 
 KEPT = {"Cache-Control": "public, max-age=31536000, immutable"}  # the names contain a hash of the content
-
-
-def text(name: str) -> str:
-    """Read a text file of assets/."""
-    return (assets() / name).read_text(encoding="utf-8")
 
 
 @functools.cache

@@ -35,6 +35,13 @@ def modules() -> dict[str, bytes]:
 
 
 @functools.cache
+def styles() -> str:
+    """Return the page's style sheet, followed by those of the views."""
+    paths = [FOLDERS[0] / "style.css", *(path for folder in FOLDERS for path in sorted(folder.glob("views/*.css")))]
+    return "\n".join(path.read_text(encoding="utf-8") for path in paths)
+
+
+@functools.cache
 def version() -> str:
     """Return a hash of all modules; relative imports stay below it, so that no browser mixes two versions."""
     digest = hashlib.sha256()

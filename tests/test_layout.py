@@ -1,0 +1,29 @@
+"""What a person sees first: which parts of each view lie whole in the first viewport, at three sizes."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.browser
+SIZES = {"laptop": (1280, 800), "projector": (1920, 1080), "phone": (390, 844)}
+
+# View and rest of its address -> parts that lie whole in the first viewport, at every size.
+FIRST_SIGHT = {
+    "learn&method=cutmix": (".mv-hero-a", ".mv-hero-b", ".mv-hero-mixture", ".mv-hero-label .mv-bar", "#mv-lam"),
+}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("query", FIRST_SIGHT)
+def test_what_a_view_is_for_lies_whole_in_the_first_viewport(open_tab, query, size):
+    width, height = SIZES[size]
+    view = query.split("&")[0]
+    tab = open_tab(f"?view={query}", view, width=width, height=height)
+    for part in FIRST_SIGHT[query]:
+        box = tab.page.locator(part).first.bounding_box()
+        assert box is not None, f"{part} is hidden"
+        assert min(box["width"], box["height"]) > 10, (part, box)
+        assert min(box["x"], box["y"]) >= 0, (part, box)
+        assert box["x"] + box["width"] <= width + 1, (part, box)
+        assert box["y"] + box["height"] <= height, (part, box)
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
