@@ -14,6 +14,14 @@ export interface Photograph {
   path: string;
   label: string;
 }
+/** A picture of the visitor that the browser keeps. */
+export interface OwnPicture {
+  id: number;
+  file: File;
+  /** Where the server has it, until it deletes it. */
+  path: string;
+  label: string;
+}
 export interface ViewEntry {
   name: string;
   group: string;
@@ -83,6 +91,8 @@ export interface Answer {
   view?: string;
   link?: string;
   forget?: "own";
+  /** A picture is no longer on the server. */
+  gone?: boolean;
   version?: number;
   pending?: string[];
   [data: string]: any;
@@ -130,7 +140,7 @@ export interface Mixviz {
   /** Call a watcher now, and after every change of the state. */
   watch(watcher: (state: State) => unknown): void;
   /** Start with the server's functions and the answer that came with the page. */
-  begin(functions: Server, first: Answer): unknown;
+  begin(functions: Server, first: Answer): Promise<void>;
   set(changes: Partial<State>): void;
   /** A control was moved: what was changed by hand belongs to the mixture before. */
   change(changes: Partial<State>): void;
@@ -143,6 +153,8 @@ export interface Mixviz {
   pick(letter: "a" | "b"): void;
   /** Show a picture, small, as the background of a node. */
   thumbnail(node: HTMLElement, path?: string): Promise<void>;
+  /** Give the server the visitor's own pictures again; whether it had lost one. */
+  renew(): Promise<boolean>;
   swap(): void;
   share(): Promise<void>;
   take(kind: string, more?: object): Promise<void>;

@@ -64,13 +64,17 @@ def turn() -> Iterator[None]:
 
 
 def answered(state: Any, answer: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Wait for a turn and return the answer to the page's script, or an error as {message} for the page to show."""
+    """Wait for a turn and return the answer to the page's script, or an error as {message} for the page to show.
+
+    An error about the visitor's files that are no longer here is marked: ``forget`` the networks, ``gone`` pictures.
+    """
     try:
         with turn(), only_user_errors():
             return answer()
     except UserError as error:
         reply = {"message": error.told(language_of(state))}
-        return reply | ({"forget": "own"} if error.key == "error.own_gone" else {})
+        marks = {"error.own_gone": {"forget": "own"}, "error.gone": {"gone": True}}
+        return reply | marks.get(error.key, {})
 
 
 @contextmanager

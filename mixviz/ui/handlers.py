@@ -14,7 +14,7 @@ from mixviz.ui.boundary import answered, checked_path
 from mixviz.ui.registry import views
 from mixviz.ui.services import detector_options, downloads, recipe_files
 from mixviz.ui.services.presenters import SIDE
-from mixviz.ui.state import Request, language_of, of_query, of_state, usable
+from mixviz.ui.state import Request, language_of, of_query, of_state, replaced, usable
 
 PREVIEW = 600  # pixels: browsers cannot show TIFF, HEIC or JPEG 2000, nor a 16-bit PNG as it is mixed
 
@@ -73,13 +73,25 @@ def restore(asked: Any) -> dict[str, Any]:
 def _restored(asked: Mapping[str, Any]) -> dict[str, Any]:
     language = language_of(asked)
     if "recipe" not in asked:
-        return {"state": _named(of_query({key: str(value) for key, value in asked.items()}), language)}
+        query = {key: str(value) for key, value in asked.items()}
+        state = usable(of_query(query))
+        message = {"message": _told(lost, language)} if (lost := replaced(query, state)) else {}
+        return {"state": _named(state, language), **message}
     state = recipe_files.state_of(asked["recipe"])
     if state is None:
         raise UserError("recipe_bad")
     names = state.pop("elsewhere")
     message = say("recipe_own", language, names=names) if names else say("recipe_loaded", language)
     return {"state": _named(state, language), "message": message}
+
+
+def _told(lost: list[tuple[str, str, str]], language: str) -> str:
+    """Tell what an address asked for in vain."""
+    parts = [
+        say("link.replaced" if now else "link.left_out", language, name=name, asked=asked[:40], now=now)
+        for name, asked, now in lost
+    ]
+    return say("link.damaged", language, parts=", ".join(parts))
 
 
 def _named(state: dict[str, Any], language: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -404,6 +404,27 @@ def of_query(query: Mapping[str, str]) -> dict[str, Any]:
         if field.read:
             state |= field.read(query, state)
     return state
+
+
+def replaced(query: Mapping[str, str], good: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """List what an address asked for in vain: (key, value in the address, value in its place).
+
+    Args:
+        query: the keys and values of the address.
+        good: the usable state of the address.
+    """
+    start = first_request()
+    shown = replace(start, **good)
+    parameters = [key for key in query if key.startswith("p.")]
+    lost = []
+    for name, field in FIELDS.items():
+        if not field.write:
+            continue
+        asked = [key for key in (*field.keys, *(parameters if name == "parameters" else ())) if query.get(key)]
+        kept = field.write(good[name], shown) if name in good else {}
+        now = {**field.write(getattr(start, name), start), **field.write(getattr(shown, name), shown)}
+        lost += [(key, query[key], str(now.get(key, ""))) for key in asked if key not in kept]
+    return lost
 
 
 def usable(state: Mapping[str, Any]) -> dict[str, Any]:

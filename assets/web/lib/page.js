@@ -1,7 +1,9 @@
 // The page's state, and the questions that it asks the server. Everything that acts on the page acts through `mixviz`,
 // which the window knows, too, for Gradio's components and for whoever looks at the page from outside.
 import { linked, listed, noted, stem } from "./address.js";
+import { untilBack } from "./connection.js";
 import { download } from "./dom.js";
+import { fail, say } from "./messages.js";
 import { blobUrl } from "./sheets.js";
 import { language, t } from "./texts.js";
 
@@ -29,8 +31,8 @@ let stripFor = ""; // the pair for which the strip of detectors was drawn
 let waiting = true; // until the page has begun
 /** @type {Answer | null} */
 let last = null;
-let notice = "";
 
+const pair = () => ({ a: state.a, b: state.b });
 const drawn = () => [state.a, state.b, state.detector].join("|");
 const notify = () => watchers.forEach((watcher) => watcher(state));
 
@@ -60,10 +62,10 @@ async function once() {
   again = false;
   if (!drawings[state.view]) return; // its script is on the way, and asks when it is here
   const key = drawn();
-  const pair = `${state.a}|${state.b}`;
+  const pictures = `${state.a}|${state.b}`;
   const grid = state.view === "grid";
   const still = grid ? stillFor !== key : !mixviz.settled.has(state.view);
-  const strip = mixviz.strip && stripFor !== pair;
+  const strip = mixviz.strip && stripFor !== pictures;
   const more = pending;
   const mine = version;
   pending = null;
@@ -73,7 +75,7 @@ async function once() {
   const answer = await question("look", asked);
   answer.version = mine;
   if (answer.still) stillFor = key;
-  if (answer.detectors) stripFor = pair;
+  if (answer.detectors) stripFor = pictures;
   // Drop an answer about other pictures than the current ones, which would only flicker.
   if (!again || key === drawn()) deliver(answer);
   if (again) return;
@@ -84,7 +86,8 @@ async function once() {
 }
 
 /**
- * Asks one of the server's functions; a view has functions of its own. Out of reach, they answer a message.
+ * Asks one of the server's functions; a view has functions of its own. A server that cannot be reached is asked again
+ * as soon as it can be, and one that has lost the visitor's pictures is given them again.
  *
  * @param {string} name
  * @param {object} asked
@@ -93,19 +96,15 @@ async function once() {
  */
 async function question(name, asked, from = server) {
   const answer = await from?.[name]({ ...asked, language: language() }).catch(() => null);
-  return answer && typeof answer === "object" ? answer : { message: t("failed") };
-}
-
-/** @param {string} [message] */
-function say(message) {
-  const line = document.querySelector(".mv-message");
-  if (line) line.textContent = message || "";
+  if (answer?.gone && "a" in asked && (await mixviz.renew())) return question(name, { ...asked, ...pair() }, from);
+  if (answer && typeof answer === "object") return answer;
+  return (await untilBack()) ? question(name, asked, from) : { message: t("failed") };
 }
 
 /** @param {Answer} answer */
 function deliver(answer) {
   if (answer.forget) state[answer.forget] = []; // files that are gone: the next question goes without them
-  say(answer.message ?? notice);
+  fail(answer.message);
   document.querySelector("#mv-main")?.classList.toggle("mv-waiting", !!answer.message);
   if (!answer.view) return;
   last = answer;
@@ -174,6 +173,7 @@ const api = {
   pick: () => {},
   show: () => {},
   thumbnail: async () => {},
+  renew: async () => false,
   more: () => mixviz.asking[state.view]?.() ?? {},
   asked: () => ({ ...state, ...mixviz.more(), language: language() }),
   views(name, draw) {
@@ -198,7 +198,6 @@ const api = {
     address((now) => linked(now, first.link ?? ""));
   },
   set(changes) {
-    notice = "";
     Object.assign(state, changes);
     ask();
   },
@@ -225,14 +224,12 @@ const api = {
     if (Object.keys(found).length) Object.assign(state, fresh, found);
     mixviz.show(state.view);
     ask();
-    notice = message ?? "";
     if (message) say(message);
   },
   open(view, changes = {}) {
     const other = "method" in changes && changes.method !== state.method;
     const elsewhere = view !== state.view;
     Object.assign(state, other ? { parameters: {}, box: null, mask: null } : {}, changes, { view });
-    notice = "";
     if (other || elsewhere) {
       write(); // the entry that is left keeps its own state
       query = noted(noted(query, "view", view), "method", state.method);
@@ -278,5 +275,6 @@ async function upload(files) {
   const { root = "", api_prefix = "/gradio_api" } = window.gradio_config ?? {};
   for (const file of files) form.append("files", file);
   const answer = await fetch(`${root}${api_prefix}/upload`, { method: "POST", body: form }).catch(() => null);
+  if (!answer && (await untilBack())) return upload(files);
   return answer?.ok ? answer.json() : null;
 }

@@ -1,6 +1,8 @@
 // The frame around all views: header with the destinations, the controls that views share, and the line for messages.
 import { controlsOf } from "../lib/controls.js";
 import { make } from "../lib/dom.js";
+import { message } from "../lib/messages.js";
+import { bringBack, renew } from "../lib/own.js";
 import { mixviz } from "../lib/page.js";
 import { Sheet } from "../lib/sheets.js";
 import { language, t } from "../lib/texts.js";
@@ -75,9 +77,8 @@ export default function frame({ element, trigger, props, server, upload }, here)
   );
   const tabs = make("nav", { class: "mv-tabs" });
   const bar = make("div", { class: "mv-dock" });
-  const message = make("p", { class: "mv-message", aria: { role: "status" } });
-  const main = make("main", { id: "mv-main", tabIndex: -1 }, tabs, bar, message);
-  root.append(header, main);
+  const main = make("main", { id: "mv-main", tabIndex: -1 }, tabs, bar);
+  root.append(header, main, message);
 
   /** @type {Record<string, { node: HTMLElement, part: HTMLElement }>} */
   const sections = {};
@@ -153,7 +154,8 @@ export default function frame({ element, trigger, props, server, upload }, here)
     panel = wanted;
     if (moved) scrollTo(0, 0);
   };
-  mixviz.begin(server, first);
+  mixviz.renew = renew;
+  mixviz.begin(server, first).then(bringBack);
 }
 
 /** @param {Known} known */

@@ -1,10 +1,11 @@
 // The dialog in which a visitor chooses picture A or B: photographs, pairs, a file, the camera, the clipboard.
 import { make } from "../lib/dom.js";
 import { grabOf } from "../lib/grab.js";
+import { forget, keep, kept, pathOf } from "../lib/own.js";
 import { mixviz } from "../lib/page.js";
 import { t } from "../lib/texts.js";
 
-/** @import { Edges, Known } from "../types.js" */
+/** @import { Edges, Known, OwnPicture } from "../types.js" */
 /** @typedef {"a" | "b"} Letter */
 
 const LARGEST = 64 * 2 ** 20; // bytes, as on the server
@@ -14,13 +15,29 @@ export function pickerOf({ pairs }) {
   /** @type {Letter} */
   let letter = "a";
   const heading = make("h2", { tabIndex: -1 });
+  const typed = { a: "", b: "" }; // a label that was typed stays when another picture of one's own is chosen
+  const isTyped = () => !!typed[letter] && [label.value, mixviz.state[`name_${letter}`]].includes(typed[letter]);
+  /** @type {HTMLInputElement} */
   const label = make("input", {
     id: "mv-picture-label",
     type: "text",
     maxLength: 24,
-    on: { change: ({ target }) => mixviz.change({ [`name_${letter}`]: target.value.trim() || letter.toUpperCase() }) },
+    on: {
+      input: () => (typed[letter] = label.value.trim()),
+      change: () => stage.hidden && mixviz.change({ [`name_${letter}`]: labelled() }),
+    },
   });
+  const labelled = () => label.value.trim() || letter.toUpperCase();
   const photographs = make("div", { class: "mv-photographs" });
+  const own = make("div", { class: "mv-photographs" });
+  const ownPart = make(
+    "section",
+    { class: "mv-picker-own", hidden: true },
+    make("h3", { textContent: t("picker.own") }),
+    own,
+    make("p", { class: "mv-small", textContent: t("picker.kept") }),
+    make("button", { class: "mv-button", textContent: t("picker.forget"), on: { click: forgetAll } }),
+  );
   const couples = make("div", { class: "mv-couples" });
   const file = make("input", {
     type: "file",
@@ -53,6 +70,7 @@ export function pickerOf({ pairs }) {
       hint,
       note,
       stage,
+      ownPart,
       make("h3", { textContent: t("picker.photographs") }),
       photographs,
       make("h3", { textContent: t("pairs") }),
@@ -104,6 +122,48 @@ export function pickerOf({ pairs }) {
     }
   }
 
+  /** The pictures that this browser keeps, with their previews. */
+  async function offerOwn() {
+    const pictures = await kept();
+    ownPart.hidden = !pictures.length;
+    own.replaceChildren(
+      ...pictures.map((picture) => {
+        const thumb = make("span", { class: "mv-thumb" });
+        createImageBitmap(picture.file, { resizeWidth: 192 }).then(
+          (bitmap) => (thumb.style.background = `center / cover url("${small(bitmap)}")`),
+          () => mixviz.thumbnail(thumb, picture.path),
+        );
+        return make(
+          "button",
+          { on: { click: () => chooseOwn(picture) } },
+          thumb,
+          make("span", { textContent: picture.label }),
+        );
+      }),
+    );
+  }
+
+  /** @param {OwnPicture} picture */
+  async function chooseOwn(picture) {
+    note.textContent = t("picker.sending");
+    const path = await pathOf(picture);
+    note.textContent = path ? "" : t("failed");
+    if (path) choose(path, picture.label);
+  }
+
+  async function forgetAll() {
+    await forget();
+    const [first] = pairs;
+    for (const one of /** @type {const} */ (["a", "b"])) {
+      const bundled = mixviz.photographs.find(({ stem }) => stem === first[one]);
+      if (bundled && !mixviz.photographs.some(({ path }) => path === mixviz.state[one])) {
+        mixviz.change({ [one]: bundled.path, [`name_${one}`]: bundled.label });
+      }
+    }
+    offerOwn();
+    heading.focus();
+  }
+
   /** @param {string} path @param {string} name */
   function choose(path, name) {
     mixviz.change({ [letter]: path, [`name_${letter}`]: name });
@@ -112,6 +172,7 @@ export function pickerOf({ pairs }) {
 
   /** @param {File} picture @param {boolean} [whole] it need not be cropped any more */
   async function take(picture, whole = false) {
+    if (!whole && !isTyped()) label.value = nameOf(picture);
     if (picture.size > LARGEST) return void (note.textContent = t("picker.large"));
     note.textContent = "";
     if (!whole && (await crop(picture))) return;
@@ -121,10 +182,9 @@ export function pickerOf({ pairs }) {
     const { message } = await mixviz.question("preview", { path });
     if (message) return void (note.textContent = message);
     note.textContent = "";
-    const name = mixviz.state[`name_${letter}`] ?? "";
-    // The name of a bundled photograph says nothing of the visitor's own picture; a name that was typed stays.
-    const typed = !Object.values(mixviz.labels).includes(name);
-    choose(path, typed ? name : letter.toUpperCase());
+    const name = labelled();
+    choose(path, name);
+    keep(picture, path, name);
   }
 
   /** Offers to crop a picture that the browser can show. @param {File} picture */
@@ -177,6 +237,7 @@ export function pickerOf({ pairs }) {
   async function film() {
     stream = (await navigator.mediaDevices?.getUserMedia({ video: true }).catch(() => null)) ?? null;
     if (!stream) return void (note.textContent = t("picker.no_camera"));
+    if (!isTyped()) label.value = "";
     const video = make("video", { autoplay: true, muted: true, playsInline: true, srcObject: stream });
     const shoot = make("button", {
       class: "mv-button mv-primary",
@@ -203,7 +264,7 @@ export function pickerOf({ pairs }) {
 
   close.addEventListener("click", () => sheet.close());
   sheet.addEventListener("close", () => {
-    halt();
+    if (stream) halt(); // a picture that waits to be cropped waits on
     note.textContent = "";
   });
   sheet.addEventListener("click", ({ target }) => target === sheet && sheet.close());
@@ -219,13 +280,29 @@ export function pickerOf({ pairs }) {
   });
 
   mixviz.pick = (which) => {
+    if (which !== letter) halt();
     letter = which;
     build();
+    offerOwn();
     heading.textContent = t("picker.heading", { letter: letter.toUpperCase() });
-    label.value = mixviz.state[`name_${letter}`] ?? "";
+    if (stage.hidden) label.value = mixviz.state[`name_${letter}`] ?? "";
     sheet.showModal();
     heading.focus();
   };
+}
+
+/** A label from a file's name, if that is a word: "bee" of bee.jpg, "" of IMG_2034.jpg. @param {File} file */
+function nameOf({ name }) {
+  const word = name.replace(/\.\w+$/, "").replace(/[_-]+/g, " ");
+  return /^[\p{L} ]{2,24}$/u.test(word) ? word : "";
+}
+
+/** @param {ImageBitmap} bitmap */
+function small(bitmap) {
+  const canvas = document.createElement("canvas");
+  Object.assign(canvas, { width: bitmap.width, height: bitmap.height });
+  canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
+  return canvas.toDataURL("image/jpeg", 0.8);
 }
 
 /**

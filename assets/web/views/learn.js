@@ -218,6 +218,7 @@ export default function learnView({ element, server }) {
       place(tile, sheet.url, tiles.indexOf(mapped ? `heat_${letter}` : letter), size);
       tile.setAttribute("aria-label", t(mapped ? "alt_heat" : "alt_picture", { name }));
       caption.textContent = name;
+      caption.hidden = name.toUpperCase() === letter.toUpperCase(); // the letter stands there already
       node.setAttribute("aria-label", t("choose_picture", { letter: letter.toUpperCase(), name }));
     }
     b.node.classList.toggle("mv-unused", !card.pair);
