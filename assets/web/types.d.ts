@@ -119,8 +119,10 @@ export interface Mixviz {
   question(name: string, asked: object, from?: Server): Promise<any>;
   language(): string;
   fill(): Promise<void>;
-  /** Keep one of the browser's own parameters in the address. */
-  note(name: string, value: unknown): void;
+  /** Keep one of the browser's own parameters in the address, perhaps as a further entry of its history. */
+  note(name: string, value: unknown, anew?: boolean): void;
+  /** The next or the previous method, or step of the lesson. */
+  step(by: number): void;
   upload(files: File[]): Promise<string[] | null>;
   version(): number;
   stop(): boolean;

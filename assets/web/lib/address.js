@@ -5,6 +5,7 @@ export const KEPT = [
   "__theme",
   "pin",
   "lesson",
+  "present",
   "scale",
   "colours",
   "strength",

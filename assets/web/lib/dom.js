@@ -123,7 +123,7 @@ export function ring(node, peak) {
 }
 
 /**
- * The text of a part of the label bar: the name if it fits, else the letter.
+ * The text of a part of the label bar: the name if it fits, else the letter, else the number alone.
  *
  * @param {string} name
  * @param {string} letter
@@ -131,7 +131,7 @@ export function ring(node, peak) {
  * @param {number} letters letters that fit into the whole bar
  */
 export function fitting(name, letter, share, letters) {
-  const texts = [`${name} ${percent(share)}`, `${letter} ${percent(share)}`, ""];
+  const texts = [`${name} ${percent(share)}`, `${letter} ${percent(share)}`, percent(share), ""];
   return texts.find((text) => text.length <= letters * share) ?? "";
 }
 

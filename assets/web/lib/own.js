@@ -15,7 +15,8 @@ let opened;
 function database() {
   return (opened ??= new Promise((resolve) => {
     const request = indexedDB.open("mixviz", 1);
-    request.onupgradeneeded = () => request.result.createObjectStore("pictures", { keyPath: "id", autoIncrement: true });
+    request.onupgradeneeded = () =>
+      request.result.createObjectStore("pictures", { keyPath: "id", autoIncrement: true });
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => resolve(null);
   }).catch(() => null));

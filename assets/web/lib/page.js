@@ -138,6 +138,17 @@ function write(anew = false) {
   }
 }
 
+/**
+ * Adds an entry to the browser's history; the entry that is left keeps its own state.
+ *
+ * @param {(now: URLSearchParams) => URLSearchParams} change
+ */
+function enter(change) {
+  write();
+  query = change(query);
+  write(true);
+}
+
 addEventListener("popstate", () => {
   clearTimeout(writing);
   writing = 0;
@@ -160,7 +171,8 @@ const api = {
   question,
   language,
   fill,
-  note: (name, value) => address((now) => noted(now, name, value)),
+  note: (name, value, anew = false) => (anew ? enter : address)((now) => noted(now, name, value)),
+  step: () => {},
   upload,
   version: () => version,
   stop: () => (stopped = true),
@@ -230,11 +242,7 @@ const api = {
     const other = "method" in changes && changes.method !== state.method;
     const elsewhere = view !== state.view;
     Object.assign(state, other ? { parameters: {}, box: null, mask: null } : {}, changes, { view });
-    if (other || elsewhere) {
-      write(); // the entry that is left keeps its own state
-      query = noted(noted(query, "view", view), "method", state.method);
-      write(true);
-    }
+    if (other || elsewhere) enter((now) => noted(noted(now, "view", view), "method", state.method));
     mixviz.show(view, elsewhere);
     ask();
   },

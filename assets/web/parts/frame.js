@@ -7,6 +7,7 @@ import { mixviz } from "../lib/page.js";
 import { Sheet } from "../lib/sheets.js";
 import { language, t } from "../lib/texts.js";
 import { pickerOf } from "./picker.js";
+import { presentOf } from "./present.js";
 
 /** @import { Context, Known, Script, Server, ViewEntry } from "../types.js" */
 
@@ -17,7 +18,7 @@ import { pickerOf } from "./picker.js";
 export default function frame({ element, trigger, props, server, upload }, here) {
   const { first, views, detectors } = props.value;
   const groups = [...new Set(views.map(({ group }) => group))];
-  const root = element.querySelector("#mv-page") ?? element;
+  const root = /** @type {HTMLElement} */ (element.querySelector("#mv-page") ?? element);
   document.documentElement.lang = language(); // Gradio sets the browser's
   offer(props.value);
   pickerOf(props.value);
@@ -53,6 +54,7 @@ export default function frame({ element, trigger, props, server, upload }, here)
   });
   const share = make("button", { class: "mv-plain", textContent: t("share"), on: { click: () => mixviz.share() } });
   share.id = "mv-share";
+  const presenter = presentOf(root);
   const header = make(
     "header",
     { class: "mv-header" },
@@ -73,12 +75,12 @@ export default function frame({ element, trigger, props, server, upload }, here)
       { class: "mv-nav", aria: { label: t("destinations") } },
       ...destinations.map(({ node }) => node),
     ),
-    make("div", { class: "mv-header-end" }, speak, share),
+    make("div", { class: "mv-header-end" }, speak, presenter.button, share),
   );
   const tabs = make("nav", { class: "mv-tabs" });
   const bar = make("div", { class: "mv-dock" });
   const main = make("main", { id: "mv-main", tabIndex: -1 }, tabs, bar);
-  root.append(header, main, message);
+  root.prepend(header, main, message);
 
   /** @type {Record<string, { node: HTMLElement, part: HTMLElement }>} */
   const sections = {};
@@ -155,7 +157,7 @@ export default function frame({ element, trigger, props, server, upload }, here)
     if (moved) scrollTo(0, 0);
   };
   mixviz.renew = renew;
-  mixviz.begin(server, first).then(bringBack);
+  mixviz.begin(server, first).then(presenter.begin).then(bringBack);
 }
 
 /** @param {Known} known */

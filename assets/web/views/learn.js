@@ -39,7 +39,7 @@ export default function learnView({ element, server }) {
   const box = make("div", { class: "mv-box" });
   const grab = grabOf(mixture, t("move"), (edges) => mixviz.set({ box: edges, mask: null }));
   mixture.append(box, grab.node);
-  const bar = labelBar(36);
+  const bar = labelBar();
   const chain = make("p", { class: "mv-chain" });
   const why = make("p", { class: "mv-why" });
   const told = make("p", { class: "mv-told" });
@@ -102,6 +102,12 @@ export default function learnView({ element, server }) {
     actions,
   );
   const lesson = lessonOf(server, () => begin.focus());
+  mixviz.step = (by) => {
+    if (lesson.move(by) || !shown) return;
+    const names = shown.essentials;
+    const next = names.indexOf(shown.card.name) + by;
+    choose(names[(next + names.length) % names.length]);
+  };
 
   // Below: where a trained network looks, and what the other methods make of the same two pictures.
   const looks = make("div", { class: "mv-two-maps" });
@@ -231,7 +237,8 @@ export default function learnView({ element, server }) {
     box.hidden = value.can_move || !card.target;
     undo.hidden = !value.edited;
     title.textContent = t("learn.title", { title: card.title });
-    bar.update(names, card.share);
+    const letter = 0.58 * parseFloat(getComputedStyle(bar.node).fontSize); // its width, about
+    bar.update(names, card.share, bar.node.clientWidth / letter);
     const asked = reason.asked;
     const steps = asked === null || value.edited ? [] : [t("learn.asked", { share: percent(asked) })];
     if (reason.key === "reason.clipped" && !value.edited) steps.push(t("learn.clipped"));

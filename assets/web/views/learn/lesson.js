@@ -15,21 +15,38 @@ export function lessonOf(server, left) {
   /** @type {LessonStep[] | null} worked out by the server when somebody takes the lesson */
   let steps = null;
   const page = () => document.querySelector("#mv-page");
-  /** @type {Set<number>} steps that were answered right */
+  /** @type {Set<number>} */
   const answered = new Set();
+  /** @type {Set<number>} steps that were answered right at once */
+  const correct = new Set();
 
-  /** @param {number} number @param {boolean} [restore] */
+  let at = -1; // the step that is shown, from 0; -1 outside of the lesson
+
+  /** @param {number} number of the step, from 1 @param {boolean} [restore] bring the page into the step's state */
   async function open(number, restore = true) {
     steps ??= (await mixviz.question("teach", {})).steps ?? null;
     if (steps?.[number - 1]) show(steps, number - 1, restore);
     else if (!steps) mixviz.say(t("failed"));
   }
 
-  function leave() {
+  function close() {
+    at = -1;
     node.hidden = true;
     page()?.classList.remove("mv-learning");
-    mixviz.note("lesson", null);
+  }
+
+  function leave() {
+    close();
+    mixviz.note("lesson", null, true);
     left();
+  }
+
+  /** @param {number} by */
+  function move(by) {
+    if (!steps || at < 0) return false;
+    if (at + by >= steps.length) finish(steps.length);
+    else if (at + by >= 0) show(steps, at + by);
+    return true;
   }
 
   /**
@@ -45,8 +62,9 @@ export function lessonOf(server, left) {
     return untouched && Object.entries(asked).every(([key, value]) => now[key] === value);
   }
 
-  /** @param {LessonStep[]} steps @param {number} at @param {boolean} [restore] */
-  function show(steps, at, restore = true) {
+  /** @param {LessonStep[]} steps @param {number} number from 0 @param {boolean} [restore] */
+  function show(steps, number, restore = true) {
+    at = number;
     const step = steps[at];
     const key = `lesson.${step.id}`;
     const last = at === steps.length - 1;
@@ -63,12 +81,12 @@ export function lessonOf(server, left) {
             }
             const right = i + 1 === step.right;
             target.dataset.right = String(right);
-            if (right) answered.add(at);
-            verdict.textContent = [
-              right ? t("lesson_right", { value: step.value }) : t("lesson_wrong"),
-              right ? t(`${key}.why`, { value: step.value }) : "",
-            ].join(" ");
-            next.textContent = t(right ? (last ? "lesson_finish" : "lesson_next") : "lesson_skip");
+            answers[step.right - 1].dataset.right = "true";
+            if (right && !answered.has(at)) correct.add(at);
+            answered.add(at);
+            const answer = t(right ? "lesson_right" : "lesson_wrong", { value: step.value });
+            verdict.textContent = `${answer} ${t(`${key}.why`)}`;
+            next.textContent = t(last ? "lesson_finish" : "lesson_next");
           },
         },
       }),
@@ -77,9 +95,7 @@ export function lessonOf(server, left) {
     /** @param {string} text @param {() => unknown} run @param {boolean} [disabled] */
     const go = (text, run, disabled = false) =>
       make("button", { class: "mv-button", textContent: t(text), disabled, on: { click: run } });
-    const next = go(answered.has(at) ? (last ? "lesson_finish" : "lesson_next") : "lesson_skip", () =>
-      last ? finish(steps.length) : show(steps, at + 1),
-    );
+    const next = go(answered.has(at) ? (last ? "lesson_finish" : "lesson_next") : "lesson_skip", () => move(1));
     next.classList.add("mv-primary");
     node.replaceChildren(
       make("p", {
@@ -98,15 +114,15 @@ export function lessonOf(server, left) {
       make(
         "div",
         { class: "mv-chips" },
-        go("lesson_back", () => show(steps, at - 1), at === 0),
+        go("lesson_back", () => move(-1), at === 0),
         next,
         go("lesson_end", leave),
       ),
     );
     node.hidden = false;
     page()?.classList.add("mv-learning");
-    mixviz.note("lesson", at + 1);
     if (!restore) return;
+    mixviz.note("lesson", at + 1, true);
     mixviz.restore(step.state);
     heading.focus();
   }
@@ -117,7 +133,7 @@ export function lessonOf(server, left) {
     const learned = ["label", "area", "look"].map((one) => make("li", { textContent: t(`lesson_learned.${one}`) }));
     node.replaceChildren(
       heading,
-      make("p", { textContent: t("lesson_score", { right: answered.size, n: count }) }),
+      make("p", { textContent: t("lesson_score", { right: correct.size, n: count }) }),
       make("ul", {}, ...learned),
       make(
         "div",
@@ -133,8 +149,13 @@ export function lessonOf(server, left) {
     heading.focus();
   }
 
-  const query = new URLSearchParams(location.search);
-  const asked = Number(query.get("lesson"));
-  if (asked >= 1) open(asked, !query.has("a"));
-  return { node, open };
+  /** Shows the step of the address. @param {boolean} [restore] */
+  function follow(restore = false) {
+    const wanted = Number(new URLSearchParams(location.search).get("lesson"));
+    if (wanted >= 1) open(wanted, restore);
+    else if (at >= 0) close();
+  }
+  addEventListener("popstate", () => follow());
+  follow(!new URLSearchParams(location.search).has("a"));
+  return { node, open, move };
 }
