@@ -62,6 +62,8 @@ def entries(catalogue: dict[str, Any], group: str = "") -> str:
         rows = [row(key, about) for key, about in cls.parameters().items()]
         if rows:
             lines += ["| parameter | default | range | meaning |", "| --- | --- | --- | --- |", *rows, ""]
+        if card.aliases:
+            lines += [f"Also called: {', '.join(card.aliases)}", ""]
         if card.citation:
             lines += [f"Source: [{card.citation}]({card.url})" if card.url else f"Source: {card.citation}", ""]
     return "\n".join(lines)

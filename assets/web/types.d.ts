@@ -36,7 +36,7 @@ export interface Known {
   /** A data URI: the photographs side by side. */
   thumbnails: string;
   pairs: { a: string; b: string }[];
-  methods: Record<string, [title: string, family: string]>;
+  methods: Record<string, [title: string, family: string, aliases: string[]]>;
   detectors: string[];
   views: ViewEntry[];
 }
@@ -103,8 +103,8 @@ export interface Mixviz {
   state: State;
   /** Views that have everything which pictures and controls leave alone. */
   settled: Set<string>;
-  /** Methods by name: title and family. */
-  methods: Record<string, [title: string, family: string]>;
+  /** Methods by name: title, family and further names. */
+  methods: Record<string, [title: string, family: string, aliases: string[]]>;
   photographs: Photograph[];
   /** What the bundled photographs show, by their files' stems. */
   labels: Record<string, string>;

@@ -33,7 +33,8 @@ class Card:
 
     ``label`` says in a few words what the label of image A becomes. Fields that a paper lacks, or that are uncertain,
     are empty (``year`` 0). ``after`` names the methods whose idea it builds on, where its paper or its definition says
-    so; a name may be missing from this catalogue (:mod:`mixviz.selection.lineage`).
+    so; a name may be missing from this catalogue (:mod:`mixviz.selection.lineage`). ``aliases`` are further names,
+    English and Korean, by which people look for it.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Card:
     family: str = ""
     label: str = ""
     after: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:

@@ -38,6 +38,7 @@ class Affine(Method):
     card: ClassVar[Card] = Card(
         "affine", "Affine", "Best Practices for Convolutional Neural Networks Applied to Visual Document Analysis",
         "Simard, Steinkraus, Platt", "ICDAR", 2003, "", "geometry", "1",
+        aliases=("shear", "translate", "아핀", "어파인"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

@@ -47,7 +47,7 @@ class AlignMix(Method):
     card: ClassVar[Card] = Card(
         "alignmix", "AlignMix", "AlignMixup: Improving Representations By Interpolating Aligned Features",
         "Venkataramanan, Kijak, Amsaleg, Avrithis", "CVPR", 2022, "2103.15375", "feature-level", "λ",
-        after=("manifold_mixup",),
+        after=("manifold_mixup",), aliases=("AlignMixup", "얼라인믹스"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:

@@ -41,7 +41,7 @@ class AttentiveCutMix(Method):
         "attentive_cutmix", "Attentive CutMix",
         "Attentive CutMix: An Enhanced Data Augmentation Approach for Deep Learning Based Image Classification",
         "Walawalkar, Shen, Liu, Savvides", "ICASSP", 2020, "2003.13048", "saliency-guided", "1 - area",
-        after=("cutmix",),
+        after=("cutmix",), aliases=("attentive patches", "어텐티브 컷믹스"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

@@ -54,7 +54,7 @@ class AugMix(Method):
     card: ClassVar[Card] = Card(
         "augmix", "AugMix", "AugMix: A Simple Data Processing Method to Improve Robustness and Uncertainty",
         "Hendrycks, Mu, Cubuk, Zoph, Gilmer, Lakshminarayanan", "ICLR", 2020, "1912.02781", "learned policy", "1",
-        after=("autoaugment", "mixup"),
+        after=("autoaugment", "mixup"), aliases=("augment and mix", "어그믹스"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:

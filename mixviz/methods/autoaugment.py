@@ -38,6 +38,7 @@ class AutoAugment(Method):
     card: ClassVar[Card] = Card(
         "autoaugment", "AutoAugment", "AutoAugment: Learning Augmentation Strategies from Data",
         "Cubuk, Zoph, Mane, Vasudevan, Le", "CVPR", 2019, "1805.09501", "learned policy", "1",
+        aliases=("searched policy", "오토어그먼트"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

@@ -29,7 +29,8 @@ class Baseline(Method):
     """
 
     card: ClassVar[Card] = Card(
-        "baseline", "Baseline", family="none", label="1"
+        "baseline", "Baseline", family="none", label="1",
+        aliases=("no augmentation", "베이스라인", "증강 없음"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

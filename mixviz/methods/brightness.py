@@ -30,6 +30,7 @@ class Brightness(Method):
     card: ClassVar[Card] = Card(
         "brightness", "Brightness", "Some Improvements on Deep Convolutional Neural Network Based Image Classification",
         "Howard", "arXiv", 2013, "1312.5402", "colour", "1",
+        aliases=("exposure", "밝기", "명도"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

@@ -68,7 +68,7 @@ class CoMixup(Method):
     card: ClassVar[Card] = Card(
         "comixup", "Co-Mixup", "Co-Mixup: Saliency Guided Joint Mixup with Supermodular Diversity",
         "Kim, Choo, Jeong, Song", "ICLR", 2021, "2102.03065", "multi-image", "mean of the mask",
-        after=("puzzlemix",),
+        after=("puzzlemix",), aliases=("joint Mixup", "코믹스업"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

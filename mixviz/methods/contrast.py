@@ -31,6 +31,7 @@ class Contrast(Method):
     card: ClassVar[Card] = Card(
         "contrast", "Contrast", "Some Improvements on Deep Convolutional Neural Network Based Image Classification",
         "Howard", "arXiv", 2013, "1312.5402", "colour", "1",
+        aliases=("대비", "콘트라스트"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

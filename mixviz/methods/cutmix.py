@@ -42,7 +42,7 @@ class CutMix(Method):
     card: ClassVar[Card] = Card(
         "cutmix", "CutMix", "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features",
         "Yun, Han, Oh, Chun, Choe, Yoo", "ICCV", 2019, "1905.04899", "cut", "1 - area",
-        after=("mixup", "cutout"),
+        after=("mixup", "cutout"), aliases=("patch swap", "컷믹스"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:

@@ -44,7 +44,7 @@ class CutMixMixup(Method):
     card: ClassVar[Card] = Card(
         "cutmix_mixup", "CutMix-Mixup", "CutMix and Mixup in one picture", "after Yun et al. and Zhang et al.",
         family="cut", label="weight of A's pixels",
-        after=("cutmix", "mixup"),
+        after=("cutmix", "mixup"), aliases=("blended patch", "컷믹스 믹스업"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:

@@ -36,7 +36,7 @@ class Cutout(Method):
     card: ClassVar[Card] = Card(
         "cutout", "Cutout", "Improved Regularization of Convolutional Neural Networks with Cutout", "DeVries, Taylor",
         "arXiv", 2017, "1708.04552", "erase", "1",
-        after=("dropout",),
+        after=("dropout",), aliases=("erase square", "컷아웃"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

@@ -35,6 +35,7 @@ class Elastic(Method):
     card: ClassVar[Card] = Card(
         "elastic", "Elastic", "Best Practices for Convolutional Neural Networks Applied to Visual Document Analysis",
         "Simard, Steinkraus, Platt", "ICDAR", 2003, "", "geometry", "1",
+        aliases=("elastic deformation", "warp", "탄성 변형", "일래스틱"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

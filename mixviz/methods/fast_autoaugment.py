@@ -42,7 +42,7 @@ class FastAutoAugment(Method):
     card: ClassVar[Card] = Card(
         "fast_autoaugment", "Fast AutoAugment", "Fast AutoAugment", "Lim, Kim, Kim, Kim, Kim", "NeurIPS", 2019,
         "1905.00397", "learned policy", "1",
-        after=("autoaugment",),
+        after=("autoaugment",), aliases=("FAA", "패스트 오토어그먼트"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

@@ -42,7 +42,7 @@ class FeatureCutMix(Method):
         "feature_cutmix", "Feature CutMix",
         "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features",
         "Yun, Han, Oh, Chun, Choe, Yoo", "ICCV", 2019, "1905.04899", "feature-level", "1 - area",
-        after=("cutmix", "manifold_mixup"),
+        after=("cutmix", "manifold_mixup"), aliases=("CutMix of features", "피처 컷믹스", "특징 컷믹스"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:

@@ -53,7 +53,7 @@ class FMix(Method):
     card: ClassVar[Card] = Card(
         "fmix", "FMix", "FMix: Enhancing Mixed Sample Data Augmentation",
         "Harris, Marcu, Painter, Niranjan, Prügel-Bennett, Hare", "arXiv", 2020, "2002.12047", "cut", "1 - area",
-        after=("cutmix",),
+        after=("cutmix",), aliases=("Fourier mix", "에프믹스"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:

@@ -34,6 +34,7 @@ class GaussianBlur(Method):
     card: ClassVar[Card] = Card(
         "gaussian_blur", "Gaussian blur", "A Simple Framework for Contrastive Learning of Visual Representations",
         "Chen, Kornblith, Norouzi, Hinton", "ICML", 2020, "2002.05709", "colour", "1",
+        aliases=("out of focus", "가우시안 블러"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

@@ -38,7 +38,7 @@ class GridMask(Method):
     card: ClassVar[Card] = Card(
         "gridmask", "GridMask", "GridMask Data Augmentation", "Chen, Liu, Zhao, Jia", "arXiv", 2020, "2001.04086",
         "erase", "1",
-        after=("cutout", "hide_and_seek"),
+        after=("cutout", "hide_and_seek"), aliases=("grid erasing", "그리드마스크"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

@@ -37,7 +37,7 @@ class GridMix(Method):
     card: ClassVar[Card] = Card(
         "gridmix", "GridMix", "GridMix: Strong regularization through local context mapping", "Baek, Bang, Shim",
         "Pattern Recognition", 2021, "", "cut", "1 - area",
-        after=("cutmix",),
+        after=("cutmix",), aliases=("grid cells", "그리드믹스"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:

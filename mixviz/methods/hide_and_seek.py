@@ -34,6 +34,7 @@ class HideAndSeek(Method):
         "hide_and_seek", "Hide-and-Seek",
         "Hide-and-Seek: Forcing a Network to be Meticulous for Weakly-supervised Object and Action Localization",
         "Singh, Lee", "ICCV", 2017, "1704.04232", "erase", "1",
+        aliases=("HaS", "patch hiding", "하이드 앤 시크", "숨바꼭질"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

@@ -31,6 +31,7 @@ class HorizontalFlip(Method):
     card: ClassVar[Card] = Card(
         "horizontal_flip", "Horizontal flip", "ImageNet Classification with Deep Convolutional Neural Networks",
         "Krizhevsky, Sutskever, Hinton", "NIPS", 2012, "", "geometry", "1",
+        aliases=("mirror", "좌우 반전", "수평 뒤집기"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

@@ -33,6 +33,7 @@ class Hue(Method):
     card: ClassVar[Card] = Card(
         "hue", "Hue", "A Simple Framework for Contrastive Learning of Visual Representations",
         "Chen, Kornblith, Norouzi, Hinton", "ICML", 2020, "2002.05709", "colour", "1",
+        aliases=("colour shift", "color shift", "색상", "색조"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

@@ -38,6 +38,7 @@ class ISONoise(Method):
         "iso_noise", "ISO noise", "Albumentations: Fast and Flexible Image Augmentations",
         "Buslaev, Iglovikov, Khvedchenya, Parinov, Druzhinin, Kalinin", "Information", 2020,
         "1809.06839", "colour", "1",
+        aliases=("camera noise", "grain", "ISO 노이즈", "잡음"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

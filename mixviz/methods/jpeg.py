@@ -35,6 +35,7 @@ class JPEG(Method):
     card: ClassVar[Card] = Card(
         "jpeg", "JPEG compression", "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations",
         "Hendrycks, Dietterich", "ICLR", 2019, "1903.12261", "colour", "1",
+        aliases=("JPG", "JPEG 압축", "제이펙"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

@@ -42,7 +42,7 @@ class KeepAugment(Method):
     card: ClassVar[Card] = Card(
         "keepaugment", "KeepAugment", "KeepAugment: A Simple Information-Preserving Data Augmentation Approach",
         "Gong, Wang, Li, Chandra, Liu", "CVPR", 2021, "2011.11778", "erase", "1",
-        after=("cutout",),
+        after=("cutout",), aliases=("saliency-guided Cutout", "킵어그먼트"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

@@ -36,7 +36,7 @@ class ManifoldMixup(Method):
     card: ClassVar[Card] = Card(
         "manifold_mixup", "Manifold Mixup", "Manifold Mixup: Better Representations by Interpolating Hidden States",
         "Verma, Lamb, Beckham, Najafi, Mitliagkas, Lopez-Paz, Bengio", "ICML", 2019, "1806.05236", "feature-level", "λ",
-        after=("mixup",),
+        after=("mixup",), aliases=("hidden-layer Mixup", "매니폴드 믹스업"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:

@@ -54,7 +54,7 @@ class MixedExamples(Method):
     card: ClassVar[Card] = Card(
         "mixed_examples", "Mixed Examples", "Improved Mixed-Example Data Augmentation", "Summers, Dinneen", "WACV",
         2019, "1805.11272", "cut", "weight of A's pixels",
-        after=("mixup",),
+        after=("mixup",), aliases=("VH-Mixup", "믹스드 이그잼플"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

@@ -29,7 +29,7 @@ class Mixup(Method):
     card: ClassVar[Card] = Card(
         "mixup", "Mixup", "mixup: Beyond Empirical Risk Minimization", "Zhang, Cissé, Dauphin, Lopez-Paz", "ICLR", 2018,
         "1710.09412", "blend", "λ",
-        after=("vicinal_risk",),
+        after=("vicinal_risk",), aliases=("blending", "input mixup", "믹스업"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:

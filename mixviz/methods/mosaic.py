@@ -35,7 +35,7 @@ class Mosaic(Method):
     card: ClassVar[Card] = Card(
         "mosaic", "Mosaic", "YOLOv4: Optimal Speed and Accuracy of Object Detection", "Bochkovskiy, Wang, Liao",
         "arXiv", 2020, "2004.10934", "multi-image", "4 areas",
-        after=("cutmix",),
+        after=("cutmix",), aliases=("YOLO mosaic", "모자이크"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

@@ -30,6 +30,7 @@ class MotionBlur(Method):
     card: ClassVar[Card] = Card(
         "motion_blur", "Motion blur", "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations",
         "Hendrycks, Dietterich", "ICLR", 2019, "1903.12261", "colour", "1",
+        aliases=("camera shake", "모션 블러"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

@@ -34,6 +34,7 @@ class PatchShuffle(Method):
     card: ClassVar[Card] = Card(
         "patchshuffle", "PatchShuffle", "PatchShuffle Regularization", "Kang, Dong, Zheng, Yang", "arXiv", 2017,
         "1707.07103", "geometry", "1",
+        aliases=("pixel shuffling", "패치셔플"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

@@ -43,7 +43,7 @@ class PBA(Method):
     card: ClassVar[Card] = Card(
         "pba", "PBA", "Population Based Augmentation: Efficient Learning of Augmentation Policy Schedules",
         "Ho, Liang, Stoica, Abbeel, Chen", "ICML", 2019, "1905.05393", "learned policy", "1",
-        after=("autoaugment",),
+        after=("autoaugment",), aliases=("population based augmentation", "집단 기반 증강"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

@@ -33,6 +33,7 @@ class Perspective(Method):
 
     card: ClassVar[Card] = Card(
         "perspective", "Perspective", "", "torchvision", family="geometry", label="1",
+        aliases=("tilt", "원근 변환", "투시 변환"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

@@ -58,7 +58,7 @@ class PuzzleMix(Method):
     card: ClassVar[Card] = Card(
         "puzzlemix", "Puzzle Mix", "Puzzle Mix: Exploiting Saliency and Local Statistics for Optimal Mixup",
         "Kim, Choo, Song", "ICML", 2020, "2009.06962", "saliency-guided", "mean of the mask",
-        after=("mixup", "cutmix"),
+        after=("mixup", "cutmix"), aliases=("jigsaw", "퍼즐믹스"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

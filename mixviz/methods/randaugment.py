@@ -38,7 +38,7 @@ class RandAugment(Method):
     card: ClassVar[Card] = Card(
         "randaugment", "RandAugment", "RandAugment: Practical Automated Data Augmentation with a Reduced Search Space",
         "Cubuk, Zoph, Shlens, Le", "NeurIPS", 2020, "1909.13719", "learned policy", "1",
-        after=("autoaugment",),
+        after=("autoaugment",), aliases=("RandAug", "랜드어그먼트"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

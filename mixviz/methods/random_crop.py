@@ -40,6 +40,7 @@ class RandomCrop(Method):
         "random_crop", "Random crop", "Going Deeper with Convolutions",
         "Szegedy, Liu, Jia, Sermanet, Reed, Anguelov, Erhan, Vanhoucke, Rabinovich", "CVPR", 2015,
         "1409.4842", "geometry", "1",
+        aliases=("RandomResizedCrop", "zoom", "랜덤 크롭", "무작위 자르기"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

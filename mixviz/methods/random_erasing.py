@@ -41,6 +41,7 @@ class RandomErasing(Method):
     card: ClassVar[Card] = Card(
         "random_erasing", "Random Erasing", "Random Erasing Data Augmentation", "Zhong, Zheng, Kang, Li, Yang",
         "AAAI", 2020, "1708.04896", "erase", "1",
+        aliases=("rectangle erasing", "랜덤 이레이징", "무작위 지우기"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:

@@ -54,7 +54,7 @@ class RandSaliencyMix(Method):
     card: ClassVar[Card] = Card(
         "randsaliencymix", "RandSaliencyMix", "RandSaliencyMix: SaliencyMix with more randomness",
         family="saliency-guided", label="a / (a + b)",
-        after=("saliencymix",),
+        after=("saliencymix",), aliases=("random SaliencyMix", "랜드세일리언시믹스", "랜덤 세일리언시믹스"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:

@@ -41,7 +41,7 @@ class ResizeMix(Method):
     card: ClassVar[Card] = Card(
         "resizemix", "ResizeMix", "ResizeMix: Mixing Data with Preserved Object Information and True Labels",
         "Qin, Fang, Zhang, Liu, Wang, Wang", "arXiv", 2020, "2012.11101", "cut", "1 - area",
-        after=("cutmix",),
+        after=("cutmix",), aliases=("shrink and paste", "리사이즈믹스"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:

@@ -39,7 +39,7 @@ class RICAP(Method):
     card: ClassVar[Card] = Card(
         "ricap", "RICAP", "Data Augmentation using Random Image Cropping and Patching for Deep CNNs",
         "Takahashi, Matsubara, Uehara", "ACML", 2018, "1811.09030", "multi-image", "4 areas",
-        after=("mixup", "cutout"),
+        after=("mixup", "cutout"), aliases=("random image cropping and patching", "리캡"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

@@ -31,6 +31,7 @@ class Rotation(Method):
 
     card: ClassVar[Card] = Card(
         "rotation", "Rotation", "", "torchvision", family="geometry", label="1",
+        aliases=("turn", "회전"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

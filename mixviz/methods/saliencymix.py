@@ -46,7 +46,7 @@ class SaliencyMix(Method):
         "saliencymix", "SaliencyMix",
         "SaliencyMix: A Saliency Guided Data Augmentation Strategy for Better Regularization",
         "Uddin, Monira, Shin, Chung, Bae", "ICLR", 2021, "2006.01791", "saliency-guided", "1 - area",
-        after=("cutmix",),
+        after=("cutmix",), aliases=("salient patch", "세일리언시믹스"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:

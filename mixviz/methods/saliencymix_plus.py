@@ -45,7 +45,7 @@ class SaliencyMixPlus(Method):
         "saliencymix_plus", "SaliencyMix+",
         "SaliencyMix+: Noise-Minimized Image Mixing Method with Saliency Map in Data Augmentation",
         family="saliency-guided", label="a / (a + b)",
-        after=("saliencymix",),
+        after=("saliencymix",), aliases=("SaliencyMix plus", "세일리언시믹스 플러스"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:

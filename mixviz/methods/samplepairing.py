@@ -28,6 +28,7 @@ class SamplePairing(Method):
     card: ClassVar[Card] = Card(
         "samplepairing", "SamplePairing", "Data Augmentation by Pairing Samples for Images Classification", "Inoue",
         "arXiv", 2018, "1801.02929", "blend", "1",
+        aliases=("pairing samples", "샘플페어링"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

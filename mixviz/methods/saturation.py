@@ -31,6 +31,7 @@ class Saturation(Method):
     card: ClassVar[Card] = Card(
         "saturation", "Saturation", "Some Improvements on Deep Convolutional Neural Network Based Image Classification",
         "Howard", "arXiv", 2013, "1312.5402", "colour", "1",
+        aliases=("colourfulness", "채도"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

@@ -37,7 +37,7 @@ class SmoothMix(Method):
     card: ClassVar[Card] = Card(
         "smoothmix", "SmoothMix", "SmoothMix: A Simple Yet Effective Data Augmentation to Train Robust Classifiers",
         "Lee, Zaheer, Astrid, Lee", "CVPR Workshops", 2020, "", "cut", "mean of the mask",
-        after=("cutmix",),
+        after=("cutmix",), aliases=("soft CutMix", "스무스믹스"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

@@ -42,7 +42,7 @@ class SnapMix(Method):
     card: ClassVar[Card] = Card(
         "snapmix", "SnapMix", "SnapMix: Semantically Proportional Mixing for Augmenting Fine-grained Data",
         "Huang, Wang, Tao", "AAAI", 2021, "2012.04846", "saliency-guided", "visible saliency",
-        after=("cutmix",),
+        after=("cutmix",), aliases=("semantically proportional mixing", "스냅믹스"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:

@@ -63,7 +63,7 @@ class StyleMix(Method):
     card: ClassVar[Card] = Card(
         "stylemix", "StyleMix", "StyleMix: Separating Content and Style for Enhanced Data Augmentation",
         "Hong, Choi, Kim", "CVPR", 2021, "", "blend", "content and style",
-        after=("mixup", "cutmix"),
+        after=("mixup", "cutmix"), aliases=("style transfer", "스타일믹스"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:

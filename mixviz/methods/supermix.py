@@ -43,7 +43,7 @@ class SuperMix(Method):
     card: ClassVar[Card] = Card(
         "supermix", "SuperMix (hybrid)", "SuperMix: Supervising the Mixing Data Augmentation",
         "Dabouei, Soleymani, Taherkhani, Nasrabadi", "CVPR", 2021, "2003.05034", "multi-image", "mean of the mask",
-        after=("mixup",),
+        after=("mixup",), aliases=("supervised mixing", "슈퍼믹스"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

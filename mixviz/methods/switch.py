@@ -66,7 +66,7 @@ class Switch(Method):
     together: ClassVar[bool] = True
     card: ClassVar[Card] = Card(
         "switch", "Switch", family="blend", label="that of the method drawn",
-        after=("mixup", "cutmix"),
+        after=("mixup", "cutmix"), aliases=("random choice", "Mixup or CutMix", "스위치"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

@@ -56,7 +56,7 @@ class TokenMix(Method):
     card: ClassVar[Card] = Card(
         "tokenmix", "TokenMix", "TokenMix: Rethinking Image Mixing for Data Augmentation in Vision Transformers",
         "Liu, Liu, Zhou, Li, Liu", "ECCV", 2022, "2207.08409", "saliency-guided", "visible saliency",
-        after=("cutmix",),
+        after=("cutmix",), aliases=("token CutMix", "토큰믹스"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray | None:

@@ -52,7 +52,7 @@ class TransMix(Method):
     card: ClassVar[Card] = Card(
         "transmix", "TransMix", "TransMix: Attend to Mix for Vision Transformers", "Chen, Sun, He, Torr, Yuille, Bai",
         "CVPR", 2022, "2111.09833", "saliency-guided", "attention on A's pixels",
-        after=("cutmix",),
+        after=("cutmix",), aliases=("attend to mix", "트랜스믹스"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:

@@ -36,7 +36,7 @@ class TrivialAugment(Method):
     card: ClassVar[Card] = Card(
         "trivialaugment", "TrivialAugment", "TrivialAugment: Tuning-free Yet State-of-the-Art Data Augmentation",
         "Müller, Hutter", "ICCV", 2021, "2103.10158", "learned policy", "1",
-        after=("randaugment",),
+        after=("randaugment",), aliases=("TrivialAugment Wide", "트리비얼어그먼트"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

@@ -37,7 +37,7 @@ class UniformAugment(Method):
     card: ClassVar[Card] = Card(
         "uniformaugment", "UniformAugment", "UniformAugment: A Search-free Probabilistic Data Augmentation Approach",
         "LingChen, Khonsari, Lashkari, Nazari, Sambee, Nascimento", "arXiv", 2020, "2003.14348", "learned policy", "1",
-        after=("autoaugment", "randaugment"),
+        after=("autoaugment", "randaugment"), aliases=("UniformAug", "유니폼어그먼트"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

@@ -29,6 +29,7 @@ class VerticalFlip(Method):
 
     card: ClassVar[Card] = Card(
         "vertical_flip", "Vertical flip", "", "torchvision", family="geometry", label="1",
+        aliases=("upside down", "상하 반전", "수직 뒤집기"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

@@ -79,6 +79,7 @@ def theme() -> Base:
 def _known() -> dict[str, Any]:
     """Return the initial knowledge of the page's script: photographs, pairs, methods, detectors and views."""
     photographs = list(pictures.photographs().values())
+    cards = {name: METHODS[name].card for name in in_order()}
     return {
         "photographs": [
             {"stem": Path(one["file"]).stem, "path": pictures.photograph_path(one["file"]), "label": one["label"]}
@@ -86,7 +87,7 @@ def _known() -> dict[str, Any]:
         ],
         "thumbnails": overlays.data_uri(np.concatenate([_thumbnail(one["file"]) for one in photographs], axis=1)),
         "pairs": [{key: Path(pair[key]).stem for key in "ab"} for pair in pictures.pairs()],
-        "methods": {name: [METHODS[name].card.title, METHODS[name].card.family] for name in in_order()},
+        "methods": {name: [card.title, card.family, card.aliases] for name, card in cards.items()},
         "detectors": list(detector_options.titles()),
         "views": [
             {"name": name, "group": view.group, "controls": view.controls, "panel": view.panel is not None,

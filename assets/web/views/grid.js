@@ -3,7 +3,7 @@ import { byHumps, labelBar, make, outline, partOf, place, ring, press } from "..
 import { mixviz } from "../lib/page.js";
 import { finds } from "../lib/search.js";
 import { Sheet } from "../lib/sheets.js";
-import { named, sentence, t } from "../lib/texts.js";
+import { sentence, t } from "../lib/texts.js";
 
 import { known as of } from "../lib/maps.js";
 
@@ -68,7 +68,7 @@ export default function gridView({ element }) {
     const there = new Set();
     for (const [name, { node, family, title, group }] of cards) {
       const words = `${t(`family.${family}`)} ${t(`summary.${name}`)}`;
-      const names = [title, name, named(`alias.${name}`, "")];
+      const names = [title, name, ...mixviz.methods[name][2]];
       const hit = finds(wanted.text, names, words) && (!wanted.family || family === wanted.family);
       node.hidden = !(hit || pins.has(name));
       shown += Number(!node.hidden);
