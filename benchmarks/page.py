@@ -175,8 +175,8 @@ def core_time(changes: int, only: list[str] | None = None) -> float:
     return statistics.median(times)
 
 
-# Sets the slider as a drag does, and resolves when a card shows this λ and the grid reports decoded pictures. The check
-# of λ rejects a late answer to an earlier change.
+# Sets the slider as a drag does, and resolves when Mixup's label shows this λ and the grid reports decoded pictures.
+# The check of λ rejects a late answer to an earlier change.
 CHANGE = """
 ([value, patience]) => new Promise((resolve) => {
   const grid = document.querySelector(".mv-grid"), line = document.querySelector(".mv-message");
@@ -188,9 +188,10 @@ CHANGE = """
   };
   const late = setTimeout(() => end(`not shown within ${patience} s`), 1000 * patience);
   const watcher = new MutationObserver((records) => {
-    const shown = Number(document.querySelector("[data-method=mixup] dd").textContent);
+    const label = document.querySelector("[data-method=mixup] .mv-bar").getAttribute("aria-label");
+    const shown = Number(label.match(/[0-9]+/)[0]);
     if (line.textContent) end(line.textContent);
-    else if (shown === value && records.some(({ target }) => target === grid)) end("");
+    else if (shown === Math.round(100 * value) && records.some(({ target }) => target === grid)) end("");
   });
   watcher.observe(grid, { attributes: true, attributeFilter: ["data-shown"] });
   watcher.observe(line, { childList: true, characterData: true, subtree: true });

@@ -134,8 +134,12 @@ class Tab:
         self.wait()
 
     def more(self) -> None:
-        """Open what stands under "More"."""
-        if self.page.locator(".mv-more[open]").count() == 0:
+        """Open what stands under "More", in the gallery under "Options"."""
+        if self.view == "grid":
+            options = self.page.locator(".mv-options-button")
+            if options.get_attribute("aria-expanded") == "false":
+                self.after(options.click)
+        elif self.page.locator(".mv-more[open]").count() == 0:
             self.page.locator(".mv-more > summary").click()
 
     def pick(self, letter: str = "a") -> None:
@@ -171,6 +175,11 @@ class Tab:
         """Scroll to a card and wait until it is of the present state."""
         self.page.locator(f"[data-method={method}]").scroll_into_view_if_needed()
         self.page.wait_for_function("(name) => mixviz.fresh(name)", arg=method)
+
+    def about(self, method: str) -> None:
+        """Open what the gallery tells about a method."""
+        self.see(method)
+        self.page.locator(f"[data-method={method}] .mv-card-more").click()
 
     def state(self) -> dict:
         """What the page's script would ask the server."""

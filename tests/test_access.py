@@ -35,8 +35,8 @@ def violations(page, axe: str) -> list[str]:
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_tab, axe, view):
     tab = open_tab(VIEWS[view], view, color_scheme="light", reduced_motion="reduce")  # colours change at once
     if view == "grid":
-        tab.after(tab.page.get_by_text("Where each detector looks").click)
-        tab.page.locator("[data-method=cutmix] .mv-pin").click()
+        tab.more()
+        tab.page.get_by_label("Object boxes").check()
     if view == "detail":
         tab.page.get_by_role("button", name="Move the box").click()
         tab.page.locator("[data-line=area_a] summary").click()
@@ -75,7 +75,8 @@ def test_the_page_speaks_korean(open_tab):
     assert tab.page.get_by_role("link", name=korean["tab_detail"]).is_visible()
     tab.more()
     assert tab.page.get_by_label(korean["seed"], exact=True).is_visible()
-    told = tab.page.locator("[data-method=samplepairing] .mv-truth").inner_text()
+    tab.about("samplepairing")
+    told = tab.page.locator(".mv-truth").inner_text()
     assert re.search("[가-힣]", told)
     shown = tab.page.locator("#mv-page").all_inner_texts()
     english = texts()["en"]

@@ -49,6 +49,12 @@ def test_every_method_is_explained_with_the_same_formulas_and_code(name):
     assert all(HANGUL.search(part) for part in FORMULA.sub("", korean).split("\n\n") if part.strip())
 
 
+def test_every_method_has_korean_names_of_its_own():
+    names = [alias.lower() for cls in mixviz.METHODS.values() for alias in cls.card.aliases]
+    assert len(set(names)) == len(names)
+    assert all(any(map(HANGUL.search, mixviz.METHODS[name].card.aliases)) for name in METHODS)
+
+
 def test_every_detector_and_object_has_a_name():
     english, korean = detector_options.titles(), detector_options.titles("ko")
     assert english.keys() == korean.keys()
@@ -188,8 +194,11 @@ def test_no_method_says_anything_in_english(open_tab):
 def test_the_first_cards_and_the_detectors_say_nothing_in_english(open_tab):
     tab = open_tab(locale="ko-KR")
     assert tab.label("mixup") == "라벨: 60 % 고양이, 40 % 개"
-    assert "‘고양이’" in tab.page.locator("[data-method=samplepairing] .mv-truth").inner_text()
-    tab.after(tab.page.get_by_text(i18n.texts()["ko"]["detectors"]).click)
+    tab.about("samplepairing")
+    assert "‘고양이’" in tab.page.locator(".mv-truth").inner_text()
+    assert phrases(tab, ".mv-method-facts") == []
+    tab.page.keyboard.press("Escape")
+    tab.more()
     shown = tab.page.locator(".mv-detector")
     assert shown.locator("b").all_inner_texts() == list(detector_options.titles("ko").values())
     tab.after(shown.nth(list(detector_options.titles()).index("centre")).click)

@@ -10,6 +10,7 @@ SIZES = {"laptop": (1280, 800), "projector": (1920, 1080), "phone": (390, 844)}
 # View and rest of its address -> parts that lie whole in the first viewport, at every size.
 FIRST_SIGHT = {
     "learn&method=cutmix": (".mv-hero-a", ".mv-hero-b", ".mv-hero-mixture", ".mv-hero-label .mv-bar", "#mv-lam"),
+    "grid": ("[data-method=mixup]", "[data-method=cutout]"),
 }
 
 

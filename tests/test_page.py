@@ -30,10 +30,8 @@ def test_first_paint_shows_every_method_with_its_pictures(open_tab):
     assert tab.page.locator(".mv-card").count() == len(mixviz.METHODS)
     for name in mixviz.METHODS:
         tab.see(name)
-        tiles = tab.page.locator(f"[data-method={name}] .mv-tile")
-        assert tiles.count() == 3
-        for i in range(3):
-            assert "blob:" in tiles.nth(i).evaluate("tile => tile.style.backgroundImage")
+        tile = tab.page.locator(f"[data-method={name}] .mv-tile")
+        assert "blob:" in tile.evaluate("tile => tile.style.backgroundImage")
 
 
 def test_the_page_comes_with_its_first_view_and_asks_for_nothing_else(tab):
@@ -52,7 +50,7 @@ def test_the_page_comes_with_its_first_view_and_asks_for_nothing_else(tab):
 
 def test_moving_lambda_moves_pictures_and_labels(tab):
     tab.set_lambda(0.25)
-    mixture = tab.page.locator("[data-method=mixup] .mv-mixed .mv-tile")
+    mixture = tab.page.locator("[data-method=mixup] .mv-tile")
     before = mixture.evaluate("tile => tile.style.backgroundImage")
     assert tab.label("mixup") == "Label: 25 % cat, 75 % dog"
     tab.set_lambda(0.9)
@@ -80,6 +78,8 @@ def test_a_pair_is_chosen_with_its_labels(tab):
     tab.after(lambda: tab.pair("Pair: lion and parrot"))
     tab.page.wait_for_function("mixviz.state.name_a === 'lion'")
     assert tab.page.locator(".mv-picture-a b").inner_text() == "lion"
+    assert tab.label("mixup") == "Label: 60 % lion, 40 % parrot"
+    tab.more()
     assert "parrot" in tab.page.locator(".mv-legend").inner_text()
 
 
@@ -141,16 +141,18 @@ def test_the_camera_takes_a_picture(tab):
 def test_lambda_is_drawn_when_it_is_not_held(tab):
     tab.more()
     tab.after(tab.page.get_by_label("Hold λ").uncheck)
-    tab.see("cutmix")
-    drawn = tab.page.locator("[data-method=cutmix] .mv-numbers dd").first.inner_text()
+    tab.about("cutmix")
+    drawn = tab.page.locator(".mv-method-facts dd").first.inner_text()
+    tab.page.keyboard.press("Escape")
     batch = mixviz.Batch(torch.zeros(2, 3, presenters.SIDE, presenters.SIDE))
     recipe = mixviz.METHODS["cutmix"]().plan(batch, np.random.default_rng(0))
     assert drawn == f"{recipe.lam[0]:.2f}"
     assert not tab.page.locator("#mv-lam").is_visible()
     tab.enter(tab.page.get_by_label(re.compile("^α.*as a number")), 0.2)
-    tab.see("cutmix")
+    tab.about("cutmix")
     narrow = mixviz.METHODS["cutmix"](alpha=0.2).plan(batch, np.random.default_rng(0))
-    assert tab.page.locator("[data-method=cutmix] .mv-numbers dd").first.inner_text() == f"{narrow.lam[0]:.2f}"
+    assert tab.page.locator(".mv-method-facts dd").first.inner_text() == f"{narrow.lam[0]:.2f}"
+    tab.page.keyboard.press("Escape")
 
 
 def test_shuffle_draws_anew(tab):
@@ -160,6 +162,7 @@ def test_shuffle_draws_anew(tab):
 
 
 def test_text_of_a_visitor_is_text(tab):
+    tab.more()
     tab.after(lambda: tab.name("a", "<img src=x>"))
     assert "<img src=x>" in tab.page.locator(".mv-legend").inner_text()
 
@@ -179,7 +182,17 @@ def test_back_and_forward_move_between_views_and_methods(open_tab):
         assert tab.page.locator(f"[data-choice={method}][aria-pressed=true]").count() == 1
 
 
-@pytest.mark.parametrize(("query", "method"), [("cut mix", "cutmix"), ("cutmx", "cutmix"), ("rotate", "rotation")])
+SEARCHES = [
+    ("cut mix", "cutmix"),
+    ("cutmx", "cutmix"),
+    ("컷믹스", "cutmix"),
+    ("sailencymix", "saliencymix"),
+    ("rotate", "rotation"),
+    ("attention", "transmix"),
+]
+
+
+@pytest.mark.parametrize(("query", "method"), SEARCHES)
 def test_the_search_forgives(same_tab, query, method):
     same_tab.page.get_by_placeholder("Find a method").fill(query)
     shown = [card.get_attribute("data-method") for card in same_tab.page.locator(".mv-card:visible").all()]
@@ -195,16 +208,19 @@ def test_methods_are_found_by_name_and_family_and_pinned_first(open_tab):
     assert shown
     assert all("saliencymix" in title.lower() for title in shown)
     tab.page.get_by_role("searchbox", name="Find a method").fill("")
-    tab.page.get_by_role("button", name="erase", exact=True).click()
+    tab.page.get_by_label("Family", exact=True).select_option("erase")
     families = {
         mixviz.METHODS[node.get_attribute("data-method")].card.family
         for node in tab.page.locator(".mv-card:visible").all()
     }
     assert families == {"erase"}
-    tab.page.get_by_role("button", name="all", exact=True).click()
+    tab.page.get_by_label("Family", exact=True).select_option("All families")
     pinned = list(mixviz.METHODS)[-2:]
     for name in pinned:
-        tab.page.locator(f"[data-method={name}] .mv-pin").click()
+        tab.about(name)
+        tab.page.get_by_role("button", name="Pin to compare").click()
+        tab.page.keyboard.press("Escape")
+    tab.page.get_by_label("Family", exact=True).select_option("erase")
     first = [tab.page.locator(".mv-card").nth(i).get_attribute("data-method") for i in range(2)]
     assert first == pinned
     tab.page.wait_for_function("location.search.includes('pin=') && mixviz.idle()")
@@ -216,7 +232,7 @@ def test_methods_are_found_by_name_and_family_and_pinned_first(open_tab):
 @pytest.mark.slow
 def test_every_detector_is_shown_and_chosen_by_its_picture(open_tab):
     tab = open_tab()
-    tab.after(tab.page.get_by_text("Where each detector looks").click)
+    tab.more()
     shown = tab.page.locator(".mv-detector")
     assert shown.locator("b").all_inner_texts() == list(detector_options.titles().values())
     names = list(detector_options.titles())
@@ -224,7 +240,7 @@ def test_every_detector_is_shown_and_chosen_by_its_picture(open_tab):
     tab.page.wait_for_function("mixviz.state.detector === 'released'")
     assert tab.page.locator("#mv-detector").input_value() == "released"
     tab.see("saliencymix")
-    box = tab.page.locator("[data-method=saliencymix] .mv-mixed .mv-box")
+    box = tab.page.locator("[data-method=saliencymix] .mv-box")
     before = box.get_attribute("style")
     tab.after(shown.nth(names.index("centre")).click)
     tab.page.wait_for_function("mixviz.state.detector === 'centre'")
@@ -235,9 +251,11 @@ def test_every_detector_is_shown_and_chosen_by_its_picture(open_tab):
 @pytest.mark.slow
 def test_object_boxes_lie_where_they_were_drawn(open_tab):
     tab = open_tab()
+    tab.more()
     tab.page.get_by_label("Object boxes").check()
-    tile = tab.page.locator("[data-method=baseline] .mv-mixed .mv-tile").bounding_box()
-    box = tab.page.locator("[data-method=baseline] .mv-mixed .mv-object-a").bounding_box()
+    tab.see("baseline")
+    tile = tab.page.locator("[data-method=baseline] .mv-tile").bounding_box()
+    box = tab.page.locator("[data-method=baseline] .mv-object-a").bounding_box()
     top, left, bottom, right = pictures.square_box(pictures.photographs()["cat_egyptian_mau.jpg"], 1000)
     assert box["y"] - tile["y"] == pytest.approx(tile["height"] * top / 1000, abs=1.5)
     assert box["x"] - tile["x"] == pytest.approx(tile["width"] * left / 1000, abs=1.5)
@@ -271,10 +289,12 @@ def test_a_link_says_nothing_of_a_visitors_own_pictures(tab, two_files):
 
 @pytest.mark.slow
 def test_labels_are_no_templates(tab):
+    tab.more()
     tab.after(lambda: tab.name("a", "US$& {b} {share_a}$'"))
     assert "US$& {b} {share_a}$'" in tab.page.locator(".mv-legend").inner_text()
-    tab.see("samplepairing")
-    assert "US$& {b} {share_a}$'" in tab.page.locator("[data-method=samplepairing] .mv-truth").inner_text()
+    tab.about("samplepairing")
+    assert "US$& {b} {share_a}$'" in tab.page.locator(".mv-truth").inner_text()
+    tab.page.keyboard.press("Escape")
 
 
 @pytest.mark.slow

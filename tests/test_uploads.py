@@ -131,9 +131,7 @@ def test_an_unusual_picture_is_shown_right(one_tab, tmp_path, name):
     one_tab.page.get_by_placeholder("Find a method").fill("baseline")  # whose mixture is the sheet's only one
     one_tab.after(lambda: hand_in(one_tab, tmp_path / name))
     assert one_tab.page.locator(".mv-message").inner_text() == ""
-    style = one_tab.page.locator("[data-method=baseline] .mv-mixed .mv-tile").first.evaluate(
-        "(tile) => tile.style.backgroundImage"
-    )
+    style = one_tab.page.locator("[data-method=baseline] .mv-tile").evaluate("(tile) => tile.style.backgroundImage")
     mixed = style[5:-2]  # the baseline is the sheet's first tile
     thumbnail = one_tab.page.locator(".mv-picture-a .mv-thumb")
     one_tab.page.wait_for_function(

@@ -47,8 +47,8 @@ def core(name: str = "cutmix", lam: float | None = 0.6, seed: int = 0, **paramet
     return mixviz.METHODS[name](**parameters).plan(batch, np.random.default_rng(seed), lam=lam, partner=[1, 0]), batch
 
 
-def test_a_card_leads_to_its_method(tab):
-    tab.page.get_by_role("button", name="See how SaliencyMix does it").click()
+def test_a_tile_leads_to_its_method(tab):
+    tab.page.get_by_role("button", name="SaliencyMix", exact=True).click()
     tab.view = "detail"
     tab.wait()
     assert tab.page.locator("#mv-detail h2").inner_text() == "SaliencyMix"

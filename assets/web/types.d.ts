@@ -134,7 +134,6 @@ export interface Mixviz {
   /** Is a method's card of the present version? */
   fresh(name: string): boolean;
   pinned(): string[];
-  pin(names: string[]): void;
   more(): { files?: string[][]; [more: string]: unknown };
   asked(): object;
   /** Register what draws a view. */

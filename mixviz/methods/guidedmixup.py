@@ -46,7 +46,7 @@ class GuidedMixup(Method):
     card: ClassVar[Card] = Card(
         "guidedmixup", "GuidedMixup", "GuidedMixup: An Efficient Mixup Strategy Guided by Saliency Maps",
         "Kang, Kim", "AAAI", 2023, "2306.16612", "saliency-guided", "mean of the mask",
-        after=("mixup", "puzzlemix"), aliases=("saliency Mixup", "가이디드 믹스업"),
+        after=("mixup", "puzzlemix"), aliases=("Mixup guided by saliency", "가이디드 믹스업"),
     )  # fmt: skip
 
     def draw(self, rng: np.random.Generator, n: int) -> None:

@@ -42,7 +42,7 @@ function sliderOf(key, { min, max, step }) {
     slider.value = String(value);
     if (document.activeElement !== number) number.value = String(Math.round(value * 1e4) / 1e4);
   };
-  return { node, update };
+  return { node, number, update };
 }
 
 /** λ where it is held, else α of the distribution that it is drawn from. */
@@ -55,6 +55,8 @@ function lamControl() {
     const drawn = state.lam === null || state.view === "draws";
     lam.node.hidden = drawn;
     alpha.node.hidden = !drawn;
+    // Before the gallery's tiles every stop of the Tab key counts, and the slider sets the same.
+    for (const { number } of [lam, alpha]) number.tabIndex = state.view === "grid" ? -1 : 0;
     alpha.update(Number(state.parameters.alpha ?? state.alpha ?? 1));
     if (typeof state.lam !== "number") return;
     held = state.lam;
@@ -90,20 +92,16 @@ function moreControl(held) {
     textContent: t("shuffle"),
     on: { click: () => mixviz.change({ seed: Math.floor(Math.random() * 10000) }) },
   });
-  const node = make(
-    "details",
-    { class: "mv-more" },
-    make("summary", { textContent: t("more") }),
-    make(
-      "div",
-      { class: "mv-more-fields" },
-      make("label", { htmlFor: "mv-seed", textContent: t("seed") }),
-      make("div", { class: "mv-chips" }, seed, shuffle),
-      make("label", { htmlFor: "mv-detector", textContent: t("detector") }),
-      detector,
-      make("label", { class: "mv-check" }, hold, t("hold")),
-    ),
+  const fields = make(
+    "div",
+    { class: "mv-more-fields" },
+    make("label", { htmlFor: "mv-seed", textContent: t("seed") }),
+    make("div", { class: "mv-chips" }, seed, shuffle),
+    make("label", { htmlFor: "mv-detector", textContent: t("detector") }),
+    detector,
+    make("label", { class: "mv-check" }, hold, t("hold")),
   );
+  const node = make("details", { class: "mv-more" }, make("summary", { textContent: t("more") }), fields);
   /** @param {State} state */
   const update = (state) => {
     if (document.activeElement !== seed) seed.value = String(state.seed ?? "");
@@ -115,7 +113,7 @@ function moreControl(held) {
     detector.replaceChildren(
       ...names.map((name) => make("option", { value: name, textContent: t(`detector.${name}`) })),
     );
-  return { node, update, offer };
+  return { node, fields, update, offer };
 }
 
 function picturesControl() {
@@ -153,5 +151,6 @@ export function controlsOf(detectors) {
   const pictures = picturesControl();
   more.offer(detectors);
   mixviz.watch((state) => [lam, more, pictures].forEach((control) => control.update(state)));
-  return /** @type {Record<string, HTMLElement>} */ ({ lam: lam.node, more: more.node, pictures: pictures.node });
+  const nodes = { lam: lam.node, more: more.node, fields: more.fields, pictures: pictures.node };
+  return /** @type {Record<string, HTMLElement>} */ (nodes);
 }

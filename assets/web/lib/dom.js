@@ -58,6 +58,25 @@ export function onEscape(panel, close) {
 }
 
 /**
+ * Makes a row of controls a single stop of the Tab key: arrow keys move within it.
+ *
+ * @template {HTMLElement} Bar
+ * @param {Bar} bar
+ */
+export function toolbar(bar) {
+  bar.setAttribute("role", "toolbar");
+  bar.addEventListener("keydown", (event) => {
+    const all = [...bar.querySelectorAll("button, select")];
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (event.key === "Tab") focusOn(all[event.shiftKey ? 0 : all.length - 1]); // the browser goes on from there
+    if (!step || !document.activeElement) return;
+    event.preventDefault();
+    focusOn(all[(all.indexOf(document.activeElement) + step + all.length) % all.length]);
+  });
+  return bar;
+}
+
+/**
  * The component's container within the element that Gradio passes to its script.
  *
  * @param {Element} element

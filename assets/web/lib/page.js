@@ -181,7 +181,6 @@ const api = {
   inSight: () => null,
   fresh: () => false,
   pinned: () => listed(query.get("pin")),
-  pin: () => {},
   pick: () => {},
   show: () => {},
   thumbnail: async () => {},

@@ -127,6 +127,8 @@ export default function frame({ element, trigger, props, server, upload }, here)
       else if (wanted.includes(control)) bar.append(node);
       else node.remove();
     }
+    // The fields under "More" may stand open in a view's own panel.
+    (part?.querySelector("[data-control=fields]") ?? controls.more).append(controls.fields);
   }
 
   mixviz.show = (name, moved = false) => {

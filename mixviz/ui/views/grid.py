@@ -71,4 +71,4 @@ def _detector_strip(request: Request) -> dict[str, Any]:
     return {"detectors": strip, "detector_sheet": overlays.data_uri(np.concatenate(tiles, axis=1))}
 
 
-VIEW = View("grid", 10, grid)
+VIEW = View("grid", 10, grid, controls=("pictures", "lam"))
