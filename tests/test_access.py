@@ -58,6 +58,15 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_tab, axe, v
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_what_is_told_about_a_method(open_tab, axe, scheme):
+    tab = open_tab(width=390, color_scheme=scheme, reduced_motion="reduce")
+    tab.about("saliencymix")
+    assert violations(tab.page, axe) == []
+    assert tab.page.evaluate("document.querySelector('dialog[open]').scrollWidth") <= 390
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_in_the_lesson_and_on_a_phone(open_tab, axe, scheme):
     tab = open_tab(f"?view=learn&__theme={scheme}", "learn", width=390, color_scheme=scheme)
     tab.page.get_by_role("button", name="Start the lesson").click()

@@ -676,7 +676,8 @@ export interface Looks {
 }
 export interface Grid {
   version: number;
-  all: Card[];
+  /** A method each, as far as its tile needs it from the start. */
+  all: Pick<Card, "name" | "title" | "family" | "group">[];
   cards: Card[];
   detectors: Detector[];
   detector: string;

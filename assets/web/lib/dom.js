@@ -142,7 +142,7 @@ export function ring(node, peak) {
 }
 
 /**
- * The text of a part of the label bar: the name if it fits, else the letter, else the number alone.
+ * The text of a part of the label bar: its share, with the name if it fits, else the letter, else alone.
  *
  * @param {string} name
  * @param {string} letter
@@ -150,7 +150,7 @@ export function ring(node, peak) {
  * @param {number} letters letters that fit into the whole bar
  */
 export function fitting(name, letter, share, letters) {
-  const texts = [`${name} ${percent(share)}`, `${letter} ${percent(share)}`, percent(share), ""];
+  const texts = [`${name} ${percent(share)}`, `${letter} ${percent(share)}`, percent(share)];
   return texts.find((text) => text.length <= letters * share) ?? "";
 }
 

@@ -14,7 +14,7 @@ import { optionsPanel } from "./grid/options.js";
 const FIRST = 9; // tiles to draw before it is known which ones are in sight
 const MARGIN = 100; // pixels below and above the window, within which tiles are drawn in advance
 
-/** @param {Card} card */
+/** @param {Grid["all"][number]} method */
 function build({ name, title, family, group }) {
   const object = make("div", { class: "mv-object mv-object-a", hidden: true });
   const box = make("div", { class: "mv-box" });
@@ -99,7 +99,7 @@ export default function gridView({ element }) {
   );
   const about = aboutDialog({ pins, pin, still: () => sheets.still.url });
   root.append(
-    make("div", { class: "mv-grid-head" }, find, tools),
+    make("div", { class: "mv-grid-head" }, make("h1", { textContent: t("tab_grid") }), find, tools),
     options.node,
     make("div", { data: { control: "lam" } }),
     empty,

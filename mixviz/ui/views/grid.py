@@ -46,9 +46,7 @@ def _listed(name: str) -> dict[str, str]:
     """Describe a method in the list of all: essential methods are a group of their own."""
     about = METHODS[name].card
     group = "essential" if name in ESSENTIALS else "blend" if about.family == "none" else about.family
-    return {
-        "name": name, "title": about.title, "family": about.family, "group": group, "citation": about.citation
-    }  # fmt: skip
+    return {"name": name, "title": about.title, "family": about.family, "group": group}
 
 
 def _shown(request: Request) -> tuple[np.ndarray, np.ndarray]:

@@ -28,8 +28,9 @@ export function aboutDialog({ pins, pin, still }) {
   const heading = make("h2", { id: "mv-method-facts-title", tabIndex: -1 });
   const close = make("button", { class: "mv-button", textContent: t("close"), on: { click: () => node.close() } });
   const [mixed, heat, cut] = ["mv-mixed", "mv-saliency", "mv-cut"].map(figure);
-  const bar = labelBar(60);
-  const numbers = make("dl", { class: "mv-numbers" }, ...[0, 1, 2, 3].map(() => make("div", {}, make("dt"), make("dd"))));
+  const bar = labelBar();
+  const rows = Array.from({ length: 4 }, () => make("div", {}, make("dt"), make("dd")));
+  const numbers = make("dl", { class: "mv-numbers" }, ...rows);
   const [summary, truth, note, names] = ["mv-told", "mv-truth", "mv-note", "mv-small"].map((name) =>
     make("p", { class: name }),
   );
@@ -81,14 +82,14 @@ export function aboutDialog({ pins, pin, still }) {
   /** @param {Card} card @param {boolean} held */
   function count(card, held) {
     const lam = card.drawn === null ? "lam_none" : held ? "lam_held" : "lam_drawn";
-    const rows = [
+    const texts = [
       [t(lam), card.drawn?.toFixed(2) ?? t("none")],
       [t("areas"), card.layer ? t("none") : card.area[0].toFixed(2)],
       [t("labels"), card.share[0].toFixed(2)],
       [t("fair_label"), card.layer ? t("none") : card.fair[0].toFixed(2)],
     ];
-    childrenOf(numbers).forEach((row, i) => childrenOf(row).forEach((part, j) => (part.textContent = rows[i][j])));
-    numbers.lastElementChild?.classList.toggle("mv-off", card.gap > 0.15);
+    rows.forEach((row, i) => childrenOf(row).forEach((part, j) => (part.textContent = texts[i][j])));
+    rows[3].classList.toggle("mv-off", card.gap > 0.15);
   }
 
   function draw() {
@@ -116,7 +117,7 @@ export function aboutDialog({ pins, pin, still }) {
     mixed.tile.setAttribute("aria-label", t("alt_mixed", { name: shown.names[0], title }));
     heat.tile.setAttribute("aria-label", t("alt_heat", whose));
     cut.tile.setAttribute("aria-label", t(patch ? "alt_patch" : "alt_picture", whose));
-    bar.update(shown.names, card.share);
+    bar.update(shown.names, card.share, innerWidth < 768 ? 34 : 60);
     count(card, shown.held);
     truth.textContent = [sentence(card.sentence, shown.names), !card.layer && t(`judge.${shown.judge}`)]
       .filter(Boolean)
