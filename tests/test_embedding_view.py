@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -154,7 +155,7 @@ def small_zoo(tmp_path_factory):
 @pytest.fixture
 def in_small_zoo(small_zoo, monkeypatch):
     """Point the page's functions to that zoo."""
-    forget = (networks._opened, embedding_view.everything, embedding_view._thumbnails, view.places)
+    forget = (networks._opened, embedding_view.everything, embedding_view._thumbnails, view.places, view.answers_of)
     forget += (folder_embedding._embedded, folder_embedding._tsne)
     for one in forget:
         one.cache_clear()
@@ -338,7 +339,33 @@ def test_a_folder_is_laid_out_by_the_library(uploads):
     assert answer["here"] == embedding_view.numbers(stand)
     assert answer["here"]["purity_percent"] == 100  # red and blue are separable
     assert answer["clusters"] == stand.assigned.tolist()
+    near = placement.nearest(vectors, vectors, 6)
+    for i, row in enumerate(answer["near"]):
+        assert row["near"] == [j for j in near.index[i].tolist() if j != i][:5]
+    assert answer["beside"] == []
     assert lay_out(state | {"tsne": False})["tsne"] is None
+
+
+def test_a_and_b_stand_among_a_folder(uploads):
+    paths = some(uploads, 6)
+    state = {"files": paths, "names": paths, "network": "mixup", "tsne": True, "beside": [paths[2], paths[4]]}
+    answer = lay_out(state)
+    for index, placed in zip((2, 4), answer["beside"], strict=True):
+        assert placed["near"][0] == index
+        assert placed["similarity"][0] == pytest.approx(1, abs=1e-3)
+        assert placed["pca"] == pytest.approx(answer["pca"][2 * index : 2 * index + 2], abs=2e-3)
+        assert len(placed["tsne"]) == 2
+    for beside in ("x", paths[:3], [None], ["/etc/passwd"]):
+        assert set(lay_out(state | {"beside": beside})) == {"message"}
+
+
+def test_similarities_are_those_of_the_nearest():
+    cat, lion = (pictures.photograph_path(name) for name in ("cat_egyptian_mau.jpg", "lion.jpg"))
+    alike = view.similarities((cat,), (cat, lion))[0]["cutmix"]
+    vectors = view.answers_of((cat, lion))["cutmix"][0]
+    near = placement.nearest(vectors[:1], vectors, 2)
+    assert near.index.tolist() == [[0, 1]]
+    assert alike == pytest.approx(near.similarity[0].tolist(), abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -413,9 +440,25 @@ def tip(tab) -> str:
     return shown.inner_text() if shown.is_visible() else ""
 
 
-def pointed_at(tab, index: int, network: str = "cutmix", plane: str = "pca") -> None:
-    """Move the pointer onto a stored picture, at the position computed by the core."""
-    placed = [view.placed(pictures.photograph_path(pictures.pairs()[0][key]))[network][plane] for key in "ab"]
+def part(tab, name: str):
+    """Return a section below the plane, unfolded."""
+    section = tab.page.locator(f"#mv-embeddings [data-part={name}]")
+    if section.get_attribute("open") is None:
+        section.locator("> summary").click()
+    return section
+
+
+def options(tab):
+    """Return what can be changed about the plane, unfolded."""
+    section = tab.page.locator("#mv-embeddings .mv-options")
+    if section.get_attribute("open") is None:
+        section.locator("summary").click()
+    return section
+
+
+def pointed_at(tab, index: int, network: str = "cutmix", plane: str = "pca") -> tuple[float, float]:
+    """Move the pointer onto a stored picture, and return its position in the plane, as computed by the core."""
+    placed = [where[network][plane] for where in view.places(view.bundled())]
     plot = np.concatenate([zoo.embedding(network)[plane].numpy().round(3), np.array(placed)])
     box = tab.page.locator(".mv-scatter canvas").bounding_box()
     low, high = plot.min(0), plot.max(0)
@@ -423,7 +466,9 @@ def pointed_at(tab, index: int, network: str = "cutmix", plane: str = "pca") -> 
     x, y = (plot[index] - (low + high) / 2) * scale
     tab.page.locator(".mv-scatter").scroll_into_view_if_needed()
     box = tab.page.locator(".mv-scatter canvas").bounding_box()
-    tab.page.mouse.move(box["x"] + box["width"] / 2 + x, box["y"] + box["width"] / 2 - y)
+    x, y = box["width"] / 2 + x, box["width"] / 2 - y
+    tab.page.mouse.move(box["x"] + x, box["y"] + y)
+    return x, y
 
 
 def corner_of(network: str, plane: str) -> int:
@@ -436,13 +481,15 @@ def corner_of(network: str, plane: str) -> int:
 @pytest.mark.parametrize("plane", ["pca", "tsne"])
 def test_the_pointer_finds_a_picture(tab, plane):
     if plane == "tsne":
+        options(tab)
         tab.after(tab.page.get_by_role("button", name="t-SNE", exact=True).click)
     index = corner_of("cutmix", plane)
-    pointed_at(tab, index, plane=plane)
+    place = pointed_at(tab, index, plane=plane)
     name = embedding_view.overview()["sets"][0]["classes"][zoo.embedding("cutmix")["label"][index]]
-    x, y = zoo.embedding("cutmix")[plane][index].tolist()
     assert tip(tab).startswith(name)
-    assert f"({x:.3f}, {y:.3f})" in tip(tab)
+    assert "may not be shown here" in tip(tab)
+    ring = tab.page.locator(".mv-at-point").evaluate("({style}) => [parseFloat(style.left), parseFloat(style.top)]")
+    assert ring == pytest.approx(place, abs=0.5)
     tab.page.mouse.move(5, 5)
     assert tip(tab) == ""
 
@@ -462,15 +509,18 @@ def test_thumbnails_come_where_the_data_set_lies(open_tab, monkeypatch):
     assert [float(part.rstrip("%")) for part in at.split()] == pytest.approx(
         [100 * column / 19, 100 * row / 14], abs=0.01
     )
-    assert tab.page.locator("[data-near=cutmix] .mv-thumb:not(.mv-blank)").count() == 5
+    assert tab.page.locator("[data-part=nearest] .mv-five .mv-thumb:not(.mv-blank)").count() == 10
+    assert "may not be shown" not in tab.page.locator("[data-part=nearest]").inner_text()
 
 
 @pytest.mark.browser
 @pytest.mark.slow
 def test_without_thumbnails_the_page_says_how_to_get_them(tab):
     tab.page.wait_for_selector("#mv-embeddings[data-thumbnails=false]")
-    assert "mixviz app --data FOLDER" in tab.page.locator(".mv-embed").inner_text()
-    assert tab.page.locator("[data-near=cutmix] .mv-blank").count() == 5
+    assert "mixviz app --data FOLDER" in options(tab).inner_text()
+    nearest = tab.page.locator("[data-part=nearest]")
+    assert nearest.locator(".mv-blank").count() == 5
+    assert "Pictures of the data set may not be shown here" in nearest.inner_text()
 
 
 @pytest.mark.browser
@@ -513,11 +563,14 @@ def test_a_class_dims_the_others(tab):
 def test_network_plane_and_colour_are_one_click_each_and_in_the_address(tab):
     tab.after(lambda: tab.page.locator("[data-part=side_by_side] [data-network=saliencymix_plus]").click())
     assert tab.page.locator("#mv-embed-network").input_value() == "saliencymix_plus"
+    options(tab)
     tab.after(lambda: tab.page.locator("[data-plane=tsne]").click())
     tab.page.wait_for_function("location.search.includes('network=saliencymix_plus&plane=tsne')")
     tab.page.reload()
     tab.wait()
-    assert tab.page.locator(".mv-embed h2").first.inner_text() == "SaliencyMix+ · t-SNE"
+    assert tab.page.locator("#mv-embed-network").input_value() == "saliencymix_plus"
+    assert "t-SNE" in tab.page.locator(".mv-scatter").get_attribute("aria-label")
+    options(tab)
     tab.page.locator("[data-colour=cluster]").click()
     clusters = tab.page.locator(".mv-group")
     assert clusters.count() == 20
@@ -527,25 +580,67 @@ def test_network_plane_and_colour_are_one_click_each_and_in_the_address(tab):
 @pytest.mark.browser
 @pytest.mark.slow
 def test_a_and_b_and_the_photographs_stand_among_them(tab):
-    assert tab.page.locator(".mv-own").count() == 2
-    tab.page.locator("input[name=photographs]").check()
-    tab.page.wait_for_function("document.querySelectorAll('.mv-own').length === 18")
-    tab.page.locator("input[name=ab]").uncheck()
-    assert tab.page.locator(".mv-own").count() == 16
-    near = tab.page.locator("[data-near=mixup]")
+    marks = tab.page.locator(".mv-own")
+    assert marks.count() == len(view.bundled())  # A and B are two of them
+    options(tab).locator("input[name=photographs]").uncheck()
+    assert marks.count() == 2
+    options(tab).locator("input[name=ab]").uncheck()
+    assert marks.count() == 0
     lion = view.placed(pictures.photograph_path("lion.jpg"))["mixup"]
     tab.after(lambda: tab.pair("Pair: lion and parrot"))
-    assert f"{lion['similarity'][0]:.3f}" in near.inner_text()
-    assert f"{lion['distance']:.2f}" in tab.page.locator("[data-part=far] [data-row=mixup]").inner_text()
+    near = part(tab, "neighbours").locator("[data-near=mixup]")
+    assert f"{lion['similarity'][0]:.2f}" in near.inner_text()
+    assert f"{lion['distance']:.2f}" in part(tab, "far").locator("[data-row=mixup]").inner_text()
     before = near.inner_text()
-    tab.page.locator("[data-part=neighbours] [data-subject=b]").click()
+    tab.page.locator("[data-part=nearest] [data-subject=b]").click()
     assert near.inner_text() != before
 
 
 @pytest.mark.browser
 @pytest.mark.slow
+def test_the_nearest_of_a_are_pictures_with_names_and_similarities(tab):
+    nearest = tab.page.locator("[data-part=nearest]")
+    cat, paths = pictures.photograph_path("cat_egyptian_mau.jpg"), view.bundled()
+    alike = dict(zip(paths, view.similarities((cat,), paths)[0]["cutmix"], strict=True))
+    del alike[cat]
+    first = sorted(alike, key=alike.get, reverse=True)[:5]
+    figures = nearest.locator(".mv-five").first.locator("figure")
+    shown = [text.split("\n") for text in figures.all_inner_texts()]
+    labels = [pictures.photographs()[Path(path).name]["label"] for path in first]
+    assert shown == [[label, f"{alike[path]:.2f}"] for label, path in zip(labels, first, strict=True)]
+    assert "blob:" in figures.first.locator(".mv-thumb").evaluate("node => node.style.backgroundImage")
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_a_picture_of_the_plane_can_be_pointed_at_and_chosen(tab):
+    heading = tab.page.locator(".mv-subject b")
+    assert heading.inner_text() == "cat"
+    lion = tab.page.locator(".mv-own").filter(has_not=tab.page.locator("b")).nth(3)
+    box = lion.bounding_box()
+    tab.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    pointed = heading.inner_text()
+    assert tip(tab).startswith(pointed)
+    tab.page.mouse.move(5, 5)
+    assert heading.inner_text() == "cat"
+    tab.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    tab.page.mouse.down()
+    tab.page.mouse.up()
+    tab.page.mouse.move(5, 5)
+    assert heading.inner_text() == pointed
+    assert tab.page.locator("[data-subject][aria-pressed=true]").inner_text() == pointed
+    tab.page.locator(".mv-scatter").focus()
+    tab.page.keyboard.press("ArrowUp")  # the first picture, then the group before it: the visitor's own
+    tab.page.keyboard.press("ArrowUp")
+    tab.page.keyboard.press("Enter")
+    chosen = tab.page.locator("[data-subject][aria-pressed=true]").inner_text()
+    assert tab.page.locator(".mv-unseen").text_content().startswith(chosen)
+
+
+@pytest.mark.browser
+@pytest.mark.slow
 def test_the_table_sorts(tab):
-    first = tab.page.locator("[data-part=numbers] tbody tr").first
+    first = part(tab, "numbers").locator("tbody tr").first
     tab.page.locator("[data-part=numbers] thead button").first.click()
     purity = {name: zoo.card(name).metrics["embedding"]["purity_percent"] for name in zoo.names()}
     best, worst = max(purity, key=purity.get), min(purity, key=purity.get)
@@ -564,7 +659,7 @@ def test_a_folder_with_sub_folders_is_measured(tab, tmp_path):
         some(tmp_path / "mine" / name, 4, colour)
     (tmp_path / "mine" / "blue" / "broken.jpg").write_text("no picture")
     (tmp_path / "mine" / "notes.txt").write_text("no picture")
-    tab.page.locator("input[name=folder]").set_input_files(tmp_path / "mine")
+    part(tab, "folder").locator("input[name=folder]").set_input_files(tmp_path / "mine")
     tab.page.wait_for_selector("#mv-embeddings[data-folder]")
     result = tab.page.locator("[data-part=folder]").inner_text()
     assert "8 pictures in 2 classes" in result
@@ -576,6 +671,10 @@ def test_a_folder_with_sub_folders_is_measured(tab, tmp_path):
     tab.page.keyboard.press("ArrowRight")
     assert tip(tab).startswith("blue · ")
     assert "blob:" in tab.page.locator(".mv-point .mv-thumb").evaluate("node => node.style.backgroundImage")
+    assert tab.page.locator(".mv-own").count() == 8 + 2  # a few pictures are drawn as pictures; A and B among them
+    nearest = tab.page.locator("[data-part=nearest] .mv-five figure")
+    assert nearest.count() == 5
+    assert all(re.match(r"(noise|\(\d+, \d+, \d+\))_\d\.png", text) for text in nearest.all_inner_texts())
     tab.page.locator("[data-network=mixup]").click()
     tab.page.locator("[data-part=folder] [data-row=mixup]").wait_for()
     tab.page.locator("[data-source=stored]").click()
@@ -586,8 +685,7 @@ def test_a_folder_with_sub_folders_is_measured(tab, tmp_path):
 @pytest.mark.slow
 def test_the_plot_can_be_taken_away(open_tab):
     tab = open_tab("?view=embeddings&network=mixup&__theme=dark", "embeddings", color_scheme="dark")
-    tab.page.locator("input[name=photographs]").check()
-    tab.page.wait_for_function("document.querySelectorAll('.mv-own').length === 18")
+    options(tab)
     root = ElementTree.fromstring(taken(tab, "svg"))
     words_ = [text for text in root.itertext() if text.strip()]
     assert words_[0] == "Mixup · PCA"
@@ -597,14 +695,14 @@ def test_the_plot_can_be_taken_away(open_tab):
     assert "var(" not in ElementTree.tostring(root, encoding="unicode")
     marks, images = (root.findall(f".//{{http://www.w3.org/2000/svg}}{tag}") for tag in ("path", "image"))
     assert len(marks) == 300 + len(classes)
-    assert len(images) == 18
+    assert len(images) == 16
     assert all(image.get("href").startswith("data:image/png;base64,") for image in images)
     picture = Image.open(io.BytesIO(taken(tab, "png"))).convert("RGB")
     assert picture.size == (2 * int(root.get("width")), 2 * int(root.get("height")))
     assert sum(picture.getpixel((3, 3))) < 200  # the theme's background
     data = taken(tab, "csv")
     assert data.startswith(b"\xef\xbb\xbf")
-    assert len(data.decode("utf-8-sig").splitlines()) == 1 + 300 + 18
+    assert len(data.decode("utf-8-sig").splitlines()) == 1 + 300 + 16
 
 
 @pytest.mark.browser
@@ -616,7 +714,7 @@ def test_no_tooltip_says_undefined(tab):
 @pytest.mark.browser
 @pytest.mark.slow
 def test_two_pictures_are_too_few(tab, tmp_path):
-    tab.page.locator("input[name=pictures]").set_input_files(some(tmp_path, 2))
+    part(tab, "folder").locator("input[name=pictures]").set_input_files(some(tmp_path, 2))
     tab.page.wait_for_selector("#mv-embeddings[data-folder]")
     assert "3 pictures or more" in tab.page.locator("[data-part=folder]").inner_text()
     assert tab.page.locator(".mv-group").count() == 20  # the earlier contents stay
@@ -628,7 +726,7 @@ def test_it_speaks_korean(open_tab):
     tab = open_tab("?view=embeddings", "embeddings", locale="ko-KR")
     text = tab.page.locator("#mv-embeddings").inner_text()
     assert "embed." not in text
-    assert all(word in text for word in ("임베딩", "요크셔테리어", "순도", "내 폴더"))
+    assert all(word in text for word in ("비슷한 이미지", "요크셔테리어", "순도", "내 폴더"))
     assert "Labrador" not in text
 
 

@@ -11,6 +11,7 @@ SIZES = {"laptop": (1280, 800), "projector": (1920, 1080), "phone": (390, 844)}
 FIRST_SIGHT = {
     "learn&method=cutmix": (".mv-hero-a", ".mv-hero-b", ".mv-hero-mixture", ".mv-hero-label .mv-bar", "#mv-lam"),
     "grid": ("[data-method=mixup]", "[data-method=cutout]"),
+    "embeddings": (".mv-lead", "#mv-embed-network", ".mv-scatter", ".mv-own[data-own=A]", ".mv-own[data-own=B]"),
 }
 
 

@@ -299,6 +299,12 @@ export interface Spot {
   own?: boolean;
   guessed?: boolean;
   letter?: string;
+  key?: string;
+}
+/** Lines from a point to others, by their keys. */
+export interface Links {
+  from: string;
+  to: string[];
 }
 export type Lit = ((point: Spot) => boolean) | null;
 
@@ -529,32 +535,48 @@ export interface Folder {
   others: number;
   shown: boolean;
 }
-/** What the parts of the embeddings view share. */
+/** The bundled photographs in all networks' embeddings. */
+export interface Photographs {
+  url: string;
+  photographs: { stem: string; placed: Record<string, any>; similarity: Record<string, number[]> }[];
+}
+/** What the parts of the embeddings view share. A picture's key: "a", "b", "photo:3", "own:3" or "stored:3". */
 export interface EmbeddingsView {
   context: Context<any>;
-  root(): HTMLElement;
-  scatter: { nodes: HTMLElement[] };
-  inputs: HTMLInputElement[];
-  progress: HTMLElement;
-  missing: HTMLElement;
-  all: HTMLButtonElement;
-  ownTable: HTMLElement;
-  about: HTMLElement[];
-  near: HTMLElement;
-  far: HTMLElement;
-  farTold: HTMLElement;
-  table: HTMLElement;
-  tableNote: HTMLElement;
+  root: HTMLElement;
+  fixed: Overview;
+  value: Placement;
+  photos: Photographs;
+  thumbs: Thumbnails | null;
+  own: Folder | null;
+  colour: "class" | "cluster";
+  /** The group that is pointed at, and the one that stays highlighted. */
+  hovered: number | null;
+  pinned: number | null;
+  /** The picture whose nearest are shown, and the one that is pointed at. */
+  subject: string;
+  pointed: string | null;
+  visible: { ab: boolean; photographs: boolean };
   network(): Network;
   plane(): string;
-  pick(name: string): void;
-  drawAll(): void;
-  readonly fixed: Overview;
-  readonly value: Placement;
-  readonly thumbs: Thumbnails;
-  readonly subject: string;
-  own: Folder | null;
-  pinned: number | null;
+  change(changes: Partial<State>): void;
+  draw(): void;
+}
+/** A picture that may be shown. */
+export interface Shown {
+  key: string;
+  title: string;
+  letter?: string;
+  tile: Tile;
+  /** Its place in each network's embedding. */
+  placed?: Record<string, any>;
+}
+export interface Neighbour {
+  title: string;
+  similarity: number;
+  key: string;
+  tile?: Tile | null | false;
+  style?: Style;
 }
 export interface Thumbnails {
   url?: string;
@@ -622,6 +644,9 @@ export interface Placement {
   names: string[];
   urls: string[];
   placed: Record<string, Record<string, any>>;
+  similarity: Record<string, Record<string, number[]>>;
+  between: Record<string, number[]>;
+  bundled: Record<string, number | null>;
 }
 export interface About {
   networks: Record<string, { title: string; side: number; measured?: any }>;

@@ -1,13 +1,14 @@
 // A canvas with hundreds of points and pointer and keyboard support; and a small version of it.
-// A point: {x, y, group, title, lines, tile, own}; `own` are pictures beside the plot, drawn as themselves.
+// A point: {x, y, key, group, title, lines, tile, own}; `own` are pictures beside the plot, drawn as themselves.
 // A style, one per group: {hue, mark}.
 import { make, place } from "./dom.js";
 import { figureOf } from "./scatter_figure.js";
 import { PLAIN, orderOf, placesOf } from "./points.js";
 import { markPath, penOf, svg } from "./svg.js";
 
-/** @import { Lit, Spot, Style, Tile } from "../types.js" */
+/** @import { Links, Lit, Spot, Style, Tile } from "../types.js" */
 
+const EDGE = 26; // pixels around the outermost points
 const NEAR = 24; // pixels within which the pointer finds a point
 /** @type {Map<string, Path2D>} */
 const shapes = new Map();
@@ -81,7 +82,11 @@ export function markOf(style, size = 14) {
   return key;
 }
 
-export function scatterOf() {
+/**
+ * @param {{ pointed?: (point: Spot | null) => void, chosen?: (point: Spot) => void }} [on] what is pointed at, and what
+ *   is clicked or entered
+ */
+export function scatterOf({ pointed = () => {}, chosen = () => {} } = {}) {
   /** @type {Spot[]} */
   let points = [];
   /** @type {Style[]} */
@@ -90,6 +95,8 @@ export function scatterOf() {
   let lit = null;
   /** @type {number[][]} */
   let places = [];
+  /** @type {Links | null} */
+  let links = null;
   let at = -1;
   let side = 0;
   const canvas = make("canvas", { aria: { hidden: "true" } });
@@ -106,12 +113,39 @@ export function scatterOf() {
     tip,
   );
 
+  /** @param {Spot} point */
+  const sizeOf = ({ letter }) => (side < 420 ? (letter ? 34 : 24) : letter ? 46 : 34);
+
   function draw() {
-    side = Math.round(Math.min(node.clientWidth, 640));
+    side = node.clientWidth;
     if (!side || !points.length) return;
-    places = paintPoints(canvas, side, points, styles, lit, { radius: side < 420 ? 4 : 5, edge: 26 });
+    places = paintPoints(canvas, side, points, styles, lit, { radius: side < 420 ? 4 : 5, edge: EDGE });
+    drawLinks();
     owns.replaceChildren(...points.flatMap((point, i) => (point.own ? [ownMark(point, places[i])] : [])));
     show(Math.min(at, points.length - 1), false);
+  }
+
+  /** Lines from a picture to its nearest, below all marks. */
+  function drawLinks() {
+    const of = links;
+    const from = points.findIndex(({ key }) => key === of?.from);
+    if (!of || from < 0) return;
+    const pen = penOf(canvas);
+    pen.save();
+    pen.globalCompositeOperation = "destination-over";
+    pen.strokeStyle = getComputedStyle(canvas).getPropertyValue("--body-text-color");
+    pen.globalAlpha = 0.6;
+    pen.lineWidth = 1.5;
+    const ratio = window.devicePixelRatio || 1;
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    pen.beginPath();
+    points.forEach(({ key }, i) => {
+      if (!key || !of.to.includes(key)) return;
+      pen.moveTo(places[from][0], places[from][1]);
+      pen.lineTo(places[i][0], places[i][1]);
+    });
+    pen.stroke();
+    pen.restore();
   }
 
   /** @param {Spot} point @param {number[]} place */
@@ -119,11 +153,13 @@ export function scatterOf() {
     const mark = make(
       "span",
       { class: "mv-own" },
-      ...(point.tile ? [tileOf(point.tile, point.letter ? 34 : 26)] : []),
+      ...(point.tile ? [tileOf(point.tile, sizeOf(point))] : []),
       ...(point.letter ? [make("b", { textContent: point.letter })] : []),
     );
     mark.classList.toggle("mv-guessed", !!point.guessed);
     if (point.letter) mark.dataset.own = point.letter;
+    const style = styles[Number(point.group)];
+    if (style && !point.letter) mark.style.borderColor = `var(--mv-s${style.hue})`;
     mark.style.opacity = lit && !lit(point) && !point.letter ? "0.25" : "1";
     Object.assign(mark.style, { left: `${x}px`, top: `${y}px` });
     return mark;
@@ -131,9 +167,11 @@ export function scatterOf() {
 
   /** @param {number} index @param {boolean} [aloud] */
   function show(index, aloud = true) {
+    const before = at;
     at = index;
     const point = points[index];
     ring.hidden = tip.hidden = !point;
+    if (at !== before) pointed(point ?? null);
     if (!point) return;
     const [x, y] = places[index];
     const lines = point.lines();
@@ -171,7 +209,11 @@ export function scatterOf() {
   }
   for (const kind of /** @type {const} */ (["pointermove", "pointerdown"]))
     node.addEventListener(kind, (event) => show(under(event), false));
-  node.addEventListener("pointerleave", () => show(-1));
+  node.addEventListener("pointerleave", (event) => event.pointerType !== "touch" && show(-1));
+  node.addEventListener("click", (event) => {
+    const point = points[under(event)];
+    if (point) chosen(point);
+  });
   node.addEventListener("focus", () => at < 0 && node.matches(":focus-visible") && show(0));
   node.addEventListener("blur", () => show(-1));
 
@@ -179,6 +221,7 @@ export function scatterOf() {
   node.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     if (event.key === "Escape") show(-1);
+    if (event.key === "Enter" && points[at]) chosen(points[at]);
     if (!step || !points.length) return;
     event.preventDefault();
     const from = points[at] ?? points[0];
@@ -198,13 +241,14 @@ export function scatterOf() {
     const next = wrap(groups, from.group);
     show(points.findIndex((p) => p.group === next));
   });
-  new ResizeObserver(() => Math.round(Math.min(node.clientWidth, 640)) !== side && draw()).observe(node);
+  new ResizeObserver(() => node.clientWidth !== side && draw()).observe(node);
 
-  /** @param {{ points?: Spot[], styles?: Style[], lit?: Lit, label?: string }} changes */
+  /** @param {{ points?: Spot[], styles?: Style[], lit?: Lit, links?: Links | null, label?: string }} changes */
   const update = (changes) => {
     if (changes.points) [at, points] = [-1, changes.points];
     if (changes.styles) styles = changes.styles;
     if (changes.lit !== undefined) lit = changes.lit;
+    if (changes.links !== undefined) links = changes.links;
     if (changes.label) node.setAttribute("aria-label", changes.label);
     draw();
   };

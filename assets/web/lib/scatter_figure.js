@@ -98,7 +98,7 @@ export async function figureOf(node, title, points, styles, lit, entries) {
   /** @param {Spot} point */
   const dim = (point) => !!lit && !lit(point);
   const own = points.filter((point) => point.own);
-  const others = own.find((point) => !point.letter);
+  const others = own.find(({ group, letter }) => group === "own" && !letter);
   const said = [
     ...own
       .filter((point) => point.letter)

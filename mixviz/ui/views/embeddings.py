@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,37 +11,53 @@ import torch
 from torch import Tensor
 
 from mixviz.data import pictures
-from mixviz.embeddings import placement
+from mixviz.embeddings import directions, placement
 from mixviz.render import overlays
 from mixviz.ui.boundary import checked_path
 from mixviz.ui.registry import View
 from mixviz.ui.services import embedding_view, folder_embedding, uploads
 from mixviz.ui.services.embedding_view import StoredEmbedding, chosen, everything, flat, network_view
-from mixviz.ui.services.tiling import THUMBNAIL, picture, thumbnails
+from mixviz.ui.services.tiling import picture, thumbnails
 from mixviz.ui.state import Request
 
 NEAREST = 5
+SIDE = 128  # pixels of a shown picture
 
 
 def embeddings(request: Request) -> dict[str, Any]:
-    """Place A and B in all networks' embeddings; :func:`overview` sends the stored pictures once."""
+    """Place A and B in all networks' embeddings; :func:`overview` sends the stored pictures once.
+
+    ``similarity``: of A and of B to each bundled photograph; ``between``: of A to B; ``bundled``: which of the
+    photographs A and B are, or None.
+    """
+    paths = {"a": request.a, "b": request.b}
     return {
         "network": chosen(request.network).known.name,
         "plane": request.plane,
-        "placed": {"a": placed(request.a), "b": placed(request.b)},
-        "pictures": {key: thumbnail(path) for key, path in (("a", request.a), ("b", request.b))},
+        "placed": {key: placed(path) for key, path in paths.items()},
+        "pictures": {key: thumbnail(path) for key, path in paths.items()},
+        "similarity": {key: similarities((path,), bundled())[0] for key, path in paths.items()},
+        "between": similarities((request.a,), (request.b,))[0],
+        "bundled": {key: bundled().index(path) if path in bundled() else None for key, path in paths.items()},
     }
 
 
 def photographs(_: Any) -> dict[str, Any]:
-    """Place the bundled photographs in all networks' embeddings, with their thumbnails."""
-    paths = [pictures.photograph_path(name) for name in pictures.photographs()]
+    """Place the bundled photographs in all networks' embeddings; with their similarities and their pictures."""
+    paths = bundled()
+    parts = zip(paths, places(paths), similarities(paths, paths), strict=True)
     return {
         "photographs": [
-            {"stem": Path(path).stem, "placed": where} for path, where in zip(paths, places(tuple(paths)), strict=True)
+            {"stem": Path(path).stem, "placed": where, "similarity": alike} for path, where, alike in parts
         ],
-        "sheet": thumbnails([picture(path, THUMBNAIL) for path in paths]),
+        "sheet": thumbnails([picture(path, SIDE) for path in paths]),
     }
+
+
+@functools.cache
+def bundled() -> tuple[str, ...]:
+    """Return the paths of the bundled photographs."""
+    return tuple(os.path.realpath(pictures.photograph_path(name)) for name in pictures.photographs())
 
 
 def placed(path: str) -> dict[str, dict[str, Any]]:
@@ -50,25 +67,42 @@ def placed(path: str) -> dict[str, dict[str, Any]]:
 
 @functools.lru_cache(maxsize=256)
 def places(paths: tuple[str, ...]) -> list[dict[str, dict[str, Any]]]:
-    """Return :func:`placed` of several pictures, one forward pass per network. Cached: an upload's path contains its
-    content's hash."""
+    """Return :func:`placed` of several pictures."""
+    networks, _ = everything()
+    told = {name: _placed(networks[name], *answers) for name, answers in answers_of(paths).items()}
+    return [{name: placed[i] for name, placed in told.items()} for i in range(len(paths))]
+
+
+@functools.lru_cache(maxsize=256)
+def answers_of(paths: tuple[str, ...]) -> dict[str, tuple[Tensor, Tensor]]:
+    """Return the embedding (N, D) and the class probabilities (N, classes) of pictures by each network's name.
+
+    One forward pass per network. Cached: an upload's path contains its content's hash.
+    """
     networks, _ = everything()
     seen = {
         side: torch.stack([network_view(path, side) for path in paths])
         for side in {one.known.side for one in networks.values()}
     }
-    told = {name: _placed(one, seen[one.known.side]) for name, one in networks.items()}
-    return [{name: placed[i] for name, placed in told.items()} for i in range(len(paths))]
+    return {name: one.answers(seen[one.known.side]) for name, one in networks.items()}
+
+
+def similarities(paths: tuple[str, ...], others: tuple[str, ...]) -> list[dict[str, list[float]]]:
+    """Return the cosine similarity of each picture to each of the others, by the network's name."""
+    rows = {
+        name: (directions(vectors) @ directions(answers_of(others)[name][0]).T).tolist()
+        for name, (vectors, _) in answers_of(paths).items()
+    }
+    return [{name: [round(value, 4) for value in row[i]] for name, row in rows.items()} for i in range(len(paths))]
 
 
 @functools.lru_cache(maxsize=256)
 def thumbnail(path: str) -> str:
-    """Return a thumbnail as a data URI."""
-    return overlays.data_uri(picture(path, THUMBNAIL).permute(1, 2, 0).numpy())
+    """Return a small picture as a data URI."""
+    return overlays.data_uri(picture(path, SIDE).permute(1, 2, 0).numpy())
 
 
-def _placed(one: StoredEmbedding, images: Tensor) -> list[dict[str, Any]]:
-    vectors, chances = one.answers(images)
+def _placed(one: StoredEmbedding, vectors: Tensor, chances: Tensor) -> list[dict[str, Any]]:
     said = [{"class": int(each.argmax()), "probability": round(each.max().item(), 4)} for each in chances]
     try:
         near = placement.nearest(vectors, one.tensors["embedding"], NEAREST)
@@ -116,6 +150,7 @@ VIEW = View(
     20,
     embeddings,
     "inside",
+    controls=("pictures",),
     functions=(overview, embedding_view.thumbnails, photographs, look_in, lay_out),
     example="plane=tsne",
 )

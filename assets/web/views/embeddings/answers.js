@@ -1,10 +1,10 @@
-// All networks' answers for the pictures of the embeddings view: neighbours, distances and the cards' numbers.
-import { make, press } from "../../lib/dom.js";
+// All networks' numbers for the embeddings view: distances of a picture to the classes, and the cards' measures.
+import { make } from "../../lib/dom.js";
 import { percent, percentage } from "../../lib/numbers.js";
-import { stylesOf } from "../../lib/points.js";
-import { markOf, tileOf } from "../../lib/scatter.js";
 import { sortedTable, tableOf } from "../../lib/tables.js";
 import { className, t } from "../../lib/texts.js";
+
+import { setOf, shownOf } from "./pictures.js";
 
 /** @import { EmbeddingsView, Network } from "../../types.js" */
 
@@ -16,60 +16,22 @@ export const COLUMNS = [
   ["auroc_direction", "auroc"],
 ];
 
-/** @param {EmbeddingsView} view */
-export function answersOf(view) {
-  const heading = () =>
-    view.about.forEach((group) => {
-      press(group, "subject", view.subject);
-      [...group.children].forEach((button, i) => {
-        button.textContent = `${"AB"[i]}: ${view.value.names[i]}`;
-      });
-    });
+/** A box of a wide table, which scrolls on its own. @param {string} label */
+export const wideOf = (label) =>
+  make("div", { class: "mv-wide", tabIndex: 0, aria: { role: "region", label: t(`embed.${label}`) } });
 
-  function drawNear() {
-    heading();
-    view.near.replaceChildren(
-      ...view.fixed.networks.map((its) => {
-        const found = view.value.placed[view.subject][its.name];
-        const known = view.fixed.sets[its.set];
-        const styles = stylesOf(known.classes.length, known.kinds);
-        if (!found?.near)
-          return make(
-            "article",
-            {},
-            make("h4", { textContent: its.title }),
-            make("p", { class: "mv-small", textContent: found?.not_placed ?? "" }),
-          );
-        const [most, times] = found.most;
-        const figures = found.near.map((/** @type {number} */ index, /** @type {number} */ i) => {
-          const label = known.label[index];
-          const tile =
-            view.thumbs?.url && view.thumbs.set === its.set
-              ? tileOf({ ...view.thumbs, index }, 56)
-              : make("span", { class: "mv-thumb mv-blank" }, markOf(styles[label], 30));
-          return make(
-            "figure",
-            {},
-            tile,
-            make("figcaption", {}, className(known.classes[label]), make("br"), found.similarity[i].toFixed(3)),
-          );
-        });
-        return make(
-          "article",
-          { data: { near: its.name } },
-          make("h4", { textContent: its.title }),
-          make("p", {
-            class: "mv-small",
-            textContent:
-              times > 1
-                ? t("embed.of_five", { count: times, n: found.near.length, name: className(known.classes[most]) })
-                : t("embed.all_differ", { n: found.near.length }),
-          }),
-          make("div", { class: "mv-five" }, ...figures),
-        );
-      }),
-    );
-  }
+/** @param {EmbeddingsView} view @param {() => string} current the key of the picture whose answers are shown */
+export function answersOf(view, current) {
+  const [farTold, far] = [make("p", { class: "mv-told" }), wideOf("col_distance")];
+  const [table, note] = [wideOf("numbers"), make("p", { class: "mv-small" })];
+  const terms = make(
+    "dl",
+    { class: "mv-terms" },
+    ...COLUMNS.flatMap(([, key]) => [
+      make("dt", { textContent: t(`embed.${key}`) }),
+      make("dd", { textContent: t(`embed.${key}_is`) }),
+    ]),
+  );
 
   /** @param {string} key */
   const span = (key) => {
@@ -78,32 +40,30 @@ export function answersOf(view) {
   };
 
   function drawFar() {
-    heading();
-    view.farTold.textContent = t("embed.far_told", {
+    const { placed } = shownOf(view, current());
+    farTold.textContent = t("embed.far_told", {
       direction: span("auroc_direction"),
       paper: span("auroc_paper"),
       softmax: span("auroc_softmax"),
     });
     const rows = view.fixed.networks.map((its) => {
-      const found = view.value.placed[view.subject][its.name];
+      const found = placed?.[its.name];
       const card = its.card ?? {};
-      const says = found
-        ? `${className(view.fixed.sets[its.set].classes[found.class])} (${percent(found.probability)})`
-        : "–";
+      const says = found && `${className(setOf(view, its).classes[found.class])} (${percent(found.probability)})`;
       return {
         name: its.name,
         cells: [
           nameButton(its),
-          says,
+          says ?? "–",
           found?.distance?.toFixed(2) ?? "–",
-          found?.farther === null || found?.farther === undefined ? "–" : percent(found.farther),
+          typeof found?.farther === "number" ? percent(found.farther) : "–",
           percentage(card.auroc_direction),
           percentage(card.auroc_paper),
           percentage(card.auroc_softmax),
         ],
       };
     });
-    view.far.replaceChildren(
+    far.replaceChildren(
       tableOf(
         ["network", "says", "distance", "farther", "auroc_direction", "auroc_paper", "auroc_softmax"].map((key) =>
           t(`embed.col_${key}`),
@@ -119,7 +79,7 @@ export function answersOf(view) {
       class: "mv-link",
       textContent: its.title,
       aria: { pressed: String(its.name === view.network().name) },
-      on: { click: () => view.pick(its.name) },
+      on: { click: () => view.change({ network: its.name }) },
     });
 
   const ranked = new Map(); // the table in each container, which keeps its sorting
@@ -151,11 +111,12 @@ export function answersOf(view) {
     if (!where.contains(table.node)) where.replaceChildren(table.node);
   }
 
-  function drawTable() {
+  function draw() {
+    drawFar();
     const cards = view.fixed.networks.map(({ card }) => card).filter(Boolean);
-    rank(view.table, COLUMNS, view.fixed.networks, ({ card }) => card);
+    rank(table, COLUMNS, view.fixed.networks, ({ card }) => card);
     const seeds = new Set(cards.map(({ seed }) => seed)).size;
-    view.tableNote.textContent = cards.length
+    note.textContent = cards.length
       ? t(seeds > 1 ? "embed.of_all" : "embed.of_one", {
           images: [...new Set(cards.map(({ images }) => images))].join(", "),
           others: cards[0].others ?? "–",
@@ -163,5 +124,10 @@ export function answersOf(view) {
       : "";
   }
 
-  return { drawNear, drawFar, drawTable, rank };
+  return {
+    far: [farTold, far, make("p", { class: "mv-small", textContent: t("embed.far_why") })],
+    numbers: [table, note, terms],
+    rank,
+    draw,
+  };
 }

@@ -1,67 +1,98 @@
 // The visitor's own folder: uploaded picture by picture, checked in parts, then embedded by a network.
-import { make } from "../../lib/dom.js";
+import { make, within } from "../../lib/dom.js";
 import { mixviz } from "../../lib/page.js";
 import { sendFolder } from "../../lib/sending.js";
 import { t } from "../../lib/texts.js";
 
-import { COLUMNS, answersOf } from "./answers.js";
+import { COLUMNS, answersOf, wideOf } from "./answers.js";
+import { inFolder } from "./pictures.js";
 
-/** @import { EmbeddingsView } from "../../types.js" */
+/** @import { EmbeddingsView, Network } from "../../types.js" */
 
-export const MOST = 300;
+const MOST = 300;
 
 /** @param {EmbeddingsView} view @param {ReturnType<typeof answersOf>["rank"]} rank */
 export function folderOf(view, rank) {
   let folders = 0;
+  const progress = make("p", { class: "mv-told", aria: { role: "status" } });
+  const missing = make("ul", { class: "mv-small mv-left-out" });
+  const table = wideOf("folder");
+  const inputs = /** @type {[string, object][]} */ ([
+    ["folder", { webkitdirectory: true }],
+    ["pictures", { accept: `image/*,${t("endings")}` }],
+  ]).map(([name, more]) =>
+    make("input", { type: "file", multiple: true, name, ...more, on: { change: (event) => send(event.target) } }),
+  );
+  const all = make("button", { class: "mv-button", textContent: t("embed.all"), on: { click: measureAll } });
+  const nodes = [
+    make("p", { class: "mv-told", textContent: t("embed.folder_why", { most: MOST }) }),
+    make(
+      "div",
+      { class: "mv-load" },
+      ...inputs.map((input) => make("label", { class: "mv-file" }, t(`embed.choose_${input.name}`), input)),
+      all,
+    ),
+    progress,
+    missing,
+    table,
+  ];
+
+  /** @param {unknown} error */
+  const tell = (error) => {
+    progress.textContent = /** @type {Error} */ (error).message;
+  };
+  /** @param {string[]} reasons */
+  const leave = (reasons) => missing.replaceChildren(...reasons.map((textContent) => make("li", { textContent })));
+
+  /** Says which networks have no stored embedding. */
+  const start = () => leave(Object.entries(view.fixed.left_out).map(([name, reason]) => `${name}: ${reason}`));
 
   /** @param {HTMLInputElement} input */
   async function send(input) {
     const files = [...(input.files ?? [])];
     input.value = "";
     if (!files.length) return;
-    view.inputs.forEach((each) => {
+    inputs.forEach((each) => {
       each.disabled = true;
     });
     try {
       const sent = await sendFolder(view.context, files, MOST, (text) => {
-        view.progress.textContent = text;
+        progress.textContent = text;
       });
-      view.missing.replaceChildren(...sent.left.map((reason) => make("li", { textContent: reason })));
+      leave(sent.left);
       view.own?.sheets.forEach(({ url }) => url && URL.revokeObjectURL(url));
       view.own = { ...sent, laid: {}, shown: false };
-      await layOut(view.network().name);
+      await laidOut(view.network());
+      [view.own.shown, view.pinned] = [true, null];
     } catch (error) {
-      view.progress.textContent = /** @type {Error} */ (error).message;
-    } finally {
-      view.inputs.forEach((each) => {
-        each.disabled = false;
-      });
-      if (view.own && Object.keys(view.own.laid).length) [view.own.shown, view.pinned] = [true, null];
-      view.drawAll();
-      if (view.own?.shown) view.scatter.nodes[0].scrollIntoView({ block: "center" });
-      view.root().dataset.folder = String(++folders);
+      tell(error);
     }
+    inputs.forEach((each) => {
+      each.disabled = false;
+    });
+    view.draw();
+    if (view.own?.shown) within(view.root, ".mv-scatter").scrollIntoView({ block: "center" });
+    view.root.dataset.folder = String(++folders);
   }
 
-  /** @param {string} name @param {boolean} [plot] */
-  async function layOut(name, plot = view.plane() === "tsne") {
+  /** Lays the folder out by a network, with A and B among it, unless that was done. @param {Network} its */
+  async function laidOut(its) {
     const mine = view.own;
-    if (!mine) return;
-    const before = mine.laid[name];
-    if (before && (before.tsne || !plot)) return;
-    view.progress.textContent = t(plot ? "embed.laying_tsne" : "embed.laying", {
-      network: view.fixed.networks.find((its) => its.name === name)?.title,
-    });
+    const plot = view.plane() === "tsne";
+    const beside = [mixviz.state.a, mixviz.state.b];
+    const before = mine?.laid[its.name];
+    if (!mine || (before && before.pair === beside.join() && (before.tsne || !plot))) return;
+    progress.textContent = t(plot ? "embed.laying_tsne" : "embed.laying", { network: its.title });
     const answer = await mixviz.question(
       "lay_out",
-      { files: mine.paths, names: mine.names, network: name, tsne: plot },
+      { files: mine.paths, names: mine.names, beside, network: its.name, tsne: plot },
       view.context.server,
     );
     if (mine !== view.own) return;
     if (answer.message) throw new Error(answer.message);
-    mine.laid[name] = answer;
+    mine.laid[its.name] = { ...answer, pair: beside.join() };
     const { known, others, paths } = mine;
-    view.progress.textContent = [
+    progress.textContent = [
       t("embed.done", { count: paths.length, classes: answer.classes.length }),
       known > MOST ? t("embed.some", { n: known, most: MOST }) : "",
       others ? t("embed.others", { count: others }) : "",
@@ -69,28 +100,28 @@ export function folderOf(view, rank) {
     ]
       .filter(Boolean)
       .join(" ");
-    view.drawAll();
+    view.draw();
   }
 
   async function measureAll() {
-    view.all.disabled = true;
+    all.disabled = true;
     try {
-      for (const its of view.fixed.networks) await layOut(its.name);
+      for (const its of view.fixed.networks) await laidOut(its);
     } catch (error) {
-      view.progress.textContent = /** @type {Error} */ (error).message;
+      tell(error);
     }
-    view.all.disabled = false;
+    all.disabled = false;
   }
 
-  const laidOut = () => view.fixed.networks.filter(({ name }) => view.own?.laid[name]);
+  /** Lays out what is shown, where the folder is. */
+  const layOut = () => (inFolder(view) ? laidOut(view.network()).catch(tell) : undefined);
 
-  function drawOwn() {
-    const measured = laidOut();
-    view.all.hidden = !measured.length || measured.length === view.fixed.networks.length;
-    view.ownTable.hidden = !measured.some(({ name }) => view.own?.laid[name].here);
-    if (!view.ownTable.hidden)
-      rank(view.ownTable, COLUMNS.slice(0, 4), measured, ({ name }) => view.own?.laid[name]?.here);
+  function draw() {
+    const measured = view.fixed.networks.filter(({ name }) => view.own?.laid[name]);
+    all.hidden = !measured.length || measured.length === view.fixed.networks.length;
+    table.hidden = !measured.some(({ name }) => view.own?.laid[name].here);
+    if (!table.hidden) rank(table, COLUMNS.slice(0, 4), measured, ({ name }) => view.own?.laid[name]?.here);
   }
 
-  return { send, layOut, measureAll, drawOwn };
+  return { nodes, start, layOut, draw };
 }
