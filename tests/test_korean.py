@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,6 +14,7 @@ from mixviz import i18n
 from mixviz.data import pictures
 from mixviz.networks import zoo
 from mixviz.ops.operations import OPERATIONS
+from mixviz.resources import assets
 from mixviz.ui import app, handlers
 from mixviz.ui.services import detector_options, downloads, presenters
 from mixviz.ui.views import detail
@@ -71,6 +73,16 @@ def test_every_detector_and_object_has_a_name():
         assert pictures.label_in("en", name) == pictures.label_in("en", label) == label
 
 
+def test_titles_that_are_plain_words_are_translated():
+    plain = [name for name, cls in mixviz.METHODS.items() if cls.card.family in ("colour", "geometry")]
+    english = {name for name in plain if presenters.title(name, "ko") == mixviz.METHODS[name].card.title}
+    assert english == {"patchshuffle"}  # a method's own name
+    assert presenters.title("rotation", "en") == "Rotation"
+    pair = {key: pictures.photograph_path(name) for key, name in pictures.pairs()[0].items() if key in "ab"}
+    answer = handlers.look({"view": "draws", "language": "ko", "method": "rotation", **pair})
+    assert answer["card"]["title"] == "회전"
+
+
 def test_what_comes_with_the_project_is_told():
     assert len(METHODS) >= 15
     assert len(DETECTORS) >= 7
@@ -92,9 +104,31 @@ def test_there_are_no_texts_of_things_that_are_not_there():
     known |= {f"{name}.{key}.{choice}" for name, key, about in PARAMETERS for choice in about["choices"]}
     known |= {f"operation.{name}" for name in OPERATIONS}
     assert set(i18n.catalogue()["ko"]) == known
-    kinds = ("summary", "detector", "object", "class", "network", "kind")
+    kinds = ("summary", "title", "detector", "object", "class", "network", "kind")
     translated = {key for key in i18n.texts()["ko"] if key.partition(".")[0] in kinds and "." in key}
     assert translated <= set(app.own_texts())
+
+
+QUOTED = re.compile(r'"((?:\\.|[^"\\\n])*)"')
+BEGINNING = re.compile(r'[`"]([a-z][\w.]*[._])\$?\{')  # of a key that is put together: `embed.${name}`, f"label_{rule}"
+ENDING = re.compile(r"\}([._]\w+)[`$]")  # `${key}.answer${i}`
+
+
+def test_every_text_is_used():
+    """Every key stands in the code, or is put together from parts that stand there."""
+    files = [*(assets() / "web").rglob("*.js"), *Path(mixviz.__file__).parent.rglob("*.py")]
+    code = "\n".join(path.read_text() for path in (*files, assets() / "lesson.json", assets() / "photos.json"))
+    words, beginnings, endings = (set(kind.findall(code)) for kind in (QUOTED, BEGINNING, ENDING))
+
+    def used(key: str) -> bool:
+        rests = (key.removeprefix(part) for part in beginnings if key.startswith(part))
+        return (
+            key in words
+            or any(all(part.isdigit() or used(part) for part in rest.split(".")) for rest in rests)
+            or any(re.search(rf"{re.escape(part)}\d*$", key) and used(key[: key.rindex(part)]) for part in endings)
+        )
+
+    assert [key for key in i18n.texts()["en"] if not used(key)] == []
 
 
 def test_what_has_no_korean_is_told_in_english(monkeypatch):

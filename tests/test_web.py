@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -26,3 +27,14 @@ def test_no_line_of_the_web_code_is_over_120_characters():
         if len(line) > 120
     ]
     assert long == []
+
+
+def test_every_class_of_the_styles_is_used():
+    web = ROOT / "assets" / "web"
+    scripts = [*web.rglob("*.js"), *(ROOT / "mixviz" / "ui").rglob("*.py")]
+    code = "\n".join(path.read_text(encoding="utf-8") for path in scripts)
+    words = set(re.findall(r"mv-[\w-]*\w", code))
+    built = {f"{word}-" for word in re.findall(r"(mv(?:-\w+)*)-\$\{", code)}  # `mv-hero-${letter}`
+    for path in sorted(web.rglob("*.css")):
+        known = set(re.findall(r"\.(mv-[\w-]+)", path.read_text(encoding="utf-8"))) - words
+        assert {name for name in known if f"{name.rpartition('-')[0]}-" not in built} == set(), path.name

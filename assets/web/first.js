@@ -5,9 +5,9 @@ import { setTexts } from "./lib/texts.js";
 import frame from "./parts/frame.js";
 import learn from "./views/learn.js";
 
-/** @import { Context, Known } from "./types.js" */
+/** @import { PageContext } from "./types.js" */
 
-/** @param {Context<Known>} context what Gradio gives */
+/** @param {PageContext} context what Gradio gives */
 export async function start(context) {
   setTexts(await window.mixvizTexts);
   frame(context, { learn });

@@ -1,12 +1,15 @@
 // Types of the data between the page's modules and from the server, for the type checker only.
 
-/** What Gradio gives to the page's script, and the page to the script of a view. */
-export interface Context<Value = undefined> {
+/** What the page gives to the script of a view. */
+export interface Context {
   element: HTMLElement;
-  trigger: (event: string, data: object) => void;
-  props: { value: Value; label: string };
   server: Server;
   upload: (file: File) => Promise<{ path: string; url: string }>;
+}
+/** What Gradio gives to the page's script. */
+export interface PageContext extends Context {
+  trigger: (event: string, data: object) => void;
+  props: { value: Known };
 }
 /** A bundled photograph. */
 export interface Photograph {
@@ -47,7 +50,7 @@ export interface LessonStep {
   value: string;
   state: Record<string, string>;
 }
-export type Script<Value = undefined> = (context: Context<Value>) => void;
+export type Script = (context: Context) => void;
 /** A component's functions on the server. */
 export type Server = Record<string, (asked: object) => Promise<any>>;
 
@@ -506,7 +509,8 @@ export interface Placed {
 }
 
 // ---- embeddings
-export interface Known {
+/** The stored pictures of networks: their classes, and the class of each. */
+export interface StoredSet {
   classes: string[];
   kinds: string[];
   label: number[];
@@ -522,7 +526,7 @@ export interface Network {
 }
 export interface Overview {
   networks: Network[];
-  sets: Record<string, Known>;
+  sets: Record<string, StoredSet>;
   left_out: Record<string, string>;
 }
 /** A folder of the visitor's own, as networks laid it out. */
@@ -542,7 +546,7 @@ export interface Photographs {
 }
 /** What the parts of the embeddings view share. A picture's key: "a", "b", "photo:3", "own:3" or "stored:3". */
 export interface EmbeddingsView {
-  context: Context<any>;
+  context: Context;
   root: HTMLElement;
   fixed: Overview;
   value: Placement;

@@ -52,6 +52,7 @@ def own_texts() -> dict[str, str]:
     its own."""
     return {
         **{f"summary.{name}": summary(name) for name in METHODS},
+        **{f"title.{name}": cls.card.title for name, cls in METHODS.items()},
         **{f"kind.{name}": kind.text for name, kind in KINDS.items()},
         **{f"detector.{name}": title for name, title in detector_options.titles().items()},
         **{f"object.{entry['label']}": entry["label"] for entry in pictures.photographs().values()},

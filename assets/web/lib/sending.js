@@ -41,7 +41,7 @@ export function someOf(files, most, endings) {
 }
 
 /**
- * @param {Context<any>} context
+ * @param {Context} context
  * @param {File[]} files
  * @param {number} most
  * @param {Tell} tell
@@ -85,7 +85,7 @@ export async function sendFolder({ server, upload }, files, most, tell) {
 /**
  * Uploads a zip as a whole, which the server unpacks in parts.
  *
- * @param {Context<any>} context
+ * @param {Context} context
  * @param {File} file
  * @param {Tell} tell
  * @returns {Promise<Sent>}

@@ -5,15 +5,15 @@ import { message } from "../lib/messages.js";
 import { bringBack, renew } from "../lib/own.js";
 import { mixviz } from "../lib/page.js";
 import { Sheet } from "../lib/sheets.js";
-import { language, t } from "../lib/texts.js";
+import { language, named, t } from "../lib/texts.js";
 import { pickerOf } from "./picker.js";
 import { presentOf } from "./present.js";
 
-/** @import { Context, Known, Script, Server, ViewEntry } from "../types.js" */
+/** @import { Known, PageContext, Script, Server, ViewEntry } from "../types.js" */
 
 /**
- * @param {Context<Known>} context
- * @param {Record<string, Script<any>>} here scripts of views that came with the page
+ * @param {PageContext} context
+ * @param {Record<string, Script>} here scripts of views that came with the page
  */
 export default function frame({ element, trigger, props, server, upload }, here) {
   const { first, views, detectors } = props.value;
@@ -98,7 +98,7 @@ export default function frame({ element, trigger, props, server, upload }, here)
       node.remove();
       return mixviz.say(t("reload"));
     }
-    script({ element: node, trigger, props: { value: undefined, label: "" }, server: own(name), upload });
+    script({ element: node, server: own(name), upload });
     place(name);
   }
 
@@ -165,7 +165,9 @@ export default function frame({ element, trigger, props, server, upload }, here)
 /** @param {Known} known */
 function offer({ photographs, methods, views, thumbnails }) {
   mixviz.order = views.map(({ name }) => name);
-  mixviz.methods = methods;
+  mixviz.methods = Object.fromEntries(
+    Object.entries(methods).map(([name, [title, family]]) => [name, [named(`title.${name}`, title), family]]),
+  );
   mixviz.photographs = photographs.map((one) => ({ ...one, label: t(`object.${one.label}`) }));
   mixviz.labels = Object.fromEntries(mixviz.photographs.map(({ stem, label }) => [stem, label]));
   const sheet = new Sheet();

@@ -66,12 +66,17 @@ def changed_by(request: Request, example: MixedExample | None = None) -> str:
     return "box" if request.box is not None and edits.can_move(recipe) else ""
 
 
+def title(name: str, language: str) -> str:
+    """Return a method's title: those that are plain words, such as Rotation, are translated."""
+    return in_language(f"title.{name}", language, METHODS[name].card.title)
+
+
 def card(example: MixedExample, request: Request) -> dict[str, Any]:
     """Describe image A's mixture for a card; pairs of numbers belong to A and B."""
     about, recipe = type(example.method).card, example.recipe
     own = type(example.method).parameters().get("detector")
     return {
-        "title": about.title,
+        "title": title(about.name, request.language),
         "family": about.family,
         "citation": about.citation,
         "url": about.url,

@@ -26,7 +26,7 @@ from mixviz.ui.fields import malformed, written
 from mixviz.ui.registry import View
 from mixviz.ui.services import detector_options, progress, uploads
 from mixviz.ui.services.batches import found_by, mixed_of
-from mixviz.ui.services.presenters import parameters, written_options
+from mixviz.ui.services.presenters import parameters, title, written_options
 from mixviz.ui.services.tiling import sheet
 from mixviz.ui.state import Request, language_of, of_state
 
@@ -39,7 +39,7 @@ def batch(request: Request) -> dict[str, Any]:
     mixed = mixed_of(request)
     images = mixed.pictures.images
     return {
-        "method": {"name": request.method, "title": mixed.method.card.title},
+        "method": {"name": request.method, "title": title(request.method, request.language)},
         "key": "|".join(path for path, _ in request.files) or str(int(request.count)),
         "side": SIDE,
         "columns": (columns := min(COLUMNS, len(mixed))),

@@ -12,7 +12,7 @@ from mixviz.explain import sampling
 from mixviz.render import overlays
 from mixviz.ui.registry import View
 from mixviz.ui.services import detector_options
-from mixviz.ui.services.presenters import SIDE
+from mixviz.ui.services.presenters import SIDE, title
 from mixviz.ui.services.tiling import shrunk, with_peaks
 from mixviz.ui.state import Request
 
@@ -41,7 +41,7 @@ def draws(request: Request) -> dict[str, Any]:
     shown = images.permute(0, 2, 3, 1).numpy()
     heat = [overlays.overlay(shown[1], sampled.cut), overlays.overlay(shown[0], sampled.covered)]
     return {
-        "card": {"name": request.method, "title": type(method).card.title},
+        "card": {"name": request.method, "title": title(request.method, request.language)},
         "inside": type(method).card.family == "feature-level",
         "count": DRAWS,
         "side": DRAWS_SIDE,

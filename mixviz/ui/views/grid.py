@@ -11,7 +11,7 @@ from mixviz.methods import METHODS
 from mixviz.render import overlays
 from mixviz.ui.registry import View
 from mixviz.ui.services import detector_options
-from mixviz.ui.services.presenters import ESSENTIALS, SIDE, SMALL, card, in_order, story
+from mixviz.ui.services.presenters import ESSENTIALS, SIDE, SMALL, card, in_order, story, title
 from mixviz.ui.services.tiling import sheet, shrunk
 from mixviz.ui.state import Request
 
@@ -32,7 +32,7 @@ def grid(request: Request) -> dict[str, Any]:
         "still": None,
     }
     if request.still:
-        value["all"] = [_listed(name) for name in in_order()]
+        value["all"] = [_listed(name, request.language) for name in in_order()]
         images, maps = _shown(request)
         heat = [overlays.overlay(p, m) for p, m in zip(images, maps, strict=True)]
         value["still"] = overlays.data_uri(np.concatenate([*images, *heat], axis=1))
@@ -42,11 +42,11 @@ def grid(request: Request) -> dict[str, Any]:
     return value | _detector_strip(request) if request.strip else value
 
 
-def _listed(name: str) -> dict[str, str]:
+def _listed(name: str, language: str) -> dict[str, str]:
     """Describe a method in the list of all: essential methods are a group of their own."""
     about = METHODS[name].card
     group = "essential" if name in ESSENTIALS else "blend" if about.family == "none" else about.family
-    return {"name": name, "title": about.title, "family": about.family, "group": group}
+    return {"name": name, "title": title(name, language), "family": about.family, "group": group}
 
 
 def _shown(request: Request) -> tuple[np.ndarray, np.ndarray]:

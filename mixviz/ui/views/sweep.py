@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mixviz.methods import METHODS
 from mixviz.render import overlays
 from mixviz.ui.registry import View
-from mixviz.ui.services.presenters import SMALL, story
+from mixviz.ui.services.presenters import SMALL, story, title
 from mixviz.ui.services.tiling import sheet, smaller
 from mixviz.ui.state import MAX_SEED, Request
 
@@ -38,7 +37,7 @@ def sweep(request: Request) -> dict[str, Any]:
             }
             for example in examples
         ]
-        rows.append({"name": name, "title": METHODS[name].card.title, "cells": cells})
+        rows.append({"name": name, "title": title(name, request.language), "cells": cells})
     return {
         "over": request.over,
         "values": [next(iter(change.values())) for change in changes],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mixviz.core.parameters import FAMILIES
+from mixviz.i18n import in_language
 from mixviz.selection import lineage
 from mixviz.ui.registry import View
 from mixviz.ui.state import Request
@@ -18,10 +19,10 @@ def tree(request: Request) -> dict[str, Any]:
         "families": [family for family in FAMILIES if family in lanes] + sorted(lanes - set(FAMILIES)),
         "ideas": [
             {
-                "name": name, "title": idea.card.title, "family": idea.card.family, "year": idea.year,
-                "month": idea.month, "parents": list(idea.parents), "children": list(idea.children),
-                "citation": idea.card.citation, "url": idea.card.url, "label": idea.card.label,
-                "ancestor": idea.ancestor,
+                "name": name, "title": in_language(f"title.{name}", request.language, idea.card.title),
+                "family": idea.card.family, "year": idea.year, "month": idea.month, "parents": list(idea.parents),
+                "children": list(idea.children), "citation": idea.card.citation, "url": idea.card.url,
+                "label": idea.card.label, "ancestor": idea.ancestor,
             }
             for name, idea in found.items()
         ],

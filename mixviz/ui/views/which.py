@@ -15,6 +15,7 @@ from mixviz.explain import serialize
 from mixviz.methods import METHODS
 from mixviz.selection import candidates, scores
 from mixviz.ui.registry import View
+from mixviz.ui.services.presenters import title
 from mixviz.ui.state import Request
 
 PATIENCE = 0.3  # seconds after which the rows so far are sent; the rest is left for the next request
@@ -31,7 +32,8 @@ def which(request: Request) -> dict[str, Any]:
         method = METHODS[left.pop(0)]()
         card = type(method).card
         told = {"citation": card.citation, "url": card.url, "label": card.label, "year": card.year}
-        rows.append({**_row(method, chosen), **told, "says": says(card.name, request.language)})
+        names = {"title": title(card.name, request.language), "says": says(card.name, request.language)}
+        rows.append({**_row(method, chosen), **told, **names})
     own = len(chosen) - len(pictures.photographs())
     return {
         "key": "|".join(paths),
