@@ -288,17 +288,20 @@ def test_the_lesson(open_tab):
             assert state["lam"] == float(wanted["lam"])
         wrong = 1 if step["right"] != 1 else 2
         tab.page.locator(".mv-answer").nth(wrong - 1).click()
-        assert "Look again" in tab.page.locator(".mv-verdict").inner_text()
+        verdict = tab.page.locator(".mv-verdict").inner_text()
+        assert f"Not quite: {step['value']}" in verdict
+        assert texts()["en"][f"lesson.{step['id']}.why"] in verdict  # an answer says why, right or wrong
         tab.page.locator(".mv-answer").nth(step["right"] - 1).click()
         verdict = tab.page.locator(".mv-verdict").inner_text()
         assert f"Right: {step['value']}" in verdict
-        assert texts()["en"][f"lesson.{step['id']}.why"] in verdict  # an answer says why
+        assert texts()["en"][f"lesson.{step['id']}.why"] in verdict
         tab.page.wait_for_function(f"location.search.includes('lesson={i}')")
         if i < len(lesson.steps()):
             tab.page.get_by_role("button", name="Next", exact=True).click()
     tab.page.reload()
     tab.page.get_by_text(f"{len(lesson.steps())} of {len(lesson.steps())}").wait_for()
     tab.page.get_by_role("button", name="Skip", exact=True).click()
+    assert f"0 of {len(lesson.steps())}" in tab.page.locator(".mv-lesson").inner_text()  # of this visit
     assert "That was the lesson" in tab.page.locator(".mv-lesson").inner_text()
     tab.page.get_by_role("button", name="Close the lesson").click()
     tab.page.wait_for_function("!location.search.includes('lesson')")

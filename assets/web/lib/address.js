@@ -3,6 +3,7 @@
 /** Parameters that the server knows nothing of. */
 export const KEPT = [
   "__theme",
+  "lang",
   "pin",
   "lesson",
   "present",

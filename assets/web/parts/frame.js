@@ -166,7 +166,7 @@ export default function frame({ element, trigger, props, server, upload }, here)
 function offer({ photographs, methods, views, thumbnails }) {
   mixviz.order = views.map(({ name }) => name);
   mixviz.methods = Object.fromEntries(
-    Object.entries(methods).map(([name, [title, family]]) => [name, [named(`title.${name}`, title), family]]),
+    Object.entries(methods).map(([name, [title, ...more]]) => [name, [named(`title.${name}`, title), ...more]]),
   );
   mixviz.photographs = photographs.map((one) => ({ ...one, label: t(`object.${one.label}`) }));
   mixviz.labels = Object.fromEntries(mixviz.photographs.map(({ stem, label }) => [stem, label]));
