@@ -21,7 +21,7 @@ from mixviz import __main__
 from mixviz.data import pictures
 from mixviz.evaluation import published, results, zoo_tables
 from mixviz.evaluation.metrics import METRICS
-from mixviz.i18n import UserError
+from mixviz.i18n import UserError, texts
 from mixviz.networks import card_text, zoo
 from mixviz.networks.model_card import ModelCard
 from mixviz.networks.run import Run
@@ -69,6 +69,20 @@ def test_what_is_no_mean_of_pictures_has_no_error():
     assert (summary["values"]["ece"]["error"], summary["values"]["ece"]["kind"]) == (None, "")
 
 
+def test_calibration_error_has_the_error_of_its_bins():
+    rng = np.random.default_rng(0)
+    count, sure, right = np.array([200, 300, 500]), np.array([0.3, 0.6, 0.95]), np.array([0.5, 0.45, 0.8])
+
+    def card(hits: np.ndarray) -> ModelCard:
+        bins = {"count": count.tolist(), "confidence": sure.tolist(), "accuracy": (hits / count).tolist()}
+        return made(calibration={**bins, "ece_percent": 100 * np.abs(hits - count * sure).sum() / count.sum()})
+
+    drawn = [row_of(card(rng.binomial(count, right)))["values"]["ece"] for _ in range(400)]
+    spread = np.std([one["mean"] for one in drawn])
+    assert np.mean([one["error"] for one in drawn]) == pytest.approx(spread, rel=0.1)
+    assert (drawn[0]["kind"], drawn[0]["count"]) == ("pictures", 1000)
+
+
 def test_another_method_is_another_row_and_the_same_run_twice_is_refused():
     rows = results.rows({"a": made(), "b": made("mixup"), "c": made(seed=3)}, {})
     assert [row["networks"] for row in rows] == [["a", "c"], ["b"]]
@@ -113,6 +127,19 @@ def test_more_than_chance_is_told_from_chance():
     assert results.beyond_chance(values_of(40)) is None
 
 
+def test_a_difference_to_the_baseline_needs_more_among_many():
+    base, other = values_of(40, 43)
+    assert results.differs(other, base, 1) is True  # 3 / √2 = 2.1 errors, of 1.96
+    assert results.differs(other, base, 10) is False  # of 2.8
+    assert results.differs(other, values_of(40, error=None)[0], 1) is None
+    rng = np.random.default_rng(0)
+    found = 0
+    for _ in range(2000):
+        base, *others = values_of(*rng.normal(40, 1, 11))
+        found += any(results.differs(one, base, 10) for one in others)
+    assert 0.02 < found / 2000 < 0.05
+
+
 def test_how_often_equal_networks_are_told_apart():
     rng = np.random.default_rng(0)
     significant = [results.beyond_chance(values_of(*rng.normal(40, 1, 11))) for _ in range(4000)]
@@ -152,10 +179,17 @@ def test_the_view_shows_the_numbers_of_the_table():
 def test_what_the_view_begins_with_is_what_the_cards_say():
     summary = {one["key"]: one for one in compare.compare(first_request())["findings"]}[ERROR]
     measured = {zoo.title(name): zoo.card(name).metrics["accuracy"]["top1_error_percent"] for name in zoo.names()}
-    assert summary["means"] == measured
-    assert measured[summary["low"]] == min(measured.values())
-    assert measured[summary["high"]] == max(measured.values())
-    assert summary["base"] == measured["Baseline"]
+    assert (summary["low"], summary["high"]) == (min(measured.values()), max(measured.values()))
+    assert summary["base"] == "Baseline"
+    assert summary["differs"].keys() == measured.keys() - {"Baseline"}
+
+
+def test_the_band_of_a_curve_is_the_baselines_standard_error():
+    value = compare.compare(first_request())
+    (base,) = (row for row in value["rows"] if row["method"] == "baseline")
+    for name in ("fgsm", "hole", "border_hole", "boundary", "box_acc", "box_acc_last"):
+        share = np.array(base["curves"][name]["y"]) / 100
+        assert value["bands"][name] == pytest.approx((100 * np.sqrt(share * (1 - share) / 1000)).tolist())
 
 
 @pytest.mark.parametrize("name", zoo.names())
@@ -283,9 +317,12 @@ def test_networks_are_loaded_once(monkeypatch):
 # ---- in a browser
 
 
+EVERYTHING = "?view=compare&part=table,plots,between,about"
+
+
 @pytest.fixture
 def room(open_tab):
-    tab = open_tab("?view=compare&a=lion&b=bee", "compare")
+    tab = open_tab(f"{EVERYTHING}&a=lion&b=bee", "compare")
     tab.page.wait_for_selector("[data-part=between][data-pair]")
     return tab
 
@@ -304,6 +341,86 @@ def taken(tab, place: str, kind: str) -> bytes:
 
 def lines_of(data: bytes) -> list[list[str]]:
     return list(csv.reader(io.StringIO(data.decode("utf-8-sig"))))
+
+
+def dots(tab, measure: str):
+    return tab.page.locator(f"[data-measure={measure}]")
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_it_begins_with_what_differs_and_shows_it(open_tab):
+    tab = open_tab("?view=compare", "compare")
+    said = tab.page.locator(".mv-lead").inner_text()
+    beyond, _, within = said.partition("Not beyond chance: ")
+    assert beyond.startswith("Beyond chance: ")
+    for finding in compare.compare(first_request())["findings"]:
+        name = texts()["en"][f"compare.in.{finding['key']}"]
+        assert name in (beyond if finding["beyond"] else within)
+        drawn = dots(tab, finding["key"]).locator("[data-differs]")
+        assert drawn.evaluate_all("all => all.map(one => [one.dataset.strategy, one.dataset.differs])") == [
+            [title, str(finding["differs"].get(title, False)).lower()] for title in tab_rows()
+        ]
+    assert tab.page.locator(".mv-standings").count() == 0  # the rest is built when it is opened
+    tab.page.get_by_text("The table", exact=True).click()
+    assert tab.page.locator(".mv-standings").is_visible()
+    tab.page.wait_for_function("new URLSearchParams(location.search).get('part') === 'table'")
+
+
+def tab_rows() -> list[str]:
+    return [row["title"] for row in compare.compare(first_request())["rows"]]
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_the_four_measures_share_their_order_and_can_be_read_by_keyboard(open_tab):
+    tab = open_tab("?view=compare", "compare")
+    tab.page.locator("#mv-dot-order").select_option("hole_50")
+    rows = {row["title"]: row["values"]["hole_50"] for row in compare.compare(first_request())["rows"]}
+    best_first = sorted(rows, key=lambda title: -rows[title]["mean"])
+    for place in (".mv-dot-names", *(f"[data-measure={key}]" for key in compare.TOLD)):
+        shown = tab.page.locator(f"{place} [data-strategy]").evaluate_all("all => all.map(one => one.dataset.strategy)")
+        assert shown == best_first
+    dots(tab, "ece").locator("svg").focus()
+    for key in ("ArrowDown", "ArrowRight", "ArrowRight"):
+        tab.page.keyboard.press(key)
+    tip = dots(tab, "hole_50").locator(".mv-tip")
+    best = rows[best_first[0]]
+    assert tip.inner_text().startswith(f"{best_first[0]}: {best['mean']:.1f} ± {best['error']:.1f}")
+    tab.page.keyboard.press("Enter")
+    assert tab.page.locator("[data-part=card] h3").inner_text() == best_first[0]
+    tab.page.keyboard.press("Escape")
+    assert dots(tab, "hole_50").locator("svg").evaluate("svg => document.activeElement === svg")
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "size"), [(1280, 14), (390, 16)])
+def test_drawings_have_readable_text_at_every_width(open_tab, width, size):
+    tab = open_tab(f"{EVERYTHING}&a=lion&b=bee", "compare", width=width)
+    tab.page.wait_for_selector("[data-part=between][data-pair]")
+    sizes = """all => all.map(one => parseFloat(getComputedStyle(one).fontSize)
+        * one.ownerSVGElement.getBoundingClientRect().width / one.ownerSVGElement.getAttribute("width"))"""
+    shown = tab.page.locator(":is(.mv-dot-area, .mv-plot-area) svg text").evaluate_all(sizes)
+    assert len(shown) > 100
+    assert min(shown) >= size - 0.01
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_curves_that_overlap_are_differences_to_the_baseline_until_absolute_values_are_asked_for(room):
+    plot = room.page.locator("[data-plot=robustness-fgsm]")
+    rows = {row["title"]: row["curves"]["fgsm"]["y"] for row in compare.compare(first_request())["rows"]}
+
+    def of_cutmix() -> list[float]:
+        _, *lines = lines_of(taken(room, "[data-plot=robustness-fgsm]", "csv"))
+        return [float(cells[2]) for cells in lines if cells[0] == "CutMix"]
+
+    assert plot.locator(".mv-band").count() == 1
+    assert of_cutmix() == pytest.approx([y - base for y, base in zip(rows["CutMix"], rows["Baseline"], strict=True)])
+    plot.get_by_role("button", name="absolute values").click()
+    assert plot.locator(".mv-band").count() == 0
+    assert of_cutmix() == pytest.approx(rows["CutMix"])
 
 
 @pytest.mark.browser
@@ -353,9 +470,8 @@ def test_all_columns_can_be_shown_and_the_file_has_them_anyway(room):
 def test_a_file_holds_no_formulas(open_tab, monkeypatch):
     value = json.loads(json.dumps(compare._results()))
     value["rows"][0] |= {"title": '=HYPERLINK("x")', "name": ""}
-    value["findings"] = []
     monkeypatch.setattr(compare, "_results", lambda: value)
-    tab = open_tab("?view=compare", "compare")
+    tab = open_tab(EVERYTHING, "compare")
     for place in ("[data-part=table]", "[data-plot=scatter]"):
         assert '\'=HYPERLINK("x")' in [cells[0] for cells in lines_of(taken(tab, place, "csv"))]
 
@@ -563,7 +679,7 @@ def test_another_pair_is_asked_about_anew(room):
 @pytest.mark.browser
 @pytest.mark.slow
 def test_the_room_speaks_korean(open_tab):
-    tab = open_tab("?view=compare", "compare", locale="ko-KR")
+    tab = open_tab(EVERYTHING, "compare", locale="ko-KR")
     tab.page.wait_for_selector("[data-part=between][data-pair]")
     answer = tab.page.locator("#mv-compare").inner_text()
     assert "compare." not in answer

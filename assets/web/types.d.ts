@@ -244,13 +244,14 @@ export interface PlotSpec {
   at?: number;
   /** Levels to hold points against. */
   rules?: { y: number; title?: string }[];
+  /** An area behind the series. */
+  band?: { title: string; points: { x: number; low: number; high: number }[] };
   diagonal?: boolean;
   note?: string;
   pick?: (series: Series, point: Point) => unknown;
   tip?: (series: Series, point: Point) => (Node | string)[];
   height?: number;
-  /** `false`: none; "saved": in files alone, where a neighbour shows it. */
-  legend?: false | "saved";
+  legend?: false;
   dims?: boolean;
   /** The keys that several plots hide together. */
   hidden?: Set<string>;
@@ -415,16 +416,15 @@ export interface ZooRow {
 }
 export interface Finding {
   key: string;
-  title: string;
-  low: string;
-  high: string;
-  means: Record<string, number>;
+  low: number;
+  high: number;
   beyond: boolean | null;
-  error: number;
-  base: number | null;
-  others: number[] | null;
+  /** The title of the baseline's row. */
+  base: string | null;
+  /** Title of another row -> whether it differs from the baseline beyond chance. */
+  differs: Record<string, boolean | null>;
   centre: number | null;
-  above: number;
+  above: number | null;
 }
 export interface Published {
   key: string;
@@ -441,6 +441,8 @@ export interface Zoo {
   columns: { key: string; title: string; lower: boolean; short: boolean }[];
   centre: Record<string, number>;
   centre_curve: Curve | null;
+  /** Name of a curve -> standard errors along the baseline's. */
+  bands: Record<string, number[]>;
   findings: Finding[];
   published: Published[];
   titles: Record<string, string>;

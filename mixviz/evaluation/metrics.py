@@ -27,7 +27,7 @@ class Metric:
         better: the direction of improvement.
         unit: of the number.
         counted: what the number is a mean over: ``pictures``, ``pairs`` of them, or "" where it is no such mean (areas
-            under curves, clusters, calibration) and has no known sampling error.
+            under curves, clusters, calibration).
         short: whether the short table shows it.
     """
 

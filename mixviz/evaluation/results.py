@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Collection, Mapping, Sequence
-from typing import NotRequired, TypeAlias, TypedDict
+from typing import Any, NotRequired, TypeAlias, TypedDict
 
 from mixviz.core import checks
 from mixviz.evaluation.metrics import METRICS, at, number_at
@@ -110,6 +110,8 @@ def _row(title: str, several: Mapping[str, ModelCard], logs: Mapping[str, Sequen
         each = [number for one in measured if (number := metric.of(one)) is not None]
         if each:
             values[metric.key] = value(each, metric.count(measured[0]), metric.counted)
+    if len(measured) == 1 and "ece" in values:
+        values["ece"] |= _calibration_error(measured[0]["calibration"])
     return {
         "title": title,
         "method": first.method,
@@ -119,6 +121,20 @@ def _row(title: str, several: Mapping[str, ModelCard], logs: Mapping[str, Sequen
         "curves": _measured_curves(measured) | _training([logs[name] for name in several if logs.get(name)]),
         "reliability": reliability([metrics["calibration"] for metrics in measured if "calibration" in metrics]),
     }
+
+
+def _calibration_error(bins: Mapping) -> dict[str, Any]:
+    """Return the standard error of one network's ECE, from its bins; nothing where there are none.
+
+    ECE is Σ |hits − confidence| over all bins, divided by the number of pictures. A picture is a hit or not, with the
+    accuracy a of its bin; this moves the sum by a (1 − a) in square. An upper bound where a bin's accuracy and
+    confidence cannot be told apart.
+    """
+    total = sum(bins["count"])
+    if not total:
+        return {}
+    square = sum(n * a * (1 - a) for n, a in zip(bins["count"], bins["accuracy"], strict=True) if n)
+    return {"error": 100 * math.sqrt(square) / total, "kind": "pictures", "count": total}
 
 
 def _measured_curves(several: Sequence[Mapping]) -> dict[str, Curve]:
@@ -218,15 +234,32 @@ def beyond_chance(values: Sequence[Cell]) -> bool | None:
     share a part of their errors, so that small differences may be overlooked. With one seed each, the errors do not
     include the luck of training, which may be taken for a difference.
     """
-    known = [error for one in values if (error := one["error"])]
-    if len(values) < 2 or len(known) < len(values):
+    errors = [_error_of_mean(one) for one in values]
+    if len(values) < 2 or not all(errors):
         return None
     checks.all_numbers("values", [one["mean"] for one in values])
-    checks.all_numbers("values", known, 0)
-    errors = [error / math.sqrt(len(one["each"])) for error, one in zip(known, values, strict=True)]  # of the mean
+    checks.all_numbers("values", errors, 0)
     weights = [1 / error**2 for error in errors]
     mean = sum(w * one["mean"] for w, one in zip(weights, values, strict=True)) / sum(weights)
     off = sum(w * (one["mean"] - mean) ** 2 for w, one in zip(weights, values, strict=True))
     free = len(values) - 1
     part = 2 / (9 * free)
     return off > free * (1 - part + 1.6449 * math.sqrt(part)) ** 3
+
+
+def differs(one: Cell, base: Cell, comparisons: int) -> bool | None:
+    """Test whether a number differs from the baseline's by more than their errors explain; None without an error.
+
+    Among ``comparisons`` numbers equal to the baseline, one or more are found to differ less than one time in twenty
+    (normal distribution, after Bonferroni). Errors as in :func:`beyond_chance`.
+    """
+    errors = [_error_of_mean(cell) for cell in (one, base)]
+    if not all(errors):
+        return None
+    far = statistics.NormalDist().inv_cdf(1 - 0.025 / comparisons)
+    return abs(one["mean"] - base["mean"]) > far * math.hypot(*errors)
+
+
+def _error_of_mean(cell: Cell) -> float:
+    """Return the standard error of a cell's mean over its seeds; 0 where it is not known."""
+    return (cell["error"] or 0) / math.sqrt(len(cell["each"]))

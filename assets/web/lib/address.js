@@ -19,6 +19,7 @@ export const KEPT = [
   "limits",
   "setting",
   "axes",
+  "part",
   "idea",
 ];
 

@@ -1,9 +1,9 @@
 // SVG plots of lines and points with pointer and keyboard support, redrawn at every width in the theme's colours, with
 // the numbers as a table and downloads (SVG, PNG, CSV).
-// A spec: {title, name, x, y, series, at, rules, diagonal, note, pick, tip, height, legend, dims}, and for several
+// A spec: {title, name, x, y, series, at, rules, band, diagonal, note, pick, tip, height, legend, dims}, and for several
 // linked plots {hidden: a Set of keys they share, changed(), lit(key)}. An axis: {label, low, high, ticks,
-// format, names, unit}. `legend` false: none; "saved": in files only, if a neighbour shows it. A rule, a reference
-// level: {y, title}. A series: {key, title, legend, index, colour, mark, dash, line, marks, hollow,
+// format, names, unit}. `legend` false: none. A rule, a reference level: {y, title}. A band, an area behind the series:
+// {title, points: [{x, low, high}]}. A series: {key, title, legend, index, colour, mark, dash, line, marks, hollow,
 // size, pick, points: [{x, y, error, xerror, from, title, label, hollow}]}; `from` is the other end of a thin
 // line; on an axis with names a point may be offset from its name.
 import { csvOf } from "./csv.js";
@@ -22,6 +22,7 @@ import {
   markPath,
   standalone,
   svg,
+  textSize,
   widthOf,
 } from "./svg.js";
 import { t } from "./texts.js";
@@ -33,6 +34,7 @@ const REACH = 26; // pixels from pointer to point
 /** @typedef {{ one: Series, point: Point, x: number, y: number }} Drawn a point, where it is drawn */
 
 // Before the first numbers nothing is drawn.
+const BAND = 0.22; // opacity
 const NOTHING = { x: { label: "" }, y: { label: "" } };
 
 /**
@@ -55,7 +57,7 @@ export function plotOf(first = {}) {
   /** @type {Set<string>} */
   const own = new Set();
   const hidden = () => spec.hidden ?? own;
-  const canvas = svg("svg", { tabindex: 0, role: "application", "font-family": FONT, "font-size": 12 });
+  const canvas = svg("svg", { tabindex: 0, role: "application", "font-family": FONT });
   const heading = make("h3");
   const tip = make("div", { class: "mv-tip", hidden: true, aria: { role: "status" } });
   const area = make("div", { class: "mv-plot-area" }, canvas, tip);
@@ -126,6 +128,7 @@ export function plotOf(first = {}) {
         ...(key === "y" && p.from !== undefined ? [p.from] : []),
       ]);
     if (key === "y") all.push(...(spec.rules ?? []).map((rule) => rule.y));
+    if (key === "y") all.push(...(spec.band?.points ?? []).flatMap(({ low, high }) => [low, high]));
     const known = all.filter(Number.isFinite);
     const [low, high] = known.length ? [Math.min(...known), Math.max(...known)] : [0, 1];
     const pad = (high - low || 1) * 0.08;
@@ -137,12 +140,15 @@ export function plotOf(first = {}) {
     if (!width || !spec.x.label) return;
     wide = width;
     tip.hidden = true;
+    const size = textSize(canvas);
     const names = spec.x.names;
-    const slanted = names && width / names.length < 90;
-    const height = (spec.height ?? Math.round(Math.min(340, Math.max(240, width * 0.62)))) + (slanted ? 50 : 0);
-    const [left, right, top, bottom] = [54, 14, 10, slanted ? 96 : 46];
+    const slanted = names && width / names.length < 7.5 * size;
+    const height = (spec.height ?? Math.round(Math.min(360, Math.max(260, width * 0.62)))) + (slanted ? 4 * size : 0);
     const [x0, x1] = range(spec.x, "x");
     const [y0, y1] = range(spec.y, "y");
+    const levels = (spec.y.ticks ?? niceTicks(y0, y1)).map((y) => ({ y, said: text({ ...spec.y, unit: "" }, y) }));
+    const left = 12 + Math.max(...levels.map(({ said }) => widthOf(said, size)));
+    const [right, top, bottom] = [14, 2 * size, (slanted ? 8 : 3.4) * size];
     /** @param {number} x */
     const px = (x) => left + ((x - x0) / (x1 - x0)) * (width - left - right);
     /** @param {number} y */
@@ -155,13 +161,26 @@ export function plotOf(first = {}) {
       "aria-label": `${spec.title}. ${spec.x.label}, ${spec.y.label}. ${t(spec.pick ? "plot.keys_pick" : "plot.keys")}`,
     }))
       canvas.setAttribute(key, String(value));
+    canvas.setAttribute("font-size", String(size));
     canvas.replaceChildren();
     /** @param {number} x @param {number} y @param {string} content @param {Record<string, string | number>} [more] */
     const words = (x, y, content, more = {}) => svg("text", { x, y, fill: PALE, ...more }, content);
-    for (const tick of spec.y.ticks ?? niceTicks(y0, y1)) {
+    for (const { y, said } of levels) {
       canvas.append(
-        svg("line", { x1: left, x2: width - right, y1: py(tick), y2: py(tick), stroke: LINE }),
-        words(left - 6, py(tick) + 4, text({ ...spec.y, unit: "" }, tick), { "text-anchor": "end" }),
+        svg("line", { x1: left, x2: width - right, y1: py(y), y2: py(y), stroke: LINE }),
+        words(left - 6, py(y) + size / 3, said, { "text-anchor": "end" }),
+      );
+    }
+    if (spec.band) {
+      const { points } = spec.band;
+      const edge = [...points.map(({ x, high }) => [x, high]), ...points.map(({ x, low }) => [x, low]).reverse()];
+      canvas.append(
+        svg("path", {
+          class: "mv-band",
+          d: `M${edge.map(([x, y]) => `${px(x).toFixed(1)} ${py(y).toFixed(1)}`).join("L")}z`,
+          fill: PALE,
+          opacity: BAND,
+        }),
       );
     }
     const ticks = names ? names.map((_, i) => i) : (spec.x.ticks ?? niceTicks(x0, x1, width < 480 ? 4 : 6));
@@ -171,23 +190,17 @@ export function plotOf(first = {}) {
       );
       /** @type {Record<string, string>} */
       const turned = slanted
-        ? { "text-anchor": "end", transform: `rotate(-40 ${px(tick)} ${height - bottom + 14})` }
+        ? { "text-anchor": "end", transform: `rotate(-40 ${px(tick)} ${height - bottom + size + 2})` }
         : { "text-anchor": "middle" };
       canvas.append(
-        words(px(tick), height - bottom + (slanted ? 14 : 17), text({ ...spec.x, unit: "" }, tick), turned),
+        words(px(tick), height - bottom + size + (slanted ? 2 : 5), text({ ...spec.x, unit: "" }, tick), turned),
       );
     }
     canvas.append(svg("line", { x1: left, x2: width - right, y1: height - bottom, y2: height - bottom, stroke: PALE }));
     canvas.append(
       words((left + width - right) / 2, height - 6, titleOf(spec.x), { "text-anchor": "middle", fill: INK }),
     );
-    canvas.append(
-      words(0, 0, titleOf(spec.y), {
-        "text-anchor": "middle",
-        fill: INK,
-        transform: `translate(13 ${(top + height - bottom) / 2}) rotate(-90)`,
-      }),
-    );
+    canvas.append(words(0, size, titleOf(spec.y), { fill: INK }));
     if (spec.diagonal)
       canvas.append(
         svg("line", {
@@ -201,7 +214,7 @@ export function plotOf(first = {}) {
       );
     spots = [];
     for (const one of shown()) canvas.append(drawSeries(one, px, py));
-    canvas.append(...namesOf(width - right, words));
+    canvas.append(...namesOf(left, width - right, size, words));
     for (const rule of spec.rules ?? []) {
       // drawn over the points, so that marks do not cross out a name
       canvas.append(
@@ -301,36 +314,37 @@ export function plotOf(first = {}) {
   /**
    * Makes the labels of points where there is room beside their marks; the pointer shows the others.
    *
+   * @param {number} start
    * @param {number} edge
+   * @param {number} size of the text
    * @param {(x: number, y: number, content: string, more?: Record<string, string | number>) => SVGElement} words
    */
-  function namesOf(edge, words) {
+  function namesOf(start, edge, size, words) {
     const taken = spots.map(({ x, y }) => [x - 7, y - 7, x + 7, y + 7]);
     const named = [];
     for (const { point, x, y, one } of spots.filter(({ point }) => point.label)) {
       const label = point.label ?? "";
-      const wide = widthOf(label, 11);
+      const wide = widthOf(label, size);
       const places = [
         [x + 10, y + 4],
         [x - 10 - wide, y + 4],
         [x - wide / 2, y - 11],
-        [x - wide / 2, y + 19],
+        [x - wide / 2, y + 9 + size],
       ];
       const free = places.find(
         ([left, foot]) =>
-          left > 54 &&
+          left > start &&
           left + wide < edge &&
-          foot > 10 &&
-          taken.every((box) => box[0] > left + wide || box[2] < left || box[1] > foot + 2 || box[3] < foot - 10),
+          foot > 2 * size &&
+          taken.every((box) => box[0] > left + wide || box[2] < left || box[1] > foot + 2 || box[3] < foot - size),
       );
       if (!free) continue;
-      taken.push([free[0], free[1] - 10, free[0] + wide, free[1] + 2]);
+      taken.push([free[0], free[1] - size, free[0] + wide, free[1] + 2]);
       named.push(
         svg(
           "g",
           { "data-series": one.key },
           words(free[0], free[1], label, {
-            "font-size": 11,
             fill: INK,
             stroke: GROUND,
             "stroke-width": 3,
@@ -451,8 +465,9 @@ export function plotOf(first = {}) {
       );
     return key;
   }
+  const bandKey = (x = 0, y = 0) => svg("rect", { x, y, width: 26, height: 14, fill: PALE, opacity: BAND });
   function drawLegend() {
-    legend.hidden = spec.legend === false || spec.legend === "saved" || spec.series.length < 2;
+    legend.hidden = spec.legend === false || (spec.series.length < 2 && !spec.band);
     legend.replaceChildren(
       ...(legend.hidden ? [] : spec.series).map((one) =>
         make(
@@ -477,10 +492,20 @@ export function plotOf(first = {}) {
           one.legend ?? one.title,
         ),
       ),
+      ...(spec.band && !legend.hidden
+        ? [
+            make(
+              "span",
+              { class: "mv-key-button" },
+              svg("svg", { width: 26, height: 14, "aria-hidden": "true" }, bandKey()),
+              spec.band.title,
+            ),
+          ]
+        : []),
     );
   }
   function refresh() {
-    for (const button of childrenOf(legend))
+    for (const button of childrenOf(legend).filter(({ dataset }) => dataset.key))
       button.setAttribute("aria-pressed", String(!hidden().has(button.dataset.key ?? "")));
     draw();
   }
@@ -525,24 +550,31 @@ export function plotOf(first = {}) {
   function figure() {
     const body = /** @type {SVGElement} */ (canvas.cloneNode(true));
     const [width, height] = [wide, Number(canvas.getAttribute("height"))];
-    const head = 30;
+    const size = Number(canvas.getAttribute("font-size"));
+    const head = 2.5 * size;
     body.querySelectorAll("[data-series]").forEach((group) => group.removeAttribute("style"));
-    const whole = svg("svg", { xmlns: "http://www.w3.org/2000/svg", width, "font-family": FONT, "font-size": 12 });
+    const whole = svg("svg", { xmlns: "http://www.w3.org/2000/svg", width, "font-family": FONT, "font-size": size });
     whole.append(
       svg("rect", { width: "100%", height: "100%", fill: GROUND }),
-      svg("text", { x: 12, y: 20, fill: INK, "font-size": 14, "font-weight": 650 }, spec.title ?? ""),
+      svg("text", { x: 12, y: 1.6 * size, fill: INK, "font-size": size + 2, "font-weight": 650 }, spec.title ?? ""),
     );
     whole.append(svg("g", { transform: `translate(0 ${head})` }, ...body.childNodes));
     let [x, y] = [12, height + head + 6];
-    const keyed = spec.legend !== false && spec.series.length > 1 ? shown() : [];
-    for (const one of keyed) {
-      const said = one.legend ?? one.title;
-      const room = 32 + widthOf(said) + 14;
-      if (x > 12 && x + room > width) [x, y] = [12, y + 19];
-      whole.append(keyOf(one, x, y), svg("text", { x: x + 32, y: y + 11, fill: INK }, said));
+    /** @type {{ said: string, key: (x: number, y: number) => SVGElement }[]} */
+    const keys = [
+      ...(spec.legend !== false && spec.series.length > 1 ? shown() : []).map((one) => ({
+        said: one.legend ?? one.title,
+        key: (/** @type {number} */ x, /** @type {number} */ y) => keyOf(one, x, y),
+      })),
+      ...(spec.band ? [{ said: spec.band.title, key: bandKey }] : []),
+    ];
+    for (const { said, key } of keys) {
+      const room = 32 + widthOf(said, size) + 14;
+      if (x > 12 && x + room > width) [x, y] = [12, y + 1.6 * size];
+      whole.append(key(x, y), svg("text", { x: x + 32, y: y + 7 + size / 3, fill: INK }, said));
       x += room;
     }
-    whole.setAttribute("height", String(Math.ceil(y + (keyed.length ? 26 : 0))));
+    whole.setAttribute("height", String(Math.ceil(y + (keys.length ? 2 * size : 0))));
     return standalone(whole, getComputedStyle(node));
   }
 

@@ -64,6 +64,13 @@ export function widthOf(text, size = 12) {
   return ruler.measureText(text).width;
 }
 
+/**
+ * The size of text in a drawing, in pixels: the style sheets set it, larger on phones.
+ *
+ * @param {Element} drawing
+ */
+export const textSize = (drawing) => parseFloat(getComputedStyle(drawing).fontSize);
+
 /** @param {HTMLCanvasElement} canvas */
 export const penOf = (canvas) => /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
 

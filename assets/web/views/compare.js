@@ -1,11 +1,13 @@
-// View of all networks side by side: findings, table, plots, and predictions between two pictures.
+// View of all networks side by side: what differs beyond chance, four measures with their errors, and the rest on demand.
+import { listed } from "../lib/address.js";
 import { make, partOf } from "../lib/dom.js";
 import { tenth, whole } from "../lib/numbers.js";
 import { mixviz } from "../lib/page.js";
-import { named, t } from "../lib/texts.js";
+import { language, t } from "../lib/texts.js";
 import { betweenPanel } from "./compare/between.js";
+import { dotPlots } from "./compare/dots.js";
 import { zooPlots } from "./compare/zoo_plots.js";
-import { cardPanel, columnName, rowName, zooTable } from "./compare/zoo_table.js";
+import { barsNote, cardPanel, zooTable } from "./compare/zoo_table.js";
 
 /** @import { Context, Finding, Zoo } from "../types.js" */
 
@@ -13,131 +15,122 @@ import { cardPanel, columnName, rowName, zooTable } from "./compare/zoo_table.js
 export default function compareView({ element, server }) {
   const root = () => partOf(element);
   let turn = 0;
+  /** @type {Zoo | null} */
+  let zoo = null;
   /** @type {ReturnType<typeof betweenPanel> | null} */
   let between = null;
+  const asked = new Set(listed(new URLSearchParams(location.search).get("part")));
+  const above = make("div");
+  /** @type {string[]} of the pictures */
+  let names = [];
 
-  /** @param {Zoo} value */
-  function findings(value) {
-    /** @param {string} title */
-    const name = (title) => rowName(value.rows.find((row) => row.title === title) ?? { name: title, title });
-    /** @param {Finding} found */
-    const said = (found) =>
-      [
-        found.beyond === null
-          ? ""
-          : t(found.beyond ? "compare.beyond" : "compare.within", { error: tenth(found.error) }),
-        found.base !== null && found.others
-          ? t("compare.base", { base: tenth(found.base), low: tenth(found.others[0]), high: tenth(found.others[1]) })
-          : "",
-        found.centre === null
-          ? ""
-          : t("compare.above", { above: found.above, n: value.rows.length, centre: tenth(found.centre) }),
-      ]
-        .filter(Boolean)
-        .join(" ");
-    return make(
-      "div",
-      { class: "mv-findings" },
-      ...value.findings.map((found) => {
-        const lower = value.columns.find(({ key }) => key === found.key)?.lower;
-        const low = found.means[found.low];
-        const high = found.means[found.high];
-        return make(
-          "section",
-          { class: "mv-panel", data: { finding: found.key } },
-          make("h3", { textContent: columnName(found.key) }),
-          make("p", { class: "mv-big", textContent: `${tenth(low)} – ${tenth(high)}\u00a0%` }),
-          make("p", { class: "mv-small", textContent: named(`compare.about.${found.key}`, "") }),
-          make("p", { class: "mv-small mv-verdict", textContent: said(found) }),
-          make("p", {
-            class: "mv-small",
-            textContent: t("compare.ends", {
-              low: name(found.low),
-              high: name(found.high),
-              better: t(lower ? "compare.lower_better" : "compare.higher_better"),
-            }),
-          }),
-        );
-      }),
+  /** What is built when it is opened first. @type {Record<string, (value: Zoo) => Node[]>} */
+  const CONTENTS = {
+    table: (value) => [zooTable(value, card(value).open).node],
+    plots: (value) => [
+      make("p", { class: "mv-small", textContent: t("compare.plots_why") }),
+      make("div", { class: "mv-plots" }, ...zooPlots(value, card(value).open)),
+    ],
+    between: (value) => {
+      between = betweenPanel(value.rows, Object.values(value.cards)[0]?.data.classes ?? [], server);
+      between.update(names);
+      return [between.node];
+    },
+    about: (value) => about(value).map((text) => make("p", { class: "mv-told", textContent: text })),
+  };
+  const parts = Object.keys(CONTENTS).map((name) => {
+    const body = make("div");
+    /** @type {HTMLDetailsElement} */
+    const node = make(
+      "details",
+      { class: "mv-panel", data: { open: name }, open: asked.has(name), on: { toggle: turned } },
+      make("summary", { textContent: t(`compare.${name}`) }),
+      ...(name === "between" ? [make("div", { class: "mv-fields", data: { control: "pictures" } })] : []),
+      body,
     );
-  }
+    function turned() {
+      node.open ? asked.add(name) : asked.delete(name);
+      mixviz.note("part", [...asked].join(","));
+      fill();
+    }
+    function fill() {
+      if (zoo && node.open && !body.children.length) body.append(...CONTENTS[name](zoo));
+    }
+    return { node, fill };
+  });
+  root().append(above, ...parts.map(({ node }) => node));
+
+  /** @type {ReturnType<typeof cardPanel> | null} */
+  let panel = null;
+  /** @param {Zoo} value */
+  const card = (value) => (panel ??= cardPanel(value));
 
   /**
-   * Describes the conditions that all cards share, and omits those that differ.
+   * Which measures differ beyond chance, and which do not.
    *
    * @param {Zoo} value
    */
-  function lede(value) {
+  function verdict({ findings }) {
+    const list = new Intl.ListFormat(language(), { type: "conjunction" });
+    /** @param {Finding} found */
+    const name = ({ key }) => t(`compare.in.${key}`);
+    /** @param {Finding} found */
+    const ranged = (found) =>
+      t("compare.range", { name: name(found), low: tenth(found.low), high: tenth(found.high) });
+    const differ = findings.filter(({ beyond }) => beyond).map(ranged);
+    const alike = findings.filter(({ beyond }) => beyond === false).map(name);
+    return [
+      ...(differ.length ? [t("compare.beyond", { list: list.format(differ) })] : []),
+      ...(alike.length ? [t("compare.within", { list: list.format(alike) })] : []),
+    ].join(" ");
+  }
+
+  /**
+   * The conditions that all cards share, without those that differ, and what the errors mean.
+   *
+   * @param {Zoo} value
+   */
+  function about(value) {
     const cards = Object.values(value.cards);
     /** @param {(card: any) => any} of */
     const same = (of) => (new Set(cards.map(of)).size === 1 ? of(cards[0]) : t("compare.various"));
-    return t("compare.lede", {
-      n: cards.length,
-      rows: value.rows.length,
-      network: same((card) => card.network.name),
-      classes: same((card) => card.data.classes.length),
-      data: same((card) => card.data.name),
-      side: same((card) => card.network.image_size),
-      epochs: same((card) => card.run.epochs),
-      pictures: value.pictures.map(whole).join(" / "),
-    });
+    const several = value.rows.some((row) => row.seeds.length > 1);
+    const centred = value.findings.filter(({ centre }) => centre !== null);
+    return [
+      t("compare.lede", {
+        n: cards.length,
+        network: same((card) => card.network.name),
+        classes: same((card) => card.data.classes.length),
+        data: same((card) => card.data.name),
+        side: same((card) => card.network.image_size),
+        epochs: same((card) => card.run.epochs),
+        pictures: value.pictures.map(whole).join(" / "),
+      }),
+      t(several ? "compare.sure_seeds" : "compare.sure"),
+      ...centred.map(({ above, centre }) =>
+        t("compare.above", { above, n: value.rows.length, centre: tenth(centre ?? 0) }),
+      ),
+    ];
   }
 
   /** @param {Zoo} value */
-  function build(value) {
-    const card = cardPanel(value);
-    const table = zooTable(value, card.open);
-    const plots = make("div", { class: "mv-plots" }, ...zooPlots(value, card.open));
-    const between = betweenPanel(value.rows, Object.values(value.cards)[0]?.data.classes ?? [], server);
-    /** @param {string} key @param {string} id @param {...Node} nodes */
-    const section = (key, id, ...nodes) =>
-      make("section", { aria: { label: t(key) } }, make("h2", { id, tabIndex: -1, textContent: t(key) }), ...nodes);
-    /** @param {string} key @param {string} id */
-    const jump = (key, id) =>
-      make("button", {
-        class: "mv-chip",
-        textContent: t(key),
-        on: {
-          click: () => {
-            const to = document.getElementById(id);
-            to?.focus({ preventScroll: true });
-            to?.scrollIntoView({ block: "start" });
-          },
-        },
-      });
-    const several = value.rows.some((row) => row.seeds.length > 1);
-    root().replaceChildren(
-      make(
-        "div",
-        { class: "mv-about" },
-        make("h2", { textContent: t("compare.title", { n: value.rows.length }) }),
-        make("p", { class: "mv-told", textContent: lede(value) }),
-      ),
-      findings(value),
-      make("p", { class: "mv-small mv-sure", textContent: t(several ? "compare.sure_seeds" : "compare.sure") }),
-      make(
-        "div",
-        { class: "mv-chips mv-jumps" },
-        jump("compare.table", "mv-standings"),
-        jump("compare.plots", "mv-zoo-plots"),
-        jump("compare.between", "mv-between"),
-      ),
-      section("compare.table", "mv-standings", table.node, card.node),
-      section(
-        "compare.plots",
-        "mv-zoo-plots",
-        make("p", { class: "mv-small", textContent: t("compare.plots_why") }),
-        plots,
-      ),
-      between.node,
+  function begin(value) {
+    zoo = value;
+    const bars = barsNote(value.rows.flatMap(({ values }) => value.findings.map(({ key }) => values[key])));
+    above.replaceChildren(
+      make("h2", { textContent: t("compare.title", { n: value.rows.length }) }),
+      make("p", { class: "mv-lead", textContent: verdict(value) }),
+      dotPlots(value, card(value).open),
+      make("p", { class: "mv-small", textContent: bars }),
     );
-    return between;
+    for (const { fill } of parts) fill();
   }
 
   mixviz.views("compare", (value) => {
-    between ??= build(value);
+    names = value.names;
+    if (!zoo) begin(value);
     mixviz.settled.add("compare"); // the cards do not change
-    between.update(value.names);
+    between?.update(names);
     root().dataset.shown = String(++turn);
   });
 }

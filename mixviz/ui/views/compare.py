@@ -41,6 +41,7 @@ def _results() -> dict[str, Any]:
         "rows": [{**row, "name": _strategy(row["title"])} for row in rows],
         "centre": middle,
         "centre_curve": _centre_curve(about),
+        "bands": _bands(about),
         "findings": [_finding(key, rows, middle) for key in TOLD if key in measured],
         "published": published.changes(),
         "titles": {name: cls.card.title for name, cls in METHODS.items()},
@@ -61,24 +62,37 @@ def _centre_curve(about: dict[str, ModelCard]) -> dict[str, list] | None:
     return {"x": curves[0]["threshold"], "y": curves[0]["box_acc_percent"]}
 
 
+def _bands(about: dict[str, ModelCard]) -> dict[str, list[float]]:
+    """Return the standard errors along the baseline's curves of accuracy, where it has one seed."""
+    base = [card for card in about.values() if card.method == "baseline"]
+    (row,) = results.rows({"": base[0]}, {}) if len(base) == 1 else (None,)
+    if row is None:
+        return {}
+    count = (base[0].metrics or {})["images"]
+    return {
+        name: [results.standard_error(percent, count) for percent in curve["y"] or ()]
+        for name, curve in row["curves"].items()
+    }
+
+
 def _finding(key: str, rows: list[results.ResultRow], middle: dict[str, float]) -> dict[str, Any]:
-    """Summarize a column: its extremes, the baseline, the centre, and whether the networks differ beyond chance."""
+    """Summarize a column: its range, the centre, and what differs beyond chance: any of all, and each from baseline."""
     told = {row["title"]: row["values"][key] for row in rows if key in row["values"]}
-    means = {name: value["mean"] for name, value in told.items()}
-    base = next((row["title"] for row in rows if row["method"] == "baseline" and row["title"] in means), None)
-    others = [mean for name, mean in means.items() if name != base]
+    means = [value["mean"] for value in told.values()]
+    base = next((row["title"] for row in rows if row["method"] == "baseline" and row["title"] in told), None)
     return {
         "key": key,
-        "low": min(means, key=lambda name: means[name]),
-        "high": max(means, key=lambda name: means[name]),
-        "means": means,
-        "error": max((value["error"] or 0 for value in told.values()), default=0),
-        "kind": next(iter(told.values()))["kind"],
+        "low": min(means),
+        "high": max(means),
         "beyond": results.beyond_chance(list(told.values())),
-        "base": base and means[base],
-        "others": [min(others), max(others)] if others else None,
+        "base": base,
+        "differs": {
+            title: results.differs(value, told[base], len(told) - 1)
+            for title, value in told.items()
+            if base is not None and title != base
+        },
         "centre": middle.get(key),
-        "above": sum(mean > middle[key] for mean in means.values()) if key in middle else None,
+        "above": sum(mean > middle[key] for mean in means) if key in middle else None,
     }
 
 
@@ -105,4 +119,4 @@ def between(state: Any) -> dict[str, Any]:
     return transition.transition(of_state(state, checked_path))
 
 
-VIEW = View("compare", 20, compare, "choose", controls=("pictures",), functions=(between,))
+VIEW = View("compare", 20, compare, "choose", controls=(), functions=(between,))

@@ -19,7 +19,6 @@ export function betweenPanel(rows, every, server) {
   let way = "mixup";
   let step = 0;
   let turn = 0;
-  const heading = make("h2", { id: "mv-between", tabIndex: -1, textContent: t("compare.between") });
   const told = make("p", { class: "mv-told", textContent: t("compare.between_why") });
   const known = make("p", { class: "mv-small" });
   const counted = make("p", { class: "mv-told mv-counted", aria: { role: "status" } });
@@ -65,9 +64,7 @@ export function betweenPanel(rows, every, server) {
     /** @param {string | null} key */
     lit: (key) => plots.forEach((plot) => plot.light(key)),
   };
-  const plots = ["a", "b"].map((letter) =>
-    plotOf({ ...spec, name: `between-${letter}`, legend: letter === "a" ? "saved" : undefined }),
-  );
+  const plots = ["a", "b"].map((letter) => plotOf({ ...spec, name: `between-${letter}` }));
   const stage = make(
     "div",
     { hidden: true },
@@ -116,7 +113,6 @@ export function betweenPanel(rows, every, server) {
   const node = make(
     "section",
     { data: { part: "between" }, aria: { label: t("compare.between") } },
-    heading,
     told,
     make("div", { class: "mv-fields" }, ...fields.map((field) => field.node), choices),
     waiting,

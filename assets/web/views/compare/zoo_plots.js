@@ -5,7 +5,7 @@ import { INK } from "../../lib/svg.js";
 import { t } from "../../lib/texts.js";
 import { barsNote, columnName, rowName } from "./zoo_table.js";
 
-/** @import { Axis, OpenCard, Plot, PlotSpec, Point, Series, Zoo, ZooRow } from "../../types.js" */
+/** @import { Axis, Curve, OpenCard, Plot, PlotSpec, Point, Series, Zoo, ZooRow } from "../../types.js" */
 
 const HIDING = ["hole", "border_hole", "boundary"];
 
@@ -65,19 +65,37 @@ export function zooPlots(value, open) {
     };
     return { chips, choose };
   }
+  const baseline = value.rows.find(({ method }) => method === "baseline");
   /** @param {string} name */
-  const curvesOf = (name) =>
+  const scaleOf = (name) => (HIDING.includes(name) ? 100 : 1); // fractions to percent
+  /** @param {string} name @param {Curve} [base] whose values are subtracted */
+  const curvesOf = (name, base) =>
     value.rows.flatMap((row, index) => {
       const curve = row.curves[name];
-      const scale = HIDING.includes(name) ? 100 : 1; // fractions to percent
+      /** @param {number} i */
+      const error = (i) => curve.error && (base?.error ? Math.hypot(curve.error[i], base.error[i]) : curve.error[i]);
       return curve
         ? [
             seriesOf(row, index, {
-              points: curve.x.map((x, i) => ({ x: scale * x, y: curve.y[i], error: curve.error?.[i] })),
+              points: curve.x.map((x, i) => ({
+                x: scaleOf(name) * x,
+                y: curve.y[i] - (base?.y[i] ?? 0),
+                error: row === baseline ? null : error(i),
+              })),
             }),
           ]
         : [];
     });
+  /** @param {string} name @param {Curve} base */
+  const bandOf = (name, base) => {
+    const errors = base.error ?? value.bands[name];
+    return (
+      errors && {
+        title: t("compare.band"),
+        points: base.x.map((x, i) => ({ x: scaleOf(name) * x, low: -errors[i], high: errors[i] })),
+      }
+    );
+  };
   /** @param {string} name */
   const seedsNote = (name) => {
     const several = value.rows.find((row) => row.curves[name]?.error);
@@ -245,22 +263,45 @@ export function zooPlots(value, open) {
    * @param {string[][]} choices
    * @param {(key: string) => { x: Axis, y: Axis }} axes
    * @param {(key: string) => string} note
-   * @param {{ extra?: (key: string) => Series[] }} [more]
+   * @param {{ extra?: Series, minus?: boolean }} [more] a further curve; whether the baseline's can be subtracted
    */
   function curves(name, title, choices, axes, note, more = {}) {
     const known = choices.filter(([key]) => value.rows.some((row) => row.curves[key]));
     if (!known.length) return;
     const plot = add({ name, title });
-    const { chips, choose } = switchOf(title, known, (key) =>
+    let shown = known[0][0];
+    let minus = !!more.minus;
+    function draw() {
+      const base = minus ? baseline?.curves[shown] : undefined;
+      const { x, y } = axes(shown);
+      const extra = more.extra && {
+        ...more.extra,
+        points: more.extra.points.map((p, i) => ({ ...p, y: p.y - (base?.y[i] ?? 0) })),
+      };
       plot.update({
-        name: `${name}-${key}`,
-        ...axes(key),
-        series: [...curvesOf(key), ...(more.extra?.(key) ?? [])],
-        note: `${note(key)} ${seedsNote(key)}`,
-      }),
+        name: `${name}-${shown}`,
+        x,
+        y: base ? { label: t("compare.minus", y), format: shortened } : y,
+        band: base && bandOf(shown, base),
+        series: [...curvesOf(shown, base), ...(extra ? [extra] : [])],
+        note: `${note(shown)} ${seedsNote(shown)}`,
+      });
+    }
+    const what = switchOf(title, known, (key) => {
+      shown = key;
+      draw();
+    });
+    const how = switchOf(
+      t("compare.values"),
+      ["minus", "plain"].map((key) => [key, t(`compare.values_${key}`)]),
+      (key) => {
+        minus = key === "minus";
+        draw();
+      },
     );
-    if (known.length > 1) put(plot, chips);
-    choose(known[0][0]);
+    put(plot, ...(known.length > 1 ? [what.chips] : []), ...(minus && baseline ? [how.chips] : []));
+    press(how.chips, "show", "minus");
+    what.choose(shown);
   }
 
   const accuracy = percentAxis(t("compare.top1"), { low: 0 });
@@ -278,6 +319,7 @@ export function zooPlots(value, open) {
       y: accuracy,
     }),
     (key) => t(`compare.curve_note.${key}`),
+    { minus: true },
   );
   curves(
     "localisation",
@@ -289,20 +331,18 @@ export function zooPlots(value, open) {
     () => ({ x: { label: t("compare.tau_axis"), low: 0, high: 1 }, y: percentAxis(t("compare.box_acc"), { low: 0 }) }),
     () => t("compare.tau_note"),
     {
-      extra: () =>
-        value.centre_curve
-          ? [
-              {
-                key: "centre",
-                title: t("compare.centre"),
-                colour: INK,
-                dash: "6 4",
-                marks: false,
-                pick: false,
-                points: value.centre_curve.x.map((x, i) => ({ x, y: value.centre_curve?.y[i] ?? NaN })),
-              },
-            ]
-          : [],
+      minus: true,
+      extra: value.centre_curve
+        ? {
+            key: "centre",
+            title: t("compare.centre"),
+            colour: INK,
+            dash: "6 4",
+            marks: false,
+            pick: false,
+            points: value.centre_curve.x.map((x, i) => ({ x, y: value.centre_curve?.y[i] ?? NaN })),
+          }
+        : undefined,
     },
   );
   curves(
