@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import math
+import re
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -26,6 +28,7 @@ from mixviz.ui.state import first_request
 from mixviz.ui.views.which import _row, says, which
 
 METHODS = list(mixviz.METHODS)
+SINGLE = ("none", "erase", "colour", "geometry", "learned policy")  # families that mix nothing
 
 
 @pytest.fixture(scope="module")
@@ -270,9 +273,70 @@ def shown(tab) -> list[str]:
     return tab.page.locator("#mv-which .mv-standings tbody tr").evaluate_all("rows => rows.map(row => row.dataset.row)")
 
 
+def opened(tab, part: str):
+    """Open what is shown on demand."""
+    tab.page.locator(f"#mv-which [data-part={part}] > summary").click()
+    return tab
+
+
 @pytest.fixture
 def room(open_tab):
-    return ready(open_tab("?view=which", "which"))
+    return opened(ready(open_tab("?view=which", "which")), "table")
+
+
+def listed(tab) -> list[str]:
+    return tab.page.locator("[data-candidate]").evaluate_all("all => all.map(one => one.dataset.candidate)")
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_the_shortlist_follows_the_questions_and_has_the_code(open_tab):
+    tab = ready(open_tab("?view=which", "which"))
+    rows = {row["name"]: row for row in everything()}
+    mixing = {name: row for name, row in rows.items() if row["family"] not in SINGLE}
+    head, live = (
+        tab.page.locator("[data-part=shortlist] .mv-big"),
+        tab.page.locator("[data-part=shortlist] [aria-live]"),
+    )
+    assert head.inner_text() == f"{len(mixing)} of {len(mixing)} mixing methods fit"
+    tab.page.locator("input[name=ask-visible]").check()
+    fit = {name: row["hidden"]["mean"] for name, row in mixing.items() if row["hidden"]}
+    fit = {name: hidden for name, hidden in fit.items() if hidden <= 0.45}
+    assert [fit[name] for name in listed(tab)] == sorted(fit.values())[:5]
+    entry = tab.page.locator("[data-candidate]").first
+    best = rows[listed(tab)[0]]
+    assert f"hides {100 * best['hidden']['mean']:.1f}\u00a0% of an object" in entry.inner_text()
+    assert head.inner_text() in live.text_content()
+    assert best["title"] in live.text_content()
+    assert not entry.locator("pre").is_visible()
+    entry.get_by_role("button", name="Code").click()
+    assert entry.locator("pre").inner_text().strip() == best["lines"]
+    entry.get_by_role("button", name="Copy").click()
+    assert tab.page.evaluate("navigator.clipboard.readText()") == best["lines"]
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_the_shortlist_is_ready_before_everything_is_measured(open_tab, monkeypatch):
+    rest = threading.Event()
+
+    def wait(method, chosen):
+        if type(method).card.name not in METHODS[:12]:
+            rest.wait(20)
+        return _row(method, chosen)
+
+    tab = open_tab("?view=tree", "tree")
+    monkeypatch.setattr("mixviz.ui.views.which._row", wait)
+    tab.page.evaluate("mixviz.open('which')")
+    tab.page.wait_for_selector("[data-candidate]")
+    assert re.search(rf"Measured \d+ of {len(METHODS)}", tab.page.locator("#mv-which .mv-about").inner_text())
+    before = listed(tab)
+    tab.page.locator("input[name=ask-truth]").check()
+    assert listed(tab) != before
+    assert tab.page.get_by_text("Measured").is_visible()
+    rest.set()
+    ready(tab)
+    assert not tab.page.get_by_text("Measured").is_visible()
 
 
 @pytest.mark.browser
@@ -300,7 +364,7 @@ def test_a_question_leaves_methods_out_and_says_why(room):
     room.page.locator("input[name=ask-network]").check()
     left = set(METHODS) - set(shown(room))
     assert left == {name for name in METHODS if serialize.needs_of(mixviz.METHODS[name]) == "network"}
-    lines = room.page.locator("[data-part=left]").inner_text()
+    lines = opened(room, "left").page.locator("[data-part=left]").inner_text()
     assert all(mixviz.METHODS[name].card.title in lines for name in left)
     room.page.locator("input[name=ask-visible]").check()
     limit = room.page.locator("#mv-limit-visible")
@@ -316,13 +380,14 @@ def test_a_question_leaves_methods_out_and_says_why(room):
 @pytest.mark.slow
 def test_the_address_holds_what_was_asked(open_tab):
     tab = ready(open_tab("?view=which&limits=truth:20,nonsense:3&without=mixup&axes=rate,hidden&pin=mosaic", "which"))
+    opened(tab, "table")
     assert tab.page.locator("input[name=ask-truth]").is_checked()
     assert tab.page.locator("#mv-limit-truth").input_value() == "20"
     assert "mixup" not in shown(tab)
     assert "samplepairing" not in shown(tab)
     assert shown(tab)[0] == "mosaic"
     assert tab.page.locator("[data-plot=which] [data-axis=x]").input_value() == "rate"
-    tab.page.get_by_text("Methods to look at").click()
+    tab.page.get_by_text("Methods: ").click()
     tab.page.locator("fieldset input[name=mixup]").check()
     assert "mixup" in shown(tab)
     tab.page.wait_for_function("!location.search.includes('without')")
@@ -364,6 +429,7 @@ def test_own_pictures_join(open_tab, two_files, monkeypatch):
     some = {name: mixviz.METHODS[name] for name in (*METHODS[::10], "cutmix")}
     monkeypatch.setattr("mixviz.ui.views.which.METHODS", some)
     room = ready(open_tab("?view=which", "which"))
+    opened(room, "table").page.get_by_text("My own pictures", exact=True).click()
     assert room.page.locator("input[name=joined]").is_disabled()
     before = room.page.locator("[data-row=cutmix]").inner_text()
     room.after(lambda: room.choose("a", two_files[0]))
@@ -382,7 +448,7 @@ def test_own_pictures_join(open_tab, two_files, monkeypatch):
 def test_it_speaks_korean(open_tab):
     from tests.test_korean import phrases
 
-    tab = ready(open_tab("?view=which&limits=network", "which", locale="ko-KR"))
+    tab = opened(ready(open_tab("?view=which&limits=network", "which", locale="ko-KR")), "table")
     tab.page.locator("[data-row=cutmix] button").click()
     korean = texts()["ko"]
     assert korean["which.lines"] in tab.page.locator("[data-part=candidate]").inner_text()

@@ -1,5 +1,6 @@
-// View to choose a method: filters that exclude methods with a reason, a sortable table, a plot of any two columns, and
-// a card with lines to copy. There is no overall score: the visitor decides which numbers matter.
+// View to choose a method: questions, beside them the methods that fit, best first by what was asked, each with its code;
+// on demand a sortable table, a plot of any two columns, and a card. There is no overall score.
+import { listed } from "../lib/address.js";
 import { csvOf } from "../lib/csv.js";
 import { byHumps, hand, make, partOf, within } from "../lib/dom.js";
 import { share, tenth, percent, signed } from "../lib/numbers.js";
@@ -9,14 +10,16 @@ import { sortedTable } from "../lib/tables.js";
 import { t } from "../lib/texts.js";
 import { candidateCard } from "./which/candidate.js";
 import { limitsOf, methodChoice, questions, reason } from "./which/choices.js";
+import { shortlist } from "./which/shortlist.js";
 
 /** @import { Candidate, Column, Context, Measure, Point, Series, Which } from "../types.js" */
 
 /** @param {Context} context */
 export default function whichView({ element }) {
   const root = () => partOf(element);
-  const asked = limitsOf(new URLSearchParams(location.search).get("limits"));
-  const without = new Set((new URLSearchParams(location.search).get("without") ?? "").split(",").filter(Boolean));
+  const query = new URLSearchParams(location.search);
+  const asked = limitsOf(query.get("limits"));
+  const without = new Set(listed(query.get("without")));
   /** @type {Map<string, Candidate>} */
   const rows = new Map();
   /** @type {Which} */
@@ -24,7 +27,7 @@ export default function whichView({ element }) {
   /** @type {string | null} */
   let set = null;
   let turn = 0;
-  let setting = new URLSearchParams(location.search).get("setting");
+  let setting = query.get("setting");
   /** @param {number} x */
   const count = (x) => Math.round(x).toLocaleString("en");
   /** @param {number} x */
@@ -79,20 +82,20 @@ export default function whichView({ element }) {
   /** @param {string} key */
   const titleOf = (key) => columnOf(key).title;
 
-  const progress = make("p", { class: "mv-small", aria: { role: "status" } });
-  const told = make("p", { class: "mv-told" });
+  const progress = make("span");
+  const told = make("span");
   const note = make("p", { class: "mv-small" });
   const joined = make("input", {
     type: "checkbox",
     name: "joined",
     on: { change: ({ target }) => mixviz.set({ joined: target.checked }) },
   });
-  const joinedNote = make("small");
+  const joinedNote = make("p", { class: "mv-small" });
   const card = candidateCard(
     () => COLUMNS,
     () => about.settings,
   );
-  const choice = methodChoice(without, () => draw());
+  const choice = methodChoice(without, () => draw(true));
   const explain = make("p", { class: "mv-small", aria: { role: "status" } });
   const table = sortedTable({
     columns: () => COLUMNS,
@@ -115,32 +118,40 @@ export default function whichView({ element }) {
       change: () => {
         setting = chooseSetting.value;
         mixviz.note("setting", setting);
-        draw();
+        draw(true);
       },
     },
   });
   const tablePanel = make(
-    "section",
-    { class: "mv-panel", data: { part: "table" } },
+    "details",
+    { class: "mv-panel", data: { part: "table" }, open: query.has("setting"), on: { toggle: () => drawTable() } },
+    make("summary", { textContent: t("which.table") }),
     make("div", { class: "mv-plot-head" }, make("label", { class: "mv-axis" }, t("which.setting"), chooseSetting), csv),
     make("div", { class: "mv-wide", tabIndex: 0, aria: { role: "region", label: t("which.table") } }, table.node),
     explain,
     note,
   );
-  const left = make("ul", { class: "mv-says-list" });
-  const leftPanel = make(
-    "section",
-    { class: "mv-panel", hidden: true, data: { part: "left" } },
-    make("h3", { textContent: t("which.left") }),
-    left,
+  const ownPanel = make(
+    "details",
+    {},
+    make("summary", { textContent: t("which.own") }),
+    make("div", { class: "mv-fields", data: { control: "pictures" } }),
+    make("label", { class: "mv-check" }, joined, t("which.joined")),
+    joinedNote,
   );
   const numeric = COLUMNS.filter(({ text }) => !text);
-  const axes = axesOf((new URLSearchParams(location.search).get("axes") ?? "").split(","));
+  const axes = axesOf(listed(query.get("axes")));
   const plot = plotOf({
     name: "which",
     /** @param {Series} series @param {Point} point */
     pick: (series, point) => card.open(rows.get(point.key ?? ""), plot.node, () => plot.node.querySelector("svg")),
   });
+  const plotPanel = make(
+    "details",
+    { class: "mv-panel", data: { part: "plot" }, open: query.has("axes"), on: { toggle: () => drawPlot() } },
+    make("summary", { textContent: t("which.plot") }),
+    plot.node,
+  );
   within(plot.node, ".mv-plot-area").before(
     axisChoice(numeric, axes, () => {
       mixviz.note("axes", `${axes.x},${axes.y}`);
@@ -156,33 +167,46 @@ export default function whichView({ element }) {
     ]),
   );
 
-  root().append(
-    make("div", { class: "mv-about" }, make("h2", { textContent: t("which.title") }), told),
+  const chosenFew = shortlist({
+    asked,
+    columnOf,
+    setting: () => t("compare.setting", about.settings.find(({ key }) => key === setting)),
+    open: (row, button) => card.open(row, columns, () => button),
+    rest: () => {
+      tablePanel.open = true;
+      within(tablePanel, "summary").focus();
+    },
+  });
+  const columns = make(
+    "div",
+    { class: "mv-choose" },
     make(
       "section",
-      { class: "mv-panel" },
+      { class: "mv-panel", data: { part: "questions" } },
       make("h3", { textContent: t("which.questions") }),
-      questions(asked, () => draw()),
-      make(
-        "div",
-        { class: "mv-question" },
-        make("label", { class: "mv-check" }, joined, t("which.joined")),
-        joinedNote,
-      ),
+      questions(asked, () => draw(true)),
     ),
-    choice.node,
-    progress,
-    tablePanel,
-    leftPanel,
-    plot.node,
+    chosenFew.node,
+    make("section", { class: "mv-panel mv-more-choice", aria: { label: t("which.scope") } }, choice.node, ownPanel),
+  );
+  root().append(
     make(
-      "section",
+      "div",
+      { class: "mv-about" },
+      make("h2", { textContent: t("which.title") }),
+      make("p", { class: "mv-small" }, told, " ", progress),
+    ),
+    columns,
+    tablePanel,
+    plotPanel,
+    make(
+      "details",
       { class: "mv-panel" },
-      make("h3", { textContent: t("which.honest") }),
+      make("summary", { textContent: t("which.honest") }),
       make(
         "ul",
         { class: "mv-says-list" },
-        ...["accuracy", "boxes", "whole", "error", "speed", "zoo"].map((key) =>
+        ...["score", "accuracy", "boxes", "whole", "error", "speed", "zoo"].map((key) =>
           make("li", { textContent: t(`which.honest.${key}`) }),
         ),
       ),
@@ -226,14 +250,23 @@ export default function whichView({ element }) {
       .filter((row) => !without.has(row.name));
   const kept = () => chosen().filter((row) => !reason(row, asked));
 
-  function draw() {
+  /** @param {boolean} [changed] by the visitor */
+  function draw(changed = false) {
     if (!about) return;
     for (const [name, row] of rows) rows.set(name, read(row));
+    const all = Object.keys(about.all).length;
+    chosenFew.update(chosen(), rows.size === all, changed);
+    choice.draw(about.all);
+    card.redraw(rows);
+    drawTable();
+    drawPlot();
+    progress.textContent = rows.size < all ? t("which.measuring", { n: rows.size, all }) : "";
+  }
+
+  function drawTable() {
+    if (!tablePanel.open || !about) return;
     const pins = new Set(mixviz.pinned?.() ?? []);
     const now = kept();
-    const out = chosen()
-      .map((row) => reason(row, asked))
-      .filter(Boolean);
     table.update(
       now.map((row) => ({
         ...row,
@@ -255,22 +288,19 @@ export default function whichView({ element }) {
         ),
       })),
     );
-    left.replaceChildren(...out.map((text) => make("li", { textContent: text })));
-    leftPanel.hidden = !out.length;
     const failed = now
       .filter(({ error }) => error)
       .map((row) => t("which.failed", { title: row.title, reason: row.error }));
-    const inside = now.filter(({ inside }) => inside).map((row) => `${row.title}: ${t("which.inside")}`);
-    note.textContent = [t("which.note", about.made), ...inside, ...failed].join(" ");
-    choice.draw(about.all);
-    card.redraw(rows);
-    drawPlot();
-    const all = Object.keys(about.all).length;
-    progress.textContent =
-      rows.size < all ? t("which.measuring", { n: rows.size, all }) : t("which.remain", { n: now.length, all });
+    const inside = now.filter(({ inside }) => inside).map(({ title }) => title);
+    note.textContent = [
+      t("which.note", about.made),
+      ...(inside.length ? [`${inside.join(", ")}: ${t("which.inside")}`] : []),
+      ...failed,
+    ].join(" ");
   }
 
   function drawPlot() {
+    if (!plotPanel.open || !about) return;
     const now = kept();
     const families = [...new Set(Object.values(about.all))];
     const [x, y] = [axes.x, axes.y].map(columnOf);
@@ -346,6 +376,7 @@ export default function whichView({ element }) {
         mixtures: count(value.made.draws * Math.ceil(value.made.batch / n) * n),
         covers: percent(covers),
       });
+      if (own) ownPanel.open = true;
       [joined.checked, joined.disabled] = [own > 0, !could];
       joinedNote.textContent = !could
         ? t("which.joined_none")

@@ -92,7 +92,8 @@ export function questions(asked, changed) {
         if (range) told.textContent = t(`which.at.${name}`, { limit: Number(range.value).toLocaleString("en") });
       };
       const turn = () => {
-        if (range) range.disabled = !box.checked;
+        if (range) range.hidden = !box.checked;
+        told.hidden = !box.checked;
         say();
         box.checked ? asked.set(name, range ? Number(range.value) : null) : asked.delete(name);
       };
@@ -109,11 +110,19 @@ export function questions(asked, changed) {
         "div",
         { class: "mv-question", data: { question: name } },
         make("label", { class: "mv-check" }, box, t(`which.ask.${name}`)),
-        ...(range ? [range, told] : [make("small", { textContent: t("which.at.network") })]),
+        ...(range ? [range, told] : []),
       );
     }),
   );
 }
+
+/**
+ * The columns of the requirements that have a limit.
+ *
+ * @param {Map<string, number | null>} asked
+ */
+export const columnsOf = (asked) =>
+  Object.entries(LIMITS).flatMap(([name, { column, at }]) => (asked.has(name) && at !== undefined ? [column] : []));
 
 /**
  * The reason why a method is excluded, if it is. A missing measurement does not exclude a method.
@@ -143,7 +152,7 @@ export function reason(row, asked) {
 export function methodChoice(without, changed) {
   const summary = make("summary");
   const body = make("div", { class: "mv-families" });
-  const node = make("details", { class: "mv-panel" }, summary, body);
+  const node = make("details", {}, summary, body);
   let drawn = "";
   let sync = () => {};
   /** @param {Record<string, string>} families */
