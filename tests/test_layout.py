@@ -12,6 +12,19 @@ FIRST_SIGHT = {
     "learn&method=cutmix": (".mv-hero-a", ".mv-hero-b", ".mv-hero-mixture", ".mv-hero-label .mv-bar", "#mv-lam"),
     "grid": ("[data-method=mixup]", "[data-method=cutout]"),
     "embeddings": (".mv-lead", "#mv-embed-network", ".mv-scatter", ".mv-own[data-own=A]", ".mv-own[data-own=B]"),
+    "which": ("[data-part=questions]", "[data-part=shortlist] .mv-big", "[data-candidate]"),
+    "compare": (".mv-lead", ".mv-dots h3"),
+    "tree": (".mv-about h2",),
+}
+# Where a size shows more than others
+ALSO = {
+    ("which", "laptop"): ("[data-candidate]:last-child",),
+    ("compare", "laptop"): ("[data-measure=top1_error]", "[data-measure=ece]", "[data-measure=hole_50]", ".mv-dot-key"),
+    ("compare", "projector"): ("[data-part=dots]", "[data-open=table]"),
+    ("compare", "phone"): ("[data-measure=top1_error] [data-strategy=CutMix]",),
+    ("tree", "laptop"): ("[data-idea=mixup]", "[data-idea=cutmix]", ".mv-lanes span", "[data-part=idea]"),
+    ("tree", "projector"): ("[data-idea=mixup]", "[data-idea=cutmix]", "[data-idea=saliencymix]"),
+    ("tree", "phone"): ("[data-listed=mixup] > .mv-listed", "[data-listed=cutmix] > .mv-listed"),
 }
 
 
@@ -21,7 +34,7 @@ def test_what_a_view_is_for_lies_whole_in_the_first_viewport(open_tab, query, si
     width, height = SIZES[size]
     view = query.split("&")[0]
     tab = open_tab(f"?view={query}", view, width=width, height=height)
-    for part in FIRST_SIGHT[query]:
+    for part in FIRST_SIGHT[query] + ALSO.get((query, size), ()):
         box = tab.page.locator(part).first.bounding_box()
         assert box is not None, f"{part} is hidden"
         assert min(box["width"], box["height"]) > 10, (part, box)

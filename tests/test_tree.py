@@ -150,17 +150,17 @@ def test_the_keyboard_goes_from_idea_to_idea(room):
 @pytest.mark.slow
 def test_an_idea_under_a_resting_pointer_does_not_speak_until_it_moves(room):
     page, says = room.page, room.page.locator("[data-part=idea] h3")
-    box = page.locator("[data-idea=stylemix]").bounding_box()
+    box = page.locator("[data-idea=samplepairing]").bounding_box()
     room.after(lambda: page.evaluate("mixviz.open('tree', {idea: 'mixup'})"))
     page.evaluate("mixviz.open('grid')")
     page.wait_for_function("mixviz.idle()")
     page.mouse.move(box["x"] + 20, box["y"] + 10)
     room.after(lambda: page.evaluate("mixviz.open('tree', {idea: 'cutmix'})"))
     page.wait_for_timeout(500)  # the browser checks what is under the pointer
-    assert page.evaluate("document.querySelector('[data-idea=stylemix]:hover') !== null")
+    assert page.evaluate("document.querySelector('[data-idea=samplepairing]:hover') !== null")
     assert says.inner_text().startswith("CutMix")
     page.mouse.move(box["x"] + 22, box["y"] + 10)
-    assert says.inner_text().startswith("StyleMix")
+    assert says.inner_text().startswith("SamplePairing")
 
 
 @pytest.mark.browser
@@ -168,10 +168,51 @@ def test_an_idea_under_a_resting_pointer_does_not_speak_until_it_moves(room):
 def test_the_list_says_the_same(room):
     room.page.get_by_text("As a list").click()
     lines = room.page.locator("[data-listed]")
-    assert lines.evaluate_all("all => all.map(one => one.dataset.listed)") == list(lineage.tree())
-    text = room.page.locator("[data-listed=cutmix]").inner_text()
-    assert "after Mixup, Cutout" in text
-    assert mixviz.METHODS["cutmix"].card.citation in text
+    assert sorted(lines.evaluate_all("all => all.map(one => one.dataset.listed)")) == sorted(lineage.tree())
+    row = room.page.locator("[data-listed=cutmix] > .mv-listed")
+    assert (row.locator(".mv-link").inner_text(), row.locator("small").inner_text()) == ("CutMix", "2019 · cut")
+    assert room.page.locator("[data-listed=mixup] [data-listed=cutmix] [data-listed=saliencymix]").count() == 1
+    room.page.locator("[data-listed=mixup] > .mv-listed .mv-link").click()
+    assert room.page.locator("[data-part=idea] h3").inner_text().startswith("Mixup")
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_mixup_and_cutmix_and_the_names_of_the_lanes_are_in_sight(open_tab):
+    tab = open_tab("?view=tree", "tree")
+    frame = tab.page.locator(".mv-lineage").bounding_box()
+
+    def lanes() -> list[dict]:
+        return [lane.bounding_box() for lane in tab.page.locator(".mv-lanes span").all()]
+
+    names = lanes()
+    assert len(names) == len(tree(first_request())["families"])
+    for name in ("mixup", "cutmix"):
+        box = tab.page.locator(f"[data-idea={name}]").bounding_box()
+        assert names[0]["x"] + names[0]["width"] <= box["x"]
+        assert box["x"] + box["width"] <= frame["x"] + frame["width"]
+    tab.page.locator(".mv-lineage").evaluate("one => { one.scrollLeft = 400; }")
+    assert lanes() == names  # they stay
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_a_phone_shows_a_list_that_opens_below_each_idea(open_tab):
+    ideas = lineage.tree()
+    tab = open_tab("?view=tree", "tree", width=390, height=844)
+    assert not tab.page.locator(".mv-lineage").is_visible()
+    line = tab.page.locator("[data-listed=cutmix] > .mv-listed")
+    assert line.is_visible()  # below Mixup, which is open
+    child = tab.page.locator("[data-listed=saliencymix] > .mv-listed")
+    assert not child.is_visible()
+    line.locator("[aria-expanded]").click()
+    child.locator(".mv-link").click()
+    panel = tab.page.locator("[data-listed=saliencymix] > [data-part=idea]")
+    assert mixviz.METHODS["saliencymix"].card.citation in panel.inner_text()
+    panel.locator("[data-to=randsaliencymix]").click()
+    assert tab.page.locator("[data-listed=randsaliencymix] > [data-part=idea]").is_visible()
+    assert tab.page.evaluate("document.activeElement.textContent").startswith(ideas["randsaliencymix"].card.title)
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 @pytest.mark.browser

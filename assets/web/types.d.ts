@@ -503,6 +503,7 @@ export interface IdeaBox {
   idea: Idea;
 }
 export interface Placed {
+  start: number;
   width: number;
   height: number;
   columns: { said: string; x: number }[];

@@ -1,19 +1,20 @@
-// View of the family tree: an interactive drawing, a panel about one idea, and the same as a list.
+// View of the family tree: an interactive drawing, on phones a nested list instead, and a panel about one idea.
 import { make, partOf, within } from "../lib/dom.js";
-import { mixviz } from "../lib/page.js";
-import { FONT, handFigure, svg } from "../lib/svg.js";
-import { t } from "../lib/texts.js";
-import { drawLineage, layOut, slideOf, yearOf } from "./tree/lineage.js";
-
 import { ARROWS } from "../lib/grab.js";
 import { known } from "../lib/maps.js";
+import { mixviz } from "../lib/page.js";
+import { FONT, colourOf, handFigure, svg } from "../lib/svg.js";
+import { t } from "../lib/texts.js";
+import { drawLineage, layOut, slideOf, yearOf } from "./tree/lineage.js";
+import { nestedList } from "./tree/list.js";
 
 /** @import { Context, Idea, Placed, State, Tree } from "../types.js" */
 
 /** @param {Context} context */
 export default function treeView({ element }) {
   const root = () => partOf(element);
-  const SMALLEST = 0.75; // a wider drawing is not scaled further and scrolls sideways
+  const START = ["mixup", "cutmix"]; // in sight at first
+  const narrow = () => matchMedia("(max-width: 767px)").matches;
   /** @type {Tree} */
   let value;
   /** @type {Map<string, Idea>} */
@@ -22,21 +23,23 @@ export default function treeView({ element }) {
   /** @type {string | null} */
   let at = null;
   let turn = 0;
-  /** @type {ReturnType<typeof drawLineage>} */
-  let drawing;
-  let wide = 0;
+  /** @type {ReturnType<typeof drawLineage> | null} */
+  let drawing = null;
+  let across = 0; // width for which all is arranged
   /** @type {string | null} */
   let lit = null;
   const intro = make("p", { class: "mv-told" });
   const canvas = svg("svg", { role: "group", "font-family": FONT, "aria-label": t("tree.picture") });
-  const scroller = make("div", { class: "mv-wide mv-lineage", tabIndex: -1 }, canvas);
+  const lanes = make("div", { class: "mv-lanes", aria: { hidden: "true" } });
+  const scroller = make("div", { class: "mv-wide mv-lineage", tabIndex: -1 }, lanes, canvas);
   const panel = make("section", { class: "mv-panel mv-idea", data: { part: "idea" }, aria: { live: "polite" } });
-  const list = make("ol", { class: "mv-line-of" });
+  const beside = make("aside", { class: "mv-beside", aria: { label: t("tree.chosen") } }, panel);
+  /** @type {ReturnType<typeof nestedList>} */
+  let list;
   const listed = make(
     "details",
     { class: "mv-panel", data: { part: "list" } },
     make("summary", { textContent: t("tree.list") }),
-    list,
   );
   const takes = make(
     "div",
@@ -52,14 +55,13 @@ export default function treeView({ element }) {
     ),
   );
   root().append(
-    make("div", { class: "mv-about" }, make("h2", { textContent: t("tree.title") }), intro),
     make(
-      "section",
-      { class: "mv-panel mv-drawn" },
-      make("div", { class: "mv-plot-head" }, make("p", { class: "mv-small", textContent: t("tree.choose") }), takes),
-      scroller,
+      "div",
+      { class: "mv-about mv-plot-head" },
+      make("div", {}, make("h2", { textContent: t("tree.title") }), intro),
+      takes,
     ),
-    panel,
+    make("div", { class: "mv-tree" }, make("section", { class: "mv-panel mv-drawn" }, scroller), beside),
     listed,
   );
 
@@ -72,13 +74,21 @@ export default function treeView({ element }) {
   const partsOf = (group) => /** @type {SVGElement[]} */ ([...group.children]);
 
   function draw() {
-    wide = scroller.clientWidth;
-    const placed = layOut(value, wide);
-    const fits = wide / placed.width;
-    const scale = fits < SMALLEST ? 1 : Math.min(1, fits);
-    canvas.setAttribute("width", String(Math.floor(scale * placed.width)));
-    canvas.setAttribute("height", String(Math.floor(scale * placed.height)));
-    canvas.setAttribute("viewBox", `0 0 ${placed.width} ${placed.height}`);
+    const placed = layOut(value, scroller.clientWidth);
+    canvas.setAttribute("width", String(placed.width));
+    canvas.setAttribute("height", String(placed.height));
+    lanes.style.width = `${placed.start}px`;
+    lanes.replaceChildren(
+      ...placed.lanes.map(({ family, y, height }) => {
+        const lane = make("span", { textContent: t(`family.${family}`) });
+        Object.assign(lane.style, {
+          top: `${y}px`,
+          height: `${height}px`,
+          borderColor: colourOf(value.families.indexOf(family)),
+        });
+        return lane;
+      }),
+    );
     drawing = drawLineage(value, placed, {
       /** @param {SVGElement} node @param {Idea} idea */
       each: (node, idea) => {
@@ -107,13 +117,25 @@ export default function treeView({ element }) {
     nodeOf(at)?.setAttribute("tabindex", "0");
   }
 
-  // The drawing may be wider than its container.
-  function reveal() {
-    const node = nodeOf(chosen);
-    const box = node?.getBoundingClientRect();
+  /**
+   * Scrolls sideways to an idea, if it is out of sight or below the names of the lanes.
+   *
+   * @param {string | null} name
+   */
+  function reveal(name) {
+    const box = nodeOf(name)?.getBoundingClientRect();
     const frame = scroller.getBoundingClientRect();
-    if (box && (box.right > frame.right || box.left < frame.left))
-      scroller.scrollLeft += box.left - frame.left - frame.width / 2;
+    if (!box) return;
+    if (box.right > frame.right) scroller.scrollLeft += box.right - frame.right + 20;
+    const edge = frame.left + lanes.offsetWidth;
+    if (box.left < edge) scroller.scrollLeft += box.left - edge - 20;
+  }
+
+  /** Puts the panel beside the drawing, or in the list below the chosen idea. */
+  function put() {
+    const row = narrow() && chosen && list.reveal(chosen);
+    if (row) row.after(panel);
+    else beside.append(panel);
   }
 
   /**
@@ -158,6 +180,7 @@ export default function treeView({ element }) {
   function light(name) {
     const idea = ideas.get(name ?? "");
     const near = new Set(idea ? [idea.name, ...idea.parents, ...idea.children] : []);
+    if (!drawing) return;
     for (const node of partsOf(drawing.nodes)) {
       node.style.opacity = !idea || near.has(node.dataset.idea ?? "") ? "1" : "0.3";
       node.classList.toggle("mv-lit", node.dataset.idea === name);
@@ -180,15 +203,16 @@ export default function treeView({ element }) {
   function choose(name, move = true) {
     chosen = name;
     mixviz.note("idea", name);
+    put();
     show(name);
-    if (move && innerWidth < 768) panel.scrollIntoView({ block: "nearest" });
+    if (move && narrow()) panel.scrollIntoView({ block: "nearest" });
   }
 
   /** @param {string | null} name */
   function tell(name) {
     const idea = ideas.get(name ?? "");
-    panel.hidden = !idea;
-    if (!idea) return;
+    panel.hidden = !idea && narrow();
+    if (!idea) return panel.replaceChildren(make("p", { class: "mv-told", textContent: t("tree.choose") }));
     /** @param {string[]} names @param {string} none */
     const others = (names, none) =>
       names.length
@@ -200,7 +224,7 @@ export default function treeView({ element }) {
               on: {
                 click: () => {
                   choose(name, false);
-                  reveal();
+                  reveal(chosen);
                   within(panel, "h3").focus();
                 },
               },
@@ -249,33 +273,16 @@ export default function treeView({ element }) {
     );
   }
 
-  /** @param {Idea} idea */
-  const from = ({ parents }) => {
-    const titles = parents.map((name) => known(ideas, name).title).join(", ");
-    return titles && `, ${t("tree.line", { parents: titles })}`;
-  };
-
-  function drawList() {
-    list.replaceChildren(
-      ...value.ideas.map((idea) =>
-        make(
-          "li",
-          { data: { listed: idea.name } },
-          make("button", {
-            class: "mv-link",
-            textContent: idea.title,
-            on: {
-              click: () => {
-                choose(idea.name);
-                within(panel, "h3").focus();
-              },
-            },
-          }),
-          ` (${yearOf(idea.year)}, ${t(`family.${idea.family}`)})${from(idea)}. ${text(idea)} `,
-          make("small", { textContent: idea.citation }),
-        ),
-      ),
-    );
+  /** The drawing at the width of the page, or the list. */
+  function arrange() {
+    if (across !== root().clientWidth) {
+      across = root().clientWidth;
+      listed.open = narrow();
+      if (!narrow()) draw();
+    }
+    put();
+    show(chosen);
+    for (const name of chosen ? [chosen] : START) reveal(name);
   }
 
   mixviz.views("tree", (answer) => {
@@ -285,21 +292,19 @@ export default function treeView({ element }) {
       const methods = value.ideas.filter(({ ancestor }) => !ancestor);
       const years = methods.flatMap(({ year }) => year || []);
       intro.textContent = t("tree.lede", { n: methods.length, from: Math.min(...years), to: Math.max(...years) });
-      draw();
-      drawList();
-      listed.open = innerWidth < 768;
-      new ResizeObserver(
-        () => scroller.clientWidth && scroller.clientWidth !== wide && (draw(), show(chosen), reveal()),
-      ).observe(scroller);
-      scroller.scrollLeft = scroller.scrollWidth; // most ideas are recent
-      reveal();
+      list = nestedList(value, (name) => {
+        choose(name);
+        within(panel, "h3").focus();
+      });
+      listed.append(list.node);
+      new ResizeObserver(() => root().clientWidth && root().clientWidth !== across && arrange()).observe(root());
     }
     if (mixviz.state.idea && ideas.has(mixviz.state.idea)) {
       chosen = mixviz.state.idea; // opened from another view
       mixviz.note("idea", chosen);
       delete mixviz.state.idea;
     }
-    show(chosen);
+    arrange();
     root().dataset.shown = String(++turn);
   });
 }

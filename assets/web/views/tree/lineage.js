@@ -1,30 +1,30 @@
 // The family tree as a drawing: a column per year, a lane per family, a box per idea, a curve from parent to child.
-// Years without an idea take no room, and all ideas older than the methods share a column.
+// Years without an idea take no room, and all years before the first method that others build on share a column.
 import { FONT, GROUND, INK, LINE, PALE, colourOf, standalone, svg, widthOf } from "../../lib/svg.js";
 import { t } from "../../lib/texts.js";
-
 import { known } from "../../lib/maps.js";
 
 /** @import { Idea, IdeaBox, Placed, Tree } from "../../types.js" */
 
-const BOX = { width: 124, height: 36, gap: 9 };
-const COLUMN = { least: 166, most: 200 };
+const SIZE = 14; // of all text
+const BOX = { width: 140, height: 40, gap: 9 };
+const COLUMN = { least: 180, most: 210 };
 const LANE = { pad: 11 };
 const AXIS = 30;
 
 /**
- * The layout: {width, height, columns, lanes, boxes: Map name -> {x, y, idea}}.
+ * The layout: {start, width, height, columns, lanes, boxes: Map name -> {x, y, idea}}; the lanes' names end at `start`.
  *
  * @param {Tree} tree
  * @param {number} room
  * @param {number} [most]
  */
 export function layOut({ ideas, families }, room, most = COLUMN.most) {
-  const first = Math.min(...ideas.flatMap(({ ancestor, year }) => (ancestor ? [] : (year ?? []))));
+  const first = Math.min(...ideas.flatMap(({ ancestor, children, year }) => (ancestor || !children.length ? [] : year || [])));
   /** @param {Idea} idea */
   const columnOf = ({ year }) => (year && year < first ? 1 : year);
   const years = [...new Set(ideas.map(columnOf))].sort((a, b) => (a || Infinity) - (b || Infinity));
-  const start = 22 + Math.max(...families.map((family) => widthOf(t(`family.${family}`), 12.5)));
+  const start = 24 + Math.max(...families.map((family) => bold(t(`family.${family}`))));
   const column = Math.min(Math.max((room - start) / years.length, COLUMN.least), most);
   const columns = years.map((year, i) => ({
     said: year === 1 ? t("tree.before", { year: first }) : yearOf(year),
@@ -52,7 +52,7 @@ export function layOut({ ideas, families }, room, most = COLUMN.most) {
     lanes.push({ family, y, height });
     y += height;
   }
-  return { width: start + columns.length * column, height: y + 4, columns, lanes, boxes };
+  return { start, width: start + columns.length * column, height: y + 4, columns, lanes, boxes };
 }
 
 /**
@@ -87,6 +87,9 @@ function rowsOf(ideas, columnOf) {
   return rows;
 }
 
+/** @param {string} text */
+const bold = (text) => 1.08 * widthOf(text, SIZE);
+
 /** @param {number | null} year */
 export const yearOf = (year) => (year ? String(year) : t("tree.unknown"));
 
@@ -115,13 +118,11 @@ function curveOf(from, to) {
  * @param {number} room
  */
 function linesOf(title, room) {
-  /** @param {string} text */
-  const wide = (text) => 1.08 * widthOf(text, 12.5); // in bold
-  if (wide(title) <= room) return [title];
+  if (bold(title) <= room) return [title];
   const words = title.split(/(?<=[ -])|(?<=[a-z])(?=[A-Z])/);
   const lines = [""];
   for (const word of words)
-    wide(lines.at(-1) + word) <= room || !lines.at(-1) ? (lines[lines.length - 1] += word) : lines.push(word);
+    bold(lines.at(-1) + word) <= room || !lines.at(-1) ? (lines[lines.length - 1] += word) : lines.push(word);
   return lines.length > 2 ? [lines[0], `${lines[1].trimEnd()}…`] : lines;
 }
 
@@ -145,7 +146,7 @@ export function drawLineage(value, placed, options = {}) {
       svg("rect", { x: 0, y: lane.y, width: 4, height: lane.height, fill: family(lane.family) }),
       svg(
         "text",
-        { x: 12, y: lane.y + lane.height / 2 + 4, fill: INK, "font-size": 12, "font-weight": 600 },
+        { x: 12, y: lane.y + lane.height / 2 + 5, fill: INK, "font-size": SIZE, "font-weight": 600 },
         t(`family.${lane.family}`),
       ),
     ),
@@ -153,7 +154,7 @@ export function drawLineage(value, placed, options = {}) {
   for (const { said, x } of columns)
     body.append(
       svg("line", { x1: x, x2: x, y1: AXIS - 6, y2: height, stroke: LINE }),
-      svg("text", { x: x + 6, y: AXIS - 10, fill: PALE, "font-size": 13, "font-weight": 600 }, said),
+      svg("text", { x: x + 6, y: AXIS - 10, fill: PALE, "font-size": SIZE, "font-weight": 600 }, said),
     );
   for (const to of boxes.values())
     for (const name of to.idea.parents) {
@@ -186,9 +187,9 @@ export function drawLineage(value, placed, options = {}) {
           "text",
           {
             x: 8,
-            y: lines.length > 1 ? 15 + 14 * i : 22.5,
+            y: lines.length > 1 ? 17 + 16 * i : 25,
             fill: INK,
-            "font-size": 12.5,
+            "font-size": SIZE,
             "font-weight": idea.ancestor ? 400 : 600,
             "font-style": idea.ancestor ? "italic" : null,
           },
