@@ -119,4 +119,4 @@ def between(state: Any) -> dict[str, Any]:
     return transition.transition(of_state(state, checked_path))
 
 
-VIEW = View("compare", 20, compare, "choose", controls=(), functions=(between,))
+VIEW = View("compare", 20, compare, "choose", controls=(), functions=(between,), example="part=table,plots,between")

@@ -76,4 +76,4 @@ def says(name: str, language: str) -> list[str]:
     return [one.replace("`", "") for one in sentences]
 
 
-VIEW = View("which", 10, which, "choose", controls=())
+VIEW = View("which", 10, which, "choose", controls=(), example="limits=visible:45&setting=&axes=rate,gap")
