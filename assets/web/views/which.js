@@ -1,11 +1,12 @@
 // View to choose a method: questions, beside them the methods that fit, best first by what was asked, each with its code;
 // on demand a sortable table, a plot of any two columns, and a card. There is no overall score.
 import { listed } from "../lib/address.js";
+import { axisChoice } from "../lib/axes.js";
 import { csvOf } from "../lib/csv.js";
 import { byHumps, hand, make, partOf, within } from "../lib/dom.js";
 import { share, tenth, percent, signed } from "../lib/numbers.js";
 import { mixviz } from "../lib/page.js";
-import { axisChoice, plotOf } from "../lib/plot.js";
+import { plotOf } from "../lib/plot.js";
 import { sortedTable } from "../lib/tables.js";
 import { t } from "../lib/texts.js";
 import { candidateCard } from "./which/candidate.js";

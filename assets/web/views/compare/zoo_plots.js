@@ -1,6 +1,7 @@
+import { axisChoice } from "../../lib/axes.js";
 import { make, press, within } from "../../lib/dom.js";
 import { shortened, tenth } from "../../lib/numbers.js";
-import { axisChoice, plotOf } from "../../lib/plot.js";
+import { plotOf } from "../../lib/plot.js";
 import { INK } from "../../lib/svg.js";
 import { t } from "../../lib/texts.js";
 import { barsNote, columnName, rowName } from "./zoo_table.js";
