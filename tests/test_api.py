@@ -325,7 +325,7 @@ def test_made_up_paths_are_refused_everywhere(address, path):
     for answer in (one.result() for one in answers):
         assert answer.status_code == 200
         assert set(answer.json()) - {"gone"} == {"message"}
-    assert restore(address, {"a": path, "b": path}) == {"state": {}}
+    assert restore(address, {"a": path, "b": path})["state"] == {}
 
 
 @pytest.mark.parametrize("path", [*MADE_UP, *NO_PATH, as_file(CAT), "\ud800"], ids=lambda path: repr(path)[:24])
@@ -404,7 +404,7 @@ def test_mistakes_are_told_in_the_visitors_language(language):
         ({"a": None}, "missing", {}),
     ):
         answer = handlers.look(a_state(**wrong) | {"language": language})
-        assert answer == {"message": i18n.say(key, language, **values)}
+        assert answer["message"] == i18n.say(key, language, **values)
 
 
 def test_what_was_made_by_hand_for_another_recipe_is_left_out():
@@ -473,7 +473,7 @@ def test_errors_of_the_program_stay_inside(address, monkeypatch):
         assert re.fullmatch(r".*\(error \d{6}\).*", answer.json()["message"])
         assert "secret" not in answer.text
     answer = restore(address, {})
-    assert answer.keys() == {"message"}
+    assert answer.keys() - {"gone"} == {"message"}
     assert re.fullmatch(r".*\(error \d{6}\).*", answer["message"])
 
 
@@ -769,7 +769,7 @@ def test_a_recipe_with_anything_anywhere_is_read_or_refused():
     "wanted", [None, 3, "x", [], {}, {"view": None}, {"view": {}}, {"p.alpha": []}, {"seed": HUGE}]
 )
 def test_a_state_that_cannot_be_restored_leaves_the_page(address, wanted):
-    assert restore(address, wanted) == {"state": {}}
+    assert restore(address, wanted)["state"] == {}
 
 
 def test_an_address_is_the_pages_state(address):

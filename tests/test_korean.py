@@ -110,6 +110,7 @@ def test_there_are_no_texts_of_things_that_are_not_there():
 
 
 QUOTED = re.compile(r'"((?:\\.|[^"\\\n])*)"')
+PROPERTY = re.compile(r"^\s+(\w+):", re.MULTILINE)  # whose name becomes a part of a key
 BEGINNING = re.compile(r'[`"]([a-z][\w.]*[._])\$?\{')  # of a key that is put together: `embed.${name}`, f"label_{rule}"
 ENDING = re.compile(r"\}([._]\w+)[`$]")  # `${key}.answer${i}`
 
@@ -119,6 +120,7 @@ def test_every_text_is_used():
     files = [*(assets() / "web").rglob("*.js"), *Path(mixviz.__file__).parent.rglob("*.py")]
     code = "\n".join(path.read_text() for path in (*files, assets() / "lesson.json", assets() / "photos.json"))
     words, beginnings, endings = (set(kind.findall(code)) for kind in (QUOTED, BEGINNING, ENDING))
+    words |= set(PROPERTY.findall(code))
 
     def used(key: str) -> bool:
         rests = (key.removeprefix(part) for part in beginnings if key.startswith(part))

@@ -1,8 +1,8 @@
 // SVG plots of lines and points with pointer and keyboard support, redrawn at every width in the theme's colours, with
 // the numbers as a table and downloads (SVG, PNG, CSV).
-// A spec: {title, name, x, y, series, at, rules, band, diagonal, note, pick, tip, height, legend, dims}, and for several
-// linked plots {hidden: a Set of keys they share, changed(), lit(key)}. An axis: {label, low, high, ticks,
-// format, names, unit}. `legend` false: none. A rule, a reference level: {y, title}. A band, an area behind the series:
+// A spec: {title, name, x, y, series, at, rules, band, diagonal, note, pick, tip, height, legend, dims}, and for linked
+// plots {hidden: a Set of keys they share, changed(), lit(key)}. An axis: {label, low, high, ticks, format, names,
+// unit}. `legend` false: none. A rule, a reference level: {y, title}. A band, an area behind the series:
 // {title, points: [{x, low, high}]}. A series: {key, title, legend, index, colour, mark, dash, line, marks, hollow,
 // size, pick, points: [{x, y, error, xerror, from, title, label, hollow}]}; `from` is the other end of a thin
 // line; on an axis with names a point may be offset from its name.

@@ -1,4 +1,4 @@
-// View of all networks side by side: what differs beyond chance, four measures with their errors, and the rest on demand.
+// View of all networks side by side: what differs beyond chance, four measures with their errors, the rest on demand.
 import { listed } from "../lib/address.js";
 import { make, partOf } from "../lib/dom.js";
 import { tenth, whole } from "../lib/numbers.js";

@@ -243,7 +243,10 @@ export default function treeView({ element }) {
         on: { click: () => mixviz.open(view, changes) },
       });
     panel.replaceChildren(
-      make("h3", { tabIndex: -1, textContent: `${idea.title} · ${yearOf(idea.year)} · ${t(`family.${idea.family}`)}` }),
+      make("h3", {
+        tabIndex: -1,
+        textContent: [idea.title, yearOf(idea.year), t(`family.${idea.family}`)].join(" · "),
+      }),
       make("p", { class: "mv-told", textContent: text(idea) }),
       make(
         "p",

@@ -1,5 +1,5 @@
-// View to choose a method: questions, beside them the methods that fit, best first by what was asked, each with its code;
-// on demand a sortable table, a plot of any two columns, and a card. There is no overall score.
+// View to choose a method: questions, beside them the methods that fit, best first by what was asked, each with its
+// code; on demand a sortable table, a plot of any two columns, and a card. There is no overall score.
 import { listed } from "../lib/address.js";
 import { axisChoice } from "../lib/axes.js";
 import { csvOf } from "../lib/csv.js";

@@ -94,7 +94,11 @@ export function dotPlots(value, open) {
         width,
         height: foot + 3.4 * size,
         "font-size": size,
-        "aria-label": `${columnName(key)}. ${t(lower[key] ? "compare.lower_better" : "compare.higher_better")}. ${t("compare.dot_keys")}`,
+        "aria-label": [
+          columnName(key),
+          t(lower[key] ? "compare.lower_better" : "compare.higher_better"),
+          t("compare.dot_keys"),
+        ].join(". "),
       }))
         canvas.setAttribute(name, String(set));
       for (const tick of niceTicks(low - pad, high + pad, 4))

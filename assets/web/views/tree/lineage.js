@@ -20,7 +20,8 @@ const AXIS = 30;
  * @param {number} [most]
  */
 export function layOut({ ideas, families }, room, most = COLUMN.most) {
-  const first = Math.min(...ideas.flatMap(({ ancestor, children, year }) => (ancestor || !children.length ? [] : year || [])));
+  const dated = ideas.filter(({ ancestor, children }) => !ancestor && children.length);
+  const first = Math.min(...dated.flatMap(({ year }) => year || []));
   /** @param {Idea} idea */
   const columnOf = ({ year }) => (year && year < first ? 1 : year);
   const years = [...new Set(ideas.map(columnOf))].sort((a, b) => (a || Infinity) - (b || Infinity));
