@@ -26,6 +26,7 @@ from mixviz.data import pictures
 VISITORS = 8
 FIRST, SHOWN = "#mv-learn[data-shown]", ".mv-grid[data-shown]"
 SLOW = 4  # how many times slower the throttled processor is
+MEGABITS, LATENCY = 1.6, 150  # of a slow line, per second, and ms
 
 SERVED = "page served with a pair mixed, after gradio and torch, s"
 PAINTED = "first paint: the above and, in a browser that runs, from the address to decoded mixtures, s"
@@ -36,6 +37,7 @@ SIGHT = "cards in sight at 1280 × 900, which a moving slider redraws"
 AMONG, OTHERS = (f"{VISITORS} drag at once: {who}, median ms" for who in ("slider to pixels", "the others' answers"))
 GROWTH = "server memory: growth over"
 LARGEST, LARGEST_SLOW = "largest contentful paint, ms", f"largest contentful paint, processor {SLOW} times slower, ms"
+LARGEST_LINE = f"largest contentful paint, line of {MEGABITS} Mb/s and {LATENCY} ms, ms"
 SHIFT, BLOCKED = "cumulative layout shift", f"total blocking time, processor {SLOW} times slower, ms"
 REQUESTS, BYTES = "first load: requests", "first load: kB"
 
@@ -121,6 +123,7 @@ WATCH = """
 def first_load(browser: Any, server: Server, runs: int) -> dict[str, float]:
     """Measure a first load without a cache, medians of several runs: what the browser calls web vitals."""
     fast, slow = ([_vitals(browser, server, factor) for _ in range(runs)] for factor in (1, SLOW))
+    line = [_vitals(browser, server, 1, slow_line=True) for _ in range(runs)]
     of = {name: [one[name] for one in fast] for name in fast[0]}
     return {
         LARGEST: statistics.median(of["largest"]),
@@ -128,15 +131,19 @@ def first_load(browser: Any, server: Server, runs: int) -> dict[str, float]:
         REQUESTS: statistics.median(of["requests"]),
         BYTES: statistics.median(of["bytes"]) / 1000,
         LARGEST_SLOW: statistics.median(one["largest"] for one in slow),
+        LARGEST_LINE: statistics.median(one["largest"] for one in line),
         BLOCKED: statistics.median(one["blocked"] for one in slow),
     }
 
 
-def _vitals(browser: Any, server: Server, slower: int) -> dict[str, float]:
+def _vitals(browser: Any, server: Server, slower: int, *, slow_line: bool = False) -> dict[str, float]:
     tab = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
     session = tab.context.new_cdp_session(tab)
     session.send("Network.enable")
     session.send("Emulation.setCPUThrottlingRate", {"rate": slower})
+    if slow_line:
+        speed = {"downloadThroughput": MEGABITS * 1e6 / 8, "uploadThroughput": MEGABITS * 1e6 / 8, "latency": LATENCY}
+        session.send("Network.emulateNetworkConditions", {"offline": False, **speed})
     sizes: list[float] = []
     session.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
     tab.add_init_script(WATCH)

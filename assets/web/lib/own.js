@@ -37,6 +37,15 @@ async function stored(mode, act) {
   });
 }
 
+/** Which kept pictures this tab showed before it was loaded again. @returns {Record<string, number>} */
+function shownBefore() {
+  try {
+    return JSON.parse(sessionStorage.getItem(KEY) ?? "{}");
+  } catch {
+    return {};
+  }
+}
+
 /** The kept pictures, the newest first. @returns {Promise<OwnPicture[]>} */
 export async function kept() {
   return ((await stored("readonly", (store) => store.getAll())) ?? []).reverse();
@@ -104,24 +113,17 @@ function note() {
 
 /** Brings back what this tab showed before it was loaded again. */
 export async function bringBack() {
-  let shown;
-  try {
-    shown = JSON.parse(sessionStorage.getItem(KEY) ?? "{}");
-  } catch {
-    shown = {};
-  }
   const query = new URLSearchParams(location.search);
   /** @type {Record<string, string>} */
   const changes = {};
   for (const letter of LETTERS) {
-    if (!(letter in shown) || query.has(letter)) continue;
+    if (!(letter in before) || query.has(letter)) continue;
     /** @type {OwnPicture | undefined} */
-    const picture = await stored("readonly", (store) => store.get(shown[letter]));
+    const picture = await stored("readonly", (store) => store.get(before[letter]));
     const path = picture && (await pathOf(picture));
     if (path) Object.assign(changes, { [letter]: path, [`name_${letter}`]: picture.label });
   }
   if (Object.keys(changes).length) mixviz.set(changes);
-  mixviz.watch(note);
 }
 
 /** Gives the server the shown pictures again. @returns {Promise<boolean>} whether it had lost one of them */
@@ -135,3 +137,6 @@ export async function renew() {
   }
   return lost;
 }
+
+const before = shownBefore();
+mixviz.watch(note);

@@ -2,11 +2,9 @@
 import { controlsOf } from "../lib/controls.js";
 import { make } from "../lib/dom.js";
 import { message } from "../lib/messages.js";
-import { bringBack, renew } from "../lib/own.js";
 import { mixviz } from "../lib/page.js";
 import { Sheet } from "../lib/sheets.js";
 import { language, named, t } from "../lib/texts.js";
-import { pickerOf } from "./picker.js";
 import { presentOf } from "./present.js";
 
 /** @import { Known, PageContext, Script, Server, ViewEntry } from "../types.js" */
@@ -21,7 +19,12 @@ export default function frame({ element, trigger, props, server, upload }, here)
   const root = /** @type {HTMLElement} */ (element.querySelector("#mv-page") ?? element);
   document.documentElement.lang = language(); // Gradio sets the browser's
   offer(props.value);
-  pickerOf(props.value);
+  mixviz.pick = async (letter) => {
+    const module = await later(() => import("./picker.js"));
+    if (!module) return;
+    mixviz.pick = module.pickerOf(props.value);
+    mixviz.pick(letter);
+  };
   const controls = controlsOf(detectors);
 
   // The header: one line, or two on a phone
@@ -158,8 +161,33 @@ export default function frame({ element, trigger, props, server, upload }, here)
     panel = wanted;
     if (moved) scrollTo(0, 0);
   };
-  mixviz.renew = renew;
-  mixviz.begin(server, first).then(presenter.begin).then(bringBack);
+  const ownPictures = () => later(() => import("../lib/own.js"));
+  mixviz.renew = async () => !!(await (await ownPictures())?.renew());
+  mixviz.begin(server, first).then(presenter.begin).then(async () => {
+    if (hasOwn()) await (await ownPictures())?.bringBack();
+  });
+}
+
+/**
+ * A module that is fetched when it is needed; a visitor is told where it cannot be.
+ *
+ * @template Module
+ * @param {() => Promise<Module>} load
+ * @returns {Promise<Module | null>}
+ */
+export const later = (load) =>
+  load().catch(() => {
+    mixviz.say(t("reload"));
+    return null;
+  });
+
+/** Whether this tab showed pictures of the visitor before it was loaded again, see lib/own.js. */
+function hasOwn() {
+  try {
+    return !!sessionStorage.getItem("mixviz.own");
+  } catch {
+    return false;
+  }
 }
 
 /** @param {Known} known */

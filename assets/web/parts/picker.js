@@ -279,7 +279,8 @@ export function pickerOf({ pairs }) {
     if (sheet.open && picture) take(picture);
   });
 
-  mixviz.pick = (which) => {
+  /** Opens the picker. @param {Letter} which */
+  return (which) => {
     if (which !== letter) halt();
     letter = which;
     build();

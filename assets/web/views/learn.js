@@ -5,7 +5,6 @@ import { percent } from "../lib/numbers.js";
 import { mixviz } from "../lib/page.js";
 import { Sheet } from "../lib/sheets.js";
 import { className, networkName, sentence, t } from "../lib/texts.js";
-import { lessonOf } from "./learn/lesson.js";
 
 /** @import { Context, Learn, Looks, Others } from "../types.js" */
 
@@ -57,7 +56,7 @@ export default function learnView({ element, server }) {
     draws.focus(); // this button is about to go
   });
   const draws = button("learn.draw", () => mixviz.change({ seed: Math.floor(Math.random() * 10000) }));
-  const begin = button("learn.lesson", () => lesson.open(1), "mv-button mv-primary");
+  const begin = button("learn.lesson", async () => (await lessonHere()).open(1), "mv-button mv-primary");
   /** @param {string} selector the part of the view of one method */
   const beyond = (selector) => () => {
     mixviz.open("detail");
@@ -101,9 +100,23 @@ export default function learnView({ element, server }) {
     make("div", { class: "mv-hero-lam", data: { control: "lam" } }),
     actions,
   );
-  const lesson = lessonOf(server, () => begin.focus());
+  /** @type {ReturnType<import("./learn/lesson.js").lessonOf> | undefined} loaded when somebody takes it */
+  let lesson;
+  async function lessonHere() {
+    const { lessonOf } = await import("./learn/lesson.js");
+    lesson ??= lessonOf(server, () => begin.focus());
+    root.prepend(lesson.node);
+    return lesson;
+  }
+  /** Shows the lesson's step of the address. @param {boolean} [restore] */
+  const follow = async (restore) => {
+    const { searchParams } = new URL(location.href);
+    if (lesson || searchParams.has("lesson")) (await lessonHere()).follow(restore);
+  };
+  addEventListener("popstate", () => follow());
+  follow(!new URL(location.href).searchParams.has("a"));
   mixviz.step = (by) => {
-    if (lesson.move(by) || !shown) return;
+    if (lesson?.move(by) || !shown) return;
     const names = shown.essentials;
     const next = names.indexOf(shown.card.name) + by;
     choose(names[(next + names.length) % names.length]);
@@ -140,7 +153,7 @@ export default function learnView({ element, server }) {
       seen: false,
     },
   ];
-  root.append(lesson.node, hero, ...below.map(({ node }) => node));
+  root.append(hero, ...below.map(({ node }) => node));
 
   const sheets = { looks: new Sheet(), others: new Sheet() };
   async function askLooks() {

@@ -155,7 +155,5 @@ export function lessonOf(server, left) {
     if (wanted >= 1) open(wanted, restore);
     else if (at >= 0) close();
   }
-  addEventListener("popstate", () => follow());
-  follow(!new URLSearchParams(location.search).has("a"));
-  return { node, open, move };
+  return { node, open, move, follow };
 }
