@@ -129,7 +129,7 @@ class Tab:
     def restore(self, **state: object) -> None:
         """Bring the page into a state, as a link or a lesson does, and wait until it is shown."""
         self.view = state.get("view", self.view)
-        self.page.evaluate("(state) => mixviz.restore(state)", state)
+        self.page.evaluate("(state) => void mixviz.restore(state)", state)  # not its promise, which may be collected
         self.page.wait_for_function("!mixviz.restoring && mixviz.idle()")
         self.wait()
 
