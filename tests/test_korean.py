@@ -258,15 +258,3 @@ def test_the_language_can_be_chosen_for_gradios_components_too(open_tab):
     assert "lang=ko" in tab.page.url
     tab.page.goto(tab.page.url.partition("?")[0])  # the choice is remembered
     tab.page.locator(".mv-nav").get_by_text(i18n.texts()["ko"]["nav.learn"]).wait_for()
-
-
-@pytest.mark.slow
-@pytest.mark.browser
-def test_the_language_can_be_chosen_for_gradios_components_too(open_tab):
-    tab = open_tab("?view=localize", "localize", locale="en-US")
-    tab.page.locator("#survey").get_by_text(i18n.texts()["en"]["survey.title"]).wait_for()
-    tab.page.get_by_role("button", name="한국어").click()
-    tab.page.locator("#survey").get_by_text(i18n.texts()["ko"]["survey.title"]).wait_for()
-    assert "lang=ko" in tab.page.url
-    tab.page.goto(tab.page.url.partition("?")[0])  # the choice is remembered
-    tab.page.locator(".mv-nav").get_by_text(i18n.texts()["ko"]["nav.learn"]).wait_for()

@@ -192,21 +192,6 @@ SEARCHES = [
 ]
 
 
-def test_back_and_forward_move_between_views_and_methods(open_tab):
-    tab = open_tab("?view=learn", "learn")
-    tab.after(tab.page.locator("[data-choice=mixup]").click)
-    tab.open("All methods", "grid")
-    tab.page.wait_for_function("mixviz.idle()")
-    for go, view, method in (("back", "learn", "mixup"), ("back", "learn", "cutmix"), ("forward", "learn", "mixup")):
-        tab.page.evaluate(f"history.{go}()")
-        tab.page.wait_for_function(
-            "([view, method]) => mixviz.state.view === view && mixviz.state.method === method && mixviz.idle()",
-            arg=[view, method],
-        )
-        assert tab.page.locator(f"#mv-{view}").is_visible()
-        assert tab.page.locator(f"[data-choice={method}][aria-pressed=true]").count() == 1
-
-
 @pytest.mark.parametrize(("query", "method"), SEARCHES)
 def test_the_search_forgives(same_tab, query, method):
     same_tab.page.get_by_placeholder("Find a method").fill(query)
