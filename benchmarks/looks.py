@@ -64,7 +64,7 @@ def core_times(changes: int) -> list[float]:
     from mixviz.ui import handlers
     from mixviz.ui.state import first_request
 
-    threads, start, times = torch.get_num_threads(), replace(first_request(), view="localize"), []
+    threads, start, times = torch.get_num_threads(), replace(first_request(), view="localize", subject="mix"), []
     torch.set_num_threads(1)
     try:
         handlers.show(start)
@@ -84,10 +84,10 @@ def measure(quick: bool = False) -> dict[str, float]:
     changes, repeats = (3, 1) if quick else (15, 4)
     with chromium() as browser, serve() as server:
         tab: Any = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-        tab.goto(server.url)
+        tab.goto(f"{server.url}?networks=all")
         tab.wait_for_function("window.mixviz?.order.length && mixviz.idle()")
         before = tab.evaluate("performance.now()")
-        tab.evaluate("mixviz.open('localize')")
+        tab.evaluate("mixviz.open('localize', { subject: 'mix' })")
         tab.wait_for_selector("#mv-localize[data-shown]")
         tab.wait_for_function("mixviz.idle() && !document.querySelector('.mv-stale')")
         results = {FIRST: (tab.evaluate("performance.now()") - before) / 1000}

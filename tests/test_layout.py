@@ -10,6 +10,8 @@ SIZES = {"laptop": (1280, 800), "projector": (1920, 1080), "phone": (390, 844)}
 # View and rest of its address -> parts that lie whole in the first viewport, at every size.
 FIRST_SIGHT = {
     "learn&method=cutmix": (".mv-hero-a", ".mv-hero-b", ".mv-hero-mixture", ".mv-hero-label .mv-bar", "#mv-lam"),
+    "localize": (".mv-look-stage", "[data-network=baseline] .mv-heat-tile", "[data-choice=mix]"),
+    "localize&lang=ko": (".mv-look-stage", "[data-network=baseline] .mv-heat-tile", "[data-choice=mix]"),
     "grid": ("[data-method=mixup]", "[data-method=cutout]"),
     "embeddings": (".mv-lead", "#mv-embed-network", ".mv-scatter", ".mv-own[data-own=A]", ".mv-own[data-own=B]"),
     "which": ("[data-part=questions]", "[data-part=shortlist] .mv-big", "[data-candidate]"),
@@ -42,3 +44,12 @@ def test_what_a_view_is_for_lies_whole_in_the_first_viewport(open_tab, query, si
         assert box["x"] + box["width"] <= width + 1, (part, box)
         assert box["y"] + box["height"] <= height, (part, box)
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("size", ["laptop", "projector"])
+def test_on_a_desk_all_four_maps_lie_whole_in_the_first_viewport(open_tab, size):
+    width, height = SIZES[size]
+    tab = open_tab("?view=localize", "localize", width=width, height=height)
+    boxes = [one.bounding_box() for one in tab.page.locator(".mv-heat-tile:visible").all()]
+    assert len(boxes) == 4
+    assert all(box["width"] >= 240 and box["y"] + box["height"] <= height for box in boxes), boxes

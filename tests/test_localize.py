@@ -8,6 +8,7 @@ import io
 import json
 import math
 import os
+import re
 import shlex
 import shutil
 import zipfile
@@ -37,7 +38,7 @@ from mixviz.ui.services.presenters import SIDE, story
 from mixviz.ui.state import first_request
 from mixviz.ui.views import localize
 
-START = replace(first_request(), view="localize")
+START = replace(first_request(), view="localize", subject="mix")
 LION = pictures.photograph_path("lion.jpg")
 
 
@@ -313,9 +314,18 @@ def test_half_a_character_and_odd_displays_are_no_accident():
 
 @pytest.fixture
 def looking_tab(open_tab):
-    tab = open_tab("?view=localize&method=cutmix&lam=0.6", "localize")
+    """All networks look at the mixture."""
+    tab = open_tab("?view=localize&subject=mix&method=cutmix&lam=0.6&networks=all", "localize")
     tab.page.wait_for_function("mixviz.idle()")  # networks answer in parts
     return tab
+
+
+def unfold(tab, text: str) -> None:
+    tab.page.locator("#mv-localize summary").get_by_text(text, exact=True).click()
+
+
+def settings(tab) -> None:
+    unfold(tab, "Settings")
 
 
 def canvas(tab, network: str, slot: int) -> np.ndarray:
@@ -341,6 +351,7 @@ def nearest(pixels: np.ndarray, colours: str) -> np.ndarray:
 @pytest.mark.parametrize("scale", ["image", "shared", "raw"])
 def test_the_colours_in_the_browser_are_those_of_the_library(looking_tab, scale):
     tab = looking_tab
+    settings(tab)
     tab.page.locator(f"#mv-localize [data-choice={scale}]").click()
     looks = cam_download.looks_of(replace(START, method="cutmix", lam=0.6))
     expected = scales.scaled([look.maps for look in looks], (64, 64), scale).shades
@@ -355,7 +366,7 @@ def test_the_colours_in_the_browser_are_those_of_the_library(looking_tab, scale)
 @pytest.mark.slow
 def test_the_difference_of_two_networks_is_that_of_the_library(looking_tab):
     tab = looking_tab
-    tab.page.get_by_text("Difference, order, colours").click()
+    settings(tab)
     tab.page.locator("#mv-localize").get_by_label("Difference from").select_option("mixup")
     looks = cam_download.looks_of(replace(START, method="cutmix", lam=0.6))
     values = scales.scaled([look.maps for look in looks], (64, 64), "image").values
@@ -371,22 +382,24 @@ def test_the_difference_of_two_networks_is_that_of_the_library(looking_tab):
 @pytest.mark.slow
 def test_changing_how_maps_are_shown_asks_the_server_nothing(looking_tab):
     tab, requests = looking_tab, []
+    settings(tab)
     tab.page.on("request", lambda request: request.url.startswith("blob:") or requests.append(request.url))
     before = tab.page.locator("[data-network=cutmix] .mv-box").first.get_attribute("style")
     tab.page.locator("#mv-localize").get_by_label("Threshold τ of the box").fill("0.6")
     tab.page.locator("#mv-localize [data-choice=shared]").click()
-    tab.page.get_by_text("Difference, order, colours").click()
     tab.page.locator("#mv-localize").get_by_label("Strength of the colours").fill("0.9")
     tab.page.locator("#mv-localize").get_by_label("Colours", exact=True).select_option("viridis")
     tab.page.locator("#mv-localize").get_by_label("Difference from").select_option("baseline")
-    tab.page.locator("#mv-localize [data-choice=grid]").click()
+    tab.page.locator("#mv-localize [data-choice=rows]").click()
     assert tab.page.locator("[data-network=cutmix] .mv-box").first.get_attribute("style") != before
     tab.page.wait_for_timeout(300)
     assert requests == []
     assert "threshold=0.6" in tab.page.url
     assert "scale=shared" in tab.page.url
+    assert "layout=rows" in tab.page.url
     tab.page.reload()
     tab.wait()
+    settings(tab)
     assert tab.page.locator("#mv-localize").get_by_label("Threshold τ of the box").input_value() == "0.6"
 
 
@@ -394,6 +407,7 @@ def test_changing_how_maps_are_shown_asks_the_server_nothing(looking_tab):
 @pytest.mark.slow
 def test_box_and_iou_follow_the_threshold_and_a_box_drawn_by_hand(looking_tab):
     tab = looking_tab
+    settings(tab)
     tab.page.locator("#mv-localize").get_by_label("Threshold τ of the box").fill("0.3")
     request = replace(START, method="cutmix", lam=0.6)
     look = {one.known.name: one for one in cam_download.looks_of(request)}["saliencymix"]
@@ -415,30 +429,32 @@ def test_box_and_iou_follow_the_threshold_and_a_box_drawn_by_hand(looking_tab):
 
 @pytest.mark.browser
 @pytest.mark.slow
-def test_a_card_of_the_mix_page_leads_to_its_mixture(open_tab):
+def test_a_method_of_the_gallery_leads_to_its_mixture(open_tab):
     tab = open_tab()
-    tab.page.get_by_role("button", name="Where networks look in the mixture of ResizeMix").click()
+    tab.about("resizemix")
+    tab.page.get_by_role("dialog").get_by_role("button", name="Where networks look").click()
     tab.view = "localize"
     tab.wait()
     tab.page.wait_for_function("mixviz.idle()")  # networks answer in parts
     assert tab.page.locator("#mv-localize").get_by_label("Mixed by").input_value() == "resizemix"
+    unfold(tab, "Take it with you")
     assert "mixture/mixture.png" in tab.page.locator("#mv-localize pre").inner_text()
-    assert tab.page.locator("#mv-localize .mv-look[data-network]").count() == len(networks.known_networks()) + 1
+    assert tab.page.locator("#mv-localize .mv-look[data-network]").count() == 4
 
 
 @pytest.mark.browser
 @pytest.mark.slow
-def test_classes_are_chosen_and_a_wrong_one_is_explained(looking_tab):
+def test_classes_are_chosen(looking_tab):
     tab = looking_tab
-    box = tab.page.locator("#mv-localize").get_by_label("Class 1", exact=True)
-    tab.enter(box, "BEE")
+    choice = tab.page.locator("#mv-localize").get_by_label("Class of A")
+    tab.after(lambda: choice.select_option("bee"))
     assert tab.page.locator("[data-network=cutmix] figcaption b").first.inner_text() == "bee"
-    box.fill("rocket")
-    box.press("Enter")
-    tab.page.get_by_text("None of the networks knows a class “rocket”").wait_for()
-    tab.enter(box, "each network’s own prediction")
-    tab.page.wait_for_function("document.querySelector('.mv-message').textContent === ''")
+    tab.after(lambda: choice.select_option("each network’s own prediction"))
     assert tab.state()["classes"] == ["*", ""]
+    said = tab.page.locator("[data-network=cutmix] .mv-say span").first.inner_text()
+    assert said == f"says {tab.page.locator('[data-network=cutmix] figcaption b').first.inner_text()}"
+    tab.after(lambda: choice.select_option("automatic"))
+    assert choice.locator("option:checked").inner_text() == "Egyptian cat"
 
 
 @pytest.mark.browser
@@ -447,6 +463,7 @@ def test_slow_maps_come_one_by_one_and_can_be_stopped(looking_tab, monkeypatch):
     tab = looking_tab
     monkeypatch.setattr(localize, "PATIENCE", 0)
     cam_cache.cams.clear()
+    settings(tab)
     tab.page.locator("#mv-localize").get_by_label("Kind of map").select_option("score_cam")
     tab.page.get_by_role("button", name="Stop").click()
     tab.page.wait_for_function("mixviz.idle()")
@@ -463,6 +480,7 @@ def test_the_mixture_follows_the_dock_and_the_figure_is_taken(looking_tab):
     before = canvas(tab, "baseline", 0)
     tab.set_lambda(0.2)
     assert (canvas(tab, "baseline", 0) != before).any()
+    unfold(tab, "Take it with you")
     with tab.page.expect_download() as download:
         tab.page.get_by_role("button", name="Figure (PNG)").click()
     with Image.open(download.value.path()) as figure:
@@ -471,6 +489,148 @@ def test_the_mixture_follows_the_dock_and_the_figure_is_taken(looking_tab):
         tab.page.get_by_role("button", name="Boxes and IoU (CSV)").click()
     lines = download.value.path().read_text().splitlines()
     assert len(lines) == 1 + 2 * (len(networks.known_networks()) + 1)
+
+
+# One picture first
+
+
+FOUR = ["baseline", "mixup", "cutmix", "saliencymix"]
+
+
+def asked_of(tab) -> list[list[str]]:
+    """Collect the networks that each question to the server names."""
+    asked: list[list[str]] = []
+
+    def read(request) -> None:
+        if "component_server" in request.url and '"look"' in (request.post_data or ""):
+            asked.append(json.loads(request.post_data)["data"]["only"])
+
+    tab.page.on("request", read)
+    return asked
+
+
+def shown(tab) -> list[str]:
+    return tab.page.eval_on_selector_all(".mv-look[data-network]", "all => all.map((one) => one.dataset.network)")
+
+
+@pytest.mark.browser
+def test_it_opens_on_one_picture_and_four_networks(open_tab):
+    tab = open_tab("?view=localize", "localize")
+    assert tab.state()["subject"] == "a"
+    assert shown(tab) == FOUR
+    maps = tab.page.locator(".mv-heat-tile:visible")
+    assert maps.count() == 4
+    assert min(maps.nth(i).bounding_box()["width"] for i in range(4)) >= 240
+    card = tab.page.locator("[data-network=cutmix]")
+    look = inference.look(networks.known_networks()["cutmix"], pictures.load_view(START.a, 64), ("Egyptian cat",))
+    share = round(100 * look.probability.max().item())
+    said = card.inner_text().replace("\u00a0", " ")
+    assert "CutMix" in said
+    assert f"says {look.known.classes[int(look.probability.argmax())]}\n{share} %" in said
+    assert re.search(r"Egyptian cat \d+ % · IoU 0\.\d\d", said)
+    verdict = tab.page.locator(".mv-look-verdict").inner_text()
+    assert "of 4 networks stay below" in verdict
+    assert tab.page.get_by_text("Networks do not differ beyond chance.").is_visible()
+    legend = tab.page.locator(".mv-plot-legend button:visible").all_inner_texts()
+    assert legend == ["Baseline", "Mixup", "CutMix", "SaliencyMix", "The middle, without a network"]
+
+
+@pytest.mark.browser
+def test_the_mixture_and_all_networks_are_one_click_away_each(open_tab):
+    tab = open_tab("?view=localize", "localize")
+    assert not tab.page.get_by_label("Mixed by").is_visible()
+    tab.after(tab.page.get_by_role("button", name="Now the mixture").click)
+    assert tab.page.locator(".mv-heat-tile:visible").count() == 8
+    assert "subject=mix" in tab.page.url
+    assert tab.page.get_by_label("Mixed by").is_visible()
+    asked = asked_of(tab)
+    tab.after(tab.page.get_by_role("button", name="Show all 11").click)
+    names = list(networks.known_networks())
+    assert asked[0] == [name for name in names if name not in FOUR]  # nobody is asked twice
+    assert shown(tab) == [*names, "centre"]
+    tab.page.wait_for_function("location.search.includes('networks=all')")
+    tab.page.get_by_role("button", name="Show fewer").click()
+    assert shown(tab) == FOUR
+
+
+@pytest.mark.browser
+def test_chosen_networks_are_kept_in_the_address(open_tab):
+    tab = open_tab("?view=localize&networks=cutout,cutmix", "localize")
+    assert shown(tab) == ["cutout", "cutmix"]
+    settings(tab)
+    tab.after(tab.page.locator(".mv-look-networks").get_by_label("Baseline").check)
+    tab.page.locator(".mv-look-networks").get_by_label("Cutout").uncheck()
+    assert shown(tab) == ["baseline", "cutmix"]
+    kept = "new URLSearchParams(location.search).get('networks') === 'baseline,cutmix'"
+    tab.page.wait_for_function(kept)
+    tab.page.reload()
+    tab.wait()
+    assert shown(tab) == ["baseline", "cutmix"]
+
+
+@pytest.mark.browser
+def test_a_map_is_enlarged_and_wiped_to_another(open_tab):
+    tab = open_tab("?view=localize", "localize")
+    opener = tab.page.get_by_role("button", name="Enlarge: Heat map of CutMix for Egyptian cat")
+    opener.focus()
+    tab.page.keyboard.press("Enter")
+    dialog = tab.page.get_by_role("dialog", name="CutMix: Egyptian cat")
+    first, second = dialog.locator(".mv-heat-tile").all()
+    assert first.bounding_box()["width"] >= 480
+    pixels = """(tile) => {
+      const canvas = tile.querySelector("canvas");
+      return [...canvas.getContext("2d").getImageData(0, 0, 64, 64).data];
+    }"""
+    assert first.evaluate(pixels) == canvas(tab, "cutmix", 0).ravel().tolist()
+    assert "MaxBoxAccV2" in dialog.inner_text()
+    assert "lowest" in dialog.inner_text()
+    wipe = dialog.get_by_label("Slide to compare")
+    wipe.focus()
+    for _ in range(30):
+        tab.page.keyboard.press("ArrowLeft")
+    assert second.evaluate("(tile) => tile.style.clipPath") == "inset(0px 0px 0px 70%)"
+    assert second.get_attribute("aria-label") == "Heat map of CutMix for golden retriever"
+    dialog.get_by_label("Compare with").select_option("mixup")
+    assert second.get_attribute("aria-label") == "Heat map of Mixup for Egyptian cat"
+    assert second.evaluate(pixels) == canvas(tab, "mixup", 0).ravel().tolist()
+    tab.page.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    assert opener.evaluate("(node) => node === document.activeElement")
+
+
+@pytest.mark.browser
+def test_what_no_network_knows_is_announced_before_the_maps(open_tab):
+    tab = open_tab("?view=localize&a=coffee_cup&b=scissors", "localize")
+    notice = tab.page.get_by_role("alert")
+    assert "None of the networks knows “coffee cup”." in notice.inner_text()
+    assert "They know 20 classes" in notice.inner_text()
+    assert notice.bounding_box()["y"] < tab.page.locator(".mv-look-stage").bounding_box()["y"]
+    notice.get_by_text("Which classes?").click()
+    assert all(name in notice.inner_text() for name in networks.classes())
+    tab.after(tab.page.get_by_role("button", name="Now the mixture").click)
+    assert [one.inner_text() for one in notice.locator("strong").all()] == [
+        f"None of the networks knows “{name}”." for name in ("coffee cup", "scissors")
+    ]
+
+
+@pytest.mark.browser
+def test_a_label_preselects_the_class_that_the_networks_prefer(open_tab):
+    tab = open_tab("?view=localize&a=cat_norwegian_forest", "localize")
+    best = next(
+        name
+        for name in networks.likely(pictures.photograph_path("cat_norwegian_forest.jpg"))
+        if name in ("Egyptian cat", "tabby", "Persian cat")
+    )
+    told = f"“cat” could be Egyptian cat, tabby or Persian cat: the networks prefer {best}."
+    assert tab.page.get_by_text(told, exact=True).is_visible()
+    choice = tab.page.locator("#mv-localize").get_by_label("Class of A")
+    assert choice.locator("option:checked").inner_text() == best
+    assert tab.page.locator("[data-network=cutmix] figcaption b").first.inner_text() == best
+    tab.after(lambda: tab.name("a", "bee"))
+    assert choice.locator("option:checked").inner_text() == "bee"
+    assert not tab.page.get_by_text(told).is_visible()
+    tab.after(lambda: tab.name("a", "wasp"))
+    assert "None of the networks knows “wasp”." in tab.page.get_by_role("alert").inner_text()
 
 
 def test_heat_of_the_page_is_the_heat_that_localisation_measures():
@@ -500,6 +660,7 @@ def own_files(tmp_path) -> list:
 @pytest.mark.slow
 def test_ones_own_network_joins_and_says_what_it_says(looking_tab, own_files):
     tab = looking_tab
+    unfold(tab, "A network of your own")
     chooser = tab.page.locator("#mv-localize").get_by_label("A network of your own")
     chooser.set_input_files(own_files[0])
     tab.page.get_by_text("Choose two files together").wait_for()
@@ -514,6 +675,7 @@ def test_ones_own_network_joins_and_says_what_it_says(looking_tab, own_files):
 @pytest.mark.slow
 def test_a_network_that_is_none_is_explained_and_the_page_goes_on(looking_tab, own_files):
     own_files[1].write_bytes(b"pickled" * 100)
+    unfold(looking_tab, "A network of your own")
     looking_tab.page.locator("#mv-localize").get_by_label("A network of your own").set_input_files(own_files)
     looking_tab.page.get_by_text("safetensors", exact=False).last.wait_for()
     note = looking_tab.page.locator("#mv-localize .mv-load + p")
@@ -529,8 +691,7 @@ def test_an_own_network_that_is_gone_costs_the_page_nothing_else(looking_tab, ow
     tab.after(lambda: tab.page.locator("#mv-localize").get_by_label("A network of your own").set_input_files(own_files))
     for path in (path for pair in tab.state()["own"] for path in pair):
         os.remove(path)
-    tab.page.locator("#mv-localize").get_by_label("Class 1", exact=True).fill("bee")
-    tab.page.locator("#mv-localize").get_by_label("Class 1", exact=True).press("Enter")
+    tab.page.locator("#mv-localize").get_by_label("Class of A").select_option("bee")
     tab.page.get_by_text("Your own network is no longer here").wait_for()
     tab.after(lambda: tab.set_lambda(0.3))
     assert tab.page.locator("[data-network=own_1]").count() == 0
@@ -540,7 +701,9 @@ def test_an_own_network_that_is_gone_costs_the_page_nothing_else(looking_tab, ow
 @pytest.mark.browser
 @pytest.mark.slow
 def test_a_damaged_link_opens_the_view_all_the_same(open_tab):
-    tab = open_tab("?view=localize&colours=foo&to=zzz&threshold=1&scale=x&layout=y&class_a=rocket", "localize")
+    damaged = "colours=foo&to=zzz&threshold=1&scale=x&layout=y&class_a=rocket&networks=nobody"
+    tab = open_tab(f"?view=localize&{damaged}", "localize")
+    settings(tab)
     assert tab.page.locator("#mv-localize").get_by_label("Threshold τ of the box").input_value() == "0.99"
     assert canvas(tab, "baseline", 0)[..., 3].all()
 
@@ -548,6 +711,8 @@ def test_a_damaged_link_opens_the_view_all_the_same(open_tab):
 @pytest.mark.browser
 @pytest.mark.slow
 def test_faithfulness_is_measured_network_by_network(looking_tab, monkeypatch):
+    settings(looking_tab)
+    unfold(looking_tab, "How faithful are the maps?")
     looking_tab.page.get_by_role("button", name="Measure").click()
     looking_tab.page.locator("[data-network=baseline] .mv-faithful").wait_for()
     looking_tab.page.get_by_role("button", name="Stop").last.click()

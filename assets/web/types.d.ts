@@ -379,7 +379,6 @@ export interface Look {
 export interface DrawnRow extends LookRow {
   parts: any;
   key: string;
-  less?: Float32Array[];
 }
 export interface LookRow {
   name: string;
@@ -663,13 +662,23 @@ export interface About {
   colours: Record<string, string>;
 }
 export interface LookAnswer {
+  version: number;
   key: string;
   place: string;
   all: string[];
+  pending: string[];
   slow: boolean;
   command: string;
-  classes: { name: string; known: boolean }[];
+  classes: LookClass[];
+  rows: LookRow[];
+  centre: any;
   subject: { of: string; picture: string; boxes: (Edges | null)[]; inside: boolean };
+}
+/** A class to explain, and what the picture's label may mean: nothing that a network knows, if `classes` is empty. */
+export interface LookClass {
+  name: string;
+  known: boolean;
+  label: { text: string; classes: string[] } | null;
 }
 export interface Which {
   key: string;

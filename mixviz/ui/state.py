@@ -43,7 +43,7 @@ from mixviz.ui.services import detector_options
 LARGEST = 64 * 2**20  # bytes of a file, alone or in a zip
 MAX_SEED = 2**32 - 1
 CELLS = 28  # cells along each side of a painted mask: 8 pixels each at 224
-SUBJECTS = ("mix", "a", "b")
+SUBJECTS = ("a", "b", "mix")
 LAYERS = ("", *"01234567")
 MAX_OWN = 2  # a visitor's own networks
 MAX_NAME = 80  # letters of a class's name
@@ -292,7 +292,7 @@ class Request:
     methods: tuple[str, ...] = stated(
         _methods, ("mixup", "cutmix", "saliencymix"), key="methods", views=("sweep",), **_NAMES
     )
-    subject: str = stated(one_of("subject", lambda: SUBJECTS), "mix", key="subject", views=("localize",))
+    subject: str = stated(one_of("subject", lambda: SUBJECTS), "a", key="subject", views=("localize",))
     kind: str = stated(one_of("kind", lambda: KINDS), "grad_cam", key="kind", views=("localize",))
     layer: str = stated(one_of("layer", lambda: LAYERS), "", key="layer", views=("localize",))
     classes: tuple[str, str] = stated(

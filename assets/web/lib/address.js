@@ -13,6 +13,7 @@ export const KEPT = [
   "threshold",
   "to",
   "layout",
+  "networks",
   "find",
   "family",
   "without",

@@ -11,10 +11,18 @@ from mixviz.data import pictures
 from mixviz.explain.edits import refilled
 from mixviz.i18n import UserError
 from mixviz.ui.services import detector_options, networks
+from mixviz.ui.services.class_match import candidates
 from mixviz.ui.services.presenters import SIDE, story
 from mixviz.ui.state import Request
 
 SEEN = 0.02  # a pixel belongs to an object's box if more than this share of the object is left in it
+
+
+class Label(NamedTuple):
+    """A picture's label as the visitor wrote it, and the ``classes`` that it may mean."""
+
+    text: str
+    classes: tuple[str, ...]
 
 
 class Subject(NamedTuple):
@@ -26,23 +34,66 @@ class Subject(NamedTuple):
 
 
 def wanted_classes(request: Request) -> list[tuple[str, bool]]:
-    """Return (class, known) for A and B: as requested, else the classes of the pictures.
+    """Return (class, known) for A and B: as requested, else what the pictures are labelled, else what networks see.
 
     Raises:
         UserError: no network knows the class.
     """
-    known = networks.with_own(request.own).values()
-    spelling = {name.casefold(): name for one in known for name in one.classes}
-    wanted = networks.classes_of(request.a, request.b) if "" in request.classes else [("", False)] * 2
+    spelling = {name.casefold(): name for name in _classes(request)}
+    wanted = []
     for i, name in enumerate(request.classes):
         if name and name != "*" and name.casefold() not in spelling:
             raise UserError("error.class", name=name)
-        if name:
-            wanted[i] = spelling.get(name.casefold(), name), True
-    if wanted[0][0] == wanted[1][0] and "" in request.classes:  # change the class that was not named
-        i = request.classes.index("")
-        wanted[i] = next(name for name in networks.likely((request.a, request.b)[i]) if name != wanted[i][0]), False
+        wanted.append((spelling.get(name.casefold(), name), True) if name else _class_of(request, i))
+    if wanted[0][0] == wanted[1][0] and "" in request.classes:
+        i = _yields(request, [known for _, known in wanted])
+        wanted[i] = next(name for name in _ranked(request, i) if name != wanted[i][0]), False
     return wanted
+
+
+def label_of(request: Request, slot: int) -> Label | None:
+    """Return what A (0) or B (1) is labelled; None if the picture has no label, or is a photograph of a known class."""
+    text = (request.name_a, request.name_b)[slot]
+    if text in ("", "AB"[slot]) or _photographed(request, slot):
+        return None
+    return Label(text, candidates(text, _classes(request)))
+
+
+def _classes(request: Request) -> list[str]:
+    return list(dict.fromkeys(name for one in networks.with_own(request.own).values() for name in one.classes))
+
+
+def _photographed(request: Request, slot: int) -> str | None:
+    """Return the class of a bundled photograph, if the networks have it."""
+    name = (pictures.photograph_of((request.a, request.b)[slot]) or {}).get("class")
+    return name if name in _classes(request) else None
+
+
+def _class_of(request: Request, slot: int) -> tuple[str, bool]:
+    """Return (class, known) of a picture; it is known if its label leaves no choice."""
+    if name := _photographed(request, slot):
+        return name, True
+    label = label_of(request, slot)
+    return _ranked(request, slot)[0], label is not None and len(label.classes) == 1
+
+
+def _ranked(request: Request, slot: int) -> list[str]:
+    """Rank the classes of a picture: those that its label may mean first, each part by the networks' probability."""
+    likely = networks.likely((request.a, request.b)[slot])
+    label = label_of(request, slot)
+    meant = sorted(
+        label.classes if label else (), key=lambda name: likely.index(name) if name in likely else len(likely)
+    )
+    return list(dict.fromkeys([*meant, *likely]))
+
+
+def _yields(request: Request, known: list[bool]) -> int:
+    """Return the slot whose class changes if both are the same: one that was not named, is not in sight, or a guess."""
+    if any(request.classes):
+        return request.classes.index("")
+    if request.subject != "mix":
+        return 1 - "ab".index(request.subject)
+    return 0 if known[1] and not known[0] else 1
 
 
 def subject(request: Request) -> Subject:

@@ -29,7 +29,7 @@ from mixviz.ui.boundary import checked_path
 from mixviz.ui.errors import as_user_error, only_user_errors
 from mixviz.ui.registry import View
 from mixviz.ui.services import cam_cache, cam_download, folder_panel, networks
-from mixviz.ui.services.cam_subject import mixed_inside, subject, wanted_classes
+from mixviz.ui.services.cam_subject import label_of, mixed_inside, subject, wanted_classes
 from mixviz.ui.state import Request, networks_of, of_state
 
 PATIENCE = 0.3  # seconds after which the results so far are sent; the rest is left for the next request
@@ -56,7 +56,7 @@ def localize(request: Request) -> dict[str, Any]:
             "picture": overlays.data_uri(seen.picture), "boxes": seen.boxes, "of": request.subject,
             "method": request.method, "inside": mixed_inside(request),
         },
-        "classes": [{"name": name, "known": sure} for name, sure in wanted],
+        "classes": [_class(request, slot, *one) for slot, one in enumerate(wanted)],
         "rows": rows,
         "centre": _centre(),
         "pending": left,
@@ -64,6 +64,12 @@ def localize(request: Request) -> dict[str, Any]:
         "all": list(known),
         "command": cam_download.command(request),
     }  # fmt: skip
+
+
+def _class(request: Request, slot: int, name: str, known: bool) -> dict[str, Any]:
+    """Return a class to explain, with the picture's label and the classes that it may mean: none if nobody knows it."""
+    label = label_of(request, slot)
+    return {"name": name, "known": known, "label": label and {"text": label.text, "classes": list(label.classes)}}
 
 
 def row(known: LoadedModel, request: Request, picture: np.ndarray, names: tuple[str, ...]) -> dict[str, Any]:
@@ -192,5 +198,5 @@ def panel(language: str) -> None:
 
 VIEW = View(
     "localize", 10, localize, "inside", functions=(about, trust), panel=panel, download=download,
-    example="method=cutmix",
+    example="subject=mix&method=cutmix",
 )  # fmt: skip
