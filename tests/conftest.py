@@ -112,16 +112,24 @@ class Tab:
         self.after(lambda: (box.fill(str(value)), box.press("Enter")))
 
     def open(self, name: str, view: str) -> None:
-        """Another view: its destination, and there its tab."""
+        """Another view: its destination or the page of a method, and there its tab; the gallery has none."""
         from mixviz.i18n import texts
         from mixviz.ui.registry import views
 
-        group = views()[view].group if view in views() else "explore"
-        destination = self.page.locator(".mv-nav").get_by_text(texts()["en"][f"nav.{group}"], exact=True)
-        if destination.get_attribute("aria-current") is None:
-            destination.click()
-        tab = self.page.locator(".mv-tabs").get_by_text(name, exact=True)
-        if tab.get_attribute("aria-current") is None:
+        found = views().get(view)
+        on_method = self.page.locator(".mv-method").count() > 0
+        if found and "method" in found.controls:
+            if not on_method:
+                self.page.evaluate("(view) => mixviz.open(view)", view)  # as a card of the gallery does
+        elif view == "grid" and on_method:
+            self.page.get_by_role("link", name=name, exact=True).click()
+        else:
+            group = found.group if found else "explore"
+            destination = self.page.locator(".mv-nav").get_by_text(texts()["en"][f"nav.{group}"], exact=True)
+            if destination.get_attribute("aria-current") is None:
+                destination.click()
+        tab = self.page.locator(".mv-tabs:visible").get_by_text(name, exact=True)
+        if tab.count() and tab.get_attribute("aria-current") is None:
             tab.click()
         self.view = view
         self.wait()

@@ -39,7 +39,14 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_tab, axe, v
         tab.page.get_by_label("Object boxes").check()
     if view == "detail":
         tab.page.get_by_role("button", name="Move the box").click()
+        tab.page.get_by_text("Every number", exact=True).click()
         tab.page.locator("[data-line=area_a] summary").click()
+        tab.page.get_by_text("Take it with you", exact=True).click()
+    if view == "batch":
+        tab.page.get_by_label("Numbers", exact=True).check()
+        tab.page.locator("#mv-batch").get_by_text("Images", exact=True).click()
+    if view == "code":
+        tab.page.get_by_role("button", name="Your training loop").click()
     if view == "embeddings":
         for summary in tab.page.locator("#mv-embeddings summary").all():
             summary.click()
@@ -81,7 +88,10 @@ def test_axe_finds_nothing_in_the_lesson_and_on_a_phone(open_tab, axe, scheme):
 def test_the_page_speaks_korean(open_tab):
     korean = texts()["ko"]
     tab = open_tab("?view=grid&lam=0.6", locale="ko-KR")
-    assert tab.page.get_by_role("link", name=korean["tab_detail"]).is_visible()
+    tab.page.evaluate("mixviz.open('detail')")
+    tab.page.get_by_role("link", name=korean["tab_detail"], exact=True).wait_for()
+    tab.page.get_by_role("link", name=korean["tab_grid"], exact=True).click()
+    tab.wait()
     tab.more()
     assert tab.page.get_by_label(korean["seed"], exact=True).is_visible()
     tab.about("samplepairing")
@@ -95,7 +105,8 @@ def test_the_page_speaks_korean(open_tab):
 
 def test_the_keyboard_reaches_and_works_everything(open_tab):
     tab = open_tab("?view=detail&method=cutmix", "detail")
-    tab.page.locator(".mv-tabs a").nth(1).focus()
+    tab.page.get_by_text("Take it with you", exact=True).click()
+    tab.page.locator(".mv-nav a").last.focus()
     reached = []
     for _ in range(60):
         tab.page.keyboard.press("Tab")

@@ -412,9 +412,8 @@ def test_what_was_made_by_hand_for_another_recipe_is_left_out():
         {"method": "mixup", "box": [0.1, 0.1, 0.5, 0.5]},
         {"method": "mosaic", "mask": ["1" * CELLS] * CELLS},
     ):
-        answer = handlers.look(a_state(view="detail", **state))
-        assert answer["edited"] == ""
-        assert "edit" not in answer["code"]
+        assert handlers.look(a_state(view="detail", **state))["edited"] == ""
+        assert "edit" not in handlers.look(a_state(view="code", **state))["picture"]
 
 
 def test_own_parameters_hold_in_every_view():

@@ -433,7 +433,14 @@ def test_tiles_say_who_meets_whom_and_what_the_label_is(tab):
     for n in range(8):
         names = [core.pictures.classes[int(core.pictures.labels[who])] for who in (n, core.partners(n)[0])]
         said = buttons.nth(n).get_attribute("aria-label")
-        assert said == f"{n + 1} ({names[0]}). partner: {core.partners(n)[0] + 1} ({names[1]})"
+        assert said == f"{n + 1} · {names[0]}. with: {core.partners(n)[0] + 1} · {names[1]}"
+        tile = tab.page.locator(".mv-batch li").nth(n)
+        assert tile.locator("> b").inner_text() == f"{n + 1} · {names[0]}"
+        assert tile.locator("dl").is_hidden()  # numbers are one click away
+    tab.page.locator(".mv-batch-tile").nth(2).click()
+    assert tab.page.locator(".mv-batch dl:visible").count() == 1
+    tab.page.get_by_label("Numbers", exact=True).check()
+    for n in range(8):
         numbers = tab.page.locator(".mv-batch li").nth(n).locator("dd").all_inner_texts()
         assert float(numbers[1]) == pytest.approx(core.own(n, "area"), abs=0.006)
         assert float(numbers[3]) == pytest.approx(core.gap(n), abs=0.006)
@@ -455,7 +462,7 @@ def test_arrows_come_with_the_mouse_the_keyboard_a_tap_and_the_switch(tab):
     assert box["y"] < head["y"] < box["y"] + box["height"]
     tab.page.mouse.move(2, 2)
     assert arrows.count() == 0
-    tab.page.locator("input[name=originals]").focus()
+    tab.page.locator("input[name=numbers]").focus()
     tab.page.keyboard.press("Tab")
     assert arrows.count() == 1
     tab.page.keyboard.press("Enter")
@@ -476,14 +483,16 @@ def test_controls_change_the_batch_and_the_address_and_originals_are_sent_once(t
     tab.page.on("request", lambda request: "component_server" in request.url and posted.append(request.post_data))
     tab.more()
     tab.after(lambda: tab.page.get_by_role("button", name="Shuffle").click())
+    tab.page.locator("#mv-batch").get_by_text("Its own parameters", exact=True).click()
     tab.after(lambda: tab.page.locator("#mv-batch-p-label").select_option("lam"))
     assert [json.loads(text)["data"]["still"] for text in posted] == [False, False]
+    tab.page.locator("#mv-batch").get_by_text("Images", exact=True).click()
     tab.after(lambda: tab.page.locator("#mv-batch-count").fill("11"))
     assert json.loads(posted[-1])["data"]["still"] is True
     assert tab.page.locator(".mv-batch li").count() == 11
     tab.page.wait_for_function("location.search.includes('count=11')")
-    tab.after(lambda: tab.page.locator("#mv-batch-method").select_option("mosaic"))
-    assert "mixed by Mosaic" in tab.page.locator("#mv-batch h2").inner_text()
+    tab.after(lambda: tab.page.locator("#mv-method").select_option("mosaic"))
+    assert '"mosaic"' in tab.page.locator("#mv-batch pre").text_content()
     tab.page.wait_for_function("location.search.includes('view=batch&method=mosaic')")
 
 
@@ -492,12 +501,13 @@ def test_controls_change_the_batch_and_the_address_and_originals_are_sent_once(t
 def test_a_visitors_folder_and_zip_are_mixed_and_bad_files_are_told(tab, tmp_path):
     folder = painted(tmp_path / "mine", ["cats/1.png", "cats/2.png", "dogs/1.png"])
     (folder / "cats" / "broken.png").write_bytes(b"no picture")
+    tab.page.locator("#mv-batch").get_by_text("Images", exact=True).click()
     tab.page.get_by_role("button", name="Your own").click()
     part = tab.page.locator("#mv-batch")
     tab.after(lambda: part.locator("input[name=folder]").set_input_files(folder))
     assert part.locator("li .mv-batch-tile").count() == 3
     assert "broken.png" in part.locator(".mv-left-out").inner_text()
-    assert part.locator(".mv-batch-tile").first.get_attribute("aria-label").startswith("1 (cats). 1.png. partner: ")
+    assert part.locator(".mv-batch-tile").first.get_attribute("aria-label").startswith("1 · cats. 1.png. with: ")
     archive = packed(tmp_path / "two.zip", {"a.png": png(5), "b.png": png(6), "c.png": b""})
     tab.after(lambda: part.locator("input[name=pictures]").set_input_files(archive))
     assert part.locator("li .mv-batch-tile").count() == 2

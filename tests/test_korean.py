@@ -197,7 +197,7 @@ SEEN = """(selector) => [...document.querySelectorAll(selector)].flatMap((part) 
   const found = [], walker = document.createTreeWalker(part, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const node = walker.currentNode.parentElement;
-    const left = node.closest('code, .katex, style, .mv-about .mv-small');
+    const left = node.closest('code, .katex, style, cite, .mv-about .mv-small');
     if (node.checkVisibility() && !left) found.push(walker.currentNode.textContent);
   }
   return found;

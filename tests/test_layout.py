@@ -10,6 +10,11 @@ SIZES = {"laptop": (1280, 800), "projector": (1920, 1080), "phone": (390, 844)}
 # View and rest of its address -> parts that lie whole in the first viewport, at every size.
 FIRST_SIGHT = {
     "learn&method=cutmix": (".mv-hero-a", ".mv-hero-b", ".mv-hero-mixture", ".mv-hero-label .mv-bar", "#mv-lam"),
+    "detail&method=cutmix": ("#mv-method", ".mv-stage-tile", "#mv-lam", "#mv-detail .mv-bar", "#mv-detail .mv-chain"),
+    "sweep&method=cutmix": ("#mv-method", ".mv-film"),
+    "draws&method=cutmix": ("#mv-method", "[data-histogram=drawn]"),
+    "batch&method=cutmix": ("#mv-method", ".mv-batch li"),
+    "code&method=cutmix": ("#mv-method", ".mv-snippet-head"),
     "localize": (".mv-look-stage", "[data-network=baseline] .mv-heat-tile", "[data-choice=mix]"),
     "localize&lang=ko": (".mv-look-stage", "[data-network=baseline] .mv-heat-tile", "[data-choice=mix]"),
     "grid": ("[data-method=mixup]", "[data-method=cutout]"),

@@ -146,7 +146,10 @@ ADDRESSES = {
     "view=detail&method=resizemix&a=lion&b=bee&lam=drawn&alpha=2&seed=3&detector=centre&p.low=0.25&box=0,0.5,0.3333,1":
         {"view": "detail", "method": "resizemix", "lam": None, "alpha": 2, "seed": 3, "detector": "centre",
          "parameters": {"low": 0.25}, "box": (0, 0.5, 0.3333, 1)},
-    "view=sweep&over=seed&methods=mixup,cutmix": {"view": "sweep", "over": "seed", "methods": ("mixup", "cutmix")},
+    "view=sweep&over=seed&methods=mixup,cutmix":
+        {"view": "sweep", "over": "seed", "method": "mixup", "methods": ("mixup", "cutmix")},
+    "view=sweep&method=mosaic&methods=mixup,cutmix":
+        {"view": "sweep", "method": "mosaic", "methods": ("mixup", "cutmix")},
     "view=batch&count=12": {"view": "batch", "count": 12},
     "view=localize&subject=b&kind=layer_cam&layer=1&class_a=lion&class_b=*":
         {"view": "localize", "subject": "b", "kind": "layer_cam", "layer": "1", "classes": ("lion", "*")},

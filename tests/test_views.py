@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import base64
 import io
 import json
 import re
@@ -17,6 +18,7 @@ from PIL import Image
 import mixviz
 from mixviz.data import pictures
 from mixviz.i18n import texts
+from mixviz.selection import candidates
 from mixviz.ui import lesson
 from mixviz.ui.services import presenters
 from mixviz.ui.views import draws, sweep
@@ -38,7 +40,14 @@ def same_detail(same_tab):
 
 
 def number(tab, key: str) -> float:
-    return float(tab.page.locator(f"[data-line={key}] summary b").inner_text())
+    return float(tab.page.locator(f"[data-line={key}] summary b").text_content())
+
+
+def unfold(tab, title: str) -> None:
+    """Open a part that stands folded."""
+    part = tab.page.locator(f".mv-part:visible details:has(> summary:text-is('{title}'))")
+    if part.get_attribute("open") is None:
+        part.locator("> summary").click()
 
 
 def core(name: str = "cutmix", lam: float | None = 0.6, seed: int = 0, **parameters):
@@ -51,11 +60,38 @@ def test_a_tile_leads_to_its_method(tab):
     tab.page.get_by_role("button", name="SaliencyMix", exact=True).click()
     tab.view = "detail"
     tab.wait()
-    assert tab.page.locator("#mv-detail h2").inner_text() == "SaliencyMix"
+    assert tab.page.get_by_role("heading", name="SaliencyMix", exact=True).is_visible()
+    assert tab.page.locator("#mv-method").input_value() == "saliencymix"
+    assert tab.page.locator(".mv-tabs a").all_inner_texts() == [
+        "Mixture", "λ strip", "1,000 draws", "In a batch", "Code",
+    ]  # fmt: skip
     tab.page.wait_for_function("location.search.includes('view=detail')")
     tab.page.locator("#about-saliencymix").wait_for()
     assert tab.page.locator("#about-saliencymix .katex").count() > 0
     assert tab.page.locator("[id^=about-]:visible").count() == 1
+    assert "arXiv" in tab.page.locator("[id^=about-]:visible cite a").inner_text()
+
+
+def test_the_method_stays_from_tab_to_tab_and_leads_back_to_the_gallery(same_detail):
+    same_detail.after(lambda: same_detail.page.locator("#mv-method").select_option("mosaic"))
+    for name, view in (("1,000 draws", "draws"), ("In a batch", "batch"), ("λ strip", "sweep"), ("Code", "code")):
+        same_detail.open(name, view)
+        assert same_detail.page.locator("#mv-method").input_value() == "mosaic"
+        assert same_detail.page.locator(".mv-film, .mv-snippets").count() >= (view in ("sweep", "code"))
+    same_detail.after(lambda: same_detail.page.locator("#mv-method").select_option("fmix"))
+    assert '"fmix"' in same_detail.page.locator("#mv-code pre").inner_text()
+    same_detail.open("All methods", "grid")
+    assert same_detail.page.locator(".mv-tabs").is_hidden()
+    assert same_detail.page.locator(".mv-method").count() == 0
+
+
+def test_the_reason_for_the_label_stands_beside_the_mixture(same_detail):
+    recipe, _ = core()
+    share = round(100 * recipe.share[1, 0].item())
+    chain = same_detail.page.locator("#mv-detail .mv-chain").inner_text().replace("\u00a0", " ")
+    assert chain == f"asked: 40 % → clipped at the border → label: {share} % dog"
+    same_detail.after(lambda: same_detail.page.locator("#mv-p-label").select_option("lam"))
+    assert "simply λ" in same_detail.page.locator("#mv-detail .mv-why").inner_text()
 
 
 @pytest.mark.slow
@@ -64,14 +100,15 @@ def test_every_method_can_be_looked_at(same_detail):
         if name == "cutmix":
             continue
         same_detail.after(lambda n=name: same_detail.page.get_by_label("Method", exact=True).select_option(n))
-        assert same_detail.page.locator("#mv-detail h2").inner_text() == cls.card.title
-        controls = same_detail.page.locator(".mv-control")
+        assert same_detail.page.get_by_role("heading", name=cls.card.title, exact=True).is_visible()
+        controls = same_detail.page.locator("#mv-detail .mv-control")
         assert controls.count() == len(set(cls.parameters()) - {"detector"})
         styled = 2 * (name == "stylemix")  # each picture in the other's style, too
         assert same_detail.page.locator("#mv-detail .mv-strip .mv-tile").count() == 6 + styled
 
 
 def test_every_number_shows_its_sum(same_detail):
+    unfold(same_detail, "Every number")
     recipe, _ = core()
     top, left, bottom, right = recipe.target_box[0].tolist()
     line = same_detail.page.locator("[data-line=patch]")
@@ -177,11 +214,28 @@ def test_a_control_that_moves_on_leaves_no_change_by_hand_behind(detail):
 
 
 def test_the_code_makes_exactly_this_picture(same_detail):
-    text = same_detail.page.locator("#mv-detail pre code").inner_text()
+    same_detail.open("Code", "code")
+    text = same_detail.page.locator("#mv-code pre code").inner_text()
     room: dict = {}
     exec(compile(ast.parse(text), "page", "exec"), room)
     recipe, batch = core()
     assert torch.equal(room["mixed"], recipe.apply(batch.images)[0])
+
+
+def test_the_training_loop_has_three_short_ways_to_copy(open_tab):
+    tab = open_tab("?view=learn&method=cutmix&p.label=lam", "learn")
+    tab.page.get_by_role("button", name="Code", exact=True).click()
+    tab.view = "code"
+    tab.wait()
+    tab.page.get_by_role("button", name="Your training loop").click()
+    ways = candidates.snippets(mixviz.METHODS["cutmix"](label="lam"))
+    assert list(ways) == ["collate", "transform", "loop"]
+    for name, lines in ways.items():
+        snippet = tab.page.locator(f"[data-snippet={name}]")
+        assert snippet.locator("pre").inner_text() == lines
+        snippet.get_by_role("button", name="Copy").click()
+        snippet.get_by_text("Copied").wait_for()
+        assert tab.page.evaluate("navigator.clipboard.readText()") == lines
 
 
 MAGIC = {"png": b"\x89PNG", "zip": b"PK", "svg": b"<?xml", "pdf": b"%PDF", "gif": b"GIF8", "json": b"{"}
@@ -196,6 +250,7 @@ def taken(tab, kind: str) -> bytes:
         "gif": "Animation",
         "json": "Recipe",
     }
+    unfold(tab, "Take it with you")
     with tab.page.expect_download() as waiting:
         tab.page.get_by_role("button", name=f"{names[kind]} ({kind.upper()})").click()
     assert waiting.value.suggested_filename == f"mixviz-cutmix.{kind}"
@@ -229,7 +284,7 @@ def test_a_recipe_file_loads_again(detail, open_tab, tmp_path):
     other.page.wait_for_function("mixviz.state.method === 'cutmix' && mixviz.idle()")
     other.page.get_by_text("Recipe loaded.").wait_for()
     assert other.state() | {"alpha": None} == detail.state()  # the recipe says its α
-    assert other.page.locator(".mv-lines").inner_text() == detail.page.locator(".mv-lines").inner_text()
+    assert other.page.locator(".mv-lines").text_content() == detail.page.locator(".mv-lines").text_content()
     (tmp_path / "recipe.json").write_text('{"method": "no such thing"}')
     other.page.get_by_label("Load a recipe").set_input_files(tmp_path / "recipe.json")
     other.page.get_by_text("This file is not a MixViz recipe").wait_for()
@@ -239,8 +294,10 @@ def test_a_recipe_file_loads_again(detail, open_tab, tmp_path):
 @pytest.mark.slow
 def test_a_thousand_draws(open_tab):
     tab = open_tab("?view=draws&method=cutmix", "draws")
-    assert tab.page.locator("#mv-draws h2").inner_text() == "1,000 draws of CutMix on this pair"
-    for name in ("drawn", "area", "share", "gap"):
+    assert tab.page.locator("#mv-draws h2").inner_text() == "CutMix, drawn 1,000 times"
+    titles = tab.page.locator(".mv-histograms h3").all_inner_texts()
+    assert titles == ["λ as drawn", "A’s area = A’s label", "Label on the wrong picture"]  # equal ones are one
+    for name in ("drawn", "area", "gap"):
         heights = tab.page.locator(f"[data-histogram={name}] .mv-columns i")
         counts = [int(heights.nth(i).get_attribute("title").split(": ")[1]) for i in range(heights.count())]
         assert sum(counts) == draws.DRAWS
@@ -248,12 +305,34 @@ def test_a_thousand_draws(open_tab):
         name: float(re.search(r"mean ([\d.]+)", tab.page.locator(f"[data-histogram={name}]").inner_text())[1])
         for name in ("drawn", "area")
     }
+    for name, mean in means.items():
+        panel = tab.page.locator(f"[data-histogram={name}]")
+        assert panel.locator(".mv-ticks span").all_inner_texts() == ["0", "0.5", "1"]
+        plot, line = (panel.locator(part).bounding_box() for part in (".mv-columns", ".mv-mean"))
+        at = (line["x"] + line["width"] / 2 - plot["x"]) / plot["width"]
+        assert at == pytest.approx(mean, abs=0.01)
+        low, high = map(float, re.search(r"([\d.]+) to ([\d.]+)", panel.inner_text()).groups())
+        band = panel.locator(".mv-range").bounding_box()
+        assert band["width"] / plot["width"] == pytest.approx(high - low, abs=0.015)
     assert means["drawn"] == pytest.approx(0.5, abs=0.03)
     assert means["area"] == pytest.approx(1 - 0.3208, abs=0.03)  # the closed form at α = 1
     tab.enter(tab.page.get_by_label(re.compile("^α.*as a number")), 0.2)
-    assert "α = 0.2" in tab.page.locator("#mv-draws .mv-told").inner_text()
+    assert "α = 0.2" in tab.page.locator("#mv-draws .mv-about .mv-told").inner_text()
     tab.after(lambda: tab.page.get_by_label("Method", exact=True).select_option("cutout"))
     assert tab.page.locator("[data-histogram=drawn]").count() == 0
+    shown = [tab.page.locator(f"[data-map={name}]").is_visible() for name in ("cut", "covered")]
+    assert shown == [False, True]  # nothing of B is used
+
+
+def test_maps_of_draws_are_opaque_where_patches_are_frequent():
+    values = np.array([[0, 0.2], [0.4, 0.1]])
+    answer = draws._map(values)
+    picture = Image.open(io.BytesIO(base64.b64decode(answer["mask"].partition(",")[2])))
+    assert answer["peak"] == 0.4
+    assert np.array(picture.getchannel("A")).tolist() == [[0, 128], [255, 64]]
+    assert not answer["even"]
+    assert draws._map(0 * values)["even"]  # nothing is cut
+    assert draws._map(0 * values + 0.5)["even"]  # a blend
 
 
 @pytest.mark.slow
@@ -267,8 +346,12 @@ def test_a_filmstrip(open_tab):
     assert text == [f"Label: {int(share + 0.5)} % cat, {int(100.5 - share)} % dog" for share in shares]
     tab.after(tab.page.get_by_role("button", name="seed", exact=True).click)
     assert "seed 8" in films.first.inner_text()
-    tab.after(lambda: tab.page.get_by_label("Mosaic", exact=True).check())
-    assert films.count() == 3
+    tab.after(lambda: tab.page.get_by_label("Add a method").select_option("mosaic"))
+    tab.after(lambda: tab.page.get_by_role("button", name="Remove CutMix").click())
+    assert [films.nth(i).get_attribute("data-film") for i in range(films.count())] == ["mixup", "mosaic"]
+    tab.after(lambda: tab.page.locator("#mv-method").select_option("fmix"))
+    assert [films.nth(i).get_attribute("data-film") for i in range(films.count())] == ["fmix", "mixup", "mosaic"]
+    assert tab.page.get_by_role("button", name="Remove FMix").count() == 0  # the page's own method stays
     tab.after(tab.page.get_by_role("button", name="α", exact=True).click)
     tab.page.wait_for_function("location.search.includes('over=alpha')")
 

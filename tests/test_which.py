@@ -199,17 +199,20 @@ def test_the_lines_run_as_they_are(name):
     network = torch.nn.Sequential(*blocks, torch.nn.Flatten(), torch.nn.Linear(3 * 32 * 32, 100))
     images, labels = torch.rand(64, 3, 32, 32), torch.randint(0, 100, (64,))
     dataset = list(zip(images, labels.tolist(), strict=True))
-    place = {"torch": torch, "dataset": dataset, "images": images, "labels": labels, "network": network}
-    for seed in range(3):
-        torch.manual_seed(seed)
-        exec(candidates.lines(mixviz.METHODS[name]()), place)
-    if "loader" in place:
-        place["mixed"], place["targets"] = next(iter(place["loader"]))
-    if "loss" in place:
-        assert place["loss"].isfinite()
-    else:
-        assert place["mixed"].shape == images.shape
-        assert place["targets"].shape == (64, 100)
+    method = mixviz.METHODS[name]()
+    assert candidates.lines(method) in candidates.snippets(method).values()
+    for way, lines in candidates.snippets(method).items():
+        place = {"dataset": dataset, "images": images, "labels": labels, "network": network}
+        if way == "loop":
+            place["loader"] = [(images, labels)] * 3
+        exec(lines, place)
+        if way == "collate":
+            place["mixed"], place["targets"] = next(iter(place["loader"]))
+        if way == "loop":
+            assert place["loss"].isfinite()
+        else:
+            assert place["mixed"].shape == images.shape
+            assert place["targets"].shape == (64, 100)
 
 
 @pytest.mark.slow

@@ -613,7 +613,7 @@ export interface Batch {
   key: string;
   code: string;
   parameters: Parameter[];
-  method: { name: string; title: string };
+  method: string;
   summary: Record<"drawn" | "area" | "share" | "off" | "fixed", number | null>;
 }
 export interface Between {
@@ -625,8 +625,16 @@ export interface Between {
   side: number;
   ways: Record<string, { share: number[]; a: number[][]; b: number[][]; top: number[][] }>;
 }
+/** Why the label is what it is: a text, B's share that λ asked for, and B's share of the label. */
+export interface Reason {
+  key: string;
+  values: Record<string, string>;
+  asked: number | null;
+  share: number;
+}
 export interface Detail {
   card: Card;
+  reason: Reason;
   names: string[];
   tiles: string[];
   steps: Step[];
@@ -634,9 +642,6 @@ export interface Detail {
   detector: string;
   judge: string;
   sheet: string;
-  code: string;
-  /** The method in a training loop, as Python. */
-  loop: string;
   mask: string[];
   held: boolean;
   edited: string | null;
@@ -690,7 +695,7 @@ export interface Which {
 }
 export interface Learn {
   card: Card;
-  reason: { key: string; values: Record<string, string>; asked: number | null; share: number };
+  reason: Reason;
   essentials: string[];
   names: string[];
   judge: string;
@@ -732,10 +737,34 @@ export interface Grid {
   held: boolean;
   judge: string;
 }
+export interface Histogram {
+  counts: number[];
+  mean: number;
+  low: number;
+  high: number;
+}
+export interface Draws {
+  card: { name: string; title: string };
+  inside: boolean;
+  count: number;
+  alpha: number | null;
+  histograms: Record<string, Histogram>;
+  /** The highest value, whether all values are the same, and a data URI whose opacity is the value over the highest. */
+  maps: Record<"cut" | "covered", { peak: number; even: boolean; mask: string }>;
+  judge: string;
+}
+export interface Code {
+  /** Exactly the picture, as Python. */
+  picture: string;
+  /** The method in a training, as Python. */
+  loop: Record<string, string>;
+}
 export interface Sweep {
   over: "lam" | "alpha" | "seed";
   values: number[];
   rows: { name: string; title: string; cells: { share: number[]; gap: number }[] }[];
+  /** How many methods can be compared at once. */
+  most: number;
   names: string[];
   judge: string;
   sheet: string;

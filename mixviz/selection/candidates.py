@@ -104,28 +104,52 @@ def _change(row: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def lines(method: Method) -> str:
-    """Return Python code that uses the method in a training, for images before normalisation."""
+    """Return the shortest Python code that uses the method in a training, for images before normalisation."""
+    return next(iter(snippets(method).values()))
+
+
+def snippets(method: Method) -> dict[str, str]:
+    """Return the ways to use the method in a training as Python code, the shortest first.
+
+    ``collate`` for a DataLoader, ``transform`` for a batch as in torchvision, ``loop`` for a loop of one's own. What
+    asks the network in training cannot be a collate function, and what mixes inside it needs a loop.
+    """
     cls = type(method)
     known = cls.parameters()
     changed = {
         name: value for name, value in serialize.parameters_of(method).items() if value != known[name]["default"]
     }
     arguments = "".join(f", {name}={value!r}" for name, value in changed.items()).replace("'", '"')
+    asked = ", network=network" if scores.asks(method) else ""
+    transform = f'transform = mixviz.MixTransform("{cls.card.name}", num_classes=100{asked}{arguments})'
     if cls.card.family == "feature-level":
-        return "\n".join([
-            "import mixviz",
-            f'transform = mixviz.MixTransform("{cls.card.name}", num_classes=100{arguments})',
-            "recipe = transform.plan(images, labels)",
-            "with mixviz.mix_inside(network, recipe):",
-            "    logits = network(recipe.apply(images))",
-            "loss = torch.nn.functional.cross_entropy(logits, recipe.targets(labels, 100))",
-        ])  # fmt: skip
-    if scores.asks(method):
-        call = f'mixviz.MixTransform("{cls.card.name}", num_classes=100, network=network{arguments})'
-        return f"import mixviz\ntransform = {call}\nmixed, targets = transform(images, labels)"
-    call = f'mixviz.MixCollate("{cls.card.name}", num_classes=100{arguments})'
-    loader = "torch.utils.data.DataLoader(dataset, batch_size=64, collate_fn=collate)"
-    return f"import mixviz\ncollate = {call}\nloader = {loader}"
+        return {"loop": "\n".join([
+            "import mixviz, torch",
+            transform,
+            "for images, labels in loader:",
+            "    recipe = transform.plan(images, labels)",
+            "    with mixviz.mix_inside(network, recipe):",
+            "        logits = network(recipe.apply(images))",
+            "    loss = torch.nn.functional.cross_entropy(logits, recipe.targets(labels, 100))",
+        ])}  # fmt: skip
+    collate = [
+        "import mixviz, torch",
+        f'collate = mixviz.MixCollate("{cls.card.name}", num_classes=100{arguments})',
+        "loader = torch.utils.data.DataLoader(dataset, batch_size=64, collate_fn=collate)",
+    ]
+    loop = [
+        "import mixviz, numpy, torch",
+        "rng = numpy.random.default_rng(0)  # once, before the loop",
+        "for images, labels in loader:",
+        f'    mixed, recipe = mixviz.mix(images, labels, "{cls.card.name}", seed=rng{asked}{arguments})',
+        "    loss = torch.nn.functional.cross_entropy(network(mixed), recipe.targets(labels, 100))",
+    ]
+    ways = {
+        "collate": [] if asked else collate,
+        "transform": ["import mixviz", transform, "mixed, targets = transform(images, labels)"],
+        "loop": loop,
+    }
+    return {name: "\n".join(way) for name, way in ways.items() if way}
 
 
 def by_columns(row: Mapping[str, Any]) -> dict[str, tuple[float | None, float | None]]:

@@ -14,7 +14,7 @@ PACKAGE = "mixviz.ui.views"
 
 Answer = dict[str, Any]  # plain data, for the page's script
 GROUPS = ("learn", "explore", "inside", "choose")  # the page's destinations, in order; the first opens first
-CONTROLS = ("pictures", "lam", "more")
+CONTROLS = ("method", "pictures", "lam", "more")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class View:
         order: Position among the views of its destination; the very first view is sent with the page.
         answer: Returns the view's plain data of a request for its script.
         group: Its destination, one of :data:`GROUPS`.
-        controls: Controls of the page that it uses, of :data:`CONTROLS`.
+        controls: Controls of the page that it uses, of :data:`CONTROLS`. Views with ``method`` are the tabs of the page
+            of one method; the other views of a destination are tabs of their own.
         title: Its English title, where ``assets/texts.json`` has none.
         functions: Further functions that its script calls by name: the script's request -> plain data.
         panel: Builds Gradio components below the view, in a language, when the view is opened.
@@ -39,7 +40,7 @@ class View:
     order: int
     answer: Callable[[Any], Answer]
     group: str = "explore"
-    controls: tuple[str, ...] = CONTROLS
+    controls: tuple[str, ...] = CONTROLS[1:]
     title: str = ""
     functions: tuple[Callable[[Any], Answer], ...] = ()
     panel: Callable[[str], None] | None = None

@@ -182,9 +182,18 @@ def _read_classes(query: Mapping[str, str], _state: Any) -> dict[str, Any]:
     return {"classes": [name if name.casefold() in known else "" for name in asked]}
 
 
+def _read_methods(query: Mapping[str, str], state: Mapping[str, Any]) -> dict[str, Any]:
+    """The compared methods; filmstrips whose address names no method are about the first of them."""
+    if not query.get("methods"):
+        return {}
+    names = query["methods"].split(",")
+    first = {"method": names[0]} if state.get("view") == "sweep" and "method" not in state else {}
+    return {"methods": names} | first
+
+
 _NAMES: dict[str, Any] = {
     "write": lambda names, _: {"methods": ",".join(names)},
-    "read": lambda query, _: {"methods": query["methods"].split(",")} if query.get("methods") else {},
+    "read": _read_methods,
 }
 _COUNT = number_in_address("count", whole=True)
 _COUNT |= {"write": lambda count, request: {} if request.files else {"count": int(count)}}
@@ -262,9 +271,9 @@ class Request:
     means all. The heat maps explain two ``classes`` in ``subject``: each a name, "*" for the predicted class, or "" for
     the class of A or B. ``layer`` is "" for the card's layer, or the number of resolutions before the last. ``joined``
     adds the visitor's own pictures to the bundled ones that are measured. ``own`` holds the paths (card, weights) of
-    the visitor's own networks. A batch consists of the first ``count`` bundled photographs, or of the visitor's
-    ``files``: (path, name in its folder). ``still`` also requests what λ and the seed do not change; ``strip`` also
-    requests each detector's maps.
+    the visitor's own networks. The filmstrips compare ``method`` with ``methods``. A batch consists of the first
+    ``count`` bundled photographs, or of the visitor's ``files``: (path, name in its folder). ``still`` also requests
+    what λ and the seed do not change; ``strip`` also requests each detector's maps.
 
     Raises:
         UserError: an unusable value, with a text for the visitor.
@@ -289,9 +298,7 @@ class Request:
     box: tuple[float, float, float, float] | None = stated(_box, None, key="box", write=_write_box, read=_read_box)
     mask: tuple[str, ...] | None = stated(_mask, None)
     over: str = stated(one_of("over", lambda: SWEEPS), "lam", key="over", views=("sweep",))
-    methods: tuple[str, ...] = stated(
-        _methods, ("mixup", "cutmix", "saliencymix"), key="methods", views=("sweep",), **_NAMES
-    )
+    methods: tuple[str, ...] = stated(_methods, ("mixup", "cutmix"), key="methods", views=("sweep",), **_NAMES)
     subject: str = stated(one_of("subject", lambda: SUBJECTS), "a", key="subject", views=("localize",))
     kind: str = stated(one_of("kind", lambda: KINDS), "grad_cam", key="kind", views=("localize",))
     layer: str = stated(one_of("layer", lambda: LAYERS), "", key="layer", views=("localize",))

@@ -1,6 +1,7 @@
-// Controls that several views share: pictures, λ, and those under "More". There is one node of each, which moves to
-// the visible view; the page's state sets their values.
+// Controls that several views share: the method, pictures, λ, and those under "More". There is one node of each, which
+// moves to the visible view; the page's state sets their values.
 import { make } from "./dom.js";
+import { offerMethods } from "./methods.js";
 import { mixviz } from "./page.js";
 import { t } from "./texts.js";
 
@@ -45,14 +46,51 @@ function sliderOf(key, { min, max, step }) {
   return { node, number, update };
 }
 
-/** λ where it is held, else α of the distribution that it is drawn from. */
+/**
+ * A link to a view, which opens it in this page.
+ *
+ * @param {string} view
+ * @param {...Node | string} children
+ */
+export function viewLink(view, ...children) {
+  /** @param {MouseEvent} event */
+  const open = (event) => {
+    if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+    event.preventDefault();
+    mixviz.open(view);
+  };
+  return make("a", { href: `?view=${view}`, on: { click: open } }, ...children);
+}
+
+/** The method of the page, as its heading, and the way back to all methods. */
+function methodControl() {
+  const choose = make("select", {
+    id: "mv-method",
+    aria: { label: t("method") },
+    on: { change: ({ target }) => mixviz.open(mixviz.state.view, { method: target.value }) },
+  });
+  offerMethods(choose);
+  const heading = make("h1", {}, choose);
+  const back = viewLink("grid", make("span", { textContent: "‹ ", aria: { hidden: true } }), t("tab_grid"));
+  const node = make("div", { class: "mv-method" }, back, heading);
+  /** @param {State} state */
+  const update = ({ method }) => {
+    choose.value = method;
+    heading.setAttribute("aria-label", mixviz.methods[method][0]);
+  };
+  return { node, update };
+}
+
+/** λ where it is held, else α of the distribution that it is drawn from; neither where the filmstrips change it. */
 function lamControl() {
   const lam = sliderOf("lam", { min: 0, max: 1, step: 0.01 });
   const alpha = sliderOf("alpha", { min: 0.05, max: 8, step: 0.05 });
+  const node = make("div", { class: "mv-lam" }, lam.node, alpha.node);
   let held = 0.6;
   /** @param {State} state */
   const update = (state) => {
     const drawn = state.lam === null || state.view === "draws";
+    node.hidden = state.view === "sweep" && state.over !== "seed";
     lam.node.hidden = drawn;
     alpha.node.hidden = !drawn;
     // Before the gallery's tiles every stop of the Tab key counts, and the slider sets the same.
@@ -62,7 +100,7 @@ function lamControl() {
     held = state.lam;
     lam.update(held);
   };
-  return { node: make("div", { class: "mv-lam" }, lam.node, alpha.node), update, held: () => held };
+  return { node, update, held: () => held };
 }
 
 /** @param {() => number} held λ before it was drawn */
@@ -148,9 +186,10 @@ function picturesControl() {
 export function controlsOf(detectors) {
   const lam = lamControl();
   const more = moreControl(lam.held);
-  const pictures = picturesControl();
   more.offer(detectors);
-  mixviz.watch((state) => [lam, more, pictures].forEach((control) => control.update(state)));
-  const nodes = { lam: lam.node, more: more.node, fields: more.fields, pictures: pictures.node };
-  return /** @type {Record<string, HTMLElement>} */ (nodes);
+  const controls = { method: methodControl(), pictures: picturesControl(), lam, more };
+  mixviz.watch((state) => Object.values(controls).forEach((control) => control.update(state)));
+  const nodes = Object.entries(controls).map(([name, { node }]) => [name, node]);
+  /** @type {Record<string, HTMLElement>} */
+  return { ...Object.fromEntries(nodes), fields: more.fields };
 }

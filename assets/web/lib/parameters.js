@@ -1,4 +1,4 @@
-// The choice of a method, and controls for its parameters, made from their fields.
+// Controls for a method's parameters, made from their fields.
 import { make } from "./dom.js";
 import { mixviz } from "./page.js";
 import { t } from "./texts.js";
@@ -11,21 +11,6 @@ import { t } from "./texts.js";
  * @property {boolean} held
  * @property {Parameter[]} parameters
  */
-
-/**
- * Fills a list with all methods, by family.
- *
- * @param {HTMLSelectElement} choose
- */
-export function offerMethods(choose) {
-  if (choose.options.length) return;
-  const all = Object.entries(mixviz.methods);
-  for (const family of new Set(all.map(([, [, family]]) => family))) {
-    const its = all.filter(([, [, other]]) => other === family);
-    const options = its.map(([name, [title]]) => make("option", { value: name, textContent: title }));
-    choose.append(make("optgroup", { label: t(`family.${family}`) }, ...options));
-  }
-}
 
 /**
  * The controls of a method's parameters. A control in use is not updated: the answer follows it.

@@ -1,5 +1,5 @@
 // The frame around all views: header with the destinations, the controls that views share, and the line for messages.
-import { controlsOf } from "../lib/controls.js";
+import { controlsOf, viewLink } from "../lib/controls.js";
 import { make } from "../lib/dom.js";
 import { message } from "../lib/messages.js";
 import { mixviz } from "../lib/page.js";
@@ -28,26 +28,17 @@ export default function frame({ element, trigger, props, server, upload }, here)
   const controls = controlsOf(detectors);
 
   // The header: one line, or two on a phone
-  /** @param {string} view @param {string} text */
-  const link = (view, text) =>
-    make("a", {
-      href: `?view=${view}`,
-      textContent: text,
-      on: {
-        click: (event) => {
-          if (event.metaKey || event.ctrlKey || event.shiftKey) return;
-          event.preventDefault();
-          mixviz.open(view);
-        },
-      },
-    });
+  /**
+   * The tabs of a destination, or of the page of a method that belongs to it.
+   *
+   * @param {string} group
+   * @param {boolean} [ofMethod]
+   */
+  const beside = (group, ofMethod = false) =>
+    views.filter((view) => view.group === group && view.controls.includes("method") === ofMethod);
   /** @type {Record<string, string>} the view of a destination that was open last */
-  const latest = Object.fromEntries(groups.map((group) => [group, of(group)[0].name]));
-  /** @param {string} group */
-  function of(group) {
-    return views.filter((view) => view.group === group);
-  }
-  const destinations = groups.map((group) => ({ group, node: link(latest[group], t(`nav.${group}`)) }));
+  const latest = Object.fromEntries(groups.map((group) => [group, beside(group)[0].name]));
+  const destinations = groups.map((group) => ({ group, node: viewLink(latest[group], t(`nav.${group}`)) }));
   const other = language() === "ko" ? "en" : "ko";
   const speak = make("button", {
     class: "mv-plain",
@@ -81,8 +72,9 @@ export default function frame({ element, trigger, props, server, upload }, here)
     make("div", { class: "mv-header-end" }, speak, presenter.button, share),
   );
   const tabs = make("nav", { class: "mv-tabs" });
+  const over = make("div", { class: "mv-over" }, tabs);
   const bar = make("div", { class: "mv-dock" });
-  const main = make("main", { id: "mv-main", tabIndex: -1 }, tabs, bar);
+  const main = make("main", { id: "mv-main", tabIndex: -1 }, over, bar);
   root.prepend(header, main, message);
 
   /** @type {Record<string, { node: HTMLElement, part: HTMLElement }>} */
@@ -102,7 +94,7 @@ export default function frame({ element, trigger, props, server, upload }, here)
       return mixviz.say(t("reload"));
     }
     script({ element: node, server: own(name), upload });
-    place(name);
+    place(mixviz.state.view); // another view may have been opened meanwhile
   }
 
   /** @param {string} name @param {string[]} modules all that it needs, so that they are fetched at once */
@@ -123,10 +115,11 @@ export default function frame({ element, trigger, props, server, upload }, here)
     const { controls: wanted = [] } = views.find((view) => view.name === name) ?? {};
     const part = sections[name]?.part;
     bar.replaceChildren();
-    for (const control of ["pictures", "lam", "more"]) {
+    for (const control of ["method", "pictures", "lam", "more"]) {
       const node = controls[control];
       const spot = part?.querySelector(`[data-control=${control}]`);
       if (spot) spot.append(node);
+      else if (wanted.includes(control) && control === "method") over.prepend(node);
       else if (wanted.includes(control)) bar.append(node);
       else node.remove();
     }
@@ -136,18 +129,19 @@ export default function frame({ element, trigger, props, server, upload }, here)
 
   mixviz.show = (name, moved = false) => {
     const view = views.find((one) => one.name === name) ?? views[0];
-    latest[view.group] = view.name;
+    const ofMethod = view.controls.includes("method");
+    if (!ofMethod) latest[view.group] = view.name;
     for (const { group, node } of destinations) {
       node.href = `?view=${latest[group]}`;
       if (group === view.group) node.setAttribute("aria-current", "page");
       else node.removeAttribute("aria-current");
     }
-    const beside = of(view.group);
-    tabs.hidden = beside.length < 2;
+    const others = beside(view.group, ofMethod);
+    over.hidden = others.length < 2 && !ofMethod;
     tabs.setAttribute("aria-label", t(`nav.${view.group}`));
     tabs.replaceChildren(
-      ...beside.map((one) => {
-        const node = link(one.name, t(`tab_${one.name}`));
+      ...others.map((one) => {
+        const node = viewLink(one.name, t(`tab_${one.name}`));
         if (one === view) node.setAttribute("aria-current", "page");
         return node;
       }),
@@ -156,6 +150,7 @@ export default function frame({ element, trigger, props, server, upload }, here)
     if (!sections[view.name]) load(view);
     for (const [other, { node }] of Object.entries(sections)) node.hidden = other !== view.name;
     place(view.name);
+    tabs.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
     const wanted = view.panel ? view.name : "";
     if (wanted !== panel) trigger("select", { view: wanted, language: language() });
     panel = wanted;

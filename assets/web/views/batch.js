@@ -3,7 +3,7 @@ import { codePanel } from "../lib/code.js";
 import { arrowsOver } from "../lib/arrows.js";
 import { LETTERS, labelBar, make, partOf, place, press, within } from "../lib/dom.js";
 import { mixviz } from "../lib/page.js";
-import { offerMethods, parameterControls } from "../lib/parameters.js";
+import { parameterControls } from "../lib/parameters.js";
 import { sendFolder, sendZip } from "../lib/sending.js";
 import { Sheet } from "../lib/sheets.js";
 import { t } from "../lib/texts.js";
@@ -38,10 +38,6 @@ export default function batchView(context) {
   });
 
   // ---- layout
-  const choose = make("select", {
-    id: "mv-batch-method",
-    on: { change: ({ target }) => mixviz.open("batch", { method: target.value }) },
-  });
   const sources = make(
     "div",
     { class: "mv-chips", aria: { role: "group", label: t("batch.set") } },
@@ -66,9 +62,10 @@ export default function batchView(context) {
   const counted = make("output", { htmlFor: count.id });
   const counter = make(
     "div",
-    { class: "mv-field" },
+    { class: "mv-count" },
     make("label", { htmlFor: count.id, textContent: t("batch.count") }),
-    make("span", { class: "mv-count" }, count, counted),
+    count,
+    counted,
   );
   const inputs = /** @type {[string, object][]} */ ([
     ["folder", { webkitdirectory: true }],
@@ -98,12 +95,11 @@ export default function batchView(context) {
     missing,
   );
   const switches = Object.fromEntries(
-    ["arrows", "originals"].map((name) => [
+    ["arrows", "originals", "numbers"].map((name) => [
       name,
       make("input", { type: "checkbox", name, on: { change: () => drawState() } }),
     ]),
   );
-  const title = make("h2");
   const told = make("p", { class: "mv-told" });
   const summary = make("dl", { class: "mv-numbers mv-summed" });
   const notes = make("p", { class: "mv-small" });
@@ -113,30 +109,23 @@ export default function batchView(context) {
   const controls = parameterControls("mv-batch-p");
   const code = codePanel();
   /** @param {string} key @param {...Node | string} children */
-  const panel = (key, ...children) =>
-    make("section", { class: "mv-panel" }, make("h3", { textContent: t(key) }), ...children);
+  const folded = (key, ...children) =>
+    make("details", { class: "mv-panel" }, make("summary", { textContent: t(key) }), ...children);
   root().append(
     make(
       "div",
       { class: "mv-head" },
-      make("label", { htmlFor: choose.id, textContent: t("method") }),
-      choose,
-      sources,
-      counter,
-    ),
-    uploads,
-    make("div", { class: "mv-about" }, title, told),
-    summary,
-    notes,
-    make(
-      "div",
-      { class: "mv-tools" },
+      make("details", { class: "mv-set" }, make("summary", { textContent: t("batch.set") }), sources, counter, uploads),
       ...Object.entries(switches).map(([name, box]) =>
         make("label", { class: "mv-check" }, box, t(`batch.show_${name}`)),
       ),
     ),
+    told,
+    summary,
     stage,
-    make("div", { class: "mv-two" }, panel("parameters", controls.node), panel("batch.code", ...code.nodes)),
+    notes,
+    folded("parameters", controls.node),
+    folded("batch.code", ...code.nodes),
   );
 
   // ---- tiles: made once and then changed in place, so that the focused one keeps the focus
@@ -145,12 +134,7 @@ export default function batchView(context) {
   /** @param {number} n */
   function tileOf(n) {
     const before = make("span", { class: "mv-layer mv-before" });
-    const picture = make(
-      "span",
-      { class: "mv-tile" },
-      before,
-      make("b", { class: "mv-place", textContent: String(n + 1) }),
-    );
+    const picture = make("span", { class: "mv-tile" }, before);
     const button = make(
       "button",
       {
@@ -169,6 +153,7 @@ export default function batchView(context) {
       },
       picture,
     );
+    const name = make("b", { aria: { hidden: "true" } });
     const meets = make("p", { class: "mv-meets", aria: { hidden: "true" } });
     const bar = labelBar(20);
     const numbers = make("dl", { class: "mv-numbers" });
@@ -177,7 +162,8 @@ export default function batchView(context) {
         make("div", {}, make("dt", { textContent: t(`batch.${key}`) }), make("dd")),
       ),
     );
-    return { node: make("li", {}, button, meets, bar.node, numbers), button, picture, before, meets, bar, numbers };
+    const node = make("li", {}, button, name, meets, bar.node, numbers);
+    return { node, button, picture, before, name, meets, bar, numbers };
   }
 
   /** @param {number | null} n */
@@ -190,12 +176,12 @@ export default function batchView(context) {
   const classOf = (tile) => value.classes[tile.label];
   /** @param {number} n */
   const whom = (n) => t("batch.who", { n: n + 1, name: classOf(value.tiles[n]) });
-  /** @param {BatchTile} tile @param {number} n */
-  function meeting(tile, n) {
+  /** @param {BatchTile} tile */
+  function meeting(tile) {
     if (!value.paired) return t("batch.no_partner");
     if (!tile.partners.length) return t("batch.itself");
     const who = tile.partners.map(([other]) => whom(other)).join(", ");
-    return t(tile.partners.length > 1 ? "batch.partners" : "batch.partner", { who });
+    return t("batch.partner", { who });
   }
 
   /** @param {BatchTile} tile @param {number} n */
@@ -205,14 +191,15 @@ export default function batchView(context) {
     const names = tile.parts.map(([label]) => value.classes[label]);
     place(parts.picture, sheets.mixed.url, n, value.columns, rows);
     place(parts.before, sheets.originals.url, n, value.columns, rows);
-    const met = meeting(tile, n);
+    const met = meeting(tile);
+    parts.name.textContent = whom(n);
     parts.meets.textContent = met;
     parts.button.setAttribute("aria-label", [whom(n), value.own && tile.name, met].filter(Boolean).join(". "));
     parts.button.title = value.own ? tile.name : "";
     parts.bar.update(
       names,
       tile.parts.map(([, share]) => share),
-      value.tiles.length > 16 ? 13 : 20,
+      value.tiles.length > 16 ? 13 : innerWidth < 768 ? 16 : 26,
     );
     [tile.drawn, tile.area, tile.share, tile.gap].forEach((number, i) => {
       within(parts.numbers.children[i], "dd").textContent = number === null ? t("none") : number.toFixed(2);
@@ -227,6 +214,8 @@ export default function batchView(context) {
     const all = switches.arrows.checked;
     const kinds = new Map();
     list.classList.toggle("mv-originals", switches.originals.checked);
+    list.classList.toggle("mv-numbered", switches.numbers.checked);
+    summary.hidden = !switches.numbers.checked;
     list.classList.toggle("mv-one", one !== null && !all);
     if (one !== null)
       for (const [other, part] of value.tiles[one]?.partners ?? []) kinds.set(other, LETTERS[part % 4].toLowerCase());
@@ -356,9 +345,6 @@ export default function batchView(context) {
     if (shownKey !== answer.key) return URL.revokeObjectURL(mixed);
     value = answer;
     sheets.mixed.take(mixed);
-    offerMethods(choose);
-    choose.value = value.method.name;
-    title.textContent = t("batch.title", { n: value.tiles.length, title: value.method.title });
     if (!inOwn() && uploads.hidden) drawSource(false);
     count.value = String(mixviz.state.count);
     counted.textContent = count.value;
@@ -371,7 +357,7 @@ export default function batchView(context) {
     value.tiles.forEach(drawTile);
     drawState();
     drawSummary();
-    controls.update({ ...value, method: value.method.name });
+    controls.update(value);
     code.update(value.code);
     root().dataset.shown = String(++turn);
   }

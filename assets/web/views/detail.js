@@ -1,11 +1,11 @@
-// View of one method: its steps and numbers, tools to change the mixture, and downloads.
-import { codePanel } from "../lib/code.js";
-import { labelBar, make, outline, partOf, place, press, ring, within } from "../lib/dom.js";
+// View of a method's mixture: why its label is what it is, tools to change it, its steps and numbers, and downloads.
+import { make, outline, partOf, place, ring, within } from "../lib/dom.js";
 import { mixviz } from "../lib/page.js";
-import { offerMethods, parameterControls } from "../lib/parameters.js";
+import { parameterControls } from "../lib/parameters.js";
+import { reasonOf } from "../lib/reason.js";
 import { Sheet } from "../lib/sheets.js";
 import { stageOf } from "../lib/stage.js";
-import { sentence, t } from "../lib/texts.js";
+import { t } from "../lib/texts.js";
 
 /** @import { Context, Detail } from "../types.js" */
 
@@ -15,7 +15,10 @@ export default function detailView({ element }) {
   const sheet = new Sheet();
   /** @param {string} key @param {...Node | string} children */
   const section = (key, ...children) =>
-    make("section", { class: "mv-panel" }, make("h3", { textContent: t(key) }), ...children);
+    make("section", { class: "mv-panel" }, make("h2", { textContent: t(key) }), ...children);
+  /** @param {string} key @param {...Node | string} children */
+  const folded = (key, ...children) =>
+    make("details", { class: "mv-panel" }, make("summary", { textContent: t(key) }), ...children);
   /** @param {string} key @param {() => unknown} run @param {string} [name] */
   const button = (key, run, name = "mv-button") =>
     make("button", { class: name, textContent: t(key), on: { click: run } });
@@ -24,16 +27,9 @@ export default function detailView({ element }) {
   let opened = new Set(["label_area", "label_lam", "label_saliency", "label_style", "label_own"]);
   let turn = 0;
 
-  // What the method is
-  const choose = make("select", {
-    id: "mv-method",
-    on: { change: ({ target }) => mixviz.open("detail", { method: target.value }) },
-  });
-  const title = make("h2");
-  const paper = make("p", { class: "mv-small" });
-  const told = make("p", { class: "mv-told" });
-  const lead = make("p", { class: "mv-note" });
-  const bar = labelBar(60);
+  // The label and its reason
+  const why = reasonOf();
+  const lead = make("p", { class: "mv-small" });
 
   // The explanations of all methods come when this view is opened. A rule picks one out, whenever they arrive.
   const current = make("style");
@@ -130,30 +126,9 @@ export default function detailView({ element }) {
     stepCount.textContent = t("step_of", { i: player.at + 1, n: shown.steps.length });
   }
 
-  // Numbers with their calculations, parameters from the fields, code, and downloads
+  // Numbers with their calculations, parameters from the fields, and downloads
   const lines = make("div", { class: "mv-lines" });
   const controls = parameterControls("mv-p");
-  const code = codePanel();
-  let codeKind = "code"; // this very picture, or a training loop
-  const codeTabs = make(
-    "div",
-    { class: "mv-chips mv-code-tabs", aria: { role: "group", label: t("code") } },
-    ...["code", "loop"].map((kind) =>
-      make("button", {
-        class: "mv-chip",
-        data: { kind },
-        aria: { pressed: String(kind === codeKind) },
-        textContent: t(`code.${kind}`),
-        on: {
-          click: () => {
-            codeKind = kind;
-            press(codeTabs, "kind", kind);
-            code.update(kind === "loop" ? shown.loop : shown.code);
-          },
-        },
-      }),
-    ),
-  );
   const file = make("input", {
     type: "file",
     accept: ".json,application/json",
@@ -173,20 +148,22 @@ export default function detailView({ element }) {
 
   root().append(
     current,
-    make("div", { class: "mv-head" }, make("label", { htmlFor: "mv-method", textContent: t("method") }), choose),
     make(
       "div",
-      { class: "mv-two" },
-      make("div", { class: "mv-stage" }, tools, stage.tile, sides, hint, undo),
+      { class: "mv-mixture" },
+      make("div", { class: "mv-stage" }, stage.tile, sides, make("div", { data: { control: "lam" } })),
       make(
         "div",
-        { class: "mv-about" },
-        title,
-        paper,
-        lead,
-        bar.node,
-        told,
-        section("numbers", make("p", { class: "mv-small", textContent: t("numbers_why") }), lines),
+        { class: "mv-mixture-text" },
+        make(
+          "div",
+          { class: "mv-hero-label" },
+          make("p", { class: "mv-small", textContent: t("learn.told") }),
+          why.bar,
+        ),
+        make("div", { class: "mv-hero-why" }, ...why.nodes, lead),
+        make("div", { class: "mv-by-hand" }, tools, undo, make("span", { data: { control: "more" } })),
+        hint,
       ),
     ),
     section(
@@ -213,7 +190,6 @@ export default function detailView({ element }) {
         ),
       ),
     ),
-    strip,
     make(
       "div",
       { class: "mv-two" },
@@ -221,9 +197,10 @@ export default function detailView({ element }) {
       make(
         "div",
         {},
-        section("code", codeTabs, ...code.nodes),
-        section(
+        folded("numbers", lines),
+        folded(
           "take",
+          strip,
           make("div", { class: "mv-chips" }, ...taking),
           make("p", { class: "mv-load" }, make("label", { htmlFor: "mv-recipe", textContent: t("load") }), file),
         ),
@@ -253,23 +230,6 @@ export default function detailView({ element }) {
     );
   }
 
-  /** @param {Detail} value */
-  function drawHead(value) {
-    const { card } = value;
-    offerMethods(choose);
-    choose.value = card.name;
-    title.textContent = card.title;
-    paper.replaceChildren(
-      card.url
-        ? make("a", { href: card.url, target: "_blank", rel: "noopener noreferrer", textContent: card.citation })
-        : card.citation,
-    );
-    lead.textContent = card.asks ? t("asks", { detector: t(`detector.${value.detector}`) }) : "";
-    bar.update(value.names, card.share);
-    told.textContent = `${sentence(card.sentence, value.names)} ${t(`judge.${value.judge}`)}`;
-    current.textContent = `#about-${card.name} { display: block; }`;
-  }
-
   mixviz.views(
     "detail",
     /** @param {Detail} value */ async (value) => {
@@ -280,7 +240,9 @@ export default function detailView({ element }) {
       const before = sheet.url;
       shown = value;
       sheet.url = url;
-      drawHead(value);
+      why.update(value);
+      lead.textContent = value.card.asks ? t("asks", { detector: t(`detector.${value.detector}`) }) : "";
+      current.textContent = `#about-${value.card.name} { display: block; }`;
       stage.update(value, url);
       toolButtons.box.disabled = !value.can_move;
       toolButtons.paint.disabled = !value.can_paint;
@@ -288,7 +250,6 @@ export default function detailView({ element }) {
       if (other) useTool("look");
       drawLines(value);
       controls.update({ ...value, method: value.card.name });
-      code.update(codeKind === "loop" ? value.loop : value.code);
       strip.replaceChildren(
         ...value.tiles.map((name, i) => {
           const tile = make("div", { class: "mv-tile", aria: { role: "img", label: t(`tile.${name}`) } });

@@ -3,8 +3,9 @@ import { labelBar, make, outline, partOf, place, press } from "../lib/dom.js";
 import { grabOf } from "../lib/grab.js";
 import { percent } from "../lib/numbers.js";
 import { mixviz } from "../lib/page.js";
+import { reasonOf } from "../lib/reason.js";
 import { Sheet } from "../lib/sheets.js";
-import { className, networkName, sentence, t } from "../lib/texts.js";
+import { className, networkName, t } from "../lib/texts.js";
 
 /** @import { Context, Learn, Looks, Others } from "../types.js" */
 
@@ -38,10 +39,7 @@ export default function learnView({ element, server }) {
   const box = make("div", { class: "mv-box" });
   const grab = grabOf(mixture, t("move"), (edges) => mixviz.set({ box: edges, mask: null }));
   mixture.append(box, grab.node);
-  const bar = labelBar();
-  const chain = make("p", { class: "mv-chain" });
-  const why = make("p", { class: "mv-why" });
-  const told = make("p", { class: "mv-told" });
+  const why = reasonOf();
   /** @param {string} key @param {() => unknown} run @param {string} [name] */
   const button = (key, run, name = "mv-button") =>
     make("button", { class: name, textContent: t(key), on: { click: run } });
@@ -73,7 +71,7 @@ export default function learnView({ element, server }) {
     draws,
     look,
     button("learn.steps", beyond(".mv-player")),
-    button("learn.code", beyond("#mv-detail pre")),
+    button("learn.code", () => mixviz.open("code")),
     undo,
     make("span", { data: { control: "more" } }),
     begin,
@@ -94,8 +92,8 @@ export default function learnView({ element, server }) {
     make(
       "div",
       { class: "mv-hero-text" },
-      make("div", { class: "mv-hero-label" }, make("p", { class: "mv-small", textContent: t("learn.told") }), bar.node),
-      make("div", { class: "mv-hero-why" }, chain, why, told),
+      make("div", { class: "mv-hero-label" }, make("p", { class: "mv-small", textContent: t("learn.told") }), why.bar),
+      make("div", { class: "mv-hero-why" }, ...why.nodes),
     ),
     make("div", { class: "mv-hero-lam", data: { control: "lam" } }),
     actions,
@@ -228,7 +226,7 @@ export default function learnView({ element, server }) {
 
   /** @param {Learn} value */
   function draw(value) {
-    const { card, names, tiles, reason } = value;
+    const { card, names, tiles } = value;
     const size = tiles.length;
     const source = card.pair ? "b" : "a";
     for (const { letter, tile, caption, node } of [a, b]) {
@@ -250,15 +248,7 @@ export default function learnView({ element, server }) {
     box.hidden = value.can_move || !card.target;
     undo.hidden = !value.edited;
     title.textContent = t("learn.title", { title: card.title });
-    const letter = 0.58 * parseFloat(getComputedStyle(bar.node).fontSize); // its width, about
-    bar.update(names, card.share, bar.node.clientWidth / letter);
-    const asked = reason.asked;
-    const steps = asked === null || value.edited ? [] : [t("learn.asked", { share: percent(asked) })];
-    if (reason.key === "reason.clipped" && !value.edited) steps.push(t("learn.clipped"));
-    steps.push(t("learn.got", { share: percent(reason.share), name: names[1] }));
-    chain.textContent = card.pair ? steps.join(" → ") : "";
-    why.textContent = t(value.edited ? "reason.by_hand" : reason.key, { ...reason.values, a: names[0], b: names[1] });
-    told.textContent = `${sentence(card.sentence, names)} ${t(`judge.${value.judge}`)}`;
+    why.update(value);
     if (!methods.children.length) {
       methods.append(
         ...value.essentials.map((name) =>

@@ -1,5 +1,6 @@
-// View of filmstrips: one or several methods over λ, α or the seed.
-import { labelBar, make, partOf, place, press } from "../lib/dom.js";
+// View of filmstrips over λ, α or the seed: the page's method, and others to compare it with.
+import { childrenOf, labelBar, make, partOf, place, press } from "../lib/dom.js";
+import { offerMethods } from "../lib/methods.js";
 import { percent } from "../lib/numbers.js";
 import { mixviz } from "../lib/page.js";
 import { Sheet } from "../lib/sheets.js";
@@ -22,27 +23,53 @@ export default function sweepView({ element }) {
         on: { click: () => mixviz.set({ over: name }) },
       }),
     );
-  const rows = make("fieldset", { class: "mv-rows" });
-  const strips = make("div");
-  const note = make("p", { class: "mv-small" });
-  root().append(make("div", { class: "mv-head" }, make("span", { textContent: t("over") }), over), rows, strips, note);
-
-  const choices = () => [...rows.querySelectorAll("input")];
-
-  /** @param {string} name @param {string} title */
-  function choice(name, title) {
-    const box = make("input", {
-      type: "checkbox",
-      value: name,
+  const compared = make("div", { class: "mv-chips", aria: { role: "group", label: t("sweep.with") } });
+  const add = make(
+    "select",
+    {
+      aria: { label: t("sweep.add") },
       on: {
         change: () => {
-          const chosen = choices().flatMap((input) => (input.checked ? [input.value] : []));
-          if (chosen.length) mixviz.set({ methods: chosen });
-          else box.checked = true;
+          compare([...chosen(), add.value]);
+          add.value = "";
         },
       },
-    });
-    return make("label", { class: "mv-check" }, box, title);
+    },
+    make("option", { value: "", textContent: t("sweep.add") }),
+  );
+  offerMethods(add);
+  const strips = make("div");
+  const note = make("p", { class: "mv-small" });
+  root().append(
+    make(
+      "div",
+      { class: "mv-head" },
+      make("span", { textContent: t("over") }),
+      over,
+      make("span", { textContent: t("sweep.with") }),
+      compared,
+      add,
+    ),
+    strips,
+    note,
+  );
+
+  const chosen = () => childrenOf(strips).map((film) => film.dataset.film ?? "");
+  /** @param {string[]} methods the page's own is the first */
+  const compare = (methods) => mixviz.set({ methods });
+
+  /** @param {Sweep["rows"][number]} row */
+  function chip({ name, title }) {
+    const remove = () => {
+      compare(chosen().filter((one) => one !== name));
+      add.focus(); // this button is about to go
+    };
+    return make(
+      "button",
+      { class: "mv-chip", aria: { label: t("sweep.remove", { title }) }, on: { click: remove } },
+      title,
+      make("span", { textContent: " ×", aria: { hidden: true } }),
+    );
   }
 
   /** @param {Sweep} value @param {Sweep["rows"][number]} row @param {number} r */
@@ -72,16 +99,15 @@ export default function sweepView({ element }) {
           {},
           make("b", { textContent: `${symbol} ${shown}` }),
           make("br"),
-          `${percent(cell.share[0])} A`,
-          make("br"),
-          t("gap_points", { points }),
+          `A ${percent(cell.share[0])}`,
+          ...(points ? [make("br"), t("gap_points", { points })] : []),
         ),
       );
     });
     return make(
       "section",
       { class: "mv-film", tabIndex: 0, data: { film: row.name }, aria: { label: row.title } },
-      make("h3", { textContent: row.title }),
+      make("h2", { textContent: row.title }),
       make("div", { class: "mv-frames" }, ...frames),
     );
   }
@@ -92,20 +118,13 @@ export default function sweepView({ element }) {
       const mine = ++turn;
       const url = await sheet.open(value.sheet);
       if (mine !== turn) return URL.revokeObjectURL(url);
-      if (!rows.children.length)
-        rows.append(
-          make("legend", { class: "mv-small", textContent: t("rows") }),
-          ...Object.entries(mixviz.methods).map(([name, [title]]) => choice(name, title)),
-        );
-      const chosen = value.rows.map((row) => row.name);
-      for (const input of rows.querySelectorAll("input")) {
-        input.checked = chosen.includes(input.value);
-        input.disabled = !input.checked && chosen.length >= 6;
-      }
       press(over, "over", value.over);
       const before = sheet.url;
       sheet.url = url;
       strips.replaceChildren(...value.rows.map((row, r) => strip(value, row, r)));
+      compared.replaceChildren(...value.rows.slice(1).map(chip));
+      add.disabled = value.rows.length >= value.most;
+      for (const option of add.options) option.disabled = value.rows.some(({ name }) => name === option.value);
       note.textContent = t(`judge.${value.judge}`);
       if (before) URL.revokeObjectURL(before);
       root().dataset.shown = String(mine);

@@ -26,7 +26,7 @@ from mixviz.ui.fields import malformed, written
 from mixviz.ui.registry import View
 from mixviz.ui.services import detector_options, progress, uploads
 from mixviz.ui.services.batches import found_by, mixed_of
-from mixviz.ui.services.presenters import parameters, title, written_options
+from mixviz.ui.services.presenters import parameters, written_options
 from mixviz.ui.services.tiling import sheet
 from mixviz.ui.state import Request, language_of, of_state
 
@@ -39,7 +39,7 @@ def batch(request: Request) -> dict[str, Any]:
     mixed = mixed_of(request)
     images = mixed.pictures.images
     return {
-        "method": {"name": request.method, "title": title(request.method, request.language)},
+        "method": request.method,
         "key": "|".join(path for path, _ in request.files) or str(int(request.count)),
         "side": SIDE,
         "columns": (columns := min(COLUMNS, len(mixed))),
@@ -178,7 +178,7 @@ VIEW = View(
     "batch",
     50,
     batch,
-    controls=("lam", "more"),
+    controls=("method", "lam", "more"),
     functions=(look_in, unpack),
     panel=panel,
     example="method=mosaic&count=10",

@@ -1,7 +1,8 @@
-"""View of one method: its recipe in pictures and numbers, and the method's explanation below."""
+"""View of a method's mixture: why the label is what it is, the recipe in pictures and numbers, the explanation."""
 
 from __future__ import annotations
 
+import html
 from dataclasses import asdict
 from typing import Any
 
@@ -13,9 +14,8 @@ from mixviz.explain.example import MixedExample, steps
 from mixviz.i18n import say
 from mixviz.methods import METHODS
 from mixviz.render import export, overlays
-from mixviz.selection import candidates
-from mixviz.ui.registry import View
-from mixviz.ui.services.presenters import card, changed_by, code, explanation, parameters, story
+from mixviz.ui.registry import CONTROLS, View
+from mixviz.ui.services.presenters import card, changed_by, explanation, parameters, story
 from mixviz.ui.services.tiling import shrunk
 from mixviz.ui.state import CELLS, Request
 
@@ -23,18 +23,17 @@ FORMULAS = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right
 
 
 def detail(request: Request) -> dict[str, Any]:
-    """Return one method's pictures, steps, numbers with their calculations, parameters and code."""
+    """Return one method's pictures, reason for the label, steps, numbers with their calculations, and parameters."""
     told = story(request, request.method, by_hand=True)
     change = changed_by(request)
     return {
         "card": {"name": request.method, **card(told, request)},
+        "reason": label_terms.reason(told),
         "parameters": parameters(told.method, request.language),
         "tiles": list(tiles := export.tiles(told)),
         "sheet": overlays.data_uri(np.concatenate(list(tiles.values()), axis=1)),
         "steps": [asdict(step) for step in steps(told, request.language)],
         "lines": [asdict(line) for line in label_terms.lines(told)],
-        "loop": candidates.lines(told.method),
-        "code": code(request, told),
         "can_move": edits.can_move(told.recipe) or change == "mask",
         "can_paint": edits.can_paint(told.recipe),
         "mask": list(request.mask or ()) if change == "mask" else _cells(told),
@@ -56,9 +55,17 @@ def panel(language: str) -> None:
 
 
 def explanations(language: str) -> str:
-    """Return the explanations of all methods in a language, each in its own section."""
-    sections = (f'<section id="about-{name}">\n\n{explanation(name, language)}\n\n</section>' for name in METHODS)
-    return "\n\n".join(sections)
+    """Return the explanations of all methods in a language, each in its own section with its source."""
+    sections = (f"{explanation(name, language)}\n\n{_source(name)}" for name in METHODS)
+    marked = zip(METHODS, sections, strict=True)
+    return "\n\n".join(f'<section id="about-{name}">\n\n{text}\n\n</section>' for name, text in marked)
 
 
-VIEW = View("detail", 20, detail, panel=panel, example="method=saliencymix")
+def _source(name: str) -> str:
+    about = METHODS[name].card
+    text = html.escape(about.citation)
+    link = f'<a href="{about.url}" target="_blank" rel="noopener">{text}</a>' if about.url else text
+    return f"<cite>{link}</cite>"
+
+
+VIEW = View("detail", 20, detail, controls=CONTROLS, panel=panel, example="method=saliencymix")

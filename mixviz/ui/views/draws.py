@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from mixviz.core.method import Method
 from mixviz.explain import sampling
 from mixviz.render import overlays
-from mixviz.ui.registry import View
+from mixviz.ui.registry import CONTROLS, View
 from mixviz.ui.services import detector_options
 from mixviz.ui.services.presenters import SIDE, title
 from mixviz.ui.services.tiling import shrunk, with_peaks
@@ -21,8 +20,8 @@ DRAWS = 1000
 BINS = 20
 
 
-def drawn(request: Request) -> tuple[sampling.Draws, Method, Tensor]:
-    """Draw the state's method a thousand times on small pictures; return the draws, the method and the pictures."""
+def drawn(request: Request) -> tuple[sampling.Draws, Method]:
+    """Draw the state's method a thousand times on small pictures; return the draws and the method."""
     a, b = request.a, request.b
     objects = detector_options.objects(a, b, DRAWS_SIDE)
     method = request.chosen(request.method, request.parameters)
@@ -31,15 +30,13 @@ def drawn(request: Request) -> tuple[sampling.Draws, Method, Tensor]:
     maps = with_peaks(full_maps, DRAWS_SIDE, getattr(method, "tie", "first"))
     reference_masks = shrunk(full_maps, DRAWS_SIDE) if objects is None else objects
     options = {"count": DRAWS, "seed": int(request.seed), "network": detector_options.network(request.detector)}
-    return sampling.repeat(images, method, maps, reference_masks, **options), method, images
+    return sampling.repeat(images, method, maps, reference_masks, **options), method
 
 
 def draws(request: Request) -> dict[str, Any]:
-    """Summarize a thousand draws: histograms and heat maps."""
-    sampled, method, images = drawn(request)
+    """Summarize a thousand draws: histograms, and maps of where patches come from and land."""
+    sampled, method = drawn(request)
     quantities = {"drawn": sampled.drawn, "area": sampled.area, "share": sampled.share, "gap": sampled.gap}
-    shown = images.permute(0, 2, 3, 1).numpy()
-    heat = [overlays.overlay(shown[1], sampled.cut), overlays.overlay(shown[0], sampled.covered)]
     return {
         "card": {"name": request.method, "title": title(request.method, request.language)},
         "inside": type(method).card.family == "feature-level",
@@ -47,8 +44,7 @@ def draws(request: Request) -> dict[str, Any]:
         "side": DRAWS_SIDE,
         "alpha": getattr(method, "alpha", None),
         "histograms": {name: _histogram(values) for name, values in quantities.items() if values is not None},
-        "peak": [float(sampled.cut.max()), float(sampled.covered.max())],
-        "heat": overlays.data_uri(np.concatenate(heat, axis=1)),
+        "maps": {name: _map(values) for name, values in {"cut": sampled.cut, "covered": sampled.covered}.items()},
     }
 
 
@@ -58,4 +54,15 @@ def _histogram(values: np.ndarray) -> dict[str, Any]:
     return {"counts": counts.tolist(), "mean": values.mean().item(), "low": low, "high": high}
 
 
-VIEW = View("draws", 30, draws, example="method=cutmix")
+def _map(values: np.ndarray) -> dict[str, Any]:
+    """The highest value, and a picture whose opacity is the value over the highest: the page gives it its colour.
+
+    ``even`` says that all places are alike within a hundredth, as in a blend: there is nothing to see.
+    """
+    peak = float(values.max())
+    opacity = np.rint(255 * values / peak).astype(np.uint8) if peak else np.zeros(values.shape, np.uint8)
+    even = peak - float(values.min()) < 0.01
+    return {"peak": peak, "even": even, "mask": overlays.data_uri(np.dstack([np.zeros_like(opacity), opacity]), "PNG")}
+
+
+VIEW = View("draws", 40, draws, controls=CONTROLS, example="method=cutmix")
