@@ -363,7 +363,7 @@ def test_it_begins_with_what_differs_and_shows_it(open_tab):
         ]
     assert tab.page.locator(".mv-standings").count() == 0  # the rest is built when it is opened
     tab.page.get_by_text("The table", exact=True).click()
-    assert tab.page.locator(".mv-standings").is_visible()
+    tab.page.locator(".mv-standings").wait_for()
     tab.page.wait_for_function("new URLSearchParams(location.search).get('part') === 'table'")
 
 

@@ -76,7 +76,7 @@ def test_no_module_is_fetched_twice_and_a_views_own_only_when_it_is_opened(open_
     before = tab.page.evaluate(requests)
     assert {path.split("/", 5)[5] for path in before} == {scripts.FIRST, *scripts.needs(scripts.FIRST)}
     tab.page.evaluate("mixviz.open('compare')")
-    tab.page.locator("#mv-compare h2").first.wait_for()
+    tab.page.locator("#mv-compare h1").first.wait_for()
     after = tab.page.evaluate(requests)
     assert len(after) == len(set(after)) > len(before)
 

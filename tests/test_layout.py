@@ -20,8 +20,8 @@ FIRST_SIGHT = {
     "grid": ("[data-method=mixup]", "[data-method=cutout]"),
     "embeddings": (".mv-lead", "#mv-embed-network", ".mv-scatter", ".mv-own[data-own=A]", ".mv-own[data-own=B]"),
     "which": ("[data-part=questions]", "[data-part=shortlist] .mv-big", "[data-candidate]"),
-    "compare": (".mv-lead", ".mv-dots h3"),
-    "tree": (".mv-about h2",),
+    "compare": (".mv-lead", ".mv-dots h2"),
+    "tree": (".mv-about h1",),
 }
 # Where a size shows more than others
 ALSO = {

@@ -108,7 +108,7 @@ def test_the_address_opens_an_idea_with_its_relatives(room):
     faint = room.page.locator("[data-idea=manifold_mixup]").evaluate("node => node.style.opacity")
     assert (faint, room.page.locator("[data-idea=mixup]").evaluate("node => node.style.opacity")) == ("0.3", "1")
     panel.locator("[data-to=mixup]").click()
-    assert panel.locator("h3").inner_text().startswith("Mixup")
+    assert panel.locator("h2").inner_text().startswith("Mixup")
     room.page.wait_for_function("location.search.includes('idea=mixup')")
     panel.locator("[data-door=detail]").click()
     room.page.wait_for_function("mixviz.state.view === 'detail' && mixviz.state.method === 'mixup'")
@@ -141,7 +141,7 @@ def test_the_keyboard_goes_from_idea_to_idea(room):
     assert None not in seen
     assert len(seen) > 2
     at = room.page.evaluate("document.activeElement.dataset.idea")
-    assert room.page.locator("[data-part=idea] h3").inner_text().startswith(mixviz.METHODS[at].card.title)
+    assert room.page.locator("[data-part=idea] h2").inner_text().startswith(mixviz.METHODS[at].card.title)
     room.page.keyboard.press("Enter")
     room.page.wait_for_function(f"location.search.includes('idea={at}')")
 
@@ -149,7 +149,7 @@ def test_the_keyboard_goes_from_idea_to_idea(room):
 @pytest.mark.browser
 @pytest.mark.slow
 def test_an_idea_under_a_resting_pointer_does_not_speak_until_it_moves(room):
-    page, says = room.page, room.page.locator("[data-part=idea] h3")
+    page, says = room.page, room.page.locator("[data-part=idea] h2")
     box = page.locator("[data-idea=samplepairing]").bounding_box()
     room.after(lambda: page.evaluate("mixviz.open('tree', {idea: 'mixup'})"))
     page.evaluate("mixviz.open('grid')")
@@ -173,7 +173,7 @@ def test_the_list_says_the_same(room):
     assert (row.locator(".mv-link").inner_text(), row.locator("small").inner_text()) == ("CutMix", "2019 · cut")
     assert room.page.locator("[data-listed=mixup] [data-listed=cutmix] [data-listed=saliencymix]").count() == 1
     room.page.locator("[data-listed=mixup] > .mv-listed .mv-link").click()
-    assert room.page.locator("[data-part=idea] h3").inner_text().startswith("Mixup")
+    assert room.page.locator("[data-part=idea] h2").inner_text().startswith("Mixup")
 
 
 @pytest.mark.browser
@@ -258,5 +258,5 @@ def test_many_ideas_still_find_room(open_tab, monkeypatch):
 def test_it_speaks_korean(open_tab):
     tab = open_tab("?view=tree&idea=saliencymix", "tree", locale="ko-KR")
     korean = texts()["ko"]
-    assert korean["tree.title"] in tab.page.locator("#mv-tree h2").inner_text()
+    assert korean["tree.title"] in tab.page.locator("#mv-tree h1").inner_text()
     assert korean["summary.saliencymix"] in tab.page.locator("[data-part=idea]").inner_text()

@@ -410,7 +410,7 @@ def test_a_name_opens_the_card_with_the_lines(room):
     assert room.page.evaluate("document.activeElement.closest('tr').dataset.row") == "cutmix"
     button.click()
     card.locator("[data-door=tree]").click()
-    room.page.locator("[data-part=idea] h3").get_by_text("CutMix").wait_for()
+    room.page.locator("[data-part=idea] h2").get_by_text("CutMix").wait_for()
 
 
 @pytest.mark.browser

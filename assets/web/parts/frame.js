@@ -74,8 +74,10 @@ export default function frame({ element, trigger, props, server, upload }, here)
   const tabs = make("nav", { class: "mv-tabs" });
   const over = make("div", { class: "mv-over" }, tabs);
   const bar = make("div", { class: "mv-dock" });
-  const main = make("main", { id: "mv-main", tabIndex: -1 }, over, bar);
+  const main = make("div", { id: "mv-main", tabIndex: -1 }, over, bar);
   root.prepend(header, main, message);
+  // The text beside them says it already.
+  for (const image of document.querySelectorAll("footer img")) image.setAttribute("alt", "");
 
   /** @type {Record<string, { node: HTMLElement, part: HTMLElement }>} */
   const sections = {};

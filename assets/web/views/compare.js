@@ -118,7 +118,7 @@ export default function compareView({ element, server }) {
     zoo = value;
     const bars = barsNote(value.rows.flatMap(({ values }) => value.findings.map(({ key }) => values[key])));
     above.replaceChildren(
-      make("h2", { textContent: t("compare.title", { n: value.rows.length }) }),
+      make("h1", { textContent: t("compare.title", { n: value.rows.length }) }),
       make("p", { class: "mv-lead", textContent: verdict(value) }),
       dotPlots(value, card(value).open),
       make("p", { class: "mv-small", textContent: bars }),

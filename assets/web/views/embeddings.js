@@ -105,7 +105,7 @@ export default function embeddingsView(context) {
       ),
       sources,
     ),
-    make("p", { class: "mv-told mv-lead", textContent: t("embed.lead") }),
+    make("h1", { class: "mv-lead", textContent: t("embed.lead") }),
     make("div", { class: "mv-embed" }, plane.panel, make("div", {}, nearest.panel, legend.panel)),
     make(
       "section",

@@ -58,7 +58,7 @@ export default function treeView({ element }) {
     make(
       "div",
       { class: "mv-about mv-plot-head" },
-      make("div", {}, make("h2", { textContent: t("tree.title") }), intro),
+      make("div", {}, make("h1", { textContent: t("tree.title") }), intro),
       takes,
     ),
     make("div", { class: "mv-tree" }, make("section", { class: "mv-panel mv-drawn" }, scroller), beside),
@@ -225,7 +225,7 @@ export default function treeView({ element }) {
                 click: () => {
                   choose(name, false);
                   reveal(chosen);
-                  within(panel, "h3").focus();
+                  within(panel, "h2").focus();
                 },
               },
             }),
@@ -243,7 +243,7 @@ export default function treeView({ element }) {
         on: { click: () => mixviz.open(view, changes) },
       });
     panel.replaceChildren(
-      make("h3", {
+      make("h2", {
         tabIndex: -1,
         textContent: [idea.title, yearOf(idea.year), t(`family.${idea.family}`)].join(" · "),
       }),
@@ -297,7 +297,7 @@ export default function treeView({ element }) {
       intro.textContent = t("tree.lede", { n: methods.length, from: Math.min(...years), to: Math.max(...years) });
       list = nestedList(value, (name) => {
         choose(name);
-        within(panel, "h3").focus();
+        within(panel, "h2").focus();
       });
       listed.append(list.node);
       new ResizeObserver(() => root().clientWidth && root().clientWidth !== across && arrange()).observe(root());

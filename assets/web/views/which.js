@@ -184,7 +184,7 @@ export default function whichView({ element }) {
     make(
       "section",
       { class: "mv-panel", data: { part: "questions" } },
-      make("h3", { textContent: t("which.questions") }),
+      make("h2", { textContent: t("which.questions") }),
       questions(asked, () => draw(true)),
     ),
     chosenFew.node,
@@ -194,7 +194,7 @@ export default function whichView({ element }) {
     make(
       "div",
       { class: "mv-about" },
-      make("h2", { textContent: t("which.title") }),
+      make("h1", { textContent: t("which.title") }),
       make("p", { class: "mv-small" }, told, " ", progress),
     ),
     columns,

@@ -58,7 +58,7 @@ def explanations(language: str) -> str:
     """Return the explanations of all methods in a language, each in its own section with its source."""
     sections = (f"{explanation(name, language)}\n\n{_source(name)}" for name in METHODS)
     marked = zip(METHODS, sections, strict=True)
-    return "\n\n".join(f'<section id="about-{name}">\n\n{text}\n\n</section>' for name, text in marked)
+    return "\n\n".join(f'<section id="about-{name}" tabindex="0">\n\n{text}\n\n</section>' for name, text in marked)
 
 
 def _source(name: str) -> str:

@@ -67,7 +67,7 @@ export function dotPlots(value, open) {
     const canvas = svg("svg", { tabindex: 0, role: "application", "font-family": FONT });
     const tip = make("div", { class: "mv-tip", hidden: true, aria: { role: "status" } });
     const area = make("div", { class: "mv-dot-area", data: { measure: key } }, canvas, tip);
-    const heading = make("h3", { textContent: columnName(key), title: t(`compare.about.${key}`) });
+    const heading = make("h2", { textContent: columnName(key), title: t(`compare.about.${key}`) });
     const baseline = value.rows.find(({ title }) => title === base)?.values[key].mean;
     let at = -1;
     /** @type {{ x: number, y: number }[]} */

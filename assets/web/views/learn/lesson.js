@@ -91,7 +91,7 @@ export function lessonOf(server, left) {
         },
       }),
     );
-    const heading = make("h2", { tabIndex: -1, textContent: t(`${key}.title`) });
+    const heading = make("h1", { tabIndex: -1, textContent: t(`${key}.title`) });
     /** @param {string} text @param {() => unknown} run @param {boolean} [disabled] */
     const go = (text, run, disabled = false) =>
       make("button", { class: "mv-button", textContent: t(text), disabled, on: { click: run } });
@@ -129,7 +129,7 @@ export function lessonOf(server, left) {
 
   /** @param {number} count */
   function finish(count) {
-    const heading = make("h2", { tabIndex: -1, textContent: t("lesson_done") });
+    const heading = make("h1", { tabIndex: -1, textContent: t("lesson_done") });
     const learned = ["label", "area", "look"].map((one) => make("li", { textContent: t(`lesson_learned.${one}`) }));
     node.replaceChildren(
       heading,
