@@ -216,6 +216,7 @@ def test_no_method_says_anything_in_english(open_tab):
     *_, last = mixviz.METHODS
     tab = open_tab(f"?view=detail&method={last}&lam=0.6", "detail", locale="ko-KR")
     assert [tab.state()[f"name_{letter}"] for letter in "ab"] == ["고양이", "개"]
+    tab.page.locator("#explanation summary").click()
     for name in mixviz.METHODS:
         tab.after(lambda n=name: tab.page.locator("#mv-method").select_option(n))
         tab.page.locator(f"#about-{name}").wait_for()

@@ -66,6 +66,7 @@ def test_a_tile_leads_to_its_method(tab):
         "Mixture", "λ strip", "1,000 draws", "In a batch", "Code",
     ]  # fmt: skip
     tab.page.wait_for_function("location.search.includes('view=detail')")
+    tab.page.locator("#explanation summary").click()
     tab.page.locator("#about-saliencymix").wait_for()
     assert tab.page.locator("#about-saliencymix .katex").count() > 0
     assert tab.page.locator("[id^=about-]:visible").count() == 1

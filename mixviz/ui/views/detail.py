@@ -49,16 +49,17 @@ def _cells(told: MixedExample) -> list[str]:
 
 def panel(language: str) -> None:
     """Build the explanations of all methods; the view's script shows one of them."""
-    gr.Markdown(say("explanation_heading", language), elem_id="explanation")
     # The texts are the project's own: nothing has to be sanitized.
-    gr.Markdown(explanations(language), latex_delimiters=FORMULAS, sanitize_html=False)
+    gr.Markdown(explanations(language), latex_delimiters=FORMULAS, sanitize_html=False, elem_id="explanation")
 
 
 def explanations(language: str) -> str:
-    """Return the explanations of all methods in a language, each in its own section with its source."""
+    """Return the explanations of all methods in a language, to be opened, each in its own section with its source."""
     sections = (f"{explanation(name, language)}\n\n{_source(name)}" for name in METHODS)
     marked = zip(METHODS, sections, strict=True)
-    return "\n\n".join(f'<section id="about-{name}" tabindex="0">\n\n{text}\n\n</section>' for name, text in marked)
+    whole = "\n\n".join(f'<section id="about-{name}" tabindex="0">\n\n{text}\n\n</section>' for name, text in marked)
+    heading = say("explanation_heading", language)
+    return f"<details>\n<summary>{heading}</summary>\n\n{whole}\n\n</details>"
 
 
 def _source(name: str) -> str:

@@ -19,7 +19,7 @@ export function optionsPanel(grid) {
     { class: "mv-panel mv-options", id: "mv-options", hidden: true },
     make("div", { class: "mv-options-fields" }, make("div", { data: { control: "fields" } }), objects),
     legend,
-    make("h3", { textContent: t("detectors") }),
+    make("h2", { textContent: t("detectors") }),
     make("p", { class: "mv-small", textContent: t("lenses_why") }),
     detectors,
   );
