@@ -1,7 +1,6 @@
 // Controls that several views share: the method, pictures, λ, and those under "More". There is one node of each, which
 // moves to the visible view; the page's state sets their values.
 import { make } from "./dom.js";
-import { offerMethods } from "./methods.js";
 import { mixviz } from "./page.js";
 import { t } from "./texts.js";
 
@@ -192,4 +191,14 @@ export function controlsOf(detectors) {
   const nodes = Object.entries(controls).map(([name, { node }]) => [name, node]);
   /** @type {Record<string, HTMLElement>} */
   return { ...Object.fromEntries(nodes), fields: more.fields };
+}
+
+/** Offers all methods, by family. @param {HTMLSelectElement} choose the list that is filled */
+export function offerMethods(choose) {
+  const all = Object.entries(mixviz.methods);
+  for (const family of new Set(all.map(([, [, family]]) => family))) {
+    const its = all.filter(([, [, other]]) => other === family);
+    const options = its.map(([name, [title]]) => make("option", { value: name, textContent: title }));
+    choose.append(make("optgroup", { label: t(`family.${family}`) }, ...options));
+  }
 }

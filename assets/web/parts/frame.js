@@ -5,7 +5,6 @@ import { message } from "../lib/messages.js";
 import { mixviz } from "../lib/page.js";
 import { Sheet } from "../lib/sheets.js";
 import { language, named, t } from "../lib/texts.js";
-import { presentOf } from "./present.js";
 
 /** @import { Known, PageContext, Script, Server, ViewEntry } from "../types.js" */
 
@@ -48,7 +47,15 @@ export default function frame({ element, trigger, props, server, upload }, here)
   });
   const share = make("button", { class: "mv-plain", textContent: t("share"), on: { click: () => mixviz.share() } });
   share.id = "mv-share";
-  const presenter = presentOf(root);
+  const present = make("button", { class: "mv-plain", textContent: t("present"), on: { click: () => begin(true) } });
+  present.id = "mv-present";
+  /** @type {ReturnType<import("./present.js").presentOf> | undefined} */
+  let presenting;
+  /** @param {boolean} full with the whole screen */
+  async function begin(full) {
+    presenting ??= (await later(() => import("./present.js")))?.presentOf(root, present);
+    presenting?.(true, full);
+  }
   const header = make(
     "header",
     { class: "mv-header" },
@@ -69,7 +76,7 @@ export default function frame({ element, trigger, props, server, upload }, here)
       { class: "mv-nav", aria: { label: t("destinations") } },
       ...destinations.map(({ node }) => node),
     ),
-    make("div", { class: "mv-header-end" }, speak, presenter.button, share),
+    make("div", { class: "mv-header-end" }, speak, present, share),
   );
   const tabs = make("nav", { class: "mv-tabs" });
   const over = make("div", { class: "mv-over" }, tabs);
@@ -160,7 +167,8 @@ export default function frame({ element, trigger, props, server, upload }, here)
   };
   const ownPictures = () => later(() => import("../lib/own.js"));
   mixviz.renew = async () => !!(await (await ownPictures())?.renew());
-  mixviz.begin(server, first).then(presenter.begin).then(async () => {
+  mixviz.begin(server, first).then(async () => {
+    if (new URLSearchParams(location.search).has("present")) begin(false);
     if (hasOwn()) await (await ownPictures())?.bringBack();
   });
 }

@@ -7,10 +7,8 @@ import { t } from "../lib/texts.js";
 const STEPS = { ArrowRight: 1, PageDown: 1, ArrowLeft: -1, PageUp: -1 };
 const TYPED = "input, select, textarea, [role=application], .mv-grab, .mv-handle";
 
-/** @param {HTMLElement} root the page */
-export function presentOf(root) {
-  const button = make("button", { class: "mv-plain", textContent: t("present"), on: { click: () => present(true) } });
-  button.id = "mv-present";
+/** @param {HTMLElement} root the page @param {HTMLElement} button that is focused afterwards */
+export function presentOf(root, button) {
   /** @param {string} key @param {string} text @param {() => unknown} run */
   const go = (key, text, run) =>
     make("button", { class: "mv-button", textContent: text, aria: { label: t(key) }, on: { click: run } });
@@ -46,5 +44,5 @@ export function presentOf(root) {
   });
   document.addEventListener("fullscreenchange", () => on() && !document.fullscreenElement && present(false, false));
   root.append(bar);
-  return { button, begin: () => new URLSearchParams(location.search).has("present") && present(true, false) };
+  return present;
 }

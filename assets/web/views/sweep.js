@@ -1,6 +1,6 @@
 // View of filmstrips over λ, α or the seed: the page's method, and others to compare it with.
 import { childrenOf, labelBar, make, partOf, place, press } from "../lib/dom.js";
-import { offerMethods } from "../lib/methods.js";
+import { offerMethods } from "../lib/controls.js";
 import { percent } from "../lib/numbers.js";
 import { mixviz } from "../lib/page.js";
 import { Sheet } from "../lib/sheets.js";
