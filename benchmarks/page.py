@@ -168,7 +168,7 @@ def core_time(changes: int, only: list[str] | None = None) -> float:
     from mixviz.ui.state import first_request
 
     start, times, threads = first_request(), [], torch.get_num_threads()
-    start = replace(start, still=False, only=only and tuple(only))
+    start = replace(start, view="grid", still=False, only=only and tuple(only))
     handlers.show(start)  # computes the saliency, once per pair
     torch.set_num_threads(1)
     try:
