@@ -189,6 +189,26 @@ export function byHumps(title) {
 }
 
 /**
+ * Buttons that save something as SVG, PNG and CSV.
+ *
+ * @param {(kind: string) => unknown} save
+ */
+export const saveButtons = (save) =>
+  make(
+    "div",
+    { class: "mv-chips" },
+    ...["svg", "png", "csv"].map((kind) =>
+      make("button", {
+        class: "mv-chip",
+        data: { take: kind },
+        textContent: kind.toUpperCase(),
+        aria: { label: t("plot.take", { kind: kind.toUpperCase() }) },
+        on: { click: () => save(kind) },
+      }),
+    ),
+  );
+
+/**
  * Offers a file as a download.
  *
  * @param {string} href a blob URL, which is released a little later

@@ -7,7 +7,7 @@
 // size, pick, points: [{x, y, error, xerror, from, title, label, hollow}]}; `from` is the other end of a thin
 // line; on an axis with names a point may be offset from its name.
 import { csvOf } from "./csv.js";
-import { childrenOf, hand, make } from "./dom.js";
+import { childrenOf, hand, make, saveButtons } from "./dom.js";
 import { niceTicks } from "./numbers.js";
 import {
   DASHES,
@@ -71,18 +71,7 @@ export function plotOf(first = {}) {
     make("summary", { textContent: t("plot.table") }),
     table,
   );
-  const parcels = make(
-    "div",
-    { class: "mv-chips" },
-    ...["svg", "png", "csv"].map((kind) =>
-      make("button", {
-        class: "mv-chip",
-        data: { take: kind },
-        textContent: kind.toUpperCase(),
-        on: { click: () => save(kind) },
-      }),
-    ),
-  );
+  const parcels = saveButtons(save);
   const node = make(
     "section",
     { class: "mv-panel mv-plot" },

@@ -1,6 +1,6 @@
 // The plane of one network: its points, what can be changed about it, and its files.
 import { csvOf } from "../../lib/csv.js";
-import { hand, make, press } from "../../lib/dom.js";
+import { hand, make, press, saveButtons } from "../../lib/dom.js";
 import { percent, percentage } from "../../lib/numbers.js";
 import { scatterOf } from "../../lib/scatter.js";
 import { handFigure } from "../../lib/svg.js";
@@ -66,19 +66,7 @@ export function planeOf(view, on, links) {
       },
     }),
   }));
-  const files = make(
-    "div",
-    { class: "mv-chips" },
-    ...["svg", "png", "csv"].map((kind) =>
-      make("button", {
-        class: "mv-chip",
-        data: { take: kind },
-        textContent: kind.toUpperCase(),
-        aria: { label: t("plot.take", { kind: kind.toUpperCase() }) },
-        on: { click: () => take(kind) },
-      }),
-    ),
-  );
+  const files = saveButtons(take);
   const checks = switches.map(({ name, box }) =>
     make("label", { class: "mv-check" }, box, t(`embed.show_${name}`)),
   );
