@@ -7,6 +7,7 @@ import hashlib
 import io
 import itertools
 import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from PIL import Image
 
 from mixviz.data import sources
 from mixviz.data.dataset import Dataset, decode, read, square
+from mixviz.networks.run import Run
 from mixviz.training import loader
 
 CPU = torch.device("cpu")
@@ -189,6 +191,34 @@ def test_oxford_pet(tmp_path, part):
         assert int(picture.stem.rsplit("_", 1)[1]) >= number
         assert np.unique(np.asarray(Image.open(mask))).tolist() == [1, 2, 3]
     assert not sources.load("oxford_pet", oxford_pet(tmp_path / "other", masks=False), part).masks
+
+
+def test_every_picture_is_held_out_once(tmp_path):
+    root, together = oxford_pet(tmp_path, each=4), []
+    for number in range(1, 6):
+        train, val = (sources.load("oxford_pet", root, part, holdout=f"{number}/5") for part in ("train", "val"))
+        assert not set(train.pictures) & set(val.pictures)
+        assert len(train) + len(val) == 24
+        assert set(torch.bincount(val.labels, minlength=3).tolist()) <= {1, 2}
+        assert all(picture.stem == mask.stem for picture, mask in zip(val.pictures, val.masks, strict=True))
+        assert sources.load("oxford_pet", root, "val", holdout=f"{number}/5").pictures == val.pictures
+        together += val.pictures
+    assert len(together) == len(set(together)) == 24
+
+
+def test_a_folder_without_validation_pictures_can_hold_some_out(tmp_path):
+    root = picture_folder(tmp_path)
+    shutil.rmtree(root / "val")
+    parts = [sources.load("folder", root, part, holdout="1/2") for part in ("train", "val")]
+    assert all(len(part) and part.classes == parts[0].classes for part in parts)
+    with pytest.raises(ValueError, match="there is no val/"):
+        sources.load("folder", root, "val")
+
+
+@pytest.mark.parametrize("holdout", ["0/5", "6/5", "1/1", "half", "1/5,2/5", "-1/5"])
+def test_a_part_that_is_none_is_refused(holdout):
+    with pytest.raises(ValueError, match="part of at least two, such as 1/5"):
+        Run(holdout=holdout)
 
 
 @pytest.mark.parametrize("name", ["CIFAR10", "CIFAR100"])

@@ -59,6 +59,21 @@ def weights(out: Path, name: str = "last") -> dict[str, torch.Tensor]:
     return load_file(out / f"{name}.safetensors")
 
 
+def test_a_network_is_validated_at_its_own_side(pictures, tmp_path):
+    train(small(pictures, test_size=24, epochs=1), tmp_path / "larger")
+    assert model_card.read(tmp_path / "larger").network.image_size == 24
+    train(small(pictures, epochs=1), tmp_path / "same")
+    assert model_card.read(tmp_path / "same").network.image_size == 16
+    one, other = (load_file(tmp_path / name / "last.safetensors") for name in ("larger", "same"))
+    assert all(torch.equal(one[key], other[key]) for key in one)  # it is trained alike
+
+
+def test_a_held_out_part_is_trained_and_measured(pictures, tmp_path):
+    train(small(pictures, holdout="2/3", epochs=1), tmp_path)
+    assert dict(model_card.read(tmp_path).data.pictures) == {"train": 22, "val": 11}
+    assert runner.assess(tmp_path, pictures, parts=["accuracy"]).metrics["images"] == 11
+
+
 def same_weights(one: Path, two: Path, name: str = "last") -> bool:
     first, second = weights(one, name), weights(two, name)
     return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)

@@ -247,7 +247,7 @@ def test_strategies_differ_in_the_method_alone(scale):
     assert zoo.run_of("cutmix", scale, "data", epochs=7).epochs == 7
     with pytest.raises(ValueError, match="Strategies are baseline"):
         zoo.run_of("cutmx", scale, "data")
-    with pytest.raises(ValueError, match="scales small, full"):
+    with pytest.raises(ValueError, match="scales pets, small, full"):
         zoo.run_of("cutmix", "huge", "data")
 
 

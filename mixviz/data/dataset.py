@@ -81,6 +81,36 @@ class Dataset:
         classes, keys = (tuple(names[i] for i in old) for names in (self.classes, self.keys))
         return replace(subset, labels=new[subset.labels], classes=classes, keys=keys)
 
+    def joined(self, other: Dataset) -> Dataset:
+        """Append the pictures of another part of the same data set."""
+        return replace(
+            self,
+            pictures=[*self.pictures, *other.pictures],
+            labels=torch.cat([self.labels, other.labels]),
+            boxes=self.boxes + other.boxes if self.boxes and other.boxes else (),
+            masks=self.masks + other.masks if self.masks and other.masks else (),
+            others=self.others + other.others,
+        )
+
+    def folds(self, index: int, count: int) -> tuple[Dataset, Dataset]:
+        """Divide the pictures of each class into ``count`` parts at random, the same at every call.
+
+        Args:
+            index: the part that is held out, from 1 to ``count``.
+
+        Returns:
+            (training, validation): all parts but this one, and this one. Parts of a class differ by at most one
+            picture.
+        """
+        held_out = torch.zeros(len(self), dtype=torch.bool)
+        for label in range(len(self.classes)):
+            members = torch.nonzero(self.labels == label).flatten()
+            order = np.random.default_rng([label, count]).permutation(len(members))
+            # Shifted by the class, so that the picture that is left over falls into another part of the next class.
+            held_out[members[order[(index - 1 + label) % count :: count]]] = True
+        train, val = (torch.nonzero(chosen).flatten().tolist() for chosen in (~held_out, held_out))
+        return self.take(train), self.take(val)
+
     def complete(self, part: str) -> Dataset:
         """Return self after checking that every class has pictures.
 

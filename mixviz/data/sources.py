@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -18,8 +20,9 @@ TINY_IMAGENET = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
 
 
 def load(
-    name: str, root: str | Path, part: str, download: bool = False, tell: Callable[[str], object] = print
-) -> Dataset:
+    name: str, root: str | Path, part: str, download: bool = False, tell: Callable[[str], object] = print,
+    *, holdout: str = "",
+) -> Dataset:  # fmt: skip
     """Load the ``train`` or ``val`` part of a data set by name.
 
     Args:
@@ -27,6 +30,8 @@ def load(
         root: folder of the data set in its official layout.
         download: download it first, where possible.
         tell: gets a line about files in the folder that are not pictures.
+        holdout: ``2/5``: join the parts, divide each class into five, and validate on the second; empty: the data set's
+            own parts.
 
     Raises:
         ValueError: an unknown name, a missing folder, or a folder without files that its own lists name; says what to
@@ -37,12 +42,33 @@ def load(
     root = Path(root).expanduser()
     if not download and not root.is_dir():
         raise ValueError(f"--root {root}: there is no such folder. Give the one that holds {name}.")
-    split = SETS[name](root, part, download)
+    fold = part_of(holdout)
+    if fold is None:
+        split = SETS[name](root, part, download)
+    else:
+        own_parts = ("train",) if name == "folder" and not _validation(root) else ("train", "val")
+        parts = [SETS[name](root, own, download) for own in own_parts]
+        split = functools.reduce(Dataset.joined, parts).folds(*fold)[part == "val"]
     if not len(split):
         raise ValueError(f"{root} holds no pictures for {part}.")
     if split.others:
         tell(left_out(split.others))
     return split
+
+
+def part_of(holdout: str) -> tuple[int, int] | None:
+    """Read a held-out part, e.g. ``2/5``, as (2, 5); None for an empty text.
+
+    Raises:
+        ValueError: not such a text.
+    """
+    if not holdout:
+        return None
+    match = re.fullmatch(r"(\d{1,3})/(\d{1,3})", holdout)
+    index, count = map(int, match.groups()) if match else (0, 0)
+    if not (1 <= index <= count and count >= 2):
+        raise ValueError(f"--holdout should be a part of at least two, such as 1/5 or 5/5; got {holdout!r}.")
+    return index, count
 
 
 def _tiny_imagenet(root: Path, part: str, download: bool) -> Dataset:
@@ -92,12 +118,9 @@ def _half_open(box: list[str]) -> Box:
 def _folder(root: Path, part: str, download: bool) -> Dataset:
     if download:
         raise ValueError("A folder of your own cannot be downloaded.")
-    names = ("train",) if part == "train" else ("val", "valid", "validation", "test")
-    folder = next((root / name for name in names if (root / name).is_dir()), None)
-    if folder is None:
-        raise ValueError(
-            f"{root} should hold train/CLASS/picture.jpg and val/CLASS/picture.jpg; there is no {names[0]}/."
-        )
+    folder = _validation(root) if part == "val" else root / "train"
+    if folder is None or not folder.is_dir():
+        raise ValueError(f"{root} should hold train/CLASS/picture.jpg and val/CLASS/picture.jpg; there is no {part}/.")
     keys = _classes(root / "train") if (root / "train").is_dir() else ()
     extra = [name for name in _classes(folder) if name not in keys]
     if extra:
@@ -109,6 +132,11 @@ def _folder(root: Path, part: str, download: bool) -> Dataset:
         labels += [label] * len(found)
         others += unknown
     return Dataset(pictures, torch.tensor(labels, dtype=torch.int64), keys, keys, others=tuple(others))
+
+
+def _validation(root: Path) -> Path | None:
+    """The folder of the validation pictures, by any of its customary names."""
+    return next((root / name for name in ("val", "valid", "validation", "test") if (root / name).is_dir()), None)
 
 
 def _classes(folder: Path) -> tuple[str, ...]:

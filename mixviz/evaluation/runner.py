@@ -76,7 +76,8 @@ def assess(
         raise ValueError(f"{folder}: the card names no data set: say which one to measure on (--data).")
     opened = user_network.read_folder(folder, weights)
     network, layer = opened.network.to(device), card.network.layer or None
-    validation = sources.load(name, root, "val")
+    holdout = "" if dataset else (card.run or {}).get("holdout", "")
+    validation = sources.load(name, root, "val", holdout=holdout)
     split = validation.of_classes(keys).complete("val")
     seen = _seen(split.per_class(limit) if limit else split, card, device)
     foreign = _others(validation, split, others, len(seen))

@@ -39,10 +39,14 @@ def write(path: Path, content: bytes) -> None:
             os.close(folder)
 
 
-def save_tensors(path: Path, tensors: dict[str, Tensor], values: dict[str, Any] | None = None) -> None:
-    """Save tensors by name, and JSON values, in one file."""
+def save_tensors(path: Path, tensors: dict[str, Tensor], values: dict[str, Any] | None = None, **about: str) -> None:
+    """Save tensors by name, and JSON values, in one file.
+
+    Args:
+        about: further entries of the file's metadata, e.g. ``license`` and ``source``.
+    """
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    write(path, save(plain, {"mixviz": json.dumps(values or {})}))
+    write(path, save(plain, {**about, "mixviz": json.dumps(values or {})}))
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -29,6 +29,11 @@ class Run:
     root: str = parameter("data", "the folder that holds it, in its official layout")
     classes: str = parameter("", "only these classes, by name or key, with commas between them; empty: all")
     limit: int = parameter(0, "pictures of each class to train with; 0: all", low=0, high=10**9)
+    holdout: str = parameter(
+        "",
+        "validate on this part of each class and train on the rest, all pictures of the data set taken together; "
+        "2/5: on the second of five; empty: the data set's own parts",
+    )
     corrupt: str = parameter(
         "refuse", "a damaged picture ends the run, or is named and left out", choices=("refuse", "skip")
     )
@@ -49,6 +54,9 @@ class Run:
     width: float = parameter(1.0, "ResNets: channels as a share of the network's own", low=0.01, high=8)
     image_size: int = parameter(
         0, "side of the pictures in pixels; 0: their own where they are squares, else 224", low=0, high=1024
+    )
+    test_size: int = parameter(
+        0, "side at validation, and of what the trained network takes; 0: as in training", low=0, high=1024
     )
     mean: str = parameter(
         "", "mean of the channels of pictures in [0, 1], one number or three with commas between; empty: with "
@@ -104,6 +112,7 @@ class Run:
         self.steps_down()
         self.normalisation()
         self.weights_of_classes()
+        sources.part_of(self.holdout)
         if self.warmup >= self.epochs:
             raise ValueError(f"--warmup {self.warmup:g} leaves nothing of {self.epochs} epochs.")
 

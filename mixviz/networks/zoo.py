@@ -39,8 +39,11 @@ STRATEGIES: dict[str, tuple[str, dict[str, Any]]] = {
     "manifold_mixup": ("manifold_mixup", {}),
     "resizemix": ("resizemix", {}),
     "smoothmix": ("smoothmix", {}),
+    "puzzlemix": ("puzzlemix", {}),
     "hide_and_seek": ("hide_and_seek", {}),
 }  # fmt: skip
+REFERENCE = "efficientnet_lite0"  # ImageNet's 1,000 classes, and the start of the fine-tuned networks
+FOLDS = 5  # seed s of the pets is measured on part s + 1 of 5, so that five seeds are measured on every picture
 
 # Twenty recognisable classes of Tiny-ImageNet: two CPU cores train all strategies on them within a working day.
 TWENTY = (
@@ -49,6 +52,10 @@ TWENTY = (
     "monarch", "bee", "school bus", "sports car", "African elephant", "lesser panda",
 )  # fmt: skip
 SCALES: dict[str, dict[str, Any]] = {
+    "pets": {
+        "data": "oxford_pet", "network": "tf_efficientnet_lite0", "freeze": 4, "image_size": 160, "test_size": 224,
+        "augment": "crop", "epochs": 7, "batch_size": 32, "lr": 0.01, "mix_prob": 0.5,
+    },
     "small": {
         "classes": ",".join(TWENTY), "width": 0.375, "stem": "strided", "epochs": 20, "batch_size": 64, "lr": 0.1,
         "warmup": 1.0, "mix_prob": 0.5, "precision": "bf16",
@@ -72,6 +79,10 @@ def run_of(strategy: str, scale: str, root: str, seed: int = 0, **changes: Any) 
         )
     method, options = STRATEGIES[strategy]
     values = {"data": "tiny_imagenet", "network": "resnet18", **SCALES[scale], **changes}
+    if values.get("freeze"):
+        values.setdefault("pretrained", str(folder() / REFERENCE / WEIGHTS))
+    if scale == "pets":
+        values.setdefault("holdout", f"{seed % FOLDS + 1}/{FOLDS}")
     return Run(root=root, method=method, options=options, seed=seed, **values)
 
 
@@ -176,7 +187,8 @@ def pictures(name: str, root: str | Path, where: str | Path | None = None) -> Da
         ValueError: the data set is not there, or not the one that the network was measured on.
     """
     stored, data = embedding(name, where), card(name, where).data
-    dataset = sources.load(data.name, root, "val").of_classes(data.keys)
+    holdout = (card(name, where).run or {}).get("holdout", "")
+    dataset = sources.load(data.name, root, "val", holdout=holdout).of_classes(data.keys)
     if int(stored["index"].max()) >= len(dataset) or not dataset.labels[stored["index"]].equal(stored["label"]):
         raise ValueError(f"{root} holds other pictures of {data.name} than {name} was measured on.")
     return dataset.take(stored["index"].tolist())

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
+import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import numpy as np
 import torch
@@ -17,6 +20,8 @@ from mixviz.data import sources
 from mixviz.data.dataset import Dataset
 from mixviz.networks.run import Run
 
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
+
 
 def splits(run: Run, download: bool = False, tell: Callable[[str], None] = print) -> list[Dataset]:
     """Load the training and the validation split.
@@ -24,11 +29,25 @@ def splits(run: Run, download: bool = False, tell: Callable[[str], None] = print
     Raises:
         ValueError: the data set is missing or incomplete; the message says what to do.
     """
-    parts = [sources.load(run.data, run.root, part, download, tell) for part in ("train", "val")]
+    parts = [sources.load(run.data, run.root, part, download, tell, holdout=run.holdout) for part in ("train", "val")]
     if run.classes:
         parts = [split.of_classes(run.wanted_classes()) for split in parts]
     train, val = (split.complete(part) for split, part in zip(parts, ("train", "val"), strict=True))
     return [train.per_class(run.limit) if run.limit else train, val]
+
+
+def keep_memory() -> None:
+    """Let glibc keep freed memory for the next step instead of returning it to the system.
+
+    Otherwise each large activation is mapped and zeroed page by page at every step, a third of the time of an
+    EfficientNet at 160 px on a CPU. Other C libraries are left as they are.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    with suppress(OSError, AttributeError):
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(M_MMAP_MAX, 0)
+        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def optimizer(run: Run, network: nn.Module) -> torch.optim.Optimizer:

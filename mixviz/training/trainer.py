@@ -98,6 +98,7 @@ class Training:
         self.accelerator = Accelerator(  # _autocast sets the precision, and _synchronise_buffers the buffers
             mixed_precision="no", kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)]
         )
+        setup.keep_memory()
         model_card.commit()  # cached now, because the checkout may change during the training
         self.rank, self.world = self.accelerator.process_index, self.accelerator.num_processes
         self.device: torch.device = self.accelerator.device
@@ -145,10 +146,11 @@ class Training:
         """Open the feeds of both splits, and count the steps of an epoch."""
         run = self.run
         augment = run.augment if run.augment != "auto" else "crop" if side <= 96 else "resized"
+        sides = side, run.test_size or side
         self.train, self.val = (
-            feed(split, side, kind, self.device, corrupt=run.corrupt, rank=self.rank, world=self.world,
+            feed(split, size, kind, self.device, corrupt=run.corrupt, rank=self.rank, world=self.world,
                  workers=workers, tell=self.tell)
-            for split, kind in zip(splits, (augment, "none"), strict=True)
+            for split, size, kind in zip(splits, sides, (augment, "none"), strict=True)
         )  # fmt: skip
         self.step_images = run.batch_size * run.accumulate * self.world
         self.steps = self.train.steps(run.batch_size * run.accumulate)
@@ -373,7 +375,7 @@ class Training:
 
     def _write_card(self, result: Result | None = None) -> None:
         """Write the run's card: before the training without results, at its end with them."""
-        side, layer = self.train.side, ""
+        side, layer = self.val.side, ""
         with suppress(ValueError):  # a network may have no layer for heat maps
             layer = grad_cam.heat_layer(self.plain, (side, side))
         card_text.write(self.out, model_card.of_run(
