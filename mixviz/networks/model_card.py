@@ -127,11 +127,16 @@ class DataSpec:
 
 @dataclass(frozen=True)
 class StoredWeights:
-    """The file of weights that a card describes; empty where the card does not say."""
+    """The file of weights that a card describes; empty where the card does not say.
+
+    With a ``start``, the name of a network in the folder beside, the file holds differences from that network's weights
+    (:mod:`mixviz.networks.differences`).
+    """
 
     file: str = ""
     sha256: str = ""
     of: str = ""
+    start: str = ""
 
 
 @dataclass(frozen=True)
@@ -283,7 +288,8 @@ def _weights(values: object) -> StoredWeights:
     if not isinstance(values, dict):
         raise ValueError(f"The card's weights should have a file and its sha256; it is {card_checks.shorten(values)}.")
     file = card_checks.word(values, "file", r"\w[\w.-]{0,200}\.safetensors") if "file" in values else ""
-    return StoredWeights(file, str(values.get("sha256") or ""), _text(values, "of"))
+    start = card_checks.word(values, "start", r"\w{1,80}") if "start" in values else ""
+    return StoredWeights(file, str(values.get("sha256") or ""), _text(values, "of"), start)
 
 
 def summary(history: Sequence[LogLine]) -> Result:

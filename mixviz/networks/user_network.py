@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from torch import nn
 
 from mixviz.cam import grad_cam
-from mixviz.networks import architectures, card_checks, model_card
+from mixviz.networks import architectures, card_checks, differences, model_card
 from mixviz.networks.model_card import ModelCard, NetworkSpec
 from mixviz.render import fonts
 
@@ -87,7 +88,7 @@ def read_folder(folder: str | Path, weights: str = "last") -> Own:
     folder, card = Path(folder), model_card.read(folder)
     try:
         path = _weights(folder, card, weights)
-        network, sha256 = _opened(card, path, math.inf)
+        network, sha256 = _from_differences(card, path) if card.weights.start else _opened(card, path, math.inf)
         _answers(network, card.network)
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from None
@@ -136,6 +137,24 @@ def _opened(card: ModelCard, path: Path, largest: float) -> tuple[nn.Module, str
         bare = _built(spec, count)
     _compare(bare.state_dict(), shapes, count)
     return _filled(_built(spec, count) if _hides_tensors(bare) else bare, path), sha256
+
+
+def _from_differences(card: ModelCard, path: Path) -> tuple[nn.Module, str]:
+    """Build a card's network from its differences and the weights that they start from, in the folder beside."""
+    home = path.parent.parent / card.weights.start
+    before = model_card.read(home)
+    start = home / (before.weights.file or WEIGHTS)
+    sha256, sha256_of_start = _digest(card, path), _digest(before, start)
+    if card.pretrained is None or card.pretrained["sha256"] != sha256_of_start:
+        raise ValueError(f"The weights are differences from other weights than those of {card.weights.start}.")
+    tensors = differences.load(path, load_file(start))
+    network = _built(card.network, len(card.data.classes))
+    _compare(network.state_dict(), {n: (tuple(t.shape), _type(t)) for n, t in tensors.items()}, len(card.data.classes))
+    return _with(network, tensors), sha256
+
+
+def _type(tensor: torch.Tensor) -> str:
+    return "F32" if tensor.is_floating_point() else "I64"
 
 
 def _digest(card: ModelCard, path: Path) -> str:
@@ -211,8 +230,11 @@ def _hides_tensors(network: nn.Module) -> bool:
 
 
 def _filled(network: nn.Module, path: Path) -> nn.Module:
-    with safe_open(path, "pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    return _with(network, load_file(path))
+
+
+def _with(network: nn.Module, tensors: Mapping[str, torch.Tensor]) -> nn.Module:
+    """Fill a network with checked tensors, in float32 and evaluation mode."""
     bad = next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
     if bad:
         raise ValueError(f"The weights' {bad} holds NaN or infinity: did the training diverge?")

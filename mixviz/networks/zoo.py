@@ -7,12 +7,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mixviz import resources
 from mixviz.data import sources
 from mixviz.data.dataset import Dataset
-from mixviz.networks import card_text, model_card, user_network
+from mixviz.networks import card_text, differences, model_card, user_network
 from mixviz.networks.files import load_tensors, save_tensors
 from mixviz.networks.model_card import LogLine, ModelCard
 from mixviz.networks.run import Run
@@ -205,7 +206,9 @@ def strategies() -> dict[str, str]:
 
 
 def add(run: str | Path, name: str, where: str | Path | None = None) -> Path:
-    """Put a finished run's last weights into the zoo, in half precision, with its card and log.
+    """Put a finished run's last weights into the zoo, with its card and log.
+
+    They are stored in half precision; of a run that started from the :data:`REFERENCE`, as differences from it.
 
     Returns:
         The network's folder. Metrics and embedding that were measured on the same stored weights stay; others are
@@ -220,10 +223,16 @@ def add(run: str | Path, name: str, where: str | Path | None = None) -> Path:
     home = Path(where or folder()) / name
     home.mkdir(parents=True, exist_ok=True)
     tensors, _ = load_tensors(source / "last.safetensors")
-    halved = {key: t.half() if t.is_floating_point() else t for key, t in tensors.items()}
-    save_tensors(home / WEIGHTS, halved)
+    start = home.parent / REFERENCE / WEIGHTS
+    tuned = card.pretrained and start.is_file() and card.pretrained["sha256"] == model_card.digest(start)
+    if tuned:
+        differences.save(home / WEIGHTS, tensors, load_file(start))
+        stored = {"dtype": f"differences from {REFERENCE}", "start": REFERENCE}
+    else:
+        save_tensors(home / WEIGHTS, {key: t.half() if t.is_floating_point() else t for key, t in tensors.items()})
+        stored = {"dtype": "float16"}
     shutil.copyfile(source / "log.jsonl", home / "log.jsonl")
-    stored = {"file": WEIGHTS, "dtype": "float16", "sha256": model_card.digest(home / WEIGHTS), "of": "last epoch"}
+    stored |= {"file": WEIGHTS, "sha256": model_card.digest(home / WEIGHTS), "of": "last epoch"}
     before = model_card.read(home) if (home / model_card.FILE).is_file() else None
     metrics = before.metrics if before is not None and before.weights.sha256 == stored["sha256"] else None
     if metrics is None:
