@@ -130,13 +130,19 @@ def _weights(folder: Path, card: ModelCard, wanted: str) -> Path:
 
 def _opened(card: ModelCard, path: Path, largest: float) -> tuple[nn.Module, str]:
     """Build a card's network with the weights of a file; return it with the file's sha256."""
-    spec, count = card.network, len(card.data.classes)
     shapes = _shapes(path, largest)
     sha256 = _digest(card, path)
+    network = _checked(card, shapes)
+    return _with(network, load_file(path)), sha256
+
+
+def _checked(card: ModelCard, shapes: Mapping[str, tuple[tuple[int, ...], str]]) -> nn.Module:
+    """Build a card's network without weights, after comparing the shapes of its tensors with those of a file."""
+    spec, count = card.network, len(card.data.classes)
     with torch.device("meta"):
         bare = _built(spec, count)
     _compare(bare.state_dict(), shapes, count)
-    return _filled(_built(spec, count) if _hides_tensors(bare) else bare, path), sha256
+    return _built(spec, count) if _hides_tensors(bare) else bare
 
 
 def _from_differences(card: ModelCard, path: Path) -> tuple[nn.Module, str]:
@@ -148,8 +154,7 @@ def _from_differences(card: ModelCard, path: Path) -> tuple[nn.Module, str]:
     if card.pretrained is None or card.pretrained["sha256"] != sha256_of_start:
         raise ValueError(f"The weights are differences from other weights than those of {card.weights.start}.")
     tensors = differences.load(path, load_file(start))
-    network = _built(card.network, len(card.data.classes))
-    _compare(network.state_dict(), {n: (tuple(t.shape), _type(t)) for n, t in tensors.items()}, len(card.data.classes))
+    network = _checked(card, {name: (tuple(tensor.shape), _type(tensor)) for name, tensor in tensors.items()})
     return _with(network, tensors), sha256
 
 
@@ -227,10 +232,6 @@ def _hides_tensors(network: nn.Module) -> bool:
         value for module in network.modules() for value in vars(module).values() if isinstance(value, torch.Tensor)
     ]
     return any(id(tensor) not in stored for tensor in [*tensors, *network.buffers()])
-
-
-def _filled(network: nn.Module, path: Path) -> nn.Module:
-    return _with(network, load_file(path))
 
 
 def _with(network: nn.Module, tensors: Mapping[str, torch.Tensor]) -> nn.Module:
