@@ -250,11 +250,29 @@ def test_caltech101_has_thirty_of_each_to_train(tmp_path):
     assert numbers != list(range(1, 31))  # drawn, and not the first ones
 
 
+def imagenette(root: Path) -> Path:
+    return picture_folder(root / "imagenette2", tuple(sources.IMAGENETTE_CLASSES), train=2, val=1)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_imagenettes_folders_are_wordnet_ids(tmp_path, inside):
+    home = imagenette(tmp_path)
+    train, val = (sources.load("imagenette", home if inside else tmp_path, part) for part in ("train", "val"))
+    assert (len(train), len(val)) == (20, 10)
+    assert train.classes == val.classes
+    for picture, label in zip(train.pictures, train.labels.tolist(), strict=True):
+        assert sources.IMAGENETTE_CLASSES[picture.parent.name] == train.classes[label]
+    (home / "train" / "n09").mkdir()
+    with pytest.raises(ValueError, match=r"a folder for each of n01440764, .* and no other"):
+        sources.load("imagenette", tmp_path, "train")
+
+
 def test_every_set_names_its_terms(tmp_path, monkeypatch):
     (tmp_path / "c").mkdir()
     roots = {
         "tiny_imagenet": tiny_imagenet(tmp_path / "t"), "oxford_pet": oxford_pet(tmp_path / "o"),
         "caltech101": caltech101(tmp_path / "x"), "cifar10": cifar(tmp_path / "c", monkeypatch),
+        "imagenette": imagenette(tmp_path / "i").parent,
     }  # fmt: skip
     for name, root in roots.items():
         assert "cite" in sources.load(name, root, "train").terms

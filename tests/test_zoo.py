@@ -247,7 +247,7 @@ def test_strategies_differ_in_the_method_alone(scale):
     assert zoo.run_of("cutmix", scale, "data", epochs=7).epochs == 7
     with pytest.raises(ValueError, match="Strategies are baseline"):
         zoo.run_of("cutmx", scale, "data")
-    with pytest.raises(ValueError, match="scales pets, small, full"):
+    with pytest.raises(ValueError, match="scales pets, tiny, imagenette, small, full"):
         zoo.run_of("cutmix", "huge", "data")
 
 
@@ -391,7 +391,8 @@ def test_every_own_parameter_reaches_the_run():
 def test_the_zoo_is_built_on_the_command_line(tmp_path, monkeypatch, capsys, pictures):
     """A finished run is not trained again; a further seed stays out of the zoo."""
     small = {"data": "folder", "classes": "", "network": "test_resnet", "image_size": 16, "batch_size": 8, "epochs": 1,
-             "stem": "standard", "width": 1.0, "warmup": 0.0, "precision": "fp32"}  # fmt: skip
+             "stem": "standard", "width": 1.0, "warmup": 0.0, "precision": "fp32", "freeze": 0, "test_size": 0,
+             "holdout": "", "lr": 0.1}  # fmt: skip
     real = zoo.run_of
     monkeypatch.setattr(zoo, "run_of", lambda *given: real(*given, **small))
     monkeypatch.setattr(zoo, "folder", lambda: tmp_path / "models")

@@ -121,20 +121,27 @@ zoo = typer.Typer(no_args_is_help=True, help="The networks trained with each str
 @zoo.command("build")
 def zoo_build(
     names: Annotated[list[str] | None, typer.Argument(help="Strategies; by default all.")] = None,
-    root: Annotated[Path, typer.Option(help="The folder that holds Tiny-ImageNet-200.")] = Path("data"),
-    scale: Annotated[str, typer.Option(help="small: twenty classes, on a CPU; full: all 200, on a GPU.")] = "small",
+    root: Annotated[Path, typer.Option(help="The folder that holds the data set.")] = Path("data"),
+    scale: Annotated[
+        str,
+        typer.Option(
+            help="pets: fine-tuned on 37 breeds; tiny: fine-tuned on Tiny-ImageNet-200; imagenette: from scratch, ten "
+            "classes; small: from scratch, twenty classes of Tiny-ImageNet; full: all 200, on a GPU."
+        ),
+    ] = "pets",
     seed: Annotated[int, typer.Option(help="Seed; all but the first are for the spread, and stay out of the zoo.")] = 0,
     runs: Annotated[Path, typer.Option(help="Folder of the runs, which are resumed where they stand.")] = Path("runs"),
 ) -> None:
-    """Train what is missing of the zoo, one network after another, and put it into models/."""
+    """Train what is missing of the zoo, one network after another, and put seed 0 into models/."""
     from mixviz.networks import zoo as networks
     from mixviz.training.trainer import train
 
     left_out = []
-    for name in names or networks.STRATEGIES:
+    for strategy in names or networks.STRATEGIES:
+        name = networks.name_of(strategy, scale)
         out = runs / (name if seed == 0 else f"{name}-seed{seed}")
         typer.echo(f"{name}:")
-        run = networks.run_of(name, scale, str(root), seed)
+        run = networks.run_of(strategy, scale, str(root), seed)
         card = model_card.read(out) if (out / model_card.FILE).is_file() else None
         done = card is not None and card.result and Run.completed(card.run or {}) == run.portable()
         try:

@@ -6,6 +6,7 @@ import functools
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -183,6 +184,28 @@ def _oxford_pet(root: Path, part: str, download: bool) -> Dataset:
     )  # fmt: skip
 
 
+IMAGENETTE_CLASSES = {
+    "n01440764": "tench", "n02102040": "English springer", "n02979186": "cassette player", "n03000684": "chain saw",
+    "n03028079": "church", "n03394916": "French horn", "n03417042": "garbage truck", "n03425413": "gas pump",
+    "n03445777": "golf ball", "n03888257": "parachute",
+}  # fmt: skip
+
+
+def _imagenette(root: Path, part: str, download: bool) -> Dataset:
+    """Imagenette in its official layout: ten classes of ImageNet, in folders named by their WordNet ids."""
+    if download:
+        from torchvision import datasets
+
+        datasets.Imagenette(root, download=not (root / "imagenette2").is_dir())
+    homes = (root, root / "imagenette2", root / "imagenette2-320", root / "imagenette2-160")
+    home = next((home for home in homes if (home / "val").is_dir()), root)
+    split = _folder(home, part, False)
+    if split.keys != tuple(IMAGENETTE_CLASSES):
+        raise ValueError(f"{home} should hold a folder for each of {', '.join(IMAGENETTE_CLASSES)}, and no other.")
+    terms = "ImageNet's terms: non-commercial research; cite Howard (Imagenette) and Deng et al. 2009 (ImageNet)"
+    return replace(split, classes=tuple(IMAGENETTE_CLASSES.values()), terms=terms)
+
+
 def _caltech101(root: Path, part: str, download: bool) -> Dataset:
     """Caltech-101 with the customary 30 training pictures per class, drawn with a fixed seed."""
     from torchvision import datasets
@@ -234,6 +257,7 @@ SETS: dict[str, Callable[[Path, str, bool], Dataset]] = {
     "cifar100": _cifar("CIFAR100"),
     "tiny_imagenet": _tiny_imagenet,
     "oxford_pet": _oxford_pet,
+    "imagenette": _imagenette,
     "caltech101": _caltech101,
     "folder": _folder,
 }

@@ -57,6 +57,14 @@ SCALES: dict[str, dict[str, Any]] = {
         "data": "oxford_pet", "network": "tf_efficientnet_lite0", "freeze": 4, "image_size": 160, "test_size": 224,
         "augment": "crop", "epochs": 7, "batch_size": 32, "lr": 0.01, "mix_prob": 0.5,
     },
+    "tiny": {
+        "network": "tf_efficientnet_lite0", "freeze": 4, "image_size": 112, "test_size": 160, "augment": "crop",
+        "limit": 120, "epochs": 2, "batch_size": 64, "lr": 0.02, "mix_prob": 0.5,
+    },
+    "imagenette": {
+        "data": "imagenette", "width": 0.5, "stem": "strided", "image_size": 96, "test_size": 128, "epochs": 80,
+        "batch_size": 64, "lr": 0.1, "warmup": 2.0, "mix_prob": 0.5, "precision": "bf16", "augment": "crop",
+    },
     "small": {
         "classes": ",".join(TWENTY), "width": 0.375, "stem": "strided", "epochs": 20, "batch_size": 64, "lr": 0.1,
         "warmup": 1.0, "mix_prob": 0.5, "precision": "bf16",
@@ -93,10 +101,15 @@ def folder() -> Path:
 
 
 def names(where: str | Path | None = None) -> list[str]:
-    """List the networks, in the order of the strategies."""
+    """List the networks, in the order of scales and strategies, then the others."""
     folders = [path.parent.name for path in sorted(Path(where or folder()).glob("*/card.json"))]
-    order = list(STRATEGIES)
+    order = [name_of(strategy, scale) for scale in SCALES for strategy in STRATEGIES]
     return sorted(folders, key=lambda name: (order.index(name) if name in order else len(order), name))
+
+
+def name_of(strategy: str, scale: str) -> str:
+    """Return the name of a network of the zoo: the strategy's, with the scale before it for all but the first scale."""
+    return strategy if scale == next(iter(SCALES)) else f"{scale}_{strategy}"
 
 
 def card(name: str, where: str | Path | None = None) -> ModelCard:
