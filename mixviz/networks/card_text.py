@@ -13,7 +13,8 @@ from mixviz.networks.model_card import FILE, ModelCard, Pretrained, Values
 from mixviz.networks.run import Run
 
 LIST = re.compile(r"\[\n[^\[\]{}]*\]")  # a list of numbers or words in indented JSON
-FURTHER = ("accumulate", "label_smoothing", "class_weights", "ema")  # flags that are named where they are not defaults
+# Flags that are named where they are not defaults.
+FURTHER = ("holdout", "test_size", "accumulate", "label_smoothing", "class_weights", "ema")
 SHORT = 15  # longest list that the text shows
 
 

@@ -49,6 +49,11 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], values: dict[str, Any] 
     write(path, save(plain, {**about, "mixviz": json.dumps(values or {})}))
 
 
+def halved(tensor: Tensor) -> Tensor:
+    """Return a tensor in float16; one of whole numbers as it is."""
+    return tensor.half() if tensor.is_floating_point() else tensor
+
+
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Load a file of :func:`save_tensors`.
 

@@ -65,6 +65,11 @@ def read(card_path: str | Path, weights_path: str | Path) -> Own:
         ValueError: what is wrong, in one line.
     """
     card, weights_path = model_card.read_file(card_path, model_card.OTHERS_SIDES), Path(weights_path)
+    if card.weights.start:
+        raise ValueError(
+            f"The weights are differences from those of {card.weights.start}: hand in the run's last.safetensors, with "
+            "the run's card."
+        )
     network, sha256 = _opened(card, weights_path, LARGEST)
     _try(network, card.network)
     title = (card.strategy or fonts.clean(weights_path.stem))[: card_checks.LONGEST].strip()

@@ -14,7 +14,7 @@ from mixviz import resources
 from mixviz.data import sources
 from mixviz.data.dataset import Dataset
 from mixviz.networks import card_text, differences, model_card, user_network
-from mixviz.networks.files import load_tensors, save_tensors
+from mixviz.networks.files import halved, load_tensors, save_tensors
 from mixviz.networks.model_card import LogLine, ModelCard
 from mixviz.networks.run import Run
 
@@ -200,8 +200,8 @@ def pictures(name: str, root: str | Path, where: str | Path | None = None) -> Da
     Raises:
         ValueError: the data set is not there, or not the one that the network was measured on.
     """
-    stored, data = embedding(name, where), card(name, where).data
-    holdout = (card(name, where).run or {}).get("holdout", "")
+    stored, about = embedding(name, where), card(name, where)
+    data, holdout = about.data, (about.run or {}).get("holdout", "")
     dataset = sources.load(data.name, root, "val", holdout=holdout).of_classes(data.keys)
     if int(stored["index"].max()) >= len(dataset) or not dataset.labels[stored["index"]].equal(stored["label"]):
         raise ValueError(f"{root} holds other pictures of {data.name} than {name} was measured on.")
@@ -242,7 +242,7 @@ def add(run: str | Path, name: str, where: str | Path | None = None) -> Path:
         differences.save(home / WEIGHTS, tensors, load_file(start))
         stored = {"dtype": f"differences from {REFERENCE}", "start": REFERENCE}
     else:
-        save_tensors(home / WEIGHTS, {key: t.half() if t.is_floating_point() else t for key, t in tensors.items()})
+        save_tensors(home / WEIGHTS, {key: halved(tensor) for key, tensor in tensors.items()})
         stored = {"dtype": "float16"}
     shutil.copyfile(source / "log.jsonl", home / "log.jsonl")
     stored |= {"file": WEIGHTS, "sha256": model_card.digest(home / WEIGHTS), "of": "last epoch"}

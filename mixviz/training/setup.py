@@ -39,8 +39,8 @@ def splits(run: Run, download: bool = False, tell: Callable[[str], None] = print
 def keep_memory() -> None:
     """Let glibc keep freed memory for the next step instead of returning it to the system.
 
-    Otherwise each large activation is mapped and zeroed page by page at every step, a third of the time of an
-    EfficientNet at 160 px on a CPU. Other C libraries are left as they are.
+    Otherwise each large activation is mapped and zeroed page by page at every step, a quarter of the time of an
+    EfficientNet-Lite0 at 160 px on one core. Other C libraries are left as they are.
     """
     if not sys.platform.startswith("linux"):
         return
