@@ -19,6 +19,7 @@ from mixviz.cam.grad_cam import image_size
 from mixviz.cam.localization import heat
 from mixviz.cam.methods import Progress, heat_maps
 from mixviz.core.inference import NormalizedModel
+from mixviz.data.pictures import View
 from mixviz.networks import user_network, zoo
 from mixviz.networks.model_card import ModelCard
 
@@ -49,6 +50,11 @@ class LoadedModel:
     def side(self) -> int:
         """Side in pixels of the square pictures that the network takes."""
         return self.card.network.image_size
+
+    @property
+    def input_view(self) -> View:
+        """How the network wants its pictures, for :func:`mixviz.data.pictures.load_view`."""
+        return self.card.network.view
 
     @property
     def title(self) -> str:
@@ -162,7 +168,7 @@ def look(
     """Compute a network's heat maps of some classes, or of its predicted class where none is named.
 
     Args:
-        view: (side, side, 3) uint8, from :func:`mixviz.data.pictures.load_view` with the network's side.
+        view: (side, side, 3) uint8, from :func:`mixviz.data.pictures.load_view` with the network's view.
         kind: a name of :data:`mixviz.cam.methods.KINDS`.
         layer: its dotted name; None: the last feature maps for ``cam``, else the layer of the card.
 

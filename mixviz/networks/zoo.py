@@ -101,10 +101,15 @@ def folder() -> Path:
 
 
 def names(where: str | Path | None = None) -> list[str]:
-    """List the networks, in the order of scales and strategies, then the others."""
+    """List all networks, in the order of scales and strategies, then the others: see also :func:`trained`."""
     folders = [path.parent.name for path in sorted(Path(where or folder()).glob("*/card.json"))]
     order = [name_of(strategy, scale) for scale in SCALES for strategy in STRATEGIES]
     return sorted(folders, key=lambda name: (order.index(name) if name in order else len(order), name))
+
+
+def trained(where: str | Path | None = None) -> list[str]:
+    """List the networks that ``mixviz train`` made, which are compared; not those from elsewhere."""
+    return [name for name in names(where) if card(name, where).is_whole]
 
 
 def name_of(strategy: str, scale: str) -> str:
