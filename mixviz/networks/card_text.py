@@ -97,6 +97,11 @@ def _from_elsewhere(card: ModelCard) -> list[str]:
             f"- **Weights**: licence {weights.license or 'unknown'}, source {weights.source or 'unknown'}, sha256 "
             f"{weights.sha256}"
         )
+    if told := card.elsewhere:
+        source = f"as {told['documented']} says" if told["documented"] else "by its name; no document says so"
+        lines.append(f"- **Trained elsewhere** with {told['augmentation']}, {source}; top-1 {told['top1']:g} % there")
+    if network.loss == "bce":
+        lines.append("- **Confidence**: trained with binary cross-entropy, so not to be compared with softmax's")
     return lines
 
 

@@ -90,6 +90,14 @@ class Provenance(TypedDict):
     seconds: float
 
 
+class Elsewhere(TypedDict):
+    """How a network was trained elsewhere, as its makers document it; ``top1`` in percent, as measured there."""
+
+    augmentation: str
+    documented: str
+    top1: float
+
+
 class Pretrained(TypedDict):
     """Weights that a training started from; license and source may be empty."""
 
@@ -103,7 +111,8 @@ class Pretrained(TypedDict):
 class NetworkSpec:
     """A network's architecture and input: square pictures of ``image_size`` pixels in [0, 1], normalised by ``mean``
     and ``std``. Heat maps are made at ``layer``, unless that is empty. ``crop`` and ``interpolation``: see
-    :class:`mixviz.data.pictures.View`."""
+    :class:`mixviz.data.pictures.View`. ``loss`` is ``bce`` where it was trained with binary cross-entropy, a class at
+    a time, which makes its confidences another scale than softmax's."""
 
     name: str
     stem: str
@@ -114,6 +123,7 @@ class NetworkSpec:
     layer: str = ""
     crop: float | None = None
     interpolation: str = "bicubic"
+    loss: str = ""
 
     @property
     def view(self) -> View:
@@ -165,6 +175,7 @@ class ModelCard:
         citation: of the method.
         parameter_count: of the network.
         run: the flags of the training, see :class:`mixviz.networks.run.Run`; a card may be older than some of them.
+        elsewhere: see its class.
         metrics: what was measured, read by :class:`mixviz.evaluation.metrics.Metric`.
         given: the JSON that the card was read from, which is what :func:`mixviz.networks.card_text.write` writes.
     """
@@ -181,6 +192,7 @@ class ModelCard:
     run: Values | None = None
     made: Provenance | None = None
     result: Result | None = None
+    elsewhere: Elsewhere | None = None
     metrics: Values | None = None
     given: Values = field(default_factory=dict, repr=False)
 
@@ -219,6 +231,7 @@ class ModelCard:
             run=_object(values, "run"),
             made=_record(values, "made", Provenance),
             result=_record(values, "result", Result),
+            elsewhere=_record(values, "elsewhere", Elsewhere),
             metrics=_object(values, "metrics"),
             given=values,
         )  # fmt: skip
@@ -295,6 +308,7 @@ def _network(values: Values, sides: tuple[int, int]) -> NetworkSpec:
         layer=card_checks.word(values, "layer", r"[\w.]{1,200}") if values.get("layer") else "",
         crop=None if values.get("crop") is None else card_checks.number(values, "crop", LEAST_CROP, 1),
         interpolation=card_checks.word({"interpolation": "bicubic", **values}, "interpolation", "|".join(RESAMPLING)),
+        loss=card_checks.word(values, "loss", "bce|cross_entropy") if values.get("loss") else "",
     )
 
 
