@@ -1,7 +1,8 @@
-"""Find the folders that come with the project: ``assets/`` and ``models/``, in a checkout or an installed package."""
+"""Find folders: ``assets/`` and ``models/``, in a checkout or an installed package, and that of downloads."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
@@ -15,6 +16,11 @@ def assets() -> Path:
 def models() -> Path:
     """Return the folder of the bundled networks, one folder each."""
     return _folder("models")
+
+
+def networks() -> Path:
+    """Return the folder of downloaded networks, in ``MIXVIZ_HOME`` or else ``~/.cache/mixviz``; it may not exist."""
+    return Path(os.environ.get("MIXVIZ_HOME") or Path.home() / ".cache" / "mixviz") / "networks"
 
 
 def _folder(name: str) -> Path:

@@ -171,14 +171,14 @@ def test_the_view_shows_the_numbers_of_the_table():
         value["centre"]["max_box_acc_v2"]
         == zoo.card("cutmix").metrics["localisation"]["centre"]["max_box_acc_v2_percent"]
     )
-    assert {name for row in value["rows"] for name in row["networks"]} == set(zoo.names()) == set(value["cards"])
+    assert {name for row in value["rows"] for name in row["networks"]} == set(zoo.trained()) == set(value["cards"])
     assert [row["name"] for row in value["rows"]] == [row["networks"][0] for row in value["rows"]]
     json.dumps(value, allow_nan=False)
 
 
 def test_what_the_view_begins_with_is_what_the_cards_say():
     summary = {one["key"]: one for one in compare.compare(first_request())["findings"]}[ERROR]
-    measured = {zoo.title(name): zoo.card(name).metrics["accuracy"]["top1_error_percent"] for name in zoo.names()}
+    measured = {zoo.title(name): zoo.card(name).metrics["accuracy"]["top1_error_percent"] for name in zoo.trained()}
     assert (summary["low"], summary["high"]) == (min(measured.values()), max(measured.values()))
     assert summary["base"] == "Baseline"
     assert summary["differs"].keys() == measured.keys() - {"Baseline"}
@@ -192,7 +192,7 @@ def test_the_band_of_a_curve_is_the_baselines_standard_error():
         assert value["bands"][name] == pytest.approx((100 * np.sqrt(share * (1 - share) / 1000)).tolist())
 
 
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", zoo.trained())
 def test_the_line_on_a_card_starts_the_very_run(name, monkeypatch, tmp_path):
     runs, card = [], zoo.card(name)
     result = {key: {"top1": 0.0} for key in ("last", "best", "median_of_last_10")}
@@ -251,7 +251,7 @@ def test_a_known_photograph_has_its_class_and_two_pictures_have_two(lion_and_bee
 def test_what_nobody_knows_is_what_the_networks_say():
     path = pictures.photograph_path("rocket.jpg")
     image = torch.from_numpy(pictures.load_view(path, 64)).permute(2, 0, 1)[None] / 255
-    total = sum(asked(name, image)[0] for name in zoo.names())
+    total = sum(asked(name, image)[0] for name in zoo.trained())
     assert networks.class_of(path) == (networks.classes()[int(total.argmax())], False)
 
 
@@ -569,7 +569,7 @@ def test_a_point_tells_its_numbers_and_opens_its_card(room):
     assert plot.locator(".mv-tip").inner_text() == tip  # the second network
     room.page.keyboard.press("Enter")
     assert room.page.locator("[data-part=card] h3").inner_text() == "Mixup"
-    assert plot.locator("[data-series] .mv-error").count() == 2 * len(zoo.names())
+    assert plot.locator("[data-series] .mv-error").count() == 2 * len(zoo.trained())
 
 
 @pytest.mark.browser
@@ -580,9 +580,9 @@ def test_axes_can_be_chosen_and_the_centre_stands_where_it_belongs(room):
     room.page.locator("[data-plot=scatter] [data-axis=y]").select_option("ece")
     assert "centre, without a network" not in plot.locator("svg[role=application]").inner_html()
     head, *rows = lines_of(taken(room, "[data-plot=scatter]", "csv"))
-    assert len(rows) == len(zoo.names())
+    assert len(rows) == len(zoo.trained())
     assert {float(cells[head.index("Calibration error (ECE), %")]) for cells in rows} == {
-        zoo.card(name).metrics["calibration"]["ece_percent"] for name in zoo.names()
+        zoo.card(name).metrics["calibration"]["ece_percent"] for name in zoo.trained()
     }
 
 

@@ -233,8 +233,8 @@ def test_a_map_lies_on_the_page_where_the_network_saw_it():
     pytest.importorskip("gradio")
     from mixviz.ui.views import localize
 
-    assert localize._in_square(torch.ones(64, 64)).shape == (64, 64)
-    framed = localize._in_square(torch.ones(112, 112))
+    assert localize._in_square(torch.ones(64, 64), pictures.View(64)).shape == (64, 64)
+    framed = localize._in_square(torch.ones(112, 112), pictures.View(112))
     assert framed.shape == (128, 128)
     assert framed[8:120, 8:120].min() == 1
     assert framed.sum() == 112 * 112

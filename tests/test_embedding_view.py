@@ -250,7 +250,7 @@ def test_a_network_that_was_not_measured_is_still_drawn(in_small_zoo):
 # ---------------------------------------------------------------- the stored networks
 
 
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", zoo.trained())
 def test_the_stored_pictures_stand_where_they_are_stored(name):
     tensors = zoo.embedding(name)
     plane = placement.plane(tensors["embedding"], tensors["pca"])
@@ -264,7 +264,7 @@ def test_everything_at_once_is_small():
     (pictures_,) = answer["sets"]  # the same for all networks
     assert len(pictures_["label"]) == 300
     assert all(pictures_["kinds"])
-    assert [one["name"] for one in answer["networks"]] == zoo.names()
+    assert [one["name"] for one in answer["networks"]] == zoo.trained()
     for one in answer["networks"]:
         assert len(one["pca"]) == len(one["tsne"]) == 2 * len(one["clusters"]) == 600
         assert 0 < one["explained"] < 1
@@ -642,7 +642,7 @@ def test_a_picture_of_the_plane_can_be_pointed_at_and_chosen(tab):
 def test_the_table_sorts(tab):
     first = part(tab, "numbers").locator("tbody tr").first
     tab.page.locator("[data-part=numbers] thead button").first.click()
-    purity = {name: zoo.card(name).metrics["embedding"]["purity_percent"] for name in zoo.names()}
+    purity = {name: zoo.card(name).metrics["embedding"]["purity_percent"] for name in zoo.trained()}
     best, worst = max(purity, key=purity.get), min(purity, key=purity.get)
     assert first.get_attribute("data-row") == best
     assert f"{purity[best]:.1f}" in first.inner_text()

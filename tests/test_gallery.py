@@ -1,133 +1,290 @@
-"""The gallery of all methods: tiles, what is told about a method on demand, and the way to them, in a real browser."""
+"""The gallery against a hub that the test runs: whole and broken files, and what stays when something fails."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
+
 import pytest
-from conftest import OPENING
+import torch
+from safetensors.torch import save
+from typer.testing import CliRunner
 
-import mixviz
-from mixviz.ui.services import presenters
+from mixviz import __main__, resources
+from mixviz.cam import inference
+from mixviz.networks import architectures, gallery, user_network, zoo
 
-pytestmark = pytest.mark.browser
-
-# Which of the pairs (method, query) does the search miss?
-MISSED = """(pairs) => {
-  const find = document.querySelector("#mv-grid input[type=search]");
-  const ask = (query) => {
-    find.value = query;
-    find.dispatchEvent(new Event("input"));
-  };
-  const missed = pairs.filter(([name, query]) => {
-    ask(query);
-    return document.querySelector(`[data-method=${name}]`).hidden;
-  });
-  ask("");
-  return missed;
-}"""
+pytest.importorskip("timm")
+NAME, COMMIT = "test_resnet.none_in1k", "0123456789abcdef0123456789abcdef01234567"
+PATH = f"/timm/{NAME}/resolve"
 
 
-def test_every_method_is_found_by_each_of_its_names(same_tab):
-    pairs = [
-        [name, query] for name, cls in mixviz.METHODS.items() for query in (name, cls.card.title, *cls.card.aliases)
-    ]
-    assert same_tab.page.evaluate(MISSED, pairs) == []
+class Hub(BaseHTTPRequestHandler):
+    """Answers as the hub does: with its headers and a redirect to the file itself."""
+
+    content: bytes = b""
+    tag = ""  # sha256 by the hub; empty: not told
+    half = False
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        if self.path.startswith(PATH):
+            self.send_response(302)
+            self.send_header("X-Repo-Commit", COMMIT)
+            self.send_header("X-Linked-Size", str(len(self.content)))
+            if self.tag:
+                self.send_header("X-Linked-ETag", f'"{self.tag}"')
+            self.send_header("Location", "/file")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        if self.path != "/file":
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.content)))
+        self.end_headers()
+        self.wfile.write(self.content[: len(self.content) // 2] if self.half else self.content)
+
+    def log_message(self, *_: object) -> None:
+        pass
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-def test_twelve_presses_of_tab_lead_to_the_first_tile(open_tab, width):
-    tab = open_tab(width=width)
-    stops: list[str] = []
-    while "mv-card-open" not in stops and len(stops) < 20:
-        tab.page.keyboard.press("Tab")
-        inside = "document.activeElement.closest('.mv-tabs')"  # which lead to other views
-        if not tab.page.evaluate(f"!!{inside}"):
-            stops.append(tab.page.evaluate("document.activeElement.className || document.activeElement.tagName"))
-    assert len(stops) <= 12, stops
-    assert tab.page.evaluate("document.activeElement.textContent") == "Mixup"
+@pytest.fixture(scope="module")
+def tensors():
+    torch.manual_seed(0)
+    return architectures.build("test_resnet", 1000).state_dict()
 
 
-def test_arrow_keys_move_within_the_row_of_controls(same_tab):
-    page = same_tab.page
-    page.get_by_role("searchbox", name="Find a method").focus()
-    page.keyboard.press("Tab")
-    reached = [page.evaluate("document.activeElement.className")]
-    for _ in range(5):
-        page.keyboard.press("ArrowRight")
-        reached.append(page.evaluate("document.activeElement.className"))
-    parts = ("", "mv-options-button", "mv-picture-a", "mv-button", "mv-picture-b", "")
-    assert all(part in name for part, name in zip(parts, reached, strict=True)), reached
-    assert reached[0] == reached[-1]
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.id") == "mv-lam"
+@pytest.fixture
+def hub(monkeypatch, tmp_path, tensors):
+    """A hub with one small network, the only one of the gallery; downloads go to a folder of the test."""
+    content = save(tensors)
+    kind = type("Served", (Hub,), {"content": content, "tag": hashlib.sha256(content).hexdigest(), "asked": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_address[1]}")
+    monkeypatch.setenv("MIXVIZ_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    listed(monkeypatch, tmp_path, megabytes=len(content) / 1e6)
+    yield kind
+    server.shutdown()
+    server.server_close()
 
 
-def test_essential_methods_come_first_and_all_stand_below_their_family(same_tab):
-    shown = same_tab.page.locator(".mv-card").evaluate_all("(cards) => cards.map((card) => card.dataset.method)")
-    assert tuple(shown[: len(presenters.ESSENTIALS)]) == presenters.ESSENTIALS
-    assert sorted(shown) == sorted(mixviz.METHODS)
-    heads = same_tab.page.locator(".mv-group-head:visible").all_inner_texts()
-    assert heads[0] == "Essentials"
-    assert len(heads) == len({cls.card.family for cls in mixviz.METHODS.values()} - {"none"}) + 1
+def listed(monkeypatch, tmp_path, **changes) -> None:
+    """Make a list with one network."""
+    values = {
+        **json.loads(gallery.LIST.read_text(encoding="utf-8"))[0], "name": NAME, "title": "Small", "loss": "bce",
+        "repository": f"timm/{NAME}", "architecture": "test_resnet", "image_size": 64, **changes,
+    }  # fmt: skip
+    path = tmp_path / "gallery.json"
+    path.write_text(json.dumps([values]), encoding="utf-8")
+    monkeypatch.setattr(gallery, "LIST", path)
 
 
-def test_a_tile_tells_its_method_in_a_sentence_under_the_pointer_and_in_focus(open_tab):
-    tab = open_tab(reduced_motion="reduce")
-    summary = tab.page.locator("[data-method=cutmix] .mv-summary")
-    seen = "node => getComputedStyle(node).opacity"
-    assert summary.evaluate(seen) == "0"
-    tab.page.locator("[data-method=cutmix]").hover()
-    assert summary.evaluate(seen) == "1"
-    tab.page.keyboard.press("Escape")
-    assert summary.evaluate(seen) == "0"
-    tab.page.locator("[data-method=cutout]").hover()
-    assert summary.evaluate(seen) == "0"
-    tab.page.mouse.move(0, 0)
-    tab.page.locator("[data-method=mixup] .mv-card-more").focus()
-    tab.page.keyboard.press("Tab")
-    tab.page.keyboard.press("Tab")
-    tab.page.keyboard.press("Tab")  # past Cutout
-    assert summary.evaluate(seen) == "1"
-    described = tab.page.get_by_role("button", name="CutMix", exact=True).get_attribute("aria-describedby")
-    assert described == summary.get_attribute("id")
+def left() -> list[str]:
+    """Files among the downloads."""
+    return sorted(path.name for path in resources.networks().rglob("*") if path.is_file())
 
 
-def test_what_a_tile_leaves_out_is_one_press_away(same_tab):
-    page = same_tab.page
-    same_tab.about("saliencymix")
-    sheet = page.get_by_role("dialog")
-    assert sheet.get_by_role("heading", name="SaliencyMix").is_visible()
-    pictures = [picture.get_attribute("aria-label") for picture in sheet.locator(".mv-tile").all()]
-    assert pictures == ["cat augmented by SaliencyMix", "Saliency of dog", "Patch in dog"]
-    assert all("blob:" in one for one in sheet.locator(".mv-tile").evaluate_all("a => a.map((n) => n.style.cssText)"))
-    numbers = dict(zip(sheet.locator("dt").all_inner_texts(), sheet.locator("dd").all_inner_texts(), strict=True))
-    assert numbers["λ held"] == f"{OPENING['lam']:.2f}"
-    assert numbers.keys() == {"λ held", "A’s area", "A’s label", "fair"}
-    assert "yet the label still says" in sheet.locator(".mv-truth").inner_text()
-    assert "Also called: salient patch" in sheet.inner_text()
-    page.keyboard.press("Escape")
-    assert not sheet.is_visible()
-    assert page.evaluate("document.activeElement.closest('[data-method]').dataset.method") == "saliencymix"
+# ---------------------------------------------------------------- the list
+
+
+def test_the_list_is_what_timm_says():
+    """Input, licence and architecture are those of timm's own configuration."""
+    import timm
+
+    for name, entry in gallery.entries().items():
+        known = timm.models.get_pretrained_cfg(name)
+        assert known is not None, name
+        assert (entry.repository, entry.license) == (known.hf_hub_id, known.license)
+        assert (tuple(entry.mean), tuple(entry.std)) == (known.mean, known.std)
+        assert entry.interpolation == known.interpolation
+        assert (entry.image_size, entry.crop) in (
+            (known.input_size[-1], known.crop_pct), ((known.test_input_size or [0])[-1], known.test_crop_pct),
+        )  # fmt: skip
+        assert entry.architecture == name.split(".")[0]
+        assert "nc" not in entry.license.split("-")
+        with torch.device("meta"):
+            state = architectures.build(entry.architecture, 1000).state_dict()
+        size = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
+        assert entry.megabytes == pytest.approx(size / 1e6, abs=0.1)
+        assert entry.documented.startswith("https://") or name == "tf_efficientnet_b0.in1k"
+
+
+def test_each_entry_makes_a_card():
+    for name, entry in gallery.entries().items():
+        card = entry.card("0" * 64, "main")
+        assert card.network.view.side == entry.image_size
+        assert card.network.view.interpolation == entry.interpolation
+        assert (card.network.loss == "bce") == (".a" in name and "in1k" in name and name[name.index(".") + 2] in "123")
+        assert len(card.data.classes) == 1000
+        assert card.weights.license == entry.license
+        assert not card.is_whole
+
+
+# ---------------------------------------------------------------- downloads
+
+
+def test_a_network_is_fetched_once_and_is_known_by_name(hub, tensors):
+    steps = []
+    home = gallery.get(NAME, lambda done, total: steps.append((done, total)))
+    assert home == resources.networks() / NAME
+    assert left() == ["card.json", "card.md", "weights.safetensors"]
+    assert steps[0] == (0, len(hub.content))
+    assert steps[-1] == (len(hub.content), len(hub.content))
+    assert gallery.get(NAME) == home
+    assert hub.asked == [f"{PATH}/main/model.safetensors", "/file"]
+    card = zoo.card(NAME)
+    assert card.weights.sha256 == hashlib.sha256(hub.content).hexdigest()
+    assert COMMIT in card.weights.source
+    assert (card.elsewhere["augmentation"], card.network.loss) == ("random crop and flip", "bce")
+    zoo.verify(NAME)
+    assert zoo.fetched() == [NAME]
+    assert NAME not in zoo.names()
+    torch.testing.assert_close(zoo.load(NAME).state_dict()["fc.weight"], tensors["fc.weight"])
+    (known,) = inference.open_networks(NAME)
+    assert known.has_own_confidence
+    assert not inference.open_networks(zoo.REFERENCE)[0].has_own_confidence
+
+
+def test_a_damaged_download_is_mended_from_the_same_revision(hub):
+    weights = gallery.get(NAME) / user_network.WEIGHTS
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    gallery.get(NAME)
+    zoo.verify(NAME)
+    assert hub.asked[2] == f"{PATH}/{COMMIT}/model.safetensors"
+
+
+def test_the_first_download_decides_which_file_it_is(hub, tensors):
+    """The hub may change its mind; the card does not."""
+    weights = gallery.get(NAME) / user_network.WEIGHTS
+    weights.unlink()
+    hub.content = save({name: tensor * 2 for name, tensor in tensors.items()})
+    hub.tag = hashlib.sha256(hub.content).hexdigest()
+    with pytest.raises(ValueError, match="is another one: its sha256 is"):
+        gallery.get(NAME)
+    assert left() == ["card.json", "card.md"]
+
+
+def test_a_wrong_sha256_is_refused(hub, monkeypatch, tmp_path):
+    hub.tag = "0" * 64
+    with pytest.raises(ValueError, match="is another one"):
+        gallery.get(NAME)
+    hub.tag = ""
+    listed(monkeypatch, tmp_path, sha256="1" * 64, megabytes=len(hub.content) / 1e6)
+    with pytest.raises(ValueError, match=f"{'1' * 64} was expected"):
+        gallery.get(NAME)
+    assert left() == []
+    assert list(resources.networks().iterdir()) == []
+
+
+def test_a_pinned_revision_is_asked_for(hub, monkeypatch, tmp_path):
+    listed(monkeypatch, tmp_path, revision="f" * 40, megabytes=len(hub.content) / 1e6)
+    gallery.get(NAME)
+    assert hub.asked[0] == f"{PATH}/{'f' * 40}/model.safetensors"
+
+
+def test_half_a_file_is_detected(hub):
+    hub.half, hub.tag = True, ""
+    with pytest.raises(ValueError, match=r"Only .* MB of .* arrived|cannot be fetched"):
+        gallery.get(NAME)
+    assert left() == []
+    hub.half = False
+    gallery.get(NAME)
+
+
+def test_without_a_connection_what_is_there_works_on(hub, monkeypatch):
+    weights = gallery.get(NAME) / user_network.WEIGHTS
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
+    gallery.get(NAME)
+    before = weights.read_bytes()[:-1] + b"!"
+    weights.write_bytes(before)
+    with pytest.raises(ValueError, match=r"cannot be fetched .* Check the connection"):
+        gallery.get(NAME)
+    assert weights.read_bytes() == before  # nothing is lost that was there
+    assert left() == ["card.json", "card.md", "weights.safetensors"]
+
+
+def test_a_file_that_is_not_there_and_an_address_that_is_none(hub, monkeypatch, tmp_path):
+    listed(monkeypatch, tmp_path, repository="timm/nowhere")
+    with pytest.raises(ValueError, match="the hub answers 404"):
+        gallery.get(NAME)
+    monkeypatch.setenv("HF_ENDPOINT", "file:///etc")
+    with pytest.raises(ValueError, match="HF_ENDPOINT should be an address"):
+        gallery.get(NAME)
 
 
 @pytest.mark.parametrize(
-    ("button", "view"), [("See how CutMix does it", "detail"), ("Where networks look", "localize")]
+    ("change", "message"),
+    [
+        (lambda t: {name.replace("fc.", "head."): tensor for name, tensor in t.items()}, "they lack 'fc"),
+        (lambda t: {**t, "extra": torch.zeros(1)}, "it has no 'extra'"),
+        (lambda t: {**t, "fc.bias": torch.zeros(3)}, "names 1000 classes"),
+        (lambda t: {**t, "fc.bias": torch.full((1000,), float("nan"))}, "holds NaN"),
+    ],
 )
-def test_it_leads_on_to_other_views(open_tab, button, view):
-    tab = open_tab()
-    tab.about("cutmix")
-    tab.page.get_by_role("button", name=button).click()
-    tab.view = view
-    tab.wait()
-    assert tab.state()["method"] == "cutmix"
-    assert not tab.page.locator("dialog[open]").count()
+def test_other_tensors_are_refused(hub, tensors, change, message):
+    hub.content, hub.tag = save(change(tensors)), ""
+    with pytest.raises(ValueError, match=rf"cannot be used\. .*{message}"):
+        gallery.get(NAME)
+    assert left() == []
 
 
-def test_options_hold_what_experts_want_and_are_closed_at_first(open_tab):
-    tab = open_tab()
-    wanted = [tab.page.get_by_label(name, exact=True) for name in ("Seed", "Saliency detector", "Object boxes")]
-    assert not any(one.is_visible() for one in wanted)
-    tab.more()
-    assert all(one.is_visible() for one in wanted)
-    tab.open("One method", "detail")
-    tab.more()
-    assert tab.page.get_by_label("Seed", exact=True).is_visible()  # the same field, at its other place
+@pytest.mark.parametrize("new", [True, False])
+def test_a_pickle_is_never_opened(hub, tensors, tmp_path, new):
+    if new:
+        torch.save(tensors, tmp_path / "a.pth")
+        hub.content = (tmp_path / "a.pth").read_bytes()
+    else:
+        hub.content = pickle.dumps({"fc.bias": 1})
+    hub.tag = ""
+    with pytest.raises(ValueError, match="is a pickle"):
+        gallery.get(NAME)
+    hub.content = b"<html>"
+    with pytest.raises(ValueError, match="are no safetensors"):
+        gallery.get(NAME)
+    assert left() == []
+
+
+def test_a_file_that_is_too_large_is_refused(hub):
+    hub.content = bytes(len(hub.content) * 2)
+    with pytest.raises(ValueError, match=r"in place of .* MB: refused"):
+        gallery.get(NAME)
+    assert left() == []
+
+
+def test_threads_wait_for_one_download(hub):
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(lambda _: gallery.get(NAME), range(4)))) == 1
+    assert hub.asked.count("/file") == 1
+
+
+def test_names(hub, monkeypatch):
+    with pytest.raises(ValueError, match=f"Did you mean '{NAME}'"):
+        gallery.get("test_resnet.non_in1k")
+    with pytest.raises(ValueError, match=f"fetch it with `mixviz zoo get {NAME}`"):
+        inference.open_networks(NAME)
+    assert zoo.located("..") is None
+    assert zoo.located("../home") is None
+    told = []
+    monkeypatch.setenv("MIXVIZ_NETWORKS", f"nonsense, {NAME}")
+    assert gallery.preload(told.append) == [NAME]
+    assert len(told) == 1
+    assert told[0].startswith("nonsense: There is no")
+
+
+def test_the_commands(hub):
+    result = CliRunner().invoke(__main__.app, ["zoo", "get", NAME])
+    assert result.exit_code == 0, result.output
+    assert "licence bsd-3-clause; trained with binary cross-entropy" in result.output
+    listing = CliRunner().invoke(__main__.app, ["zoo", "list"]).output
+    assert f"{NAME:32} Small" in listing
+    assert "zoo get NAME" not in listing  # nothing is left

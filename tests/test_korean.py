@@ -94,8 +94,8 @@ def test_one_thing_has_one_name():
     known = i18n.texts()["ko"]
     assert all(HANGUL.search(known[f"class.{name}"]) for name in zoo.TWENTY)
     assert len({known[f"class.{name}"] for name in zoo.TWENTY}) == len(zoo.TWENTY)
-    assert {name: app.own_texts()[f"network.{name}"] for name in zoo.names()} == {
-        name: zoo.title(name) for name in zoo.names()
+    assert {name: app.own_texts()[f"network.{name}"] for name in zoo.trained()} == {
+        name: zoo.title(name) for name in zoo.trained()
     }
 
 

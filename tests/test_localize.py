@@ -88,7 +88,8 @@ def test_what_a_picture_shows_is_known_or_said_by_the_networks():
     rocket = pictures.photograph_path("rocket.jpg")
     name, known = networks.class_of(rocket)
     chances = sum(
-        inference.look(one, pictures.load_view(rocket, one.side)).probability for one in inference.open_networks("all")
+        inference.look(one, pictures.load_view(rocket, one.input_view)).probability
+        for one in networks.known_networks().values()
     )
     assert (name, known) == (networks.classes()[int(chances.argmax())], False)
     both = networks.classes_of(rocket, rocket)

@@ -19,7 +19,8 @@ from mixviz.cam.grad_cam import image_size
 from mixviz.cam.localization import heat
 from mixviz.cam.methods import Progress, heat_maps
 from mixviz.core.inference import NormalizedModel
-from mixviz.networks import user_network, zoo
+from mixviz.data.pictures import View
+from mixviz.networks import gallery, user_network, zoo
 from mixviz.networks.model_card import ModelCard
 
 
@@ -51,6 +52,16 @@ class LoadedModel:
         return self.card.network.image_size
 
     @property
+    def input_view(self) -> View:
+        """How the network wants its pictures, for :func:`mixviz.data.pictures.load_view`."""
+        return self.card.network.view
+
+    @property
+    def has_own_confidence(self) -> bool:
+        """Whether it was trained with binary cross-entropy: its confidences do not compare with softmax ones."""
+        return self.card.network.loss == "bce"
+
+    @property
     def title(self) -> str:
         """Training strategy, for people."""
         return self.called or self.card.strategy or self.name
@@ -71,7 +82,8 @@ def open_networks(wanted: str, where: str | Path | None = None) -> list[LoadedMo
     """Load the networks of a list.
 
     Args:
-        wanted: ``all`` of the zoo, or names and folders separated by commas. A folder is a run of ``mixviz train``,
+        wanted: ``all`` that come with the project, or names, also of downloads, and folders, separated by commas. A
+            folder is a run of ``mixviz train``,
             or any with ``card.json`` and the weights as safetensors (:func:`mixviz.networks.user_network.read_folder`).
         where: the zoo's folder.
 
@@ -82,10 +94,7 @@ def open_networks(wanted: str, where: str | Path | None = None) -> list[LoadedMo
     parts = zoo_names if wanted.strip() == "all" else [part.strip() for part in wanted.split(",") if part.strip()]
     if not parts:
         raise ValueError(f"There are no networks in {where or zoo.folder()}: name a folder with card.json and weights.")
-    models = [
-        _open_folder(Path(where or zoo.folder()) / part if part in zoo_names else Path(part), zoo_names)
-        for part in parts
-    ]
+    models = [_open_folder(zoo.located(part, where) or Path(part), zoo_names) for part in parts]
     names = [model.name for model in models]
     if len(set(names)) < len(names):
         raise ValueError(f"Two of the networks have one name ({', '.join(names)}), and so would their files.")
@@ -94,6 +103,8 @@ def open_networks(wanted: str, where: str | Path | None = None) -> list[LoadedMo
 
 def _open_folder(folder: Path, zoo_names: Sequence[str]) -> LoadedModel:
     if not (folder / user_network.CARD).is_file():
+        if str(folder) in gallery.entries():
+            raise ValueError(f"{folder} is in the gallery, and not here yet: fetch it with `mixviz zoo get {folder}`.")
         raise ValueError(
             f"There is no network {str(folder)!r}.{_nearest(str(folder), zoo_names)} A folder of your own needs "
             f"{user_network.CARD} and weights."
@@ -162,7 +173,7 @@ def look(
     """Compute a network's heat maps of some classes, or of its predicted class where none is named.
 
     Args:
-        view: (side, side, 3) uint8, from :func:`mixviz.data.pictures.load_view` with the network's side.
+        view: (side, side, 3) uint8, from :func:`mixviz.data.pictures.load_view` with the network's view.
         kind: a name of :data:`mixviz.cam.methods.KINDS`.
         layer: its dotted name; None: the last feature maps for ``cam``, else the layer of the card.
 

@@ -82,10 +82,10 @@ def _looks(
     from mixviz.cam import inference
     from mixviz.data import pictures
 
-    views = {side: pictures.load_view(image, side) for side in {model.side for model in models}}
+    views = {view: pictures.load_view(image, view) for view in {model.input_view for model in models}}
     for model in models:
         with _bar(model.name, KINDS[kind].slow) as progress:
-            yield inference.look(model, views[model.side], classes, kind=kind, layer=layer, progress=progress)
+            yield inference.look(model, views[model.input_view], classes, kind=kind, layer=layer, progress=progress)
 
 
 def _save_maps(

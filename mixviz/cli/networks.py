@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mixviz.cli import gallery
 from mixviz.core.registry import lookup
 from mixviz.methods import METHODS
 from mixviz.networks import model_card
@@ -58,6 +59,7 @@ def register(app: typer.Typer, own_options: Callable[..., dict[str, Any]]) -> No
     train.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
     app.command("train", context_settings=OPEN)(train)
     app.command("evaluate")(evaluate)
+    gallery.register(zoo)
     app.add_typer(zoo, name="zoo")
 
 
@@ -209,15 +211,3 @@ def zoo_table(
         for name in places:
             text = serialize.replace_section(text, name, zoo_tables.all_tables()[name])
         path.write_text(text, encoding="utf-8")
-
-
-@zoo.command("list")
-def zoo_list() -> None:
-    """Name the networks that there are, each held against its sha256."""
-    from mixviz.networks import zoo as networks
-
-    for name in networks.names():
-        networks.verify(name)
-        result = networks.card(name).result
-        accuracy = f": {result['last']['top1']:.2f} % top-1, last epoch" if result else ""
-        typer.echo(f"{name:22} {networks.title(name)}{accuracy}")

@@ -158,13 +158,18 @@ def read(picture: Path | np.ndarray, side: int | None = None) -> Image.Image:
 
 
 def decode(
-    split: Dataset, side: int, corrupt: str = "refuse", tell: Callable[[str], object] = print
+    split: Dataset,
+    side: int,
+    corrupt: str = "refuse",
+    tell: Callable[[str], object] = print,
+    interpolation: str = "bicubic",
 ) -> tuple[Tensor, Dataset]:
     """Decode a split to (N, 3, side, side) uint8; return the pixels and the split of the pictures decoded.
 
     Args:
         corrupt: ``refuse``: raise at a damaged picture; ``skip``: report damaged pictures and leave them out.
         tell: gets a line for every picture that is left out.
+        interpolation: a name of :data:`mixviz.data.pictures.RESAMPLING`.
 
     Raises:
         ValueError: a damaged picture (``refuse``), or no picture that can be read (``skip``).
@@ -174,7 +179,7 @@ def decode(
 
     def decode_one(index: int) -> None:
         try:
-            pixels[index] = torch.from_numpy(square(read(split.pictures[index], side), side).copy())
+            pixels[index] = torch.from_numpy(square(read(split.pictures[index], side), side, interpolation).copy())
         except ValueError as error:
             if corrupt == "refuse":
                 raise

@@ -8,6 +8,7 @@ import math
 import os
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
 import numpy as np
@@ -21,6 +22,7 @@ from mixviz.i18n import in_language, texts
 from mixviz.resources import assets
 
 MIN_SIDE = 16  # shorter side, in pixels, of a picture to show and mix
+RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 GAP = 2  # decode a JPEG for a network at no less than this many times the side: the reduced decoding is then invisible
 
 
@@ -31,6 +33,32 @@ Photograph = TypedDict(
         "licence_url": str, "source": str, "changes": str, "size": list[int], "box": list[int],
     },
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class View:
+    """How a network wants its picture: the shorter side resized to ``stored`` pixels, then the central square cropped.
+
+    Args:
+        side: of the square, in pixels.
+        crop: the square's share of the shorter side, above 0 and at most 1; None: 7/8 above 96 px, as is customary,
+            else 1.
+        interpolation: a name of :data:`RESAMPLING`.
+    """
+
+    side: int
+    crop: float | None = None
+    interpolation: str = "bicubic"
+
+    @property
+    def stored(self) -> int:
+        """The shorter side before the crop, in pixels; with a ``crop`` rounded down, as timm does."""
+        return stored_side(self.side) if self.crop is None else math.floor(self.side / self.crop + 1e-9)
+
+    @property
+    def margin(self) -> int:
+        """Pixels that are cropped at the top and at the left."""
+        return (self.stored - self.side) // 2
 
 
 @functools.cache
@@ -80,18 +108,22 @@ def load_image(path: File, side: int | None = None, name: str | None = None) -> 
     return np.array(image if side is None else ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS))
 
 
-def load_view(path: File, side: int, name: str | None = None) -> np.ndarray:
-    """Load a picture as networks of this side see it in training and evaluation, uint8 (side, side, 3) RGB.
+def load_view(path: File, wanted: View | int, name: str | None = None) -> np.ndarray:
+    """Load a picture as a network sees it in evaluation, uint8 (side, side, 3) RGB.
 
     Args:
         path: path of a file, or an open file.
-        side: the network's input side in pixels.
+        wanted: the network's view, or the side in pixels of the customary one.
         name: the picture's name in messages; None: the file's name.
 
     Raises:
         PictureError: not a picture, damaged, or too large; says what to do.
     """
-    return view_of(decode(path, GAP * stored_side(side), name=name), side)
+    return view_of(decode(path, GAP * _view(wanted).stored, name=name), wanted)
+
+
+def _view(wanted: View | int) -> View:
+    return wanted if isinstance(wanted, View) else View(wanted)
 
 
 def stored_side(side: int) -> int:
@@ -99,18 +131,18 @@ def stored_side(side: int) -> int:
     return side if side <= 96 else round(side * 8 / 7)
 
 
-def view_of(image: Image.Image, side: int) -> np.ndarray:
+def view_of(image: Image.Image, wanted: View | int) -> np.ndarray:
     """The view (side, side, 3) uint8 of an RGB image, as by :func:`load_view`."""
-    pixels = square(image, stored_side(side))
-    margin = (len(pixels) - side) // 2
-    return pixels[margin : margin + side, margin : margin + side].copy()
+    view = _view(wanted)
+    inner = slice(view.margin, view.margin + view.side)
+    return square(image, view.stored, view.interpolation)[inner, inner].copy()
 
 
-def square(image: Image.Image, side: int) -> np.ndarray:
-    """Resize the shorter side to ``side`` (bicubic) and crop the central square: (side, side, 3) uint8."""
+def square(image: Image.Image, side: int, interpolation: str = "bicubic") -> np.ndarray:
+    """Resize the shorter side to ``side`` and crop the central square: (side, side, 3) uint8."""
     if image.size == (side, side):
         return np.asarray(image)
-    return np.asarray(ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC))
+    return np.asarray(ImageOps.fit(image, (side, side), RESAMPLING[interpolation]))
 
 
 _decoding = threading.BoundedSemaphore(2)  # decoding a large picture takes much memory
@@ -123,10 +155,10 @@ def tile(path: str, side: int) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=128)
-def view(path: str, side: int) -> np.ndarray:
+def view(path: str, wanted: View | int) -> np.ndarray:
     """Cached, read-only :func:`load_view`."""
     with _decoding:
-        return _fixed(load_view(path, side))
+        return _fixed(load_view(path, wanted))
 
 
 def _fixed(picture: np.ndarray) -> np.ndarray:
@@ -182,14 +214,12 @@ def middle_square(size: tuple[int, int]) -> tuple[float, float, float, float]:
     return top, left, top + shorter, left + shorter
 
 
-def view_square(size: tuple[int, int], side: int) -> tuple[float, float, float, float]:
-    """The part (top, left, bottom, right) of the :func:`middle_square` that :func:`load_view` cuts for a side."""
-    top, left, bottom, _ = middle_square(size)
-    stored = stored_side(side)
-    scale = (bottom - top) / stored
-    offset = (stored - side) // 2 * scale
-    top, left = top + offset, left + offset
-    return top, left, top + side * scale, left + side * scale
+def view_square(size: tuple[int, int], wanted: View | int) -> tuple[float, float, float, float]:
+    """The part (top, left, bottom, right) of the :func:`middle_square` that :func:`load_view` cuts."""
+    view, (top, left, bottom, _) = _view(wanted), middle_square(size)
+    scale = (bottom - top) / view.stored
+    top, left = top + view.margin * scale, left + view.margin * scale
+    return top, left, top + view.side * scale, left + view.side * scale
 
 
 def whole_box(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -104,10 +104,11 @@ class FolderEvaluation:
         Raises:
             ValueError: a layer that a network lacks, or a kind that it is not made for.
         """
-        all_, sides = gathered.pictures, sorted({one.side for one in self.known})
-        step = 1 if KINDS[self.kind].slow else min(max(PIXELS // sides[-1] ** 2, 1), TOGETHER)
+        all_, views = gathered.pictures, {one.input_view for one in self.known}
+        largest = max(view.side for view in views)
+        step = 1 if KINDS[self.kind].slow else min(max(PIXELS // largest**2, 1), TOGETHER)
         for first in range(0, len(all_), step):
-            part = [_open(picture, sides) for picture in all_[first : first + step]]
+            part = [_open(picture, views) for picture in all_[first : first + step]]
             answers = iter(zip(*map(functools.partial(self._looks, part), self.known), strict=True))
             for index, opened in enumerate(part, first):
                 name, mine = all_[index].name, () if isinstance(opened, str) else next(answers)
@@ -119,7 +120,7 @@ class FolderEvaluation:
 
     def _looks(self, part: Sequence[_Opened | str], one: LoadedModel) -> list[CAMResult]:
         """Heat maps of one network for the readable pictures."""
-        views = [opened.views[one.side] for opened in part if not isinstance(opened, str)]
+        views = [opened.views[one.input_view] for opened in part if not isinstance(opened, str)]
         return looks(one, views, self.classes, kind=self.kind, layer=self.layer) if views else []
 
     def _rows(
@@ -137,7 +138,7 @@ class FolderEvaluation:
             rng = np.random.default_rng([self.seed, index])
             measured = [one._asdict() for one in faithful(look, rng)] if self.faithful else [{}] * len(look.classes)
             for wanted, box, numbers in zip(look.classes, look.boxes(self.threshold), measured, strict=True):
-                square = pictures.view_square(opened.size, look.known.side)
+                square = pictures.view_square(opened.size, look.known.input_view)
                 box_in_original = box and pictures.whole_box(box, look.known.side, opened.size, square)
                 answer = {"class": classes[wanted], "probability": round(look.probability[wanted].item(), 6)}
                 answer |= {key: _rounded(value) for key, value in numbers.items()}
@@ -152,20 +153,20 @@ class FolderEvaluation:
 
 
 class _Opened(NamedTuple):
-    """A decoded picture: ``size`` (height, width) of the upright original, and ``views`` by their sides."""
+    """A decoded picture: ``size`` (height, width) of the upright original, and the pixels of its ``views``."""
 
     size: tuple[int, int]
-    views: dict[int, np.ndarray]
+    views: dict[pictures.View, np.ndarray]
 
 
-def _open(picture: Picture, sides: Sequence[int]) -> _Opened | str:
+def _open(picture: Picture, wanted: Collection[pictures.View]) -> _Opened | str:
     """Decode a picture as networks see it, or return why it cannot be read."""
     try:
         with picture.open() as file:
             size, views = pictures.upright_size(file, picture.name), {}
-            for side in sides:
+            for view in wanted:
                 file.seek(0)
-                views[side] = pictures.load_view(file, side, picture.name)
+                views[view] = pictures.load_view(file, view, picture.name)
             return _Opened(size, views)
     except pictures.PictureError as error:
         return str(error)

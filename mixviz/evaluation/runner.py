@@ -18,11 +18,12 @@ from mixviz.cam.localization import trimap
 from mixviz.core.inference import NormalizedModel
 from mixviz.data import sources
 from mixviz.data.dataset import Dataset
+from mixviz.data.pictures import View
 from mixviz.evaluation import evaluate
 from mixviz.networks import card_text, model_card, user_network, zoo
 from mixviz.networks.files import save_tensors
 from mixviz.networks.model_card import ModelCard
-from mixviz.training.loader import Feed, feed, stored_side
+from mixviz.training.loader import Feed, feed
 
 SAME = ("images", "size", "seed", "weights")  # metrics of one card share these
 KEPT = 300  # stored embeddings: more would hide one another in a plot
@@ -135,7 +136,8 @@ def _device() -> torch.device:
 
 
 def _seen(split: Dataset, card: ModelCard, device: torch.device) -> Feed:
-    return feed(split, card.network.image_size, "none", device, corrupt=(card.run or {}).get("corrupt", "refuse"))
+    view, corrupt = card.network.view, (card.run or {}).get("corrupt", "refuse")
+    return feed(split, view.side, "none", device, corrupt=corrupt, view=view)
 
 
 def _images(seen: Feed, batch_size: int) -> Tensor:
@@ -189,13 +191,13 @@ def _masks(seen: Feed) -> Tensor | None:
     """The objects' masks (N, side, side), cut like the pictures: 1 object, 0 background, 255 left out."""
     if not seen.split.masks:
         return None
-    stored = stored_side(seen.side, "none")
-    margin = (stored - seen.side) // 2
+    view = seen.view or View(seen.side)
+    inner = slice(view.margin, view.margin + view.side)
     squares = []
     for path in seen.split.masks:
         with Image.open(path) as mask:
-            square = np.asarray(ImageOps.fit(mask.convert("L"), (stored, stored), Image.Resampling.NEAREST))
-        squares.append(square[margin : margin + seen.side, margin : margin + seen.side])
+            square = np.asarray(ImageOps.fit(mask.convert("L"), (view.stored, view.stored), Image.Resampling.NEAREST))
+        squares.append(square[inner, inner])
     return trimap(torch.from_numpy(np.stack(squares)))
 
 

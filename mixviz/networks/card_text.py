@@ -15,7 +15,7 @@ from mixviz.networks.run import Run
 LIST = re.compile(r"\[\n[^\[\]{}]*\]")  # a list of numbers or words in indented JSON
 # Flags that are named where they are not defaults.
 FURTHER = ("holdout", "test_size", "accumulate", "label_smoothing", "class_weights", "ema")
-SHORT = 15  # longest list that the text shows
+SHORT, NAMED = 15, 200  # longest lists of numbers and of classes that the text shows
 
 
 def write(folder: Path, card: ModelCard) -> None:
@@ -47,11 +47,10 @@ def command(card: ModelCard) -> str:
 
 
 def markdown(card: ModelCard) -> str:
-    """The text of ``card.md``: of a network from elsewhere the title, the classes and what was measured."""
+    """The text of ``card.md``: of a network from elsewhere what is known, and what was measured."""
     data, network, made = card.data, card.network, card.made
-    classes = f"- **Classes**: {', '.join(data.classes)}"
     if card.run is None or made is None or not card.is_whole:
-        return "\n".join([f"# {card.strategy or 'A network'}", "", classes, *_metrics(card)]) + "\n"
+        return "\n".join([f"# {card.strategy or 'A network'}", "", *_from_elsewhere(card), *_metrics(card)]) + "\n"
     parameters = ", ".join(f"{key} {value}" for key, value in card.parameters.items()) or "its defaults"
     run, flags = Run.completed(card.run), Run.described()
     further = "".join(
@@ -64,7 +63,7 @@ def markdown(card: ModelCard) -> str:
         f"- **Method**: `{card.method}`, {parameters}. {card.citation}",
         f"- **Data**: {data.pictures['train']} pictures to train, {data.pictures['val']} to validate. "
         f"Terms: {data.terms}.",
-        classes,
+        _classes(card),
         f"- **Network**: {network.name}, stem {network.stem}, width {network.width:g}, "
         f"{card.parameter_count / 1e6:.2f} M parameters, {network.image_size} px"
         + (f"; heat maps at `{network.layer}`" if network.layer else ""),
@@ -82,6 +81,35 @@ def markdown(card: ModelCard) -> str:
         lines += ["", "| top-1 and top-5 accuracy, % | top-1 | top-5 |", "| --- | --- | --- |"]
         lines += [f"| {name} | {line['top1']:.2f} | {line['top5']:.2f} |" for name, line in rows]
     return "\n".join([*lines, *_metrics(card)]) + "\n"
+
+
+def _from_elsewhere(card: ModelCard) -> list[str]:
+    network, view, weights = card.network, card.network.view, card.weights
+    parameters = f"{card.parameter_count / 1e6:.2f} M parameters, " if card.parameter_count else ""
+    lines = [
+        _classes(card),
+        f"- **Network**: {network.name}, {parameters}"
+        f"{view.side} px from the middle of {view.stored}, {view.interpolation}; mean {_number(list(network.mean))}; "
+        f"std {_number(list(network.std))}" + (f"; heat maps at `{network.layer}`" if network.layer else ""),
+    ]
+    if weights.license or weights.source:
+        lines.append(
+            f"- **Weights**: licence {weights.license or 'unknown'}, source {weights.source or 'unknown'}, sha256 "
+            f"{weights.sha256}"
+        )
+    if told := card.elsewhere:
+        source = f"as {told['documented']} says" if told["documented"] else "by its name; no document says so"
+        lines.append(f"- **Trained elsewhere** with {told['augmentation']}, {source}; top-1 {told['top1']:g} % there")
+    if network.loss == "bce":
+        lines.append("- **Confidence**: trained with binary cross-entropy, so not to be compared with softmax's")
+    return lines
+
+
+def _classes(card: ModelCard) -> str:
+    classes, of = card.data.classes, f" of {card.data.name}" if card.data.name else ""
+    if len(classes) > NAMED:
+        return f"- **Classes**: {len(classes):,}{of}, from {classes[0]} to {classes[-1]}; `card.json` names them all"
+    return f"- **Classes**: {', '.join(classes)}"
 
 
 def _metrics(card: ModelCard) -> list[str]:

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from mixviz import resources
+from mixviz.data.pictures import RESAMPLING, View
 from mixviz.methods import METHODS
 from mixviz.networks import architectures, card_checks
 from mixviz.networks.run import Run
@@ -29,6 +30,7 @@ FILE = "card.json"
 LARGEST = 2**20  # bytes of a card
 SIDES, OTHERS_SIDES = (1, 4096), (16, 512)  # pixels along a side: of one's own networks, and of a visitor's
 WIDTHS = (0.01, 8)
+LEAST_CROP = 0.25  # share of the shorter side: pictures are resized to at most four times the network's side
 # Short labels of strategies whose parameters say little to people.
 LABELS = {
     "SaliencyMix (box batch)": "SaliencyMix (one box per batch)",
@@ -88,6 +90,14 @@ class Provenance(TypedDict):
     seconds: float
 
 
+class Elsewhere(TypedDict):
+    """How a network was trained elsewhere, as its makers document it; ``top1`` in percent, as measured there."""
+
+    augmentation: str
+    documented: str
+    top1: float
+
+
 class Pretrained(TypedDict):
     """Weights that a training started from; license and source may be empty."""
 
@@ -100,7 +110,9 @@ class Pretrained(TypedDict):
 @dataclass(frozen=True)
 class NetworkSpec:
     """A network's architecture and input: square pictures of ``image_size`` pixels in [0, 1], normalised by ``mean``
-    and ``std``. Heat maps are made at ``layer``, unless that is empty."""
+    and ``std``. Heat maps are made at ``layer``, unless that is empty. ``crop`` and ``interpolation``: see
+    :class:`mixviz.data.pictures.View`. ``loss`` is ``bce`` where it was trained with binary cross-entropy, a class at
+    a time, which makes its confidences another scale than softmax's."""
 
     name: str
     stem: str
@@ -109,6 +121,14 @@ class NetworkSpec:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     layer: str = ""
+    crop: float | None = None
+    interpolation: str = "bicubic"
+    loss: str = ""
+
+    @property
+    def view(self) -> View:
+        """How the network wants its pictures."""
+        return View(self.image_size, self.crop, self.interpolation)
 
 
 @dataclass(frozen=True)
@@ -127,7 +147,7 @@ class DataSpec:
 
 @dataclass(frozen=True)
 class StoredWeights:
-    """The file of weights that a card describes; empty where the card does not say.
+    """The file of weights that a card describes, with licence and source; empty where the card does not say.
 
     With a ``start``, the name of a network in the folder beside, the file holds differences from that network's weights
     (:mod:`mixviz.networks.differences`).
@@ -137,6 +157,8 @@ class StoredWeights:
     sha256: str = ""
     of: str = ""
     start: str = ""
+    license: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -153,6 +175,7 @@ class ModelCard:
         citation: of the method.
         parameter_count: of the network.
         run: the flags of the training, see :class:`mixviz.networks.run.Run`; a card may be older than some of them.
+        elsewhere: see its class.
         metrics: what was measured, read by :class:`mixviz.evaluation.metrics.Metric`.
         given: the JSON that the card was read from, which is what :func:`mixviz.networks.card_text.write` writes.
     """
@@ -169,6 +192,7 @@ class ModelCard:
     run: Values | None = None
     made: Provenance | None = None
     result: Result | None = None
+    elsewhere: Elsewhere | None = None
     metrics: Values | None = None
     given: Values = field(default_factory=dict, repr=False)
 
@@ -207,6 +231,7 @@ class ModelCard:
             run=_object(values, "run"),
             made=_record(values, "made", Provenance),
             result=_record(values, "result", Result),
+            elsewhere=_record(values, "elsewhere", Elsewhere),
             metrics=_object(values, "metrics"),
             given=values,
         )  # fmt: skip
@@ -281,6 +306,9 @@ def _network(values: Values, sides: tuple[int, int]) -> NetworkSpec:
         mean=card_checks.three_numbers(values, "mean", -10),
         std=card_checks.three_numbers(values, "std", 1e-3),
         layer=card_checks.word(values, "layer", r"[\w.]{1,200}") if values.get("layer") else "",
+        crop=None if values.get("crop") is None else card_checks.number(values, "crop", LEAST_CROP, 1),
+        interpolation=card_checks.word({"interpolation": "bicubic", **values}, "interpolation", "|".join(RESAMPLING)),
+        loss=card_checks.word(values, "loss", "bce|cross_entropy") if values.get("loss") else "",
     )
 
 
@@ -289,7 +317,8 @@ def _weights(values: object) -> StoredWeights:
         raise ValueError(f"The card's weights should have a file and its sha256; it is {card_checks.shorten(values)}.")
     file = card_checks.word(values, "file", r"\w[\w.-]{0,200}\.safetensors") if "file" in values else ""
     start = card_checks.word(values, "start", r"\w{1,80}") if "start" in values else ""
-    return StoredWeights(file, str(values.get("sha256") or ""), _text(values, "of"), start)
+    license, source = _text(values, "license"), _text(values, "source")
+    return StoredWeights(file, str(values.get("sha256") or ""), _text(values, "of"), start, license, source)
 
 
 def summary(history: Sequence[LogLine]) -> Result:

@@ -117,6 +117,17 @@ def verify(folder: str | Path) -> None:
         raise ValueError(f"{folder}: {error}") from None
 
 
+def check(card: ModelCard, path: str | Path) -> nn.Module:
+    """Build a card's network with the weights of a file, with the checks of :func:`read_folder`.
+
+    Raises:
+        ValueError: what is wrong, in one line.
+    """
+    network, _ = _opened(card, Path(path), math.inf)
+    _answers(network, card.network)
+    return network
+
+
 def _weights(folder: Path, card: ModelCard, wanted: str) -> Path:
     if card.weights.file:
         return folder / card.weights.file

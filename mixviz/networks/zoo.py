@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -101,10 +102,27 @@ def folder() -> Path:
 
 
 def names(where: str | Path | None = None) -> list[str]:
-    """List the networks, in the order of scales and strategies, then the others."""
+    """List all networks, in the order of scales and strategies, then the others: see also :func:`trained`."""
     folders = [path.parent.name for path in sorted(Path(where or folder()).glob("*/card.json"))]
     order = [name_of(strategy, scale) for scale in SCALES for strategy in STRATEGIES]
     return sorted(folders, key=lambda name: (order.index(name) if name in order else len(order), name))
+
+
+def trained(where: str | Path | None = None) -> list[str]:
+    """List the networks that ``mixviz train`` made, which are compared; not those from elsewhere."""
+    return [name for name in names(where) if card(name, where).is_whole]
+
+
+def fetched() -> list[str]:
+    """List the networks that were downloaded or converted (:mod:`mixviz.networks.gallery`)."""
+    return sorted(path.parent.name for path in resources.networks().glob(f"*/{user_network.CARD}"))
+
+
+def located(name: str, where: str | Path | None = None) -> Path | None:
+    """Return a network's folder: in ``where``; without it in ``models/``, else among the downloads; None: nowhere."""
+    homes = [Path(where)] if where else [folder(), resources.networks()]
+    plain = re.fullmatch(r"\w[\w.-]*", name)
+    return next((home / name for home in homes if plain and (home / name / user_network.CARD).is_file()), None)
 
 
 def name_of(strategy: str, scale: str) -> str:
@@ -123,10 +141,11 @@ def card(name: str, where: str | Path | None = None) -> ModelCard:
 
 def _home(name: str, where: str | Path | None) -> Path:
     """Return the folder of an existing network."""
-    home = Path(where or folder())
-    if not (home / name / user_network.CARD).is_file():
-        raise ValueError(f"The zoo has no network {name!r}. It has: {', '.join(names(home)) or 'none'}.")
-    return home / name
+    home = located(name, where)
+    if home is None:
+        there = [*names(where), *([] if where else fetched())]
+        raise ValueError(f"The zoo has no network {name!r}. It has: {', '.join(there) or 'none'}.")
+    return home
 
 
 def history(name: str, where: str | Path | None = None) -> list[LogLine]:

@@ -19,7 +19,7 @@ from torch.utils import data
 
 from mixviz.data import pictures
 from mixviz.data.dataset import Dataset, decode, read
-from mixviz.data.pictures import square
+from mixviz.data.pictures import View, square
 
 # Seeds of independent random streams; each process has its own of the last two.
 ORDER, CROP, STREAM, MIX, DROP = 0, 1, 2, 3, 2**31
@@ -38,6 +38,7 @@ class Feed:
         resident: (N, 3, s, s) uint8 on the device; None: read from the files, batch by batch.
         rank, world: index of this process, and number of processes.
         workers: processes that read files.
+        view: how unaugmented pictures are cut; None: the customary view of ``side``.
     """
 
     split: Dataset
@@ -48,6 +49,7 @@ class Feed:
     rank: int = 0
     world: int = 1
     workers: int = 0
+    view: View | None = None
 
     def __len__(self) -> int:
         return len(self.split)
@@ -128,7 +130,7 @@ class Feed:
         self, items: list[list[Item]], augment: str, seed: int, epoch: int, step_images: int
     ) -> Iterator[tuple[Tensor, Tensor]]:
         loader = data.DataLoader(
-            _Files(self.split, self.side, augment, seed, epoch, step_images),
+            _Files(self.split, self.view or View(self.side), augment, seed, epoch, step_images),
             batch_sampler=items,
             num_workers=self.workers,
             pin_memory=self.device.type == "cuda",
@@ -140,14 +142,14 @@ class Feed:
 class _Files(data.Dataset):
     """Pictures read from their files, with the same pixels, crops and flips as resident ones."""
 
-    def __init__(self, split: Dataset, side: int, augment: str, seed: int, epoch: int, step_images: int) -> None:
+    def __init__(self, split: Dataset, view: View, augment: str, seed: int, epoch: int, step_images: int) -> None:
         from torchvision.transforms import InterpolationMode, v2
 
         self.resized = v2.Compose([
-            v2.RandomResizedCrop(side, interpolation=InterpolationMode.BICUBIC, antialias=True),
+            v2.RandomResizedCrop(view.side, interpolation=InterpolationMode.BICUBIC, antialias=True),
             v2.RandomHorizontalFlip(), v2.PILToTensor(),
         ])  # fmt: skip
-        self.split, self.side, self.augment = split, side, augment
+        self.split, self.view, self.side, self.augment = split, view, view.side, augment
         self.seed, self.epoch, self.step_images = seed, epoch, step_images
 
     def __len__(self) -> int:
@@ -155,7 +157,7 @@ class _Files(data.Dataset):
 
     def __getitem__(self, item: Item) -> tuple[Tensor, int]:
         index, step, position = item
-        stored = stored_side(self.side, self.augment)
+        stored = self.side if self.augment == "resized" else self.view.stored
         # "resized" may enlarge a small part, so that it needs the picture at full size.
         decoded_side = None if self.augment == "resized" else stored
         picture, label = read(self.split.pictures[index], decoded_side), int(self.split.labels[index])
@@ -164,7 +166,7 @@ class _Files(data.Dataset):
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(int(state >> 1))
                 return self.resized(picture), label
-        pixels = square(picture, stored)
+        pixels = square(picture, stored, self.view.interpolation)
         pad, highest = _crop_range(self.side, len(pixels))
         top = left = (len(pixels) - self.side) // 2
         if self.augment == "crop":
@@ -220,18 +222,19 @@ def feed(
     world: int = 1,
     workers: int = 0,
     tell: Callable[[str], None] = print,
+    view: View | None = None,
 ) -> Feed:
     """Make the feed of a split: resident on the device if it fits and is only cropped and flipped, else streamed.
 
     Raises:
         ValueError: a damaged picture, with ``corrupt="refuse"``.
     """
-    stored = stored_side(side, augment)
+    stored = view.stored if view else stored_side(side, augment)
     if augment == "resized" or not fits(len(split), stored, device):
         split = _readable(split, stored, tell) if corrupt == "skip" else split
-        return Feed(split, side, augment, device, None, rank, world, workers)
-    pixels, split = decode(split, stored, corrupt, tell)
-    return Feed(split, side, augment, device, pixels.to(device), rank, world)
+        return Feed(split, side, augment, device, None, rank, world, workers, view)
+    pixels, split = decode(split, stored, corrupt, tell, view.interpolation if view else "bicubic")
+    return Feed(split, side, augment, device, pixels.to(device), rank, world, view=view)
 
 
 def _readable(split: Dataset, side: int, tell: Callable[[str], None]) -> Dataset:

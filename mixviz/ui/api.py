@@ -145,7 +145,8 @@ def look(
         with as_user_error(ValueError, ImportError):
             chosen = [lookup(known, name) for name in dict.fromkeys(networks or known)]
             results = [
-                inference.look(one, pictures.view(path, one.side).copy(), classes or (), kind=kind) for one in chosen
+                inference.look(one, pictures.view(path, one.input_view).copy(), classes or (), kind=kind)
+                for one in chosen
             ]
         figure = drawing.figure(results, kind=kind, scale=scale, threshold=threshold)
         return {

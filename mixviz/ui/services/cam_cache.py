@@ -49,8 +49,8 @@ layers: LRUCache[Hashable, str] = LRUCache(4096)
 def view_of(known: LoadedModel, request: Request, picture: np.ndarray) -> np.ndarray:
     """Return the network's input (side, side, 3); A and B are read from their files, as in ``mixviz cam``."""
     if request.subject == "mix":
-        return pictures.view_of(Image.fromarray(picture), known.side)
-    return pictures.view(request.a if request.subject == "a" else request.b, known.side)
+        return pictures.view_of(Image.fromarray(picture), known.input_view)
+    return pictures.view(request.a if request.subject == "a" else request.b, known.input_view)
 
 
 @cached(layers, key=lambda known, earlier: (known.sha256, known.side, earlier), lock=threading.Lock())

@@ -204,6 +204,6 @@ def thumbnails(state: Any) -> dict[str, Any]:
         return {"sheet": None, "reason": "embed.data_other"}
 
 
-def network_view(path: str, side: int) -> Tensor:
+def network_view(path: str, wanted: pictures.View) -> Tensor:
     """Return a network's input (3, side, side) uint8."""
-    return torch.from_numpy(pictures.view(path, side).copy()).permute(2, 0, 1)
+    return torch.from_numpy(pictures.view(path, wanted).copy()).permute(2, 0, 1)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mixviz.data.pictures import View
 from mixviz.embeddings import directions, pca, placement, tsne
 from mixviz.i18n import UserError
 from mixviz.ui.fields import malformed
@@ -116,14 +117,14 @@ def _numbers(vectors: Tensor, labels: Tensor) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=1200)
-def _view(path: str, side: int) -> Tensor:
-    return network_view(path, side)
+def _view(path: str, wanted: View) -> Tensor:
+    return network_view(path, wanted)
 
 
 @functools.lru_cache(maxsize=24)
 def _embedded(name: str, paths: tuple[str, ...]) -> Tensor:
     one = chosen(name)
-    return one.embed(torch.stack([_view(path, one.known.side) for path in paths]))
+    return one.embed(torch.stack([_view(path, one.known.input_view) for path in paths]))
 
 
 @functools.lru_cache(maxsize=24)

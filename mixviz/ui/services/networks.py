@@ -21,7 +21,7 @@ _opening = threading.Lock()
 
 
 def known_networks() -> dict[str, LoadedModel]:
-    """Return the zoo's networks by name, in the order of its strategies; loaded at the first call.
+    """Return the zoo's trained networks by name, in the order of its strategies; loaded at the first call.
 
     Raises:
         UserError: the zoo is empty.
@@ -51,15 +51,15 @@ def own_network(card: str, weights: str) -> LoadedModel:
 
 
 def titles() -> list[tuple[str, str]]:
-    """Return (title, name) of every network, without loading any."""
-    return [(zoo.title(name), name) for name in zoo.names()]
+    """Return (title, name) of every trained network, without loading any."""
+    return [(zoo.title(name), name) for name in zoo.trained()]
 
 
 @functools.cache
 def _opened() -> dict[str, LoadedModel]:
-    if not zoo.names():
+    if not (names := zoo.trained()):
         raise UserError("error.no_networks")
-    return {one.name: one for one in inference.open_networks("all")}
+    return {one.name: one for one in inference.open_networks(",".join(names))}
 
 
 def classes() -> list[str]:
@@ -70,7 +70,7 @@ def classes() -> list[str]:
 def alike() -> list[LoadedModel]:
     """Return the networks with the first one's classes and input size, so that all take the same input."""
     first, *others = known_networks().values()
-    return [first, *(one for one in others if one.classes == first.classes and one.side == first.side)]
+    return [first, *(one for one in others if one.classes == first.classes and one.input_view == first.input_view)]
 
 
 def answers(images: Tensor) -> Tensor:
@@ -89,8 +89,8 @@ def _pixels(index: int) -> NormalizedModel:
 @functools.lru_cache(maxsize=128)
 def clean(path: str) -> Tensor:
     """Compute the probabilities (networks, classes) for an unmixed picture, cached: a path's content never changes."""
-    side = alike()[0].side
-    return answers(torch.from_numpy(pictures.view(path, side).copy()).permute(2, 0, 1)[None])[:, 0]
+    wanted = alike()[0].input_view
+    return answers(torch.from_numpy(pictures.view(path, wanted).copy()).permute(2, 0, 1)[None])[:, 0]
 
 
 def likely(path: str) -> list[str]:

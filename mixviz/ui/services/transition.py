@@ -63,8 +63,9 @@ def _transition(a: str, b: str, of_a: tuple[str, str], of_b: tuple[str, str]) ->
         inputs, a row per way.
     """
     (first, second), how = zip(of_a, of_b, strict=True)
-    names, side = networks.alike()[0].classes, networks.alike()[0].side
-    lams, views = np.linspace(0, 1, STEPS).tolist(), np.stack([pictures.view(path, side) for path in (a, b)])
+    known = networks.alike()[0]
+    names, side, wanted = known.classes, known.side, known.input_view
+    lams, views = np.linspace(0, 1, STEPS).tolist(), np.stack([pictures.view(path, wanted) for path in (a, b)])
     pair = torch.from_numpy(views).permute(0, 3, 1, 2).contiguous()
     recipes = {way: [interpolation(pair, lam, way, np.random.default_rng(0)) for lam in lams] for way in WAYS}
     tiles = {way: torch.stack([recipe.apply(pair)[0] for recipe in planned]) for way, planned in recipes.items()}

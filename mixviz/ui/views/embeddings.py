@@ -81,10 +81,10 @@ def answers_of(paths: tuple[str, ...]) -> dict[str, tuple[Tensor, Tensor]]:
     """
     networks, _ = everything()
     seen = {
-        side: torch.stack([network_view(path, side) for path in paths])
-        for side in {one.known.side for one in networks.values()}
+        view: torch.stack([network_view(path, view) for path in paths])
+        for view in {one.known.input_view for one in networks.values()}
     }
-    return {name: one.answers(seen[one.known.side]) for name, one in networks.items()}
+    return {name: one.answers(seen[one.known.input_view]) for name, one in networks.items()}
 
 
 def similarities(paths: tuple[str, ...], others: tuple[str, ...]) -> list[dict[str, list[float]]]:

@@ -84,7 +84,7 @@ def row(known: LoadedModel, request: Request, picture: np.ndarray, names: tuple[
         "name": known.name,
         "title": known.title,
         "layer": look.layer,
-        "side": pictures.stored_side(known.side),
+        "side": known.input_view.stored,
         "size": list(look.maps.shape[1:]),
         "top": [[known.classes[i], p] for p, i in zip(top.values.tolist(), top.indices.tolist(), strict=True)],
         "looks": [_told(look, i) for i in range(len(names))],
@@ -101,14 +101,14 @@ def _told(look: CAMResult, i: int) -> dict[str, Any]:
         "class": look.known.classes[look.classes[i]],
         "probability": look.probability[look.classes[i]].item(),
         "range": [float(f"{edge.item():.6g}") for edge in edges] if somewhere else None,
-        **_map(_in_square(heat)),
+        **_map(_in_square(heat, look.known.input_view)),
     }
 
 
-def _in_square(heat: Tensor) -> Tensor:
+def _in_square(heat: Tensor, view: pictures.View) -> Tensor:
     """Pad a map (side, side) to the square that the page draws, of which the network sees only the centre."""
-    margin = (pictures.stored_side(len(heat)) - len(heat)) // 2
-    return torch.nn.functional.pad(heat, [margin] * 4)
+    before, after = view.margin, view.stored - view.side - view.margin
+    return torch.nn.functional.pad(heat, [before, after, before, after])
 
 
 def _map(heat: Tensor) -> dict[str, Any]:
