@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from test_data import oxford_pet, tiny_imagenet
@@ -13,12 +15,15 @@ from test_data import oxford_pet, tiny_imagenet
 from mixviz import __main__
 from mixviz.cam import grad_cam
 from mixviz.data import sources
+from mixviz.data.dataset import Dataset
 from mixviz.evaluation import evaluate, localization, parts, published, runner, zoo_tables
 from mixviz.explain import serialize
 from mixviz.networks import card_text, model_card, user_network, zoo
 from mixviz.networks.run import Run
+from mixviz.training import loader
 from mixviz.training.trainer import train
 
+ONE = Dataset([np.zeros((40, 80, 3), np.uint8)], torch.tensor([0]), ("lion",), ("lion",))
 QUICK = ["accuracy", "calibration", "localisation", "ood"]
 
 
@@ -163,6 +168,23 @@ def test_masks_are_cut_like_their_pictures(tmp_path):
     assert set(masks.unique().tolist()) == {0, 1, 255}
     # 20 x 20 of 40 x 50 pixels, of which the middle 40 x 40 are seen at 128 px, and 112 px of those
     assert masks[0].eq(1).sum().item() == pytest.approx(19 * 20 * (128 / 40) ** 2, rel=0.3)
+    # Rows 10 to 30 of 40, and columns 5 to 25 of the middle 40: 128 px, less 8 on each side
+    for box in runner._boxes(seen):
+        torch.testing.assert_close(box, torch.tensor([[24, 8, 88, 72]]), rtol=0, atol=2)
+
+
+def test_boxes_are_cut_like_their_pictures(tmp_path):
+    split = sources.load("tiny_imagenet", tiny_imagenet(tmp_path), "val")
+    for side, expected in ((64, (5, 3, 64, 41)), (32, (2, 2, 32, 20)), (112, (2, 0, 112, 74))):
+        card = zoo.card("cutmix")
+        card = card.changed(network={**card.given["network"], "image_size": side})
+        for box in runner._boxes(runner._seen(split, card, torch.device("cpu"))):
+            torch.testing.assert_close(box, torch.tensor([expected]), rtol=0, atol=1)
+
+
+def test_an_object_that_is_cut_off_is_missed_by_every_map():
+    split = replace(ONE, boxes=((0, 0, 40, 5),))
+    assert runner._boxes(loader.feed(split, 32, "none", torch.device("cpu")))[0].tolist() == [[0, 0, 1, 1]]
 
 
 def command(monkeypatch, capsys, *arguments) -> tuple[int, str, str]:

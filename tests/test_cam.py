@@ -196,3 +196,30 @@ def test_heat_maps_of_small_pictures_are_taken_where_they_are_fine_enough():
     network = resnet()
     assert grad_cam.heat_layer(network, (64, 64)) == "layer2"
     assert grad_cam.heat_layer(network, (64, 64), smallest=100) == next(iter(grad_cam.feature_layers(network)))
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "layer"),
+    [
+        ("tf_efficientnet_lite0", 224, "bn2"),  # 7 x 7
+        ("tf_efficientnet_lite0", 112, "bn2"),  # 4 x 4
+        ("tf_efficientnet_lite0", 64, "blocks.5.0.bn1"),  # 4 x 4, where bn2 has 2 x 2
+        ("test_efficientnet", 128, "bn2"),
+        ("mobilenetv3_small_100", 224, "blocks"),
+        ("resnet18", 224, "layer4"),
+        ("resnet18", 128, "layer3"),  # 8 x 8, where layer4 has 4 x 4
+        ("resnet18", 64, "layer2"),
+    ],
+)
+def test_heat_maps_are_taken_where_the_features_of_a_class_are_apart(name, side, layer):
+    assert grad_cam.heat_layer(timm.create_model(name, num_classes=3), (side, side)) == layer
+
+
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "test_efficientnet", "mobilenetv3_small_100", "resnet18"])
+def test_layers_end_in_an_activation(name):
+    """Bounded below, as ReLU and hard swish are; a linear bottleneck is symmetric."""
+    torch.manual_seed(0)
+    network = timm.create_model(name, num_classes=3).eval()
+    for layer in grad_cam.feature_layers(network, (128, 128)):
+        features = grad_cam.evidence(network, torch.randn(2, 3, 128, 128), layer=layer, slopes=False).features
+        assert features.amin() >= -0.375, layer

@@ -117,6 +117,7 @@ METRICS = {
     localization.pixel_scores: ({"heat": HEAT, "masks": MASKS},
                                 {"heat": unit, "masks": lambda x: [*shapes(x), fill(x, 2), x[:3], x[:, :4]]}),
     localization.trimap: ({"annotation": 1 + LABELS}, {"annotation": lambda x: [x[:0], x - 1, x + 1, x / 1]}),
+    localization.mask_boxes: ({"masks": MASKS}, {"masks": shapes}),
     boxes.from_inclusive: ({"boxes": BOXES}, {"boxes": lambda x: corners(x)[1:]}),
     boxes.iou: ({"boxes": BOXES, "others": BOXES}, {"boxes": corners, "others": corners}),
     boxes.boxes_at: ({"heat": HEAT[0], "threshold": 0.2}, {"heat": unit, "threshold": number(0, 1)}),

@@ -215,6 +215,14 @@ def test_trimaps():
     assert localization.trimap(torch.tensor([[1, 2, 3]])).tolist() == [[1, 0, 255]]
 
 
+def test_a_masks_box_holds_its_border():
+    masks = torch.zeros(3, 6, 8, dtype=torch.uint8)
+    masks[0, 2:4, 3:5], masks[0, 1, 6] = 1, localization.IGNORE
+    masks[1] = 1
+    found = localization.mask_boxes(masks)
+    assert [box.tolist() for box in found] == [[[1, 3, 4, 7]], [[0, 0, 6, 8]], [[0, 0, 0, 0]]]
+
+
 def test_it_says_what_it_needs():
     good = torch.rand(2, 4, 4)
     with pytest.raises(ValueError, match=r"\[0, 1\].*localization.heat"):

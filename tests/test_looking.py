@@ -214,6 +214,16 @@ def test_the_command_writes_pictures_sheet_and_numbers(zoo_at, tmp_path, monkeyp
     assert sheet.size[0] == drawing.PAD + 3 * (drawing.SIDE + drawing.PAD)
 
 
+def test_removed_strides_make_maps_finer(zoo_at, tmp_path, monkeypatch):
+    picture, sizes = pictures.photograph_path("bee.jpg"), []
+    for n in (0, 2):
+        run(monkeypatch, "cam", picture, "--networks", "one", "--dilate", n, "--out", tmp_path / str(n))
+        report = json.loads((tmp_path / str(n) / "looks.json").read_text(encoding="utf-8"))
+        assert report["dilate"] == n
+        sizes.append(report["networks"][0]["classes"][0]["map"]["size"])
+    assert sizes == [[8, 8], [16, 16]]  # of layer3
+
+
 def test_without_a_class_each_network_shows_its_prediction(zoo_at, tmp_path, monkeypatch):
     run(monkeypatch, "cam", pictures.photograph_path("bee.jpg"), "--out", tmp_path, "--kind", "layer_cam")
     for one in json.loads((tmp_path / "looks.json").read_text(encoding="utf-8"))["networks"]:

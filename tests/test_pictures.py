@@ -141,6 +141,21 @@ def test_box_follows_the_square_crop(tmp_path):
     assert (white != expected).sum() <= 2 * (bottom - top + right - left)
 
 
+@pytest.mark.parametrize("side", [64, 192])
+def test_box_follows_the_view_of_a_network(tmp_path, side):
+    picture = np.zeros((300, 500, 3), np.uint8)
+    picture[90:210, 120:330] = 255
+    path = save(Image.fromarray(picture), tmp_path / "box.png")
+    top, left, bottom, right = pictures.view_box((90, 120, 210, 330), (300, 500), side)
+    white = pictures.load_view(path, side)[..., 0] > 127
+    expected = np.zeros_like(white)
+    expected[top:bottom, left:right] = True
+    assert (white != expected).sum() <= 2 * (bottom - top + right - left)
+    assert pictures.view_box((0, 0, 64, 64), (64, 64), 64) == (0, 0, 64, 64)
+    top, left, bottom, right = pictures.view_box((0, 0, 300, 20), (300, 500), side)  # left of the middle square
+    assert left == right
+
+
 def test_a_pair_as_methods_take_it(two_files):
     pair = pictures.load_pair(*two_files, 40)
     assert pair.shape == (2, 3, 40, 40)

@@ -12,7 +12,11 @@ from torch import Tensor, nn
 
 from mixviz.core import feature_grids
 from mixviz.core.feature_grids import Grid
+from mixviz.core.feature_mixing import stages
 from mixviz.core.inference import check_logits, evaluating, float_type, plain
+
+ACTIVATIONS = ("torch.nn.modules.activation", "timm.layers.activations")  # where their classes are defined
+COARSEST = 4  # pixels along a side of a heat map; fewer locate nothing
 
 
 class Explanation(NamedTuple):
@@ -206,14 +210,23 @@ def feature_layers(network: nn.Module, size: tuple[int, int] = (64, 64)) -> dict
 
     Returns:
         Dotted module name -> (C, h, w) of its output, folded to maps, for the last module at each resolution: of timm's
-        ResNet-18 ``act1``, ``layer1``, … ``layer4``. Where the score is read from a class token, it is the last module
-        whose other tokens the score still depends on: in a vision transformer the first norm of the last block. Maps
-        of a single pixel are left out, because they locate nothing.
+        ResNet-18 ``act1``, ``layer1``, … ``layer4``. In a network that ends in an activation it is the last activated
+        module: where a block ends in a linear bottleneck, as in EfficientNet, the features of a class are not yet
+        apart. Where the score is read from a class token, it is the last module whose other tokens the score still
+        depends on: in a vision transformer the first norm of the last block. Maps of a single pixel are left out,
+        because they locate nothing.
     """
     network = plain(network)
     shapes: dict[str, tuple[int, ...]] = {}
+    activated: dict[str, bool] = {}  # whether the last leaf that ran within each module is an activation
+    leaf_activates = False
 
     def note(name: str, output: Tensor) -> None:
+        nonlocal leaf_activates
+        module = network.get_submodule(name)
+        if next(module.children(), None) is None:
+            leaf_activates = type(module).__module__.startswith(ACTIVATIONS)
+        activated[name] = leaf_activates
         shapes.pop(name, None)  # of a module that runs twice, the last call counts
         shapes[name] = tuple(output.shape)
 
@@ -232,7 +245,11 @@ def feature_layers(network: nn.Module, size: tuple[int, int] = (64, 64)) -> dict
     gradients = _noise_gradients(network, size) if any(grid.layout == "tokens" for grid in grids.values()) else {}
     last_channels: dict[tuple[int, int], int] = {}
     layers: dict[tuple[int, int], tuple[str, tuple[int, int, int]]] = {}
-    for name, grid in reversed(grids.items()):
+    reliable = [name for name in grids if activated[name]]
+    if not any(activated[name] for name in list(grids)[-1:]):  # a network without activations at its end
+        reliable = list(grids)
+    for name in reversed(reliable):
+        grid = grids[name]
         # Only layers with as many channels as the last: a block has more channels inside than in its output.
         channels = shapes[name][1 if grid.layout == "maps" else -1]
         same = channels == last_channels.setdefault(grid.size, channels)
@@ -297,8 +314,19 @@ def last_layer(network: nn.Module, size: tuple[int, int] = (64, 64), earlier: in
 
 
 def heat_layer(network: nn.Module, size: tuple[int, int], smallest: int = 7) -> str:
-    """Return the layer for heat maps of small pictures: the deepest with at least ``smallest`` pixels along each side,
-    else the one with the finest map."""
+    """Return the layer for heat maps: the deepest stage whose map has at least ``smallest`` pixels along each side.
+
+    Where one stage alone ends in an activation, because the others end in a linear bottleneck (EfficientNet) or in a
+    sum before its activation, 4 pixels do: finer maps are those inside a block, such as ``blocks.5.0.bn1``, and
+    Grad-CAM's mean gradient tells little there. If no stage has a map of that size, it is the deepest layer of any
+    kind that has, else the finest.
+    """
     layers = feature_layers(network, size)
-    fine = [name for name, (_, height, width) in layers.items() if min(height, width) >= smallest]
-    return fine[-1] if fine else last_layer(network, size, earlier=max(len(layers) - 1, 0))
+    last, of_stages = last_layer(network, size), set(stages(network))
+    outputs = [name for name in layers if name == last or network.get_submodule(name) in of_stages]
+    least = smallest if len(outputs) > 1 else min(smallest, COARSEST)
+    fine = {name for name, (_, height, width) in layers.items() if min(height, width) >= least}
+    for names in (outputs, list(layers)):
+        if found := [name for name in names if name in fine]:
+            return found[-1]
+    return next(iter(layers))

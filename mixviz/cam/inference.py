@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
 
@@ -20,7 +20,7 @@ from mixviz.cam.localization import heat
 from mixviz.cam.methods import Progress, heat_maps
 from mixviz.core.inference import NormalizedModel
 from mixviz.data.pictures import View
-from mixviz.networks import gallery, user_network, zoo
+from mixviz.networks import architectures, gallery, user_network, zoo
 from mixviz.networks.model_card import ModelCard
 
 
@@ -65,6 +65,17 @@ class LoadedModel:
     def title(self) -> str:
         """Training strategy, for people."""
         return self.called or self.card.strategy or self.name
+
+    def dilated(self, n: int) -> LoadedModel:
+        """Return the network with maps 2ⁿ times as fine, see :func:`mixviz.networks.architectures.dilated`.
+
+        Raises:
+            ValueError: n is not 0, 1 or 2, or the network's strides cannot be removed.
+        """
+        try:
+            return replace(self, network=architectures.dilated(self.network, n))
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {error}") from None
 
     def index(self, name: str) -> int:
         """Return the index of a class; upper and lower case are the same.

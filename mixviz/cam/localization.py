@@ -21,7 +21,7 @@ from mixviz.core import checks
 
 __all__ = [
     "DELTAS", "IGNORE", "THRESHOLDS", "BoxScores", "Hits", "PixelScores", "box_scores", "boxes_at", "centre_heat",
-    "from_inclusive", "heat", "iou", "pixel_scores", "trimap",
+    "from_inclusive", "heat", "iou", "mask_boxes", "pixel_scores", "trimap",
 ]  # fmt: skip
 
 DELTAS = (0.3, 0.5, 0.7)  # lowest IoU of a hit; MaxBoxAcc takes the middle one
@@ -206,6 +206,24 @@ def pixel_scores(heat: Tensor, masks: Tensor) -> PixelScores:
     if foreground[0] == 0:
         raise ValueError("No mask has a pixel of an object, so that nothing can be found.")
     return PixelScores(foreground / (foreground + background), foreground / foreground[0])
+
+
+def mask_boxes(masks: Tensor) -> list[Tensor]:
+    """Return the box around the object of each mask, with its border.
+
+    Args:
+        masks: (N, H, W), 1 for the object, 0 for the background, 255 for the border, e.g. from :func:`trimap`. Ears and
+            tails are often all border, and belong to the box.
+
+    Returns:
+        N times (1, 4), half-open (top, left, bottom, right); of no area where a mask is all background.
+    """
+    checks.tensor("masks", masks, "real", ("N", "H", "W"), values=False)
+    boxes = []
+    for mask in masks != 0:
+        rows, columns = (mask.any(axis).nonzero().flatten().tolist() or [0, -1] for axis in (1, 0))
+        boxes.append(torch.tensor([[rows[0], columns[0], rows[-1] + 1, columns[-1] + 1]]))
+    return boxes
 
 
 def trimap(annotation: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ import numpy as np
 import typer
 
 from mixviz.cam.methods import KINDS, Progress
-from mixviz.cli.options import Classes, Kind, Layer, Networks, Threshold
+from mixviz.cli.options import Classes, Dilate, Kind, Layer, Networks, Threshold
 from mixviz.core.registry import lookup
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def command(
     classes: Classes = None,
     kind: Kind = "grad_cam",
     layer: Layer = "",
+    dilate: Dilate = 0,
     scale: Annotated[
         str, typer.Option(help="image: each map from 0 to 1; shared: one scale for all; raw: from 0 up, all alike.")
     ] = "image",
@@ -55,14 +56,17 @@ def command(
         raise ValueError(f"{image} is no single picture: `mixviz survey {image}` goes through a folder or zip.")
     if not image.is_file():
         raise ValueError(f"There is no picture {image}.")
-    results = list(_looks(image, inference.open_networks(networks), classes or (), kind, layer or None))
+    models = [model.dilated(dilate) for model in inference.open_networks(networks)]
+    results = list(_looks(image, models, classes or (), kind, layer or None))
     scales = drawing.on_one_scale(results, scale)
     rows = drawing.overlays(results, scales, threshold, strength, colours)
     out.mkdir(parents=True, exist_ok=True)
     sheet = drawing.sheet(results, rows, scales, kind=kind, scale=scale, threshold=threshold, colours=colours)
     _save(sheet, out / "sheet.png")
     reports = [inference.report(result, threshold) for result in results]
-    settings = {"picture": image.name, "kind": kind, "scale": scale, "threshold": threshold, "boxes": BOXES}
+    settings = {
+        "picture": image.name, "kind": kind, "dilate": dilate, "scale": scale, "threshold": threshold, "boxes": BOXES,
+    }  # fmt: skip
     networks_json = [
         _save_maps(*arguments, out)
         for arguments in zip(results, reports, rows, scales.low.tolist(), scales.high.tolist(), strict=True)

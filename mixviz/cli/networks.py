@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from mixviz.cli import gallery
+from mixviz.cli.options import Dilate
 from mixviz.core.registry import lookup
 from mixviz.methods import METHODS
 from mixviz.networks import model_card
@@ -76,6 +77,7 @@ def evaluate(
     data: Annotated[str, typer.Option(help="The data set, where the card names none, or another one.")] = "",
     weights: Annotated[str, typer.Option(help="Of the last or best epoch.")] = "last",
     limit: Annotated[int, typer.Option(help="Pictures of each class; 0: all.", min=0)] = 0,
+    dilate: Dilate = 0,
     batch_size: Annotated[int, typer.Option(help="Pictures at a time.", min=1)] = 256,
     table: Annotated[Path | None, typer.Option(help="Write the table into this file too.")] = None,
 ) -> None:
@@ -99,7 +101,7 @@ def evaluate(
             raise ValueError(f"--others is NAME:ROOT, e.g. cifar100:data; got {others!r}.")
         card = assess(
             folder, root, parts=chosen, others=foreign, dataset=data or None, weights=weights, limit=limit,
-            batch_size=batch_size,
+            dilate=dilate, batch_size=batch_size,
             progress=lambda part, done, all_, name=folder.name: typer.echo(f"{name}: {part} ({done + 1}/{all_})")
             if part else None,
         )  # fmt: skip

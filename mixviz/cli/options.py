@@ -19,3 +19,6 @@ Classes = Annotated[
 Kind = Annotated[str, typer.Option(help=f"{', '.join(KINDS)}.")]
 Layer = Annotated[str, typer.Option(help="A module that gives feature maps, e.g. layer4; empty: as the card says.")]
 Threshold = Annotated[float, typer.Option(help="τ of the box, a share of the map's maximum.", min=0, max=1)]
+Dilate = Annotated[
+    int, typer.Option(help="Last strides to remove: maps are twice (1) or four times (2) as fine.", min=0, max=2)
+]

@@ -222,6 +222,24 @@ def view_square(size: tuple[int, int], wanted: View | int) -> tuple[float, float
     return top, left, top + view.side * scale, left + view.side * scale
 
 
+def view_box(box: Sequence[float], size: tuple[int, int], wanted: View | int) -> tuple[int, int, int, int]:
+    """Convert a box in an upright picture (height, width) to the part of it in the view of :func:`load_view`.
+
+    Args:
+        box: half-open (top, left, bottom, right) in pixels of the picture.
+        size: (height, width) of the picture.
+        wanted: the view, or its side.
+
+    Returns:
+        Half-open, in pixels of the view, rounded. Of no area if the view shows nothing of the box.
+    """
+    side = wanted.side if isinstance(wanted, View) else wanted
+    top, left, bottom, _ = view_square(size, wanted)
+    edges = (np.array(box) - (top, left, top, left)) * (side / (bottom - top))
+    first, second, third, fourth = edges.round().clip(0, side).astype(int).tolist()
+    return first, second, third, fourth
+
+
 def whole_box(
     box: Sequence[int], side: int, size: tuple[int, int], square: tuple[float, float, float, float] | None = None
 ) -> tuple[int, int, int, int]:

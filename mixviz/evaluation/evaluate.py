@@ -31,6 +31,7 @@ def evaluate(
     masks: Tensor | None = None,
     others: Tensor | None = None,
     parts: Iterable[str] | None = None,
+    dilate: int = 0,
     seed: int = 0,
     batch_size: int = 256,
     progress: Progress | None = None,
@@ -49,6 +50,8 @@ def evaluate(
         masks: (N, H, W), 1 object, 0 background, 255 left out, for PxAP; None: not measured.
         others: (M, 3, H, W) uint8 images of another data set, for out-of-distribution detection.
         parts: names of :data:`PARTS`; None: all of them (localisation only with boxes or masks).
+        dilate: the last strides that the part localisation removes for finer maps, see
+            :func:`mixviz.networks.architectures.dilated`.
         seed: of everything random: noise, places, pairs.
         batch_size: images at a time. No number depends on it, apart from rounding and the elastic warp, which a batch
             shares.
@@ -65,7 +68,8 @@ def evaluate(
     pixels = NormalizedModel(network, mean, std)
     _check(pixels, images, labels, boxes, masks, others)
     checks.number("batch_size", batch_size, 1, whole=True)
-    split = EvaluationSet(pixels, images, labels.to(images.device), layer, boxes, masks, others, seed, batch_size)
+    labels = labels.to(images.device)
+    split = EvaluationSet(pixels, images, labels, layer, boxes, masks, others, seed, batch_size, dilate)
     result: dict = {"images": len(images), "size": list(images.shape[2:]), "seed": seed, "seconds": {}}
     with evaluating(pixels):
         for done, name in enumerate(names):

@@ -3,37 +3,44 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mixviz.cam.grad_cam import feature_layers, grad_cam, last_layer
 from mixviz.cam.localization import DELTAS, BoxScores, box_scores, centre_heat, heat, pixel_scores
 from mixviz.evaluation.subject import EvaluationSet
+from mixviz.networks import architectures
 
 CAM_THRESHOLD = 0.2  # of Zhou et al., CVPR 2016
 PLOTTED = 10  # every tenth of the 1,000 thresholds is written, enough for a curve
 
 
 def localisation(split: EvaluationSet) -> dict:
-    """Localisation of Grad-CAM at the set's layer and at the last one, beside the centre baseline."""
+    """Localisation of Grad-CAM at the set's layer and at the last one, beside the centre baseline.
+
+    Whether a class is right is always the network's own answer, with all its strides.
+    """
     height, width = split.images.shape[2:]
     size = height, width
     correct = split.clean.argmax(1) == split.labels
     centre = centre_heat(size).to(split.images.device)
-    layers = feature_layers(split.network.network, size)
-    layer = split.layer or last_layer(split.network.network, size)
-    result = {**_of_layer(split, layer, correct), "centre": _against_truth(split, centre, correct)}
+    network = architectures.dilated(split.network.network, split.dilate)
+    layers = feature_layers(network, size)
+    layer = split.layer or last_layer(network, size)
+    result = {**_of_layer(split, network, layer, correct), "centre": _against_truth(split, centre, correct)}
+    if split.dilate:
+        result["strides_removed"] = split.dilate
     last = next(reversed(layers), layer)
     if last != layer:  # papers use the last map, where Grad-CAM equals CAM; it is coarse for small pictures
-        result["last_map"] = _of_layer(split, last, correct)
+        result["last_map"] = _of_layer(split, network, last, correct)
     return result
 
 
-def _of_layer(split: EvaluationSet, layer: str, correct: Tensor) -> dict:
+def _of_layer(split: EvaluationSet, network: nn.Module, layer: str, correct: Tensor) -> dict:
     """Localisation by the maps of one layer for each picture's true class."""
     maps = []
     for part in split.slices():
         inputs, labels = split.network.normalised(split.images[part]), split.labels[part]
-        maps.append(grad_cam(split.network.network, inputs, labels, layer))
+        maps.append(grad_cam(network, inputs, labels, layer))
     height, width = split.images.shape[2:]
     heat_maps = heat(torch.cat(maps), (height, width))
     return {"layer": layer, "map_size": list(maps[0].shape[1:]), "network": _against_truth(split, heat_maps, correct)}

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from mixviz import embeddings
 from mixviz.cam.grad_cam import feature_layers
-from mixviz.cam.localization import trimap
+from mixviz.cam.localization import mask_boxes, trimap
 from mixviz.core.inference import NormalizedModel
-from mixviz.data import sources
+from mixviz.data import pictures, sources
 from mixviz.data.dataset import Dataset
 from mixviz.data.pictures import View
 from mixviz.evaluation import evaluate
@@ -39,6 +39,7 @@ def assess(
     dataset: str | None = None,
     weights: str = "last",
     limit: int = 0,
+    dilate: int = 0,
     batch_size: int = 256,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> ModelCard:
@@ -61,6 +62,7 @@ def assess(
             names.
         weights: ``last`` or ``best`` epoch of a run; the zoo has the last alone.
         limit: pictures of each class; 0: all.
+        dilate: strides removed for heat maps, see :func:`mixviz.networks.architectures.dilated`.
         batch_size: pictures at a time.
         progress: called with (part, parts done, parts there are).
 
@@ -97,6 +99,7 @@ def assess(
             masks=_masks(seen) if places else None,
             others=None if foreign is None else _images(_seen(foreign, card, device), batch_size),
             parts=parts,
+            dilate=dilate,
             batch_size=batch_size,
             progress=progress,
         )
@@ -181,10 +184,25 @@ def _spread(split: Dataset) -> list[int]:
 
 
 def _boxes(seen: Feed) -> list[Tensor] | None:
-    """The objects' boxes (1, 4) of each picture, unless pictures are resized."""
-    if not seen.split.boxes or seen.split.side != seen.side:
-        return None
-    return [torch.tensor([box]) for box in seen.split.boxes]
+    """The part of each object's box (1, 4) that the network sees: the data set's own boxes, or those of its masks.
+
+    An object outside the view gets the view's first pixel, which no map hits.
+    """
+    masks = _masks(seen) if not seen.split.boxes else None
+    if masks is not None:
+        boxes = mask_boxes(masks)
+    else:
+        placed = zip(seen.split.pictures, seen.split.boxes, strict=False)
+        boxes = [torch.tensor([pictures.view_box(box, _size(picture), seen.view or seen.side)]) for picture, box in placed]
+    nowhere = torch.tensor([[0, 0, 1, 1]])
+    return [box if (box[:, 2:] > box[:, :2]).all() else nowhere for box in boxes] or None
+
+
+def _size(picture: Path | np.ndarray) -> tuple[int, int]:
+    """(H, W) of a picture, upright."""
+    if isinstance(picture, np.ndarray):
+        return picture.shape[0], picture.shape[1]
+    return pictures.upright_size(picture)
 
 
 def _masks(seen: Feed) -> Tensor | None:

@@ -1,14 +1,20 @@
-"""Networks by timm's names, with a stem for small pictures."""
+"""Networks by timm's names, with a stem for small pictures, and with finer maps."""
 
 from __future__ import annotations
 
+import copy
 import difflib
+import math
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.utils import _pair
+
+from mixviz.core.inference import evaluating, float_type
 
 STEMS = ("auto", "small", "strided", "standard")
+SPATIAL = nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d
 
 
 def build(name: str, num_classes: int, *, stem: str = "standard", width: float = 1.0) -> nn.Module:
@@ -62,3 +68,84 @@ def _can_be_small(network: nn.Module) -> bool:
     from timm.models.resnet import ResNet
 
     return isinstance(network, ResNet) and hasattr(network, "maxpool") and isinstance(network.bn1, nn.BatchNorm2d)
+
+
+def dilated(network: nn.Module, n: int) -> nn.Module:
+    """Remove the last ``n`` strides of a network, so that its last maps are 2ⁿ times as fine along each side.
+
+    The convolutions behind a removed stride are dilated, so that each meets the neighbours it was trained with: of maps
+    twice as fine, every second row and column is the original map (up to the averages that squeeze-and-excitation
+    takes). The scores change a little, because their average runs over more places. Weakly supervised localisation is
+    measured with such networks.
+
+    Args:
+        network: with its strides in convolutions of odd sides, as timm's ResNets and EfficientNets; it is not changed.
+        n: 0 (the network itself), 1 or 2.
+
+    Returns:
+        A network with the same names of modules, and the same tensors as weights, in evaluation mode.
+
+    Raises:
+        ValueError: another n, or a network whose strides cannot be removed.
+
+    Source: Yu, Koltun, Funkhouser, "Dilated Residual Networks", CVPR 2017, arXiv:1705.09914; Choe, Oh, Lee, Chun,
+    Akata, Shim, "Evaluating Weakly Supervised Object Localization Methods Right", CVPR 2020, arXiv:2001.07437.
+    """
+    if n not in (0, 1, 2):
+        raise ValueError(f"Of a network's strides the last 0, 1 or 2 can be removed; got {n}.")
+    if n == 0:
+        return network
+    tensors = [*network.parameters(), *network.buffers()]
+    result = copy.deepcopy(network, {id(tensor): tensor for tensor in tensors}).eval()
+    modules, levels = dict(result.named_modules()), _levels(result)
+    kept = max((level + _halvings(modules[name]) for name, level in levels.items()), default=0) - n
+    for name, level in levels.items():
+        module = modules[name]
+        if level + _halvings(module) <= kept or (_sides(module) == (1, 1) and not _halvings(module)):
+            continue
+        if not isinstance(module, nn.Conv2d) or kept > level or not all(side % 2 for side in _sides(module)):
+            raise _not_dilated(f"{name} is a {type(module).__name__} with a stride or a window that cannot be spread")
+        factor, (dy, dx), padding = 2 ** (level - kept), module.dilation, module.padding
+        module.stride, module.dilation = (1, 1), (factor * dy, factor * dx)
+        if not isinstance(padding, str):
+            module.padding = (factor * int(padding[0]), factor * int(padding[1]))
+    if any(level != min(levels[name], kept) for name, level in _levels(result).items()):
+        raise _not_dilated("its maps do not become finer by that")
+    return result
+
+
+def _not_dilated(why: str) -> ValueError:
+    return ValueError(
+        f"This network's last strides cannot be removed: {why}. That works with timm's ResNets and EfficientNets; take "
+        "0 (--dilate 0) for this one, and an earlier layer if its maps should be finer."
+    )
+
+
+def _levels(network: nn.Module) -> dict[str, int]:
+    """How often the input of each convolution and pooling was halved, by name, in the order in which they run."""
+    side, levels = 256, {}
+    hooks = []
+    for name, module in network.named_modules():
+        if isinstance(module, SPATIAL):
+            hooks.append(module.register_forward_pre_hook(
+                lambda _, inputs, name=name: levels.__setitem__(name, round(math.log2(side / inputs[0].shape[-1])))
+            ))  # fmt: skip
+    try:
+        first = next(network.parameters())
+        with torch.no_grad(), evaluating(network):
+            network(torch.zeros(1, 3, side, side, device=first.device, dtype=float_type(network)))
+    except Exception as error:  # other people's networks fail in their own ways
+        raise _not_dilated(f"it takes no pictures of {side} px ({error})") from None
+    finally:
+        for hook in hooks:
+            hook.remove()
+    # Squeeze and excitation runs on a single place.
+    return {name: level for name, level in levels.items() if 2**level < side}
+
+
+def _halvings(module: nn.Module) -> int:
+    return round(math.log2(max(_pair(module.stride))))
+
+
+def _sides(module: nn.Module) -> tuple[int, ...]:
+    return tuple(_pair(module.kernel_size))
