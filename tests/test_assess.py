@@ -88,6 +88,20 @@ def test_what_was_measured_before_stays(trained):
     assert set(both["seconds"]) == {*QUICK, "fgsm"}
 
 
+def test_a_brief_measurement_leaves_whole_ones_as_they_are(trained, tmp_path):
+    root, run = trained[1], shutil.copytree(trained[0] / "run1", tmp_path / "run")
+    first = runner.assess(run, root, parts=["fgsm"], brief=True).metrics
+    assert (first["brief"], first["fgsm"]["eps_of_255"]) == (["fgsm"], [1, 8])
+    whole = runner.assess(run, root, parts=["fgsm"]).metrics
+    assert "brief" not in whole
+    both = runner.assess(run, root, parts=["fgsm", "pgd", "accuracy"], brief=True).metrics
+    assert both["fgsm"] == whole["fgsm"]
+    assert both["seconds"]["fgsm"] == whole["seconds"]["fgsm"]
+    assert (both["brief"], both["pgd"]["eps_of_255"]) == (["pgd"], [1])
+    assert runner.assess(run, root, parts=["accuracy"]).metrics["brief"] == ["pgd"]
+    assert "brief" not in runner.assess(run, root, parts=["pgd"]).metrics
+
+
 @pytest.mark.parametrize("other", [{"limit": 4}, {"weights": "best"}])
 def test_a_quick_look_neither_mixes_with_a_measurement_nor_destroys_it(trained, other):
     home, root = trained
@@ -157,7 +171,7 @@ def test_masks_are_cut_like_their_pictures(tmp_path):
     card = zoo.card("cutmix")
     card = card.changed(network={**card.given["network"], "image_size": 112})
     seen = runner._seen(split, card, torch.device("cpu"))
-    masks, images = runner._masks(seen), runner._images(seen, 4)
+    masks, images = runner._masks(seen), runner._images(seen)
     assert masks.shape == (len(split), 112, 112)
     assert images.shape == (len(split), 3, 112, 112)
     assert set(masks.unique().tolist()) == {0, 1, 255}

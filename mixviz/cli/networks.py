@@ -74,7 +74,8 @@ def evaluate(
     data: Annotated[str, typer.Option(help="The data set, where the card names none, or another one.")] = "",
     weights: Annotated[str, typer.Option(help="Of the last or best epoch.")] = "last",
     limit: Annotated[int, typer.Option(help="Pictures of each class; 0: all.", min=0)] = 0,
-    batch_size: Annotated[int, typer.Option(help="Pictures at a time.", min=1)] = 256,
+    brief: Annotated[bool, typer.Option(help="Measure fewer strengths and shares, at a quarter of the cost.")] = False,
+    batch_size: Annotated[int, typer.Option(help="Pictures at a time; 0: as many as suit the processor.", min=0)] = 0,
     table: Annotated[Path | None, typer.Option(help="Write the table into this file too.")] = None,
 ) -> None:
     """Measure networks: accuracy, calibration, localisation, robustness, embedding. Writes cards, prints a table.
@@ -83,7 +84,9 @@ def evaluate(
     """
     from mixviz.evaluation import tables
     from mixviz.evaluation.runner import assess
+    from mixviz.training import setup
 
+    setup.keep_memory()
     for_rows = [_titled(model_card.read(folder), folder) for folder in folders]
     model_card.rows([card.changed(metrics=None) for card in for_rows])
     if weights not in ("last", "best"):
@@ -97,7 +100,7 @@ def evaluate(
             raise ValueError(f"--others is NAME:ROOT, e.g. cifar100:data; got {others!r}.")
         card = assess(
             folder, root, parts=chosen, others=foreign, dataset=data or None, weights=weights, limit=limit,
-            batch_size=batch_size,
+            brief=brief, batch_size=batch_size or None,
             progress=lambda part, done, all_, name=folder.name: typer.echo(f"{name}: {part} ({done + 1}/{all_})")
             if part else None,
         )  # fmt: skip

@@ -28,6 +28,7 @@ class EvaluationSet:
     others: Tensor | None
     seed: int
     batch_size: int
+    brief: bool = False
 
     def rng(self, *key: int) -> np.random.Generator:
         """Return a separate generator per measurement, so that leaving one out does not change another."""
