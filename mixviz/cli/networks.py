@@ -107,7 +107,7 @@ def evaluate(
         if model_card.read(folder).metrics != card.metrics:
             typer.echo(f"{folder}/card.json holds a larger measurement, or one of other weights, and stays as it was.")
         measured.append(_titled(card, folder))
-    text = tables.table(model_card.rows(measured))
+    text = tables.table(model_card.measured_rows(measured))
     typer.echo(text)
     if table is not None:
         table.write_text(text, encoding="utf-8")
@@ -191,6 +191,18 @@ def _more() -> list[inspect.Parameter]:
         )
         for name, kind, default, text in table
     ]
+
+
+@zoo.command("collect")
+def zoo_collect(
+    runs: Annotated[Path, typer.Option(help="Folder of the measured runs of further seeds.")] = Path("runs"),
+    where: Annotated[Path | None, typer.Option(help="Folder of the networks; by default the project's.")] = None,
+) -> None:
+    """Write the metrics of further seeds into the cards of the networks that they belong to."""
+    from mixviz.networks import zoo as networks
+
+    for name, seeds in networks.collect(runs, where, typer.echo).items():
+        typer.echo(f"{name}: seeds {', '.join(map(str, seeds))} beside its own")
 
 
 @zoo.command("table")
