@@ -93,6 +93,20 @@ def test_what_was_measured_before_stays(trained):
     assert set(both["seconds"]) == {*QUICK, "fgsm"}
 
 
+def test_a_brief_measurement_leaves_whole_ones_as_they_are(trained, tmp_path):
+    root, run = trained[1], shutil.copytree(trained[0] / "run1", tmp_path / "run")
+    first = runner.assess(run, root, parts=["fgsm"], brief=True).metrics
+    assert (first["brief"], first["fgsm"]["eps_of_255"]) == (["fgsm"], [1, 8])
+    whole = runner.assess(run, root, parts=["fgsm"]).metrics
+    assert "brief" not in whole
+    both = runner.assess(run, root, parts=["fgsm", "pgd", "accuracy"], brief=True).metrics
+    assert both["fgsm"] == whole["fgsm"]
+    assert both["seconds"]["fgsm"] == whole["seconds"]["fgsm"]
+    assert (both["brief"], both["pgd"]["eps_of_255"]) == (["pgd"], [1])
+    assert runner.assess(run, root, parts=["accuracy"]).metrics["brief"] == ["pgd"]
+    assert "brief" not in runner.assess(run, root, parts=["pgd"]).metrics
+
+
 @pytest.mark.parametrize("other", [{"limit": 4}, {"weights": "best"}])
 def test_a_quick_look_neither_mixes_with_a_measurement_nor_destroys_it(trained, other):
     home, root = trained
@@ -131,6 +145,77 @@ def test_only_seeds_share_a_row(trained):
         model_card.rows([bare[0], bare[0]])
 
 
+@pytest.fixture
+def collected(trained, tmp_path):
+    """Put seed 0 into a zoo, and measure it and two further seeds, the second of which is seed 1 under another name."""
+    home, root = trained
+    zoo.add(home / "run0", "cutmix", tmp_path / "models")
+    runs = tmp_path / "runs"
+    for name in ("run0", "run1"):
+        shutil.copytree(home / name, runs / name)
+        runner.assess(runs / name, root, parts=QUICK)
+    third = shutil.copytree(runs / "run1", runs / "run2")
+    card = model_card.read(third)
+    card_text.write(third, card.changed(run={**card.run, "seed": 2}))
+    runner.assess(tmp_path / "models" / "cutmix", root, parts=QUICK)
+    return tmp_path
+
+
+def test_further_seeds_are_collected_into_the_cards(collected):
+    said = []
+    models, runs = collected / "models", collected / "runs"
+    assert zoo.collect(runs, models, said.append) == {"cutmix": [1, 2]}
+    assert said == []
+    card, run = zoo.card("cutmix", models), model_card.read(runs / "run1")
+    assert [one.seed for one in card.measurements] == [0, 1, 2]
+    assert card.seeds[0].metrics["accuracy"] == run.metrics["accuracy"]
+    assert "curves" in card.metrics["localisation"]["network"]
+    assert "curves" not in card.seeds[0].metrics["localisation"]["network"]
+    assert zoo.collect(runs, models) == {"cutmix": [1, 2]}  # once more is no more
+    errors = [one.metrics["accuracy"]["top1_error_percent"] for one in card.measurements]
+    assert f"| CutMix | 3 | {sum(errors) / 3:.2f} ±" in zoo_tables.table(models)
+    assert "Measured with seed 2" in (models / "cutmix" / "card.md").read_text()
+    zoo.add(runs / "run0", "cutmix", models)
+    assert len(zoo.card("cutmix", models).seeds) == 2  # the same training once more keeps them
+
+
+def test_other_trainings_and_unmeasured_ones_are_not_collected(collected):
+    said = []
+    models, runs = collected / "models", collected / "runs"
+    longer, bare = model_card.read(runs / "run1"), model_card.read(runs / "run2")
+    card_text.write(runs / "run1", longer.changed(run={**longer.run, "epochs": 9}))
+    card_text.write(runs / "run2", bare.changed(metrics=None))
+    with pytest.raises(ValueError, match="no measured run of a further seed"):
+        zoo.collect(runs, models, said.append)
+    assert [line.split()[0] for line in said] == ["run1", "run2"]
+    assert "differs from it by seed alone" in said[0]
+    assert "mixviz evaluate" in said[1]
+
+
+def test_held_out_parts_share_a_row_and_each_counts_once(trained):
+    card = model_card.read(trained[0] / "run0")
+    cards = [
+        card.changed(run={**card.run, "seed": seed, "holdout": f"{seed + 1}/5"}, metrics={"images": 188 - seed})
+        for seed in range(2)
+    ]
+    assert [name for name, _ in model_card.rows(cards)] == ["CutMix", "CutMix"]
+    with pytest.raises(ValueError, match="seed 1 is there twice"):
+        model_card.rows([cards[0].changed(seeds=[{"seed": 1, "holdout": "2/5", "metrics": {}}]), cards[1]])
+    apart = cards[1].changed(run={**cards[1].run, "holdout": "2/4"})
+    assert len({name for name, _ in model_card.rows([cards[0], apart])}) == 2
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"seed": True}, {"seed": "1"}, {"holdout": None}, {"metrics": []}, {"more": 1}, {"seed": None}]
+)
+def test_seeds_that_are_none_are_left_out(trained, wrong):
+    card = model_card.read(trained[0] / "run0")
+    right = {"seed": 1, "holdout": "", "metrics": {}}
+    assert len(card.changed(seeds=[right]).seeds) == 1
+    assert card.changed(seeds=[right, {**right, **wrong}]).seeds == ()
+    assert card.changed(seeds="many").seeds == ()
+
+
 def test_a_card_has_a_line_for_a_list_and_reads_back_as_it_was(trained):
     home, _ = trained
     odd = {"odd": ["a ]  b,\n c", 'q"['], "none": [], "curve": [0.5, None, 2]}
@@ -162,7 +247,7 @@ def test_masks_are_cut_like_their_pictures(tmp_path):
     card = zoo.card("cutmix")
     card = card.changed(network={**card.given["network"], "image_size": 112})
     seen = runner._seen(split, card, torch.device("cpu"))
-    masks, images = runner._masks(seen), runner._images(seen, 4)
+    masks, images = runner._masks(seen), runner._images(seen)
     assert masks.shape == (len(split), 112, 112)
     assert images.shape == (len(split), 3, 112, 112)
     assert set(masks.unique().tolist()) == {0, 1, 255}

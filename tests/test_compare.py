@@ -58,6 +58,16 @@ def test_several_seeds_have_a_mean_and_a_standard_deviation():
     assert (three["mean"], three["error"], three["kind"]) == (20, pytest.approx(10), "seeds")
 
 
+def test_further_seeds_of_a_card_count_with_its_own():
+    def seed(number: int, error: float) -> dict:
+        metrics = {"images": 400, "accuracy": {"top1_error_percent": error}}
+        return {"seed": number, "holdout": "", "metrics": metrics}
+
+    row = row_of(made(error=30).changed(seeds=[seed(1, 32), seed(2, 34)]))
+    assert (row["seeds"], row["networks"]) == ([0, 1, 2], ["0"])
+    assert row["values"][ERROR] == {"mean": 32, "each": [30, 32, 34], "error": pytest.approx(2), "kind": "seeds"}
+
+
 def test_a_pair_of_pictures_counts_once():
     halves = {"images": 200, "lambda": [0.0, 0.5, 1.0], "mixup": {"either_percent": [0, 50.0, 0]}}
     summary = row_of(made(in_between=halves))["values"][MIXED]

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from mixviz.evaluation import localization
-from mixviz.evaluation.evaluate import PARTS, evaluate, table
+from mixviz.evaluation.evaluate import BRIEF, PARTS, evaluate, images_at_a_time, table
+from mixviz.evaluation.metrics import METRICS
 
+AXES = ("eps_of_255", "share_of_area", "severity", "lambda")
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 
 
@@ -116,6 +118,29 @@ def test_a_part_alone_and_in_other_batches_is_the_same(everything, part):
     assert alone[part] == everything[part]
 
 
+@pytest.mark.parametrize("part", BRIEF)
+def test_brief_numbers_are_some_of_the_whole_ones(everything, part):
+    brief, whole = measured(parts=[part, "accuracy"], brief=True), everything
+    assert brief["brief"] == [part]
+    assert brief["accuracy"] == whole["accuracy"]
+    metrics = [metric for metric in METRICS.values() if metric.path[0] == part and metric.key != "corrupted"]
+    assert metrics
+    for metric in metrics:
+        assert metric.of(brief) == metric.of(whole) is not None
+    ((axis, points),) = [(a, brief[part][a]) for a in AXES if a in brief[part]]
+    assert set(points) < set(whole[part][axis])
+
+
+def test_the_mean_of_all_severities_is_that_of_each(everything):
+    each = everything["corruption"]["accuracy_of_severity_percent"]
+    assert sum(each) / 5 == pytest.approx(everything["corruption"]["mean_accuracy_percent"], abs=1e-4)
+
+
+@pytest.mark.parametrize(("side", "images"), [(32, 256), (64, 256), (224, 20), (2000, 1)])
+def test_large_pictures_are_measured_a_few_at_a_time(side, images):
+    assert images_at_a_time(torch.empty(1, 3, side, side, dtype=torch.uint8)) == images
+
+
 def test_attacks_and_noise_follow_the_seed():
     first, again = (measured(parts=["pgd", "occlusion", "corruption"]) for _ in range(2))
     assert {**first, "seconds": 0} == {**again, "seconds": 0}
@@ -185,7 +210,7 @@ def test_a_table_of_seeds():
 
 def test_the_table_finds_all_numbers(everything):
     head, _, row, centre = (line.split(" | ") for line in table([("red", everything)]).splitlines())
-    assert len(head) == len(row) == 24
+    assert len(head) == len(row) == len(METRICS) + 1  # the name and the number of seeds, and no map beside the last
     assert all(cell.strip(" |") for cell in row)
     assert sum(bool(cell.strip(" |")) for cell in centre) == 4
 

@@ -78,7 +78,8 @@ def evaluate(
     weights: Annotated[str, typer.Option(help="Of the last or best epoch.")] = "last",
     limit: Annotated[int, typer.Option(help="Pictures of each class; 0: all.", min=0)] = 0,
     dilate: Dilate = 0,
-    batch_size: Annotated[int, typer.Option(help="Pictures at a time.", min=1)] = 256,
+    brief: Annotated[bool, typer.Option(help="Measure fewer strengths and shares, at a quarter of the cost.")] = False,
+    batch_size: Annotated[int, typer.Option(help="Pictures at a time; 0: as many as suit the processor.", min=0)] = 0,
     table: Annotated[Path | None, typer.Option(help="Write the table into this file too.")] = None,
 ) -> None:
     """Measure networks: accuracy, calibration, localisation, robustness, embedding. Writes cards, prints a table.
@@ -87,7 +88,9 @@ def evaluate(
     """
     from mixviz.evaluation import tables
     from mixviz.evaluation.runner import assess
+    from mixviz.training import setup
 
+    setup.keep_memory()
     for_rows = [_titled(model_card.read(folder), folder) for folder in folders]
     model_card.rows([card.changed(metrics=None) for card in for_rows])
     if weights not in ("last", "best"):
@@ -101,14 +104,14 @@ def evaluate(
             raise ValueError(f"--others is NAME:ROOT, e.g. cifar100:data; got {others!r}.")
         card = assess(
             folder, root, parts=chosen, others=foreign, dataset=data or None, weights=weights, limit=limit,
-            dilate=dilate, batch_size=batch_size,
+            dilate=dilate, brief=brief, batch_size=batch_size or None,
             progress=lambda part, done, all_, name=folder.name: typer.echo(f"{name}: {part} ({done + 1}/{all_})")
             if part else None,
         )  # fmt: skip
         if model_card.read(folder).metrics != card.metrics:
             typer.echo(f"{folder}/card.json holds a larger measurement, or one of other weights, and stays as it was.")
         measured.append(_titled(card, folder))
-    text = tables.table(model_card.rows(measured))
+    text = tables.table(model_card.measured_rows(measured))
     typer.echo(text)
     if table is not None:
         table.write_text(text, encoding="utf-8")
@@ -192,6 +195,18 @@ def _more() -> list[inspect.Parameter]:
         )
         for name, kind, default, text in table
     ]
+
+
+@zoo.command("collect")
+def zoo_collect(
+    runs: Annotated[Path, typer.Option(help="Folder of the measured runs of further seeds.")] = Path("runs"),
+    where: Annotated[Path | None, typer.Option(help="Folder of the networks; by default the project's.")] = None,
+) -> None:
+    """Write the metrics of further seeds into the cards of the networks that they belong to."""
+    from mixviz.networks import zoo as networks
+
+    for name, seeds in networks.collect(runs, where, typer.echo).items():
+        typer.echo(f"{name}: seeds {', '.join(map(str, seeds))} beside its own")
 
 
 @zoo.command("table")

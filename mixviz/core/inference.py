@@ -83,10 +83,11 @@ class NormalizedModel(nn.Module):
 
     def normalised(self, images: Tensor) -> Tensor:
         """Return the network's input: float images in its own precision, minus the mean, divided by the standard
-        deviation."""
+        deviation. On a CPU the channels lie last in memory."""
         images = images / 255 if images.dtype == torch.uint8 else images
-        images = (images - self.mean.to(images)) / self.std.to(images)
-        return images.to(float_type(self.network))
+        images = ((images - self.mean.to(images)) / self.std.to(images)).to(float_type(self.network))
+        # Depthwise convolutions take a fifth to a half less time on a CPU; in float32 on a GPU they gain nothing.
+        return images.contiguous(memory_format=torch.channels_last) if images.device.type == "cpu" else images
 
     def forward(self, images: Tensor) -> Tensor:
         return check_logits(self.network(self.normalised(images)), len(images)).float()

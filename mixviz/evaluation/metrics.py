@@ -96,6 +96,9 @@ METRICS: dict[str, Metric] = {
         ),
         Metric("boundary_50", ("occlusion", "boundary_accuracy_percent", At("share_of_area", 0.5)), "boundary 50 %"),
         Metric("corrupted", ("corruption", "mean_accuracy_percent"), "corrupted", short=True),
+        Metric(
+            "corrupted_3", ("corruption", "accuracy_of_severity_percent", At("severity", 3)), "corrupted, severity 3"
+        ),
         Metric("auroc_others", ("ood", "others", "auroc_percent"), "AUROC others", counted="", short=True),
         Metric("tnr_others", ("ood", "others", "tnr_at_95_tpr_percent"), "TNR@95 others", counted=""),
         Metric("auroc_noise", ("ood", "uniform_noise", "auroc_percent"), "AUROC noise", counted=""),

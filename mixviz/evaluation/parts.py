@@ -19,6 +19,14 @@ EPSILONS = (1, 2, 4, 8)  # in steps of 1/255
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # of the picture's area
 LAMBDAS = tuple(i / 10 for i in range(11))
 PGD_STEPS = 10
+# What a brief evaluation measures of them, part by part: the points that tables and questions use.
+BRIEF: dict[str, tuple[float, ...]] = {
+    "fgsm": (1, 8), "pgd": (1,), "occlusion": (0.5,), "corruption": (3,), "in_between": (0.5,),
+}  # fmt: skip
+
+
+def _points(split: EvaluationSet, part: str, whole: tuple[float, ...]) -> tuple[float, ...]:
+    return BRIEF[part] if split.brief else whole
 
 
 def _accuracy(split: EvaluationSet) -> dict:
@@ -45,35 +53,38 @@ def _calibration(split: EvaluationSet) -> dict:
 
 
 def _fgsm(split: EvaluationSet) -> dict:
-    right = torch.zeros(len(EPSILONS), dtype=torch.int64)
+    strengths = _points(split, "fgsm", EPSILONS)
+    right = torch.zeros(len(strengths), dtype=torch.int64)
     for part in split.slices():
         images, labels = split.images[part] / 255, split.labels[part]
         gradient = robustness.loss_gradient(split.network, images, labels)  # one gradient for all ε
         with torch.inference_mode():
-            for i, eps in enumerate(EPSILONS):
+            for i, eps in enumerate(strengths):
                 attacked = robustness.along(images, gradient, eps)
                 right[i] += (split.network(attacked).argmax(1) == labels).sum().cpu()
     accuracy = [round(100 * r / len(split.images), 4) for r in right.tolist()]
-    return {"eps_of_255": list(EPSILONS), "accuracy_percent": accuracy}
+    return {"eps_of_255": list(strengths), "accuracy_percent": accuracy}
 
 
 def _pgd(split: EvaluationSet) -> dict:
-    def attack(eps: int) -> Callable[[Tensor, slice], Tensor]:
-        rng = split.rng(1, eps)
+    def attack(eps: float) -> Callable[[Tensor, slice], Tensor]:
+        rng = split.rng(1, int(eps))
         return lambda images, part: robustness.pgd(
             split.network, images / 255, split.labels[part], eps, rng, steps=PGD_STEPS
         )
 
-    accuracy = [split.accuracy(attack(eps)) for eps in EPSILONS]
-    return {"eps_of_255": list(EPSILONS), "steps": PGD_STEPS, "accuracy_percent": accuracy}
+    strengths = _points(split, "pgd", EPSILONS)
+    accuracy = [split.accuracy(attack(eps)) for eps in strengths]
+    return {"eps_of_255": list(strengths), "steps": PGD_STEPS, "accuracy_percent": accuracy}
 
 
 def _occlusion(split: EvaluationSet) -> dict:
     mean = split.network.mean.flatten().tolist()
-    result: dict = {"share_of_area": list(SHARES), "fill": "the data set's mean"}
+    shares = _points(split, "occlusion", SHARES)
+    result: dict = {"share_of_area": list(shares), "fill": "the data set's mean"}
     for index, kind in enumerate(robustness.OCCLUSIONS):
         curve = []
-        for share in SHARES:
+        for share in shares:
             rng = split.rng(2, index)
             curve.append(split.accuracy(lambda x, _, s=share, r=rng, k=kind: robustness.occlude(x, s, k, r, mean)))
         result[f"{kind}_accuracy_percent"] = curve
@@ -81,14 +92,19 @@ def _occlusion(split: EvaluationSet) -> dict:
 
 
 def _corruption(split: EvaluationSet) -> dict:
+    severities = [int(severity) for severity in _points(split, "corruption", SEVERITIES)]
     accuracy: dict[str, list[float]] = {}
     for index, name in enumerate(CORRUPTIONS):
         accuracy[name] = []
-        for severity in SEVERITIES:
+        for severity in severities:
             rng = split.rng(3, index)  # the same noise at every severity
             accuracy[name].append(split.accuracy(lambda x, _, s=severity, r=rng, k=name: corrupt(x, k, s, r)))
-    mean = sum(map(sum, accuracy.values())) / (len(accuracy) * len(SEVERITIES))
-    return {"severity": list(SEVERITIES), "accuracy_percent": accuracy, "mean_accuracy_percent": round(mean, 4)}
+    means = [round(sum(column) / len(accuracy), 4) for column in zip(*accuracy.values(), strict=True)]
+    result: dict = {"severity": severities, "accuracy_percent": accuracy, "accuracy_of_severity_percent": means}
+    if not split.brief:
+        mean = sum(map(sum, accuracy.values())) / (len(accuracy) * len(severities))
+        result["mean_accuracy_percent"] = round(mean, 4)
+    return result
 
 
 def _ood(split: EvaluationSet) -> dict:
@@ -111,10 +127,11 @@ def _in_between(split: EvaluationSet) -> dict:
     pairs = torch.from_numpy(robustness.pairs(split.labels, split.rng(5))).to(split.images.device)
     if not len(pairs):
         raise ValueError("In-between pictures are mixed of two classes, and all images have the same label.")
-    result: dict = {"lambda": list(LAMBDAS), "images": 2 * len(pairs)}
+    lambdas = _points(split, "in_between", LAMBDAS)
+    result: dict = {"lambda": list(lambdas), "images": 2 * len(pairs)}
     for method in ("mixup", "cutmix"):
         own, other = [], []
-        for lam in LAMBDAS:
+        for lam in lambdas:
             predicted, first, second = _mixed_predictions(split, pairs, method, lam)
             own.append(percent(predicted == first))
             other.append(percent(predicted == second))

@@ -86,13 +86,15 @@ def value(each: Sequence[float], count: int | None, kind: str = "pictures") -> C
 def rows(networks: Mapping[str, ModelCard], logs: Mapping[str, Sequence[LogLine]]) -> list[ResultRow]:
     """Return a row per strategy, in the order of the networks. Runs that differ by their seed alone share one.
 
+    Numbers are means over all seeds, those of the cards' further ones too; curves are of the cards' own networks.
+
     Args:
         networks: name -> card, with its metrics.
         logs: name -> the lines of its training, where they are known.
 
     Returns:
-        Per row ``title``, ``method``, ``networks``, ``seeds``, ``values`` (key of a metric -> :func:`value`),
-        ``curves`` and ``reliability``.
+        Per row ``title``, ``method``, ``networks``, ``seeds`` (those of the networks first), ``values`` (key of a
+        metric -> :func:`value`), ``curves`` and ``reliability``.
 
     Raises:
         ValueError: the same run twice.
@@ -104,7 +106,9 @@ def rows(networks: Mapping[str, ModelCard], logs: Mapping[str, Sequence[LogLine]
 
 
 def _row(title: str, several: Mapping[str, ModelCard], logs: Mapping[str, Sequence[LogLine]]) -> ResultRow:
-    measured, first = [card.metrics or {} for card in several.values()], next(iter(several.values()))
+    own, first = [card.metrics or {} for card in several.values()], next(iter(several.values()))
+    further = [one for card in several.values() for one in card.seeds]
+    measured = [*own, *(one.metrics for one in further)]
     values = {}
     for metric in METRICS.values():
         each = [number for one in measured if (number := metric.of(one)) is not None]
@@ -116,9 +120,9 @@ def _row(title: str, several: Mapping[str, ModelCard], logs: Mapping[str, Sequen
         "title": title,
         "method": first.method,
         "networks": list(several),
-        "seeds": [card.seed for card in several.values()],
+        "seeds": [*(card.seed for card in several.values()), *(one.seed for one in further)],
         "values": values,
-        "curves": _measured_curves(measured) | _training([logs[name] for name in several if logs.get(name)]),
+        "curves": _measured_curves(own) | _training([logs[name] for name in several if logs.get(name)]),
         "reliability": reliability([metrics["calibration"] for metrics in measured if "calibration" in metrics]),
     }
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,13 +41,14 @@ def assess(
     weights: str = "last",
     limit: int = 0,
     dilate: int = 0,
-    batch_size: int = 256,
+    brief: bool = False,
+    batch_size: int | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> ModelCard:
     """Measure the network in a folder and write the metrics into its ``card.json`` and ``card.md``.
 
     Metrics of the same weights and pictures are kept beside the new ones. Metrics of other weights or pictures are
-    replaced only if all parts were measured, on no fewer pictures: a quick look destroys nothing.
+    replaced only if all parts were measured, on no fewer pictures and no more briefly: a quick look destroys nothing.
 
     With the part ``embedding``, the embedding of some pictures is written beside the card
     (:func:`mixviz.networks.zoo.embedding` reads it).
@@ -63,7 +65,8 @@ def assess(
         weights: ``last`` or ``best`` epoch of a run; the zoo has the last alone.
         limit: pictures of each class; 0: all.
         dilate: strides removed for heat maps, see :func:`mixviz.networks.architectures.dilated`.
-        batch_size: pictures at a time.
+        brief: measure fewer points of each part, see :func:`mixviz.evaluation.evaluate.evaluate`.
+        batch_size: pictures at a time; None: as many as suit the processor.
         progress: called with (part, parts done, parts there are).
 
     Returns:
@@ -90,16 +93,17 @@ def assess(
     with _float32():
         metrics = evaluate.evaluate(
             network,
-            _images(seen, batch_size),
+            _images(seen),
             seen.split.labels,
             mean=card.network.mean,
             std=card.network.std,
             layer=layer,
             boxes=_boxes(seen) if places else None,
             masks=_masks(seen) if places else None,
-            others=None if foreign is None else _images(_seen(foreign, card, device), batch_size),
+            others=None if foreign is None else _images(_seen(foreign, card, device)),
             parts=parts,
             dilate=dilate,
+            brief=brief,
             batch_size=batch_size,
             progress=progress,
         )
@@ -108,17 +112,31 @@ def assess(
             part["others_are"] = others[0] if others else f"other classes of {name}"
     metrics["weights"] = opened.weights
     before, shown = card.metrics, "nmi_percent" in metrics.get("embedding", {})
-    replaces = not before or (parts is None and metrics["images"] >= before["images"])
+    replaces = not before or (
+        parts is None and metrics["images"] >= before["images"] and (not brief or bool(before.get("brief")))
+    )
     if before and all(before[key] == metrics[key] for key in SAME):
-        metrics = {**before, **metrics, "seconds": {**before["seconds"], **metrics["seconds"]}}
-        replaces = True
+        metrics, replaces = _together(before, metrics), True
     card = card.changed(metrics=metrics)
     if replaces:
         if shown:
-            tensors = _embedding(network, split, card, device, batch_size)
+            tensors = _embedding(network, split, card, device)
             save_tensors(folder / zoo.EMBEDDING, tensors, {"weights": opened.sha256})
         card_text.write(folder, card)
     return card
+
+
+def _together(before: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Join metrics of the same weights and pictures. The newer ones stand, but no brief part replaces a whole one."""
+    were, are = set(before.get("brief", ())), set(new.get("brief", ()))
+    whole = {part for part in are if part in before and part not in were}
+    new = {key: value for key, value in new.items() if key not in whole}
+    seconds = {**before["seconds"], **{part: value for part, value in new["seconds"].items() if part not in whole}}
+    still = sorted(were - new["seconds"].keys() | are - whole)
+    joined = {**before, **new, "seconds": seconds, "brief": still}
+    if not still:
+        del joined["brief"]
+    return joined
 
 
 @contextmanager
@@ -143,13 +161,11 @@ def _seen(split: Dataset, card: ModelCard, device: torch.device) -> Feed:
     return feed(split, view.side, "none", device, corrupt=corrupt, view=view)
 
 
-def _images(seen: Feed, batch_size: int) -> Tensor:
-    return torch.cat([images for images, _ in seen.validation(batch_size)])
+def _images(seen: Feed) -> Tensor:
+    return torch.cat([images for images, _ in seen.validation(evaluate.MOST)])
 
 
-def _embedding(
-    network: nn.Module, split: Dataset, card: ModelCard, device: torch.device, batch_size: int
-) -> dict[str, Tensor]:
+def _embedding(network: nn.Module, split: Dataset, card: ModelCard, device: torch.device) -> dict[str, Tensor]:
     """Tensors to store of a network's embedding: see :func:`mixviz.networks.zoo.embedding`.
 
     Both plots are of vectors scaled to length 1, as clusters and neighbours are measured. Vectors of more than
@@ -160,8 +176,8 @@ def _embedding(
     seen = _seen(replace(split.take(chosen), labels=torch.tensor(chosen)), card, device)
     index, pixels = seen.split.labels, NormalizedModel(network, card.network.mean, card.network.std)
     with _float32():
-        inputs = pixels.normalised(_images(seen, batch_size))
-        vectors = embeddings.embed(network, inputs, batch_size=batch_size).cpu()
+        inputs = pixels.normalised(_images(seen))
+        vectors = embeddings.embed(network, inputs, batch_size=evaluate.images_at_a_time(inputs)).cpu()
     unit = embeddings.directions(vectors)
     if vectors.shape[1] > WIDEST:
         u, s, _ = torch.linalg.svd(vectors.double(), full_matrices=False)
@@ -193,7 +209,9 @@ def _boxes(seen: Feed) -> list[Tensor] | None:
         boxes = mask_boxes(masks)
     else:
         placed = zip(seen.split.pictures, seen.split.boxes, strict=False)
-        boxes = [torch.tensor([pictures.view_box(box, _size(picture), seen.view or seen.side)]) for picture, box in placed]
+        boxes = [
+            torch.tensor([pictures.view_box(box, _size(picture), seen.view or seen.side)]) for picture, box in placed
+        ]
     nowhere = torch.tensor([[0, 0, 1, 1]])
     return [box if (box[:, 2:] > box[:, :2]).all() else nowhere for box in boxes] or None
 

@@ -29,6 +29,7 @@ class EvaluationSet:
     seed: int
     batch_size: int
     dilate: int = 0
+    brief: bool = False
 
     def rng(self, *key: int) -> np.random.Generator:
         """Return a separate generator per measurement, so that leaving one out does not change another."""

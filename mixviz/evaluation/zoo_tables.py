@@ -13,7 +13,7 @@ def table(where: str | Path | None = None, *, short: bool = False) -> str:
     """Return the measured metrics of every network as Markdown; ``short``: the most telling columns."""
     about = [zoo.card(name, where) for name in zoo.names(where)]
     wanted = [metric for metric in METRICS.values() if metric.short or not short]
-    return tables.table(model_card.rows([one for one in about if one.metrics]), wanted)
+    return tables.table(model_card.measured_rows([one for one in about if one.metrics]), wanted)
 
 
 def all_tables() -> dict[str, str]:

@@ -115,7 +115,11 @@ def _classes(card: ModelCard) -> str:
 def _metrics(card: ModelCard) -> list[str]:
     if not card.metrics:
         return []
-    return ["", "## Measured on the weights as they are stored", "", *_nested(card.metrics)]
+    lines = ["", "## Measured on the weights as they are stored", "", *_nested(card.metrics)]
+    for one in card.seeds:
+        part = f", measured on part {one.holdout}" if one.holdout else ""
+        lines += ["", f"## Measured with seed {one.seed}{part}", "", *_nested(one.metrics)]
+    return lines
 
 
 def _start(start: Pretrained | None, frozen: int) -> list[str]:

@@ -162,6 +162,16 @@ class StoredWeights:
 
 
 @dataclass(frozen=True)
+class Measurement:
+    """Metrics of one training: its ``seed``, and ``holdout``, the part of the data that it was measured on, such as
+    ``2/5``; empty: the data set's own validation pictures."""
+
+    seed: int | None
+    holdout: str
+    metrics: Values
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """A network's card. :meth:`from_json` checks what a file holds; the constructor checks nothing.
 
@@ -177,6 +187,8 @@ class ModelCard:
         run: the flags of the training, see :class:`mixviz.networks.run.Run`; a card may be older than some of them.
         elsewhere: see its class.
         metrics: what was measured, read by :class:`mixviz.evaluation.metrics.Metric`.
+        seeds: what was measured of further trainings, which differ by seed and held-out part alone; their weights are
+            elsewhere.
         given: the JSON that the card was read from, which is what :func:`mixviz.networks.card_text.write` writes.
     """
 
@@ -194,6 +206,7 @@ class ModelCard:
     result: Result | None = None
     elsewhere: Elsewhere | None = None
     metrics: Values | None = None
+    seeds: tuple[Measurement, ...] = ()
     given: Values = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -233,6 +246,7 @@ class ModelCard:
             result=_record(values, "result", Result),
             elsewhere=_record(values, "elsewhere", Elsewhere),
             metrics=_object(values, "metrics"),
+            seeds=_seeds(values.get("seeds")),
             given=values,
         )  # fmt: skip
 
@@ -264,6 +278,17 @@ class ModelCard:
         """The seed of the training, where it is known."""
         return None if self.run is None else self.run.get("seed")
 
+    @property
+    def holdout(self) -> str:
+        """The part of the data that was held out of the training, such as ``2/5``; empty: the data set's own split."""
+        return (self.run or {}).get("holdout", "")
+
+    @property
+    def measurements(self) -> tuple[Measurement, ...]:
+        """All that was measured: this training first, then further seeds."""
+        own = (Measurement(self.seed, self.holdout, self.metrics),) if self.metrics else ()
+        return own + self.seeds
+
 
 Part = TypeVar("Part")
 
@@ -286,6 +311,20 @@ def _record(values: Values, name: str, shape: type[Part]) -> Part | None:
     value = values.get(name)
     complete = isinstance(value, dict) and get_type_hints(shape).keys() <= value.keys()
     return cast(Part, value) if complete else None
+
+
+def _seeds(values: object) -> tuple[Measurement, ...]:
+    """Read further seeds; none at all where one is not what ``mixviz zoo collect`` writes."""
+    if not isinstance(values, list):
+        return ()
+    shape = {"seed": int, "holdout": str, "metrics": dict}
+    right = all(
+        isinstance(one, dict)
+        and one.keys() == shape.keys()
+        and all(isinstance(one[key], kind) and not isinstance(one[key], bool) for key, kind in shape.items())
+        for one in values
+    )
+    return tuple(Measurement(**one) for one in values) if right else ()
 
 
 def _names_a_method(values: Values) -> bool:
@@ -428,8 +467,8 @@ def strategy(method: str, parameters: Values) -> str:
 def rows(cards: Sequence[ModelCard]) -> list[tuple[str, Values]]:
     """(row, metrics) of each card for :func:`mixviz.evaluation.tables.table`.
 
-    Runs that differ by their seed alone share a row. Other settings in which runs of one strategy differ stand in the
-    row's name.
+    Runs that differ by seed and held-out part alone share a row. Other settings in which runs of one strategy differ
+    stand in the row's name. A card's further seeds are not rows of their own (:attr:`ModelCard.measurements`).
 
     Raises:
         ValueError: the same run twice, which would count as two seeds.
@@ -440,21 +479,34 @@ def rows(cards: Sequence[ModelCard]) -> list[tuple[str, Values]]:
         alike = [others for other, others in settings if other == label]
         apart = [f"{key} {value}" for key, value in own.items() if any(o.get(key) != value for o in alike)]
         name = " / ".join([label, *apart])
-        if (name, card.seed) in seen:
-            raise ValueError(f"{name} with seed {card.seed} is there twice: give each run once, and networks titles.")
-        seen.add((name, card.seed))
+        for seed, holdout in [(card.seed, card.holdout), *((one.seed, one.holdout) for one in card.seeds)]:
+            if (name, seed, holdout) in seen:
+                raise ValueError(f"{name} with seed {seed} is there twice: give each run once, and networks titles.")
+            seen.add((name, seed, holdout))
         named.append((name, card.metrics or {}))
     return named
 
 
-def _settings(card: ModelCard) -> dict[str, Any]:
-    """Settings in which runs of one strategy may differ, besides their seed, and the data of their measurement."""
+def measured_rows(cards: Sequence[ModelCard]) -> list[tuple[str, Values]]:
+    """(row, metrics) of every measurement of the cards, further seeds included; see :func:`rows`."""
+    named = zip(cards, rows(cards), strict=True)
+    return [(name, one.metrics) for card, (name, _) in named for one in card.measurements]
+
+
+def training(card: ModelCard) -> dict[str, Any]:
+    """Return the settings in which runs of one strategy may differ, besides their seed and which part is held out."""
     run = {
         key: value
         for key, value in (Run.completed(card.run) if card.run else {}).items()
         if key not in ("seed", "root", "method", "options")
     }
-    return {**run, **{key: (card.metrics or {}).get(key) for key in ("weights", "images", "size")}}
+    return {**run, "holdout": f"of {parts}"} if (parts := card.holdout.partition("/")[2]) else run
+
+
+def _settings(card: ModelCard) -> dict[str, Any]:
+    """Settings in which runs of one strategy may differ, and the data of their measurement."""
+    measured = ("weights", "size") if card.holdout else ("weights", "size", "images")  # parts differ by a few images
+    return {**training(card), **{key: (card.metrics or {}).get(key) for key in measured}}
 
 
 def digest(path: Path) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -269,5 +271,66 @@ def add(run: str | Path, name: str, where: str | Path | None = None) -> Path:
     metrics = before.metrics if before is not None and before.weights.sha256 == stored["sha256"] else None
     if metrics is None:
         (home / EMBEDDING).unlink(missing_ok=True)
-    card_text.write(home, card.changed(weights=stored, metrics=metrics))
+    seeds = before.given.get("seeds", []) if before is not None and _alike(before, card) else []
+    card_text.write(home, card.changed(weights=stored, metrics=metrics, **({"seeds": seeds} if seeds else {})))
     return home
+
+
+def collect(
+    runs: str | Path, where: str | Path | None = None, tell: Callable[[str], None] = lambda line: None
+) -> dict[str, list[int | None]]:
+    """Write the metrics of further seeds into the cards of the networks that they belong to.
+
+    A run belongs to a network if they differ by seed and held-out part alone. Its metrics replace those that the card
+    holds of the same seed and part. Curves of localisation, most of a card's length, stay with the run.
+
+    Args:
+        runs: a folder of runs, those of ``mixviz zoo build``.
+        where: the folder of the networks.
+        tell: called with a line for each run that is left out.
+
+    Returns:
+        Name -> the further seeds in its card, for each network that gained some.
+
+    Raises:
+        ValueError: no such folder, or no measured run that belongs to a network.
+    """
+    homes = [path.parent for path in sorted(Path(runs).glob(f"*/{model_card.FILE}"))]
+    networks = {name: card(name, where) for name in names(where)}
+    found: dict[str, dict[tuple[int | None, str], dict[str, Any]]] = {}
+    for home in homes:
+        run = model_card.read(home)
+        name = next((name for name, one in networks.items() if one.is_whole and _alike(one, run)), None)
+        if name is None:
+            tell(f"{home.name} belongs to no network: none differs from it by seed alone.")
+        elif (run.seed, run.holdout) == (networks[name].seed, networks[name].holdout):
+            continue
+        elif not run.metrics:
+            tell(f"{home.name} is not measured yet: mixviz evaluate {home} --brief --root …")
+        else:
+            entry = {"seed": run.seed, "holdout": run.holdout, "metrics": _without_curves(run.metrics)}
+            found.setdefault(name, {})[run.seed, run.holdout] = entry
+    if not found:
+        raise ValueError(f"{runs} holds no measured run of a further seed of a network in {where or folder()}.")
+    for name, entries in found.items():
+        before = {(one.seed, one.holdout): dataclasses.asdict(one) for one in networks[name].seeds}
+        seeds = [one for _, one in sorted((before | entries).items())]
+        card_text.write(_home(name, where), networks[name].changed(seeds=seeds))
+    return {name: [one.seed for one in card(name, where).seeds] for name in found}
+
+
+def _alike(one: ModelCard, other: ModelCard) -> bool:
+    """Whether two trainings differ by seed and held-out part alone."""
+    first, second = (
+        (card.strategy, model_card.training(card), card.data.keys, card.pretrained and card.pretrained["sha256"])
+        for card in (one, other)
+    )
+    return first == second
+
+
+def _without_curves(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_curves(value) if isinstance(value, dict) else value
+        for key, value in metrics.items()
+        if key != "curves"
+    }
