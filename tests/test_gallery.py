@@ -8,6 +8,7 @@ import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -128,6 +129,16 @@ def test_each_entry_makes_a_card():
         assert len(card.data.classes) == 1000
         assert card.weights.license == entry.license
         assert not card.is_whole
+
+
+def test_the_guides_table_is_the_list():
+    guide = (Path(__file__).parent.parent / "docs" / "guides" / "gallery.md").read_text(encoding="utf-8")
+    rows = {line.split("`")[1]: line for line in guide.splitlines() if line.startswith("| `") and "in1k" in line}
+    assert rows.keys() == gallery.entries().keys()
+    for name, entry in gallery.entries().items():
+        told = [entry.augmentation, entry.documented or "–", entry.license, f"{entry.top1:.1f}"]
+        told.append("binary cross-entropy" if entry.loss == "bce" else "softmax")
+        assert all(f" {one} |" in rows[name] or f"({one}) |" in rows[name] for one in told), rows[name]
 
 
 # ---------------------------------------------------------------- downloads

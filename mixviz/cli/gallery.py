@@ -1,7 +1,8 @@
-"""``mixviz zoo list`` and ``mixviz zoo get``: the networks that there are, and those that can be fetched."""
+"""``mixviz zoo list``, ``get`` and ``convert``: the networks that there are, and those that can be had."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ def register(zoo: typer.Typer) -> None:
     """Add the commands to ``mixviz zoo``."""
     zoo.command("list")(listed)
     zoo.command("get")(get)
+    zoo.command("convert")(convert)
 
 
 def listed() -> None:
@@ -60,3 +62,54 @@ def get(
 
             home = gallery.get(entry.name, progress)
         typer.echo(f"It is in {home}/.")
+
+
+def convert(
+    file: Annotated[Path, typer.Argument(help="The downloaded file: .pth, .pth.tar, .pt or .safetensors.")],
+    architecture: Annotated[str, typer.Option(help="timm's name of the network, e.g. resnet50.")],
+    strategy: Annotated[str, typer.Option(help="The method that it was trained with, of `mixviz methods`.")],
+    name: Annotated[str, typer.Option(help="By which it is known; empty: architecture and strategy.")] = "",
+    title: Annotated[str, typer.Option(help="For people; empty: the strategy's.")] = "",
+    classes: Annotated[
+        Path | None, typer.Option(help="File with a class name in each line; by default ImageNet's 1,000.")
+    ] = None,
+    image_size: Annotated[int, typer.Option(help="Side of its pictures in pixels.", min=1, max=4096)] = 224,
+    crop: Annotated[float, typer.Option(help="Share of the shorter side that it sees.", min=0.25, max=1)] = 0.875,
+    interpolation: Annotated[str, typer.Option(help="bilinear or bicubic.")] = "bilinear",
+    mean: Annotated[str, typer.Option(help="Of the pixels in [0, 1], one number or three.")] = "0.485,0.456,0.406",
+    std: Annotated[str, typer.Option(help="Likewise.")] = "0.229,0.224,0.225",
+    stem: Annotated[str, typer.Option(help="small: 3x3 without max-pooling, as for CIFAR; strided.")] = "standard",
+    width: Annotated[float, typer.Option(help="ResNets: channels as a share of their own.")] = 1.0,
+    loss: Annotated[str, typer.Option(help="bce, where it was trained with binary cross-entropy.")] = "",
+    license: Annotated[str, typer.Option(help="Of the weights.")] = "",
+    source: Annotated[str, typer.Option(help="Where the file is from.")] = "",
+) -> None:
+    """Convert a file of weights that you downloaded into safetensors with a card; it is then known by name.
+
+    The defaults are those of the CutMix authors' networks on ImageNet. No program in the file is run.
+
+        mixviz zoo convert model_best.pth.tar --architecture resnet50 --strategy cutmix
+    """
+    from mixviz.networks import conversion
+
+    labels = classes.read_text(encoding="utf-8").splitlines() if classes else []
+    done = conversion.convert(
+        file, architecture=architecture, strategy=strategy, name=name, title=title,
+        classes=[label.strip() for label in labels if label.strip()], image_size=image_size, crop=crop,
+        interpolation=interpolation, mean=_three("mean", mean), std=_three("std", std), stem=stem, width=width,
+        loss=loss, license=license, source=source,
+    )  # fmt: skip
+    said = ", ".join(f"{label} {100 * chance:.0f} %" for label, chance in done.said)
+    typer.echo(f"{done.folder.name}: {done.card.strategy}, in {done.folder}/.")
+    typer.echo(f"Of a photograph of a lion it says: {said}. Nonsense? Then mean, std or the classes' order are others.")
+
+
+def _three(name: str, text: str) -> list[float]:
+    """Parse one number or three."""
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 3):
+        raise ValueError(f"--{name} is one number or three with commas between; got {text!r}.")
+    return numbers * (3 // len(numbers))

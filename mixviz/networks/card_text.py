@@ -92,6 +92,8 @@ def _from_elsewhere(card: ModelCard) -> list[str]:
         f"{view.side} px from the middle of {view.stored}, {view.interpolation}; mean {_number(list(network.mean))}; "
         f"std {_number(list(network.std))}" + (f"; heat maps at `{network.layer}`" if network.layer else ""),
     ]
+    if card.method:
+        lines.insert(0, f"- **Method**: `{card.method}`, as whoever made the card says. {card.citation}")
     if weights.license or weights.source:
         lines.append(
             f"- **Weights**: licence {weights.license or 'unknown'}, source {weights.source or 'unknown'}, sha256 "
