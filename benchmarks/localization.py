@@ -21,11 +21,11 @@ from PIL import Image
 from torch import Tensor
 
 from benchmarks.timing import table
-from mixviz.cam import grad_cam
+from mixviz.cam import formulas, grad_cam
 from mixviz.cam.boxes import STEPS
 from mixviz.cam.inference import LoadedModel, open_networks
 from mixviz.cam.localization import BoxScores, box_scores, centre_heat, heat, mask_boxes, trimap
-from mixviz.cam.methods import KINDS, heat_maps
+from mixviz.cam.methods import KINDS
 from mixviz.core.inference import NormalizedModel
 from mixviz.data import pictures, scenes, sources
 from mixviz.data.dataset import Box, Dataset, read
@@ -148,16 +148,27 @@ def _share(rng: np.random.Generator) -> float:
     return float(np.exp(rng.uniform(*np.log(SHARES))))
 
 
-def maps_of(model: LoadedModel, examples: Sequence[Example], kind: str, layer: str) -> Tensor:
-    """Heat (N, side, side) of the examples' classes."""
-    found, pixels = [], _pixels(model)
+def maps_of(model: LoadedModel, examples: Sequence[Example], layer: str, kinds: Sequence[str]) -> dict[str, Tensor]:
+    """Kind -> heat (N, side, side) of the examples' classes, by one pass through the network for all kinds."""
+    found: dict[str, list[Tensor]] = {kind: [] for kind in kinds}
+    pixels = _pixels(model)
     for start in range(0, len(examples), BATCH):
         some = examples[start : start + BATCH]
         labels = torch.tensor([one.label for one in some])
-        inputs = pixels.normalised(_batch([one.view for one in some]))
-        maps = heat_maps(model.network, inputs, labels, kind=kind, layer=layer).maps[:, 0]
-        found.append(heat(maps, (model.side, model.side)))
-    return torch.cat(found)
+        evidence = grad_cam.evidence(
+            model.network, pixels.normalised(_batch([one.view for one in some])), labels, layer
+        )
+        for kind in kinds:
+            found[kind].append(heat(_maps(kind, evidence), (model.side, model.side)))
+    return {kind: torch.cat(maps) for kind, maps in found.items()}
+
+
+def _maps(kind: str, evidence: grad_cam.Evidence) -> Tensor:
+    """Maps (N, h, w) of a kind that needs no further pass."""
+    if kind != "grad_cam":
+        return formulas.quick(kind, evidence)[:, 0]
+    assert evidence.slopes is not None
+    return torch.einsum("nc,nchw->nhw", evidence.slopes[:, 0].mean((2, 3)), evidence.features).relu()
 
 
 def scored(examples: Sequence[Example], maps: Tensor) -> list[BoxScores | None]:
@@ -173,14 +184,15 @@ def rows(model: LoadedModel, examples: Sequence[Example]) -> dict[str, list[BoxS
     size = model.side, model.side
     result = {MIDDLE: scored(examples, centre_heat(size))}
     layers = list(grad_cam.feature_layers(model.network, size))[::-1]
-    for n in sorted({dilate for _, _, dilate in WAYS}):
-        finer = model.dilated(n)
-        for kind, earlier, dilate in WAYS:
-            if dilate == n and earlier < len(layers):
-                layer = layers[earlier]
-                sides = grad_cam.evidence(finer.network, torch.zeros(1, 3, *size), layer=layer, slopes=False).grid.size
-                name = f"{KINDS[kind].title}, `{layer}` {sides[0]}x{sides[1]}{', dilated' if n else ''}"
-                result[name] = scored(examples, maps_of(finer, examples, kind, layer))
+    for earlier, n in sorted({way[1:] for way in WAYS}):
+        if earlier >= len(layers):
+            continue
+        finer, layer = model.dilated(n), layers[earlier]
+        height, width = grad_cam.evidence(finer.network, torch.zeros(1, 3, *size), layer=layer, slopes=False).grid.size
+        kinds = [way[0] for way in WAYS if way[1:] == (earlier, n)]
+        for kind, maps in maps_of(finer, examples, layer, kinds).items():
+            name = f"{KINDS[kind].title}, `{layer}` {height}x{width}{', dilated' if n else ''}"
+            result[name] = scored(examples, maps)
     order = [MIDDLE, *sorted(list(result)[1:], key=lambda name: name.split(",")[0])]
     return {name: result[name] for name in order}
 

@@ -10,7 +10,9 @@ import torch
 
 from benchmarks import localization as bench
 from mixviz.cam.inference import LoadedModel
-from mixviz.cam.localization import box_scores, centre_heat
+from mixviz.cam.localization import box_scores, centre_heat, heat
+from mixviz.cam.methods import heat_maps
+from mixviz.core.inference import NormalizedModel
 from mixviz.networks import architectures, model_card
 
 pytest.importorskip("timm")
@@ -21,7 +23,6 @@ SIDE = 64
 def model() -> LoadedModel:
     torch.manual_seed(0)
     network = architectures.build("resnet18", 3, stem="strided", width=0.125).eval()
-    classes = ["lion", "bee", "goose"]
     spec = {"name": "resnet18", "stem": "strided", "width": 0.125, "image_size": SIDE, "mean": [0.5] * 3,
             "std": [0.5] * 3}  # fmt: skip
     card = model_card.ModelCard.from_json(
@@ -56,3 +57,12 @@ def test_scenes_of_the_photographs_have_small_objects(model):
     assert all(bench.SHARES[0] * 0.7 < one.share < bench.SHARES[1] * 1.1 for one in small)
     assert np.mean([one.share for one in small]) < np.mean([one.share for one in whole])
     assert [one.label for one in small] == [one.label for one in whole]
+
+
+def test_maps_are_those_of_the_core(model):
+    examples = [example((0, 0, 16, 16)), example((24, 24, 40, 40))]
+    ours = bench.maps_of(model, examples, "layer3", ["grad_cam", "layer_cam"])
+    inputs = NormalizedModel(model.network, [0.5] * 3, [0.5] * 3).normalised(bench._batch([x.view for x in examples]))
+    for kind, maps in ours.items():
+        theirs = heat_maps(model.network, inputs, torch.tensor([1, 1]), kind=kind, layer="layer3").maps[:, 0]
+        torch.testing.assert_close(maps, heat(theirs, (SIDE, SIDE)), rtol=0, atol=1e-4)
