@@ -200,6 +200,18 @@ def test_tables_say_what_is_known_and_what_is_not():
     assert "| −10.0 | one seed: no interval |  |" in zoo_tables.answered(questions.QUESTIONS["error"], one)
 
 
+def test_answers_in_short():
+    groups = questions.groups([card("baseline", BASE), card("cutmix", [20, 20.1, 20.2]), card("mixup", OURS)])
+    text = zoo_tables.answers_in_short(groups)
+    assert "- Does mixing lower the error? *top-1 error*: better for CutMix (−10.6); not told apart: Mixup.\n" in text
+    assert "- Does mixing calibrate? *ECE*: not measured.\n" in text
+    one = questions.groups([card("saliencymix_released", [30]), card("cutmix", [20])])
+    text = zoo_tables.answers_in_short(one)
+    assert "- Does it matter where the patch is cut? *top-1 error*: one seed, which tells nothing apart.\n" in text
+    many = questions.groups([card("saliencymix_released", [30, 30.1, 30.2]), card("cutmix", [20, 20.1, 20])])
+    assert "worse for SaliencyMix (released saliency) against CutMix (+10.1)" in zoo_tables.answers_in_short(many)
+
+
 def test_without_networks_the_tables_say_so(tmp_path):
     for name, text in zoo_tables.all_tables(tmp_path).items():
         assert text.startswith("No network is measured yet.") or name == "published"

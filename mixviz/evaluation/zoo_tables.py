@@ -34,6 +34,7 @@ def all_tables(where: str | Path | None = None) -> dict[str, str]:
         "zoo in short": table(where, short=True),
         "published": published.errors([method for method, _ in zoo.STRATEGIES.values()]),
         "trainings": trainings(groups),
+        "answers": answers_in_short(groups),
         **{f"question {key}": answered(question, groups) for key, question in questions.QUESTIONS.items()},
     }
 
@@ -78,6 +79,47 @@ def answered(question: Question, groups: Iterable[dict[str, ModelCard]]) -> str:
             lines += [f"Not measured: {missing}.", ""]
         blocks.append("\n".join(lines))
     return "\n".join(blocks).rstrip("\n") + "\n" if blocks else "No network is measured yet.\n"
+
+
+def answers_in_short(groups: Iterable[dict[str, ModelCard]]) -> str:
+    """Return the answers to all questions as Markdown: a list per training, a line per question and metric."""
+    blocks = []
+    for group in groups:
+        lines = [
+            f"- {question.title} {of_metric}"
+            for question in questions.QUESTIONS.values()
+            for of_metric in _in_short(
+                questions.answers(question, group), len({base for _, base in question.pairs}) > 1
+            )
+        ]
+        blocks.append("\n".join([f"{_title(group)}:", "", *lines, ""]))
+    return "\n".join(blocks) or "No network is measured yet.\n"
+
+
+def _in_short(answers: Sequence[Answer], several: bool) -> list[str]:
+    """Say for each metric which comparisons are better, worse, and not told apart; ``several``: bases, which are then
+    named."""
+    by_metric: dict[str, list[Answer]] = {}
+    for one in answers:
+        by_metric.setdefault(one.metric.title, []).append(one)
+    return [f"*{title}*: {_verdicts(of_metric, several)}." for title, of_metric in by_metric.items()]
+
+
+def _verdicts(answers: Sequence[Answer], several: bool) -> str:
+    known = [(one, one.difference) for one in answers if one.difference is not None]
+    if not known:
+        return "not measured"
+    if all(difference.told_apart is None for _, difference in known):
+        return "one seed, which tells nothing apart"
+    names = {
+        id(one): f"{_name(one.ours)} against {_name(one.base)}" if several else _name(one.ours) for one, _ in known
+    }
+    parts = []
+    for word, better in (("better", True), ("worse", False)):
+        told = [f"{names[id(one)]} ({_signed(difference.mean)})" for one, difference in known if one.better is better]
+        parts += [f"{word} for {', '.join(told)}"] if told else []
+    apart = [names[id(one)] for one, difference in known if not difference.told_apart]
+    return "; ".join(parts + ([f"not told apart: {', '.join(apart)}"] if apart else []))
 
 
 def _cards(where: str | Path | None) -> list[ModelCard]:
