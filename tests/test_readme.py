@@ -22,7 +22,7 @@ from PIL import Image
 import mixviz
 from mixviz import extend
 from mixviz.data import pictures
-from mixviz.evaluation import zoo_tables
+from mixviz.evaluation import questions, zoo_tables
 from mixviz.explain import serialize
 
 ROOT = Path(__file__).parent.parent
@@ -111,13 +111,19 @@ def test_catalogue_is_the_methods():
     assert table == serialize.catalogue_markdown(), "run: python -m mixviz methods --readme docs/catalogue.md"
 
 
-@pytest.mark.parametrize("page", ["docs/measured.md", "models/README.md"])
+@pytest.mark.parametrize("page", ["docs/findings.md", "docs/measured.md", "models/README.md"])
 def test_zoo_tables_are_the_cards(page):
-    places = [name for name in zoo_tables.all_tables() if f"<!-- {name} -->" in PAGES[page]]
+    tables = zoo_tables.all_tables()
+    places = [name for name in tables if f"<!-- {name} -->" in PAGES[page]]
     assert places
     for name in places:
-        text = serialize.replace_section(PAGES[page], name, zoo_tables.all_tables()[name])
-        assert text == PAGES[page], "run: python -m mixviz zoo table docs/measured.md models/README.md"
+        text = serialize.replace_section(PAGES[page], name, tables[name])
+        assert text == PAGES[page], f"run: python -m mixviz zoo table {page}"
+
+
+def test_every_question_is_in_the_findings():
+    for key in questions.QUESTIONS:
+        assert f"<!-- question {key} -->" in PAGES["docs/findings.md"]
 
 
 def test_speeds_are_the_measured_ones():

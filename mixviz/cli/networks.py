@@ -213,18 +213,19 @@ def zoo_collect(
 def zoo_table(
     texts: Annotated[
         list[Path],
-        typer.Argument(help="Markdown files with <!-- zoo -->, <!-- zoo in short --> or <!-- published -->."),
+        typer.Argument(help="Markdown files with <!-- zoo -->, <!-- answers -->, <!-- question error --> or the like."),
     ],
 ) -> None:
-    """Write the measured table, and the published numbers, from the cards into Markdown files."""
+    """Write what was measured, what it answers, and published numbers from the cards into Markdown files."""
     from mixviz.evaluation import zoo_tables
     from mixviz.explain import serialize
 
+    tables = zoo_tables.all_tables()
     for path in texts:
         text = path.read_text(encoding="utf-8")
-        places = [name for name in zoo_tables.all_tables() if f"<!-- {name} -->" in text]
+        places = [name for name in tables if f"<!-- {name} -->" in text]
         if not places:
             raise ValueError(f"{path} has no place for a table, such as <!-- zoo --> and <!-- /zoo -->.")
         for name in places:
-            text = serialize.replace_section(text, name, zoo_tables.all_tables()[name])
+            text = serialize.replace_section(text, name, tables[name])
         path.write_text(text, encoding="utf-8")

@@ -37,6 +37,7 @@ def _accuracy(split: EvaluationSet) -> dict:
         "top1_error_percent": percent(~top[:, 0]),
         "top5_error_percent": percent(~top.any(1)),
         "cross_entropy_nats": round(loss, 6),
+        "wrong": torch.nonzero(~top[:, 0]).flatten().tolist(),  # pictures, so that networks can be paired over them
     }
 
 

@@ -1,0 +1,126 @@
+"""Questions of the field about mixing strategies, as data, and what the cards of trained networks answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixviz.evaluation.metrics import METRICS, Measurements, Metric, at
+from mixviz.evaluation.paired import Difference, over_pictures, over_seeds
+from mixviz.networks import model_card, zoo
+from mixviz.networks.model_card import ModelCard
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question: its ``title``, the keys of the ``metrics`` that answer it, and the ``pairs`` (strategy, the one it is
+    compared with) by their names in :data:`mixviz.networks.zoo.STRATEGIES`."""
+
+    title: str
+    metrics: tuple[str, ...]
+    pairs: tuple[tuple[str, str], ...]
+
+
+_PLACE = (
+    ("saliencymix", "cutmix"), ("saliencymix_shared", "saliencymix_released"), ("saliencymix_released", "cutmix"),
+)  # fmt: skip
+_LABEL = (("randsaliencymix", "randsaliencymix_area"),)
+_ALL = tuple((name, "baseline") for name in zoo.STRATEGIES if name != "baseline")
+QUESTIONS: dict[str, Question] = {
+    "error": Question("Does mixing lower the error?", ("top1_error",), _ALL),
+    "place": Question("Does it matter where the patch is cut?", ("top1_error", "max_box_acc_v2", "px_ap"), _PLACE),
+    "label": Question("Do saliency labels beat area labels?", ("top1_error", "ece", "max_box_acc_v2"), _LABEL),
+    "localization": Question(
+        "Does CutMix improve localisation under MaxBoxAccV2?", ("max_box_acc_v2", "max_box_acc_v2_last", "px_ap"),
+        (("cutmix", "baseline"),),
+    ),
+    "calibration": Question("Does mixing calibrate?", ("ece",), _ALL),
+    "occlusion": Question("Does mixing help where half of the picture is hidden?", ("hole_50",), _ALL),
+    "fgsm": Question("Does mixing help against one step of an attack?", ("fgsm_1",), _ALL),
+    "pgd": Question("Does mixing help against ten steps of an attack?", ("pgd_1",), _ALL),
+    "corruption": Question("Does mixing help against corruptions?", ("corrupted_3",), _ALL),
+    "between": Question("What do networks see halfway between two pictures?", ("mixup_half", "cutmix_half"), _ALL),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A comparison: means over the seeds that both strategies have, in the metric's unit, and their difference; None
+    where one of them was not measured."""
+
+    metric: Metric
+    ours: str
+    base: str
+    means: tuple[float, float] | None = None
+    difference: Difference | None = None
+
+    @property
+    def better(self) -> bool | None:
+        """Whether the difference is an improvement; None where the two are not told apart."""
+        if self.difference is None or not self.difference.told_apart:
+            return None
+        return (self.difference.mean < 0) == (self.metric.better == "lower")
+
+
+def groups(cards: Iterable[ModelCard]) -> list[dict[str, ModelCard]]:
+    """Group measured cards by training: in a group, strategy name -> card, and the strategies differ in the method
+    alone. Only networks of the zoo's strategies that ``mixviz train`` made are in a group."""
+    names = {title: name for name, title in zoo.strategies().items()}
+    found: list[tuple[tuple, dict[str, ModelCard]]] = []
+    for card in cards:
+        name = names.get(card.strategy)
+        if name is None or not (card.is_whole and card.metrics):
+            continue
+        same = model_card.training(card), card.data.name, card.data.keys
+        group = next((group for other, group in found if other == same and name not in group), None)
+        if group is None:
+            found.append((same, group := {}))
+        group[name] = card
+    return [group for _, group in found]
+
+
+def answers(question: Question, group: dict[str, ModelCard]) -> list[Answer]:
+    """Answer a question from the cards of one group, metric after metric.
+
+    Each comparison is one of all comparisons of its metric (see :func:`mixviz.evaluation.paired.over_seeds`) that the
+    group has cards for.
+    """
+    result = []
+    for metric in (METRICS[key] for key in question.metrics):
+        pairs = {(ours, base): _pairs(metric, group.get(ours), group.get(base)) for ours, base in question.pairs}
+        comparisons = max(1, sum(bool(found) for found in pairs.values()))
+        result += [_answer(metric, *names, found, comparisons) for names, found in pairs.items()]
+    return result
+
+
+def _pairs(metric: Metric, ours: ModelCard | None, base: ModelCard | None) -> list[tuple[Measurements, Measurements]]:
+    """Return both strategies' metrics for each seed and part that both were measured with."""
+    first, second = (
+        {(one.seed, one.holdout): one.metrics for one in card.measurements if metric.of(one.metrics) is not None}
+        if card
+        else {}
+        for card in (ours, base)
+    )
+    return [(first[key], second[key]) for key in first if key in second]
+
+
+def _answer(
+    metric: Metric, ours: str, base: str, pairs: Sequence[tuple[Measurements, Measurements]], comparisons: int
+) -> Answer:
+    if not pairs:
+        return Answer(metric, ours, base)
+    each = tuple([metric.of(one[side]) or 0.0 for one in pairs] for side in (0, 1))
+    difference = over_seeds(*each, comparisons)
+    if len(pairs) == 1 and metric.key == "top1_error":
+        misses = [_misses(one) for one in pairs[0]]
+        if misses[0] is not None and misses[1] is not None and len(misses[0]) == len(misses[1]):
+            difference = over_pictures(*misses, np.random.default_rng(0), comparisons)
+    return Answer(metric, ours, base, (float(np.mean(each[0])), float(np.mean(each[1]))), difference)
+
+
+def _misses(metrics: Measurements) -> list[float] | None:
+    """Return 100 for each picture whose class was missed and 0 for the others; None where the card does not say."""
+    wrong = at(metrics, ("accuracy", "wrong"))
+    return None if wrong is None else [100.0 * (index in wrong) for index in range(metrics["images"])]
