@@ -18,12 +18,13 @@ from torch import Tensor
 
 from mixviz.cam import grad_cam, shading
 from mixviz.cam.boxes import ThresholdBoxes, integers
-from mixviz.cam.inference import CAMResult, LoadedModel
+from mixviz.cam.inference import CAMResult, KnownModel
 from mixviz.cam.localization import centre_heat
 from mixviz.cam.methods import KINDS
 from mixviz.core.registry import lookup
 from mixviz.data import pictures
 from mixviz.i18n import UserError
+from mixviz.networks import class_names
 from mixviz.render import overlays
 from mixviz.ui.boundary import checked_path
 from mixviz.ui.errors import as_user_error, only_user_errors
@@ -72,11 +73,16 @@ def _class(request: Request, slot: int, name: str, known: bool) -> dict[str, Any
     return {"name": name, "known": known, "label": label and {"text": label.text, "classes": list(label.classes)}}
 
 
-def row(known: LoadedModel, request: Request, picture: np.ndarray, names: tuple[str, ...]) -> dict[str, Any]:
-    """Return one network's maps and predictions, or the error."""
+def row(known: KnownModel, request: Request, picture: np.ndarray, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return one network's maps and predictions, or the error.
+
+    Of a class that the network lacks, the map is that of its own prediction.
+    """
+    lacks = [name != "*" and not known.knows(name) for name in names]
+    asked = tuple("*" if lack else name for name, lack in zip(names, lacks, strict=True))
     try:
         with only_user_errors():
-            look = cam_cache.look(known, request, picture, names)
+            look = cam_cache.look(known, request, picture, asked)
     except UserError as error:
         return {"name": known.name, "title": known.title, "error": error.told(request.language)}
     top = look.probability.topk(min(3, len(known.classes)))
@@ -87,7 +93,7 @@ def row(known: LoadedModel, request: Request, picture: np.ndarray, names: tuple[
         "side": known.input_view.stored,
         "size": list(look.maps.shape[1:]),
         "top": [[known.classes[i], p] for p, i in zip(top.values.tolist(), top.indices.tolist(), strict=True)],
-        "looks": [_told(look, i) for i in range(len(names))],
+        "looks": [{**_told(look, i), "lacks": lack} for i, lack in enumerate(lacks)],
     }
 
 
@@ -138,19 +144,19 @@ def context(own: tuple[tuple[str, str], ...] = ()) -> dict[str, Any]:
     """Return the constant data: networks with their measurements, kinds, layers, classes and colours."""
     known = networks.with_own(own)
     first = next(iter(known.values()))
-    layers = grad_cam.feature_layers(first.network, (first.side, first.side))
+    layers = grad_cam.feature_layers(first.loaded().network, (first.side, first.side))
     return {
         "networks": {
             name: {"title": one.title, "side": one.side, "measured": _measured(one)} for name, one in known.items()
         },
         "kinds": [asdict(kind) for kind in KINDS.values()],
         "layers": [{"earlier": str(i), "size": list(size[1:])} for i, (_, size) in enumerate(reversed(layers.items()))],
-        "classes": list(dict.fromkeys(name for one in known.values() for name in one.classes)),
+        "classes": class_names.distinct(name for one in known.values() for name in one.classes),
         "colours": {name: _text(shading.table(name)) for name in (*shading.COLOURS, shading.DIFFERENCE)},
     }  # fmt: skip
 
 
-def _measured(one: LoadedModel) -> dict[str, Any] | None:
+def _measured(one: KnownModel) -> dict[str, Any] | None:
     """Return the card's localisation of a network: percent, and the number of pictures."""
     found = (one.card.metrics or {}).get("localisation")
     if one.card.metrics is None or not found:
