@@ -66,7 +66,7 @@ def same(one: str, other: str) -> bool:
 def distinct(classes: Iterable[str]) -> list[str]:
     """Return the classes without those that mean an earlier one."""
     kept: dict[str, None] = {}
-    met: set[str] = set()
+    met: set[int | str] = set()
     for name in classes:
         if met.isdisjoint(meaning(name)):
             kept[name] = None
@@ -77,19 +77,19 @@ def distinct(classes: Iterable[str]) -> list[str]:
 def spellings(name: str) -> tuple[str, ...]:
     """Return a class's name, then its synonyms."""
     meant = meaning(name)
-    groups = [names for names in _imagenet() if names[0] in meant]
-    others = [other for other, known in OTHERWISE.items() if known in meant]
+    groups = [_imagenet()[place] for place in meant if isinstance(place, int)]
+    others = [other for other in OTHERWISE if meaning(other) == meant]
     return tuple(dict.fromkeys([name, *(one for group in groups for one in group), *others]))
 
 
 @functools.lru_cache(maxsize=4096)
-def meaning(name: str) -> frozenset[str]:
-    """Return ImageNet's customary names of the class; of a class that ImageNet has not, its own in lower case.
+def meaning(name: str) -> frozenset[int | str]:
+    """Return the places of ImageNet's classes of this name; of a class that ImageNet has not, the name in lower case.
 
-    They are several where a synonym is shared: "panther" is a cougar, a leopard or a jaguar.
+    They are several where a synonym is shared: "panther" is a cougar or a jaguar.
     """
     asked = {other.casefold(): known for other, known in OTHERWISE.items()}.get(name.casefold(), name)
-    exact, in_any_case, all_ = _customary_names()
+    exact, in_any_case, all_ = _places()
     found = exact.get(asked) or in_any_case.get(asked.casefold()) or all_.get(asked.casefold())
     return frozenset(found or [asked.casefold()])
 
@@ -116,17 +116,17 @@ def _imagenet() -> list[tuple[str, ...]]:
 
 
 @functools.cache
-def _customary_names() -> tuple[Mapping[str, list[str]], ...]:
-    """Return ImageNet's customary names by themselves, by themselves in lower case, and by every synonym."""
-    return (
-        _by_spelling((names[0], names[0]) for names in _imagenet()),
-        _by_spelling((names[0], names[0].casefold()) for names in _imagenet()),
-        _by_spelling((names[0], spelling.casefold()) for names in _imagenet() for spelling in names),
-    )
+def _places() -> tuple[Mapping[str, list[int]], ...]:
+    """Return the places of ImageNet's classes by customary name, by the same in lower case, and by every synonym.
 
-
-def _by_spelling(pairs: Iterable[tuple[str, str]]) -> Mapping[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for name, spelling in pairs:
-        found.setdefault(spelling, []).append(name)
-    return found
+    Two classes are customarily called "crane", and two "maillot": the name means the first.
+    """
+    exact: dict[str, list[int]] = {}
+    in_any_case: dict[str, list[int]] = {}
+    all_: dict[str, list[int]] = {}
+    for place, names in enumerate(_imagenet()):
+        exact.setdefault(names[0], [place])
+        in_any_case.setdefault(names[0].casefold(), [place])
+        for name in names:
+            all_.setdefault(name.casefold(), []).append(place)
+    return exact, in_any_case, all_

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import math
 import time
 from dataclasses import asdict
 from typing import Any
@@ -93,8 +94,23 @@ def row(known: KnownModel, request: Request, picture: np.ndarray, names: tuple[s
         "side": known.input_view.stored,
         "size": list(look.maps.shape[1:]),
         "top": [[known.classes[i], p] for p, i in zip(top.values.tolist(), top.indices.tolist(), strict=True)],
+        "trust": _trust(known, top.values[0].item()),
         "looks": [{**_told(look, i), "lacks": lack} for i, lack in enumerate(lacks)],
     }
+
+
+def _trust(known: KnownModel, confidence: float) -> dict[str, Any] | None:
+    """Return how often a network was right on its card's test pictures, and on those where it was as sure."""
+    metrics = known.card.metrics or {}
+    found = metrics.get("calibration")
+    if not found or "accuracy" not in metrics:
+        return None
+    place = max(math.ceil(confidence * found["bins"]) - 1, 0)  # an edge belongs to the bin below it
+    of = found["count"][place]
+    return {
+        "top1": 100 - metrics["accuracy"]["top1_error_percent"], "images": metrics["images"],
+        "of": of, "right": round(of * (found["accuracy"][place] or 0)),
+    }  # fmt: skip
 
 
 def _told(look: CAMResult, i: int) -> dict[str, Any]:
