@@ -16,7 +16,8 @@ BREEDS = (*class_names.CAT_BREEDS, *class_names.DOG_BREEDS)
         ("Egyptian Mau", "Egyptian cat"), ("EGYPTIAN CAT", "Egyptian cat"), ("Persian", "Persian cat"),
         ("Siamese", "Siamese cat"), ("yorkshire terrier", "Yorkshire terrier"), ("basset hound", "basset"),
         ("saint bernard", "Saint Bernard"), ("scottish terrier", "Scotch terrier"), ("cellphone", "cellular telephone"),
-        ("crane", "crane"), ("cardigan", "cardigan"), ("tank suit", "tank suit"), ("Sphynx", None), ("scissors", None), ("", None),
+        ("crane", "crane"), ("cardigan", "cardigan"), ("tank suit", "tank suit"), ("Sphynx", None),
+        ("scissors", None), ("", None),
     ],
 )  # fmt: skip
 def test_a_name_finds_imagenets_class(name, found):

@@ -126,7 +126,7 @@ def test_opening_the_page_loads_no_weights():
     networks.in_memory.clear()
     handlers.show(first_request())
     assert not networks.in_memory
-    assert list(networks.known_networks())[0] == zoo.REFERENCE
+    assert next(iter(networks.known_networks())) == zoo.REFERENCE
     assert {"Egyptian cat", "Yorkshire terrier"} <= set(networks.classes())
     assert networks.titles()
     assert not networks.in_memory
