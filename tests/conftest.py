@@ -240,7 +240,7 @@ def one_tab(browser, address) -> Iterator[Tab]:
         yield opened()
 
 
-OPENING = {"a": "cat_egyptian_mau", "b": "dog_toller_portrait", "lam": 0.6, "seed": 0, "detector": "fine_grained"}
+OPENING = {"a": "cat_egyptian_mau", "b": "dog_yorkshire_terrier", "lam": 0.6, "seed": 0, "detector": "fine_grained"}
 
 
 @pytest.fixture

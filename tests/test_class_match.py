@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mixviz.data import pictures
+from mixviz.networks import class_names, zoo
 from mixviz.ui.services import cam_subject, networks
 from mixviz.ui.services.class_match import candidates
 from mixviz.ui.state import first_request
@@ -54,7 +55,25 @@ START = replace(first_request(), view="localize")
     ],
 )
 def test_a_label_means_classes(label, meant):
-    assert candidates(label, networks.classes()) == meant
+    assert candidates(label, zoo.TWENTY) == meant
+
+
+@pytest.mark.parametrize(
+    ("label", "meant"),
+    [
+        ("Egyptian mau", "Egyptian Mau"), ("siamese cat", "Siamese"), ("이집션 마우", "Egyptian Mau"),
+        ("st bernard", "saint bernard"), ("my Yorkshire terrier", "yorkshire terrier"), ("시바견", "shiba inu"),
+        ("Scottie", "scottish terrier"), ("Persian cat", "Persian"),
+    ],
+)  # fmt: skip
+def test_a_label_means_a_breed_by_any_of_its_names(label, meant):
+    assert candidates(label, [*class_names.CAT_BREEDS, *class_names.DOG_BREEDS]) == (meant,)
+
+
+def test_a_kind_means_all_its_breeds():
+    breeds = [*class_names.DOG_BREEDS, *class_names.CAT_BREEDS]
+    assert candidates("고양이", breeds) == candidates("kitten", breeds) == class_names.CAT_BREEDS
+    assert candidates("puppy", breeds) == class_names.DOG_BREEDS
 
 
 def test_only_classes_that_a_network_has_are_meant():
@@ -66,17 +85,18 @@ def test_only_classes_that_a_network_has_are_meant():
 def test_of_several_classes_the_one_that_the_networks_prefer_is_explained(label):
     path = pictures.photograph_path("cat_norwegian_forest.jpg")
     request = replace(START, a=path, name_a=label)
-    assert cam_subject.label_of(request, 0) == (label, CATS)
-    best = next(name for name in networks.likely(path) if name in CATS)
+    cats = tuple(name for name in networks.classes() if class_names.kind_of(name) == "cats")
+    assert cam_subject.label_of(request, 0) == (label, cats)
+    best = next(name for name in networks.ranked(path) if name in cats)
     assert cam_subject.wanted_classes(request)[0] == (best, False)
-    assert cam_subject.wanted_classes(replace(request, name_a="tabby"))[0] == ("tabby", True)
+    assert cam_subject.wanted_classes(replace(request, name_a="Persian cat"))[0] == ("Persian cat", True)
 
 
 def test_a_label_that_nobody_knows_leaves_the_nearest_answer():
-    path = pictures.photograph_path("coffee_cup.jpg")
-    request = replace(START, a=path, name_a="coffee cup")
-    assert cam_subject.label_of(request, 0) == ("coffee cup", ())
-    assert cam_subject.wanted_classes(request)[0] == (networks.likely(path)[0], False)
+    path = pictures.photograph_path("scissors.jpg")
+    request = replace(START, a=path, name_a="scissors")
+    assert cam_subject.label_of(request, 0) == ("scissors", ())
+    assert cam_subject.wanted_classes(request)[0] == (networks.ranked(path)[0], False)
     assert cam_subject.label_of(replace(request, name_a="A"), 0) is None  # not labelled at all
 
 
@@ -87,8 +107,8 @@ def test_a_photograph_of_a_known_class_needs_no_label():
 
 def test_where_both_pictures_are_of_one_class_the_one_in_sight_keeps_it():
     path = pictures.photograph_path("cat_norwegian_forest.jpg")
-    pair = replace(START, a=path, b=path, name_a="tabby", name_b="tabby")
+    pair = replace(START, a=path, b=path, name_a="Persian cat", name_b="Persian cat")
     for slot, subject in enumerate("ab"):
         wanted = cam_subject.wanted_classes(replace(pair, subject=subject))
-        assert wanted[slot] == ("tabby", True)
-        assert wanted[1 - slot][0] != "tabby"
+        assert wanted[slot] == ("Persian cat", True)
+        assert wanted[1 - slot][0] != "Persian cat"

@@ -171,7 +171,7 @@ class Looked:
 
     def __init__(self, side: int) -> None:
         spec = NetworkSpec("none", "standard", 1, side, (0.0,) * 3, (1.0,) * 3)
-        self.known = LoadedModel("n", ModelCard("", spec, DataSpec(("odd",))), torch.nn.Identity(), "")
+        self.known = LoadedModel("n", ModelCard("", spec, DataSpec(("odd",))), "", torch.nn.Identity())
 
 
 @pytest.mark.parametrize("side", [48, 112])

@@ -12,7 +12,7 @@ import pytest
 import mixviz
 from mixviz import i18n
 from mixviz.data import pictures
-from mixviz.networks import zoo
+from mixviz.networks import class_names, zoo
 from mixviz.ops.operations import OPERATIONS
 from mixviz.resources import assets
 from mixviz.ui import app, handlers
@@ -94,6 +94,9 @@ def test_one_thing_has_one_name():
     known = i18n.texts()["ko"]
     assert all(HANGUL.search(known[f"class.{name}"]) for name in zoo.TWENTY)
     assert len({known[f"class.{name}"] for name in zoo.TWENTY}) == len(zoo.TWENTY)
+    breeds = (*class_names.CAT_BREEDS, *class_names.DOG_BREEDS)
+    assert all(HANGUL.search(known[f"class.{name}"]) for name in breeds)
+    assert len({known[f"class.{name}"] for name in breeds}) == len(breeds) == 37
     assert {name: app.own_texts()[f"network.{name}"] for name in zoo.trained()} == {
         name: zoo.title(name) for name in zoo.trained()
     }

@@ -31,6 +31,7 @@ from mixviz.cam.boxes import boxes_at, iou
 from mixviz.cam.localization import heat
 from mixviz.data import pictures
 from mixviz.i18n import UserError
+from mixviz.networks import class_names, zoo
 from mixviz.resources import assets
 from mixviz.ui import api, handlers
 from mixviz.ui.services import cam_cache, cam_download, cam_subject, folder_panel, networks
@@ -52,55 +53,123 @@ def answer(**changes) -> dict:
     return value
 
 
-def bytes_of(look: dict, side: int) -> np.ndarray:
-    return np.frombuffer(base64.b64decode(look["map"]), np.uint8).reshape(side, side)
+def bytes_of(look: dict, view: pictures.View | None = None) -> np.ndarray:
+    """Decode a map, of which a network's view is the middle."""
+    square = np.frombuffer(base64.b64decode(look["map"]), np.uint8)
+    square = square.reshape(math.isqrt(square.size), -1)
+    return square if view is None else square[view.margin : view.margin + view.side, view.margin :][:, : view.side]
+
+
+def in_square(box: tuple[int, ...] | None, view: pictures.View) -> list[int]:
+    return [edge + view.margin for edge in box] if box else [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("subject", ["a", "b", "mix"])
 def test_maps_boxes_and_probabilities_are_the_librarys(subject):
-    value = answer(subject=subject, classes=("Egyptian cat", "golden retriever"))
+    value = answer(subject=subject, classes=("Egyptian cat", "Yorkshire terrier"))
     assert [row["name"] for row in value["rows"]] == list(networks.known_networks())
-    for row in value["rows"][::4]:
-        known = inference.open_networks(row["name"])[0]
+    for row in value["rows"][::5]:
+        known = networks.known_networks()[row["name"]].loaded()
         if subject == "mix":
             mixed = story(replace(START, subject=subject), START.method).mixed.permute(1, 2, 0).numpy()
-            view = pictures.view_of(Image.fromarray(mixed), known.side)
+            view = pictures.view_of(Image.fromarray(mixed), known.input_view)
         else:
-            view = pictures.load_view({"a": START.a, "b": START.b}[subject], known.side)
-        look = inference.look(known, view, ("Egyptian cat", "golden retriever"))
+            view = pictures.load_view({"a": START.a, "b": START.b}[subject], known.input_view)
+        look = inference.look(known, view, ("Egyptian cat", "Yorkshire terrier"))
         for i, reply in enumerate(row["looks"]):
             warm = look.heat()[i]
-            assert reply["class"] == ("Egyptian cat", "golden retriever")[i]
+            assert class_names.same(reply["class"], ("Egyptian cat", "Yorkshire terrier")[i])
             assert reply["probability"] == pytest.approx(look.probability[look.classes[i]].item(), abs=1e-5)
-            assert abs(bytes_of(reply, known.side) / 255 - warm.numpy()).max() <= 1 / 255 + 1e-4
-            for step in range(0, 100, 7):
-                assert reply["boxes"][step] == boxes_at(warm, step / 100)[0].tolist()
+            assert abs(bytes_of(reply, known.input_view) / 255 - warm.numpy()).max() <= 1 / 255 + 1e-4
+            for step in range(7, 100, 7):
+                assert reply["boxes"][step] == in_square(boxes_at(warm, step / 100)[0].tolist(), known.input_view)
+
+
+def test_the_memory_format_of_the_pages_networks_does_not_change_what_they_say():
+    for name in list(networks.known_networks())[:2]:
+        (plain,), known = inference.open_networks(name), networks.known_networks()[name].loaded()
+        view = pictures.load_view(START.a, known.input_view)
+        one, other = (inference.look(network, view, ("Egyptian cat",)) for network in (plain, known))
+        assert one.probability.allclose(other.probability, atol=1e-4)
+        assert one.heat().allclose(other.heat(), atol=1e-2)
 
 
 def test_each_networks_own_prediction_is_one_of_the_classes():
-    for row in answer(classes=("*", "bee"))["rows"]:
-        assert [look["class"] for look in row["looks"]] == [row["top"][0][0], "bee"]
+    for row in answer(classes=("*", "Yorkshire terrier"))["rows"]:
+        assert row["looks"][0]["class"] == row["top"][0][0]
+        assert class_names.same(row["looks"][1]["class"], "Yorkshire terrier")
         assert row["looks"][0]["probability"] == row["top"][0][1]
 
 
+def test_a_network_without_the_class_shows_its_own_prediction_and_says_so():
+    value = answer(classes=("toilet tissue", "Yorkshire terrier"))  # none of the compared networks knows it
+    for row in value["rows"]:
+        reference = row["name"] == zoo.REFERENCE
+        assert [look["lacks"] for look in row["looks"]] == [not reference, False]
+        assert row["looks"][0]["class"] == ("toilet tissue" if reference else row["top"][0][0])
+
+
+def test_the_answers_are_as_right_as_the_cards_say():
+    for row in answer()["rows"]:
+        card = zoo.card(row["name"])
+        if card.metrics is None:
+            assert row["trust"] is None
+            continue
+        bins = card.metrics["calibration"]
+        assert row["trust"]["images"] == card.metrics["images"] == sum(bins["count"])
+        assert row["trust"]["top1"] == pytest.approx(100 - card.metrics["accuracy"]["top1_error_percent"])
+        assert 0 <= row["trust"]["right"] <= row["trust"]["of"]
+        assert row["trust"]["of"] == bins["count"][math.ceil(row["top"][0][1] * bins["bins"]) - 1]
+
+
+def test_opening_the_page_loads_no_weights():
+    networks.in_memory.clear()
+    handlers.show(first_request())
+    assert not networks.in_memory
+    assert next(iter(networks.known_networks())) == zoo.REFERENCE
+    assert {"Egyptian cat", "Yorkshire terrier"} <= set(networks.classes())
+    assert networks.titles()
+    assert not networks.in_memory
+
+
+def test_weights_in_memory_are_bounded_and_one_visitor_loads_for_all(monkeypatch):
+    opened, names = [], list(networks.known_networks())[:3]
+    original = inference.open_networks
+    monkeypatch.setattr(inference, "open_networks", lambda name: opened.append(name) or original(name))
+    networks.in_memory.clear()
+    with ThreadPoolExecutor(8) as visitors:
+        loaded = list(visitors.map(lambda name: networks.known_networks()[name].loaded(), names * 8))
+    assert sorted(opened) == sorted(names)
+    assert len({id(one) for one in loaded}) == len(names)
+    bytes_ = sum(tensor.nbytes for one in set(loaded) for tensor in one.network.state_dict().values())
+    assert networks.in_memory.currsize == pytest.approx(bytes_)
+    networks.in_memory.clear()
+    monkeypatch.setattr(networks.in_memory, "_Cache__maxsize", bytes_ // 2)
+    for name in names:
+        networks.known_networks()[name].loaded()
+        assert networks.in_memory.currsize <= bytes_ // 2
+    networks.in_memory.clear()
+
+
 def test_what_a_picture_shows_is_known_or_said_by_the_networks():
-    assert networks.class_of(LION) == ("lion", True)
+    known_class = networks.class_of(START.a)
+    assert class_names.same(known_class[0], "Egyptian cat")
+    assert known_class[1]
     rocket = pictures.photograph_path("rocket.jpg")
     name, known = networks.class_of(rocket)
     chances = sum(
-        inference.look(one, pictures.load_view(rocket, one.input_view)).probability
-        for one in networks.known_networks().values()
+        inference.look(one.loaded(), pictures.load_view(rocket, one.input_view)).probability for one in networks.alike()
     )
-    assert (name, known) == (networks.classes()[int(chances.argmax())], False)
+    assert (name, known) == (networks.alike()[0].classes[int(chances.argmax())], False)
     both = networks.classes_of(rocket, rocket)
     assert both[0][0] != both[1][0] == networks.likely(rocket)[1]
-    other = next(name for name in networks.likely(LION) if name != "lion")
-    assert networks.classes_of(LION, LION) == [("lion", True), (other, False)]
+    other = next(name for name in networks.likely(START.a) if name != known_class[0])
+    assert networks.classes_of(START.a, START.a) == [known_class, (other, False)]
 
 
 def test_a_class_that_nobody_knows_is_refused_in_words():
-    with pytest.raises(UserError, match="knows a class “rocket”"):
-        handlers.show(replace(START, classes=("rocket", "")))
+    with pytest.raises(UserError, match="knows a class “scissors”"):
+        handlers.show(replace(START, classes=("scissors", "")))
 
 
 def test_what_takes_long_comes_in_parts_that_make_the_whole(monkeypatch):
@@ -118,7 +187,12 @@ def test_ten_visitors_at_once_get_the_maps_that_one_gets():
     """Each visitor has another picture and kind, and nothing is cached."""
     names, kinds = sorted(pictures.photographs())[:10], ["grad_cam", "hires_cam", "layer_cam", "xgrad_cam", "cam"]
     wishes = [
-        {"subject": "a", "a": pictures.photograph_path(name), "kind": kinds[i % 5], "classes": ("lion", "bee")}
+        {
+            "subject": "a",
+            "a": pictures.photograph_path(name),
+            "kind": kinds[i % 5],
+            "classes": ("Egyptian cat", "Yorkshire terrier"),
+        }
         for i, name in enumerate(names)
     ]
     alone = [answer(**wish)["rows"] for wish in wishes]
@@ -129,15 +203,15 @@ def test_ten_visitors_at_once_get_the_maps_that_one_gets():
         for row, same in zip(one, other, strict=True):
             for look, again in zip(row["looks"], same["looks"], strict=True):
                 # Another split of the work among threads may round differently: by one byte, never at another place.
-                assert abs(bytes_of(look, 64).astype(int) - bytes_of(again, 64)).max() <= 1
+                assert abs(bytes_of(look).astype(int) - bytes_of(again)).max() <= 1
                 assert look["probability"] == pytest.approx(again["probability"], abs=1e-5)
 
 
 def test_asking_leaves_no_hooks_and_no_gradients():
-    answer(lam=0.11, kind="score_cam", only=("baseline",))
+    answer(lam=0.11, kind="hires_cam", only=("baseline",))
     answer(lam=0.12)
     assert torch.is_grad_enabled()
-    for one in networks.known_networks().values():
+    for one in networks.in_memory.values():
         assert not any(p.grad is not None for p in one.network.parameters())
         for module in one.network.modules():
             assert not module.training
@@ -148,8 +222,9 @@ def test_asking_leaves_no_hooks_and_no_gradients():
 
 def test_the_middle_of_the_picture_is_a_row_of_its_own():
     centre = handlers.show(START)["centre"]
-    warm = localize.centre_heat((64, 64))[0]
-    assert np.array_equal(bytes_of(centre, 64), (warm.numpy() * 255).astype(np.uint8))
+    side = centre["side"]
+    warm = localize.centre_heat((side, side))[0]
+    assert np.array_equal(bytes_of(centre), (warm.numpy() * 255).astype(np.uint8))
     assert centre["boxes"][20] == boxes_at(warm, 0.2)[0].tolist()
 
 
@@ -202,7 +277,8 @@ def test_figure_and_numbers_are_those_of_the_page():
     for numbers, row in zip(reply["networks"], rows, strict=True):
         for about, look in zip(numbers["classes"], row["looks"], strict=True):
             assert about["probability"] == pytest.approx(look["probability"], abs=1e-5)
-            assert about["box"] == look["boxes"][40]
+            view = networks.known_networks()[row["name"]].input_view
+            assert in_square(about["box"], view) == look["boxes"][40]
 
 
 @pytest.mark.parametrize("shown", [{"scale": "none"}, {"colours": "jet"}, {"threshold": 2}, {"strength": "much"}])
@@ -268,7 +344,8 @@ def test_what_is_kept_is_bounded_and_keeps_nobody_alive(monkeypatch):
     assert cam_cache.cams
     assert all(isinstance(part, str | bytes | int | tuple | None) for key in cam_cache.cams for part in key)
     one = next(iter(cam_cache.cams.values()))
-    assert one.maps.nbytes < cam_cache.cams.getsizeof(one) < 2 * one.maps.nbytes + 2000
+    tensors = one.maps.nbytes + one.probability.nbytes
+    assert tensors < cam_cache.cams.getsizeof(one) < tensors + 2000
     for number in range(3 * cam_cache.MEMORY // (2**20)):
         cam_cache.cams[number] = one._replace(maps=torch.zeros(2**18))
     assert cam_cache.MEMORY - 2**21 < cam_cache.cams.currsize <= cam_cache.MEMORY
@@ -636,7 +713,7 @@ def test_a_label_preselects_the_class_that_the_networks_prefer(open_tab):
 
 def test_heat_of_the_page_is_the_heat_that_localisation_measures():
     look = cam_download.looks_of(replace(START, subject="a"))[0]
-    assert torch.equal(look.heat(), heat(look.maps, (64, 64)))
+    assert torch.equal(look.heat(), heat(look.maps, (look.known.side, look.known.side)))
     assert set(mixviz.METHODS) >= {START.method}
 
 
@@ -644,9 +721,9 @@ def test_heat_of_the_page_is_the_heat_that_localisation_measures():
 
 
 def test_faithfulness_is_that_of_the_library():
-    reply = localize.trusted(replace(START, subject="a", only=("cutmix",), classes=("Egyptian cat", "tabby")))
-    known = networks.known_networks()["cutmix"]
-    look = inference.look(known, pictures.load_view(START.a, known.side), ("Egyptian cat", "tabby"))
+    reply = localize.trusted(replace(START, subject="a", only=("cutmix",), classes=("Egyptian cat", "Persian cat")))
+    known = networks.known_networks()["cutmix"].loaded()
+    look = inference.look(known, pictures.load_view(START.a, known.input_view), ("Egyptian cat", "Persian cat"))
     for result, expected in zip(reply["faith"], trust.faithful(look, np.random.default_rng(0)), strict=True):
         assert result == pytest.approx(expected._asdict(), abs=1e-3)
 

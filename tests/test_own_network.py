@@ -65,7 +65,7 @@ def test_a_network_of_ones_own_looks_as_it_does_elsewhere(weights, tmp_path):
     assert (known.name, known.title, known.side, known.classes) == ("own_Mine", "Mine", 32, ["lion", "bee", "cup"])
     view = pictures.load_image(pictures.photograph_path("lion.jpg"), 32)
     here = inference.look(known, view)
-    direct = inference.look(inference.LoadedModel("", ModelCard.from_json(CARD), network(), ""), view)
+    direct = inference.look(inference.LoadedModel("", ModelCard.from_json(CARD), "", network()), view)
     torch.testing.assert_close(here.maps, direct.maps)
     assert not known.network.training
 

@@ -53,7 +53,7 @@ class Red(nn.Module):
 
 def red(side: int = 32, name: str = "red") -> inference.LoadedModel:
     spec = NetworkSpec("red", "standard", 1, side, (0.0,) * 3, (1.0,) * 3, "layer")
-    return inference.LoadedModel(name, ModelCard(name, spec, DataSpec(("none", "=red"))), Red().eval(), "")
+    return inference.LoadedModel(name, ModelCard(name, spec, DataSpec(("none", "=red"))), "", Red().eval())
 
 
 def paint(path: Path, size: tuple[int, int], box: tuple[int, int, int, int] | None = None, **how) -> Path:
@@ -456,7 +456,7 @@ def test_the_five_numbers_are_those_of_the_measures(monkeypatch):
     torch.manual_seed(0)
     network = architectures.build("resnet18", 3, stem="strided", width=0.125).eval()
     card = {"title": "", "network": {**SPEC, "image_size": 32}, "data": {"classes": ["a", "b", "c"]}}
-    known = inference.LoadedModel("one", ModelCard.from_json(card), network, "")
+    known = inference.LoadedModel("one", ModelCard.from_json(card), "", network)
     one = inference.look(known, pictures.load_view(LION, 32), ["b", "a"])
     result = trust.faithful(one, np.random.default_rng(3))
     pixels = trust.NormalizedModel(network, *([value] * 3 for value in (0.5, 0.2)))

@@ -374,6 +374,8 @@ export interface Look {
   boxes: number[][];
   class?: string;
   probability?: number;
+  /** The network has not the class that is asked for: the map is of its own prediction. */
+  lacks?: boolean;
 }
 /** A network's row as it is drawn. */
 export interface DrawnRow extends LookRow {
@@ -387,6 +389,8 @@ export interface LookRow {
   looks: Look[];
   error?: string;
   top?: [string, number][];
+  /** How many of the card's test pictures were right, and how many of those with an answer as sure as this one. */
+  trust?: { right: number; of: number; top1: number; images: number } | null;
   [more: string]: any;
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,27 +21,27 @@ from mixviz.cam.localization import heat
 from mixviz.cam.methods import Progress, heat_maps
 from mixviz.core.inference import NormalizedModel
 from mixviz.data.pictures import View
-from mixviz.networks import architectures, gallery, user_network, zoo
+from mixviz.networks import architectures, class_names, gallery, user_network, zoo
 from mixviz.networks.model_card import ModelCard
 
 
 @dataclass(frozen=True, eq=False)
-class LoadedModel:
-    """A trained network with its card.
+class KnownModel(ABC):
+    """A trained network by its card; :meth:`loaded` has the weights.
 
     Attributes:
         name: the zoo's, or that of its folder.
         card: see :mod:`mixviz.networks.model_card`.
-        network: in evaluation mode, for normalised images.
         sha256: of its weights file.
-        called: a title that replaces the card's, so that networks of visitors can be told apart.
     """
 
     name: str
     card: ModelCard
-    network: nn.Module
     sha256: str
-    called: str = ""
+
+    @abstractmethod
+    def loaded(self) -> LoadedModel:
+        """Return the network with its weights."""
 
     @property
     def classes(self) -> list[str]:
@@ -64,7 +65,31 @@ class LoadedModel:
     @property
     def title(self) -> str:
         """Training strategy, for people."""
-        return self.called or self.card.strategy or self.name
+        return self.card.strategy or self.name
+
+    def knows(self, name: str) -> bool:
+        """Whether the network has the class that a name means."""
+        return class_names.find(name, self.classes) is not None
+
+    def index(self, name: str) -> int:
+        """Return the index of the class that a name means (:func:`mixviz.networks.class_names.find`).
+
+        Raises:
+            ValueError: no such class; the message names the nearest ones.
+        """
+        if (index := class_names.find(name, self.classes)) is not None:
+            return index
+        raise ValueError(f"{self.name} knows no class {name!r}.{_nearest(name, self.classes)}")
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel(KnownModel):
+    """A trained network whose weights are in memory; ``network`` is in evaluation mode, for normalised images."""
+
+    network: nn.Module
+
+    def loaded(self) -> LoadedModel:
+        return self
 
     def dilated(self, n: int) -> LoadedModel:
         """Return the network with maps 2ⁿ times as fine, see :func:`mixviz.networks.architectures.dilated`.
@@ -76,17 +101,6 @@ class LoadedModel:
             return replace(self, network=architectures.dilated(self.network, n))
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from None
-
-    def index(self, name: str) -> int:
-        """Return the index of a class; upper and lower case are the same.
-
-        Raises:
-            ValueError: no such class; the message names the nearest ones.
-        """
-        folded = [label.casefold() for label in self.classes]
-        if name.casefold() in folded:
-            return folded.index(name.casefold())
-        raise ValueError(f"{self.name} knows no class {name!r}.{_nearest(name, self.classes)}")
 
 
 def open_networks(wanted: str, where: str | Path | None = None) -> list[LoadedModel]:
@@ -135,7 +149,7 @@ def open_own(card_path: str | Path, weights_path: str | Path) -> LoadedModel:
 
 
 def _loaded(own: user_network.Own) -> LoadedModel:
-    return LoadedModel(own.name, own.card, own.network, own.sha256)
+    return LoadedModel(own.name, own.card, own.sha256, own.network)
 
 
 def _nearest(name: str, choices: Sequence[str]) -> str:

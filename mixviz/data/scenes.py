@@ -94,7 +94,7 @@ def _scaled(picture: np.ndarray, box: Box, share: float, side: int) -> tuple[np.
         raise ValueError(f"box should be (top, left, bottom, right) in a picture of {height} x {width}; got {box}.")
     scale = side * min((share / ((bottom - top) * (right - left))) ** 0.5, 1 / (bottom - top), 1 / (right - left))
     size = max(1, round(height * scale)), max(1, round(width * scale))
-    small = np.asarray(Image.fromarray(picture).resize(size[::-1], Image.Resampling.LANCZOS))
+    small = np.asarray(Image.fromarray(picture).resize((size[1], size[0]), Image.Resampling.LANCZOS))
     edges = np.array(box) * np.array([size[0] / height, size[1] / width] * 2)
     first, second, third, fourth = edges.round().astype(int).tolist()
     return small, (first, second, min(max(third, first + 1), first + side), min(max(fourth, second + 1), second + side))

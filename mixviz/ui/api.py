@@ -143,7 +143,7 @@ def look(
         if not (is_number(threshold) and 0 <= threshold <= 1):
             raise malformed("The threshold τ should be a number from 0 to 1.")
         with as_user_error(ValueError, ImportError):
-            chosen = [lookup(known, name) for name in dict.fromkeys(networks or known)]
+            chosen = [lookup(known, name).loaded() for name in dict.fromkeys(networks or known)]
             results = [
                 inference.look(one, pictures.view(path, one.input_view).copy(), classes or (), kind=kind)
                 for one in chosen

@@ -25,7 +25,7 @@ from mixviz.data import pictures
 from mixviz.data.decoding import ENDINGS
 from mixviz.i18n import texts
 from mixviz.methods import METHODS
-from mixviz.networks import zoo
+from mixviz.networks import class_names, zoo
 from mixviz.render import overlays
 from mixviz.resources import assets
 from mixviz.ui import api, files, handlers, scripts
@@ -58,6 +58,7 @@ def own_texts() -> dict[str, str]:
         **{f"object.{entry['label']}": entry["label"] for entry in pictures.photographs().values()},
         **{f"network.{name}": title for name, title in zoo.strategies().items()},
         **{f"class.{name}": name for name in zoo.TWENTY},
+        **{f"class.{name}": name.title() for name in (*class_names.CAT_BREEDS, *class_names.DOG_BREEDS)},
         **{f"tab_{name}": view.title for name, view in views().items() if view.title},
         "endings": ",".join(ENDINGS),
     }

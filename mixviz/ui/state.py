@@ -177,7 +177,7 @@ def _write_classes(classes: tuple[str, str], _request: Any) -> dict[str, str]:
 def _read_classes(query: Mapping[str, str], _state: Any) -> dict[str, Any]:
     if not (query.get("class_a") or query.get("class_b")):
         return {}
-    known = {name.casefold() for one in zoo.trained() for name in zoo.card(one).data.classes} | {"*"}
+    known = {name.casefold() for one in zoo.names() for name in zoo.card(one).data.classes} | {"*"}
     asked = [query.get(f"class_{key}", "") for key in "ab"]
     return {"classes": [name if name.casefold() in known else "" for name in asked]}
 

@@ -5,6 +5,7 @@ import { bytesOf } from "../lib/heat.js";
 import { mixviz } from "../lib/page.js";
 import { Sheet } from "../lib/sheets.js";
 import { t } from "../lib/texts.js";
+import { asideLine } from "./localize/aside.js";
 import { cardList } from "./localize/cards.js";
 import { enlarger } from "./localize/enlarge.js";
 import { faithPanel } from "./localize/faith.js";
@@ -55,6 +56,7 @@ export default function localizeView({ element, server }) {
     make("div", { class: "mv-field" }, make("span", { textContent: t("look.networks") }), networks.boxes),
     faith.node,
   );
+  const aside = asideLine(model, draw);
   const waiting = waitingLine(model, networks.missing);
   const take = takePanel(model);
   const own = ownPanel(server, (answer) => {
@@ -67,6 +69,7 @@ export default function localizeView({ element, server }) {
     notice.node,
     make("div", { class: "mv-lead" }, title, make("p", { class: "mv-told", textContent: t("look.lead") })),
     cards.node,
+    aside.node,
     make("div", { class: "mv-look-more" }, networks.more, waiting.node),
     verdict.node,
     verdict.more,
@@ -130,6 +133,7 @@ export default function localizeView({ element, server }) {
     colour();
     numbers();
     faith.update();
+    aside.update();
     waiting.update();
   }
 

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from mixviz.cam import grad_cam, inference, trust
-from mixviz.cam.inference import CAMResult, LoadedModel
+from mixviz.cam.inference import CAMResult, KnownModel
 from mixviz.cam.methods import KINDS, Progress
 from mixviz.data import pictures
 from mixviz.i18n import UserError
@@ -46,7 +46,7 @@ cams: LRUCache[Hashable, CachedCAM] = LRUCache(MEMORY, getsizeof=_bytes)
 layers: LRUCache[Hashable, str] = LRUCache(4096)
 
 
-def view_of(known: LoadedModel, request: Request, picture: np.ndarray) -> np.ndarray:
+def view_of(known: KnownModel, request: Request, picture: np.ndarray) -> np.ndarray:
     """Return the network's input (side, side, 3); A and B are read from their files, as in ``mixviz cam``."""
     if request.subject == "mix":
         return pictures.view_of(Image.fromarray(picture), known.input_view)
@@ -54,12 +54,12 @@ def view_of(known: LoadedModel, request: Request, picture: np.ndarray) -> np.nda
 
 
 @cached(layers, key=lambda known, earlier: (known.sha256, known.side, earlier), lock=threading.Lock())
-def layer_of(known: LoadedModel, earlier: str) -> str | None:
+def layer_of(known: KnownModel, earlier: str) -> str | None:
     """Return the name of the layer ``earlier`` resolutions before the last; None means the card's layer."""
-    return grad_cam.last_layer(known.network, (known.side, known.side), int(earlier)) if earlier else None
+    return grad_cam.last_layer(known.loaded().network, (known.side, known.side), int(earlier)) if earlier else None
 
 
-def look(known: LoadedModel, request: Request, picture: np.ndarray, names: tuple[str, ...]) -> CAMResult:
+def look(known: KnownModel, request: Request, picture: np.ndarray, names: tuple[str, ...]) -> CAMResult:
     """Compute one network's CAMs of a picture for the named classes; "*" is the predicted class.
 
     Raises:
@@ -70,10 +70,10 @@ def look(known: LoadedModel, request: Request, picture: np.ndarray, names: tuple
     with as_user_error(ValueError, ImportError):
         layer = layer_of(known, request.layer)
         cam = _cam(known, view, request.kind, layer, names)
-    return CAMResult(known, view, cam.layer, cam.probability, cam.classes, cam.maps)
+    return CAMResult(known.loaded(), view, cam.layer, cam.probability, cam.classes, cam.maps)
 
 
-def faithful(known: LoadedModel, request: Request, picture: np.ndarray, names: tuple[str, ...]) -> list[trust.Faithful]:
+def faithful(known: KnownModel, request: Request, picture: np.ndarray, names: tuple[str, ...]) -> list[trust.Faithful]:
     """Measure the faithfulness of the CAM of :func:`look`, per class.
 
     Raises:
@@ -85,12 +85,12 @@ def faithful(known: LoadedModel, request: Request, picture: np.ndarray, names: t
     return trust.faithful(result, np.random.default_rng(0))
 
 
-def _key(known: LoadedModel, view: np.ndarray, kind: str, layer: str | None, names: tuple[str, ...]) -> Hashable:
+def _key(known: KnownModel, view: np.ndarray, kind: str, layer: str | None, names: tuple[str, ...]) -> Hashable:
     return known.sha256, known.side, hashlib.sha1(view.tobytes()).digest(), kind, layer, names
 
 
 @cached(cams, key=_key, lock=threading.Lock())
-def _cam(known: LoadedModel, view: np.ndarray, kind: str, layer: str | None, names: tuple[str, ...]) -> CachedCAM:
+def _cam(known: KnownModel, view: np.ndarray, kind: str, layer: str | None, names: tuple[str, ...]) -> CachedCAM:
     if not KINDS[kind].slow:
         return _compute(known, view, kind, layer, names, None)
     if known.side > WIDEST:
@@ -104,7 +104,7 @@ def _cam(known: LoadedModel, view: np.ndarray, kind: str, layer: str | None, nam
 
 
 def _compute(
-    known: LoadedModel,
+    known: KnownModel,
     view: np.ndarray,
     kind: str,
     layer: str | None,
@@ -114,8 +114,9 @@ def _compute(
     """Explain the named classes in one forward pass, and the predicted class, if requested, in another."""
     options = {"kind": kind, "layer": layer, "progress": progress}
     named = [name for name in names if name != "*"]
-    parts = [inference.look(known, view, named, **options)] if named else []
-    parts += [inference.look(known, view, **options)] if "*" in names else []
+    model = known.loaded()
+    parts = [inference.look(model, view, named, **options)] if named else []
+    parts += [inference.look(model, view, **options)] if "*" in names else []
     predicted = int(parts[0].probability.argmax())
     maps = {index: part.maps[i] for part in parts for i, index in enumerate(part.classes)}
     indices = tuple(predicted if name == "*" else known.index(name) for name in names)

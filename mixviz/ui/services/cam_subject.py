@@ -10,6 +10,7 @@ import torch
 from mixviz.data import pictures
 from mixviz.explain.edits import refilled
 from mixviz.i18n import UserError
+from mixviz.networks import class_names
 from mixviz.ui.services import detector_options, networks
 from mixviz.ui.services.class_match import candidates
 from mixviz.ui.services.presenters import SIDE, story
@@ -39,12 +40,12 @@ def wanted_classes(request: Request) -> list[tuple[str, bool]]:
     Raises:
         UserError: no network knows the class.
     """
-    spelling = {name.casefold(): name for name in _classes(request)}
-    wanted = []
+    classes, wanted = _classes(request), []
     for i, name in enumerate(request.classes):
-        if name and name != "*" and name.casefold() not in spelling:
+        place = None if name in ("", "*") else class_names.find(name, classes)
+        if name not in ("", "*") and place is None:
             raise UserError("error.class", name=name)
-        wanted.append((spelling.get(name.casefold(), name), True) if name else _class_of(request, i))
+        wanted.append(_class_of(request, i) if not name else (name if place is None else classes[place], True))
     if wanted[0][0] == wanted[1][0] and "" in request.classes:
         i = _yields(request, [known for _, known in wanted])
         wanted[i] = next(name for name in _ranked(request, i) if name != wanted[i][0]), False
@@ -60,13 +61,16 @@ def label_of(request: Request, slot: int) -> Label | None:
 
 
 def _classes(request: Request) -> list[str]:
-    return list(dict.fromkeys(name for one in networks.with_own(request.own).values() for name in one.classes))
+    if not request.own:
+        return networks.classes()
+    return class_names.distinct(name for one in networks.with_own(request.own).values() for name in one.classes)
 
 
 def _photographed(request: Request, slot: int) -> str | None:
     """Return the class of a bundled photograph, if the networks have it."""
-    name = (pictures.photograph_of((request.a, request.b)[slot]) or {}).get("class")
-    return name if name in _classes(request) else None
+    classes = _classes(request)
+    place = class_names.find((pictures.photograph_of((request.a, request.b)[slot]) or {}).get("class", ""), classes)
+    return None if place is None else classes[place]
 
 
 def _class_of(request: Request, slot: int) -> tuple[str, bool]:
@@ -78,8 +82,8 @@ def _class_of(request: Request, slot: int) -> tuple[str, bool]:
 
 
 def _ranked(request: Request, slot: int) -> list[str]:
-    """Rank the classes of a picture: those that its label may mean first, each part by the networks' probability."""
-    likely = networks.likely((request.a, request.b)[slot])
+    """Rank the classes of a picture: those that its label may mean first, each part by the reference's probability."""
+    likely = networks.ranked((request.a, request.b)[slot])
     label = label_of(request, slot)
     meant = sorted(
         label.classes if label else (), key=lambda name: likely.index(name) if name in likely else len(likely)
@@ -118,10 +122,10 @@ def mixed_inside(request: Request) -> bool:
 def _whose(request: Request, slot: int) -> int | None:
     """Return whose object a slot's class names, A's (0) or B's (1): a typed class may name the other's object."""
     classes = [(pictures.photograph_of(path) or {}).get("class") for path in (request.a, request.b)]
-    asked = request.classes[slot].casefold()
+    asked = request.classes[slot]
     if asked in ("", "*"):
         return slot
-    known = [name is not None and name.casefold() == asked for name in classes]
+    known = [name is not None and class_names.same(name, asked) for name in classes]
     if any(known):
         return slot if known[slot] else 1 - slot
     return slot if classes[slot] is None else None  # trust the visitor about an unknown picture

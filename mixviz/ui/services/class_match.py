@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 
 from mixviz.i18n import texts
-from mixviz.ui.services.embedding_view import KINDS
+from mixviz.networks import class_names
 
 # Everyday words of a kind of classes, or of a class whose name does not contain them.
 WORDS = {
@@ -19,10 +20,11 @@ WORDS = {
     "goose": ("geese",),
     "lesser panda": ("red panda", "레드판다"),
     "lion": ("lioness", "암사자"),
-    "monarch": ("butterfly", "나비"),
+    "monarch": ("나비",),
     "sports car": ("자동차",),
+    "drake": ("duck", "오리"),
+    "macaw": ("parrot", "앵무새"),
 }
-APART = {"lion"}  # a feline, but nobody's "cat"
 
 
 def candidates(label: str, classes: Iterable[str]) -> tuple[str, ...]:
@@ -32,13 +34,18 @@ def candidates(label: str, classes: Iterable[str]) -> tuple[str, ...]:
     of a kind of classes ("black cat"); all of its words are in a class's name ("retriever"); or the name ends with it,
     as Korean compounds do.
     """
+    return _candidates(label, tuple(classes))
+
+
+@functools.lru_cache(maxsize=256)
+def _candidates(label: str, classes: tuple[str, ...]) -> tuple[str, ...]:
     words = _words(label)
     names = {name: [_words(spelling) for spelling in _spellings(name)] for name in classes}
-    kinds = {name for kind in KINDS if _says(words, kind) for name in KINDS[kind] if name not in APART}
+    kinds = {kind for kind in class_names.kinds() if _says(words, kind)}
     rules = (
         lambda name: any(_same("".join(words), "".join(one)) for one in names[name]),
         lambda name: any(_contains(words, one) for one in names[name]),
-        lambda name: name in kinds,
+        lambda name: class_names.kind_of(name) in kinds,
         lambda name: any(all(_contains(one, [word]) for word in words) for one in names[name]),
         lambda name: any(_ends("".join(one), "".join(words)) for one in names[name]),
     )
@@ -51,9 +58,10 @@ def _words(text: str) -> list[str]:
 
 
 def _spellings(name: str) -> list[str]:
-    """Return a class's name, its translations, and its everyday words."""
-    translated = [known[key] for known in texts().values() if (key := f"class.{name}") in known]
-    return [name, *translated, *WORDS.get(name, ())]
+    """Return a class's name, its synonyms, their translations and everyday words."""
+    names = class_names.spellings(name)
+    translated = [known[key] for known in texts().values() for one in names if (key := f"class.{one}") in known]
+    return [*names, *translated, *(word for one in names for word in WORDS.get(one, ()))]
 
 
 def _says(words: Sequence[str], kind: str) -> bool:

@@ -11,32 +11,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mixviz.cam.inference import LoadedModel
+from mixviz.cam.inference import KnownModel
 from mixviz.core.inference import NormalizedModel, float_type
 from mixviz.data import pictures
 from mixviz.data.dataset import decode
 from mixviz.embeddings import embed, placement
 from mixviz.i18n import UserError
-from mixviz.networks import zoo
+from mixviz.networks import class_names, zoo
 from mixviz.networks.model_card import ModelCard
 from mixviz.ui.errors import log
 from mixviz.ui.services import tiling
-from mixviz.ui.services.networks import known_networks
+from mixviz.ui.services.networks import trained
 
 DATA = "MIXVIZ_DATA"  # the environment variable that names the folder of the data sets
-
-# Similar classes share a hue. There are six hues, because not everybody can tell more apart.
-KINDS = {
-    "cats": ("Egyptian cat", "tabby", "Persian cat", "lion"),
-    "dogs": (
-        "Chihuahua", "Yorkshire terrier", "golden retriever", "Labrador retriever", "German shepherd",
-        "standard poodle",
-    ),
-    "birds": ("king penguin", "goose"),
-    "beasts": ("bison", "orangutan", "African elephant", "lesser panda"),
-    "insects": ("monarch", "bee"),
-    "cars": ("school bus", "sports car"),
-}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +33,7 @@ class StoredEmbedding:
     ``held`` is None where the classes have too few pictures.
     """
 
-    known: LoadedModel
+    known: KnownModel
     tensors: dict[str, Tensor]
     plane: placement.Plane
     clusters: placement.ClusterMetrics
@@ -54,18 +41,18 @@ class StoredEmbedding:
 
     def embed(self, images: Tensor) -> Tensor:
         """Embed pictures (N, 3, side, side) uint8 as vectors (N, D)."""
-        return embed(self.known.network, self._seen(images))
+        return embed(self.known.loaded().network, self._seen(images))
 
     def answers(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return the embedding (N, D) and the class probabilities (N, classes) of pictures from one forward pass."""
         vectors = self.embed(images)
-        head: nn.Module = getattr(self.known.network, "get_classifier")()  # noqa: B009  timm's networks have it
+        head: nn.Module = getattr(self.known.loaded().network, "get_classifier")()  # noqa: B009  timm's networks have it
         with torch.inference_mode():
             return vectors, head(vectors.to(float_type(head))).float().softmax(1)
 
     def _seen(self, images: Tensor) -> Tensor:
         spec = self.known.card.network
-        return NormalizedModel(self.known.network, spec.mean, spec.std).normalised(images)
+        return NormalizedModel(self.known.loaded().network, spec.mean, spec.std).normalised(images)
 
 
 @functools.cache
@@ -76,7 +63,7 @@ def everything() -> tuple[dict[str, StoredEmbedding], dict[str, str]]:
         ValueError: there are no networks.
     """
     found, left_out = {}, {}
-    for known in known_networks().values():
+    for known in trained().values():
         try:
             tensors = zoo.embedding(known.name)
             stand = placement.cluster_metrics(tensors["embedding"], tensors["label"])
@@ -122,16 +109,13 @@ def overview() -> dict[str, Any]:
         networks.append({"name": name, "set": sets.index(own), **_told(one)})
     return {
         "sets": [
-            {key: each[key] for key in ("classes", "label", "data")} | {"kinds": list(map(_kind, each["classes"]))}
+            {key: each[key] for key in ("classes", "label", "data")}
+            | {"kinds": [class_names.kind_of(one) for one in each["classes"]]}
             for each in sets
         ],
         "networks": networks,
         "left_out": left_out,
     }
-
-
-def _kind(name: str) -> str:
-    return next((kind for kind, names in KINDS.items() if name in names), "")
 
 
 def _told(one: StoredEmbedding) -> dict[str, Any]:

@@ -125,12 +125,12 @@ def _plan(which: Any, classes: Any, kind: Any, threshold: Any, faithful: Any) ->
     """Build the evaluation from the controls' networks, classes and kind of maps.
 
     Raises:
-        UserError: an unknown network, class or kind.
+        UserError: an unknown network, class or kind, or damaged weights.
     """
     known = networks.known_networks()
     wanted = [name.strip() for name in str(classes or "").split(",") if name.strip()]
     with as_user_error():
-        asked = list(known.values()) if which == "all" else [lookup(known, which)]
+        asked = [one.loaded() for one in (known.values() if which == "all" else [lookup(known, which)])]
         kind = lookup(QUICK, kind).name
         return FolderEvaluation(asked, wanted, kind, threshold=_share(threshold), faithful=bool(faithful))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import math
 import time
 from dataclasses import asdict
 from typing import Any
@@ -18,12 +19,13 @@ from torch import Tensor
 
 from mixviz.cam import grad_cam, shading
 from mixviz.cam.boxes import ThresholdBoxes, integers
-from mixviz.cam.inference import CAMResult, LoadedModel
+from mixviz.cam.inference import CAMResult, KnownModel
 from mixviz.cam.localization import centre_heat
 from mixviz.cam.methods import KINDS
 from mixviz.core.registry import lookup
 from mixviz.data import pictures
 from mixviz.i18n import UserError
+from mixviz.networks import class_names
 from mixviz.render import overlays
 from mixviz.ui.boundary import checked_path
 from mixviz.ui.errors import as_user_error, only_user_errors
@@ -72,11 +74,16 @@ def _class(request: Request, slot: int, name: str, known: bool) -> dict[str, Any
     return {"name": name, "known": known, "label": label and {"text": label.text, "classes": list(label.classes)}}
 
 
-def row(known: LoadedModel, request: Request, picture: np.ndarray, names: tuple[str, ...]) -> dict[str, Any]:
-    """Return one network's maps and predictions, or the error."""
+def row(known: KnownModel, request: Request, picture: np.ndarray, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return one network's maps and predictions, or the error.
+
+    Of a class that the network lacks, the map is that of its own prediction.
+    """
+    lacks = [name != "*" and not known.knows(name) for name in names]
+    asked = tuple("*" if lack else name for name, lack in zip(names, lacks, strict=True))
     try:
         with only_user_errors():
-            look = cam_cache.look(known, request, picture, names)
+            look = cam_cache.look(known, request, picture, asked)
     except UserError as error:
         return {"name": known.name, "title": known.title, "error": error.told(request.language)}
     top = look.probability.topk(min(3, len(known.classes)))
@@ -87,8 +94,23 @@ def row(known: LoadedModel, request: Request, picture: np.ndarray, names: tuple[
         "side": known.input_view.stored,
         "size": list(look.maps.shape[1:]),
         "top": [[known.classes[i], p] for p, i in zip(top.values.tolist(), top.indices.tolist(), strict=True)],
-        "looks": [_told(look, i) for i in range(len(names))],
+        "trust": _trust(known, top.values[0].item()),
+        "looks": [{**_told(look, i), "lacks": lack} for i, lack in enumerate(lacks)],
     }
+
+
+def _trust(known: KnownModel, confidence: float) -> dict[str, Any] | None:
+    """Return how often a network was right on its card's test pictures, and on those where it was as sure."""
+    metrics = known.card.metrics or {}
+    found = metrics.get("calibration")
+    if not found or "accuracy" not in metrics:
+        return None
+    place = max(math.ceil(confidence * found["bins"]) - 1, 0)  # an edge belongs to the bin below it
+    of = found["count"][place]
+    return {
+        "top1": 100 - metrics["accuracy"]["top1_error_percent"], "images": metrics["images"],
+        "of": of, "right": round(of * (found["accuracy"][place] or 0)),
+    }  # fmt: skip
 
 
 def _told(look: CAMResult, i: int) -> dict[str, Any]:
@@ -138,19 +160,19 @@ def context(own: tuple[tuple[str, str], ...] = ()) -> dict[str, Any]:
     """Return the constant data: networks with their measurements, kinds, layers, classes and colours."""
     known = networks.with_own(own)
     first = next(iter(known.values()))
-    layers = grad_cam.feature_layers(first.network, (first.side, first.side))
+    layers = grad_cam.feature_layers(first.loaded().network, (first.side, first.side))
     return {
         "networks": {
             name: {"title": one.title, "side": one.side, "measured": _measured(one)} for name, one in known.items()
         },
         "kinds": [asdict(kind) for kind in KINDS.values()],
         "layers": [{"earlier": str(i), "size": list(size[1:])} for i, (_, size) in enumerate(reversed(layers.items()))],
-        "classes": list(dict.fromkeys(name for one in known.values() for name in one.classes)),
+        "classes": class_names.distinct(name for one in known.values() for name in one.classes),
         "colours": {name: _text(shading.table(name)) for name in (*shading.COLOURS, shading.DIFFERENCE)},
     }  # fmt: skip
 
 
-def _measured(one: LoadedModel) -> dict[str, Any] | None:
+def _measured(one: KnownModel) -> dict[str, Any] | None:
     """Return the card's localisation of a network: percent, and the number of pictures."""
     found = (one.card.metrics or {}).get("localisation")
     if one.card.metrics is None or not found:

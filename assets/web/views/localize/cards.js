@@ -16,14 +16,22 @@ export const answersOf = (model, row) =>
     const bar = make("i");
     bar.style.width = `${100 * share}%`;
     const text = i ? className(name) : t("look.says", { name: className(name) });
+    const hit = model.slots.some((slot) => row.looks?.[slot].class === name && !row.looks[slot].lacks);
     return make(
       "div",
-      { class: "mv-say", data: { hit: String(model.slots.some((slot) => model.value.classes[slot].name === name)) } },
+      { class: "mv-say", data: { hit: String(hit) } },
       bar,
       make("span", { textContent: text }),
       make("b", { textContent: percent(share) }),
     );
   });
+
+/** How far to trust the answer: how often the network was right, and how often when it was as sure. @param {LookRow} row */
+function trustOf({ trust, error }) {
+  if (!trust) return error ? "" : t("look.trust_none");
+  const { right, of, top1, images } = trust;
+  return t(of ? "look.trust" : "look.trust_rare", { right, of, images, top1: top1.toFixed(1) });
+}
 
 /** The card's measured localisation of a network. @param {LookModel} model @param {string} name */
 export function measuredOf(model, name) {
@@ -60,6 +68,7 @@ export function cardList(model, painter, first, on) {
     const parts = {
       figures,
       says: make("div", { class: "mv-guesses" }),
+      trust: make("p", { class: "mv-small mv-trust", title: t("look.trust_why") }),
       fits: make("dl", { class: "mv-fits" }),
       error: make("p", { class: "mv-note" }),
       faith: make("div", { class: "mv-faith" }),
@@ -74,7 +83,7 @@ export function cardList(model, painter, first, on) {
       make("h2", {}, ...byHumps(model.titleOf(row))),
       parts.says,
       make("div", { class: "mv-look-tiles" }, ...figures.map((one) => one.node)),
-      make("div", { class: "mv-look-numbers" }, parts.fits, parts.faith, parts.error),
+      make("div", { class: "mv-look-numbers" }, parts.trust, parts.fits, parts.faith, parts.error),
     );
     return { ...parts, node: card };
   }
@@ -85,6 +94,7 @@ export function cardList(model, painter, first, on) {
     model.rows.set(row.name, { ...row, parts, key: model.value.key });
     parts.error.textContent = row.error ?? "";
     parts.says.replaceChildren(...answersOf(model, row));
+    parts.trust.textContent = trustOf(row);
   }
 
   /** Drops the rows of networks that are gone. */
@@ -106,6 +116,7 @@ export function cardList(model, painter, first, on) {
         tile.frame(row, slot);
         tile.node.setAttribute("aria-label", t("look.enlarge", { what: altOf(model, row, slot) }));
         caption.replaceChildren(
+          ...(row.looks[slot].lacks ? [`${t("look.instead", { name: model.nameOf(slot) })} `] : []),
           make("b", { textContent: model.nameOf(slot, row) }),
           ` ${numbersOf(model, row, slot)}`,
         );
@@ -124,7 +135,9 @@ export function cardList(model, painter, first, on) {
       iou: (row) => model.fit(row, model.slot) ?? -1,
       probability: (row) => row.looks?.[model.slot].probability ?? -1,
     };
-    const rows = [...model.rows.values()].filter(({ name }) => (name === CENTRE ? model.whole : model.inSight(name)));
+    const rows = [...model.rows.values()].filter((row) =>
+      row.name === CENTRE ? model.whole : model.inSight(row.name) && !model.setAside(row),
+    );
     rows.sort((a, b) => Number(b.name === pinned) - Number(a.name === pinned) || keys[order](b) - keys[order](a));
     const wanted = [first, ...rows.map((row) => row.parts.node)];
     if (wanted.length !== node.children.length || wanted.some((one, i) => one !== node.children[i]))

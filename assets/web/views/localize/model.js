@@ -36,6 +36,8 @@ export class LookModel {
   rows = new Map();
   /** @type {string[]} the networks in sight, in order */
   shown = [];
+  /** Networks without a class of the picture are shown, with the maps of their own predictions. */
+  anyway = false;
   /** @type {Record<string, Edges>} the visitor's own boxes, by picture and class */
   drawn = {};
 
@@ -59,7 +61,14 @@ export class LookModel {
   /** Rows in sight that answer the present request, the baseline of the centre included. */
   get fresh() {
     const { key } = this.value;
-    return [...this.rows.values()].filter((row) => row.looks && row.key === key && this.inSight(row.name));
+    return [...this.rows.values()].filter(
+      (row) => row.looks && row.key === key && this.inSight(row.name) && !this.setAside(row),
+    );
+  }
+
+  /** Has the network no class of the picture, and did nobody ask for it all the same? @param {LookRow} row */
+  setAside(row) {
+    return !this.anyway && this.slots.every((slot) => row.looks?.[slot].lacks);
   }
 
   /** The networks among them. */
@@ -117,7 +126,7 @@ export class LookModel {
    * @param {number} [at] threshold
    */
   fit(row, slot, at = this.show.threshold) {
-    return row.looks?.[slot] && this.truth(slot) ? overlap(this.box(row, slot, at), this.truth(slot)) : null;
+    return row.looks?.[slot] && !row.looks[slot].lacks && this.truth(slot) ? overlap(this.box(row, slot, at), this.truth(slot)) : null;
   }
 
   /** Were the cards' numbers measured like these maps? They are of Grad-CAM at two layers. */

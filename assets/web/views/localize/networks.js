@@ -1,4 +1,4 @@
-// Which networks are in sight: the four that tell most, all, or those that the visitor chooses.
+// Which networks are in sight: the reference, then beside it the five that tell most, all, or those that one chooses.
 import { listed } from "../../lib/address.js";
 import { make } from "../../lib/dom.js";
 import { mixviz } from "../../lib/page.js";
@@ -6,7 +6,8 @@ import { networkName, t } from "../../lib/texts.js";
 
 /** @import { LookModel } from "./model.js" */
 
-const FOUR = ["baseline", "mixup", "cutmix", "saliencymix"];
+const SIX = ["efficientnet_lite0", "baseline", "mixup", "cutmix", "saliencymix", "randsaliencymix"];
+const NARROW = matchMedia("(max-width: 767px)");
 const KEY = "networks"; // of the address: names, or "all"
 const MOST = 50;
 
@@ -17,7 +18,16 @@ export function networkChoice(model, changed) {
   /** @type {Set<string>} the networks that have answered it */
   const answered = new Set();
   const boxes = make("div", { class: "mv-look-networks", aria: { role: "group", label: t("look.networks") } });
-  const more = make("button", { class: "mv-button", on: { click: () => choose(model.whole ? [] : ["all"]) } });
+  const more = make("button", { class: "mv-button", on: { click: () => choose(next()) } });
+  const begin = () => (NARROW.matches ? SIX.slice(0, 1) : SIX);
+
+  /** What the button shows next: on a phone the others of the six, then all, then those of the beginning. */
+  function next() {
+    const { all } = model.value;
+    if (model.whole) return [];
+    const six = SIX.filter((name) => all.includes(name));
+    return !chosen.length && model.shown.length < six.length ? six : ["all"];
+  }
 
   /** The networks to show; before the server has named them, those to ask for, or null for all. */
   function wanted() {
@@ -26,11 +36,11 @@ export function networkChoice(model, changed) {
     if (chosen[0] === "all") return all ?? null;
     const names = new Set([
       ...(first ? [first] : []),
-      ...(chosen.length ? chosen : [...FOUR, ...own.map((_, i) => `own_${i + 1}`)]),
+      ...(chosen.length ? chosen : [...begin(), ...own.map((_, i) => `own_${i + 1}`)]),
     ]);
     if (!all) return [...names];
     const found = all.filter((name) => names.has(name));
-    return found.length ? found : all.slice(0, FOUR.length);
+    return found.length ? found : all.slice(0, begin().length);
   }
 
   // Ask for the networks in sight alone, and for none a second time.
@@ -60,8 +70,11 @@ export function networkChoice(model, changed) {
   function update() {
     const { all } = model.value;
     model.shown = wanted() ?? all;
-    more.hidden = all.length <= FOUR.length;
-    more.textContent = model.whole ? t("look.show_fewer") : t("look.show_all", { count: all.length });
+    more.hidden = all.length <= begin().length;
+    const count = next().length;
+    if (!count) more.textContent = t("look.show_fewer");
+    else if (next()[0] === "all") more.textContent = t("look.show_all", { count: all.length });
+    else more.textContent = t("look.show_strategies", { count: count - model.shown.length });
     if (boxes.dataset.names !== all.join()) {
       boxes.dataset.names = all.join();
       boxes.replaceChildren(

@@ -22,7 +22,8 @@ export function verdictOf(model, on) {
 
   /** @param {number} slot */
   function tell(slot) {
-    const { networks, show } = model;
+    const { show } = model;
+    const networks = model.networks.filter((row) => !row.looks[slot].lacks);
     const name = model.objectOf(slot);
     draw.hidden = !!model.truth(slot);
     draw.textContent = t("look.draw_box", { name });
@@ -30,6 +31,7 @@ export function verdictOf(model, on) {
       told.textContent = t("look.no_box", { name });
       return;
     }
+    told.textContent = "";
     if (!networks.length) return;
     const centre = model.rows.get(CENTRE);
     const middle = (centre && model.fit(centre, slot)) ?? 0;
@@ -74,7 +76,7 @@ export function verdictOf(model, on) {
 
   /** @param {number} slot */
   function plot(slot) {
-    const boxed = model.truth(slot) ? model.fresh : [];
+    const boxed = model.truth(slot) ? model.fresh.filter((row) => !row.looks[slot].lacks) : [];
     const order = [...model.value.all, CENTRE];
     boxed.sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
     /** @type {Series[]} */
