@@ -37,6 +37,7 @@ SHARES = 0.05, 0.6  # of the objects in scenes, evenly spread by their logarithm
 FIXED = 0.2  # the threshold of Zhou et al., CVPR 2016, and of the page
 BATCH = 25
 MIDDLE = "always the middle"
+PASTED = "Pets pasted into other photographs"
 # (kind of map, resolutions before the last, strides removed)
 WAYS = (
     ("grad_cam", 0, 0), ("grad_cam", 0, 1), ("grad_cam", 0, 2), ("grad_cam", 1, 0), ("grad_cam_plus_plus", 0, 1),
@@ -237,7 +238,11 @@ def sets(
         cats_and_dogs = {"cat", "dog"}
         behind = [one for one, entry in zip(ours, pictures.photographs().values(), strict=True)
                   if entry["label"] not in cats_and_dogs]  # fmt: skip
-        yield "Pets pasted into other photographs", pasted(model, found, behind, seed)
+        alone = pasted(model, found, behind, seed)
+        yield PASTED, alone
+        rng = np.random.default_rng(seed)  # what a map finds of a class that is not there, it finds without the class
+        anything = [one._replace(label=int(rng.integers(len(model.classes)))) for one in alone]
+        yield f"{PASTED}, maps of a class drawn at random", anything
         yield "Pets made small, in their own surroundings", surrounded(model, found, seed)
         yield "Pets as they were photographed", whole(model, found)
     if tiny_root is not None:

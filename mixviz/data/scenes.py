@@ -74,7 +74,8 @@ def pasted(
         )
     small, scaled = _scaled(picture, _around(mask != 0), share, side)
     top, left = _offset(scaled, side, rng)
-    cut = Image.fromarray((mask != 0).astype(np.uint8) * 255).resize(small.shape[1::-1], Image.Resampling.BOX)
+    size = small.shape[1], small.shape[0]
+    cut = Image.fromarray((mask != 0).astype(np.uint8) * 255).resize(size, Image.Resampling.BOX)
     opacity, layer = np.zeros((side, side), np.uint8), np.zeros((side, side, 3), np.uint8)
     there, here = zip(*(_overlap(at, length, side) for at, length in zip((top, left), small.shape, strict=False)),
                       strict=True)  # fmt: skip
