@@ -517,18 +517,18 @@ def digest(path: Path) -> str:
 
 @functools.cache
 def commit() -> str:
-    """The checkout's commit, marked where the code was changed since; empty outside a checkout."""
+    """The checkout's commit, marked where the package's code was changed since; empty outside a checkout."""
     here = resources.PACKAGE
     if not (here.parent / ".git").exists():
         return ""
     try:
-        process = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            cwd=here, capture_output=True, text=True, timeout=10, check=False,
-        )  # fmt: skip
+        named, changed = (
+            subprocess.run(["git", *command], cwd=here, capture_output=True, text=True, timeout=10, check=False).stdout
+            for command in (["rev-parse", "--short=12", "HEAD"], ["status", "--porcelain", "--", "."])
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return process.stdout.strip()
+    return named.strip() + ("-dirty" if named and changed else "")
 
 
 def _hardware(device: torch.device, processes: int) -> str:
