@@ -282,9 +282,12 @@ def test_classes_are_fitted_to_a_half_of_each():
 
 
 def test_what_cannot_be_measured_says_why():
-    images, labels, *_ = split(10)  # 4, 3 and 3
+    images, labels, *_ = split(4)  # 2, 1 and 1
     few = evaluate(network(), images, labels, mean=MEAN, std=STD, parts=["embedding"])
-    assert few["embedding"] == {"not_measured": "it needs 4 pictures of every class, and one has 3"}
+    assert few["embedding"] == {"not_measured": "it needs 2 pictures of every class, and one has 1"}
+    images, labels, *_ = split(10)  # 4, 3 and 3: enough for neighbours, and too few for a Gaussian of each half
+    some = evaluate(network(), images, labels, mean=MEAN, std=STD, parts=["embedding"], others=images.flip(1))
+    assert "retrieval_map_percent" in some["embedding"] and "mahalanobis" not in some["embedding"]
     alike = images[:1].expand(12, -1, -1, -1)
     same = evaluate(network(), alike, torch.arange(12) % 3, mean=MEAN, std=STD, parts=["embedding"])
     assert same["embedding"] == {"not_measured": "it is the same for all pictures"}

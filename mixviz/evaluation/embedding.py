@@ -11,7 +11,7 @@ from mixviz.embeddings import placement
 from mixviz.evaluation import robustness
 from mixviz.evaluation.subject import EvaluationSet
 
-FEW = 4  # pictures that a class needs: two in each half
+FEW, HALVED = 2, 4  # pictures that a class needs: another to be found, or two in each half
 
 
 def embedding(split: EvaluationSet) -> dict:
@@ -32,7 +32,7 @@ def embedding(split: EvaluationSet) -> dict:
         "retrieval_map_percent": round(100 * stand.near.mean_average_precision, 4),
         "precision_at_1_percent": round(100 * stand.near.precision_at_1, 4),
     }
-    if split.others is not None:
+    if split.others is not None and counts.min() >= HALVED:
         result["mahalanobis"] = _mahalanobis(split, vectors, labels)
     return result
 
