@@ -8,6 +8,7 @@ import itertools
 import json
 import math
 import shlex
+import statistics
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 
@@ -170,7 +171,8 @@ def test_the_centre_is_said_only_where_all_cards_agree():
 def test_the_view_shows_the_numbers_of_the_table():
     value = compare.compare(first_request())
     head, _, *lines = (
-        [cell.strip() for cell in line.strip("| ").split(" | ")] for line in zoo_tables.table().splitlines()
+        [cell.strip() for cell in line.strip("| ").split(" | ")]
+        for line in zoo_tables.table().partition("\n\n")[2].splitlines()
     )
     for row, cells in zip(value["rows"], lines, strict=False):
         data = dict(zip(head, cells, strict=False))
@@ -188,10 +190,39 @@ def test_the_view_shows_the_numbers_of_the_table():
 
 def test_what_the_view_begins_with_is_what_the_cards_say():
     summary = {one["key"]: one for one in compare.compare(first_request())["findings"]}[ERROR]
-    measured = {zoo.title(name): zoo.card(name).metrics["accuracy"]["top1_error_percent"] for name in zoo.trained()}
+    measured = {
+        zoo.title(name): statistics.fmean(METRICS[ERROR].of(one.metrics) for one in zoo.card(name).measurements)
+        for name in zoo.trained()
+    }
     assert (summary["low"], summary["high"]) == (min(measured.values()), max(measured.values()))
     assert summary["base"] == "Baseline"
     assert summary["differs"].keys() == measured.keys() - {"Baseline"}
+
+
+def test_differences_from_the_baseline_are_paired_by_seed():
+    def seeds(errors: list[float]) -> list[dict]:
+        metrics = [{"images": 400, "accuracy": {"top1_error_percent": error}} for error in errors]
+        return [{"seed": seed, "holdout": "", "metrics": one} for seed, one in enumerate(metrics, 1)]
+
+    about = {
+        "baseline": made("baseline", error=30).changed(seeds=seeds([40, 50])),
+        "cutmix": made("cutmix", error=28).changed(seeds=seeds([38.1, 47.9])),
+        "mixup": made("mixup", error=33).changed(seeds=seeds([38, 50, 12])),
+        "cutout": made("cutout", error=29),
+    }
+    rows = results.rows(about, {})
+    found = compare._finding(ERROR, rows, {}, about)
+    titles = [row["title"] for row in rows]
+    assert list(found["paired"]) == titles[1:3]
+    mixed, other = (found["paired"][title] for title in titles[1:3])
+    assert (mixed["difference"], mixed["seeds"], mixed["verdict"]) == (pytest.approx(-2), 3, "better")
+    assert (other["difference"], other["verdict"]) == (pytest.approx(1 / 3), "same")
+    assert other["low"] < 0 < other["high"] < other["visible"]
+    assert [found["differs"][title] for title in titles[1:3]] == [True, False]
+    assert found["differs"][titles[3]] is False  # one seed, compared as before
+    longer = {**about, "cutmix": about["cutmix"].changed(run={"seed": 0, "epochs": 99})}
+    apart = compare._finding(ERROR, results.rows(longer, {}), {}, longer)
+    assert not any("CutMix" in title for title in apart["differs"])  # another training is not compared
 
 
 def test_the_band_of_a_curve_is_the_baselines_standard_error():
@@ -473,6 +504,25 @@ def test_all_columns_can_be_shown_and_the_file_has_them_anyway(room):
                 else float(answer[f"{title}: ±"]) == summary["error"]
             )
     assert dict(zip(head, rows[-1], strict=True))["MaxBoxAccV2"] == str(value["centre"]["max_box_acc_v2"])
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_paired_differences_are_listed_where_there_are_seeds(open_tab, monkeypatch):
+    value = json.loads(json.dumps(compare._results()))
+    for finding in value["findings"]:
+        finding["paired"] = {}
+    monkeypatch.setattr(compare, "_results", lambda: value)
+    panel = "details[data-open=paired]"
+    assert not open_tab("?view=compare&part=paired", "compare").page.locator(panel).is_visible()
+    pair = {"difference": -2.04, "low": -3.5, "high": -0.5, "visible": 1.9, "seeds": 5, "verdict": "better"}
+    other = {**pair, "low": -4.5, "high": 0.5, "visible": 3.1, "verdict": "same"}
+    value["findings"][0]["paired"] = {"CutMix": pair, "Mixup": other}
+    items = open_tab("?view=compare&part=paired", "compare").page.locator(f"{panel} li")
+    assert items.all_inner_texts() == [
+        "Mixup: −2.0 (−4.5 to +0.5), not told apart with 5 seeds; smallest visible difference 3.1.",
+        "CutMix: −2.0 (−3.5 to −0.5), better with 5 seeds.",
+    ]
 
 
 @pytest.mark.browser

@@ -417,6 +417,15 @@ export interface ZooRow {
   curves: Record<string, Curve>;
   reliability: { confidence: number[]; accuracy: number[]; count: number[] };
 }
+export interface Paired {
+  difference: number;
+  low: number;
+  high: number;
+  /** The smallest difference that would have been seen. */
+  visible: number;
+  seeds: number;
+  verdict: "better" | "worse" | "same";
+}
 export interface Finding {
   key: string;
   low: number;
@@ -426,6 +435,8 @@ export interface Finding {
   base: string | null;
   /** Title of another row -> whether it differs from the baseline beyond chance. */
   differs: Record<string, boolean | null>;
+  /** Title of another row -> its difference from the baseline over the seeds of both, where there are several. */
+  paired: Record<string, Paired>;
   centre: number | null;
   above: number | null;
 }

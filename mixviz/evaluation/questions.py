@@ -68,17 +68,17 @@ def groups(cards: Iterable[ModelCard]) -> list[dict[str, ModelCard]]:
     """Group measured cards by training: in a group, strategy name -> card, and the strategies differ in the method
     alone. Only networks of the zoo's strategies that ``mixviz train`` made are in a group."""
     names = {title: name for name, title in zoo.strategies().items()}
-    found: list[tuple[tuple, dict[str, ModelCard]]] = []
+    found: list[dict[str, ModelCard]] = []
     for card in cards:
         name = names.get(card.strategy)
         if name is None or not (card.is_whole and card.metrics):
             continue
-        same = model_card.training(card), card.data.name, card.data.keys
-        group = next((group for other, group in found if other == same and name not in group), None)
+        alike = (one for one in found if name not in one and model_card.same_training(next(iter(one.values())), card))
+        group = next(alike, None)
         if group is None:
-            found.append((same, group := {}))
+            found.append(group := {})
         group[name] = card
-    return [group for _, group in found]
+    return found
 
 
 def answers(question: Question, group: dict[str, ModelCard]) -> list[Answer]:
@@ -111,13 +111,13 @@ def _answer(
 ) -> Answer:
     if not pairs:
         return Answer(metric, ours, base)
-    each = tuple([metric.of(one[side]) or 0.0 for one in pairs] for side in (0, 1))
-    difference = over_seeds(*each, comparisons)
+    first, second = ([metric.of(one[side]) or 0.0 for one in pairs] for side in (0, 1))
+    difference = over_seeds(first, second, comparisons)
     if len(pairs) == 1 and metric.key == "top1_error":
-        misses = [_misses(one) for one in pairs[0]]
-        if misses[0] is not None and misses[1] is not None and len(misses[0]) == len(misses[1]):
-            difference = over_pictures(*misses, np.random.default_rng(0), comparisons)
-    return Answer(metric, ours, base, (float(np.mean(each[0])), float(np.mean(each[1]))), difference)
+        missed, base_missed = (_misses(one) for one in pairs[0])
+        if missed is not None and base_missed is not None and len(missed) == len(base_missed):
+            difference = over_pictures(missed, base_missed, np.random.default_rng(0), comparisons)
+    return Answer(metric, ours, base, (float(np.mean(first)), float(np.mean(second))), difference)
 
 
 def _misses(metrics: Measurements) -> list[float] | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NotRequired, TypeAlias, TypedDict
 
 from mixviz.core import checks
-from mixviz.evaluation.metrics import METRICS, at, number_at
+from mixviz.evaluation.metrics import METRICS, Metric, at, number_at
 from mixviz.networks import model_card
 from mixviz.networks.model_card import LogLine, ModelCard
 
@@ -213,6 +213,16 @@ def reliability(several: Sequence[Mapping]) -> dict[str, list[float]]:
         "confidence": [100 * sure / count for count, sure, _ in filled],
         "accuracy": [100 * right / count for count, _, right in filled],
         "count": [count for count, *_ in filled],
+    }
+
+
+def by_seed(metric: Metric, cards: Iterable[ModelCard]) -> dict[tuple[int | None, str], float]:
+    """Return a metric's number for each seed and held-out part that the cards of one strategy were measured with."""
+    return {
+        (one.seed, one.holdout): number
+        for card in cards
+        for one in card.measurements
+        if (number := metric.of(one.metrics)) is not None
     }
 
 

@@ -503,6 +503,16 @@ def training(card: ModelCard) -> dict[str, Any]:
     return {**run, "holdout": f"of {parts}"} if (parts := card.holdout.partition("/")[2]) else run
 
 
+def same_training(one: ModelCard, other: ModelCard) -> bool:
+    """Whether two networks were trained alike, apart from method, seed and held-out part: on the same classes, from the
+    same start, with the same settings."""
+    first, second = (
+        (training(card), card.data.name, card.data.keys, card.pretrained and card.pretrained["sha256"])
+        for card in (one, other)
+    )
+    return first == second
+
+
 def _settings(card: ModelCard) -> dict[str, Any]:
     """Settings in which runs of one strategy may differ, and the data of their measurement."""
     measured = ("weights", "size") if card.holdout else ("weights", "size", "images")  # parts differ by a few images

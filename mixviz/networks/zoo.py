@@ -321,11 +321,7 @@ def collect(
 
 def _alike(one: ModelCard, other: ModelCard) -> bool:
     """Whether two trainings differ by seed and held-out part alone."""
-    first, second = (
-        (card.strategy, model_card.training(card), card.data.keys, card.pretrained and card.pretrained["sha256"])
-        for card in (one, other)
-    )
-    return first == second
+    return one.strategy == other.strategy and model_card.same_training(one, other)
 
 
 def _without_curves(metrics: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import { mixviz } from "../lib/page.js";
 import { language, t } from "../lib/texts.js";
 import { betweenPanel } from "./compare/between.js";
 import { dotPlots } from "./compare/dots.js";
+import { pairedLists } from "./compare/paired.js";
 import { zooPlots } from "./compare/zoo_plots.js";
 import { barsNote, cardPanel, zooTable } from "./compare/zoo_table.js";
 
@@ -31,6 +32,7 @@ export default function compareView({ element, server }) {
       make("p", { class: "mv-small", textContent: t("compare.plots_why") }),
       make("div", { class: "mv-plots" }, ...zooPlots(value, card(value).open)),
     ],
+    paired: (value) => pairedLists(value),
     between: (value) => {
       between = betweenPanel(value.rows, Object.values(value.cards)[0]?.data.classes ?? [], server);
       between.update(names);
@@ -56,7 +58,7 @@ export default function compareView({ element, server }) {
     function fill() {
       if (zoo && node.open && !body.children.length) body.append(...CONTENTS[name](zoo));
     }
-    return { node, fill };
+    return { name, node, fill };
   });
   root().append(above, ...parts.map(({ node }) => node));
 
@@ -123,7 +125,10 @@ export default function compareView({ element, server }) {
       dotPlots(value, card(value).open),
       make("p", { class: "mv-small", textContent: bars }),
     );
-    for (const { fill } of parts) fill();
+    for (const { name, node, fill } of parts) {
+      node.hidden = name === "paired" && !value.findings.some(({ paired }) => Object.keys(paired).length);
+      fill();
+    }
   }
 
   mixviz.views("compare", (value) => {

@@ -6,9 +6,10 @@ import functools
 from typing import Any
 
 from mixviz.evaluation import published, results
-from mixviz.evaluation.metrics import METRICS, at
+from mixviz.evaluation.metrics import METRICS, Metric, at
+from mixviz.evaluation.paired import Difference, any_differ, over_seeds
 from mixviz.methods import METHODS
-from mixviz.networks import card_text, zoo
+from mixviz.networks import card_text, model_card, zoo
 from mixviz.networks.card_text import clock
 from mixviz.networks.model_card import ModelCard
 from mixviz.networks.run import Run
@@ -42,7 +43,7 @@ def _results() -> dict[str, Any]:
         "centre": middle,
         "centre_curve": _centre_curve(about),
         "bands": _bands(about),
-        "findings": [_finding(key, rows, middle) for key in TOLD if key in measured],
+        "findings": [_finding(key, rows, middle, about) for key in TOLD if key in measured],
         "published": published.changes(),
         "titles": {name: cls.card.title for name, cls in METHODS.items()},
         "cards": {name: _card(card) for name, card in about.items()},
@@ -75,25 +76,62 @@ def _bands(about: dict[str, ModelCard]) -> dict[str, list[float]]:
     }
 
 
-def _finding(key: str, rows: list[results.ResultRow], middle: dict[str, float]) -> dict[str, Any]:
-    """Summarize a column: its range, the centre, and what differs beyond chance: any of all, and each from baseline."""
-    told = {row["title"]: row["values"][key] for row in rows if key in row["values"]}
+def _finding(
+    key: str, rows: list[results.ResultRow], middle: dict[str, float], about: dict[str, ModelCard]
+) -> dict[str, Any]:
+    """Summarize a column: its range, the centre, and what differs beyond chance: any of all, and each from baseline.
+
+    Compared are strategies that were trained like the baseline. With two seeds or more, they are paired seed by seed.
+    """
+    first = next((row for row in rows if row["method"] == "baseline" and key in row["values"]), None)
+    told, numbers = {}, {}
+    for row in rows:
+        cards = [about[name] for name in row["networks"]]
+        if key in row["values"] and (first is None or model_card.same_training(about[first["networks"][0]], cards[0])):
+            told[row["title"]] = row["values"][key]
+            numbers[row["title"]] = results.by_seed(METRICS[key], cards)
+    base = first and first["title"]
+    pairs = {} if base is None else _paired(numbers, base)
     means = [value["mean"] for value in told.values()]
-    base = next((row["title"] for row in rows if row["method"] == "baseline" and row["title"] in told), None)
+    shared = [seed for seed in next(iter(numbers.values())) if all(seed in each for each in numbers.values())]
     return {
         "key": key,
         "low": min(means),
         "high": max(means),
-        "beyond": results.beyond_chance(list(told.values())),
+        "beyond": any_differ([[each[seed] for seed in shared] for each in numbers.values()])
+        if len(shared) > 1
+        else results.beyond_chance(list(told.values())),
         "base": base,
         "differs": {
-            title: results.differs(value, told[base], len(told) - 1)
+            title: pairs[title].told_apart if title in pairs else results.differs(value, told[base], len(told) - 1)
             for title, value in told.items()
             if base is not None and title != base
         },
+        "paired": {title: _told(pair, METRICS[key]) for title, pair in pairs.items()},
         "centre": middle.get(key),
         "above": sum(mean > middle[key] for mean in means) if key in middle else None,
     }
+
+
+def _paired(numbers: dict[str, dict[tuple, float]], base: str) -> dict[str, Difference]:
+    """Return the difference from the baseline of each strategy that has two seeds or more in common with it."""
+    common = {title: [seed for seed in each if seed in numbers[base]] for title, each in numbers.items()}
+    compared = {title: seeds for title, seeds in common.items() if title != base and len(seeds) > 1}
+    return {
+        title: over_seeds(
+            [numbers[title][seed] for seed in seeds], [numbers[base][seed] for seed in seeds], len(compared)
+        )
+        for title, seeds in compared.items()
+    }
+
+
+def _told(pair: Difference, metric: Metric) -> dict[str, Any]:
+    better = (pair.mean < 0) == (metric.better == "lower")
+    verdict = ("better" if better else "worse") if pair.told_apart else "same"
+    return {
+        "difference": pair.mean, "low": pair.low, "high": pair.high, "visible": pair.visible, "seeds": pair.count,
+        "verdict": verdict,
+    }  # fmt: skip
 
 
 def _card(card: ModelCard) -> dict[str, Any]:
