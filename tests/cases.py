@@ -162,13 +162,19 @@ def noise(seed: int, side: int = 16) -> np.ndarray:
 
 
 def network_of_ones_own(folder: Path) -> Path:
-    """Write the zoo's CutMix network as a visitor's own: card.json and weights, under another title."""
+    """Write the zoo's CutMix network as a visitor's own: card.json and whole weights, under another title."""
     from mixviz.networks import zoo
+    from mixviz.networks.files import save_tensors
 
     card = json.loads((zoo.folder() / "cutmix" / "card.json").read_text(encoding="utf-8"))
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "card.json").write_text(json.dumps({**card, "title": "Mine", "parameters": {}, "method": ""}))
-    shutil.copy(zoo.folder() / "cutmix" / zoo.WEIGHTS, folder / zoo.WEIGHTS)
+    changes = {"title": "Mine", "parameters": {}, "method": ""}
+    if card["weights"].get("start"):
+        save_tensors(folder / zoo.WEIGHTS, zoo.load("cutmix").state_dict())
+        changes["weights"] = {"file": zoo.WEIGHTS}
+    else:
+        shutil.copy(zoo.folder() / "cutmix" / zoo.WEIGHTS, folder / zoo.WEIGHTS)
+    (folder / "card.json").write_text(json.dumps({**card, **changes}))
     return folder
 
 

@@ -6,7 +6,7 @@ import difflib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypedDict
 
@@ -87,18 +87,21 @@ class LoadedModel(KnownModel):
     """A trained network whose weights are in memory; ``network`` is in evaluation mode, for normalised images."""
 
     network: nn.Module
+    finer: dict[int, LoadedModel] = field(default_factory=dict, repr=False)  # what :meth:`dilated` has made
 
     def loaded(self) -> LoadedModel:
         return self
 
     def dilated(self, n: int) -> LoadedModel:
-        """Return the network with maps 2ⁿ times as fine, see :func:`mixviz.networks.architectures.dilated`.
+        """Return the network with maps 2ⁿ times as fine, see :func:`mixviz.networks.architectures.dilated`; made once.
 
         Raises:
             ValueError: n is not 0, 1 or 2, or the network's strides cannot be removed.
         """
+        if n in self.finer:
+            return self.finer[n]
         try:
-            return replace(self, network=architectures.dilated(self.network, n))
+            return self.finer.setdefault(n, replace(self, network=architectures.dilated(self.network, n), finer={}))
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from None
 
@@ -193,7 +196,7 @@ class CAMResult:
 
 def look(
     known: LoadedModel, view: np.ndarray, classes: Sequence[str] = (), *, kind: str = "grad_cam",
-    layer: str | None = None, progress: Progress | None = None,
+    layer: str | None = None, dilate: int = 0, progress: Progress | None = None,
 ) -> CAMResult:  # fmt: skip
     """Compute a network's heat maps of some classes, or of its predicted class where none is named.
 
@@ -201,16 +204,18 @@ def look(
         view: (side, side, 3) uint8, from :func:`mixviz.data.pictures.load_view` with the network's view.
         kind: a name of :data:`mixviz.cam.methods.KINDS`.
         layer: its dotted name; None: the last feature maps for ``cam``, else the layer of the card.
+        dilate: strides removed for finer maps, see :func:`mixviz.networks.architectures.dilated`. The probabilities
+            are those of the network itself.
 
     Raises:
-        ValueError: an unknown class or layer, or a kind that does not work with the network.
+        ValueError: an unknown class or layer, or a kind or ``dilate`` that does not work with the network.
     """
-    return looks(known, [view], classes, kind=kind, layer=layer, progress=progress)[0]
+    return looks(known, [view], classes, kind=kind, layer=layer, dilate=dilate, progress=progress)[0]
 
 
 def looks(
     known: LoadedModel, views: Sequence[np.ndarray], classes: Sequence[str] = (), *, kind: str = "grad_cam",
-    layer: str | None = None, progress: Progress | None = None,
+    layer: str | None = None, dilate: int = 0, progress: Progress | None = None,
 ) -> list[CAMResult]:  # fmt: skip
     """Run :func:`look` on several pictures in one pass; without classes, for the predicted class of each picture.
 
@@ -221,8 +226,14 @@ def looks(
     images = torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2)
     inputs = NormalizedModel(known.network, spec.mean, spec.std).normalised(images)
     layer = layer or (spec.layer if kind != "cam" else None) or grad_cam.last_layer(known.network, image_size(inputs))
-    columns = torch.tensor([indices]).expand(len(views), -1) if indices else None
-    maps, logits = heat_maps(known.network, inputs, columns, kind=kind, layer=layer, progress=progress)
+    columns, logits = torch.tensor([indices]).expand(len(views), -1) if indices else None, None
+    if dilate:
+        with torch.inference_mode():
+            logits = known.network(inputs)
+        columns = logits.argmax(1, keepdim=True) if columns is None else columns
+    network = known.dilated(dilate).network
+    maps, own_logits = heat_maps(network, inputs, columns, kind=kind, layer=layer, progress=progress)
+    logits = own_logits if logits is None else logits
     probabilities = logits.float().softmax(1)
     return [
         CAMResult(known, view, layer, probability, tuple(indices) or (int(probability.argmax()),), class_maps)

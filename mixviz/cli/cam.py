@@ -56,8 +56,7 @@ def command(
         raise ValueError(f"{image} is no single picture: `mixviz survey {image}` goes through a folder or zip.")
     if not image.is_file():
         raise ValueError(f"There is no picture {image}.")
-    models = [model.dilated(dilate) for model in inference.open_networks(networks)]
-    results = list(_looks(image, models, classes or (), kind, layer or None))
+    results = list(_looks(image, inference.open_networks(networks), classes or (), kind, layer or None, dilate))
     scales = drawing.on_one_scale(results, scale)
     rows = drawing.overlays(results, scales, threshold, strength, colours)
     out.mkdir(parents=True, exist_ok=True)
@@ -80,7 +79,7 @@ def command(
 
 
 def _looks(
-    image: Path, models: list[LoadedModel], classes: Sequence[str], kind: str, layer: str | None
+    image: Path, models: list[LoadedModel], classes: Sequence[str], kind: str, layer: str | None, dilate: int
 ) -> Iterator[CAMResult]:
     """Run one network after the other, each on the picture at its own size."""
     from mixviz.cam import inference
@@ -89,7 +88,8 @@ def _looks(
     views = {view: pictures.load_view(image, view) for view in {model.input_view for model in models}}
     for model in models:
         with _bar(model.name, KINDS[kind].slow) as progress:
-            yield inference.look(model, views[model.input_view], classes, kind=kind, layer=layer, progress=progress)
+            view = views[model.input_view]
+            yield inference.look(model, view, classes, kind=kind, layer=layer, dilate=dilate, progress=progress)
 
 
 def _save_maps(

@@ -44,7 +44,7 @@ LARGEST = 64 * 2**20  # bytes of a file, alone or in a zip
 MAX_SEED = 2**32 - 1
 CELLS = 28  # cells along each side of a painted mask: 8 pixels each at 224
 SUBJECTS = ("a", "b", "mix")
-LAYERS = ("", *"01234567")
+LAYERS = ("", "card", *"01234567")
 MAX_OWN = 2  # a visitor's own networks
 MAX_NAME = 80  # letters of a class's name
 MAX_PATH = 400  # letters of a picture's name with its folders
@@ -269,7 +269,8 @@ class Request:
     keeps each method's own. ``box`` (top, left, bottom, right) in fractions of the sides and ``mask`` (CELLS strings of
     CELLS digits, 1 keeps A) are the visitor's changes. ``only`` names the cards to draw, of methods or networks; None
     means all. The heat maps explain two ``classes`` in ``subject``: each a name, "*" for the predicted class, or "" for
-    the class of A or B. ``layer`` is "" for the card's layer, or the number of resolutions before the last. ``joined``
+    the class of A or B. ``layer`` is "" for the card's layer with finer maps, "card" for that layer as it was measured,
+    or the number of resolutions before the last. ``joined``
     adds the visitor's own pictures to the bundled ones that are measured. ``own`` holds the paths (card, weights) of
     the visitor's own networks. The filmstrips compare ``method`` with ``methods``. A batch consists of the first
     ``count`` bundled photographs, or of the visitor's ``files``: (path, name in its folder). ``still`` also requests

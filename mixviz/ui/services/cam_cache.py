@@ -6,7 +6,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Hashable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from cachetools import LRUCache, cached
@@ -22,8 +22,12 @@ from mixviz.ui.errors import as_user_error
 from mixviz.ui.state import Request
 
 LONGEST = 20  # seconds for one map: other visitors wait meanwhile
-WIDEST = 128  # pixels a side for slow kinds, which run a network on some hundred pictures
+WIDEST = 128  # pixels a side for slow kinds and ROAD, which run a network on some hundred pictures
+FAITHFUL = 256  # pixels a side for the other numbers of faithfulness
+DEFAULTS = ("", "card")  # the card's layer, with finer maps and as it was measured
 MEMORY = 2**26  # bytes of cached maps: several thousand of the zoo's
+
+STRIDES = 1  # removed for the maps that the page shows by default: the object's outline at 14x14 in place of 7x7
 
 _slow = threading.BoundedSemaphore(1)  # one visitor at a time: the other cores stay free
 
@@ -56,7 +60,24 @@ def view_of(known: KnownModel, request: Request, picture: np.ndarray) -> np.ndar
 @cached(layers, key=lambda known, earlier: (known.sha256, known.side, earlier), lock=threading.Lock())
 def layer_of(known: KnownModel, earlier: str) -> str | None:
     """Return the name of the layer ``earlier`` resolutions before the last; None means the card's layer."""
-    return grad_cam.last_layer(known.loaded().network, (known.side, known.side), int(earlier)) if earlier else None
+    if earlier in DEFAULTS:
+        return None
+    return grad_cam.last_layer(known.loaded().network, (known.side, known.side), int(earlier))
+
+
+@cached({}, key=lambda known, request: (known.sha256, request.layer, request.kind), lock=threading.Lock())
+def strides_of(known: KnownModel, request: Request) -> int:
+    """Return how many strides are removed for a request's maps: by default :data:`STRIDES`, where the network allows.
+
+    None for slow kinds, whose many passes would take twice as long.
+    """
+    if request.layer or KINDS[request.kind].slow:
+        return 0
+    try:
+        known.loaded().dilated(STRIDES)
+    except ValueError:
+        return 0
+    return STRIDES
 
 
 def look(known: KnownModel, request: Request, picture: np.ndarray, names: tuple[str, ...]) -> CAMResult:
@@ -69,36 +90,40 @@ def look(known: KnownModel, request: Request, picture: np.ndarray, names: tuple[
     view = view_of(known, request, picture).copy()
     with as_user_error(ValueError, ImportError):
         layer = layer_of(known, request.layer)
-        cam = _cam(known, view, request.kind, layer, names)
+        cam = _cam(known, view, request.kind, layer, strides_of(known, request), names)
     return CAMResult(known.loaded(), view, cam.layer, cam.probability, cam.classes, cam.maps)
 
 
 def faithful(known: KnownModel, request: Request, picture: np.ndarray, names: tuple[str, ...]) -> list[trust.Faithful]:
-    """Measure the faithfulness of the CAM of :func:`look`, per class.
+    """Measure the faithfulness of the CAM of :func:`look`, per class; without ROAD where it would take too long.
 
     Raises:
         UserError: as :func:`look`; or the network is too large.
     """
+    if known.side > FAITHFUL:
+        raise UserError("look.too_large", side=known.side, most=FAITHFUL)
     result = look(known, request, picture, names)
-    if known.side > WIDEST:
-        raise UserError("look.too_large", side=known.side, most=WIDEST)
-    return trust.faithful(result, np.random.default_rng(0))
+    return trust.faithful(result, np.random.default_rng(0) if known.side <= WIDEST else None)
 
 
-def _key(known: KnownModel, view: np.ndarray, kind: str, layer: str | None, names: tuple[str, ...]) -> Hashable:
-    return known.sha256, known.side, hashlib.sha1(view.tobytes()).digest(), kind, layer, names
+def _key(
+    known: KnownModel, view: np.ndarray, kind: str, layer: str | None, strides: int, names: tuple[str, ...]
+) -> Hashable:
+    return known.sha256, known.side, hashlib.sha1(view.tobytes()).digest(), kind, layer, strides, names
 
 
 @cached(cams, key=_key, lock=threading.Lock())
-def _cam(known: KnownModel, view: np.ndarray, kind: str, layer: str | None, names: tuple[str, ...]) -> CachedCAM:
+def _cam(
+    known: KnownModel, view: np.ndarray, kind: str, layer: str | None, strides: int, names: tuple[str, ...]
+) -> CachedCAM:
     if not KINDS[kind].slow:
-        return _compute(known, view, kind, layer, names, None)
+        return _compute(known, view, kind, layer, strides, names, None)
     if known.side > WIDEST:
         raise UserError("look.too_large", side=known.side, most=WIDEST)
     if not _slow.acquire(blocking=False):
         raise UserError("busy")
     try:
-        return _compute(known, view, kind, layer, names, _within(LONGEST))
+        return _compute(known, view, kind, layer, strides, names, _within(LONGEST))
     finally:
         _slow.release()
 
@@ -108,11 +133,12 @@ def _compute(
     view: np.ndarray,
     kind: str,
     layer: str | None,
+    strides: int,
     names: tuple[str, ...],
     progress: Progress | None,
 ) -> CachedCAM:
     """Explain the named classes in one forward pass, and the predicted class, if requested, in another."""
-    options = {"kind": kind, "layer": layer, "progress": progress}
+    options: dict[str, Any] = {"kind": kind, "layer": layer, "dilate": strides, "progress": progress}
     named = [name for name in names if name != "*"]
     model = known.loaded()
     parts = [inference.look(model, view, named, **options)] if named else []

@@ -83,8 +83,10 @@ def command(request: Request) -> str:
     classes = [name for name, _ in cam_subject.wanted_classes(request) if name != "*"]
     options = "".join(f" --class {shlex.quote(name)}" for name in classes)
     options += f" --kind {request.kind}" if request.kind != "grad_cam" else ""
-    layer = cam_cache.layer_of(next(iter(networks.known_networks().values())), request.layer)
+    first = next(iter(networks.known_networks().values()))
+    layer, strides = cam_cache.layer_of(first, request.layer), cam_cache.strides_of(first, request)
     options += f" --layer {layer}" if layer else ""
+    options += f" --dilate {strides}" if strides else ""
     return "\n".join([*lines, f"python -m mixviz cam {picture} --networks all{options}"])
 
 

@@ -131,7 +131,7 @@ export class LookModel {
 
   /** Were the cards' numbers measured like these maps? They are of Grad-CAM at two layers. */
   get standard() {
-    return mixviz.state.kind === "grad_cam" && ["", "0"].includes(mixviz.state.layer);
+    return mixviz.state.kind === "grad_cam" && ["", "card", "0"].includes(mixviz.state.layer);
   }
 
   /** MaxBoxAccV2 of a network, from its card. @param {string} name @returns {number | undefined} */

@@ -81,7 +81,8 @@ export function settingsDrawer(model, { display, sort }, boxes, ...more) {
     const { kinds, layers, networks } = model.about;
     kind.replaceChildren(...kinds.map((one) => optionOf(one.name, one.title)));
     layer.replaceChildren(
-      optionOf("", t("look.layer.card")),
+      optionOf("", t("look.layer.fine")),
+      optionOf("card", t("look.layer.card")),
       ...layers.map(({ earlier, size }) => {
         const key = earlier === "0" ? "look.layer.last" : "look.layer.earlier";
         return optionOf(earlier, t(key, { size: size.join("×"), earlier }));
