@@ -45,3 +45,8 @@ def test_kinds_follow_imagenets_order():
     kinds |= {"king penguin": "birds", "bee": "insects", "monarch": "insects", "school bus": "cars", "tench": ""}
     assert {name: class_names.kind_of(name) for name in kinds} == kinds
     assert sum(class_names.kind_of(name) == "dogs" for name in IMAGENET) >= 118
+
+
+def test_imagenet_has_22_of_the_pets_25_dogs_and_3_of_their_12_cats():
+    for breeds, there in ((class_names.DOG_BREEDS, 22), (class_names.CAT_BREEDS, 3)):
+        assert sum(map(class_names.in_imagenet, breeds)) == there

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mixviz.networks import files
+from mixviz.networks import class_names, files
 from mixviz.networks.model_card import FILE, ModelCard, Pretrained, Values
 from mixviz.networks.run import Run
 
@@ -67,7 +68,7 @@ def markdown(card: ModelCard) -> str:
         f"- **Network**: {network.name}, stem {network.stem}, width {network.width:g}, "
         f"{card.parameter_count / 1e6:.2f} M parameters, {network.image_size} px"
         + (f"; heat maps at `{network.layer}`" if network.layer else ""),
-        *_start(card.pretrained, run["freeze"]),
+        *_start(card.pretrained, run["freeze"], data.classes),
         f"- **Run**: {run['epochs']} epochs, batch {run['batch_size']}, {run['optimizer']}, lr {run['lr']:g}, weight "
         f"decay {run['weight_decay']:g}, {run['schedule']}, mixed with probability {run['mix_prob']:g}, "
         f"{run['precision']}, seed {run['seed']}{further}",
@@ -124,12 +125,17 @@ def _metrics(card: ModelCard) -> list[str]:
     return lines
 
 
-def _start(start: Pretrained | None, frozen: int) -> list[str]:
+def _start(start: Pretrained | None, frozen: int, classes: Sequence[str]) -> list[str]:
     if not start:
         return []
     terms = f"licence {start['license'] or 'unknown'}, source {start['source'] or 'unknown'}"
     kept = f"; the lowest {frozen} stages, and what comes before them, stayed as they were" if frozen else ""
-    return [f"- **Starts from**: {start['file']}, sha256 {start['sha256']}, {terms}{kept}"]
+    known = sum(class_names.in_imagenet(name) for name in classes)
+    return [
+        f"- **Starts from**: {start['file']}, sha256 {start['sha256']}, {terms}{kept}",
+        "- **Read with care**: networks of one start share that ancestor, and the method acted in this training alone. "
+        f"ImageNet has {known} of these {len(classes)} classes",
+    ]
 
 
 def _nested(values: Values, depth: int = 0) -> list[str]:

@@ -94,6 +94,11 @@ def meaning(name: str) -> frozenset[int | str]:
     return frozenset(found or [asked.casefold()])
 
 
+def in_imagenet(name: str) -> bool:
+    """Whether the name means one of ImageNet's 1,000 classes, or several."""
+    return any(isinstance(place, int) for place in meaning(name))
+
+
 @functools.cache
 def kinds() -> Mapping[str, frozenset[str]]:
     """Return the names of each kind's classes, in lower case."""
