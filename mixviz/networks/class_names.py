@@ -115,6 +115,7 @@ def kind_of(name: str) -> str:
 @functools.cache
 def _imagenet() -> list[tuple[str, ...]]:
     """Return the names of each of ImageNet's 1,000 classes, the customary one first."""
+    import timm  # noqa: F401  as a whole first: a part is broken while another thread imports the rest
     from timm.data.imagenet_info import ImageNetInfo
 
     return [tuple(names.split(", ")) for names in ImageNetInfo().label_descriptions()]
