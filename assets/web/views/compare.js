@@ -32,7 +32,7 @@ export default function compareView({ element, server }) {
       make("div", { class: "mv-plots" }, ...zooPlots(value, card(value).open)),
     ],
     between: (value) => {
-      between = betweenPanel(value.rows, Object.values(value.cards)[0]?.data.classes ?? [], server);
+      between = betweenPanel(value.rows, value.classes, server);
       between.update(names);
       return [between.node];
     },
