@@ -23,7 +23,7 @@ from mixviz.data import pictures
 from mixviz.evaluation import published, results, zoo_tables
 from mixviz.evaluation.metrics import METRICS
 from mixviz.i18n import UserError, texts
-from mixviz.networks import card_text, zoo
+from mixviz.networks import card_text, class_names, zoo
 from mixviz.networks.model_card import ModelCard
 from mixviz.networks.run import Run
 from mixviz.ui.services import networks, transition
@@ -273,80 +273,134 @@ def test_published_changes_are_those_of_the_file():
 # ---- predictions between two pictures
 
 
-@pytest.fixture(scope="module")
-def lion_and_bee() -> tuple[str, str]:
-    return pictures.photograph_path("lion.jpg"), pictures.photograph_path("bee.jpg")
+START = first_request()
+BOTH = ("Egyptian cat", "Yorkshire terrier")
 
 
-def test_a_known_photograph_has_its_class_and_two_pictures_have_two(lion_and_bee):
-    known_classes = {name: entry["class"] for name, entry in pictures.photographs().items() if "class" in entry}
-    assert set(known_classes.values()) <= set(networks.classes())
-    for name, wanted in known_classes.items():
-        assert networks.class_of(pictures.photograph_path(name)) == (wanted, True)
-    lion = lion_and_bee[0]
-    answer = transition.transition(Request(lion, lion))
-    assert answer["classes"] == ["lion", next(name for name in networks.likely(lion) if name != "lion")]
-    assert answer["how"] == ["known", "guess"]
+def followed(a: str, b: str, *classes: str) -> list[tuple[str, str]]:
+    answer = transition.transition(Request(a, b, classes=classes or ("", "")))
+    return list(zip(answer["classes"], answer["how"], strict=True))
 
 
-def test_what_nobody_knows_is_what_the_networks_say():
-    path = pictures.photograph_path("rocket.jpg")
-    image = torch.from_numpy(pictures.load_view(path, 64)).permute(2, 0, 1)[None] / 255
-    total = sum(asked(name, image)[0] for name in zoo.trained())
-    assert networks.class_of(path) == (networks.classes()[int(total.argmax())], False)
+def test_a_known_photograph_has_its_class():
+    known = [(pictures.photograph_path(name), one["class"]) for name, one in pictures.photographs().items()
+             if "class" in one]  # fmt: skip
+    for (path, name), (other_path, other) in itertools.pairwise(known):
+        if not class_names.same(name, other):
+            answer = followed(path, other_path)
+            assert [how for _, how in answer] == ["known", "known"]
+            assert class_names.same(answer[0][0], name)
+            assert class_names.same(answer[1][0], other)
 
 
-def test_what_is_followed_can_be_named(lion_and_bee):
-    def followed(*classes: str) -> list[tuple[str, str]]:
-        answer = transition.transition(Request(*lion_and_bee, classes=classes))
-        return list(zip(answer["classes"], answer["how"], strict=True))
+def test_the_opening_pair_is_known_to_every_network_of_its_classes():
+    answer = transition.transition(START)
+    assert all(class_names.same(*names) for names in zip(answer["classes"], BOTH, strict=True))
+    able = [one["name"] for one in answer["networks"]]
+    assert set(zoo.trained()) <= set(able)
+    assert (able, answer["count"]) == (list(networks.known_networks()), len(zoo.names()))
 
-    assert followed("*", "") == [("lion", "known"), ("bee", "known")]
-    assert followed("", "GOOSE") == [("lion", "known"), ("goose", "named")]
-    other = next(name for name in networks.likely(lion_and_bee[0]) if name != "lion")
-    assert followed("", "lion") == [(other, "guess"), ("lion", "named")]  # two pictures, two classes
+
+def test_the_steps_load_no_weights():
+    networks.in_memory.clear()
+    transition.transition(START)
+    compare.compare(START)
+    assert not networks.in_memory
+
+
+def test_a_network_that_lacks_a_class_is_not_asked():
+    request = replace(START, classes=("toilet tissue", "Yorkshire terrier"))  # ImageNet's
+    lacking = next(name for name in zoo.trained() if not networks.known_networks()[name].knows("toilet tissue"))
+    assert [one["name"] for one in transition.transition(request)["networks"]] == [zoo.REFERENCE]
+    with pytest.raises(UserError, match="toilet tissue"):
+        transition.curve(replace(request, only=(lacking,)))
+    with pytest.raises(UserError, match="nobody"):
+        transition.curve(replace(request, only=("nobody",)))
+
+
+def test_what_nobody_knows_is_what_the_first_network_says():
+    path, (name, *_) = pictures.photograph_path("rocket.jpg"), zoo.trained()
+    ranking = by_hand(name, [viewed(path, name)])[0].argsort(descending=True)
+    names = zoo.card(name).data.classes
+    answer = transition.transition(Request(path, START.b))
+    guess = next(names[i] for i in ranking if not class_names.same(names[i], "Yorkshire terrier"))
+    assert (answer["classes"][0], answer["how"], answer["by"]) == (guess, ["guess", "known"], [name, ""])
+    twice = transition.transition(Request(path, path))
+    assert (twice["classes"], twice["how"]) == ([names[i] for i in ranking[:2]], ["guess", "guess"])
+
+
+def test_two_pictures_have_two_classes():
+    (first, how), (second, other_how) = followed(START.a, START.a)
+    assert (how, other_how) == ("known", "guess")
+    assert not class_names.same(first, second)
+    assert followed(START.a, START.a, "", "EGYPTIAN CAT")[1] == (first, "named")
+    assert followed(START.a, START.a, "", "EGYPTIAN CAT")[0][1] == "guess"
+
+
+def test_what_is_followed_can_be_named():
+    cat, dog = followed(START.a, START.b, "*", "")
+    assert (cat[1], dog[1]) == ("known", "known")
+    assert followed(START.a, START.b, "", "SAMOYED") == [cat, (networks_spell("Samoyed"), "named")]
+    assert followed(START.a, START.b, "Egyptian Mau", "") == [(cat[0], "named"), dog]
     with pytest.raises(UserError, match="unicorn"):
-        followed("unicorn", "")
+        followed(START.a, START.b, "unicorn", "")
+
+
+def networks_spell(name: str) -> str:
+    return next(one for one in networks.classes() if class_names.same(one, name))
 
 
 def test_the_cards_are_sent_once():
     assert compare.compare(replace(first_request(), still=False)) == {}
 
 
-def asked(name: str, images: torch.Tensor) -> torch.Tensor:
-    """Compute a network's probabilities by hand for images in [0, 1]."""
+def viewed(path: str, name: str) -> torch.Tensor:
+    """Load a network's view of a picture (3, side, side) uint8."""
+    return torch.from_numpy(pictures.load_view(path, zoo.card(name).network.view)).permute(2, 0, 1)
+
+
+def by_hand(name: str, images: list[torch.Tensor]) -> torch.Tensor:
+    """Compute a network's probabilities for images of 0 to 255."""
     data = zoo.card(name).network
     mean, std = (torch.tensor(getattr(data, key)).view(1, 3, 1, 1) for key in ("mean", "std"))
     with torch.inference_mode():
-        return zoo.load(name)((images - mean) / std).softmax(1)
+        return zoo.load(name)((torch.stack(images) / 255 - mean) / std).softmax(1)
 
 
-def test_the_curves_are_what_the_networks_say(lion_and_bee):
-    a, b = (torch.from_numpy(pictures.load_view(path, 64)).permute(2, 0, 1) for path in lion_and_bee)
-    answer, names = transition.transition(Request(*lion_and_bee)), networks.classes()
-    assert answer["classes"] == ["lion", "bee"]
-    assert answer["how"] == ["known", "known"]
-    assert answer["lams"] == pytest.approx(np.linspace(0, 1, 21))
-    asked_at, mixed = (0, 4, 10, 17, 20), {"mixup": [], "cutmix": []}
+@pytest.mark.parametrize("name", [zoo.names()[-1], zoo.trained()[0]])
+def test_the_curves_are_what_the_networks_say(name):
+    a, b = (viewed(path, name) for path in (START.a, START.b))
+    answer, curve = transition.transition(START), transition.curve(replace(START, only=(name,)))
+    known, total, last = networks.known_networks()[name], a.shape[-1], transition.STEPS - 1
+    places = [known.index(one) for one in BOTH]
+    assert curve["name"] == name
+    assert answer["lams"] == pytest.approx(np.linspace(0, 1, transition.STEPS))
+    asked_at, mixed = (0, 2, 5, last), {"mixup": [], "cutmix": []}
     for at in asked_at:
-        lam = at / 20
-        side = round(64 * math.sqrt(1 - lam))
-        start, patch = (64 - side) // 2, a.clone()
+        lam = at / last
+        side = round(total * math.sqrt(1 - lam))
+        start, patch = (total - side) // 2, a.clone()
         patch[:, start : start + side, start : start + side] = b[:, start : start + side, start : start + side]
         mixed["cutmix"].append(patch.float())
         mixed["mixup"].append((lam * a.float() + (1 - lam) * b.float()).round())
-        assert answer["ways"]["mixup"]["share"][at] == pytest.approx(lam, abs=1e-4)
-        assert answer["ways"]["cutmix"]["share"][at] == pytest.approx(1 - side**2 / 64**2, abs=1e-4)
-    for n, name in enumerate(answer["networks"]):
-        for way, slack in (("mixup", 1.0), ("cutmix", 0.02)):
-            data = answer["ways"][way]
-            for at, wanted in zip(asked_at, asked(name, torch.stack(mixed[way]) / 255), strict=True):
-                summary = [data["a"][n][at], data["b"][n][at]]
-                assert summary == pytest.approx(
-                    [100 * wanted[names.index(c)].item() for c in ("lion", "bee")], abs=slack
-                )
-                if way == "cutmix":
-                    assert data["top"][n][at] == int(wanted.argmax())
+        assert answer["share"]["mixup"][at] == pytest.approx(lam, abs=1e-4)
+        assert answer["share"]["cutmix"][at] == pytest.approx(1 - side**2 / total**2, abs=1e-4)
+    for way, slack in (("mixup", 1.0), ("cutmix", 0.05)):
+        data = curve["ways"][way]
+        for at, wanted in zip(asked_at, by_hand(name, mixed[way]), strict=True):
+            said = [data["a"][at], data["b"][at]]
+            assert said == pytest.approx([100 * wanted[place].item() for place in places], abs=slack)
+            if way == "cutmix":
+                assert class_names.same(data["top"][at], known.classes[int(wanted.argmax())])
+
+
+def test_other_classes_need_no_further_pass(monkeypatch):
+    request = replace(START, only=(zoo.trained()[0],))
+    before = transition.curve(request)
+    monkeypatch.setattr(networks, "probabilities", lambda *_: pytest.fail("asked again"))
+    after = transition.curve(replace(request, classes=("Samoyed", "")))
+    assert after["ways"]["mixup"]["b"] == before["ways"]["mixup"]["b"]
+    assert after["ways"]["mixup"]["a"] != before["ways"]["mixup"]["a"]
 
 
 def test_networks_are_loaded_once(monkeypatch):
@@ -363,8 +417,8 @@ EVERYTHING = "?view=compare&part=table,plots,between,about"
 
 @pytest.fixture
 def room(open_tab):
-    tab = open_tab(f"{EVERYTHING}&a=lion&b=bee", "compare")
-    tab.page.wait_for_selector("[data-part=between][data-pair]")
+    tab = open_tab(EVERYTHING, "compare")
+    tab.page.wait_for_selector("[data-part=between][data-answered]")
     return tab
 
 
@@ -438,8 +492,8 @@ def test_the_four_measures_share_their_order_and_can_be_read_by_keyboard(open_ta
 @pytest.mark.slow
 @pytest.mark.parametrize(("width", "size"), [(1280, 14), (390, 16)])
 def test_drawings_have_readable_text_at_every_width(open_tab, width, size):
-    tab = open_tab(f"{EVERYTHING}&a=lion&b=bee", "compare", width=width)
-    tab.page.wait_for_selector("[data-part=between][data-pair]")
+    tab = open_tab(EVERYTHING, "compare", width=width)
+    tab.page.wait_for_selector("[data-part=between][data-answered]")
     sizes = """all => all.map(one => parseFloat(getComputedStyle(one).fontSize)
         * one.ownerSVGElement.getBoundingClientRect().width / one.ownerSVGElement.getAttribute("width"))"""
     shown = tab.page.locator(":is(.mv-dot-area, .mv-plot-area) svg text").evaluate_all(sizes)
@@ -582,18 +636,36 @@ def test_moving_lambda_sends_no_cards_again(room):
 @pytest.mark.slow
 def test_a_class_named_in_one_view_is_followed_in_the_other(room):
     part, field = room.page.locator("[data-part=between]"), room.page.locator("#mv-between-class-1")
-    assert field.input_value() == "bee"
-    field.fill("Goose")
+    assert field.input_value() == "Yorkshire terrier"
+    field.fill("samoyed")
     field.press("Enter")
-    room.page.wait_for_function("document.querySelector('[data-part=between]').dataset.pair.includes('goose')")
-    assert room.state()["classes"] == ["", "goose"]
-    assert "B: “goose”, as chosen." in part.inner_text()
+    room.page.wait_for_function("document.querySelector('[data-part=between]').dataset.pair.includes('amoyed')")
+    assert room.state()["classes"] == ["", networks_spell("Samoyed")]
+    assert f"B: “{networks_spell('Samoyed')}”, as chosen." in part.inner_text()
     field.fill("unicorn")
     field.press("Enter")
     part.get_by_text("unicorn").wait_for()
     field.fill("")
     field.press("Enter")
-    part.get_by_text("B: “bee”, a class they know").wait_for()
+    part.get_by_text("B: “Yorkshire terrier”, the photograph’s class").wait_for()
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_six_networks_answer_and_others_on_request(room):
+    series = room.page.locator("[data-plot=between-a] [data-series]")
+    boxes = room.page.locator(".mv-between-networks input")
+    able = [one["name"] for one in transition.transition(START)["networks"]]
+    assert series.count() == boxes.and_(room.page.locator(":checked")).count() + 1 == 7
+    assert boxes.evaluate_all("all => all.map(one => one.name)") == able
+    other = next(name for name in able if not room.page.locator(f".mv-between-networks [name={name}]").is_checked())
+    room.page.locator(f".mv-between-networks [name={other}]").check()
+    room.page.locator(f".mv-chances [data-network={other}]").wait_for()
+    assert series.count() == 8
+    room.page.locator(f".mv-between-networks [name={zoo.REFERENCE}]").uncheck()
+    assert series.count() == 7
+    assert room.page.locator(f".mv-chances [data-network={zoo.REFERENCE}]").count() == 0
+    room.page.wait_for_function("name => new URLSearchParams(location.search).get('curves').includes(name)", arg=other)
 
 
 @pytest.mark.browser
@@ -697,31 +769,32 @@ def test_published_marks_say_where_they_are_from(room):
 
 @pytest.mark.browser
 @pytest.mark.slow
-def test_the_slider_asks_nobody(room, lion_and_bee):
-    answer, seen = transition.transition(Request(*lion_and_bee)), []
+def test_the_slider_asks_nobody(room):
+    answer, seen = transition.transition(START), []
+    shown = room.page.locator(".mv-between-networks :checked").evaluate_all("all => all.map(one => one.name)")
+    curves = {name: transition.curve(replace(START, only=(name,)))["ways"] for name in shown}
+    a, b = answer["classes"]
     room.page.on("request", lambda request: request.url.startswith("blob:") or seen.append(request.url))
     slider = room.page.locator("#mv-step")
     for way in ("mixup", "cutmix"):
         room.page.locator(f"[data-way={way}]").click()
-        for at in (0, 7, 20):
+        for at in (0, 4, transition.STEPS - 1):
             slider.fill(str(at))
-            assert room.page.locator("[for=mv-step] b").inner_text() == f"{at / 20:.2f}"
+            assert room.page.locator("[for=mv-step] b").inner_text() == f"{answer['lams'][at]:.2f}"
             listed = room.page.locator(".mv-chances li")
-            shares = [
-                answer["ways"][way]["a"][answer["networks"].index(li.get_attribute("data-network"))][at]
-                for li in listed.all()
-            ]
+            names = listed.evaluate_all("all => all.map(one => one.dataset.network)")
+            shares = [curves[name][way]["a"][at] for name in names]
+            assert sorted(names) == sorted(shown)
             assert shares == sorted(shares, reverse=True)
             assert f"A {shares[0]:.1f}" in listed.first.inner_text()
-            says = [answer["all"][top[at]] for top in answer["ways"][way]["top"]]
+            says = [ways[way]["top"][at] for ways in curves.values()]
             assert (
-                f"{says.count('lion')} say “lion”, {says.count('bee')} say “bee”"
-                in room.page.locator(".mv-counted").inner_text()
+                f"{says.count(a)} say “{a}”, {says.count(b)} say “{b}”" in room.page.locator(".mv-counted").inner_text()
             )
     marks = [room.page.locator(f"[data-plot=between-{x}] .mv-at").get_attribute("x1") for x in "ab"]
     assert float(marks[0]) > 300
     assert marks[0] == marks[1]
-    assert room.page.locator("[data-plot=between-a] [data-series]").count() == len(answer["networks"]) + 1
+    assert room.page.locator("[data-plot=between-a] [data-series]").count() == len(shown) + 1
     assert not seen
 
 
@@ -733,14 +806,14 @@ def test_another_pair_is_asked_about_anew(room):
     room.page.wait_for_function(
         "before => document.querySelector('[data-part=between]').dataset.pair !== before", arg=before
     )
-    assert "B: “bison”, a class they know" in room.page.locator("[data-part=between]").inner_text()
+    assert "B: “bison”, the photograph’s class" in room.page.locator("[data-part=between]").inner_text()
 
 
 @pytest.mark.browser
 @pytest.mark.slow
 def test_the_room_speaks_korean(open_tab):
     tab = open_tab(EVERYTHING, "compare", locale="ko-KR")
-    tab.page.wait_for_selector("[data-part=between][data-pair]")
+    tab.page.wait_for_selector("[data-part=between][data-answered]")
     answer = tab.page.locator("#mv-compare").inner_text()
     assert "compare." not in answer
     assert "이집트고양이" in answer

@@ -460,6 +460,7 @@ export interface Zoo {
   findings: Finding[];
   published: Published[];
   titles: Record<string, string>;
+  classes: string[];
   pictures: number[];
 }
 /** Opens a card below a node, and gives the focus back when it is closed. */
@@ -633,12 +634,18 @@ export interface Batch {
 }
 export interface Between {
   lams: number[];
-  networks: string[];
   classes: string[];
   how: string[];
-  all: string[];
+  by: string[];
+  networks: { name: string; title: string }[];
+  count: number;
   side: number;
-  ways: Record<string, { share: number[]; a: number[][]; b: number[][]; top: number[][] }>;
+  share: Record<string, number[]>;
+}
+/** One network's predictions at every step. */
+export interface BetweenCurve {
+  name: string;
+  ways: Record<string, { a: number[]; b: number[]; top: string[] }>;
 }
 /** Why the label is what it is: a text, B's share that λ asked for, and B's share of the label. */
 export interface Reason {

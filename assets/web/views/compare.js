@@ -34,7 +34,7 @@ export default function compareView({ element, server }) {
     ],
     paired: (value) => pairedLists(value),
     between: (value) => {
-      between = betweenPanel(value.rows, Object.values(value.cards)[0]?.data.classes ?? [], server);
+      between = betweenPanel(value.rows, value.classes, server);
       between.update(names);
       return [between.node];
     },

@@ -109,79 +109,26 @@ def _classes(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(class_names.distinct(name for one in names for name in known[one].classes))
 
 
-def ranked(path: str) -> list[str]:
-    """Rank the classes of a picture by the reference's probability; without a reference, as :func:`likely`."""
-    known = known_networks()
-    if zoo.REFERENCE not in known:
-        return likely(path)
-    names = known[zoo.REFERENCE].classes
-    return [names[i] for i in _by_reference(path).argsort(descending=True).tolist()]
-
-
-@functools.lru_cache(maxsize=128)
-def _by_reference(path: str) -> Tensor:
-    return _probabilities(known_networks()[zoo.REFERENCE].loaded(), _view(path, known_networks()[zoo.REFERENCE]))[0]
-
-
-# ---------------------------------------------------------------- networks that are compared
-
-
 def trained() -> dict[str, KnownModel]:
     """Return the networks of :func:`known_networks` that ``mixviz train`` made."""
     return {name: one for name, one in known_networks().items() if one.card.is_whole}
 
 
-def alike() -> list[KnownModel]:
-    """Return the trained networks with the first one's classes and view, so that all take the same input.
-
-    Raises:
-        UserError: there are none.
-    """
-    if not (known := list(trained().values())):
-        raise UserError("error.no_networks")
-    first, *others = known
-    return [first, *(one for one in others if one.classes == first.classes and one.input_view == first.input_view)]
-
-
-def answers(images: Tensor) -> Tensor:
-    """Compute the probabilities (networks, N, classes) of :func:`alike` for pictures (N, 3, side, side) uint8."""
-    return torch.stack([_probabilities(one.loaded(), images) for one in alike()])
-
-
-def _probabilities(known: LoadedModel, images: Tensor) -> Tensor:
+def probabilities(known: KnownModel, images: Tensor) -> Tensor:
+    """Compute a network's probabilities (N, classes) for pictures (N, 3, side, side) uint8."""
     spec = known.card.network
     with torch.inference_mode():
-        return NormalizedModel(known.network, spec.mean, spec.std)(images).softmax(1)
+        return NormalizedModel(known.loaded().network, spec.mean, spec.std)(images).softmax(1)
 
 
-def _view(path: str, known: KnownModel) -> Tensor:
-    return torch.from_numpy(pictures.view(path, known.input_view).copy()).permute(2, 0, 1)[None]
+def ranked(path: str) -> list[str]:
+    """Rank the classes of a picture by the reference's probability; without a reference, by the first network's."""
+    return list(ranked_by(next(iter(known_networks())), path))
 
 
 @functools.lru_cache(maxsize=128)
-def clean(path: str) -> Tensor:
-    """Compute the probabilities (networks, classes) for an unmixed picture, cached: a path's content never changes."""
-    return answers(_view(path, alike()[0]))[:, 0]
-
-
-def likely(path: str) -> list[str]:
-    """Rank the classes of a picture by the mean probability of :func:`alike`, the most probable first."""
-    names = alike()[0].classes
-    return [names[i] for i in clean(path).mean(0).argsort(descending=True).tolist()]
-
-
-def class_of(path: str) -> tuple[str, bool]:
-    """Return (class, known): the picture's own class if :func:`alike` have it, else their most probable class."""
-    names = alike()[0].classes
-    place = class_names.find((pictures.photograph_of(path) or {}).get("class", ""), names)
-    return (likely(path)[0], False) if place is None else (names[place], True)
-
-
-def classes_of(a: str, b: str) -> list[tuple[str, bool]]:
-    """Return :func:`class_of` A and B; if they agree, replace one guess by the next most probable class."""
-    first, second = class_of(a), class_of(b)
-    if first[0] != second[0]:
-        return [first, second]
-    if second[1] and not first[1]:  # keep the known class
-        return [(next(name for name in likely(a) if name != second[0]), False), second]
-    return [first, (next(name for name in likely(b) if name != first[0]), False)]
+def ranked_by(name: str, path: str) -> tuple[str, ...]:
+    """Rank a network's classes for a picture, the most probable first; cached: a path's content never changes."""
+    known = known_networks()[name]
+    view = torch.from_numpy(pictures.view(path, known.input_view).copy()).permute(2, 0, 1)[None]
+    return tuple(known.classes[i] for i in probabilities(known, view)[0].argsort(descending=True).tolist())

@@ -15,7 +15,7 @@ from mixviz.networks.model_card import ModelCard
 from mixviz.networks.run import Run
 from mixviz.ui.boundary import checked_path
 from mixviz.ui.registry import View
-from mixviz.ui.services import transition
+from mixviz.ui.services import networks, transition
 from mixviz.ui.state import Request, of_state
 
 RUN = ("epochs", "batch_size", "optimizer", "lr", "weight_decay", "schedule", "warmup", "mix_prob", "precision", "seed")
@@ -46,6 +46,7 @@ def _results() -> dict[str, Any]:
         "findings": [_finding(key, rows, middle, about) for key in TOLD if key in measured],
         "published": published.changes(),
         "titles": {name: cls.card.title for name, cls in METHODS.items()},
+        "classes": networks.classes(),
         "cards": {name: _card(card) for name, card in about.items()},
         "pictures": sorted({card.metrics["images"] for card in about.values() if card.metrics}),
     }
@@ -153,8 +154,15 @@ def _card(card: ModelCard) -> dict[str, Any]:
 
 
 def between(state: Any) -> dict[str, Any]:
-    """Return every network's predictions along the steps from one picture to the other."""
+    """Return the steps from one picture to the other, and the networks that know both classes."""
     return transition.transition(of_state(state, checked_path))
 
 
-VIEW = View("compare", 20, compare, "choose", controls=(), functions=(between,), example="part=table,plots,between")
+def curve(state: Any) -> dict[str, Any]:
+    """Return one network's predictions along the steps."""
+    return transition.curve(of_state(state, checked_path))
+
+
+VIEW = View(
+    "compare", 20, compare, "choose", controls=(), functions=(between, curve), example="part=table,plots,between"
+)

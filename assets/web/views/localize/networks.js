@@ -1,12 +1,12 @@
 // Which networks are in sight: the reference, then beside it the five that tell most, all, or those that one chooses.
 import { listed } from "../../lib/address.js";
 import { make } from "../../lib/dom.js";
+import { SIX } from "../../lib/networks.js";
 import { mixviz } from "../../lib/page.js";
 import { networkName, t } from "../../lib/texts.js";
 
 /** @import { LookModel } from "./model.js" */
 
-const SIX = ["efficientnet_lite0", "baseline", "mixup", "cutmix", "saliencymix", "randsaliencymix"];
 const NARROW = matchMedia("(max-width: 767px)");
 const KEY = "networks"; // of the address: names, or "all"
 const MOST = 50;
