@@ -30,7 +30,7 @@ export const answersOf = (model, row) =>
 function trustOf({ trust, error }) {
   if (!trust) return error ? "" : t("look.trust_none");
   const { right, of, top1, images } = trust;
-  return t(of ? "look.trust" : "look.trust_rare", { right, of, images, top1: top1.toFixed(1) });
+  return t(of ? "look.trust" : "look.trust_rare", { right, of, images: images.toLocaleString("en"), top1: top1.toFixed(1) });
 }
 
 /** The card's measured localisation of a network. @param {LookModel} model @param {string} name */
