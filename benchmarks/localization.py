@@ -22,7 +22,7 @@ from torch import Tensor
 
 from benchmarks.timing import table
 from mixviz.cam import formulas, grad_cam
-from mixviz.cam.boxes import STEPS
+from mixviz.cam.boxes import STEPS, boxes_at
 from mixviz.cam.inference import LoadedModel, open_networks
 from mixviz.cam.localization import BoxScores, box_scores, centre_heat, heat, mask_boxes, trimap
 from mixviz.cam.methods import KINDS
@@ -226,6 +226,24 @@ def report(title: str, found: dict[str, list[BoxScores | None]], thresholds: boo
     return text
 
 
+def answers(model: LoadedModel, examples: Sequence[Example]) -> str:
+    """A Markdown table of whether the network still names the class of the maps, and of how large boxes are."""
+    layer = grad_cam.last_layer(model.network, (model.side, model.side))
+    maps = maps_of(model, examples, layer, ["grad_cam"])["grad_cam"]
+    boxes = [boxes_at(one, FIXED)[0].tolist() for one in maps]
+    drawn = np.array([(bottom - top) * (right - left) for top, left, bottom, right in boxes]) / model.side**2
+    named_so = np.array([named(model, one.view) == one.label for one in examples])
+    shares, lines = np.array([one.share for one in examples]), []
+    for low, high in pairwise(SIZES):
+        group = (low < shares) & (shares <= high)
+        if group.any():
+            percents = 100 * np.array([named_so[group].mean(), np.median(shares[group]), np.median(drawn[group])])
+            numbers = [f"{value:.1f}" for value in percents]
+            lines.append([f"{100 * low:.0f}–{100 * high:.0f} % ({group.sum()})", *numbers])
+    header = ["size", "scene named like the photograph", "object's box, median", f"box at τ = {FIXED}, median"]
+    return table(f"{PASTED}: Grad-CAM of `{layer}`, in percent", header, lines)
+
+
 def sets(
     model: LoadedModel, pets_root: Path | None, tiny_root: Path | None, limit: int, seed: int
 ) -> Iterator[tuple[str, list[Example]]]:
@@ -268,7 +286,9 @@ def main() -> None:
     options = parser.parse_args()
     model, texts = open_networks(options.network)[0], []
     for title, examples in sets(model, options.pets, options.tiny, options.limit, options.seed):
-        texts.append(report(title, rows(model, examples), thresholds=not texts))
+        texts.append(report(title, rows(model, examples), thresholds=title == PASTED))
+        if title == PASTED:
+            texts[-1] += f"\n{answers(model, examples)}"
         print(texts[-1], flush=True)
     if options.write:
         page = options.write.read_text(encoding="utf-8")

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from benchmarks import localization as bench
+from mixviz.cam.boxes import boxes_at
 from mixviz.cam.inference import LoadedModel
 from mixviz.cam.localization import box_scores, centre_heat, heat
 from mixviz.cam.methods import heat_maps
@@ -28,7 +29,7 @@ def model() -> LoadedModel:
     card = model_card.ModelCard.from_json(
         {"title": "one", "network": spec, "data": {"classes": ["lion", "bee", "goose"]}}
     )
-    return LoadedModel("one", card, network, "")
+    return LoadedModel("one", card, "", network)
 
 
 def example(box) -> bench.Example:
@@ -66,3 +67,18 @@ def test_maps_are_those_of_the_core(model):
     for kind, maps in ours.items():
         theirs = heat_maps(model.network, inputs, torch.tensor([1, 1]), kind=kind, layer="layer3").maps[:, 0]
         torch.testing.assert_close(maps, heat(theirs, (SIDE, SIDE)), rtol=0, atol=1e-4)
+
+
+def test_one_place_of_a_coarse_map_has_a_small_box():
+    """The page says so: a 7x7 map can mark an object of 6 % at τ = 0.2."""
+    maps = torch.zeros(1, 7, 7)
+    maps[0, 3, 3] = 1
+    top, left, bottom, right = boxes_at(heat(maps, (224, 224))[0], bench.FIXED)[0].tolist()
+    assert (bottom - top, right - left) == (56, 56)
+
+
+def test_answers_are_counted_by_size(model):
+    view = example((0, 0, 16, 16)).view
+    label = bench.named(model, view)
+    right, wrong = bench.Example(view, label, (0, 0, 16, 16)), bench.Example(view, (label + 1) % 3, (0, 0, 16, 16))
+    assert re.search(r"\| 0–10 % \(2\) \| 50\.0 \| 6\.2 \| \d+\.\d \|", bench.answers(model, [right, wrong]))
