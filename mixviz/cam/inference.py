@@ -57,6 +57,13 @@ class KnownModel(ABC):
         """How the network wants its pictures, for :func:`mixviz.data.pictures.load_view`."""
         return self.card.network.view
 
+    def pixel_model(self) -> NormalizedModel:
+        """Return the network for images before normalisation. It is loaded outside ``torch.inference_mode``, so that
+        gradients can be computed with it."""
+        with torch.inference_mode(False):
+            network = self.loaded().network
+        return NormalizedModel(network, self.card.network.mean, self.card.network.std)
+
     @property
     def has_own_confidence(self) -> bool:
         """Whether it was trained with binary cross-entropy: its confidences do not compare with softmax ones."""
