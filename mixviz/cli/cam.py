@@ -56,7 +56,7 @@ def command(
         raise ValueError(f"{image} is no single picture: `mixviz survey {image}` goes through a folder or zip.")
     if not image.is_file():
         raise ValueError(f"There is no picture {image}.")
-    models = [model.dilated(dilate) for model in inference.open_networks(networks)]
+    models = [model.dilated(dilate) for model in inference.open_networks(networks, classes=classes or ())]
     results = list(_looks(image, models, classes or (), kind, layer or None))
     scales = drawing.on_one_scale(results, scale)
     rows = drawing.overlays(results, scales, threshold, strength, colours)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import threading
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass, replace
 
 import torch
@@ -112,6 +112,13 @@ def _classes(names: tuple[str, ...]) -> tuple[str, ...]:
 def trained() -> dict[str, KnownModel]:
     """Return the networks of :func:`known_networks` that ``mixviz train`` made."""
     return {name: one for name, one in known_networks().items() if one.card.is_whole}
+
+
+def that_know(names: Collection[str]) -> dict[str, KnownModel]:
+    """Return the networks that know all of some classes; if none does, the first, whose error names the nearest."""
+    known = known_networks()
+    first = next(iter(known))
+    return {name: one for name, one in known.items() if all(map(one.knows, names))} or {first: known[first]}
 
 
 def probabilities(known: KnownModel, images: Tensor) -> Tensor:
