@@ -281,6 +281,20 @@ def test_figure_and_numbers_are_those_of_the_page():
             assert in_square(about["box"], view) == look["boxes"][40]
 
 
+def test_what_is_taken_is_of_the_networks_and_the_classes_in_sight():
+    asked, lacking = (zoo.REFERENCE, zoo.trained()[0]), ("toilet tissue", "Yorkshire terrier")
+    reply = json.loads(cam_download.parcel("json", replace(START, subject="b", only=asked, classes=lacking), {}))
+    assert [one["network"] for one in reply["networks"]] == list(asked)
+    assert [[one["class"] for one in each["classes"]] for each in reply["networks"]] == [
+        [next(name for name in zoo.card(each).data.classes if class_names.same(name, "Yorkshire terrier"))]
+        for each in asked
+    ]
+    assert f"--networks {','.join(asked)} --class 'Yorkshire terrier'" in reply["command"]
+    mixed = json.loads(cam_download.parcel("json", replace(START, only=asked, classes=lacking), {}))
+    assert [one["network"] for one in mixed["networks"]] == [zoo.REFERENCE]
+    assert cam_download.command(START, "a,b").endswith("--class 'Egyptian cat' --class 'Yorkshire terrier'")
+
+
 @pytest.mark.parametrize("shown", [{"scale": "none"}, {"colours": "jet"}, {"threshold": 2}, {"strength": "much"}])
 def test_made_up_ways_of_showing_are_refused(shown):
     with pytest.raises(ValueError, match=r"Scales are|numbers from 0 to 1"):
@@ -288,14 +302,16 @@ def test_made_up_ways_of_showing_are_refused(shown):
 
 
 def test_the_shown_commands_give_the_pages_numbers(tmp_path, monkeypatch):
-    request = replace(START, method="mixup", lam=0.7)
+    asked = (zoo.trained()[0], zoo.REFERENCE)
+    request = replace(START, method="mixup", lam=0.7, only=asked)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "assets").symlink_to(assets())
     for line in cam_download.command(request).splitlines():
-        arguments = line.removeprefix("python -m mixviz ").replace("--networks all", "--networks cutmix,mixup")
-        assert CliRunner().invoke(app, shlex.split(arguments), catch_exceptions=False).exit_code == 0
+        arguments = shlex.split(line.removeprefix("python -m mixviz "))
+        assert CliRunner().invoke(app, arguments, catch_exceptions=False).exit_code == 0
     reply = json.loads((tmp_path / "looks" / "looks.json").read_text())
-    rows = {row["name"]: row for row in answer(method="mixup", lam=0.7)["rows"]}
+    rows = {row["name"]: row for row in answer(method="mixup", lam=0.7, only=asked)["rows"]}
+    assert sorted(one["network"] for one in reply["networks"]) == sorted(asked)
     for numbers in reply["networks"]:
         for about, look in zip(numbers["classes"], rows[numbers["network"]]["looks"], strict=True):
             assert about["probability"] == pytest.approx(look["probability"], abs=1e-3)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
+import mixviz
 from mixviz.cam import inference
 from mixviz.data import pictures
 from mixviz.networks import card_text, zoo
 from mixviz.networks.model_card import ModelCard
+from mixviz.ui.services import detector_options, networks
 
 # ImageNet's class of the main object in bundled photographs that show one; it has drakes, but no female mallard.
 SHOWN = {
@@ -99,3 +102,38 @@ def test_a_view_crops_and_interpolates(tmp_path):
     photo = pictures.photograph_path("lion.jpg")
     smooth, sharp = (pictures.load_view(photo, pictures.View(64, 1, way)).astype(float) for way in pictures.RESAMPLING)
     assert abs(smooth - sharp).max() > 0
+
+
+def test_its_input_gradient_is_larger_on_the_object_than_beside_it():
+    """Of a network that was not trained it would be edges and texture anywhere."""
+    ratios = []
+    for name in SHOWN:
+        path, entry = pictures.photograph_path(name), pictures.photographs()[name]
+        image = torch.from_numpy(pictures.load_view(path, 224)).permute(2, 0, 1)[None]
+        top, left, bottom, right = pictures.square_box(entry, 224)
+        heat = mixviz.saliency(image, "gradient", network=zoo.reference())[0]
+        on_object = heat[top:bottom, left:right].mean().item()
+        beside = (heat.sum().item() - on_object * (bottom - top) * (right - left)) / (
+            heat.numel() - (bottom - top) * (right - left)
+        )
+        ratios.append(on_object / beside)
+    assert min(ratios) > 1.1
+    assert sum(ratios) / len(ratios) > 1.5
+
+
+@pytest.mark.parametrize("side", [64, 224])
+def test_the_pages_gradient_is_that_of_the_reference_at_any_size(side):
+    image = torch.from_numpy(pictures.load_view(pictures.photograph_path("lion.jpg"), side)).permute(2, 0, 1)[None]
+    ours = detector_options.maps_of(image, "gradient")
+    assert ours.shape == (1, side, side)
+    torch.testing.assert_close(ours, mixviz.saliency(image, "gradient", network=zoo.reference()), atol=1e-3, rtol=1e-3)
+    known = networks.known_networks()[zoo.REFERENCE].loaded()
+    assert all(p.grad is None for p in known.network.parameters())
+    assert detector_options.network("fine_grained") is None
+
+
+def test_a_network_that_first_predicts_can_give_gradients_afterwards():
+    networks.in_memory.clear()
+    networks.ranked_by.cache_clear()
+    networks.ranked(pictures.photograph_path("lion.jpg"))  # in inference mode
+    assert not any(p.is_inference() for p in networks.known_networks()[zoo.REFERENCE].loaded().network.parameters())

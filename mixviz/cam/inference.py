@@ -57,6 +57,13 @@ class KnownModel(ABC):
         """How the network wants its pictures, for :func:`mixviz.data.pictures.load_view`."""
         return self.card.network.view
 
+    def pixel_model(self) -> NormalizedModel:
+        """Return the network for images before normalisation. It is loaded outside ``torch.inference_mode``, so that
+        gradients can be computed with it."""
+        with torch.inference_mode(False):
+            network = self.loaded().network
+        return NormalizedModel(network, self.card.network.mean, self.card.network.std)
+
     @property
     def has_own_confidence(self) -> bool:
         """Whether it was trained with binary cross-entropy: its confidences do not compare with softmax ones."""
@@ -106,7 +113,7 @@ class LoadedModel(KnownModel):
             raise ValueError(f"{self.name}: {error}") from None
 
 
-def open_networks(wanted: str, where: str | Path | None = None) -> list[LoadedModel]:
+def open_networks(wanted: str, where: str | Path | None = None, *, classes: Sequence[str] = ()) -> list[LoadedModel]:
     """Load the networks of a list.
 
     Args:
@@ -114,12 +121,15 @@ def open_networks(wanted: str, where: str | Path | None = None) -> list[LoadedMo
             folder is a run of ``mixviz train``,
             or any with ``card.json`` and the weights as safetensors (:func:`mixviz.networks.user_network.read_folder`).
         where: the zoo's folder.
+        classes: of ``all``, load those that know these; if none does, the last, which can say what it knows.
 
     Raises:
         ValueError: no such network, with the nearest names, or one that is damaged.
     """
     zoo_names = zoo.names(where)
-    parts = zoo_names if wanted.strip() == "all" else [part.strip() for part in wanted.split(",") if part.strip()]
+    parts = [part.strip() for part in wanted.split(",") if part.strip()]
+    if wanted.strip() == "all":
+        parts = [name for name in zoo_names if _has(zoo.card(name, where), classes)] or zoo_names[-1:]
     if not parts:
         raise ValueError(f"There are no networks in {where or zoo.folder()}: name a folder with card.json and weights.")
     models = [_open_folder(zoo.located(part, where) or Path(part), zoo_names) for part in parts]
@@ -127,6 +137,10 @@ def open_networks(wanted: str, where: str | Path | None = None) -> list[LoadedMo
     if len(set(names)) < len(names):
         raise ValueError(f"Two of the networks have one name ({', '.join(names)}), and so would their files.")
     return models
+
+
+def _has(card: ModelCard, classes: Sequence[str]) -> bool:
+    return all(class_names.find(name, card.data.classes) is not None for name in classes)
 
 
 def _open_folder(folder: Path, zoo_names: Sequence[str]) -> LoadedModel:

@@ -56,7 +56,8 @@ def command(
         raise ValueError(f"{image} is no single picture: `mixviz survey {image}` goes through a folder or zip.")
     if not image.is_file():
         raise ValueError(f"There is no picture {image}.")
-    results = list(_looks(image, inference.open_networks(networks), classes or (), kind, layer or None, dilate))
+    models = inference.open_networks(networks, classes=classes or ())
+    results = list(_looks(image, models, classes or (), kind, layer or None, dilate))
     scales = drawing.on_one_scale(results, scale)
     rows = drawing.overlays(results, scales, threshold, strength, colours)
     out.mkdir(parents=True, exist_ok=True)

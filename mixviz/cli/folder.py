@@ -52,9 +52,8 @@ def command(
 
     if out.resolve() == where.resolve():
         raise ValueError(f"{out} holds the pictures: name another folder with --out.")
-    survey = FolderEvaluation(
-        inference.open_networks(networks), classes or (), kind, layer or None, threshold, faithful
-    )
+    known = inference.open_networks(networks, classes=classes or ())
+    survey = FolderEvaluation(known, classes or (), kind, layer or None, threshold, faithful)
     summary, done, unreadable = SummaryAccumulator(survey), 0, []
     with gather(where, boxes) as gathered, closing(record(survey, gathered, out, pictures=pictures)) as results:
         try:

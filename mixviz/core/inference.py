@@ -91,3 +91,23 @@ class NormalizedModel(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return check_logits(self.network(self.normalised(images)), len(images)).float()
+
+
+class ResizedModel(nn.Module):
+    """A network that takes images of any size: they are resized to the size that it was trained for. Differentiable.
+
+    Args:
+        network: from float images (N, 3, side, side) to logits (N, C).
+        side: in pixels.
+    """
+
+    def __init__(self, network: nn.Module, side: int) -> None:
+        super().__init__()
+        self.network, self.side = network, side
+        self.training = network.training
+
+    def forward(self, images: Tensor) -> Tensor:
+        if images.shape[-2:] != (self.side, self.side):
+            size = (self.side, self.side)
+            images = nn.functional.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
+        return self.network(images)

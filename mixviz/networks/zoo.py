@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mixviz import resources
+from mixviz.core.inference import NormalizedModel, ResizedModel
 from mixviz.data import sources
 from mixviz.data.dataset import Dataset
 from mixviz.networks import card_text, differences, model_card, user_network
@@ -183,6 +184,18 @@ def load(name: str, where: str | Path | None = None) -> nn.Module:
         ValueError: no such network, or damaged weights.
     """
     return user_network.read_folder(_home(name, where)).network
+
+
+def reference() -> nn.Module:
+    """Load the :data:`REFERENCE` for images of any size that are float in [0, 1], for detectors that need a network.
+
+    It sees the whole picture, not only its centre, so that a saliency map covers the borders too.
+
+    Raises:
+        ValueError: the zoo has no reference, or its weights are damaged.
+    """
+    about = card(REFERENCE).network
+    return ResizedModel(NormalizedModel(load(REFERENCE), about.mean, about.std), about.image_size)
 
 
 def embedding(name: str, where: str | Path | None = None) -> dict[str, Tensor]:

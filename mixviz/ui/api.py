@@ -23,7 +23,7 @@ from mixviz.ui.boundary import as_gradio_error, checked_path, turn
 from mixviz.ui.errors import as_user_error
 from mixviz.ui.fields import is_number, malformed
 from mixviz.ui.services import detector_options
-from mixviz.ui.services.networks import known_networks
+from mixviz.ui.services.networks import known_networks, that_know
 from mixviz.ui.services.presenters import code, story
 from mixviz.ui.state import MAX_NAME, Request
 
@@ -126,7 +126,7 @@ def look(
         picture: An upload (`handle_file` of Gradio's client, or the path that /upload returned), or a bundled
             photograph's name.
         classes: Names of the classes to explain; none: the class that each network predicts.
-        networks: Names of trained networks; none: all of them.
+        networks: Names of networks; none: all that know the classes.
         kind: grad_cam, cam, grad_cam_plus_plus, hires_cam, layer_cam, xgrad_cam, eigen_cam, score_cam or ablation_cam.
         threshold: τ of the box as a fraction of the map's maximum, 0 to 1.
         scale: image: each map from 0 to 1; shared: one scale for all; raw: from 0 up.
@@ -143,7 +143,7 @@ def look(
         if not (is_number(threshold) and 0 <= threshold <= 1):
             raise malformed("The threshold τ should be a number from 0 to 1.")
         with as_user_error(ValueError, ImportError):
-            chosen = [lookup(known, name).loaded() for name in dict.fromkeys(networks or known)]
+            chosen = [lookup(known, name).loaded() for name in dict.fromkeys(networks or that_know(classes or ()))]
             results = [
                 inference.look(one, pictures.view(path, one.input_view).copy(), classes or (), kind=kind)
                 for one in chosen

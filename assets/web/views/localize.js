@@ -135,6 +135,7 @@ export default function localizeView({ element, server }) {
     faith.update();
     aside.update();
     waiting.update();
+    take.update();
   }
 
   mixviz.views("localize", async (/** @type {LookAnswer} */ answer) => {
@@ -162,7 +163,6 @@ export default function localizeView({ element, server }) {
     }
     request.update(settings.fields);
     notice.update();
-    take.update();
     draw();
     root.dataset.shown = String(mine);
     if (networks.missing().length && !answer.pending.length && !mixviz.stopped()) mixviz.fill();

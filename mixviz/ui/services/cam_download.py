@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from mixviz.cam import drawing, inference, shading
-from mixviz.cam.inference import CAMResult
+from mixviz.cam.inference import CAMResult, KnownModel
 from mixviz.cam.scales import SCALES
 from mixviz.data import pictures
 from mixviz.explain import serialize
@@ -43,17 +43,14 @@ def parcel(kind: str, request: Request, shown: Any) -> bytes:
 
 
 def looks_of(request: Request) -> list[CAMResult]:
-    """Return the CAMs of all networks that know the state's classes and support its kind of map.
+    """Return the CAMs of the networks ``only`` that know the classes in sight and support the state's kind of map.
 
     Raises:
         UserError: there is no such network; the first network's reason.
     """
-    picture, names = (
-        cam_subject.subject(request).picture,
-        tuple(name for name, _ in cam_subject.wanted_classes(request)),
-    )
+    picture, names = cam_subject.subject(request).picture, cam_subject.classes_in_sight(request)
     results, reasons = [], []
-    for one in networks.with_own(request.own).values():
+    for one in _asked(request):
         try:
             results.append(cam_cache.look(one, request, picture, names))
         except UserError as error:
@@ -63,10 +60,23 @@ def looks_of(request: Request) -> list[CAMResult]:
     return results
 
 
-def command(request: Request) -> str:
-    """Return the command lines that draw the same maps, run from the project's folder."""
-    lines, names = [], [_file(name) for name in picture_names(request)]
-    picture = "mixture/mixture.png" if request.subject == "mix" else names["ab".index(request.subject)]
+def _asked(request: Request) -> list[KnownModel]:
+    known = networks.with_own(request.own)
+    return [known[name] for name in request.only or known if name in known] or list(known.values())
+
+
+def command(request: Request, names: str = "") -> str:
+    """Return the command lines that draw the same maps, run from the project's folder.
+
+    Args:
+        request: a state.
+        names: of the networks, separated by commas; without any, those of :func:`looks_of` that come with the project.
+    """
+    if not names:
+        asked = [one.name for one in _asked(request) if one.name in networks.known_networks()]
+        names = ",".join(asked) if request.only and asked else "all"
+    lines, files = [], [_file(name) for name in picture_names(request)]
+    picture = "mixture/mixture.png" if request.subject == "mix" else files["ab".index(request.subject)]
     if request.subject == "mix" and changed_by(request):
         picture = f"mixviz-{request.method}.png"  # the name of its download from the view of one method
     elif request.subject == "mix":
@@ -78,16 +88,16 @@ def command(request: Request) -> str:
             for key, value in serialize.parameters_of(method).items()
             if value != fields[key]["default"] and isinstance(value, str | int | float)
         )
-        mix = f"python -m mixviz mix {names[0]} {names[1]} --method {request.method}{lam}{flags}"
+        mix = f"python -m mixviz mix {files[0]} {files[1]} --method {request.method}{lam}{flags}"
         lines.append(f"{mix} --seed {int(request.seed)} --side {SIDE} --out mixture")
-    classes = [name for name, _ in cam_subject.wanted_classes(request) if name != "*"]
+    classes = [name for name in cam_subject.classes_in_sight(request) if name != "*"]
     options = "".join(f" --class {shlex.quote(name)}" for name in classes)
     options += f" --kind {request.kind}" if request.kind != "grad_cam" else ""
     first = next(iter(networks.known_networks().values()))
     layer, strides = cam_cache.layer_of(first, request.layer), cam_cache.strides_of(first, request)
     options += f" --layer {layer}" if layer else ""
     options += f" --dilate {strides}" if strides else ""
-    return "\n".join([*lines, f"python -m mixviz cam {picture} --networks all{options}"])
+    return "\n".join([*lines, f"python -m mixviz cam {picture} --networks {names}{options}"])
 
 
 def _file(name: str) -> str:

@@ -52,6 +52,12 @@ def wanted_classes(request: Request) -> list[tuple[str, bool]]:
     return wanted
 
 
+def classes_in_sight(request: Request) -> tuple[str, ...]:
+    """Return the classes whose maps are shown: that of the picture, or both of the mixture."""
+    names = tuple(name for name, _ in wanted_classes(request))
+    return names if request.subject == "mix" else (names["ab".index(request.subject)],)
+
+
 def label_of(request: Request, slot: int) -> Label | None:
     """Return what A (0) or B (1) is labelled; None if the picture has no label, or is a photograph of a known class."""
     text = (request.name_a, request.name_b)[slot]

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mixviz.core.inference import ResizedModel
 from mixviz.core.saliency import Saliency
 from mixviz.core.transforms import saliency
 from mixviz.data import pictures
@@ -16,6 +17,7 @@ from mixviz.detectors import SALIENCY
 from mixviz.detectors.opencv import OpenCVFineGrained
 from mixviz.i18n import in_language
 from mixviz.ui.errors import as_user_error
+from mixviz.ui.services import networks
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ def _options() -> dict[str, DetectorOption]:
             continue  # no transformer comes with the page
         if cls.needs_network:
             options[name] = DetectorOption(
-                f"{cls.card.title} of an untrained network", cls(), f'"{name}"', "detector_note.untrained"
+                f"{cls.card.title} of an ImageNet network", cls(), f'"{name}"', "detector_note.reference"
             )
         else:
             options[name] = DetectorOption(cls.card.title, cls(), f'"{name}"')
@@ -64,18 +66,15 @@ def detector(name: str) -> Saliency:
 
 
 def network(name: str) -> torch.nn.Module | None:
-    """Return the network that a detector needs, or None."""
-    return untrained() if detector(name).needs_network else None
+    """Return the network that a detector needs, or None: the zoo's reference, as :func:`mixviz.networks.zoo.reference`.
 
-
-@functools.cache
-def untrained() -> torch.nn.Module:
-    """Make a ResNet-18 under ``torch.manual_seed(0)``: the zoo's networks know only twenty classes, at 64 px."""
-    from torchvision.models import resnet18
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return resnet18().eval()
+    Raises:
+        UserError: the zoo is empty.
+    """
+    if not detector(name).needs_network:
+        return None
+    known = next(iter(networks.known_networks().values()))
+    return ResizedModel(known.pixel_model(), known.side)
 
 
 @functools.lru_cache(maxsize=64)

@@ -130,7 +130,8 @@ def _plan(which: Any, classes: Any, kind: Any, threshold: Any, faithful: Any) ->
     known = networks.known_networks()
     wanted = [name.strip() for name in str(classes or "").split(",") if name.strip()]
     with as_user_error():
-        asked = [one.loaded() for one in (known.values() if which == "all" else [lookup(known, which)])]
+        asked = networks.that_know(wanted).values() if which == "all" else [lookup(known, which)]
+        asked = [one.loaded() for one in asked]
         kind = lookup(QUICK, kind).name
         return FolderEvaluation(asked, wanted, kind, threshold=_share(threshold), faithful=bool(faithful))
 

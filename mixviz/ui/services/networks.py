@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import threading
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass, replace
 
 import torch
@@ -14,13 +14,13 @@ from torch import Tensor
 
 from mixviz.cam import inference
 from mixviz.cam.inference import KnownModel, LoadedModel
-from mixviz.core.inference import NormalizedModel
 from mixviz.data import pictures
 from mixviz.i18n import UserError
 from mixviz.networks import class_names, zoo
 from mixviz.ui.errors import as_user_error
 
 MEMORY = 2**29  # bytes of weights: some thirty networks of 14 MB
+AT_ONCE = 8  # pictures in one pass, which takes some 10 MB for each of 224 px
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,11 +114,18 @@ def trained() -> dict[str, KnownModel]:
     return {name: one for name, one in known_networks().items() if one.card.is_whole}
 
 
+def that_know(names: Collection[str]) -> dict[str, KnownModel]:
+    """Return the networks that know all of some classes; if none does, the first, whose error names the nearest."""
+    known = known_networks()
+    first = next(iter(known))
+    return {name: one for name, one in known.items() if all(map(one.knows, names))} or {first: known[first]}
+
+
 def probabilities(known: KnownModel, images: Tensor) -> Tensor:
     """Compute a network's probabilities (N, classes) for pictures (N, 3, side, side) uint8."""
-    spec = known.card.network
+    model = known.pixel_model()
     with torch.inference_mode():
-        return NormalizedModel(known.loaded().network, spec.mean, spec.std)(images).softmax(1)
+        return torch.cat([model(part) for part in images.split(AT_ONCE)]).softmax(1)
 
 
 def ranked(path: str) -> list[str]:

@@ -131,7 +131,7 @@ def written_options(request: Request, method: Method) -> tuple[list[str], list[s
     if "detector" in fields and detector.code != repr(fields["detector"]["default"]).replace("'", '"'):
         options["detector"] = detector.code
     needs_network = "detector" in fields and detector.saliency.needs_network
-    network = ["import torch, torchvision", "torch.manual_seed(0)", "network = torchvision.models.resnet18()"]
+    network = ["from mixviz.networks import zoo", "network = zoo.reference()"]
     return [f"{name}={value}" for name, value in options.items()], network if needs_network else []
 
 

@@ -70,7 +70,7 @@ def localize(request: Request) -> dict[str, Any]:
         "pending": left,
         "slow": KINDS[request.kind].slow,
         "all": list(known),
-        "command": cam_download.command(request),
+        "command": cam_download.command(request, "{networks}"),  # the script knows those in sight
     }  # fmt: skip
 
 

@@ -101,18 +101,8 @@ export function betweenPanel(rows, every, server) {
       on: { change: () => follow(slot) },
     });
     input.setAttribute("list", "mv-between-classes");
-    const note = make("small");
-    return {
-      input,
-      note,
-      node: make(
-        "div",
-        { class: "mv-field" },
-        make("label", { htmlFor: input.id, textContent: t("look.class", { slot: slot + 1 }) }),
-        input,
-        note,
-      ),
-    };
+    const label = make("label", { htmlFor: input.id, textContent: t("look.class", { letter: "AB"[slot] }) });
+    return { input, node: make("div", { class: "mv-field" }, label, input) };
   });
   const choices = make(
     "datalist",
@@ -128,8 +118,6 @@ export function betweenPanel(rows, every, server) {
     waiting,
   );
   /** @param {number} slot */
-  const wanted = (slot) => mixviz.state.classes[slot];
-  /** @param {number} slot */
   function follow(slot) {
     const typed = fields[slot].input.value.trim();
     const classes = [...mixviz.state.classes];
@@ -138,13 +126,7 @@ export function betweenPanel(rows, every, server) {
     mixviz.set({ classes });
   }
   function drawFields() {
-    fields.forEach(({ input, note }, slot) => {
-      const named = !["", "*"].includes(wanted(slot));
-      input.value = className(named ? wanted(slot) : data.classes[slot]);
-      note.textContent = named
-        ? ""
-        : t(data.how[slot] === "known" ? "look.known" : "look.guessed", { letter: "AB"[slot] });
-    });
+    fields.forEach(({ input }, slot) => (input.value = className(data.classes[slot])));
   }
 
   /** A network's place among the rows, which gives its colour; those that were not measured come after them. */

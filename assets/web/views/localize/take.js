@@ -1,4 +1,4 @@
-// Downloads: the figure and the numbers of all networks, the boxes in sight as a table, and the command for all that.
+// Downloads: the figure, the numbers and the boxes of the networks in sight, and the command for all that.
 import { csvOf } from "../../lib/csv.js";
 import { hand, make } from "../../lib/dom.js";
 import { mixviz } from "../../lib/page.js";
@@ -15,6 +15,9 @@ export function takePanel(model) {
   /** @param {string} kind @param {() => void} run */
   const button = (kind, run) =>
     make("button", { class: "mv-button", textContent: t(`look.take.${kind}`), on: { click: run } });
+  /** The networks in sight that know the classes. */
+  const names = () =>
+    model.networks.filter((row) => model.slots.every((slot) => !row.looks?.[slot].lacks)).map(({ name }) => name);
 
   function table() {
     const lines = model.fresh.flatMap((row) =>
@@ -37,11 +40,14 @@ export function takePanel(model) {
     make(
       "div",
       { class: "mv-chips" },
-      ...["png", "json"].map((kind) => button(kind, () => mixviz.take(kind, { display: { ...model.show } }))),
+      ...["png", "json"].map((kind) => button(kind, () => mixviz.take(kind, { display: { ...model.show }, only: names().length ? names() : null }))),
       button("csv", table),
     ),
     make("pre", { tabIndex: 0, aria: { role: "region", label: t("look.command") } }, command),
   );
-  const update = () => (command.textContent = model.value.command);
+  function update() {
+    const ours = names().filter((name) => !name.startsWith("own_"));
+    command.textContent = model.value.command.replace("{networks}", ours.join(",") || "all");
+  }
   return { node, update };
 }
