@@ -672,6 +672,7 @@ export interface Detail {
   parameters: Parameter[];
 }
 export interface Placement {
+  version: number;
   network: string;
   plane: string;
   names: string[];

@@ -19,8 +19,11 @@ export default function embeddingsView(context) {
   const { server } = context;
   const root = partOf(context.element);
   let turn = 0;
+  let latest = -1; // version of the question that was answered last
   /** @type {Promise<void> | null} */
   let opening = null;
+  /** @type {Set<string>} networks in whose embeddings the bundled photographs are placed */
+  const placed = new Set();
 
   /** @type {EmbeddingsView} */
   const view = {
@@ -148,8 +151,9 @@ export default function embeddingsView(context) {
 
   /** What stays while the page is open: the stored embeddings, and the bundled photographs in them. */
   async function open() {
+    const asked = { overview: {}, photographs: { only: [], still: true } };
     const [known, photos] = await Promise.all(
-      ["overview", "photographs"].map((name) => mixviz.question(name, {}, server)),
+      Object.entries(asked).map(([name, question]) => mixviz.question(name, question, server)),
     );
     const message = known.message ?? photos.message;
     if (message) {
@@ -171,6 +175,20 @@ export default function embeddingsView(context) {
     small.start();
   }
 
+  /** Places the bundled photographs in the embeddings of networks that have answered. @param {string[]} names */
+  async function place(names) {
+    const only = names.filter((name) => !placed.has(name));
+    if (!only.length) return;
+    only.forEach((name) => placed.add(name));
+    const answer = await mixviz.question("photographs", { only }, server);
+    if (answer.message) return mixviz.say(answer.message);
+    view.photos.photographs.forEach((photo, i) => {
+      for (const key of /** @type {const} */ (["placed", "similarity"]))
+        Object.assign(photo[key], answer.photographs[i][key]);
+    });
+    draw();
+  }
+
   async function thumbnails() {
     const answer = await mixviz.question("thumbnails", { network: view.network().name }, server);
     const url = answer.sheet && (await new Sheet().open(answer.sheet));
@@ -187,17 +205,33 @@ export default function embeddingsView(context) {
 
   mixviz.views("embeddings", async (/** @type {Placement & { pictures: Record<string, string> }} */ answer) => {
     const mine = ++turn;
+    latest = answer.version;
     const urls = await Promise.all(["a", "b"].map((key) => new Sheet().open(answer.pictures[key])));
     await (opening ??= open());
-    if (mine !== turn || !view.fixed) return urls.forEach((url) => URL.revokeObjectURL(url));
+    if (answer.version !== latest || !view.fixed) return urls.forEach((url) => URL.revokeObjectURL(url));
     const first = !view.value;
     view.value?.urls.forEach((url) => URL.revokeObjectURL(url));
-    view.value = { ...answer, urls };
+    const { value } = view;
+    const merged = (/** @type {"placed" | "similarity"} */ key) => ({
+      a: { ...value[key].a, ...answer[key].a },
+      b: { ...value[key].b, ...answer[key].b },
+    });
+    const more = value?.version === answer.version; // further networks of the same question
+    view.value = more
+      ? {
+          ...answer,
+          urls,
+          placed: merged("placed"),
+          similarity: merged("similarity"),
+          between: { ...value.between, ...answer.between },
+        }
+      : { ...answer, urls };
     whole.hidden = false;
     waiting.hidden = true;
     folder.layOut();
     draw();
     root.dataset.shown = String(mine);
+    place(Object.keys(answer.between));
     if (!first) return;
     // light or dark
     new MutationObserver(draw).observe(document.body, { attributes: true, attributeFilter: ["class"] });

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,36 +22,57 @@ from mixviz.ui.services.tiling import picture, thumbnails
 from mixviz.ui.state import Request
 
 NEAREST = 5
+PATIENCE = 0.3  # seconds after which the networks so far are sent; the rest is left for the next request
 SIDE = 128  # pixels of a shown picture
 
 
 def embeddings(request: Request) -> dict[str, Any]:
-    """Place A and B in all networks' embeddings; :func:`overview` sends the stored pictures once.
+    """Place A and B in the networks' embeddings, that of the chosen network first; ``pending`` names those left.
 
-    ``similarity``: of A and of B to each bundled photograph; ``between``: of A to B; ``bundled``: which of the
-    photographs A and B are, or None.
+    :func:`overview` sends the stored pictures once. ``similarity``: of A and of B to each bundled photograph;
+    ``between``: of A to B; ``bundled``: which of the photographs A and B are, or None.
     """
     paths = {"a": request.a, "b": request.b}
+    first = chosen(request.network).known.name
+    names = [name for name in request.only or dict.fromkeys((first, *everything()[0])) if name in everything()[0]]
+    placed, similarity, between, start = {"a": {}, "b": {}}, {"a": {}, "b": {}}, {}, time.monotonic()
+    while names and (not between or time.monotonic() - start < PATIENCE):
+        name = names.pop(0)
+        for key, path in paths.items():
+            placed[key][name] = places(name, (path,))[0]
+            similarity[key][name] = similarities(name, (path,), bundled())[0]
+        between[name] = similarities(name, (request.a,), (request.b,))[0]
     return {
-        "network": chosen(request.network).known.name,
+        "network": first,
         "plane": request.plane,
-        "placed": {key: placed(path) for key, path in paths.items()},
+        "placed": placed,
         "pictures": {key: thumbnail(path) for key, path in paths.items()},
-        "similarity": {key: similarities((path,), bundled())[0] for key, path in paths.items()},
-        "between": similarities((request.a,), (request.b,))[0],
+        "similarity": similarity,
+        "between": between,
         "bundled": {key: bundled().index(path) if path in bundled() else None for key, path in paths.items()},
+        "pending": names,
     }
 
 
-def photographs(_: Any) -> dict[str, Any]:
-    """Place the bundled photographs in all networks' embeddings; with their similarities and their pictures."""
-    paths = bundled()
-    parts = zip(paths, places(paths), similarities(paths, paths), strict=True)
+def photographs(state: Any) -> dict[str, Any]:
+    """Place the bundled photographs in the embeddings of the networks ``only``; with their similarities.
+
+    ``still`` requests the sheet of their pictures, too.
+    """
+    asked, paths = state if isinstance(state, dict) else {}, bundled()
+    wanted = asked.get("only")
+    names = [name for name in everything()[0] if not isinstance(wanted, list) or name in wanted]
+    there = {name: (places(name, paths), similarities(name, paths, paths)) for name in names}
     return {
         "photographs": [
-            {"stem": Path(path).stem, "placed": where, "similarity": alike} for path, where, alike in parts
+            {
+                "stem": Path(path).stem,
+                "placed": {name: placed[i] for name, (placed, _) in there.items()},
+                "similarity": {name: similar[i] for name, (_, similar) in there.items()},
+            }
+            for i, path in enumerate(paths)
         ],
-        "sheet": thumbnails([picture(path, SIDE) for path in paths]),
+        "sheet": thumbnails([picture(path, SIDE) for path in paths]) if asked.get("still") else None,
     }
 
 
@@ -60,40 +82,26 @@ def bundled() -> tuple[str, ...]:
     return tuple(os.path.realpath(pictures.photograph_path(name)) for name in pictures.photographs())
 
 
-def placed(path: str) -> dict[str, dict[str, Any]]:
-    """Return a picture's placement in each network's embedding, by the network's name."""
-    return places((path,))[0]
+@functools.lru_cache(maxsize=1024)
+def places(name: str, paths: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return the placement of each picture in a network's embedding."""
+    return _placed(everything()[0][name], *answers_of(name, paths))
 
 
-@functools.lru_cache(maxsize=256)
-def places(paths: tuple[str, ...]) -> list[dict[str, dict[str, Any]]]:
-    """Return :func:`placed` of several pictures."""
-    networks, _ = everything()
-    told = {name: _placed(networks[name], *answers) for name, answers in answers_of(paths).items()}
-    return [{name: placed[i] for name, placed in told.items()} for i in range(len(paths))]
+@functools.lru_cache(maxsize=1024)
+def answers_of(name: str, paths: tuple[str, ...]) -> tuple[Tensor, Tensor]:
+    """Return the embedding (N, D) and the class probabilities (N, classes) of pictures by a network, from one pass.
 
-
-@functools.lru_cache(maxsize=256)
-def answers_of(paths: tuple[str, ...]) -> dict[str, tuple[Tensor, Tensor]]:
-    """Return the embedding (N, D) and the class probabilities (N, classes) of pictures by each network's name.
-
-    One forward pass per network. Cached: an upload's path contains its content's hash.
+    Cached: an upload's path contains its content's hash.
     """
-    networks, _ = everything()
-    seen = {
-        view: torch.stack([network_view(path, view) for path in paths])
-        for view in {one.known.input_view for one in networks.values()}
-    }
-    return {name: one.answers(seen[one.known.input_view]) for name, one in networks.items()}
+    one = everything()[0][name]
+    return one.answers(torch.stack([network_view(path, one.known.input_view) for path in paths]))
 
 
-def similarities(paths: tuple[str, ...], others: tuple[str, ...]) -> list[dict[str, list[float]]]:
-    """Return the cosine similarity of each picture to each of the others, by the network's name."""
-    rows = {
-        name: (directions(vectors) @ directions(answers_of(others)[name][0]).T).tolist()
-        for name, (vectors, _) in answers_of(paths).items()
-    }
-    return [{name: [round(value, 4) for value in row[i]] for name, row in rows.items()} for i in range(len(paths))]
+def similarities(name: str, paths: tuple[str, ...], others: tuple[str, ...]) -> list[list[float]]:
+    """Return the cosine similarity of each picture to each of the others, by a network."""
+    vectors, further = (directions(answers_of(name, some)[0]) for some in (paths, others))
+    return [[round(value, 4) for value in row] for row in (vectors @ further.T).tolist()]
 
 
 @functools.lru_cache(maxsize=256)

@@ -12,7 +12,7 @@ import { predicted } from "./spots.js";
 const NEAREST = 5;
 
 /**
- * Cosine similarity of two pictures of A, B and the bundled photographs.
+ * Cosine similarity of two pictures of A, B and the bundled photographs; undefined until the network has answered.
  *
  * @param {EmbeddingsView} view
  * @param {string} x
@@ -23,9 +23,9 @@ function similarity(view, x, y, network) {
   /** @param {string} key */
   const rows = (key) =>
     key.length === 1 ? view.value.similarity[key] : view.photos.photographs[indexOf(key)].similarity;
-  if (y.startsWith("photo:")) return rows(x)[network][indexOf(y)];
-  if (x.startsWith("photo:")) return rows(y)[network][indexOf(x)];
-  return view.value.between[network][0];
+  if (y.startsWith("photo:")) return rows(x)[network]?.[indexOf(y)];
+  if (x.startsWith("photo:")) return rows(y)[network]?.[indexOf(x)];
+  return view.value.between[network]?.[0];
 }
 
 /**
@@ -49,7 +49,10 @@ function nearestShown(view, key, its) {
   } else
     found = keysOf(view)
       .filter((other) => other !== key)
-      .map((other) => [other, similarity(view, key, other, its.name)]);
+      .flatMap((other) => {
+        const alike = similarity(view, key, other, its.name);
+        return alike === undefined ? [] : [[other, alike]];
+      });
   return found
     .sort((one, other) => other[1] - one[1])
     .slice(0, NEAREST)
