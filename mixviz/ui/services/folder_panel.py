@@ -42,8 +42,9 @@ def panel(spoken: str) -> None:
         with gr.Row():
             with gr.Column():
                 # The choices come from the zoo's folder names, so that no network is loaded.
+                titles = networks.titles()  # the first is the reference, which knows most; all take minutes
                 which = gr.Dropdown(
-                    [(word("survey.all"), "all"), *networks.titles()], value="all", label=word("survey.networks")
+                    [(word("survey.all"), "all"), *titles], value=titles[0][1], label=word("survey.networks")
                 )
                 classes = gr.Textbox(label=word("survey.classes"), info=word("survey.classes_why"), max_lines=1)
                 kind = gr.Dropdown(
