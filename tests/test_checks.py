@@ -106,7 +106,7 @@ METRICS = {
                           **PASSED},
                          {"images": shapes, "labels": classes, "masks": lambda x: [x[None], x[:3], x[:, :4]],
                           "boxes": lambda x: [[*x[:3], one] for one in corners(x[0])] + [x[:3]], "others": shapes,
-                          "batch_size": number(1)}),
+                          "batch_size": lambda x: [one for one in number(1)(x) if one is not None]}),
     corruptions.corrupt: ({"images": BYTES, "name": "pixelate", "severity": 1, "rng": rng()}, {"images": shapes}),
     subject.percent: ({"hits": LABELS > 0}, {"hits": shapes}),
     localization.heat: ({"maps": HEAT, "size": (8, 8)},

@@ -190,7 +190,7 @@ def test_every_road_shows_a_network_the_same_pixels(odd, side, monkeypatch):
     roads = {
         "trained": next(resident.training(len(names), 0, 0)),
         "streamed": next(streamed.validation(len(names))),
-        "evaluated": (runner._images(runner._seen(folder, known.card, cpu), 8), None),
+        "evaluated": (runner._images(runner._seen(folder, known.card, cpu)), None),
     }
     order = np.random.default_rng([0, 0, loader.ORDER]).permutation(len(names))
     trained = torch.empty_like(roads["trained"][0])
@@ -202,7 +202,7 @@ def test_every_road_shows_a_network_the_same_pixels(odd, side, monkeypatch):
         for name, image, view in zip(names, images, surveyed, strict=True):
             assert np.array_equal(image.permute(1, 2, 0).numpy(), view), (road, name)
     for path, view in zip(folder.pictures, surveyed, strict=True):
-        (shown,) = cam._looks(path, [known], (), "grad_cam", None)
+        (shown,) = cam._looks(path, [known], (), "grad_cam", None, 0)
         assert np.array_equal(shown, view), path.name
         assert np.array_equal(pictures.view(str(path), side), view), path.name  # the page and its endpoints
 
