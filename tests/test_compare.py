@@ -228,9 +228,10 @@ def test_differences_from_the_baseline_are_paired_by_seed():
 def test_the_band_of_a_curve_is_the_baselines_standard_error():
     value = compare.compare(first_request())
     (base,) = (row for row in value["rows"] if row["method"] == "baseline")
+    images = zoo.card(base["networks"][0]).metrics["images"]
     for name in ("fgsm", "hole", "border_hole", "boundary", "box_acc", "box_acc_last"):
         share = np.array(base["curves"][name]["y"]) / 100
-        assert value["bands"][name] == pytest.approx((100 * np.sqrt(share * (1 - share) / 1000)).tolist())
+        assert value["bands"][name] == pytest.approx((100 * np.sqrt(share * (1 - share) / images)).tolist())
 
 
 @pytest.mark.parametrize("name", zoo.trained())
@@ -761,9 +762,10 @@ def test_published_marks_say_where_they_are_from(room):
     assert (answer[1], answer[2], answer[3]) == ("SaliencyMix", "-2.42", "")
     here = next(cells for cells in rows if cells[0] == "this page’s networks, CutMix")
     errors = [zoo.card(name).metrics["accuracy"]["top1_error_percent"] for name in ("cutmix", "baseline")]
+    images = zoo.card("cutmix").metrics["images"]
     assert float(here[2]) == pytest.approx(errors[0] - errors[1])
     assert float(here[3]) == pytest.approx(
-        math.hypot(*(100 * math.sqrt(e / 100 * (1 - e / 100) / 1000) for e in errors))
+        math.hypot(*(100 * math.sqrt(e / 100 * (1 - e / 100) / images) for e in errors))
     )
 
 
