@@ -187,15 +187,18 @@ def test_a_map_that_points_nowhere_finds_nothing(tmp_path):
 def test_many_pictures_at_a_time_give_what_each_gives_alone(tmp_path):
     known = inference.open_networks("cutmix")[0]
     paths = [Path(pictures.photograph_path(name)) for name in list(pictures.photographs())[:5]]
-    for seen, path in zip(walked(FolderEvaluation([known], ["bee", "lion"]), paths), sorted(paths), strict=True):
+    names, side = known.classes[:2], known.side
+    for seen, path in zip(walked(FolderEvaluation([known], names), paths), sorted(paths), strict=True):
         assert seen.name == path.name
-        alone = inference.look(known, pictures.load_view(path, 64), ["bee", "lion"])
+        alone = inference.look(known, pictures.load_view(path, known.input_view), names)
         (mine,) = seen.looks
         assert mine.classes == alone.classes
         torch.testing.assert_close(mine.maps, alone.maps, rtol=1e-4, atol=1e-6)
         torch.testing.assert_close(mine.probability, alone.probability)
         for row, box in zip(seen.rows, mine.boxes(0.2), strict=True):
-            full = box and pictures.whole_box(box, 64, pictures.upright_size(path))
+            size = pictures.upright_size(path)
+            square = pictures.view_square(size, known.input_view)
+            full = box and pictures.whole_box(box, side, size, square)
             assert tuple(row[edge] for edge in surveys.BOX) == (full or (None,) * 4)
 
 

@@ -18,6 +18,7 @@ import mixviz
 from mixviz import __main__
 from mixviz.core.parts import Weights
 from mixviz.core.recipe import Recipe
+from mixviz.data import pictures
 from mixviz.evaluation import published
 from mixviz.explain import serialize
 from mixviz.i18n import texts
@@ -248,7 +249,7 @@ def test_the_command_prints_the_table(two_files):
     assert "2 pictures, 0 with the box" in run.output
     json_run = CliRunner().invoke(__main__.app, ["which", "cutmix", "--json"])
     result = json.loads(json_run.output)
-    assert result["pictures"] == result["boxed"] == 16
+    assert result["pictures"] == result["boxed"] == len(pictures.photographs())
     assert result["methods"][0]["gap"] == scores.measure(mixviz.METHODS["cutmix"](), scores.gather()).gap._asdict()
 
 

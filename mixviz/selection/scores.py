@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from mixviz.core import checks
 from mixviz.core.batch import Batch
+from mixviz.core.inference import NormalizedModel, ResizedModel
 from mixviz.core.method import Method
 from mixviz.core.recipe import Recipe
 from mixviz.core.transforms import saliency
@@ -23,7 +24,7 @@ from mixviz.data import decoding, pictures
 from mixviz.detectors import SALIENCY
 from mixviz.networks import zoo
 
-SIDE = 64  # pixels: the image size of the zoo's networks
+SIDE = 64  # pixels: quick, and large enough to see who is hidden
 BATCH = 64
 DRAWS = 8  # batches: hundreds of mixtures, and most methods in less than a tenth of a second
 OFF = 0.15  # the page's cards call a label off above this label mass on the wrong picture
@@ -233,15 +234,22 @@ def asks(method: Method) -> bool:
 
 @functools.cache
 def network() -> nn.Module | None:
-    """Network for methods that need one: the zoo's network trained without mixing, or None without a zoo."""
-    return zoo.load("baseline") if "baseline" in zoo.names() else None
+    """Network for methods that need one: the zoo's reference, for images in [0, 1]; None without it."""
+    if zoo.REFERENCE not in zoo.names():
+        return None
+    about = zoo.card(zoo.REFERENCE).network
+    return NormalizedModel(zoo.load(zoo.REFERENCE), about.mean, about.std)
 
 
 @functools.lru_cache(maxsize=64)
 def network_and_saliency(method: Method, chosen: Pictures) -> tuple[nn.Module | None, Tensor | None]:
-    """Return the network and the saliency maps of the whole set that a method needs; no draw changes them."""
+    """Return the network and the saliency maps of the whole set that a method needs; no draw changes them.
+
+    The maps are made at the network's own size, at which it recognises something; its speed is measured at SIDE.
+    """
     detector = getattr(method, "detector", None)
     if detector is None:
         return None, None
     guide = network() if asks(method) else None
-    return guide, Batch(chosen.images, None, guide).saliency(detector)
+    large = guide and ResizedModel(guide, zoo.card(zoo.REFERENCE).network.image_size)
+    return guide, Batch(chosen.images, None, large).saliency(detector)

@@ -16,7 +16,7 @@ from mixviz.core.batch import Batch
 from mixviz.core.method import Method
 from mixviz.selection import scores
 
-CLASSES = 20  # of the zoo's small networks
+CLASSES = 20
 ROUNDS = 7
 PATIENCE = 0.03  # seconds after which no further round starts; at least one is run
 
