@@ -28,7 +28,7 @@ from mixviz.training.loader import Feed, feed
 
 SAME = ("images", "size", "seed", "weights")  # metrics of one card share these
 KEPT = 300  # stored embeddings: more would hide one another in a plot
-WIDEST = 512  # dimensions stored without projection
+WIDEST = 2048  # dimensions that are stored as they are, so that further pictures have a place among them
 
 
 def assess(
