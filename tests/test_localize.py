@@ -343,6 +343,7 @@ def test_a_class_that_was_named_is_not_asked_for_twice():
 
 def test_slow_maps_have_their_bounds(monkeypatch):
     monkeypatch.setattr(cam_cache, "LONGEST", -1)
+    monkeypatch.setattr(cam_cache, "WIDEST", 224)
     cam_cache.cams.clear()
     row = handlers.show(replace(START, kind="score_cam", lam=0.313, only=("cutmix",)))["rows"][0]
     assert "longer than -1 seconds" in row["error"]
@@ -350,7 +351,7 @@ def test_slow_maps_have_their_bounds(monkeypatch):
     row = handlers.show(replace(START, kind="ablation_cam", lam=0.313, only=("cutmix",)))["rows"][0]
     assert "up to 32 pixels" in row["error"]
     with cam_cache._slow:  # somebody else's
-        monkeypatch.setattr(cam_cache, "WIDEST", 64)
+        monkeypatch.setattr(cam_cache, "WIDEST", 224)
         row = handlers.show(replace(START, kind="ablation_cam", lam=0.313, only=("cutmix",)))["rows"][0]
     assert "busy" in row["error"]
 

@@ -188,7 +188,7 @@ def test_trainings_are_not_mixed():
 def test_tables_say_what_is_known_and_what_is_not():
     groups = questions.groups([card("baseline", BASE), card("cutmix", [20, 20.1, 20.2]), card("mixup", OURS)])
     text = zoo_tables.answered(questions.QUESTIONS["error"], groups)
-    assert "20 classes of tiny_imagenet" in text
+    assert "37 classes of oxford_pet" in text
     assert "| top-1 error ↓ | CutMix | 20.1 | Baseline | 30.7 | −10.6 (" in text
     assert "| better, 3 seeds |" in text
     assert "| not told apart with 3 seeds | 4." in text

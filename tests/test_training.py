@@ -338,6 +338,9 @@ def test_nothing_in_the_package_unpickles():
                 assert (node.module or "").split(".")[0] not in forbidden, path
             elif isinstance(node, ast.Call):
                 called = ast.unparse(node.func)
+                if path.name == "conversion.py" and called == "torch.load":  # of files that the user downloaded
+                    assert "weights_only=True" in ast.unparse(node)
+                    continue
                 assert called not in ("torch.load", "torch.hub.load", "np.load", "numpy.load"), path
                 assert not {"allow_pickle", "weights_only"} & {word.arg for word in node.keywords}, path
 

@@ -26,11 +26,12 @@ export const answersOf = (model, row) =>
     );
   });
 
-/** How far to trust the answer: how often the network was right, and how often when it was as sure. @param {LookRow} row */
+/** How far to trust the answer: how often the network was right, and when it was as sure. @param {LookRow} row */
 function trustOf({ trust, error }) {
   if (!trust) return error ? "" : t("look.trust_none");
   const { right, of, top1, images } = trust;
-  return t(of ? "look.trust" : "look.trust_rare", { right, of, images: images.toLocaleString("en"), top1: top1.toFixed(1) });
+  const numbers = { right, of, images: images.toLocaleString("en"), top1: top1.toFixed(1) };
+  return t(of ? "look.trust" : "look.trust_rare", numbers);
 }
 
 /** The card's measured localisation of a network. @param {LookModel} model @param {string} name */

@@ -126,7 +126,8 @@ export class LookModel {
    * @param {number} [at] threshold
    */
   fit(row, slot, at = this.show.threshold) {
-    return row.looks?.[slot] && !row.looks[slot].lacks && this.truth(slot) ? overlap(this.box(row, slot, at), this.truth(slot)) : null;
+    const look = row.looks?.[slot];
+    return look && !look.lacks && this.truth(slot) ? overlap(this.box(row, slot, at), this.truth(slot)) : null;
   }
 
   /** Were the cards' numbers measured like these maps? They are of Grad-CAM at two layers. */

@@ -40,7 +40,9 @@ export function takePanel(model) {
     make(
       "div",
       { class: "mv-chips" },
-      ...["png", "json"].map((kind) => button(kind, () => mixviz.take(kind, { display: { ...model.show }, only: names().length ? names() : null }))),
+      ...["png", "json"].map((kind) => button(kind, () => {
+        mixviz.take(kind, { display: { ...model.show }, only: names().length ? names() : null });
+      })),
       button("csv", table),
     ),
     make("pre", { tabIndex: 0, aria: { role: "region", label: t("look.command") } }, command),
