@@ -19,7 +19,6 @@ from safetensors.torch import save_file
 from mixviz import __main__
 from mixviz.cam import inference
 from mixviz.data import pictures
-from mixviz.evaluation import zoo_tables
 from mixviz.networks import architectures, user_network, zoo
 from mixviz.networks.model_card import ModelCard
 
