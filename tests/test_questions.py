@@ -195,7 +195,7 @@ def test_tables_say_what_is_known_and_what_is_not():
     assert "Not measured: top-1 error of Cutout, SaliencyMix, " in text
     assert "Not measured: PGD 1/255." in zoo_tables.answered(questions.QUESTIONS["pgd"], groups)
     (row,) = [line for line in zoo_tables.trainings(groups).splitlines() if "oxford_pet" in line]
-    assert row.endswith("| ImageNet weights, the lowest 6 stages frozen | 750 | 3 | 3 | 600 |")  # three parts of 200 pictures
+    assert row.endswith("| ImageNet weights, the lowest 6 stages frozen | 750 | 3 | 3 | 600 |")
     one = questions.groups([card("baseline", [30]), card("cutmix", [20])])
     assert "| −10.0 | one seed: no interval |  |" in zoo_tables.answered(questions.QUESTIONS["error"], one)
 
