@@ -261,12 +261,13 @@ def test_networks_answer_in_parts_that_make_the_whole(in_small_zoo, monkeypatch)
     monkeypatch.setattr(view, "chosen", lambda name: there[name or "first"])
     start = replace(first_request(), view="embeddings")
     part = view.embeddings(start)
-    assert (list(part["between"]), part["pending"]) == (["first"], ["second"])
+    assert (list(part["placed"]["a"]), part["pending"]) == (["first"], ["second"])
     rest = view.embeddings(replace(start, only=("second",)))
-    assert (list(rest["between"]), list(rest["placed"]["a"]), rest["pending"]) == (["second"], ["second"], [])
-    photographs = view.photographs({"only": ["second", 3]})
+    assert (list(rest["placed"]["b"]), rest["pending"]) == (["second"], [])
+    photographs = view.photographs({"only": ["second", 3], "a": start.a, "b": start.b})
     assert photographs["sheet"] is None
     assert {*photographs["photographs"][0]["placed"]} == {*photographs["photographs"][0]["similarity"]} == {"second"}
+    assert photographs["alike"]["a"]["second"][view.bundled().index(start.b)] == photographs["between"]["second"][0]
     assert view.photographs({"only": [], "still": True})["sheet"]
 
 

@@ -22,8 +22,7 @@ export default function embeddingsView(context) {
   let latest = -1; // version of the question that was answered last
   /** @type {Promise<void> | null} */
   let opening = null;
-  /** @type {Set<string>} networks in whose embeddings the bundled photographs are placed */
-  const placed = new Set();
+  let placing = false;
 
   /** @type {EmbeddingsView} */
   const view = {
@@ -93,6 +92,7 @@ export default function embeddingsView(context) {
     part("numbers", ...answers.numbers),
     part("folder", ...folder.nodes),
   ];
+  parts[0].addEventListener("toggle", () => view.value && place());
   const whole = make(
     "div",
     { hidden: true },
@@ -175,18 +175,31 @@ export default function embeddingsView(context) {
     small.start();
   }
 
-  /** Places the bundled photographs in the embeddings of networks that have answered. @param {string[]} names */
-  async function place(names) {
-    const only = names.filter((name) => !placed.has(name));
-    if (!only.length) return;
-    only.forEach((name) => placed.add(name));
-    const answer = await mixviz.question("photographs", { only }, server);
-    if (answer.message) return mixviz.say(answer.message);
-    view.photos.photographs.forEach((photo, i) => {
-      for (const key of /** @type {const} */ (["placed", "similarity"]))
-        Object.assign(photo[key], answer.photographs[i][key]);
-    });
-    draw();
+  /** Places the bundled photographs in the chosen network's embedding, in sight of their nearest in every network's. */
+  async function place() {
+    if (placing) return;
+    placing = true;
+    for (;;) {
+      const { value } = view;
+      const every = nearest.networks.closest("details")?.open ? view.fixed.networks.map(({ name }) => name) : [];
+      const name = [view.network().name, ...every].find((one) => !(one in value.between));
+      if (!name) break;
+      const answer = await mixviz.question("photographs", { ...mixviz.state, only: [name] }, server);
+      if (value.version !== view.value.version) continue;
+      if (answer.message) {
+        mixviz.say(answer.message);
+        break;
+      }
+      view.photos.photographs.forEach((photo, i) => {
+        for (const key of /** @type {const} */ (["placed", "similarity"]))
+          Object.assign(photo[key], answer.photographs[i][key]);
+      });
+      for (const key of /** @type {const} */ (["a", "b"])) Object.assign(view.value.similarity[key], answer.alike[key]);
+      Object.assign(view.value.between, answer.between);
+      draw();
+      root.dataset.shown = String(turn); // the chosen network is the first
+    }
+    placing = false;
   }
 
   async function thumbnails() {
@@ -212,26 +225,17 @@ export default function embeddingsView(context) {
     const first = !view.value;
     view.value?.urls.forEach((url) => URL.revokeObjectURL(url));
     const { value } = view;
-    const merged = (/** @type {"placed" | "similarity"} */ key) => ({
-      a: { ...value[key].a, ...answer[key].a },
-      b: { ...value[key].b, ...answer[key].b },
-    });
     const more = value?.version === answer.version; // further networks of the same question
-    view.value = more
-      ? {
-          ...answer,
-          urls,
-          placed: merged("placed"),
-          similarity: merged("similarity"),
-          between: { ...value.between, ...answer.between },
-        }
-      : { ...answer, urls };
+    const { similarity, between } = more ? value : { similarity: { a: {}, b: {} }, between: {} };
+    const before = more ? value.placed : { a: {}, b: {} };
+    const placed = { a: { ...before.a, ...answer.placed.a }, b: { ...before.b, ...answer.placed.b } };
+    view.value = { ...answer, urls, placed, similarity, between };
     whole.hidden = false;
     waiting.hidden = true;
     folder.layOut();
     draw();
-    root.dataset.shown = String(mine);
-    place(Object.keys(answer.between));
+    if (view.network().name in view.value.between) root.dataset.shown = String(mine);
+    place();
     if (!first) return;
     // light or dark
     new MutationObserver(draw).observe(document.body, { attributes: true, attributeFilter: ["class"] });

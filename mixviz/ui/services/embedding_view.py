@@ -28,16 +28,20 @@ DATA = "MIXVIZ_DATA"  # the environment variable that names the folder of the da
 
 @dataclass(frozen=True, eq=False)
 class StoredEmbedding:
-    """A network with its stored embedding (``tensors``: see :func:`mixviz.networks.zoo.embedding`) and derived values.
-
-    ``held`` is None where the classes have too few pictures.
-    """
+    """A network with its stored embedding (``tensors``: see :func:`mixviz.networks.zoo.embedding`) and more values."""
 
     known: KnownModel
     tensors: dict[str, Tensor]
     plane: placement.Plane
     clusters: placement.ClusterMetrics
-    held: placement.OODReference | None
+
+    @functools.cached_property
+    def held(self) -> placement.OODReference | None:
+        """Reference of distances, computed when a picture is placed; None where the classes have too few pictures."""
+        try:
+            return placement.ood_reference(self.tensors["embedding"], self.tensors["label"])
+        except ValueError:
+            return None
 
     def embed(self, images: Tensor) -> Tensor:
         """Embed pictures (N, 3, side, side) uint8 as vectors (N, D)."""
@@ -70,12 +74,8 @@ def everything() -> tuple[dict[str, StoredEmbedding], dict[str, str]]:
         except ValueError as error:
             left_out[known.name] = str(error).replace(str(zoo.folder()), zoo.folder().name)  # visitors read it
             continue
-        try:
-            held = placement.ood_reference(tensors["embedding"], tensors["label"])
-        except ValueError:
-            held = None
         plane = placement.plane(tensors["embedding"], tensors["pca"])
-        found[known.name] = StoredEmbedding(known, tensors, plane, stand, held)
+        found[known.name] = StoredEmbedding(known, tensors, plane, stand)
     return found, left_out
 
 

@@ -29,37 +29,35 @@ SIDE = 128  # pixels of a shown picture
 def embeddings(request: Request) -> dict[str, Any]:
     """Place A and B in the networks' embeddings, that of the chosen network first; ``pending`` names those left.
 
-    :func:`overview` sends the stored pictures once. ``similarity``: of A and of B to each bundled photograph;
-    ``between``: of A to B; ``bundled``: which of the photographs A and B are, or None.
+    :func:`overview` sends the stored pictures once. ``bundled``: which of the photographs A and B are, or None.
     """
     paths = {"a": request.a, "b": request.b}
     first = chosen(request.network).known.name
     names = [name for name in request.only or dict.fromkeys((first, *everything()[0])) if name in everything()[0]]
-    placed, similarity, between, start = {"a": {}, "b": {}}, {"a": {}, "b": {}}, {}, time.monotonic()
-    while names and (not between or time.monotonic() - start < PATIENCE):
+    placed: dict[str, dict[str, Any]] = {"a": {}, "b": {}}
+    start = time.monotonic()
+    while names and (not placed["a"] or time.monotonic() - start < PATIENCE):
         name = names.pop(0)
         for key, path in paths.items():
             placed[key][name] = places(name, (path,))[0]
-            similarity[key][name] = similarities(name, (path,), bundled())[0]
-        between[name] = similarities(name, (request.a,), (request.b,))[0]
     return {
         "network": first,
         "plane": request.plane,
         "placed": placed,
         "pictures": {key: thumbnail(path) for key, path in paths.items()},
-        "similarity": similarity,
-        "between": between,
         "bundled": {key: bundled().index(path) if path in bundled() else None for key, path in paths.items()},
         "pending": names,
     }
 
 
 def photographs(state: Any) -> dict[str, Any]:
-    """Place the bundled photographs in the embeddings of the networks ``only``; with their similarities.
+    """Place the bundled photographs in the embeddings of the networks ``only``; with their similarities to each other.
 
-    ``still`` requests the sheet of their pictures, too.
+    Of A and B, ``alike`` holds the similarity to each photograph, and ``between`` that of A to B. ``still`` requests
+    the sheet of the photographs' pictures, too.
     """
     asked, paths = state if isinstance(state, dict) else {}, bundled()
+    pair = {key: (checked_path(asked[key]),) for key in "ab" if key in asked}
     wanted = asked.get("only")
     names = [name for name in everything()[0] if not isinstance(wanted, list) or name in wanted]
     there = {name: (places(name, paths), similarities(name, paths, paths)) for name in names}
@@ -72,6 +70,8 @@ def photographs(state: Any) -> dict[str, Any]:
             }
             for i, path in enumerate(paths)
         ],
+        "alike": {key: {name: similarities(name, path, paths)[0] for name in names} for key, path in pair.items()},
+        "between": {name: similarities(name, *pair.values())[0] for name in names if len(pair) == 2},
         "sheet": thumbnails([picture(path, SIDE) for path in paths]) if asked.get("still") else None,
     }
 
