@@ -386,6 +386,17 @@ def test_the_pictures_are_spread_evenly_over_the_classes(trained):
     assert torch.equal(labels(600, 2), torch.arange(0, 600, 2))
 
 
+def test_clusters_of_few_wide_vectors_are_those_of_scikit_learn():
+    vectors, _ = blobs(each=4, wide=40)
+    vectors = vectors + 5 * noise(*vectors.shape)
+    wanted = (
+        pytest.importorskip("sklearn.cluster")
+        .KMeans(3, n_init=10, random_state=0)
+        .fit_predict(vectors.double().numpy())
+    )
+    assert embeddings.clusters(vectors, 3).tolist() == wanted.tolist()
+
+
 def test_wide_embeddings_are_turned_and_stay_small(models, trained, monkeypatch):
     card = model_card.read(models / "cutmix")
     seen = sources.load("tiny_imagenet", trained[1], "val").of_classes(card.data.keys)
