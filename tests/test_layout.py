@@ -29,7 +29,6 @@ ALSO = {
     ("compare", "laptop"): (
         "[data-measure=top1_error] [data-strategy=CutMix]",
         "[data-measure=ece] [data-strategy=CutMix]",
-        ".mv-dot-key",
     ),
     ("compare", "projector"): ("[data-part=dots]", "[data-open=table]"),
     ("compare", "phone"): ("[data-measure=top1_error] [data-strategy=CutMix]",),

@@ -133,9 +133,9 @@ def test_what_mixes_inside_a_network_is_not_measured_in_pixels(photographs):
 
 def test_a_method_that_cannot_be_measured_says_why(photographs, monkeypatch):
     monkeypatch.setattr(scores, "network", lambda: None)
-    scores.network_and_saliency.cache_clear()
+    scores._maps.cache_clear()
     row = candidates.candidate(mixviz.METHODS["saliencymix_plus"](), photographs)
-    scores.network_and_saliency.cache_clear()
+    scores._maps.cache_clear()
     assert "network" in row["error"]
     assert "gap" not in row
     assert candidates.by_columns(row)["gap"] == (None, None)

@@ -19,6 +19,7 @@ from mixviz.core.batch import Batch
 from mixviz.core.inference import NormalizedModel, ResizedModel
 from mixviz.core.method import Method
 from mixviz.core.recipe import Recipe
+from mixviz.core.saliency import Saliency
 from mixviz.core.transforms import saliency
 from mixviz.data import decoding, pictures
 from mixviz.detectors import SALIENCY
@@ -241,7 +242,6 @@ def network() -> nn.Module | None:
     return NormalizedModel(zoo.load(zoo.REFERENCE), about.mean, about.std)
 
 
-@functools.lru_cache(maxsize=64)
 def network_and_saliency(method: Method, chosen: Pictures) -> tuple[nn.Module | None, Tensor | None]:
     """Return the network and the saliency maps of the whole set that a method needs; no draw changes them.
 
@@ -250,6 +250,13 @@ def network_and_saliency(method: Method, chosen: Pictures) -> tuple[nn.Module | 
     detector = getattr(method, "detector", None)
     if detector is None:
         return None, None
-    guide = network() if asks(method) else None
+    guided = asks(method)
+    return network() if guided else None, _maps(detector, guided, chosen)
+
+
+@functools.lru_cache(maxsize=16)
+def _maps(detector: Saliency | str, guided: bool, chosen: Pictures) -> Tensor:
+    """Return the saliency maps of the set, once for all methods of one detector."""
+    guide = network() if guided else None
     large = guide and ResizedModel(guide, zoo.card(zoo.REFERENCE).network.image_size)
-    return guide, Batch(chosen.images, None, large).saliency(detector)
+    return Batch(chosen.images, None, large).saliency(detector)
