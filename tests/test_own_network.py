@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from mixviz import __main__
 from mixviz.cam import inference
 from mixviz.data import pictures
+from mixviz.evaluation import zoo_tables
 from mixviz.networks import architectures, user_network, zoo
 from mixviz.networks.model_card import ModelCard
 
@@ -297,6 +298,7 @@ def test_the_least_folder_goes_every_road(small, pets, tmp_path, monkeypatch, ca
     with torch.inference_mode():
         assert zoo.load("small", tmp_path)(torch.zeros(1, 3, 32, 32)).shape == (1, 3)
     assert zoo.title("small", tmp_path) == "Mine"
+    assert "| Mine | 1 |" in zoo_tables.table(tmp_path)
     status, error = command(monkeypatch, capsys, *roads(small, pets, tmp_path)["evaluate"][:2], "--root", pets)
     assert (status, error.count("\n")) == (2, 1)
     assert "names no data set: say which one to measure on (--data)" in error

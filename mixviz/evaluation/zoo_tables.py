@@ -16,13 +16,15 @@ MINUS = "−"  # a number's sign; a hyphen would break the line
 
 
 def table(where: str | Path | None = None, *, short: bool = False) -> str:
-    """Return the measured metrics of every network as Markdown, a table per training; ``short``: the most telling
-    columns."""
+    """Return the metrics of every measured network as Markdown: a table per training of the zoo's strategies, then one
+    of all others; ``short``: the most telling columns."""
     wanted = [metric for metric in METRICS.values() if metric.short or not short]
-    blocks = [
-        f"{_title(group)}:\n\n" + tables.table(model_card.measured_rows(list(group.values())), wanted)
-        for group in questions.groups(_cards(where))
-    ]
+    cards = _cards(where)
+    groups = [(_title(group), list(group.values())) for group in questions.groups(cards)]
+    grouped = [id(card) for _, members in groups for card in members]
+    if others := [card for card in cards if card.metrics and id(card) not in grouped]:
+        groups.append(("**Networks of other trainings**, not to be compared with one another", others))
+    blocks = [f"{title}:\n\n" + tables.table(model_card.measured_rows(members), wanted) for title, members in groups]
     return "\n".join(blocks) or "No network is measured yet.\n"
 
 

@@ -65,7 +65,7 @@ def layer_of(known: KnownModel, earlier: str) -> str | None:
     return grad_cam.last_layer(known.loaded().network, (known.side, known.side), int(earlier))
 
 
-@cached({}, key=lambda known, request: (known.sha256, request.layer, request.kind), lock=threading.Lock())
+@cached(LRUCache(256), key=lambda known, request: (known.sha256, request.layer, request.kind), lock=threading.Lock())
 def strides_of(known: KnownModel, request: Request) -> int:
     """Return how many strides are removed for a request's maps: by default :data:`STRIDES`, where the network allows.
 
