@@ -139,9 +139,9 @@ def test_clusters_are_found_and_follow_the_seed():
 
 
 def test_distances_by_hand():
-    known = embeddings.Gaussians(
-        torch.tensor([[0.0, 0], [4, 0]]).double(), torch.tensor([[4.0, 0], [0, 1]]).double(), 0
-    )
+    centres, axes, variance = torch.tensor([[0.0, 0], [4, 0]]), torch.tensor([[1.0], [0]]), torch.tensor([4.0])
+    known = embeddings.Gaussians(centres.double(), axes.double(), variance.double(), floor=1.0, shrinkage=0)
+    assert known.covariance.tolist() == [[4, 0], [0, 1]]
     points = torch.tensor([[2.0, 1], [4, 3], [-2, 0], [4, 0]])  # 4/4 + 1, 9, 4/4, and a centre
     assert embeddings.mahalanobis(points, known).tolist() == pytest.approx([2, 9, 1, 0])
     with pytest.raises(ValueError, match=r"the 2 dimensions of known; got \(4, 3\)"):

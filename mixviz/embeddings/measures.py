@@ -75,12 +75,33 @@ def nmi(assigned: Tensor, labels: Tensor) -> float:
 
 
 class Gaussians(NamedTuple):
-    """A Gaussian per class with a shared covariance: ``centres`` (C, D), ``covariance`` (D, D), both float64, and its
-    ``shrinkage``, 0 to 1."""
+    """A Gaussian per class with a shared covariance, by its principal axes; all tensors are float64.
+
+    Attributes:
+        centres: (C, D).
+        axes: (D, R) orthonormal directions in which the pictures of a class differ.
+        variance: (R,) along the axes.
+        floor: variance in every other direction.
+        shrinkage: 0 to 1.
+    """
 
     centres: Tensor
-    covariance: Tensor
+    axes: Tensor
+    variance: Tensor
+    floor: float
     shrinkage: float
+
+    @property
+    def covariance(self) -> Tensor:
+        """Covariance (D, D) of every class."""
+        outer = (self.axes * (self.variance - self.floor)) @ self.axes.T
+        outer.diagonal().add_(self.floor)
+        return outer
+
+    def whitened(self, vectors: Tensor) -> Tensor:
+        """Transform vectors (N, D) so that Euclidean distance becomes Mahalanobis distance."""
+        scale = self.floor**-0.5
+        return vectors * scale + (vectors @ self.axes * (self.variance.rsqrt() - scale)) @ self.axes.T
 
 
 def gaussians(embedding: Tensor, labels: Tensor) -> Gaussians:
@@ -114,9 +135,13 @@ def gaussians(embedding: Tensor, labels: Tensor) -> Gaussians:
         raise ValueError("A covariance needs classes with two pictures that differ; here each class is a single point.")
     shrinkage = float(sklearn("covariance").ledoit_wolf_shrinkage(deviation.numpy(), assume_centered=True))
     shrinkage = max(shrinkage, LEAST)
-    covariance = (1 - shrinkage) * deviation.T @ deviation / len(deviation)
-    covariance.diagonal().add_(shrinkage * deviation.square().mean())  # the mean is tr S / D
-    return Gaussians(centres, covariance, shrinkage)
+    if len(vectors) < vectors.shape[1]:  # few pictures span few axes: much faster than by S
+        axes, variance = torch.linalg.svd(deviation.T, full_matrices=False)[:2]
+        variance = variance.square() / len(deviation)
+    else:
+        variance, axes = torch.linalg.eigh(deviation.T @ deviation / len(deviation))
+    floor = shrinkage * deviation.square().mean().item()  # the mean is tr S / D
+    return Gaussians(centres, axes, (1 - shrinkage) * variance.clamp(min=0) + floor, floor, shrinkage)
 
 
 def mahalanobis(embedding: Tensor, known: Gaussians) -> Tensor:
@@ -137,9 +162,7 @@ def mahalanobis(embedding: Tensor, known: Gaussians) -> Tensor:
         raise ValueError(
             f"embedding should have the {known.centres.shape[1]} dimensions of known; got {tuple(vectors.shape)}."
         )
-    factor = torch.linalg.cholesky(known.covariance)
-    whitened, centres = (torch.linalg.solve_triangular(factor, v.T, upper=False).T for v in (vectors, known.centres))
-    return torch.cdist(whitened, centres).amin(1) ** 2
+    return torch.cdist(known.whitened(vectors), known.whitened(known.centres)).amin(1) ** 2
 
 
 # Retrieval
