@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+WAIT = int(os.environ.get("MIXVIZ_WAIT", "30000"))  # milliseconds until something must have come into sight
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: the processes have a core each
 
@@ -209,7 +210,7 @@ def tabs(browser, address: str) -> Iterator[Callable[..., Tab]]:
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(int(os.environ.get("MIXVIZ_WAIT", "30000")))
+        page.set_default_timeout(WAIT)
         page.on("pageerror", lambda error: trouble.append(f"script error: {error}"))
         page.on("request", lambda request: _is_local(request.url) or trouble.append(f"request: {request.url}"))
         if view == "grid" and "view=" not in query:
@@ -217,7 +218,7 @@ def tabs(browser, address: str) -> Iterator[Callable[..., Tab]]:
         page.goto(f"{address}{query}")
         tab = Tab(page, view)
         tab.wait()
-        page.wait_for_function("mixviz.idle()")
+        page.wait_for_function("mixviz.idle()", timeout=4 * WAIT)  # a view may measure for a while after it is shown
         return tab
 
     yield opened
