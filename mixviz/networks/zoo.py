@@ -58,8 +58,8 @@ TWENTY = (
 )  # fmt: skip
 SCALES: dict[str, dict[str, Any]] = {
     "pets": {
-        "data": "oxford_pet", "network": "tf_efficientnet_lite0", "freeze": 6, "image_size": 160, "test_size": 224,
-        "augment": "crop", "epochs": 7, "batch_size": 32, "lr": 0.01, "mix_prob": 0.5,
+        "data": "oxford_pet", "network": "tf_efficientnet_lite0", "freeze": 6, "image_size": 192, "test_size": 224,
+        "augment": "crop", "epochs": 7, "batch_size": 32, "lr": 0.01, "mix_prob": 0.5, "class_weights": "balanced",
     },
     "tiny": {
         "network": "tf_efficientnet_lite0", "freeze": 4, "image_size": 112, "test_size": 160, "augment": "crop",
