@@ -440,7 +440,7 @@ def test_own_pictures_join(open_tab, two_files, monkeypatch):
     box = room.page.locator("input[name=joined]")
     room.page.wait_for_function("!document.querySelector('input[name=joined]').disabled")
     box.check()
-    room.page.wait_for_function("document.querySelector('#mv-which .mv-about').innerText.includes('17 photographs')")
+    room.page.wait_for_function("document.querySelector('#mv-which .mv-about').innerText.includes('21 photographs')")
     ready(room)
     assert set(shown(room)) == set(some)
     assert room.page.locator("[data-row=cutmix]").inner_text() != before

@@ -9,6 +9,7 @@ import inspect
 import os
 import shutil
 import tempfile
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,13 +33,14 @@ from mixviz.ui import api, files, handlers, scripts
 from mixviz.ui.gradio_compat import event_data, fetch_nothing
 from mixviz.ui.parts import as_json, component
 from mixviz.ui.registry import views
-from mixviz.ui.services import detector_options
+from mixviz.ui.services import detector_options, networks
 from mixviz.ui.services.presenters import in_order, summary
 from mixviz.ui.state import LARGEST, beginning, first_request, language_of
 
 # Not in the style sheet, which Gradio applies to only a part of the page.
 STILL = "@media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }"
 THUMBNAIL = 96  # pixels of a bundled photograph in the picker
+QUIET = 5  # seconds after the start in which the first page is served; then the imports of other views begin
 
 
 @functools.cache
@@ -158,4 +160,7 @@ def launch(**options: Any) -> Any:
         "head": f"<style>{STILL}</style>{scripts.head(beginning(), words())}",
         "app_kwargs": {"routes": [*files.routes(), *scripts.routes(words())]},
     }
+    later = threading.Timer(QUIET, networks.warm_up)
+    later.daemon = True
+    later.start()
     return page.launch(**settings | options)

@@ -14,7 +14,6 @@ from mixviz.data import pictures
 from mixviz.explain import serialize
 from mixviz.methods import METHODS
 from mixviz.selection import candidates, scores
-from mixviz.selection.throughput import one_thread
 from mixviz.ui.registry import View
 from mixviz.ui.services.presenters import title
 from mixviz.ui.state import Request
@@ -30,13 +29,12 @@ def which(request: Request) -> dict[str, Any]:
     chosen, left = scores.gather(paths), [name for name in request.only or METHODS if name in METHODS]
     left.sort(key=lambda name: serialize.needs_of(METHODS[name]) == "network")  # they take longest
     rows, until = [], time.monotonic() + PATIENCE * (LATER if request.only else 1)
-    with one_thread():  # the pictures are small: a second thread would double the work and hardly shorten it
-        while left and (not rows or time.monotonic() < until):
-            method = METHODS[left.pop(0)]()
-            card = type(method).card
-            told = {"citation": card.citation, "url": card.url, "label": card.label, "year": card.year}
-            names = {"title": title(card.name, request.language), "says": says(card.name, request.language)}
-            rows.append({**_row(method, chosen), **told, **names})
+    while left and (not rows or time.monotonic() < until):
+        method = METHODS[left.pop(0)]()
+        card = type(method).card
+        told = {"citation": card.citation, "url": card.url, "label": card.label, "year": card.year}
+        names = {"title": title(card.name, request.language), "says": says(card.name, request.language)}
+        rows.append({**_row(method, chosen), **told, **names})
     own = len(chosen) - len(pictures.photographs())
     return {
         "key": "|".join(paths),
