@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -18,10 +19,11 @@ from mixviz.cam import grad_cam
 from mixviz.cam.boxes import boxes_at
 from mixviz.cam.grad_cam import image_size
 from mixviz.cam.localization import heat
-from mixviz.cam.methods import Progress, heat_maps
+from mixviz.cam.methods import KINDS, Progress, heat_maps
 from mixviz.core.inference import NormalizedModel
+from mixviz.core.registry import lookup
 from mixviz.data.pictures import View
-from mixviz.networks import architectures, class_names, gallery, user_network, zoo
+from mixviz.networks import architectures, class_names, gallery, trunk, user_network, zoo
 from mixviz.networks.model_card import ModelCard
 
 
@@ -95,6 +97,25 @@ class LoadedModel(KnownModel):
 
     network: nn.Module
     finer: dict[int, LoadedModel] = field(default_factory=dict, repr=False)  # what :meth:`dilated` has made
+
+    @functools.cached_property
+    def parts(self) -> trunk.Split | None:
+        """The network divided behind the stages that it shares with others of the zoo; None: it shares none."""
+        count = zoo.shared_stages(self.card, self.name)
+        return trunk.split(self.network, count) if count else None
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Return the network's input for pictures (N, 3, H, W) uint8."""
+        return NormalizedModel(self.network, self.card.network.mean, self.card.network.std).normalised(images)
+
+    def behind_trunk(self, inputs: Tensor, layer: str = "") -> tuple[nn.Module, Tensor]:
+        """Return the part of the network that it does not share, and its input for normalised images (N, 3, H, W).
+
+        The part has the same scores, and all modules from ``layer`` on; at worst it is the whole network.
+        """
+        if self.parts is None or not self.parts.runs(layer):
+            return self.network, inputs
+        return self.parts.tail, trunk.features(self.parts, inputs)
 
     def loaded(self) -> LoadedModel:
         return self
@@ -236,17 +257,22 @@ def looks(
     The numbers equal those of single pictures up to rounding.
     """
     indices = list(dict.fromkeys(known.index(name) for name in classes))
-    spec = known.card.network
-    images = torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2)
-    inputs = NormalizedModel(known.network, spec.mean, spec.std).normalised(images)
-    layer = layer or (spec.layer if kind != "cam" else None) or grad_cam.last_layer(known.network, image_size(inputs))
+    inputs = known.normalised(torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2))
+    layer = (
+        layer
+        or (known.card.network.layer if kind != "cam" else None)
+        or grad_cam.last_layer(known.network, image_size(inputs))
+    )
     columns, logits = torch.tensor([indices]).expand(len(views), -1) if indices else None, None
     if dilate:
+        network, features = known.behind_trunk(inputs)
         with torch.inference_mode():
-            logits = known.network(inputs)
+            logits = network(features)
         columns = logits.argmax(1, keepdim=True) if columns is None else columns
-    network = known.dilated(dilate).network
-    maps, own_logits = heat_maps(network, inputs, columns, kind=kind, layer=layer, progress=progress)
+    finer = known.dilated(dilate)
+    # Slow kinds change the picture itself.
+    network, features = (finer.network, inputs) if lookup(KINDS, kind).slow else finer.behind_trunk(inputs, layer)
+    maps, own_logits = heat_maps(network, features, columns, kind=kind, layer=layer, progress=progress)
     logits = own_logits if logits is None else logits
     probabilities = logits.float().softmax(1)
     return [

@@ -128,6 +128,12 @@ def located(name: str, where: str | Path | None = None) -> Path | None:
     return next((home / name for home in homes if plain and (home / name / user_network.CARD).is_file()), None)
 
 
+def shared_stages(card: ModelCard, name: str) -> int:
+    """Return how many first stages a network shares with others: those that were kept frozen, or whose weights the
+    fine-tuned networks start from."""
+    return SCALES["pets"]["freeze"] if name == REFERENCE else int((card.run or {}).get("freeze", 0))
+
+
 def name_of(strategy: str, scale: str) -> str:
     """Return the name of a network of the zoo: the strategy's, with the scale before it for all but the first scale."""
     return strategy if scale == next(iter(SCALES)) else f"{scale}_{strategy}"

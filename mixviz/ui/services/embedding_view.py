@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mixviz.cam.inference import KnownModel
-from mixviz.core.inference import NormalizedModel, float_type
+from mixviz.core.inference import float_type
 from mixviz.data import pictures
 from mixviz.data.dataset import decode
 from mixviz.embeddings import embed, placement
@@ -45,7 +45,8 @@ class StoredEmbedding:
 
     def embed(self, images: Tensor) -> Tensor:
         """Embed pictures (N, 3, side, side) uint8 as vectors (N, D)."""
-        return embed(self.known.loaded().network, self._seen(images))
+        model = self.known.loaded()
+        return embed(*model.behind_trunk(model.normalised(images)))
 
     def answers(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return the embedding (N, D) and the class probabilities (N, classes) of pictures from one forward pass."""
@@ -53,10 +54,6 @@ class StoredEmbedding:
         head: nn.Module = getattr(self.known.loaded().network, "get_classifier")()  # noqa: B009  timm's networks have it
         with torch.inference_mode():
             return vectors, head(vectors.to(float_type(head))).float().softmax(1)
-
-    def _seen(self, images: Tensor) -> Tensor:
-        spec = self.known.card.network
-        return NormalizedModel(self.known.loaded().network, spec.mean, spec.std).normalised(images)
 
 
 @functools.cache

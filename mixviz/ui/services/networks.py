@@ -132,9 +132,10 @@ def that_know(names: Collection[str]) -> dict[str, KnownModel]:
 
 def probabilities(known: KnownModel, images: Tensor) -> Tensor:
     """Compute a network's probabilities (N, classes) for pictures (N, 3, side, side) uint8."""
-    model = known.pixel_model()
+    model = known.loaded()
+    parts = [model.behind_trunk(model.normalised(part)) for part in images.split(AT_ONCE)]
     with torch.inference_mode():
-        return torch.cat([model(part) for part in images.split(AT_ONCE)]).softmax(1)
+        return torch.cat([network(features) for network, features in parts]).float().softmax(1)
 
 
 def ranked(path: str) -> list[str]:
