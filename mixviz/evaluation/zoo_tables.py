@@ -51,7 +51,7 @@ def trainings(groups: Sequence[dict[str, ModelCard]]) -> str:
     ]
     for group in groups:
         card = next(iter(group.values()))
-        start = f"ImageNet weights, {_frozen(card)}" if card.pretrained else "random"
+        start = f"{_start(card)}, {_frozen(card)}" if card.pretrained else "random"
         seeds = sorted({len(one.measurements) for one in group.values()})
         most = max(group.values(), key=lambda one: len(one.measurements))
         tested = sum({one.holdout: one.metrics["images"] for one in most.measurements}.values())
@@ -139,6 +139,12 @@ def _title(group: dict[str, ModelCard]) -> str:
     return (
         f"**{card.network.name} ({millions}), {classes} classes of {card.data.name}**, {sides}, {run['epochs']} epochs"
     )
+
+
+def _start(card: ModelCard) -> str:
+    """Name the weights that a training started from."""
+    own = (card.pretrained or {})["sha256"] == zoo.card(zoo.REFERENCE).weights.sha256
+    return "ImageNet weights" if own else f"weights of {(card.pretrained or {})['file']}"
 
 
 def _frozen(card: ModelCard) -> str:
