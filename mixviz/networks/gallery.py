@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.client
 import json
@@ -12,6 +13,7 @@ import os
 import re
 import ssl
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -19,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from mixviz import resources
 from mixviz.core.registry import lookup
@@ -32,12 +34,26 @@ ENDPOINT, HUB = "HF_ENDPOINT", "https://huggingface.co"  # the environment varia
 WANTED = "MIXVIZ_NETWORKS"  # names to fetch before anybody asks, with commas between
 FILE = "model.safetensors"
 CHUNK, PATIENCE = 2**20, 30  # bytes read at a time, and seconds without an answer
+ABANDONED = 10 * PATIENCE  # seconds after which a part that nobody has written to is of a process that was ended
 MARGIN = 1.05  # a file may exceed the listed size by a twentieth
 PICKLES = (b"PK\x03\x04", b"\x80")  # how files of torch.save begin, new and old
 
 Progress = Callable[[int, int], None]  # bytes done, and bytes in all, 0 where the hub does not say
 
 _locks: dict[str, threading.Lock] = {}
+
+
+class FetchError(ValueError):
+    """A network could not be fetched.
+
+    Attributes:
+        why: ``offline``: the hub cannot be reached; ``changed``: its file is another one than before; ``full`` and
+            ``unwritable``: the disk; ``refused``: everything else.
+    """
+
+    def __init__(self, message: str, why: Literal["offline", "changed", "full", "unwritable", "refused"]) -> None:
+        super().__init__(message)
+        self.why = why
 
 
 @dataclass(frozen=True)
@@ -118,7 +134,8 @@ def get(name: str, progress: Progress | None = None) -> Path:
         The network's folder in :func:`mixviz.resources.networks`.
 
     Raises:
-        ValueError: no such network, no connection, or a file that is not what it should be; says what to do.
+        FetchError: no connection, a file that is not what it should be, or no room for it; says what to do.
+        ValueError: no such network.
     """
     entry, home = lookup(entries(), name), resources.networks() / name
     with _locks.setdefault(name, threading.Lock()):
@@ -130,11 +147,12 @@ def get(name: str, progress: Progress | None = None) -> Path:
         return _fetched(entry, home, before, progress or (lambda _done, _all: None))
 
 
-def preload(tell: Callable[[str], object] = print) -> list[str]:
+def preload(tell: Callable[[str], object] = print, fetch: Callable[[str], object] = get) -> list[str]:
     """Fetch the networks that the environment variable ``MIXVIZ_NETWORKS`` names, with commas between.
 
     Args:
         tell: gets a line about each network that could not be fetched; the others are fetched all the same.
+        fetch: fetches one of them, as :func:`get` does.
 
     Returns:
         The names of those that are there.
@@ -142,9 +160,9 @@ def preload(tell: Callable[[str], object] = print) -> list[str]:
     there = []
     for name in filter(None, map(str.strip, os.environ.get(WANTED, "").split(","))):
         try:
-            get(name)
+            fetch(name)
             there.append(name)
-        except (ValueError, OSError) as error:
+        except ValueError as error:
             tell(f"{name}: {error}")
     return there
 
@@ -162,40 +180,57 @@ def _fetched(entry: Entry, home: Path, before: ModelCard | None, progress: Progr
     recorded = before.given["weights"] if before is not None else {}
     revision = entry.revision or recorded.get("revision") or "main"
     expected = entry.sha256 or recorded.get("sha256") or ""
-    home.mkdir(parents=True, exist_ok=True)
     path = home / f"{FILE}.{os.getpid()}.part"
     try:
+        home.mkdir(parents=True, exist_ok=True)
+        _tidy(home)
         with open(path, "wb") as part:
             sha256, heads = _download(entry, revision, part, progress)
             part.flush()
             os.fsync(part.fileno())
         expected = expected or _tag(heads, "x-linked-etag", 64) or _tag(heads, "etag", 64)
         if expected and sha256 != expected:
-            raise ValueError(
+            raise FetchError(
                 f"The hub's file for {entry.name} is another one: its sha256 is {sha256}, and {expected} was expected. "
-                "Try again; if it stays so, ask the network's makers before you use it."
+                "Try again; if it stays so, ask the network's makers before you use it.",
+                "changed",
             )
         card = entry.card(sha256, _tag(heads, "x-repo-commit", 40) or revision)
         _check(entry, card, path)
         path.replace(home / user_network.WEIGHTS)
         card_text.write(home, card)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise FetchError(
+            f"{entry.name} with its {entry.megabytes:.0f} MB cannot be stored in {home} ({error.strerror}). Make room, "
+            "or set MIXVIZ_HOME to a folder elsewhere.",
+            "full" if full else "unwritable",
+        ) from None
     finally:
-        path.unlink(missing_ok=True)
         with suppress(OSError):  # keeps a folder that holds anything
+            path.unlink(missing_ok=True)
             home.rmdir()
     return home
+
+
+def _tidy(home: Path) -> None:
+    """Remove what processes that were ended left of a download."""
+    for path in home.glob(f"{FILE}.*.part"):
+        if time.time() - path.stat().st_mtime > ABANDONED:
+            path.unlink(missing_ok=True)
 
 
 def _check(entry: Entry, card: ModelCard, path: Path) -> None:
     with open(path, "rb") as file:
         if file.read(4).startswith(PICKLES):
-            raise ValueError(
-                f"The hub's {FILE} of {entry.name} is a pickle, which may run programs when it is opened: refused."
+            raise FetchError(
+                f"The hub's {FILE} of {entry.name} is a pickle, which may run programs when it is opened: refused.",
+                "refused",
             )
     try:
         user_network.check(card, path)
     except ValueError as error:
-        raise ValueError(f"The hub's file for {entry.name} cannot be used. {error}") from None
+        raise FetchError(f"The hub's file for {entry.name} cannot be used. {error}", "refused") from None
 
 
 class _Hops(urllib.request.HTTPRedirectHandler):
@@ -215,11 +250,11 @@ def _download(entry: Entry, revision: str, part: BinaryIO, progress: Progress) -
     """Write the hub's file; return its sha256 and the hub's headers, in lower case.
 
     Raises:
-        ValueError: no connection, no such file, one that is too large, or half of one.
+        FetchError: no connection, no such file, one that is too large, or half of one.
     """
     base = os.environ.get(ENDPOINT, "").rstrip("/") or HUB
     if not base.startswith(("https://", "http://")):
-        raise ValueError(f"{ENDPOINT} should be an address that starts with https://; it is {base!r}.")
+        raise FetchError(f"{ENDPOINT} should be an address that starts with https://; it is {base!r}.", "refused")
     url = f"{base}/{entry.repository}/resolve/{revision}/{FILE}"
     hops, digest, done = _Hops(), hashlib.sha256(), 0
     most = int(entry.megabytes * 1e6 * MARGIN) + CHUNK
@@ -230,26 +265,31 @@ def _download(entry: Entry, revision: str, part: BinaryIO, progress: Progress) -
             length = answer.headers.get("Content-Length") or heads.get("x-linked-size") or ""
             total = int(length) if length.isdecimal() else 0
             if total > most:
-                raise ValueError(f"{url} has {total / 1e6:.0f} MB in place of {entry.megabytes:.0f} MB: refused.")
+                said = f"{total / 1e6:.0f} MB in place of {entry.megabytes:.0f} MB"
+                raise FetchError(f"{url} has {said}: refused.", "refused")
             progress(0, total)
             while chunk := answer.read(CHUNK):
                 done += len(chunk)
                 if done > most:
-                    raise ValueError(f"{url} has more than the {entry.megabytes:.0f} MB of its entry: refused.")
+                    said = f"more than the {entry.megabytes:.0f} MB of its entry"
+                    raise FetchError(f"{url} has {said}: refused.", "refused")
                 digest.update(chunk)
                 part.write(chunk)
                 progress(done, total)
     except urllib.error.HTTPError as error:
-        raise ValueError(f"{url} cannot be fetched: the hub answers {error.code} ({error.reason}).") from None
+        said = f"the hub answers {error.code} ({error.reason})"
+        raise FetchError(f"{url} cannot be fetched: {said}.", "refused") from None
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError, ssl.SSLError) as error:
         reason = getattr(error, "reason", None) or error
-        raise ValueError(
+        raise FetchError(
             f"{url} cannot be fetched ({reason}). Check the connection and try again; the networks that are there "
-            f"work without one. Behind a mirror, set {ENDPOINT}."
+            f"work without one. Behind a mirror, set {ENDPOINT}.",
+            "offline",
         ) from None
     if total and done != total:
-        raise ValueError(
-            f"Only {done / 1e6:.1f} of {total / 1e6:.1f} MB of {entry.name} arrived: the connection broke. Try again."
+        raise FetchError(
+            f"Only {done / 1e6:.1f} of {total / 1e6:.1f} MB of {entry.name} arrived: the connection broke. Try again.",
+            "offline",
         )
     return digest.hexdigest(), heads
 
