@@ -16,6 +16,7 @@ from mixviz.render import fonts
 
 SIDE, PAD, LINE, TEXT = 256, 14, 19, 14  # pixels: side of a picture, margin around it, line height, font size
 INK, GREY = "#111827", "#4b5563"
+OWN_CONFIDENCE = "* Trained with binary cross-entropy: not to be compared with other networks' percentages."
 
 Box = tuple[int, int, int, int]
 
@@ -106,13 +107,15 @@ def _legend(results: Sequence[CAMResult], scales: Scaled, kind: str, scale: str,
     )
     text += f" Colours: {SCALES[scale]}"
     useful = ~scales.low.isnan()
-    if scale == "image" or not useful.any():
-        return f"{text}."
-    return f"{text} ({scales.low[useful][0].item():.3g} to {scales.high[useful][0].item():.3g})."
+    if scale != "image" and useful.any():
+        text += f" ({scales.low[useful][0].item():.3g} to {scales.high[useful][0].item():.3g})"
+    own = any(result.known.has_own_confidence for result in results)
+    return f"{text}.{f' {OWN_CONFIDENCE}' if own else ''}"
 
 
 def _class_chance(result: CAMResult, index: int) -> str:
-    return f"{result.known.classes[index]}, {100 * result.probability[index].item():.1f} %"
+    mark = "*" if result.known.has_own_confidence else ""
+    return f"{result.known.classes[index]}, {100 * result.probability[index].item():.1f} %{mark}"
 
 
 def _caption(draw: ImageDraw.ImageDraw, left: int, top: int, first: str, second: str) -> None:

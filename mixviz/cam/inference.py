@@ -211,7 +211,7 @@ class CAMResult:
         maps: (K, h, w), raw.
     """
 
-    known: LoadedModel
+    known: KnownModel
     view: np.ndarray
     layer: str
     probability: Tensor

@@ -54,7 +54,7 @@ def faithful(look: CAMResult, rng: np.random.Generator | None = None) -> list[Fa
     Source: see :mod:`mixviz.cam.faithfulness`.
     """
     spec, count = look.known.card.network, len(look.classes)
-    network = NormalizedModel(look.known.network, spec.mean, spec.std)
+    network = look.known.pixel_model()
     images = (torch.from_numpy(look.view).permute(2, 0, 1)[None] / 255).expand(count, -1, -1, -1)
     arguments = network, images, look.heat(), torch.tensor(look.classes)
     size = max(PIXELS // look.view[..., 0].size, 1)

@@ -91,7 +91,7 @@ def look(known: KnownModel, request: Request, picture: np.ndarray, names: tuple[
     with as_user_error(ValueError, ImportError):
         layer = layer_of(known, request.layer)
         cam = _cam(known, view, request.kind, layer, strides_of(known, request), names)
-    return CAMResult(known.loaded(), view, cam.layer, cam.probability, cam.classes, cam.maps)
+    return CAMResult(known, view, cam.layer, cam.probability, cam.classes, cam.maps)
 
 
 def faithful(known: KnownModel, request: Request, picture: np.ndarray, names: tuple[str, ...]) -> list[trust.Faithful]:
