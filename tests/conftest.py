@@ -26,6 +26,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(item.module.__name__))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A folder without networks of others, whatever the machine has fetched."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("MIXVIZ_HOME", str(tmp_path_factory.mktemp("home")))
+    yield
+    patch.undo()
+
+
 @pytest.fixture(scope="session")
 def two_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Two pictures of different shape: a bright square on a dark ground, and a ramp with a disc."""

@@ -1,12 +1,17 @@
-"""The gallery against a hub that the test runs: whole and broken files, and what stays when something fails."""
+"""The gallery against a hub that the test runs: whole and broken files, what stays in place, and the page."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import pickle
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -17,8 +22,13 @@ from safetensors.torch import save
 from typer.testing import CliRunner
 
 from mixviz import __main__, resources
-from mixviz.cam import inference
+from mixviz.cam import drawing, inference
+from mixviz.i18n import UserError, texts
 from mixviz.networks import architectures, gallery, user_network, zoo
+from mixviz.ui import handlers
+from mixviz.ui.services import cam_cache, cam_download, cam_subject, folder_panel, gallery_downloads, networks
+from mixviz.ui.state import first_request
+from mixviz.ui.views import localize
 
 pytest.importorskip("timm")
 NAME, COMMIT = "test_resnet.none_in1k", "0123456789abcdef0123456789abcdef01234567"
@@ -31,6 +41,7 @@ class Hub(BaseHTTPRequestHandler):
     content: bytes = b""
     tag = ""  # sha256 by the hub; empty: not told
     half = False
+    going_on = threading.Event()  # the second half of a file waits for it
     asked: ClassVar[list[str]] = []
 
     def do_GET(self) -> None:
@@ -51,7 +62,12 @@ class Hub(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Length", str(len(self.content)))
         self.end_headers()
-        self.wfile.write(self.content[: len(self.content) // 2] if self.half else self.content)
+        middle = len(self.content) // 2
+        self.wfile.write(self.content[:middle])
+        self.wfile.flush()
+        self.going_on.wait(60)
+        if not self.half:
+            self.wfile.write(self.content[middle:])
 
     def log_message(self, *_: object) -> None:
         pass
@@ -67,7 +83,9 @@ def tensors():
 def hub(monkeypatch, tmp_path, tensors):
     """A hub with one small network, the only one of the gallery; downloads go to a folder of the test."""
     content = save(tensors)
-    kind = type("Served", (Hub,), {"content": content, "tag": hashlib.sha256(content).hexdigest(), "asked": []})
+    told = {"content": content, "tag": hashlib.sha256(content).hexdigest(), "asked": []}
+    kind = type("Served", (Hub,), {**told, "going_on": threading.Event()})
+    kind.going_on.set()
     server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_address[1]}")
@@ -75,6 +93,9 @@ def hub(monkeypatch, tmp_path, tensors):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     listed(monkeypatch, tmp_path, megabytes=len(content) / 1e6)
     yield kind
+    kind.going_on.set()
+    until(lambda: not gallery_downloads._running)
+    gallery_downloads._failed.clear()
     server.shutdown()
     server.server_close()
 
@@ -88,6 +109,14 @@ def listed(monkeypatch, tmp_path, **changes) -> None:
     path = tmp_path / "gallery.json"
     path.write_text(json.dumps([values]), encoding="utf-8")
     monkeypatch.setattr(gallery, "LIST", path)
+
+
+def until(true: Callable[[], object]) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def left() -> list[str]:
@@ -299,3 +328,196 @@ def test_the_commands(hub):
     listing = CliRunner().invoke(__main__.app, ["zoo", "list"]).output
     assert f"{NAME:32} Small" in listing
     assert "zoo get NAME" not in listing  # nothing is left
+
+
+def test_what_an_ended_process_left_is_removed(hub):
+    home = resources.networks() / NAME
+    home.mkdir(parents=True)
+    old, new = (home / f"{gallery.FILE}.{number}.part" for number in (1, 2))
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    gallery.get(NAME)
+    assert left() == ["card.json", "card.md", new.name, "weights.safetensors"]
+
+
+# ---------------------------------------------------------------- on the page
+
+
+START = replace(first_request(), view="localize", subject="a")
+
+
+def row(language: str = "en") -> dict:
+    (one,) = localize.gallery({"language": language})["rows"]
+    return one
+
+
+def fetched() -> dict:
+    """Fetch the network as the page does, and return its row."""
+    localize.fetch({"name": NAME})
+    until(lambda: not row()["progress"])
+    return row()
+
+
+def test_two_visitors_fetch_once_and_everybody_sees_how_far_it_is(hub):
+    hub.going_on.clear()
+    assert (row()["here"], row()["progress"], row()["error"]) == (False, None, "")
+    with ThreadPoolExecutor(4) as visitors:
+        list(visitors.map(lambda _: localize.fetch({"name": NAME}), range(4)))
+    until(lambda: row()["progress"] and row()["progress"][1])
+    assert row()["progress"][0] < row()["progress"][1] == len(hub.content)
+    assert not row()["here"]
+    assert NAME not in networks.to_look_inside()
+    hub.going_on.set()
+    until(lambda: row()["here"])
+    assert hub.asked.count("/file") == 1
+
+
+def test_a_fetched_network_is_one_of_those_to_look_inside(hub):
+    before = localize.context()
+    assert fetched()["here"]
+    assert list(networks.to_look_inside()) == [*networks.known_networks(), NAME]
+    assert localize.context()["networks"].keys() - before["networks"].keys() == {NAME}
+    assert localize.context()["classes"] == before["classes"]
+    assert ("Small", NAME) in networks.titles()
+    assert folder_panel._plan(NAME, "", "grad_cam", 0.2, False).known[0].name == NAME
+    networks.in_memory.clear()
+    asked = replace(START, only=(zoo.REFERENCE, NAME))
+    value = handlers.show(asked)
+    assert [(one["title"], one["bce"]) for one in value["rows"]][1:] == [("Small", True)]
+    assert not value["rows"][0]["bce"]
+    assert value["all"][-1] == NAME
+    assert NAME in cam_download.command(asked)
+    loaded = networks.to_look_inside()[NAME].loaded()
+    assert loaded in networks.in_memory.values()  # so that it counts among the bounded bytes
+    results = cam_download.looks_of(asked)
+    assert not any(isinstance(one.known, inference.LoadedModel) for one in results)  # and nothing else keeps it
+    picture = cam_subject.subject(asked).picture
+    assert cam_cache.faithful(networks.to_look_inside()[NAME], asked, picture, ("Egyptian cat",))
+
+
+def test_figures_mark_confidences_that_do_not_compare(hub):
+    fetched()
+    results = cam_download.looks_of(replace(START, only=(zoo.REFERENCE, NAME)))
+    assert [drawing._class_chance(one, 0)[-1] for one in results] == ["%", "*"]
+    scales = drawing.on_one_scale(results, "image")
+    assert drawing._legend(results, scales, "grad_cam", "image", 0.2).endswith(drawing.OWN_CONFIDENCE)
+    assert drawing.OWN_CONFIDENCE not in drawing._legend(results[:1], scales, "grad_cam", "image", 0.2)
+
+
+def test_a_network_that_was_removed_or_changed_by_hand(hub):
+    fetched()
+    home = resources.networks() / NAME
+    (home / user_network.WEIGHTS).rename(home / "elsewhere")
+    assert not row()["here"]
+    assert NAME not in networks.to_look_inside()
+    assert fetched()["here"]
+    (home / user_network.CARD).write_text("{")
+    assert NAME not in networks.to_look_inside()
+
+
+def no_room(_file: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize(
+    ("why", "spoil"),
+    [
+        ("offline", lambda hub, patch: patch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")),
+        ("offline", lambda hub, patch: setattr(hub, "half", True)),
+        ("changed", lambda hub, patch: setattr(hub, "tag", "0" * 64)),
+        ("refused", lambda hub, patch: setattr(hub, "content", b"<html>") or setattr(hub, "tag", "")),
+        ("full", lambda hub, patch: patch.setattr(gallery.os, "fsync", no_room)),
+        ("unwritable", lambda hub, patch: patch.setenv("MIXVIZ_HOME", os.devnull)),
+    ],
+)
+def test_what_goes_wrong_is_one_sentence_and_the_page_works_on(hub, monkeypatch, caplog, why, spoil):
+    with monkeypatch.context() as patch:
+        spoil(hub, patch)
+        told = fetched()
+        assert not told["here"]
+        for language, error in (("en", told["error"]), ("ko", row("ko")["error"])):
+            text = texts()[language][f"gallery.{why}"]
+            assert error.startswith(text.partition("{")[0])
+            assert "{" not in error
+        assert "http" not in told["error"]  # the log says more
+        assert NAME in caplog.text
+        assert len(handlers.show(replace(START, only=(zoo.REFERENCE,)))["rows"]) == 1
+    assert left() == []
+    hub.half, hub.content = False, save(architectures.build("test_resnet", 1000).state_dict())
+    hub.tag = ""
+    again = fetched()
+    assert (again["here"], again["error"]) == (True, "")
+
+
+def test_a_host_may_forbid_fetching_and_fetch_before_anybody_asks(hub, monkeypatch, caplog):
+    monkeypatch.setenv("MIXVIZ_FETCH", "no")
+    monkeypatch.setenv("MIXVIZ_NETWORKS", f"nonsense,{NAME}")
+    assert not localize.gallery({})["allowed"]
+    with pytest.raises(UserError, match="does not let visitors fetch"):
+        localize.fetch({"name": NAME})
+    assert hub.asked == []
+    hub.going_on.clear()
+    gallery_downloads.preload()
+    until(lambda: row()["progress"] and row()["progress"][1])  # nobody waits for it
+    hub.going_on.set()
+    until(lambda: row()["here"])
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("MIXVIZ_NETWORKS: nonsense: There is no 'nonsense'.")
+
+
+@pytest.mark.parametrize("state", [None, {}, {"name": "../models"}, {"name": ["x"]}])
+def test_only_networks_of_the_gallery_are_fetched(hub, state):
+    with pytest.raises(UserError, match="There is no"):
+        localize.fetch(state)
+
+
+@pytest.mark.browser
+def test_a_visitor_fetches_a_network_and_sees_it(hub, open_tab):
+    tab, other = (open_tab("?view=localize&networks=baseline", "localize") for _ in range(2))
+    hub.going_on.clear()
+    tab.page.get_by_text("Settings", exact=True).first.click()
+    tab.page.get_by_text("Networks of others", exact=True).click()
+    one = tab.page.locator(f".mv-gallery [data-network='{NAME}']")
+    assert "random crop and flip · binary cross-entropy" in one.inner_text()
+    assert "76.2 % top-1" in one.inner_text()
+    assert "bsd-3-clause" in one.inner_text()
+    one.get_by_role("button", name="Fetch Small").click()
+    one.get_by_text(f"of {len(hub.content) / 1e6:.0f} MB").wait_for()
+    hub.going_on.set()
+    tab.page.get_by_text("Small is here and shown.").wait_for()
+    tab.page.wait_for_function("mixviz.idle()")
+    card = tab.page.locator(f".mv-look[data-network='{NAME}']")
+    assert card.locator(".mv-say b").first.inner_text().endswith("%*")
+    assert tab.page.locator("[data-network=baseline] .mv-say b").first.inner_text().endswith("%")
+    assert tab.page.get_by_text("* Trained with binary cross-entropy: Small.").is_visible()
+    assert tab.page.locator(".mv-look-networks").get_by_label("Small").is_checked()
+    assert one.get_by_text("here").is_visible()
+    assert not one.get_by_role("button").is_visible()
+    tab.page.locator(".mv-look-networks").get_by_label("Baseline").uncheck()
+    assert not tab.page.get_by_text("* Trained with binary cross-entropy").is_visible()
+    # Another visitor's page learns of it with its next answer.
+    other.after(lambda: other.page.evaluate("mixviz.set({ subject: 'b' })"))
+    other.page.get_by_text("Settings", exact=True).first.click()
+    assert not other.page.locator(".mv-look-networks").get_by_label("Small").is_checked()
+
+
+@pytest.mark.browser
+def test_without_a_connection_the_page_says_so_and_works_on(hub, monkeypatch, open_tab):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    tab = open_tab("?view=localize&networks=baseline", "localize")
+    tab.page.get_by_text("Settings", exact=True).first.click()
+    tab.page.get_by_text("Networks of others", exact=True).click()
+    one = tab.page.locator(f".mv-gallery [data-network='{NAME}']")
+    one.get_by_role("button").click()
+    one.get_by_role("alert").get_by_text("The Hugging Face hub cannot be reached from the server.").wait_for()
+    assert one.get_by_role("button").inner_text() == "Try again"
+    tab.after(lambda: tab.page.locator(".mv-look-networks").get_by_label("CutMix", exact=True).check())
+    assert tab.page.locator(".mv-look[data-network=cutmix] .mv-say").count() == 3
+    monkeypatch.setenv("MIXVIZ_FETCH", "no")
+    title = tab.page.get_by_text("Networks of others", exact=True)
+    title.click()
+    one.wait_for(state="hidden")
+    title.click()
+    tab.page.get_by_text("host does not let visitors fetch").wait_for()
+    assert not one.get_by_role("button").is_visible()

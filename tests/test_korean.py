@@ -107,7 +107,7 @@ def test_there_are_no_texts_of_things_that_are_not_there():
     known |= {f"{name}.{key}.{choice}" for name, key, about in PARAMETERS for choice in about["choices"]}
     known |= {f"operation.{name}" for name in OPERATIONS}
     assert set(i18n.catalogue()["ko"]) == known
-    kinds = ("summary", "title", "detector", "object", "class", "network", "kind")
+    kinds = ("summary", "title", "detector", "object", "class", "network", "kind", "trained")
     translated = {key for key in i18n.texts()["ko"] if key.partition(".")[0] in kinds and "." in key}
     assert translated <= set(app.own_texts())
 

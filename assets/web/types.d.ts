@@ -391,7 +391,28 @@ export interface LookRow {
   top?: [string, number][];
   /** How many of the card's test pictures were right, and how many of those with an answer as sure as this one. */
   trust?: { right: number; of: number; top1: number; images: number } | null;
+  /** Trained with binary cross-entropy: its percentages do not compare with those of softmax. */
+  bce?: boolean;
   [more: string]: any;
+}
+/** A network of the gallery. */
+export interface GalleryRow {
+  name: string;
+  title: string;
+  augmentation: string;
+  documented: string;
+  bce: boolean;
+  top1: number;
+  license: string;
+  megabytes: number;
+  here: boolean;
+  /** Bytes done and in all, while it is fetched. */
+  progress: [number, number] | null;
+  error: string;
+}
+export interface GalleryAnswer {
+  rows: GalleryRow[];
+  allowed: boolean;
 }
 
 // ---- the zoo

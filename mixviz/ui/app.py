@@ -26,14 +26,14 @@ from mixviz.data import pictures
 from mixviz.data.decoding import ENDINGS
 from mixviz.i18n import texts
 from mixviz.methods import METHODS
-from mixviz.networks import class_names, zoo
+from mixviz.networks import class_names, gallery, zoo
 from mixviz.render import overlays
 from mixviz.resources import assets
 from mixviz.ui import api, files, handlers, scripts
 from mixviz.ui.gradio_compat import event_data, fetch_nothing
 from mixviz.ui.parts import as_json, component
 from mixviz.ui.registry import views
-from mixviz.ui.services import detector_options, networks
+from mixviz.ui.services import detector_options, gallery_downloads, networks
 from mixviz.ui.services.presenters import in_order, summary
 from mixviz.ui.state import LARGEST, beginning, first_request, language_of
 
@@ -62,6 +62,7 @@ def own_texts() -> dict[str, str]:
         **{f"class.{name}": name for name in zoo.TWENTY},
         **{f"class.{name}": name.title() for name in (*class_names.CAT_BREEDS, *class_names.DOG_BREEDS)},
         **{f"tab_{name}": view.title for name, view in views().items() if view.title},
+        **{f"trained.{one.augmentation}": one.augmentation for one in gallery.entries().values()},
         "endings": ",".join(ENDINGS),
     }
 
@@ -145,6 +146,7 @@ def launch(**options: Any) -> Any:
     if "GRADIO_TEMP_DIR" not in os.environ:  # Gradio's default is a folder that all users of the machine share
         os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="mixviz-")
         atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
+    gallery_downloads.preload()
     gc.freeze()  # spares the collector the objects of the imports: saves 0.15 s at the start
     page = build()
     page.queue(default_concurrency_limit=2, max_size=32, api_open=False)

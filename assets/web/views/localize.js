@@ -7,8 +7,10 @@ import { Sheet } from "../lib/sheets.js";
 import { t } from "../lib/texts.js";
 import { asideLine } from "./localize/aside.js";
 import { cardList } from "./localize/cards.js";
+import { confidenceLine } from "./localize/confidence.js";
 import { enlarger } from "./localize/enlarge.js";
 import { faithPanel } from "./localize/faith.js";
+import { galleryPart } from "./localize/gallery.js";
 import { LookModel, PLAIN } from "./localize/model.js";
 import { networkChoice } from "./localize/networks.js";
 import { labelNotice } from "./localize/notice.js";
@@ -49,14 +51,22 @@ export default function localizeView({ element, server }) {
     order = by;
     cards.arrange(order);
   };
+  const gallery = galleryPart(server, async (name) => {
+    const about = await ask();
+    if (about.message) return mixviz.say(about.message);
+    learn(about);
+    networks.show(name);
+  });
   const settings = settingsDrawer(
     model,
     { display, sort },
     stage.buttons,
     make("div", { class: "mv-field" }, make("span", { textContent: t("look.networks") }), networks.boxes),
+    gallery.node,
     faith.node,
   );
   const aside = asideLine(model, draw);
+  const confidence = confidenceLine(model);
   const waiting = waitingLine(model, networks.missing);
   const take = takePanel(model);
   const own = ownPanel(server, (answer) => {
@@ -70,6 +80,7 @@ export default function localizeView({ element, server }) {
     make("div", { class: "mv-lead" }, title, make("p", { class: "mv-told", textContent: t("look.lead") })),
     cards.node,
     aside.node,
+    confidence.node,
     make("div", { class: "mv-look-more" }, networks.more, waiting.node),
     verdict.node,
     verdict.more,
@@ -78,8 +89,9 @@ export default function localizeView({ element, server }) {
     large.node,
   );
 
-  /** What the networks are: asked once, while their first maps are made. */
+  /** What the networks are: asked while their first maps are made, and when there are new ones. */
   const ask = () => mixviz.question("about", { own: mixviz.state.own }, server);
+  /** @type {Promise<any> | null} */
   let known = ask();
 
   /** @param {About} about */
@@ -134,18 +146,18 @@ export default function localizeView({ element, server }) {
     numbers();
     faith.update();
     aside.update();
+    confidence.update();
     waiting.update();
     take.update();
   }
 
   mixviz.views("localize", async (/** @type {LookAnswer} */ answer) => {
     const mine = ++turn;
-    if (!model.about.classes.length) {
-      const about = await known;
-      if (about.message) {
-        known = ask(); // for the next answer
-        return mixviz.say(about.message);
-      }
+    // Another visitor may have fetched a network meanwhile.
+    if (answer.all.some((name) => !(name in model.about.networks))) {
+      const about = await (known ?? ask());
+      known = null;
+      if (about.message) return mixviz.say(about.message);
       learn(about);
     }
     const url = await sheet.open(answer.subject.picture);

@@ -61,7 +61,7 @@ def looks_of(request: Request) -> list[CAMResult]:
 
 
 def _asked(request: Request) -> list[KnownModel]:
-    known = networks.with_own(request.own)
+    known = networks.to_look_inside(request.own)
     return [known[name] for name in request.only or known if name in known] or list(known.values())
 
 
@@ -70,10 +70,10 @@ def command(request: Request, names: str = "") -> str:
 
     Args:
         request: a state.
-        names: of the networks, separated by commas; without any, those of :func:`looks_of` that come with the project.
+        names: of the networks, separated by commas; without any, those of :func:`looks_of` but the visitor's own.
     """
     if not names:
-        asked = [one.name for one in _asked(request) if one.name in networks.known_networks()]
+        asked = [one.name for one in _asked(request) if one.name in networks.to_look_inside()]
         names = ",".join(asked) if request.only and asked else "all"
     lines, files = [], [_file(name) for name in picture_names(request)]
     picture = "mixture/mixture.png" if request.subject == "mix" else files["ab".index(request.subject)]

@@ -66,10 +66,8 @@ def label_of(request: Request, slot: int) -> Label | None:
     return Label(text, candidates(text, _classes(request)))
 
 
-def _classes(request: Request) -> list[str]:
-    if not request.own:
-        return networks.classes()
-    return class_names.distinct(name for one in networks.with_own(request.own).values() for name in one.classes)
+def _classes(request: Request) -> tuple[str, ...]:
+    return networks.classes_of(networks.to_look_inside(request.own))
 
 
 def _photographed(request: Request, slot: int) -> str | None:

@@ -128,7 +128,7 @@ def _plan(which: Any, classes: Any, kind: Any, threshold: Any, faithful: Any) ->
     Raises:
         UserError: an unknown network, class or kind, or damaged weights.
     """
-    known = networks.known_networks()
+    known = networks.to_look_inside()
     wanted = [name.strip() for name in str(classes or "").split(",") if name.strip()]
     with as_user_error():
         asked = networks.that_know(wanted).values() if which == "all" else [lookup(known, which)]

@@ -5,19 +5,23 @@ from __future__ import annotations
 import functools
 import itertools
 import threading
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from cachetools import LRUCache, cached
 from torch import Tensor
 
+from mixviz import resources
 from mixviz.cam import inference
 from mixviz.cam.inference import KnownModel, LoadedModel
 from mixviz.data import pictures
 from mixviz.embeddings.vectors import sklearn
 from mixviz.i18n import UserError
-from mixviz.networks import class_names, zoo
+from mixviz.networks import class_names, model_card, user_network, zoo
+from mixviz.networks.model_card import ModelCard
 from mixviz.ui.errors import as_user_error
 
 MEMORY = 2**29  # bytes of weights: some thirty networks of 14 MB
@@ -26,7 +30,7 @@ AT_ONCE = 8  # pictures in one pass, which takes some 10 MB for each of 224 px
 
 @dataclass(frozen=True, eq=False)
 class ListedModel(KnownModel):
-    """A network of the zoo of which only the card was read."""
+    """A network of the zoo, or one that was fetched, of which only the card was read."""
 
     def loaded(self) -> LoadedModel:
         """Return the network with its weights, read from the disk unless they are in memory.
@@ -34,7 +38,7 @@ class ListedModel(KnownModel):
         Raises:
             ValueError: the weights are damaged.
         """
-        return _of_zoo(self.name)
+        return _opened(self)
 
 
 def known_networks() -> dict[str, KnownModel]:
@@ -48,13 +52,30 @@ def known_networks() -> dict[str, KnownModel]:
     return known
 
 
-def with_own(own: tuple[tuple[str, str], ...]) -> dict[str, KnownModel]:
-    """Return the zoo's networks and then the visitor's own, numbered, by name.
+def fetched() -> dict[str, KnownModel]:
+    """Return the networks of others that are on this machine, by name; those without a usable card are left out."""
+    found = {}
+    for name in (name for name in zoo.fetched() if name not in known_networks()):
+        with suppress(ValueError, OSError):
+            home = resources.networks() / name
+            card = _card(home, (home / user_network.CARD).stat().st_mtime_ns)
+            if card.weights.sha256 and (home / card.weights.file).is_file():
+                found[name] = ListedModel(name, card, card.weights.sha256)
+    return found
+
+
+@functools.lru_cache(maxsize=64)
+def _card(home: Path, _changed: int) -> ModelCard:
+    return model_card.read(home)
+
+
+def to_look_inside(own: tuple[tuple[str, str], ...] = ()) -> dict[str, KnownModel]:
+    """Return the networks of *Look inside* by name: the zoo's, those of others, and the visitor's own, numbered.
 
     Raises:
         UserError: a card or weights cannot be used; with the reason.
     """
-    known = dict(known_networks())
+    known = known_networks() | fetched()
     for number, (card, weights) in enumerate(own, 1):
         with as_user_error():
             one = own_network(card, weights)
@@ -78,9 +99,9 @@ in_memory: LRUCache[Hashable, LoadedModel] = LRUCache(MEMORY, getsizeof=_bytes)
 _reading = threading.Condition()  # who asks for a network that another visitor is loading waits for it
 
 
-@cached(in_memory, condition=_reading)
-def _of_zoo(name: str) -> LoadedModel:
-    return _fast(inference.open_networks(name)[0])
+@cached(in_memory, key=lambda known: (known.name, known.sha256), condition=_reading)
+def _opened(known: ListedModel) -> LoadedModel:
+    return _fast(inference.open_networks(known.name)[0])
 
 
 @cached(in_memory, condition=_reading)
@@ -103,19 +124,19 @@ def warm_up() -> None:
 
 
 def titles() -> list[tuple[str, str]]:
-    """Return (title, name) of every network."""
-    return [(one.title, one.name) for one in _listed().values()]
+    """Return (title, name) of every network of the zoo and of others."""
+    return [(one.title, one.name) for one in to_look_inside().values()]
 
 
 def classes() -> list[str]:
     """Return the classes of the zoo's networks, each as the first network that knows it spells it."""
-    return list(_classes(tuple(known_networks())))
+    return list(classes_of(known_networks()))
 
 
-@functools.lru_cache(maxsize=8)
-def _classes(names: tuple[str, ...]) -> tuple[str, ...]:
-    known = known_networks()
-    return tuple(class_names.distinct(name for one in names for name in known[one].classes))
+@cached(LRUCache(8), key=lambda known: tuple(one.sha256 for one in known.values()), lock=threading.Lock())
+def classes_of(known: Mapping[str, KnownModel]) -> tuple[str, ...]:
+    """Return the classes of some networks, as :func:`classes` does of the zoo's; cached."""
+    return tuple(class_names.distinct(name for one in known.values() for name in one.classes))
 
 
 def trained() -> dict[str, KnownModel]:

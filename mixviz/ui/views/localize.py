@@ -9,6 +9,7 @@ import base64
 import functools
 import hashlib
 import math
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from cachetools import LRUCache, cached
 from torch import Tensor
 
 from mixviz.cam import grad_cam, shading
@@ -26,14 +28,13 @@ from mixviz.cam.methods import KINDS
 from mixviz.core.registry import lookup
 from mixviz.data import pictures
 from mixviz.i18n import UserError
-from mixviz.networks import class_names
 from mixviz.render import overlays
 from mixviz.ui.boundary import checked_path
 from mixviz.ui.errors import as_user_error, only_user_errors
 from mixviz.ui.registry import View
-from mixviz.ui.services import cam_cache, cam_download, folder_panel, networks
+from mixviz.ui.services import cam_cache, cam_download, folder_panel, gallery_downloads, networks
 from mixviz.ui.services.cam_subject import label_of, mixed_inside, subject, wanted_classes
-from mixviz.ui.state import Request, networks_of, of_state
+from mixviz.ui.state import Request, language_of, networks_of, of_state
 
 PATIENCE = 0.3  # seconds after which the results so far are sent; the rest is left for the next request
 TOGETHER = 2  # networks, each in a thread of its own: torch has one thread here, and machines have more cores
@@ -48,7 +49,7 @@ def localize(request: Request) -> dict[str, Any]:
     seen = subject(request)
     wanted = wanted_classes(request)
     names = tuple(name for name, _ in wanted)
-    known = networks.with_own(request.own)
+    known = networks.to_look_inside(request.own)
     left = [name for name in request.only or known if name in known]
     rows, start = [], time.monotonic()
     together = 1 if KINDS[request.kind].slow else TOGETHER
@@ -101,6 +102,7 @@ def row(known: KnownModel, request: Request, picture: np.ndarray, names: tuple[s
         "size": list(look.maps.shape[1:]),
         "top": [[known.classes[i], p] for p, i in zip(top.values.tolist(), top.indices.tolist(), strict=True)],
         "trust": _trust(known, top.values[0].item()),
+        "bce": known.has_own_confidence,
         "looks": [{**_told(look, i), "lacks": lack} for i, lack in enumerate(lacks)],
     }
 
@@ -161,10 +163,10 @@ def about(state: Any) -> dict[str, Any]:
     return context(networks_of(state, checked_path))
 
 
-@functools.lru_cache(maxsize=8)
+@cached(LRUCache(8), key=lambda own=(): (own, *networks.fetched()), lock=threading.Lock())
 def context(own: tuple[tuple[str, str], ...] = ()) -> dict[str, Any]:
     """Return the constant data: networks with their measurements, kinds, layers, classes and colours."""
-    known = networks.with_own(own)
+    known = networks.to_look_inside(own)
     first = next(iter(known.values()))
     layers = grad_cam.feature_layers(first.loaded().network, (first.side, first.side))
     return {
@@ -173,7 +175,7 @@ def context(own: tuple[tuple[str, str], ...] = ()) -> dict[str, Any]:
         },
         "kinds": [asdict(kind) for kind in KINDS.values()],
         "layers": [{"earlier": str(i), "size": list(size[1:])} for i, (_, size) in enumerate(reversed(layers.items()))],
-        "classes": class_names.distinct(name for one in known.values() for name in one.classes),
+        "classes": networks.classes_of(known),
         "colours": {name: _text(shading.table(name)) for name in (*shading.COLOURS, shading.DIFFERENCE)},
     }  # fmt: skip
 
@@ -195,6 +197,17 @@ def _text(table: np.ndarray) -> str:
     return base64.b64encode(table.tobytes()).decode()
 
 
+def gallery(state: Any) -> dict[str, Any]:
+    """Return the networks of others that can be fetched: {rows, allowed}."""
+    return {"rows": gallery_downloads.listed(language_of(state)), "allowed": gallery_downloads.allowed()}
+
+
+def fetch(state: Any) -> dict[str, Any]:
+    """Begin to fetch the network ``name``; returns the same as :func:`gallery`."""
+    gallery_downloads.start(state.get("name") if isinstance(state, dict) else None)
+    return gallery(state)
+
+
 def trust(state: Any) -> dict[str, Any]:
     """Measure the faithfulness of one network's maps: {name, faith}, a dictionary per class."""
     return trusted(of_state(state, checked_path))
@@ -206,7 +219,7 @@ def trusted(request: Request) -> dict[str, Any]:
     Raises:
         UserError: an unknown network, or one that does not know the classes.
     """
-    known = networks.with_own(request.own)
+    known = networks.to_look_inside(request.own)
     with as_user_error():
         one = lookup(known, (request.only or tuple(known))[0])
     names = tuple(name for name, _ in wanted_classes(request))
@@ -225,6 +238,6 @@ def panel(language: str) -> None:
 
 
 VIEW = View(
-    "localize", 10, localize, "inside", functions=(about, trust), panel=panel, download=download,
+    "localize", 10, localize, "inside", functions=(about, gallery, fetch, trust), panel=panel, download=download,
     example="subject=mix&method=cutmix",
 )  # fmt: skip

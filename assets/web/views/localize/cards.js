@@ -22,7 +22,7 @@ export const answersOf = (model, row) =>
       { class: "mv-say", data: { hit: String(hit) } },
       bar,
       make("span", { textContent: text }),
-      make("b", { textContent: percent(share) }),
+      make("b", { textContent: percent(share) + model.mark(row) }),
     );
   });
 
@@ -94,7 +94,7 @@ export function cardList(model, painter, first, on) {
     const parts = model.rows.get(row.name)?.parts ?? build(row);
     model.rows.set(row.name, { ...row, parts, key: model.value.key });
     parts.error.textContent = row.error ?? "";
-    parts.says.replaceChildren(...answersOf(model, row));
+    parts.says.replaceChildren();
     parts.trust.textContent = trustOf(row);
   }
 
@@ -122,6 +122,7 @@ export function cardList(model, painter, first, on) {
           ` ${numbersOf(model, row, slot)}`,
         );
       }
+      row.parts.says.replaceChildren(...answersOf(model, row));
       row.parts.fits.replaceChildren(...measuredOf(model, row.name));
     }
   }

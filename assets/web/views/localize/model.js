@@ -76,6 +76,15 @@ export class LookModel {
     return this.fresh.filter((row) => row.name !== CENTRE);
   }
 
+  /**
+   * What stands behind a network's percentages if they do not compare with the others' in sight.
+   *
+   * @param {LookRow} row
+   */
+  mark(row) {
+    return row.bce && this.networks.some(({ bce }) => !bce) ? "*" : "";
+  }
+
   /** @param {string} name */
   inSight(name) {
     return name === CENTRE || this.shown.includes(name);

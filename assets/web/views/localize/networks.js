@@ -101,9 +101,15 @@ export function networkChoice(model, changed) {
     update();
   }
 
+  /** Brings a network that has become known to sight, beside the others. @param {string} name */
+  function show(name) {
+    model.value.all = Object.keys(model.about.networks);
+    choose([...new Set([...model.shown, name])]);
+  }
+
   /** A network that joins is in sight. @param {string} name */
   function join(name) {
     if (chosen.length && chosen[0] !== "all") chosen.push(name);
   }
-  return { boxes, more, take, join, missing };
+  return { boxes, more, take, join, show, missing };
 }

@@ -42,7 +42,7 @@ export function numbersOf(model, row, slot) {
   const { probability } = row.looks[slot];
   const iou = model.fit(row, slot);
   return [
-    probability === undefined ? "" : percent(probability),
+    probability === undefined ? "" : percent(probability) + model.mark(row),
     iou === null ? "" : t("look.iou", { iou: iou.toFixed(2) }),
   ]
     .filter(Boolean)
