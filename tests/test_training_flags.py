@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 import mixviz
 from mixviz import Recipe, __main__
 from mixviz.evaluation import runner
-from mixviz.networks import architectures, card_text, files, model_card, pretrained
+from mixviz.networks import architectures, card_text, files, model_card, pretrained, trunk
 from mixviz.networks.model_card import ModelCard
 from mixviz.networks.run import Run
 from mixviz.training import setup
@@ -245,6 +245,21 @@ def test_frozen_stages_stay_to_the_bit_and_the_others_move(tmp_path, network, st
     for key, value in given.items():
         if not key.startswith(run_head(network)):
             assert torch.equal(trained[key], value) == key.startswith(lower), key
+
+
+def test_the_validation_takes_what_frozen_stages_gave_before(tmp_path, monkeypatch):
+    root, start = picture_folder(tmp_path / "d", train=2, val=3), tmp_path / "s.safetensors"
+    pretrain(start, "test_resnet")
+    run = small(root, network="test_resnet", image_size=32, pretrained=str(start), freeze=3, epochs=3, test_size=64)
+    training = Training(run, tmp_path / "divided")
+    training.go()
+    assert training.features
+    monkeypatch.setattr(trunk, "split", lambda *_: None)
+    train(run, tmp_path / "whole")
+    assert same_weights(tmp_path / "divided", tmp_path / "whole")
+    ours, theirs = log(tmp_path / "divided"), log(tmp_path / "whole")
+    assert [line["val_loss"] for line in ours] == [line["val_loss"] for line in theirs]
+    assert len({line["val_loss"] for line in ours}) == 3
 
 
 def run_head(network: str) -> str:

@@ -24,8 +24,8 @@ def resnet(seed: int) -> nn.Module:
 @pytest.fixture
 def remembered():
     """The features of earlier tests are forgotten."""
-    trunk.features.cache.clear()
-    return trunk.features.cache
+    inference.features.cache.clear()
+    return inference.features.cache
 
 
 @pytest.mark.parametrize("dilate", [0, 1])
@@ -63,7 +63,7 @@ def test_any_network_of_consecutive_stages_can_be_divided(count):
     network, images = resnet(0), torch.rand(2, 3, 32, 32)
     part = trunk.split(network, count)
     with torch.no_grad():
-        assert torch.equal(part.tail(trunk.features(part, images)), network(images))
+        assert torch.equal(part.tail(inference.features(part, images)), network(images))
     assert part.runs("layer4")
     assert not part.runs("layer1.0.conv1")
     assert part.key == trunk.split(network, count).key

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import difflib
 import functools
+import hashlib
 import math
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
 import torch
+from cachetools import LRUCache, cached
 from torch import Tensor, nn
 
 from mixviz.cam import grad_cam
@@ -25,6 +28,8 @@ from mixviz.core.registry import lookup
 from mixviz.data.pictures import View
 from mixviz.networks import architectures, class_names, gallery, trunk, user_network, zoo
 from mixviz.networks.model_card import ModelCard
+
+FEATURES = 2**26  # bytes of features that networks share: of a picture of 224 px some 0.2 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +120,7 @@ class LoadedModel(KnownModel):
         """
         if self.parts is None or not self.parts.runs(layer):
             return self.network, inputs
-        return self.parts.tail, trunk.features(self.parts, inputs)
+        return self.parts.tail, features(self.parts, inputs)
 
     def loaded(self) -> LoadedModel:
         return self
@@ -132,6 +137,20 @@ class LoadedModel(KnownModel):
             return self.finer.setdefault(n, replace(self, network=architectures.dilated(self.network, n), finer={}))
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from None
+
+
+def _features_key(part: trunk.Split, inputs: Tensor) -> Hashable:
+    return part.key, inputs.shape, inputs.dtype, hashlib.sha1(inputs.cpu().numpy().tobytes()).digest()
+
+
+_running = threading.Condition()  # networks that are asked at the same time wait for the first one's features
+
+
+@cached(LRUCache(FEATURES, getsizeof=lambda tensor: tensor.nbytes), key=_features_key, condition=_running)
+def features(part: trunk.Split, inputs: Tensor) -> Tensor:
+    """Run the first part of a network on normalised images; cached for all networks that share it."""
+    with torch.inference_mode(False), torch.no_grad():
+        return part.trunk(inputs)
 
 
 def open_networks(wanted: str, where: str | Path | None = None, *, classes: Sequence[str] = ()) -> list[LoadedModel]:
@@ -265,14 +284,14 @@ def looks(
     )
     columns, logits = torch.tensor([indices]).expand(len(views), -1) if indices else None, None
     if dilate:
-        network, features = known.behind_trunk(inputs)
+        network, given = known.behind_trunk(inputs)
         with torch.inference_mode():
-            logits = network(features)
+            logits = network(given)
         columns = logits.argmax(1, keepdim=True) if columns is None else columns
     finer = known.dilated(dilate)
     # Slow kinds change the picture itself.
-    network, features = (finer.network, inputs) if lookup(KINDS, kind).slow else finer.behind_trunk(inputs, layer)
-    maps, own_logits = heat_maps(network, features, columns, kind=kind, layer=layer, progress=progress)
+    network, given = (finer.network, inputs) if lookup(KINDS, kind).slow else finer.behind_trunk(inputs, layer)
+    maps, own_logits = heat_maps(network, given, columns, kind=kind, layer=layer, progress=progress)
     logits = own_logits if logits is None else logits
     probabilities = logits.float().softmax(1)
     return [

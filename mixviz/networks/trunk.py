@@ -1,4 +1,4 @@
-"""Run the first stages of networks once for all that share them, as those fine-tuned from one start with frozen stages.
+"""Divide a network behind its first stages, which others share, as those fine-tuned from one start with frozen stages.
 
 The zoo's networks differ in their last stage alone, which takes an eighth of the time of a forward pass.
 """
@@ -7,18 +7,14 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import threading
-from collections.abc import Hashable
 from dataclasses import dataclass
 
 import torch
-from cachetools import LRUCache, cached
-from torch import Tensor, nn
+from torch import nn
 
 from mixviz.core.feature_mixing import stages
 from mixviz.core.inference import evaluating
 
-MEMORY = 2**26  # bytes of features: of a picture of 224 px some 0.2 MB
 SIDE = 64  # pixels of the picture with which a division is tried
 
 
@@ -81,17 +77,3 @@ def _leading(network: nn.Module, count: int) -> tuple[str, ...]:
         if module is last:
             break
     return tuple(names)
-
-
-def _key(part: Split, inputs: Tensor) -> Hashable:
-    return part.key, inputs.shape, inputs.dtype, hashlib.sha1(inputs.cpu().numpy().tobytes()).digest()
-
-
-_running = threading.Condition()  # networks that are asked at the same time wait for the first one's features
-
-
-@cached(LRUCache(MEMORY, getsizeof=lambda features: features.nbytes), key=_key, condition=_running)
-def features(part: Split, inputs: Tensor) -> Tensor:
-    """Run the trunk on normalised images; remembered for other networks with the same trunk."""
-    with torch.inference_mode(False), torch.no_grad():
-        return part.trunk(inputs)

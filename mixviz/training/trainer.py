@@ -21,7 +21,7 @@ from mixviz.core.feature_mixing import mix_inside
 from mixviz.core.recipe import Recipe
 from mixviz.data.dataset import Dataset
 from mixviz.methods import METHODS
-from mixviz.networks import architectures, card_text, files, model_card, pretrained
+from mixviz.networks import architectures, card_text, files, model_card, pretrained, trunk
 from mixviz.networks.card_text import clock
 from mixviz.networks.model_card import Accuracy, LogLine, Result
 from mixviz.networks.run import Run
@@ -29,6 +29,7 @@ from mixviz.training import checkpoint, setup
 from mixviz.training.loader import DROP, MIX, feed
 from mixviz.training.progress import Progress, progress_bar, rate, tensorboard
 
+REMEMBERED = 2**28  # bytes of the validation pictures' features behind frozen stages
 LOOK = 50  # steps between two readings of the loss on a GPU: each one waits for the device
 
 
@@ -137,6 +138,10 @@ class Training:
             self._restore()
         else:
             self._tell_start()
+        # Frozen stages see the same validation pictures in each epoch. On a GPU they are not worth the memory.
+        shared = run.freeze and self.ema is None and self.world == 1 and self.device.type == "cpu"
+        self.parts = trunk.split(self.plain, run.freeze) if shared else None
+        self.features: dict[int, Tensor] = {}
         self.network = self.accelerator.prepare_model(self.plain)
         if self.main:
             self.out.mkdir(parents=True, exist_ok=True)
@@ -338,13 +343,22 @@ class Training:
         self.network.eval()
         self._synchronise_buffers(self.stored)
         sums = torch.zeros(4, device=self.device)
-        for images, labels in self.val.validation(2 * self.run.batch_size):
+        for index, (images, labels) in enumerate(self.val.validation(2 * self.run.batch_size)):
             clean = Batch(images, mean=self.mean, std=self.std).inputs()
             with self._autocast():
-                logits = self.stored(clean.contiguous(memory_format=torch.channels_last))
+                logits = self._clean_logits(index, clean.contiguous(memory_format=torch.channels_last))
             sums += score(logits.float(), labels)
         loss, top1, top5, count = self._sum_over_processes(sums)
         return {"val_loss": loss / count, "top1": 100 * top1 / count, "top5": 100 * top5 / count}
+
+    def _clean_logits(self, batch: int, images: Tensor) -> Tensor:
+        """Run the network on a batch of the validation; of frozen stages the output of the first epoch is taken."""
+        if self.parts is None:
+            return self.stored(images)
+        features = self.features[batch] if batch in self.features else self.parts.trunk(images)
+        if sum(one.nbytes for one in self.features.values()) < REMEMBERED:
+            self.features[batch] = features
+        return self.parts.tail(features)
 
     def _sum_over_processes(self, sums: Tensor) -> list[float]:
         total: Any = self.accelerator.reduce(sums, "sum")  # declared for mappings too

@@ -1,5 +1,6 @@
 // Which network's box fits best, against the middle of the picture; over all thresholds; and over many pictures.
 import { make } from "../../lib/dom.js";
+import { percent } from "../../lib/numbers.js";
 import { networkName, t } from "../../lib/texts.js";
 import { plotOf } from "../../lib/plot.js";
 import { chipsOf } from "./controls.js";
@@ -25,9 +26,10 @@ export function verdictOf(model, on) {
     const { show } = model;
     const networks = model.networks.filter((row) => !row.looks[slot].lacks);
     const name = model.objectOf(slot);
-    draw.hidden = !!model.truth(slot);
+    const truth = model.truth(slot);
+    draw.hidden = !!truth;
     draw.textContent = t("look.draw_box", { name });
-    if (!model.truth(slot)) {
+    if (!truth) {
       told.textContent = t("look.no_box", { name });
       return;
     }
@@ -37,7 +39,7 @@ export function verdictOf(model, on) {
     const middle = (centre && model.fit(centre, slot)) ?? 0;
     const fits = networks.map((row) => model.fit(row, slot) ?? 0);
     const best = fits.indexOf(Math.max(...fits));
-    told.textContent = t("look.verdict", {
+    const verdict = t("look.verdict", {
       title: model.titleOf(networks[best]),
       name,
       threshold: show.threshold.toFixed(2),
@@ -46,6 +48,9 @@ export function verdictOf(model, on) {
       below: fits.filter((fit) => fit < middle).length,
       count: fits.length,
     });
+    const [top, left, bottom, right] = truth;
+    const why = middle < fits[best] ? "" : t("look.middle_why", { share: percent((bottom - top) * (right - left)) });
+    told.textContent = `${verdict} ${why}`.trim();
   }
 
   /** The cards' numbers of all networks, shown or not. */
