@@ -7,6 +7,7 @@ import json
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mixviz.evaluation import localization
 from mixviz.evaluation.evaluate import BRIEF, PARTS, evaluate, images_at_a_time, table
@@ -75,6 +76,20 @@ def test_the_numbers_of_a_network_that_is_always_right(everything):
     assert max(curves["box_acc_percent"]) == 100
     assert everything["occlusion"]["hole_accuracy_percent"][0] > 90
     assert everything["ood"]["others"]["images"] == 9
+
+
+def test_the_error_of_a_class_counts_classes_alike():
+    class Says(nn.Module):
+        """Answers the class that is the picture's brightness."""
+
+        def forward(self, images):
+            return functional.one_hot((255 * images.mean((1, 2, 3))).round().long(), 3).float()
+
+    labels, said = torch.tensor([0, 0, 0, 0, 2, 2]), torch.tensor([0, 0, 0, 1, 1, 2])
+    images = said.view(-1, 1, 1, 1).expand(-1, 3, 4, 4).to(torch.uint8)
+    accuracy = evaluate(Says(), images, labels, mean=(0,) * 3, std=(1,) * 3, parts=["accuracy"])["accuracy"]
+    assert accuracy["top1_error_percent"] == pytest.approx(100 / 3, abs=1e-3)
+    assert accuracy["class_mean_error_percent"] == pytest.approx(100 * (1 / 4 + 1 / 2) / 2)  # class 1 has no picture
 
 
 def test_the_last_map_is_measured_beside_an_earlier_one():

@@ -163,7 +163,7 @@ def test_comparisons_that_were_made_count_and_no_others():
     known = [one for one in answers if one.means]
     assert {one.ours for one in known} == {"mixup", "cutout"}
     assert all(one.difference == paired.over_seeds(OURS, BASE, 2) for one in known)
-    assert len(answers) == len(zoo.STRATEGIES) - 1
+    assert len(answers) == len(questions.QUESTIONS["error"].metrics) * (len(zoo.STRATEGIES) - 1)
 
 
 def test_one_seed_is_paired_over_its_pictures():

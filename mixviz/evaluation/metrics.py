@@ -77,6 +77,7 @@ METRICS: dict[str, Metric] = {
     for metric in (
         Metric("top1_error", ("accuracy", "top1_error_percent"), "top-1 error", "lower", short=True),
         Metric("top5_error", ("accuracy", "top5_error_percent"), "top-5 error", "lower"),
+        Metric("class_error", ("accuracy", "class_mean_error_percent"), "error of a class", "lower", counted=""),
         Metric("ece", ("calibration", "ece_percent"), "ECE", "lower", counted="", short=True),
         _localized("max_box_acc", "max_box_acc_percent", "MaxBoxAcc"),
         _localized("max_box_acc_v2", "max_box_acc_v2_percent", "MaxBoxAccV2", short=True),

@@ -33,9 +33,12 @@ def _accuracy(split: EvaluationSet) -> dict:
     logits = split.clean
     top = logits.topk(min(5, logits.shape[1])).indices == split.labels[:, None]
     loss = torch.nn.functional.cross_entropy(logits.double(), split.labels).item()
+    _, classes, count = split.labels.unique(return_inverse=True, return_counts=True)
+    of_class = torch.zeros(len(count), device=count.device).index_add_(0, classes, (~top[:, 0]).float()) / count
     return {
         "top1_error_percent": percent(~top[:, 0]),
         "top5_error_percent": percent(~top.any(1)),
+        "class_mean_error_percent": round(100 * of_class.mean().item(), 4),
         "cross_entropy_nats": round(loss, 6),
         "wrong": torch.nonzero(~top[:, 0]).flatten().tolist(),  # pictures, so that networks can be paired over them
     }

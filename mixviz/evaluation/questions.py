@@ -29,7 +29,7 @@ _PLACE = (
 _LABEL = (("randsaliencymix", "randsaliencymix_area"),)
 _ALL = tuple((name, "baseline") for name in zoo.STRATEGIES if name != "baseline")
 QUESTIONS: dict[str, Question] = {
-    "error": Question("Does mixing lower the error?", ("top1_error",), _ALL),
+    "error": Question("Does mixing lower the error?", ("top1_error", "class_error"), _ALL),
     "place": Question("Does it matter where the patch is cut?", ("top1_error", "max_box_acc_v2", "px_ap"), _PLACE),
     "label": Question("Do saliency labels beat area labels?", ("top1_error", "ece", "max_box_acc_v2"), _LABEL),
     "localization": Question(
