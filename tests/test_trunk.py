@@ -91,5 +91,11 @@ def test_what_does_not_follow_one_another_is_not_divided():
             return self.head(x + self.second(self.first(x)))
 
     assert trunk.split(Around().eval(), 1) is None
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
+    second = nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(3, 3, 3))
+    overwrites = nn.Sequential(nn.Sequential(nn.Conv2d(3, 3, 3)), second, head)
+    assert trunk.split(overwrites.eval(), 1) is None
+    second[0].inplace = False
+    assert trunk.split(overwrites, 1) is not None
     for count in (0, 5):
         assert trunk.split(resnet(0), count) is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mixviz.evaluation import published, questions, tables
@@ -51,7 +51,7 @@ def trainings(groups: Sequence[dict[str, ModelCard]]) -> str:
     ]
     for group in groups:
         card = next(iter(group.values()))
-        start = f"{_start(card)}, {_frozen(card)}" if card.pretrained else "random"
+        start = f"{_start(card.pretrained)}, {_frozen(card)}" if card.pretrained else "random"
         seeds = sorted({len(one.measurements) for one in group.values()})
         most = max(group.values(), key=lambda one: len(one.measurements))
         tested = sum({one.holdout: one.metrics["images"] for one in most.measurements}.values())
@@ -141,10 +141,10 @@ def _title(group: dict[str, ModelCard]) -> str:
     )
 
 
-def _start(card: ModelCard) -> str:
+def _start(pretrained: Mapping[str, object]) -> str:
     """Name the weights that a training started from."""
-    own = (card.pretrained or {})["sha256"] == zoo.card(zoo.REFERENCE).weights.sha256
-    return "ImageNet weights" if own else f"weights of {(card.pretrained or {})['file']}"
+    own = pretrained["sha256"] == zoo.card(zoo.REFERENCE).weights.sha256
+    return "ImageNet weights" if own else f"weights of {pretrained['file']}"
 
 
 def _frozen(card: ModelCard) -> str:

@@ -1,6 +1,6 @@
 """Divide a network behind its first stages, which others share, as those fine-tuned from one start with frozen stages.
 
-The zoo's networks differ in their last stage alone, which takes an eighth of the time of a forward pass.
+The zoo's networks differ in their last stage and head alone: an eighth of a forward pass's multiplications.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class Split:
 def split(network: nn.Module, count: int) -> Split | None:
     """Divide a network behind its first ``count`` stages, see :func:`mixviz.core.feature_mixing.stages`.
 
-    Both parts share the network's weights. None where it has fewer stages, or its parts do not follow one another: the
-    scores of a random picture would change.
+    Both parts share the network's weights. None where it has fewer stages, where the parts do not follow one another
+    (the scores of a random picture would change), or where the tail overwrites the features, which others need too.
     """
     if not 0 < count <= len(stages(network)):
         return None
@@ -56,7 +56,9 @@ def split(network: nn.Module, count: int) -> Split | None:
     picture = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
     with torch.no_grad(), evaluating(network):
         try:
-            if not torch.equal(tail(trunk(picture)), network(picture)):
+            features = trunk(picture)
+            before = features.clone()
+            if not torch.equal(tail(features), network(picture)) or not torch.equal(features, before):
                 return None
         except (RuntimeError, TypeError, ValueError):
             return None
