@@ -38,7 +38,7 @@ from mixviz.ui import app as page
 from mixviz.ui.services import cam_cache, cam_download, cam_subject, folder_panel, networks
 from mixviz.ui.services.presenters import SIDE, story
 from mixviz.ui.state import first_request
-from mixviz.ui.views import localize
+from mixviz.ui.views import learn, localize
 
 START = replace(first_request(), view="localize", subject="mix")
 LION = pictures.photograph_path("lion.jpg")
@@ -924,3 +924,13 @@ def test_a_survey_of_nothing_is_explained(looking_tab):
     looking_tab.page.get_by_role("button", name="Many pictures at once, to a table").click()
     looking_tab.page.locator("#survey").get_by_role("button", name="Start").click()
     looking_tab.page.get_by_text("Upload pictures or a zip first").wait_for()
+
+
+def test_the_first_page_asks_a_network_about_classes_that_it_knows():
+    a, b = (pictures.photograph_path(f"{name}.jpg") for name in ("bison", "dog_yorkshire_terrier"))
+    answer = learn.maps({"a": a, "b": b, "method": "cutmix"})
+    known = networks.known_networks()["cutmix"]
+    assert not known.knows("bison")
+    assert all(map(known.knows, answer["classes"]))
+    assert known.index(answer["classes"][1]) == known.index("Yorkshire terrier")
+    assert len(set(answer["classes"])) == 2

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mixviz.cam.inference import KnownModel
 from mixviz.explain import edits, label_terms
 from mixviz.methods import METHODS
 from mixviz.networks import zoo
@@ -56,7 +57,7 @@ def maps(state: Any) -> dict[str, Any]:
     known = networks.known_networks()
     trained = [name for name, (method, _) in zoo.STRATEGIES.items() if method == request.method and name in known]
     network = known[[*trained, *(name for name in ("baseline", *known) if name in known)][0]]
-    names = tuple(name for name, _ in wanted_classes(request))
+    names = _known_classes(network, request)
     shown = subject(request).picture
     look = cam_cache.look(network, request, shown, names)
     large = torch.nn.functional.interpolate(look.heat()[:, None], (SIDE, SIDE), mode="bilinear", align_corners=False)
@@ -69,6 +70,15 @@ def maps(state: Any) -> dict[str, Any]:
         "probability": [look.probability[index].item() for index in look.classes],
         "sheet": overlays.data_uri(np.concatenate(tiles, axis=1)),
     }
+
+
+def _known_classes(network: KnownModel, request: Request) -> tuple[str, ...]:
+    """Return the classes of A and B; in place of one that the network lacks, what it takes the picture for."""
+    names = [name if network.knows(name) else None for name, _ in wanted_classes(request)]
+    for i, path in enumerate((request.a, request.b)):
+        if names[i] is None:
+            names[i] = next(name for name in networks.ranked_by(network.name, path) if name not in names)
+    return tuple(name for name in names if name is not None)
 
 
 VIEW = View("learn", 10, learn, "learn", controls=(), functions=(others, maps), example="method=cutmix")
