@@ -10,7 +10,9 @@ from typing import Any
 
 from mixviz.core.batch import Batch
 from mixviz.core.feature_mixing import mix_inside
+from mixviz.core.follow import MovedObjects
 from mixviz.core.method import Draw, Method
+from mixviz.core.objects import Objects
 from mixviz.core.parameters import Card, parameter
 from mixviz.core.recipe import Recipe, Truth
 from mixviz.core.registry import discover
@@ -32,6 +34,8 @@ __all__ = [
     "Method",
     "MixCollate",
     "MixTransform",
+    "MovedObjects",
+    "Objects",
     "Recipe",
     "Saliency",
     "Truth",

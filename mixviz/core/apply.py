@@ -339,9 +339,29 @@ def _moved(patches: Patches, plan: Plan, images: Tensor, p: int) -> Tensor:
     partner = plan.partner[p + 1]
     if patches.source_boxes is None:
         return take(images, partner)
-    source, target, (height, width) = patches.source_boxes[p], patches.target_boxes[p], plan.size
-    if patches.resample:
-        values = _float(take(images, partner))
+    return pasted(take(images, partner), patches.source_boxes[p], patches.target_boxes[p], patches.resample)
+
+
+def pasted(images: Tensor, source: Tensor, target: Tensor, resample: bool, by_slice: bool = False) -> Tensor:
+    """Move the box ``source`` (N, 4) of each image (N, C, H, W) to ``target``, resized if the boxes differ in size.
+
+    Outside the target, pixels have no meaning.
+
+    Args:
+        by_slice: resize crop after crop, as :func:`by_slices` does.
+    """
+    height, width = images.shape[2:]
+    if resample and by_slice:
+        result = torch.zeros_like(images)
+        boxes = zip(as_list(source), as_list(target), strict=True)
+        for i, ((*low, bottom, right), (*corner, end, far)) in enumerate(boxes):
+            if end > corner[0] and far > corner[1]:
+                crop = images[i, :, low[0] : bottom, low[1] : right]
+                pasted_crop = _resize(crop, (end - corner[0], far - corner[1]))
+                result[i, :, corner[0] : end, corner[1] : far] = _cast(pasted_crop, images)
+        return result
+    if resample:
+        values = _float(images)
         down = _resize_matrix(source[:, 0::2], target[:, 0::2], height).to(values.dtype)
         across = _resize_matrix(source[:, 1::2], target[:, 1::2], width).to(values.dtype)
         with torch.autocast(images.device.type, enabled=False):
@@ -351,7 +371,7 @@ def _moved(patches: Patches, plan: Plan, images: Tensor, p: int) -> Tensor:
     columns = (torch.arange(width, device=images.device) + shift[:, 1:2]).clamp(0, width - 1)
     rows = rows[:, None, :, None].expand(-1, images.shape[1], -1, width)
     columns = columns[:, None, None, :].expand(-1, images.shape[1], height, -1)
-    return take(images, partner).gather(2, rows).gather(3, columns)
+    return images.gather(2, rows).gather(3, columns)
 
 
 def _resize(crop: Tensor, size: tuple[int, int]) -> Tensor:

@@ -28,7 +28,7 @@ KINDS: dict[str, Callable[[torch.dtype], bool]] = {
 
 def tensor(
     name: str, value: object, kind: str, shape: Shape, low: float = -math.inf, high: float = math.inf,
-    *, values: bool = True, hint: str = "",
+    *, values: bool = True, empty: bool = False, hint: str = "",
 ) -> None:  # fmt: skip
     """Raise unless ``value`` is a tensor of this kind, shape and range; NaN is in no range.
 
@@ -41,6 +41,7 @@ def tensor(
         shape: per axis a size, or a letter for any size of at least 1; ``...`` in front for any further axes.
         low, high: the bounds of the range, inclusive.
         values: check the values too; False: check type and shape only.
+        empty: allow no rows.
         hint: added to the message: what to do about it.
 
     Raises:
@@ -64,10 +65,10 @@ def tensor(
         raise TypeError(message(given))
     expected = [size for size in shape if size is not ...]
     actual = value.shape[value.ndim - len(expected) :] if len(expected) < len(shape) else value.shape
-    fits = len(actual) == len(expected) and value.numel() > 0
+    fits = len(actual) == len(expected) and (value.numel() > 0 or (empty and not value.shape[0]))
     if not fits or any(isinstance(size, int) and size != side for size, side in zip(expected, actual, strict=True)):
         raise ValueError(message(given))
-    if values and (kind in ("float", "real") or not (math.isinf(low) and math.isinf(high))):
+    if values and value.numel() and (kind in ("float", "real") or not (math.isinf(low) and math.isinf(high))):
         least, most = as_list(torch.stack(torch.aminmax(value.detach())))
         if not (least >= low and most <= high):
             raise ValueError(message(given + (" with NaN" if least != least else f" from {least:.4g} to {most:.4g}")))

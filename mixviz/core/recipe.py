@@ -15,7 +15,10 @@ import torch
 from torch import Tensor
 
 from mixviz.core import apply, checks, geometry
+from mixviz.core import follow as following
 from mixviz.core.deprecated import accepts_old_names
+from mixviz.core.follow import MovedObjects
+from mixviz.core.objects import Objects
 from mixviz.core.parts import (
     NO_TRACE,
     UNMIXED,
@@ -284,6 +287,39 @@ class Recipe:
             for share, source in zip(self.share, self.partner, strict=True)
         )
         return cast(Tensor, sum(terms))
+
+    def follow(self, objects: Objects, min_visible: float = 0.0, min_area: float = 0.0) -> MovedObjects:
+        """Follow the objects of all sources into the mixtures: moved, clipped, and cut by what lies over them.
+
+        A pixel of an object can be seen where its source has a weight of more than 1/510, which changes a byte. Boxes
+        surround what can be seen of a mask. Boxes without masks that are cut, pasted, resized or flipped are followed
+        by their edges; those that an operation rotates, shears or bends are taken for the inscribed ellipse, which is
+        tighter than their corners. A recipe that mixes inside a network is treated as if it mixed pixels.
+
+        Args:
+            objects: those of the images that the recipe was planned for.
+            min_visible: leave out objects of which a smaller share is seen. Without it, only those that cannot be seen
+                at all are left out.
+            min_area: leave out objects of which fewer pixels are seen.
+
+        Raises:
+            ValueError: objects of another number or size of images.
+        """
+        return following.follow(self, objects, min_visible, min_area)
+
+    def follow_map(self, maps: Tensor, ignore: int = 255) -> Tensor:
+        """Mix dense targets as the pixels are mixed.
+
+        Args:
+            maps: (N, H, W) integers, classes of a segmentation: each pixel takes the class of the source with the
+                largest weight there, the first of equal ones. Or (N, H, W) or (N, C, H, W) float, e.g. depths or heat
+                maps: blended by weight, 0 where no source is shown.
+            ignore: class of pixels where no source is shown, e.g. of a hole or an empty corner.
+
+        Raises:
+            TypeError, ValueError: maps of another shape or type.
+        """
+        return following.follow_map(self, maps, ignore)
 
     def weights(self, size: tuple[int, int] | None = None) -> Tensor:
         """(K, N, 1, H, W) each source's weight at every pixel, at the planned or another size; cached, so read-only."""

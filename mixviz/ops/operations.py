@@ -42,12 +42,14 @@ class Operation:
             :mod:`mixviz.ops.geometric`.
         moves: whether pixels change position; the image's maps are then transformed, too.
         empties: whether it may leave pixels without content from the image; they get the recipe's fill.
+        keeps_boxes: whether the image of a box is a box again: edges stay parallel to the sides.
     """
 
     text: str
     change: Callable[..., Tensor]
     moves: bool = False
     empties: bool = False
+    keeps_boxes: bool = False
 
 
 OPERATIONS: dict[str, Operation] = {
@@ -65,21 +67,23 @@ OPERATIONS: dict[str, Operation] = {
     "motion_blur": Operation("motion blur {0} px at {1}°", color.motion_blur),
     "iso_noise": Operation("ISO noise {0}", color.iso_noise),
     "jpeg": Operation("JPEG {0}", color.compressed),
-    "horizontal_flip": Operation("flip left to right", geometric.flip_across, moves=True),
-    "vertical_flip": Operation("flip upside down", geometric.flip_down, moves=True),
+    "horizontal_flip": Operation("flip left to right", geometric.flip_across, moves=True, keeps_boxes=True),
+    "vertical_flip": Operation("flip upside down", geometric.flip_down, moves=True, keeps_boxes=True),
     "shuffle": Operation("shuffle in {0} × {0} px", geometric.shuffle, moves=True),
-    "crop": Operation("crop {2} × {3} px from ({0}, {1})", geometric.crop, moves=True),
+    "crop": Operation("crop {2} × {3} px from ({0}, {1})", geometric.crop, moves=True, keeps_boxes=True),
     "rotate": Operation("rotate {0}°", geometric.rotate, moves=True, empties=True),
     "shear_x": Operation("shear x {0}", geometric.shear_x, moves=True, empties=True),
     "shear_y": Operation("shear y {0}", geometric.shear_y, moves=True, empties=True),
-    "translate_x": Operation("translate x {0} px", geometric.translate_x, moves=True, empties=True),
-    "translate_y": Operation("translate y {0} px", geometric.translate_y, moves=True, empties=True),
+    "translate_x": Operation("translate x {0} px", geometric.translate_x, moves=True, empties=True, keeps_boxes=True),
+    "translate_y": Operation("translate y {0} px", geometric.translate_y, moves=True, empties=True, keeps_boxes=True),
     "affine": Operation(
         "rotate {0}°, translate ({1}, {2}) px, scale ×{3}, shear {4}°", geometric.affine, moves=True, empties=True
     ),
     "perspective": Operation("perspective {0}", geometric.perspective, moves=True, empties=True),
     "elastic": Operation("elastic {0} px, σ {1} px", geometric.elastic, moves=True, empties=True),
-    "cutout": Operation("cut out ({0}, {1}) to ({2}, {3})", geometric.cut_out, moves=True, empties=True),
+    "cutout": Operation(
+        "cut out ({0}, {1}) to ({2}, {3})", geometric.cut_out, moves=True, empties=True, keeps_boxes=True
+    ),
 }
 
 
