@@ -10,9 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mixviz.core.objects import Objects, box_pixels
 from mixviz.core.registry import construct, detectors
 from mixviz.core.tensors import IMAGENET_MEAN, IMAGENET_STD, as_float, check_labels, check_range, check_type, on_device
+from mixviz.ops import filters
 
+SMOOTH = 1 / 16  # standard deviation that turns saliency into a region, as a share of the shorter side
 Detector = Callable[["Batch"], Tensor]  # a mixviz.Saliency, whose module imports this one
 
 
@@ -25,6 +28,8 @@ class Batch:
         network: the classifier that network-guided methods run. It gets float images, as in training: normalised by
             ``mean`` and ``std`` if these are given, otherwise unchanged.
         saliency: maps (N, H, W) to use instead of any detector's, e.g. cached or hand-painted ones.
+        objects: the images' objects, for methods that look at them. Without it the salient region of each image is
+            taken for its object (:meth:`objects_or_salient`).
         mean: the data set's mean per channel, for the network's input and for fills (or ImageNet's).
         std: the data set's standard deviation per channel; given together with ``mean``.
         errors: (C, C) non-negative; entry (i, j) weighs class j as a partner for class i
@@ -43,6 +48,7 @@ class Batch:
         network: Callable[[Tensor], Tensor] | None = None,
         *,
         saliency: Tensor | None = None,
+        objects: Objects | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         errors: Tensor | None = None,
@@ -60,7 +66,13 @@ class Batch:
             saliency = _checked_maps(saliency, (n, *size))
         if errors is not None and (errors.ndim != 2 or errors.shape[0] != errors.shape[1]):
             raise ValueError(f"errors should be square, (C, C) for C classes; got {tuple(errors.shape)}.")
+        if objects is not None and (objects.size != tuple(size) or objects.count != n):
+            raise ValueError(
+                f"objects should be those of {n} images of {size[0]}x{size[1]} (height x width); got the objects of "
+                f"{objects.count} images of {objects.size[0]}x{objects.size[1]}."
+            )
         self.images, self.labels, self.network, self.errors = images, labels, network, errors
+        self.objects = objects
         self.any_range = any_range
         self.size: tuple[int, int] = (size[0], size[1])
         self.device = images.device
@@ -138,6 +150,21 @@ class Batch:
         if detector not in self._maps:
             self._maps[detector] = detector(self)
         return self._maps[detector]
+
+    def objects_or_salient(self, detector: str | Detector = "fine_grained") -> tuple[Tensor, np.ndarray]:
+        """The masks (M, H, W) bool of the objects, and the index (M,) of each one's image.
+
+        Without objects, one for each image: where its smoothed saliency is at least twice the mean (Achanta et al.,
+        CVPR 2009), or at its maximum.
+        """
+        if self.objects is not None:
+            masks = box_pixels(self.objects) if self.objects.masks is None else self.objects.masks
+            return masks.to(self.device), self.objects.image.cpu().numpy()
+        kernel = filters.gaussian(np.array([SMOOTH * min(self.size)]))
+        with torch.autocast(self.device.type, enabled=False):
+            maps = filters.both_ways(self.saliency(detector)[:, None], kernel)[:, 0]
+        mean, most = maps.mean((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
+        return maps >= torch.minimum(2 * mean, most), np.arange(len(self))
 
 
 def _checked_maps(maps: Tensor, shape: tuple[int, ...]) -> Tensor:

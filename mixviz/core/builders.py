@@ -52,6 +52,24 @@ def amounts(draw: Draw, who: np.ndarray, concentration: float) -> np.ndarray:
     return np.concatenate([own[None], rest * ((1 - own) / np.where(total > 0, total, 1))])
 
 
+def in_ranks(image: np.ndarray, of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """List the objects of each of the images ``of`` (N,), the first of each, the second of each, and so on.
+
+    Args:
+        image: (M,) index of each object's image.
+
+    Returns:
+        The index of the object (R, N), for R objects at most of one image, and whether there is one (R, N).
+    """
+    counts = np.bincount(image, minlength=len(of))
+    start = np.cumsum(counts) - counts
+    rank = np.arange(max(1, counts.max(initial=0)))[:, None]
+    there = rank < counts[of]
+    order = np.argsort(image, kind="stable")
+    index = np.where(there, start[of] + rank, 0)
+    return (order[index] if len(order) else index), there
+
+
 def two_shares(batch: Batch, own: np.ndarray | Tensor) -> Tensor:
     """(2, N) float32: ``own`` (N,) and its complement to 1."""
     own = own if isinstance(own, Tensor) else batch.tensor(own)

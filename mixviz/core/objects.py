@@ -133,6 +133,12 @@ class Objects:
             return self.masks.sum((1, 2)).float()
         return (self.boxes[:, 2:] - self.boxes[:, :2]).prod(1)
 
+    def union(self) -> Tensor:
+        """(N, H, W) float32, 1 where an image has any object: a map for methods that follow saliency."""
+        masks = box_pixels(self) if self.masks is None else self.masks
+        counts = torch.zeros(self.count, *self.size, device=masks.device)
+        return counts.index_add(0, self.image, masks.float()).clamp(max=1)
+
 
 def collate(several: Sequence[Objects]) -> Objects:
     """Join the objects of several batches of images into those of one batch, in order.

@@ -66,8 +66,8 @@ def mix(
         seed: source of the randomness. In a loop, a ``numpy.random.Generator`` made before it, or numbers that identify
             the step, ``(seed, epoch, step)``. One number gives one recipe, the same on every device and in every call.
             None: a different recipe each time, which cannot be repeated.
-        parameters: the method's own; ``network``, ``mean``, ``std``, ``saliency``, ``errors`` and ``any_range`` go to
-            :class:`mixviz.Batch`.
+        parameters: the method's own; ``network``, ``mean``, ``std``, ``saliency``, ``objects``, ``errors`` and
+            ``any_range`` go to :class:`mixviz.Batch`.
 
     Returns:
         The mixed images, like ``images``, and the :class:`~mixviz.Recipe`, whose ``targets`` mixes the labels.
@@ -78,7 +78,7 @@ def mix(
     Warns:
         UserWarning: one number as the seed of many batches in a row, which would all get the same recipe.
     """
-    names = ("network", "saliency", "errors", "mean", "std", "any_range")
+    names = ("network", "saliency", "objects", "errors", "mean", "std", "any_range")
     options = {name: parameters.pop(name) for name in names if name in parameters}
     planner, rng = make(method, **parameters), np.random.default_rng(seed)
     if seed is not None and seed is not rng:
@@ -195,14 +195,14 @@ class MixTransform:
         mixed = recipe.apply(images, out=images if self.inplace else None)
         return mixed if self.normalize is None else batch.normalised(mixed), targets
 
-    def plan(self, images: Tensor, labels: Tensor, *, lam: float | np.ndarray | None = None, **given: Tensor) -> Recipe:
+    def plan(self, images: Tensor, labels: Tensor, *, lam: float | np.ndarray | None = None, **given: Any) -> Recipe:
         """The next recipe of this transform's stream; a baseline one for a batch that stays unmixed.
 
         ``lam`` fixes λ, see :meth:`mixviz.Method.plan`.
         """
         return self._plan(self._batch(images, labels, **given), lam)
 
-    def _batch(self, images: Tensor, labels: Tensor, **given: Tensor) -> Batch:
+    def _batch(self, images: Tensor, labels: Tensor, **given: Any) -> Batch:
         mean, std = self.normalize or (None, None)
         return Batch(images, labels, self.network, mean=mean, std=std, any_range=self.any_range, **given)
 
