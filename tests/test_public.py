@@ -205,7 +205,7 @@ def test_transform_refuses_normalised_images_and_says_what_to_do():
     ("given", "says"),
     [
         ({"labels": [0, 1, 2, 3]}, "torch.Tensor"),
-        ({"labels": torch.rand(4)}, "class indices"),
+        ({"labels": torch.full((4, 2), 3)}, "class indices"),
         ({"labels": torch.zeros(4, 1, dtype=torch.int64)}, "class indices"),
         ({"saliency": torch.zeros(4, 8, 8, dtype=torch.uint8)}, "bool mask"),
         ({"saliency": torch.rand(4, 8, 8) * 9}, "divide each map"),

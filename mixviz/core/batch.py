@@ -24,7 +24,8 @@ class Batch:
 
     Args:
         images: (N, 3, H, W), uint8, or float in [0, 1]. Never changed.
-        labels: (N,) int64 or (N, C) soft; None if no method or detector needs them.
+        labels: (N,) class indices, (N, C) soft labels or several per image, or (N,) or (N, D) float, the numbers of a
+            regression, as in :meth:`mixviz.Recipe.targets`; None if no method or detector needs them.
         network: the classifier that network-guided methods run. It gets float images, as in training: normalised by
             ``mean`` and ``std`` if these are given, otherwise unchanged.
         saliency: maps (N, H, W) to use instead of any detector's, e.g. cached or hand-painted ones.
@@ -101,6 +102,21 @@ class Batch:
         """A batch of other images, e.g. mixtures, with this network, mean and std but without labels and saliency."""
         mean, std = self._normal or (None, None)
         return Batch(images, None, self.network, mean=mean, std=std, any_range=self.any_range)
+
+    def class_labels(self) -> Tensor | None:
+        """Labels for a loss over classes: indices (N,) int64, or (N, C) float32; None if there are none.
+
+        Raises:
+            TypeError: the labels are numbers (N,) of a regression.
+        """
+        if self.labels is None or self.labels.ndim == 2:
+            return None if self.labels is None else self.labels.float()
+        if self.labels.is_floating_point():
+            raise TypeError(
+                f"This method or detector needs classes, and labels ({len(self)},) {self.labels.dtype} are the numbers "
+                "of a regression: give class indices of an integer type, or choose another one."
+            )
+        return self.labels.long()
 
     def tensor(self, array: np.ndarray) -> Tensor:
         """Copy a host array to the images' device as a tensor, without waiting for the device."""

@@ -6,16 +6,16 @@ x̃[n] = Σ_k weight[k, n] ⊙ source[k, n]          ỹ[n] = Σ_k share[k, n] �
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from mixviz.core import apply, checks, geometry
 from mixviz.core import follow as following
+from mixviz.core import targets as labelling
 from mixviz.core.deprecated import accepts_old_names
 from mixviz.core.follow import MovedObjects
 from mixviz.core.objects import Objects
@@ -33,7 +33,7 @@ from mixviz.core.parts import (
     Unmixed,
     Weights,
 )
-from mixviz.core.tensors import check_labels, check_range
+from mixviz.core.tensors import check_range
 from mixviz.ops import operations
 from mixviz.ops.operations import OpSequence
 
@@ -242,51 +242,41 @@ class Recipe:
             check_range(images, sampled=True)
         return apply.apply(self, images, out)
 
-    def targets(self, labels: Tensor, num_classes: int | None = None) -> Tensor:
-        """Soft labels (N, C) float32: each source's label in its share.
+    def targets(
+        self,
+        labels: Tensor | Objects | MovedObjects,
+        num_classes: int | None = None,
+        *,
+        rule: str = "share",
+        min_visible: float = 0.0,
+    ) -> Tensor:
+        """Mix the labels: (N, C) float32, or (N,) for numbers (N,).
 
         Args:
-            labels: (N,) class indices, or (N, C) soft labels. Rows need not sum to 1: an image may have several labels.
-            num_classes: C, required for class indices; soft labels must have C columns. Without it, (N, C) may hold any
-                numbers, e.g. targets of a regression.
+            labels: one of
+
+                - (N,) integers: class indices.
+                - (N, C) float: soft labels, or several labels per image with or without weights (rows need not sum to
+                  1). (N, C) bool, or integers 0 and 1: several labels per image.
+                - (N,) or, without ``num_classes``, (N, D) float: any numbers, the targets of a regression.
+                - the :class:`~mixviz.Objects` of the images, or those of the mixtures
+                  (:meth:`~mixviz.Recipe.follow`): each image has the classes of its objects.
+            num_classes: C, required for class indices and objects; (N, C) labels must have C columns.
+            rule: how the labels of the sources become one.
+
+                - ``share``: the sum of each source's labels in its share.
+                - ``union``: the largest label of all sources that can be seen; 1 for each class of which an object can
+                  be seen. For classes only.
+                - ``visible``: for each class its most visible object's ``visible`` · ``weight``. For objects only.
+            min_visible: leave out what is hardly seen. Images: sources with a smaller share of the mixture's pixels
+                (:attr:`area`). Objects: those of which a smaller share is seen. Not for ``share``.
 
         Raises:
-            TypeError, ValueError: the labels do not fit the recipe or ``num_classes``: soft labels of another width, or
-                (on the CPU) negative, infinite or NaN, or a class index that is not below C.
+            TypeError, ValueError: the labels do not fit the recipe, the rule or ``num_classes``: numbers or labels
+                without places where the rule needs classes or objects, soft labels of another width, or (on the CPU)
+                negative, infinite or NaN, or a class index that is not below C.
         """
-        check_labels(labels, len(self))
-        if labels.ndim == 2:
-            if num_classes not in (None, labels.shape[1]):
-                raise ValueError(
-                    f"num_classes={num_classes}, but the soft labels are for {labels.shape[1]} classes, "
-                    f"{tuple(labels.shape)}: give the labels' own width, or labels of {num_classes} columns."
-                )
-            if num_classes is not None and labels.device.type == "cpu":
-                low, high = (bound.item() for bound in torch.aminmax(labels))
-                if not 0 <= low <= high < math.inf:  # also true for NaN
-                    raise ValueError(
-                        f"Soft labels should be 0 or more, and finite; these run from {low:.4g} to {high:.4g}. Logits: "
-                        "take their softmax. Targets of a regression: recipe.targets(labels), without num_classes."
-                    )
-            labels = labels.float()
-            terms = (share[:, None] * labels[source] for share, source in zip(self.share, self.partner, strict=True))
-            return cast(Tensor, sum(terms))
-        if num_classes is None:
-            raise ValueError("Class indices need num_classes, e.g. recipe.targets(labels, num_classes=100).")
-        if labels.device.type == "cpu":
-            low, high = map(int, torch.aminmax(labels))
-            if low < 0 or high >= num_classes:
-                ignored = " No part of a mixture can be ignored: leave such pictures out before." if low < 0 else ""
-                raise ValueError(
-                    f"labels run from {low} to {high}; with num_classes={num_classes} that is out of range.{ignored}"
-                )
-            return torch.zeros(len(self), num_classes).scatter_add_(1, labels.long()[self.partner].T, self.share.T)
-        classes = torch.arange(num_classes, device=labels.device)  # scatter_add is not deterministic on CUDA
-        terms = (
-            torch.where(classes == labels[source][:, None], share[:, None], 0)
-            for share, source in zip(self.share, self.partner, strict=True)
-        )
-        return cast(Tensor, sum(terms))
+        return labelling.targets(self, labels, num_classes, rule, min_visible)
 
     def follow(self, objects: Objects, min_visible: float = 0.0, min_area: float = 0.0) -> MovedObjects:
         """Follow the objects of all sources into the mixtures: moved, clipped, and cut by what lies over them.

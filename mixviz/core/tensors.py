@@ -41,14 +41,18 @@ def as_float(images: Tensor) -> Tensor:
 
 
 def check_labels(labels: Tensor, n: int) -> None:
-    """Raise unless labels are n class indices or n soft labels."""
+    """Raise unless labels are of n images: class indices (n,), numbers (n,), or several or soft labels (n, C)."""
     check_type("labels", "", labels)
     if labels.ndim not in (1, 2) or len(labels) != n:
         raise ValueError(f"labels should be ({n},) or ({n}, C); got {tuple(labels.shape)}.")
-    if labels.is_floating_point() != (labels.ndim == 2):
+    if labels.ndim == 1 or labels.is_floating_point() or labels.dtype == torch.bool:
+        return
+    on_cpu = labels.device.type == "cpu"
+    if labels.shape[1] == 1 or (on_cpu and not bool(((labels == 0) | (labels == 1)).all())):
         raise TypeError(
-            f"labels should be class indices ({n},) of an integer type, or soft labels ({n}, C) of a float type; "
-            f"got {tuple(labels.shape)} {labels.dtype}."
+            f"labels should be class indices ({n},) of an integer type, numbers ({n},) or soft labels ({n}, C) of a "
+            f"float type, or several labels per image ({n}, C), bool or 0 and 1; got {tuple(labels.shape)} "
+            f"{labels.dtype}. A column of class indices: labels[:, 0]."
         )
 
 

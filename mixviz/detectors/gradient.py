@@ -48,14 +48,14 @@ def _input_gradient(batch: Batch, network: Callable[[Tensor], Tensor]) -> Tensor
     """dL/dx (N, 3, H, W); works within ``torch.inference_mode`` too, by leaving it."""
     with torch.inference_mode(False), torch.no_grad():
         inputs = batch.inputs().to(float_type(network)).clone()
-        labels = None if batch.labels is None else batch.labels.clone()
+        labels = batch.class_labels()
+        labels = None if labels is None else labels.clone()
     with torch.inference_mode(False), torch.enable_grad(), evaluating(network):
         logits = network(inputs.requires_grad_()).float()
         if logits.ndim != 2:
             raise ValueError(f"The network should return class scores (N, C); it returned {tuple(logits.shape)}.")
         if labels is None:
             labels = logits.argmax(1)
-        labels = labels.float() if labels.ndim == 2 else labels.long()
         loss = functional.cross_entropy(
             logits, labels, reduction="sum"
         )  # a mean would shrink gradients with the batch size

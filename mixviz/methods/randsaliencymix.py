@@ -91,12 +91,13 @@ class RandSaliencyMix(Method):
 
 def _by_errors(batch: Batch, rng: np.random.Generator) -> Tensor:
     """Draw a partner (N,) for every image in proportion to errors[its class, the partner's class]."""
-    if batch.errors is None or batch.labels is None:
+    labels = batch.class_labels()
+    if batch.errors is None or labels is None:
         raise ValueError(
             'partner="errors" draws partners by an error matrix: give errors=matrix beside images and labels, a (C, C) '
             "tensor whose entry (i, j) says how often class i was taken for class j."
         )
-    classes = batch.labels if batch.labels.ndim == 1 else batch.labels.argmax(1)
+    classes = labels if labels.ndim == 1 else labels.argmax(1)
     errors = batch.errors.to(batch.device).double()
     if batch.device.type == "cpu" and (int(classes.max()) >= len(errors) or not (errors >= 0).all()):
         raise ValueError(
