@@ -102,7 +102,9 @@ class _Seen(NamedTuple):
     area: Tensor
 
 
-def follow(plan: Plan, objects: Objects, min_visible: float = 0.0, min_area: float = 0.0) -> MovedObjects:
+def follow(
+    plan: Plan, objects: Objects, min_visible: float = 0.0, min_area: float = 0.0, mixtures: range | None = None
+) -> MovedObjects:
     """Follow objects into the mixtures; see :meth:`mixviz.Recipe.follow`."""
     n = plan.partner.shape[1]
     if objects.size != tuple(plan.size) or objects.count != n:
@@ -113,9 +115,9 @@ def follow(plan: Plan, objects: Objects, min_visible: float = 0.0, min_area: flo
     checks.number("min_visible", min_visible, 0, 1)
     checks.number("min_area", min_area, 0)
     if objects.masks is None and _keeps_edges(plan):
-        seen = [_by_edges(plan, objects, _items(plan, part, objects)) for part in _parts(plan)]
+        seen = [_by_edges(plan, objects, _items(plan, part, objects, mixtures)) for part in _parts(plan)]
     else:
-        seen = [_by_pixels(plan, objects, items) for items in _pieces(plan, objects)]
+        seen = [_by_pixels(plan, objects, items) for items in _pieces(plan, objects, mixtures or range(n))]
     found = _joined(seen)
     keep = (found.visible > 0) & (found.visible >= min_visible) & (found.area >= min_area)
     index = keep.nonzero()[:, 0]
@@ -240,14 +242,14 @@ def _items(plan: Plan, part: _Part, objects: Objects, rows: range | None = None)
     return _Items(part, mixtures.repeat_interleave(repeats), order[start[owner].repeat_interleave(repeats) + within])
 
 
-def _pieces(plan: Plan, objects: Objects) -> Iterator[list[_Items]]:
+def _pieces(plan: Plan, objects: Objects, mixtures: range) -> Iterator[list[_Items]]:
     """Yield the items of all parts, some mixtures at a time, so that the masks of a piece fit into memory."""
-    parts, n = _parts(plan), plan.partner.shape[1]
+    parts = _parts(plan)
     counts = torch.bincount(objects.image, minlength=objects.count)
     most = max(1, sum(int(counts[plan.partner[part.source]].max()) for part in parts))
     step = max(1, PIECE // (most * plan.size[0] * plan.size[1]))
-    for start in range(0, n, step):
-        yield [_items(plan, part, objects, range(start, start + step)) for part in parts]
+    for start in range(0, len(mixtures), step):
+        yield [_items(plan, part, objects, mixtures[start : start + step]) for part in parts]
 
 
 def _joined(seen: Sequence[_Seen]) -> _Seen:
@@ -306,7 +308,7 @@ def _by_edges(plan: Plan, objects: Objects, items: _Items) -> _Seen:
         there = shown.any(axis)
         low = torch.where(there, edge[:, :-1], torch.inf).amin(1)
         around += [low, torch.where(there, edge[:, 1:], -torch.inf).amax(1)]
-    points = _keypoints(plan, objects, items)
+    points = None if objects.keypoints is None else _keypoints(plan, objects.keypoints, items)
     return _Seen(
         mixture,
         origin,
@@ -338,56 +340,57 @@ def _pasting(patches: Patches, p: int, mixture: Tensor) -> tuple[Callable[[Tenso
 def _by_pixels(plan: Plan, objects: Objects, several: list[_Items]) -> _Seen:
     """Follow masks through the geometry of the pixels; boxes without masks as filled boxes or inscribed ellipses."""
     parts = [_pixels_of(plan, objects, items) for items in several]
-    masks = objects.masks
+    shown, strength, visible = (torch.cat(column) for column in zip(*parts, strict=True))
     mixture, origin = (torch.cat([getattr(items, name) for items in several]) for name in ("mixture", "origin"))
-    cover, weight, whole = (torch.cat(column) for column in list(zip(*parts, strict=True))[:3])
-    kept = torch.cat([part[3] for part in parts])
-    points = [_keypoints(plan, objects, items) for items in several]
-    shown = cover * (weight > SEEN)
-    strength = cover * weight * (weight > SEEN)
-    visible = kept / whole.clamp(min=1e-12)
-    joined_points = None if points[0] is None else torch.cat([one for one in points if one is not None])
+    points = None
+    if objects.keypoints is not None:
+        points = torch.cat([_keypoints(plan, objects.keypoints, items) for items in several])
     if _moves_whole(plan) and len(several) > 1:
-        mixture, origin, shown, strength, visible, joined_points = _merged(
-            mixture, origin, shown, strength, visible, joined_points, len(objects)
+        mixture, origin, shown, strength, visible, points = _merged(
+            mixture, origin, shown, strength, visible, points, len(objects)
         )
-    total = shown.sum((1, 2))
-    high = shown.amax((1, 2), keepdim=True)
-    pixels = (shown >= high.clamp(max=0.5)) & (shown > 0)
+    if shown.dtype == torch.bool:
+        pixels = shown
+    else:
+        high = shown.amax((1, 2), keepdim=True)
+        pixels = (shown >= high.clamp(max=0.5)) & (shown > 0)
+    total = shown.sum((1, 2)).float()
     return _Seen(
         mixture,
         origin,
-        _soft_boxes(shown) if masks is None else boxes_of(pixels),
-        None if masks is None else pixels,
-        joined_points,
+        _soft_boxes(shown.float()) if objects.masks is None else boxes_of(pixels),
+        None if objects.masks is None else pixels,
+        points,
         visible.clamp(0, 1),
         torch.where(total > 0, strength.sum((1, 2)) / total, 0),
         total,
     )
 
 
-def _pixels_of(plan: Plan, objects: Objects, items: _Items) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return, for some items, how much each pixel shows of the object if its source had weight 1 (I, H, W), the
-    weights (I, H, W), the object's area, and the part of it that is seen (I,), both before it was moved."""
+def _pixels_of(plan: Plan, objects: Objects, items: _Items) -> tuple[Tensor, Tensor, Tensor]:
+    """Return, for some items, how much each pixel that can be seen shows of the object (I, H, W), bool if pixels are
+    only copied; the same times the weight of its source; and the visible share (I,) of the object's area."""
     part, mixture, origin = items
+    mixing = plan.mixing
     if objects.masks is not None:
-        masks = objects.masks[origin].float()
+        masks = objects.masks[origin]
     elif _keeps_boxes(plan):
         masks = covered(objects.boxes, plan.size)[origin]
     else:
         masks = ellipses(objects.boxes, plan.size)[origin]
+    whole = masks.sum((1, 2)).float().clamp(min=1e-12)
+    resized = isinstance(mixing, Operations) or (part.patch is not None and isinstance(mixing, Patches))
+    masks = masks.float() if resized else masks
     weight = _weight_maps(plan, part, mixture)
-    moved = _moved(plan, part, mixture, masks)
-    seen = weight > SEEN
-    mixing = plan.mixing
+    seen, moved = weight > SEEN, _moved(plan, part, mixture, masks)
+    shown = moved & seen if moved.dtype == torch.bool else moved * seen
     if isinstance(mixing, Operations) and _moves_whole(plan):
-        dense = _moved(plan, part, mixture, masks, mass=True)
-        kept = (dense * seen).sum((1, 2))
+        kept = (_moved(plan, part, mixture, masks, mass=True) * seen).sum((1, 2))
     else:
-        kept = (moved * seen).sum((1, 2))
+        kept = shown.sum((1, 2))
         if part.patch is not None and isinstance(mixing, Patches):
             kept = kept / _pasting(mixing, part.patch, mixture)[1].prod(1).clamp(min=1e-12)
-    return moved, weight, masks.sum((1, 2)), kept
+    return shown, weight * shown, kept / whole
 
 
 def _keeps_boxes(plan: Plan) -> bool:
@@ -500,12 +503,10 @@ def _coordinates(plan: Plan, part: _Part, mixture: Tensor) -> tuple[Tensor, Tens
     return moved[0] / full, moved[1] / full, moved[2] >= 0.5
 
 
-def _keypoints(plan: Plan, objects: Objects, items: _Items) -> Tensor | None:
+def _keypoints(plan: Plan, keypoints: Tensor, items: _Items) -> Tensor:
     """Move the points (I, P, 3) of some items; what is covered is hidden, what is outside is not labelled."""
-    if objects.keypoints is None:
-        return None
     (part, mixture, origin), (height, width) = items, plan.size
-    points = objects.keypoints[origin]
+    points = keypoints[origin]
     place, visibility = points[..., :2], points[..., 2]
     found = torch.ones_like(visibility, dtype=torch.bool)
     if part.patch is not None and isinstance(plan.mixing, Patches):

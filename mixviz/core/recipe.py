@@ -278,7 +278,9 @@ class Recipe:
         """
         return labelling.targets(self, labels, num_classes, rule, min_visible)
 
-    def follow(self, objects: Objects, min_visible: float = 0.0, min_area: float = 0.0) -> MovedObjects:
+    def follow(
+        self, objects: Objects, min_visible: float = 0.0, min_area: float = 0.0, mixtures: range | None = None
+    ) -> MovedObjects:
         """Follow the objects of all sources into the mixtures: moved, clipped, and cut by what lies over them.
 
         A pixel of an object can be seen where its source has a weight of more than 1/510, which changes a byte. Boxes
@@ -291,11 +293,12 @@ class Recipe:
             min_visible: leave out objects of which a smaller share is seen. Without it, only those that cannot be seen
                 at all are left out.
             min_area: leave out objects of which fewer pixels are seen.
+            mixtures: follow into these alone, e.g. ``range(1)``; None: into all.
 
         Raises:
             ValueError: objects of another number or size of images.
         """
-        return following.follow(self, objects, min_visible, min_area)
+        return following.follow(self, objects, min_visible, min_area, mixtures)
 
     def follow_map(self, maps: Tensor, ignore: int = 255) -> Tensor:
         """Mix dense targets as the pixels are mixed.
