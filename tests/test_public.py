@@ -40,9 +40,12 @@ def command(monkeypatch, *arguments: object) -> int:
 def test_imports_leave_what_they_do_not_need_out():
     """In one process, which takes long to start: what a module leaves out, those before it did too."""
     optional = {"gradio", "cv2", "pytorch_grad_cam", "timm", "accelerate", "torchvision", "torchmetrics", "PIL"}
+    optional |= {"pycocotools"}
     modules = {
         "mixviz": {*optional, "sklearn", "matplotlib", "numba", "typer"},
         "mixviz.evaluation.evaluate": {*optional, "sklearn"},
+        "mixviz.data.annotations.coco": {"pycocotools", "torchvision"},
+        "mixviz.data.annotations.tensors": {"torchvision"},
         "mixviz.cam.methods": {"pytorch_grad_cam", "cv2", "timm"},
         "mixviz.render.export": {"matplotlib"},
     }

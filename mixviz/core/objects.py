@@ -80,7 +80,9 @@ class Objects:
 
     def problems(self) -> dict[int, str]:
         """Return what is wrong with the values of each object, by its index; empty if nothing is."""
-        return problems(self.boxes, self.size, image=self.image, count=self.count, keypoints=self.keypoints)
+        return problems(
+            self.boxes, self.size, image=self.image, count=self.count, keypoints=self.keypoints, masks=self.masks
+        )
 
     def __len__(self) -> int:
         return len(self.image)
@@ -184,6 +186,7 @@ def collate(several: Sequence[Objects]) -> Objects:
         keypoints=joined("keypoints"),
         classes=joined("classes"),
         extras=extras,
+        checked=True,
     )
 
 
@@ -194,6 +197,7 @@ def problems(
     image: Tensor | None = None,
     count: int = 0,
     keypoints: Tensor | None = None,
+    masks: Tensor | None = None,
 ) -> dict[int, str]:
     """Return what is wrong with objects, by index: a message that names the value and the remedy.
 
@@ -202,11 +206,15 @@ def problems(
         size: (H, W) of the images.
         image: (M,) index of each object's image, below ``count``.
         keypoints: (M, P, 3).
+        masks: (M, H, W) bool; an object of the first pixel alone is known by its mask from one in shares of the sides.
     """
     height, width = size
     top, left, bottom, right = boxes.unbind(1)
     slack = 1e-3 * max(size)  # rounding in files that store shares of the sides
     fractions = "they look like shares of the sides: multiply them by the height and the width"
+    shares = (boxes.amax(1) <= 1) & (boxes.amax(1) > 0) & (min(size) > 2)
+    if masks is not None and bool(shares.any()):
+        shares &= masks.flatten(1)[:, 1:].any(1)
     rules: list[tuple[Tensor, str]] = [
         (~boxes.isfinite().all(1), "its box has an edge that is not a finite number"),
         ((bottom < top) | (right < left), "its box should be (top, left, bottom, right) with top <= bottom and "
@@ -214,8 +222,7 @@ def problems(
         ((boxes.amin(1) < -slack) | (bottom > height + slack) | (right > width + slack),
          f"its box leaves the image of {height}x{width} pixels (height x width): clip it, or give the size of the "
          "image that it was drawn on"),
-        ((boxes.amax(1) <= 1) & (boxes.amax(1) > 0) & (min(size) > 2),
-         f"its box is less than a pixel large; {fractions}"),
+        (shares, f"its box is less than a pixel large; {fractions}"),
         ((bottom == top) | (right == left), "its box has no area: leave the object out"),
     ]  # fmt: skip
     if image is not None:

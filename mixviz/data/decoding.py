@@ -128,11 +128,27 @@ def upright_size(path: File, name: str | None = None) -> tuple[int, int]:
         PictureError: not a picture, or its header is damaged.
     """
     with _opened(path, name) as image:
-        (width, height), rotated = image.size, False
-        with suppress(Exception):  # ignore damaged EXIF data
-            # The size of a TIFF is already that of the upright picture.
-            rotated = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
+        width, height = image.size
+        rotated = _orientation(image) >= 5
     return (width, height) if rotated else (height, width)
+
+
+def orientation(path: File, name: str | None = None) -> int:
+    """EXIF orientation of a picture file, 1 (upright) to 8, by which :func:`decode` turns its pixels.
+
+    Raises:
+        PictureError: not a picture, or its header is damaged.
+    """
+    with _opened(path, name) as image:
+        return _orientation(image)
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation; 1 in damaged EXIF data, and of a TIFF, whose size and pixels are upright when opened."""
+    code = 1
+    with suppress(Exception):
+        code = 1 if image.format == "TIFF" else int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return code if 1 <= code <= 8 else 1
 
 
 @functools.cache
