@@ -11,10 +11,12 @@ import pytest
 import torch
 
 import mixviz
+from mixviz.core.objects import boxes_of
 from mixviz.data import pictures
 from mixviz.i18n import texts
 from mixviz.ui import handlers
 from mixviz.ui.services import detector_options, presenters
+from mixviz.ui.state import first_request
 
 pytestmark = pytest.mark.browser
 
@@ -249,18 +251,27 @@ def test_every_detector_is_shown_and_chosen_by_its_picture(open_tab):
 
 
 @pytest.mark.slow
-def test_object_boxes_lie_where_they_were_drawn(open_tab):
+def test_outlines_of_the_objects_lie_on_them_and_say_how_much_is_seen(open_tab):
     tab = open_tab()
     tab.more()
-    tab.page.get_by_label("Object boxes").check()
+    tab.after(tab.page.locator("#mv-options .mv-options-fields > .mv-check input").check)
     tab.see("baseline")
     tile = tab.page.locator("[data-method=baseline] .mv-tile").bounding_box()
-    box = tab.page.locator("[data-method=baseline] .mv-object-a").bounding_box()
-    top, left, bottom, right = pictures.square_box(pictures.photographs()["cat_egyptian_mau.jpg"], 1000)
-    assert box["y"] - tile["y"] == pytest.approx(tile["height"] * top / 1000, abs=1.5)
-    assert box["x"] - tile["x"] == pytest.approx(tile["width"] * left / 1000, abs=1.5)
-    assert box["height"] == pytest.approx(tile["height"] * (bottom - top) / 1000, abs=1.5)
-    assert box["width"] == pytest.approx(tile["width"] * (right - left) / 1000, abs=1.5)
+    box = tab.page.locator("[data-method=baseline] .mv-outline-a").bounding_box()
+    start = first_request()
+    (mask, _) = detector_options.objects(start.a, start.b, 224)
+    top, left, bottom, right = (edge / 224 for edge in boxes_of(mask[None] > 0.5)[0].tolist())
+    assert box["y"] - tile["y"] == pytest.approx(tile["height"] * top, abs=3)
+    assert box["x"] - tile["x"] == pytest.approx(tile["width"] * left, abs=3)
+    assert box["height"] == pytest.approx(tile["height"] * (bottom - top), abs=4)
+    assert box["width"] == pytest.approx(tile["width"] * (right - left), abs=4)
+    tab.see("mixup")
+    for name, text in {
+        "baseline": "visible: cat 100 %",
+        "mixup": "visible: cat 100 % × 0.60, dog 100 % × 0.40",
+    }.items():
+        seen = tab.page.locator(f"[data-method={name}] .mv-seen").inner_text()
+        assert seen.replace("\u00a0", " ") == text
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from mixviz import i18n
 from mixviz.core.parts import ByStyle, LabelRule, Patches, Style, Unmixed, Weights
 from mixviz.explain import edits, example, label_terms
 from mixviz.explain.example import MixedExample, make_example, steps
-from mixviz.render import panels
+from mixviz.render import overlays, panels
 
 SIZE = (12, 20)
 usual_case = table(list(variants(ends=False)))
@@ -149,6 +149,24 @@ def test_sums_of_small_numbers_come_out_too(small):
     result = dataclasses.replace(result, objects=objects)
     for line in label_terms.lines(result):
         assert worked_out(line.sum) == pytest.approx(line.value, abs=2e-4), line
+
+
+def test_outlines_trace_the_visible_part_of_a_mask():
+    mask = np.zeros((100, 200), bool)
+    mask[20:60, 40:120] = True
+    ring = sorted([float(v) for v in place.split()] for place in overlays.contours(mask)[1:-1].split("L"))
+    wanted = [[20, 20], [20, 60], [60, 20], [60, 60]]  # percent across and down
+    assert np.abs(np.array(ring) - wanted).max() <= 0.3
+    assert overlays.contours(mask & False) == ""
+    mask[30:50, 60:80] = False
+    assert overlays.contours(mask).count("M") == 2  # a hole is a ring of its own
+
+
+def test_followed_objects_agree_with_the_visible_shares():
+    images, maps, objects = pair(SIZE, 1)
+    made = make_example(images, mixviz.METHODS["cutmix"](), 3, 0.6, maps=maps, names=("a", "b"), objects=objects)
+    shares = dict(zip(made.followed.source.tolist(), made.followed.visible.tolist(), strict=True))
+    assert (shares.get(0, 0), shares.get(1, 0)) == pytest.approx(made.visible, abs=1e-5)
 
 
 def test_objects_that_are_nowhere_to_be_seen_share_the_label():

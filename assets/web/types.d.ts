@@ -332,7 +332,15 @@ export interface Card {
   asks: boolean;
   own: boolean;
   layer: string;
+  outlines?: Outline[];
   sentence: { key: string; values?: object };
+}
+/** An object in a mixture: whose, the visible share, its weight, and the SVG path around it in percent of the sides. */
+export interface Outline {
+  of: number;
+  visible: number;
+  weight: number;
+  path: string;
 }
 export interface Detector {
   name: string;
@@ -688,6 +696,7 @@ export interface Detail {
   mask: string[];
   held: boolean;
   edited: string | null;
+  outlines: Outline[];
   can_move: boolean;
   can_paint: boolean;
   parameters: Parameter[];

@@ -17,7 +17,9 @@ import torch
 from torch import Tensor
 
 from mixviz.core.batch import Batch
+from mixviz.core.follow import MovedObjects
 from mixviz.core.method import Method
+from mixviz.core.objects import Objects
 from mixviz.core.parts import Aligned, Operations, Style, Unmixed, Weights
 from mixviz.core.recipe import Recipe, Truth
 from mixviz.explain import edits
@@ -71,6 +73,15 @@ class MixedExample:
     def truth(self) -> Truth:
         """Comparison of the label with the visible objects, or with the visible saliency if no object is known."""
         return self.row.truth(self.maps if self.objects is None else self.objects)
+
+    @cached_property
+    def followed(self) -> MovedObjects | None:
+        """The objects of A and B that can be seen in the mixture; None if one of them is unknown."""
+        if self.objects is None:
+            return None
+        size = int(self.objects.shape[1]), int(self.objects.shape[2])
+        whole = Objects(size=size, count=2, image=torch.arange(2), masks=self.objects > 0.5)
+        return self.recipe.follow(whole, mixtures=range(1))
 
     @property
     def reference(self) -> str:

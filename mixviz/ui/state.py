@@ -274,7 +274,8 @@ class Request:
     adds the visitor's own pictures to the bundled ones that are measured. ``own`` holds the paths (card, weights) of
     the visitor's own networks. The filmstrips compare ``method`` with ``methods``. A batch consists of the first
     ``count`` bundled photographs, or of the visitor's ``files``: (path, name in its folder). ``still`` also requests
-    what λ and the seed do not change; ``strip`` also requests each detector's maps.
+    what λ and the seed do not change; ``strip`` also requests each detector's maps, ``outlines`` the
+    objects in each mixture.
 
     Raises:
         UserError: an unusable value, with a text for the visitor.
@@ -316,6 +317,7 @@ class Request:
     only: tuple[str, ...] | None = stated(_only, None, per_question=True)
     still: bool = stated(anything, True, per_question=True)
     strip: bool = stated(anything, False, per_question=True)
+    outlines: bool = stated(anything, False, per_question=True)
     language: str = stated(
         one_of("language", texts), "en", from_json=lambda state, _: language_of(state), per_question=True
     )

@@ -2,17 +2,19 @@
 import { make, outline, place } from "./dom.js";
 import { ARROWS, grabOf } from "./grab.js";
 import { clamp } from "./numbers.js";
+import { outlinesOf } from "./outlines.js";
 import { penOf } from "./svg.js";
 import { t } from "./texts.js";
 
-/** @import { Edges } from "../types.js" */
+/** @import { Edges, Outline } from "../types.js" */
 
 /**
  * @typedef {object} Shown
  * @property {string[]} names
  * @property {string[]} tiles the names of the sheet's tiles
  * @property {string[]} mask rows of 0 and 1
- * @property {{ title: string, target: Edges | null }} card
+ * @property {Outline[]} outlines
+ * @property {{ title: string, pair: boolean, target: Edges | null }} card
  */
 
 const CELLS = 28;
@@ -27,6 +29,8 @@ export function stageOf(onBox, onMask) {
   const mixed = make("div", { class: "mv-layer", aria: { role: "img" } });
   const painting = paintingOf(onMask);
   const shown = make("div", { class: "mv-box" });
+  const outlines = outlinesOf();
+  mixed.append(outlines.node);
   const tile = make("div", { class: "mv-tile mv-stage-tile" }, before, mixed, shown);
   /** @type {Edges | null} */
   let box = null;
@@ -56,7 +60,8 @@ export function stageOf(onBox, onMask) {
   }
 
   /** @param {Shown} value @param {string} url */
-  function update({ tiles, names, card, mask }, url) {
+  function update({ tiles, names, card, mask, outlines: objects }, url) {
+    outlines.update(objects, names, card.pair);
     place(before, url, tiles.indexOf("a"), tiles.length);
     place(mixed, url, tiles.indexOf("mixed"), tiles.length);
     mixed.setAttribute("aria-label", t("alt_mixed", { name: names[0], title: card.title }));
@@ -70,7 +75,7 @@ export function stageOf(onBox, onMask) {
     shown.hidden = tool !== "look" || !card.target;
   }
 
-  return { tile, cut, show, update };
+  return { tile, cut, outlines, show, update };
 }
 
 /**

@@ -52,6 +52,12 @@ export default function detailView({ element }) {
       return [name, node];
     }),
   );
+  const outlined = make("input", {
+    type: "checkbox",
+    checked: true,
+    on: { change: ({ target }) => stage.tile.classList.toggle("mv-no-outlines", !target.checked) },
+  });
+  const objects = make("label", { class: "mv-check" }, outlined, t("objects"));
   const undo = button("undo", () => {
     mixviz.set({ box: null, mask: null });
     within(tools, "[aria-pressed=true]").focus(); // this button is about to disappear
@@ -164,6 +170,7 @@ export default function detailView({ element }) {
         make("div", { class: "mv-hero-why" }, ...why.nodes, lead),
         make("div", { class: "mv-by-hand" }, tools, undo, make("span", { data: { control: "more" } })),
         hint,
+        make("div", { class: "mv-stage-objects" }, objects, stage.outlines.text),
       ),
     ),
     section(
@@ -244,6 +251,7 @@ export default function detailView({ element }) {
       lead.textContent = value.card.asks ? t("asks", { detector: t(`detector.${value.detector}`) }) : "";
       current.textContent = `#about-${value.card.name} { display: block; }`;
       stage.update(value, url);
+      objects.hidden = !value.outlines.length;
       toolButtons.box.disabled = !value.can_move;
       toolButtons.paint.disabled = !value.can_paint;
       undo.hidden = !value.edited;

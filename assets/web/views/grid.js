@@ -1,6 +1,7 @@
 // View of all methods: a tile each, of its mixture and its label. Filter and pins stay in the browser.
 import { byHumps, labelBar, make, outline, partOf, place, toolbar } from "../lib/dom.js";
 import { known as of } from "../lib/maps.js";
+import { outlinesOf } from "../lib/outlines.js";
 import { mixviz } from "../lib/page.js";
 import { finds } from "../lib/search.js";
 import { Sheet } from "../lib/sheets.js";
@@ -16,9 +17,9 @@ const MARGIN = 100; // pixels below and above the window, within which tiles are
 
 /** @param {Grid["all"][number]} method */
 function build({ name, title, family, group }) {
-  const object = make("div", { class: "mv-object mv-object-a", hidden: true });
+  const outlines = outlinesOf(true);
   const box = make("div", { class: "mv-box" });
-  const picture = make("div", { class: "mv-tile mv-mixed", aria: { role: "img", label: title } }, object, box);
+  const picture = make("div", { class: "mv-tile mv-mixed", aria: { role: "img", label: title } }, outlines.node, box, outlines.text);
   const bar = labelBar();
   const summary = make("p", { class: "mv-summary", id: `mv-summary-${name}`, textContent: t(`summary.${name}`) });
   const open = make(
@@ -45,7 +46,7 @@ function build({ name, title, family, group }) {
     group,
     node,
     picture,
-    object,
+    outlines,
     box,
     bar,
     more,
@@ -57,7 +58,7 @@ function build({ name, title, family, group }) {
     index: 0,
     /** @type {Card | undefined} */
     card: undefined,
-    /** @type {Pick<Grid, "names" | "held" | "judge" | "detector" | "columns" | "rows" | "objects"> | undefined} */
+    /** @type {Pick<Grid, "names" | "held" | "judge" | "detector" | "columns" | "rows"> | undefined} */
     shown: undefined,
   };
 }
@@ -192,11 +193,11 @@ export default function gridView({ element }) {
     const { version, names, held, judge, detector, columns, rows } = value;
     const asked = Math.max(tile.asked, version);
     Object.assign(tile, { version, asked, sheet, index, card });
-    tile.shown = { names, held, judge, detector, columns, rows, objects };
+    tile.shown = { names, held, judge, detector, columns, rows };
     place(tile.picture, sheet, index, columns, rows);
     tile.picture.setAttribute("aria-label", t("alt_mixed", { name: names[0], title: card.title }));
     outline(tile.box, card.target);
-    outline(tile.object, objects[0]);
+    tile.outlines.update(card.outlines ?? [], names, card.pair);
     tile.bar.update(names, card.share, innerWidth < 768 ? 18 : 34);
   }
 
@@ -218,7 +219,7 @@ export default function gridView({ element }) {
         ({ objects } = value);
       }
       if (!tiles.size) begin(value);
-      if (mine === turn) options.update(value, objects.some(Boolean));
+      if (mine === turn) options.update(value, objects.every(Boolean));
       value.cards.forEach((card, index) => update(of(tiles, card.name), card, value, mixed, index));
       about.draw();
       alive.add(mixed);

@@ -15,6 +15,7 @@ from mixviz.explain import edits, serialize
 from mixviz.explain.example import MixedExample, corner_fractions, make_example
 from mixviz.i18n import in_language
 from mixviz.methods import METHODS
+from mixviz.render import overlays
 from mixviz.ui.fields import written
 from mixviz.ui.services import detector_options
 from mixviz.ui.state import Request
@@ -95,6 +96,21 @@ def card(example: MixedExample, request: Request) -> dict[str, Any]:
         "target": corner_fractions(recipe.target_box, recipe.size),
         "layer": recipe.layer,
     }
+
+
+def outlines(example: MixedExample) -> list[dict[str, Any]]:
+    """Describe the objects that can be seen in image A's mixture: whose, which share of it, how strongly, and where.
+
+    Empty if the object of A or B is unknown.
+    """
+    moved = example.followed
+    if moved is None or moved.objects.masks is None:
+        return []
+    columns = moved.source.tolist(), moved.visible.tolist(), moved.weight.tolist(), moved.objects.masks.numpy()
+    return [
+        {"of": source, "visible": visible, "weight": weight, "path": overlays.contours(mask)}
+        for source, visible, weight, mask in zip(*columns, strict=True)
+    ]
 
 
 def code(request: Request, example: MixedExample) -> str:

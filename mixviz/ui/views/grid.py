@@ -11,7 +11,7 @@ from mixviz.methods import METHODS
 from mixviz.render import overlays
 from mixviz.ui.registry import View
 from mixviz.ui.services import detector_options
-from mixviz.ui.services.presenters import ESSENTIALS, SIDE, SMALL, card, in_order, story, title
+from mixviz.ui.services.presenters import ESSENTIALS, SIDE, SMALL, card, in_order, outlines, story, title
 from mixviz.ui.services.tiling import sheet, shrunk
 from mixviz.ui.state import Request
 
@@ -21,14 +21,18 @@ COLUMNS = 4  # tiles side by side in the sheet of mixtures
 def grid(request: Request) -> dict[str, Any]:
     """Return a card per method, all or ``only`` some, and a sheet of their mixtures.
 
-    ``still`` adds the pictures, which λ and the seed do not change, and ``strip`` adds every detector's maps of them.
+    ``still`` adds the pictures, which λ and the seed do not change, ``strip`` every detector's maps of them, and
+    ``outlines`` the objects in every mixture.
     """
     examples = {name: story(request, name) for name in request.only or METHODS}
     value = {
         "columns": COLUMNS,
         "rows": math.ceil(len(examples) / COLUMNS),
         "sheet": overlays.data_uri(sheet([example.mixed for example in examples.values()], COLUMNS)),
-        "cards": [{"name": name, **card(example, request)} for name, example in examples.items()],
+        "cards": [
+            {"name": name, **card(example, request), "outlines": outlines(example) if request.outlines else []}
+            for name, example in examples.items()
+        ],
         "still": None,
     }
     if request.still:

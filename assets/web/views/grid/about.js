@@ -1,6 +1,7 @@
 // Dialog about one method of the gallery: what it does, where its pixels come from, and its numbers.
 import { childrenOf, labelBar, make, outline, place } from "../../lib/dom.js";
 import { mixviz } from "../../lib/page.js";
+import { outlinesOf } from "../../lib/outlines.js";
 import { language, sentence, t } from "../../lib/texts.js";
 
 /** @import { Card, State } from "../../types.js" */
@@ -9,10 +10,10 @@ import { language, sentence, t } from "../../lib/texts.js";
 /** @param {string} name */
 function figure(name) {
   const box = make("div", { class: "mv-box" });
-  const objects = ["a", "b"].map((letter) => make("div", { class: `mv-object mv-object-${letter}`, hidden: true }));
-  const tile = make("div", { class: "mv-tile", aria: { role: "img" } }, ...objects, box);
+  const outlines = outlinesOf();
+  const tile = make("div", { class: "mv-tile", aria: { role: "img" } }, outlines.node, box);
   const text = make("figcaption");
-  return { node: make("figure", { class: name }, tile, text), tile, box, objects, text };
+  return { node: make("figure", { class: name }, tile, text), tile, box, outlines, text };
 }
 
 /** Aliases in the page's language. @param {string} name */
@@ -107,9 +108,7 @@ export function aboutDialog({ pins, pin, still }) {
     outline(mixed.box, card.target);
     outline(heat.box, card.looks ? patch : null);
     outline(cut.box, patch);
-    outline(mixed.objects[0], shown.objects[0]);
-    outline(cut.objects[source], shown.objects[source]);
-    cut.objects[1 - source].hidden = true;
+    mixed.outlines.update(card.outlines ?? [], shown.names, card.pair);
     heat.node.classList.toggle("mv-unused", !card.looks);
     mixed.text.textContent = card.layer ? t("unmixed_layer", { layer: card.layer }) : t("mixture");
     heat.text.textContent = card.looks ? t("saliency_of", { letter: "AB"[source] }) : t("not_looked");

@@ -1,16 +1,22 @@
-// Options of the gallery, behind one button: seed and detector, object boxes, the legend, and every detector's maps.
+// Options of the gallery, behind one button: seed and detector, outlines of objects, the legend, and every detector's maps.
 import { make, place, press, ring } from "../../lib/dom.js";
 import { mixviz } from "../../lib/page.js";
 import { t } from "../../lib/texts.js";
 
 /** @import { Detector, Grid } from "../../types.js" */
 
-/** @param {HTMLElement} grid whose objects' boxes are shown or not */
+/** @param {HTMLElement} grid whose objects' outlines are shown or not */
 export function optionsPanel(grid) {
   const boxes = make("input", {
     type: "checkbox",
-    on: { change: ({ target }) => grid.parentElement?.classList.toggle("mv-show-objects", target.checked) },
+    on: {
+      change: ({ target }) => {
+        grid.parentElement?.classList.toggle("mv-show-objects", target.checked);
+        if (target.checked) mixviz.set({}); // outlines are worked out when somebody wants to see them
+      },
+    },
   });
+  mixviz.asking.grid = () => (boxes.checked ? { outlines: true } : {});
   const objects = make("label", { class: "mv-check" }, boxes, t("objects"));
   const legend = make("p", { class: "mv-legend" });
   const detectors = make("div", { class: "mv-detectors" });
@@ -64,7 +70,7 @@ export function optionsPanel(grid) {
     );
   }
 
-  /** @param {Grid} value @param {boolean} known are any object boxes known? */
+  /** @param {Grid} value @param {boolean} known are both objects known? */
   function update({ names: [a, b], detector, judge }, known) {
     /** @param {string} kind @param {string} text */
     const key = (kind, text) => make("span", {}, make("i", { class: `mv-key ${kind}` }), text);
