@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tomllib
 import zlib
 
 import numpy as np
@@ -122,6 +123,45 @@ def test_every_photograph_has_credits_a_free_licence_and_a_box_inside_it():
         credits = (assets() / "CREDITS.md").read_text(encoding="utf-8")
         assert name in credits
         assert entry["author"] in credits, name
+
+
+@pytest.mark.parametrize("name", pictures.photographs())
+def test_every_photograph_has_a_mask_that_fits_its_box(name):
+    cv2, entry = pytest.importorskip("cv2"), pictures.photographs()[name]
+    objects = pictures.photograph_objects(name)
+    assert objects.size == tuple(entry["size"])
+    assert objects.boxes.tolist() == [entry["box"]]
+    assert objects.extras == {"name": [entry["label"]]}
+    with Image.open(pictures.mask_path(name)) as image:
+        assert image.mode == "L"
+        ids = np.array(image)
+    assert np.unique(ids).tolist() == [0, *range(1, len(objects) + 1)]
+    for mask, box in zip(objects.masks.numpy(), objects.boxes.tolist(), strict=True):
+        rows, columns = mask.any(1).nonzero()[0], mask.any(0).nonzero()[0]
+        top, left, bottom, right = rows[0], columns[0], rows[-1] + 1, columns[-1] + 1
+        overlap = (min(bottom, box[2]) - max(top, box[0])) * (min(right, box[3]) - max(left, box[1]))
+        both = (bottom - top) * (right - left) + (box[2] - box[0]) * (box[3] - box[1]) - overlap
+        assert overlap / both >= 0.75
+        parts = cv2.connectedComponentsWithStats(mask.astype(np.uint8))[2][1:, cv2.CC_STAT_AREA]
+        assert parts.max() >= 0.98 * mask.sum()
+        assert 0.15 < mask.sum() / ((bottom - top) * (right - left)) < 0.95
+
+
+def test_masks_are_of_photographs_small_and_in_the_package():
+    files = sorted((assets() / "masks").iterdir())
+    assert [file.stem for file in files] == sorted(name.rsplit(".", 1)[0] for name in pictures.photographs())
+    assert sum(file.stat().st_size for file in files) < 150_000
+    project = tomllib.loads((assets().parent / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "masks/*" in project["tool"]["setuptools"]["package-data"]["mixviz.assets"]
+
+
+def test_objects_of_a_photograph_that_is_not_there(monkeypatch, tmp_path):
+    with pytest.raises(ValueError, match=r"no bundled photograph 'tiger\.jpg'; there are cat_egyptian_mau\.jpg"):
+        pictures.photograph_objects("tiger.jpg")
+    pictures.photograph_objects.cache_clear()
+    monkeypatch.setattr(pictures, "mask_path", lambda name: str(tmp_path / name))
+    with pytest.raises(ValueError, match=r"lion\.jpg has no mask"):
+        pictures.photograph_objects("lion.jpg")
 
 
 def test_pairs_are_made_of_photographs():

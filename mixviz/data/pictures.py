@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
+from mixviz.core.objects import Objects
 from mixviz.data.decoding import File, decode
 from mixviz.data.decoding import PictureError as PictureError  # re-exported for callers of this module
 from mixviz.data.decoding import upright_size as upright_size
@@ -85,6 +86,47 @@ def label_in(language: str, name: str) -> str:
 def photograph_path(name: str) -> str:
     """Path of a bundled photograph."""
     return str(assets() / "photos" / name)
+
+
+@functools.cache
+def photograph_objects(name: str) -> Objects:
+    """Box, instance mask and name of every object in a bundled photograph.
+
+    The masks come from GrabCut (Rother, Kolmogorov and Blake, SIGGRAPH 2004), started from the boxes and corrected with
+    outlines and strokes. The boxes are those of :func:`photographs` and may differ from the masks' own by some pixels.
+    The result is cached and shared: copy its tensors before changing them.
+
+    Args:
+        name: of a file, such as ``"lion.jpg"``.
+
+    Returns:
+        The objects of one image of the photograph's full size, with the label of each, such as ``"lion"``, as the
+        column ``"name"`` of the extras.
+
+    Raises:
+        ValueError: no bundled photograph has this name, or it has no mask.
+    """
+    if name not in photographs():
+        raise ValueError(f"There is no bundled photograph {name!r}; there are {', '.join(photographs())}.")
+    entry, path = photographs()[name], mask_path(name)
+    if not os.path.exists(path):
+        raise ValueError(f"The photograph {name} has no mask: {path} is missing. photographs() has its box.")
+    with Image.open(path) as image:
+        ids = torch.from_numpy(np.array(image))
+    boxes, labels = [entry["box"]], [entry["label"]]
+    return Objects(
+        size=(ids.shape[0], ids.shape[1]),
+        count=1,
+        image=torch.zeros(len(boxes), dtype=torch.int64),
+        boxes=torch.tensor(boxes, dtype=torch.float32),
+        masks=ids == torch.arange(1, len(boxes) + 1)[:, None, None],
+        extras={"name": labels},
+    )
+
+
+def mask_path(name: str) -> str:
+    """Path of the mask of a bundled photograph: 8-bit ids, 0 for the background and 1 up for its objects in order."""
+    return str(assets() / "masks" / f"{os.path.splitext(name)[0]}.png")
 
 
 def photograph_of(path: str) -> Photograph | None:
