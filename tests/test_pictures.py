@@ -9,10 +9,12 @@ import zlib
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
-from mixviz.data import pictures
+from mixviz.data import batch_loading, pictures
 from mixviz.resources import assets
+from mixviz.selection import scores
+from mixviz.ui.services import detector_options
 
 RAMP = np.linspace(0, 255, 40 * 60).reshape(40, 60)
 
@@ -145,6 +147,26 @@ def test_every_photograph_has_a_mask_that_fits_its_box(name):
         parts = cv2.connectedComponentsWithStats(mask.astype(np.uint8))[2][1:, cv2.CC_STAT_AREA]
         assert parts.max() >= 0.98 * mask.sum()
         assert 0.15 < mask.sum() / ((bottom - top) * (right - left)) < 0.95
+
+
+@pytest.mark.parametrize("side", [64, 192])
+def test_mask_follows_the_square_crop(side):
+    """The mask of the square lies where a square picture of the mask is white, and inside the known box."""
+    for name, entry in pictures.photographs().items():
+        mask, whole = pictures.square_mask(entry, side), pictures.photograph_objects(name).masks[0].numpy()
+        white = ImageOps.fit(Image.fromarray(whole.astype(np.uint8) * 255), (side, side), Image.Resampling.LANCZOS)
+        assert (mask.shape, mask.dtype, set(mask.unique().tolist())) == ((side, side), torch.float32, {0, 1})
+        assert np.abs(mask.numpy() - (np.asarray(white) > 127)).mean() < 0.005, name
+        top, left, bottom, right = pictures.square_box(entry, side)
+        assert mask[top:bottom, left:right].sum() > 0.95 * mask.sum(), name
+
+
+def test_the_truth_of_labels_is_measured_on_masks():
+    a, b = (pictures.photograph_path(name) for name in ("cat_egyptian_mau.jpg", "scissors.jpg"))
+    masks = torch.stack([pictures.square_mask(pictures.photograph_of(path), 64) for path in (a, b)])
+    assert detector_options.objects(a, b, 64).equal(masks)
+    assert scores.gather((a, b)).reference_masks.equal(masks)
+    assert batch_loading.bundled(2, 64).objects[0].equal(masks[0])
 
 
 def test_masks_are_of_photographs_small_and_in_the_package():

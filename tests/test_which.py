@@ -144,7 +144,7 @@ def test_a_method_that_cannot_be_measured_says_why(photographs, monkeypatch):
 def test_pictures_without_a_box_are_judged_by_saliency(two_files):
     paths = (*map(str, two_files), first_request().a)
     chosen = scores.gather(paths)
-    assert (len(chosen), chosen.boxed) == (3, 1)
+    assert (len(chosen), chosen.masked) == (3, 1)
     assert set(chosen.reference_masks[2].unique().tolist()) == {0, 1}
     torch.testing.assert_close(chosen.reference_masks[:2], mixviz.saliency(chosen.images)[:2])
     with pytest.raises(ValueError, match="Two pictures"):
@@ -246,10 +246,10 @@ def test_the_command_prints_the_table(two_files):
     head, *lines = run.output.splitlines()
     assert head.split()[0] == "method"
     assert [line.split()[0] for line in lines[:2]] == ["cutmix", "mixup"]
-    assert "2 pictures, 0 with the box" in run.output
+    assert "2 pictures, 0 with the mask" in run.output
     json_run = CliRunner().invoke(__main__.app, ["which", "cutmix", "--json"])
     result = json.loads(json_run.output)
-    assert result["pictures"] == result["boxed"] == len(pictures.photographs())
+    assert result["pictures"] == result["masked"] == len(pictures.photographs())
     assert result["methods"][0]["gap"] == scores.measure(mixviz.METHODS["cutmix"](), scores.gather()).gap._asdict()
 
 
@@ -383,10 +383,10 @@ def test_a_question_leaves_methods_out_and_says_why(room):
 @pytest.mark.browser
 @pytest.mark.slow
 def test_the_address_holds_what_was_asked(open_tab):
-    tab = ready(open_tab("?view=which&limits=truth:20,nonsense:3&without=mixup&axes=rate,hidden&pin=mosaic", "which"))
+    tab = ready(open_tab("?view=which&limits=truth:30,nonsense:3&without=mixup&axes=rate,hidden&pin=mosaic", "which"))
     opened(tab, "table")
     assert tab.page.locator("input[name=ask-truth]").is_checked()
-    assert tab.page.locator("#mv-limit-truth").input_value() == "20"
+    assert tab.page.locator("#mv-limit-truth").input_value() == "30"
     assert "mixup" not in shown(tab)
     assert "samplepairing" not in shown(tab)
     assert shown(tab)[0] == "mosaic"

@@ -744,7 +744,7 @@ export interface Which {
   made: { draws: number; batch: number };
   settings: Published[];
   rows: Candidate[];
-  pictures: { count: number; boxed: number; own: number; could: number; covers: number };
+  pictures: { count: number; masked: number; own: number; could: number; covers: number };
 }
 export interface Learn {
   card: Card;

@@ -58,7 +58,7 @@ def command(
         typer.echo(line)
     setting = next(iter(candidates.settings()), None)
     typer.echo(
-        f"\n{len(chosen)} pictures, {chosen.boxed} with the box of their object; {scores.DRAWS} batches a method.\n"
+        f"\n{len(chosen)} pictures, {chosen.masked} with the mask of their object; {scores.DRAWS} batches a method.\n"
         "± is a standard error of the draws, not of other pictures.\n"
         "label error: label mass on the wrong picture; off: labels with more than "
         f"{scores.OFF} of it; named, gone: label mass of objects that cannot be seen; hidden: share of the object "

@@ -159,18 +159,12 @@ def stacked(sources: Sequence[ImageSource], tiles: Sequence[np.ndarray]) -> Pict
         raise UserError("batch.few", least=LEAST, count=len(sources))
     classes = sorted({source.label for source in sources})
     entries = [source.entry for source in sources if source.entry]
+    side = tiles[0].shape[0]
+    known = len(entries) == len(sources)
     return Pictures(
         torch.from_numpy(np.stack(tiles)).permute(0, 3, 1, 2).contiguous(),
         torch.tensor([classes.index(source.label) for source in sources]),
         classes,
         [source.name for source in sources],
-        _object_masks(entries, tiles[0].shape[0]) if len(entries) == len(sources) else None,
+        torch.stack([pictures.square_mask(entry, side) for entry in entries]) if known else None,
     )
-
-
-def _object_masks(entries: Sequence[Photograph], side: int) -> Tensor:
-    masks = torch.zeros(len(entries), side, side)
-    for mask, entry in zip(masks, entries, strict=True):
-        top, left, bottom, right = pictures.square_box(entry, side)
-        mask[top:bottom, left:right] = 1
-    return masks

@@ -245,6 +245,17 @@ def square_box(entry: Photograph, side: int) -> tuple[int, int, int, int]:
     return int(box[0]), int(box[1]), int(box[2]), int(box[3])
 
 
+def square_mask(entry: Photograph, side: int) -> torch.Tensor:
+    """A photograph's object after :func:`load_image` has scaled and cropped it: (side, side) float32, 0 or 1.
+
+    Pixels that the instance masks cover by at least half are 1.
+    """
+    masks = photograph_objects(entry["file"]).masks
+    assert masks is not None  # a photograph without masks has raised
+    image = Image.fromarray(masks.any(0).numpy().astype(np.float32))
+    return torch.from_numpy(np.array(ImageOps.fit(image, (side, side), Image.Resampling.BOX)) >= 0.5).float()
+
+
 def middle_square(size: tuple[int, int]) -> tuple[float, float, float, float]:
     """The square (top, left, bottom, right) that :func:`load_image` crops from a picture (height, width).
 

@@ -171,6 +171,6 @@ def by_columns(row: Mapping[str, Any]) -> dict[str, tuple[float | None, float | 
 def as_json(rows: list[dict[str, Any]], chosen: scores.Pictures) -> dict[str, Any]:
     """Return the rows and the settings of their measurement as JSON."""
     return {
-        "pictures": len(chosen), "boxed": chosen.boxed, "side": scores.SIDE, "batch": scores.BATCH,
+        "pictures": len(chosen), "masked": chosen.masked, "side": scores.SIDE, "batch": scores.BATCH,
         "draws": scores.DRAWS, "settings": settings(), "methods": rows,
     }  # fmt: skip

@@ -45,13 +45,13 @@ class Pictures:
 
     Attributes:
         images: (M, 3, SIDE, SIDE) uint8.
-        reference_masks: (M, SIDE, SIDE) the box of the object, or saliency where no box is known.
-        boxed: number of pictures with a box.
+        reference_masks: (M, SIDE, SIDE) the object's mask, or saliency where the object is not known.
+        masked: number of pictures with a mask.
     """
 
     images: Tensor
     reference_masks: Tensor
-    boxed: int
+    masked: int
 
     def __len__(self) -> int:
         return len(self.images)
@@ -95,13 +95,12 @@ def gather(paths: tuple[str, ...] = ()) -> Pictures:
 def _load(paths: tuple[str, ...]) -> Pictures:
     tiles = np.stack([pictures.view(path, SIDE) for path in paths])
     images = torch.from_numpy(tiles).permute(0, 3, 1, 2).contiguous()
-    boxes = [(entry := pictures.photograph_of(path)) and pictures.square_box(entry, SIDE) for path in paths]
-    masks = torch.zeros(len(paths), SIDE, SIDE) if all(boxes) else saliency(images)
-    for mask, box in zip(masks, boxes, strict=True):
-        if box is not None:
-            top, left, bottom, right = box
-            mask.zero_()[top:bottom, left:right] = 1
-    return Pictures(images, masks, sum(box is not None for box in boxes))
+    entries = [pictures.photograph_of(path) for path in paths]
+    masks = torch.zeros(len(paths), SIDE, SIDE) if all(entries) else saliency(images)
+    for mask, entry in zip(masks, entries, strict=True):
+        if entry is not None:
+            mask.copy_(pictures.square_mask(entry, SIDE))
+    return Pictures(images, masks, sum(entry is not None for entry in entries))
 
 
 def in_folder(folder: Path, tell: Callable[[str], None] = print) -> tuple[str, ...]:

@@ -207,7 +207,7 @@ export default function whichView({ element }) {
       make(
         "ul",
         { class: "mv-says-list" },
-        ...["score", "accuracy", "boxes", "whole", "error", "speed", "zoo"].map((key) =>
+        ...["score", "accuracy", "pictures", "whole", "error", "speed", "zoo"].map((key) =>
           make("li", { textContent: t(`which.honest.${key}`) }),
         ),
       ),
@@ -369,7 +369,7 @@ export default function whichView({ element }) {
         );
       chooseSetting.value = setting ?? "";
       const {
-        pictures: { count: n, boxed, own, could, covers },
+        pictures: { count: n, masked, own, could, covers },
       } = value;
       told.textContent = t("which.lede", {
         n,
@@ -381,7 +381,7 @@ export default function whichView({ element }) {
       [joined.checked, joined.disabled] = [own > 0, !could];
       joinedNote.textContent = !could
         ? t("which.joined_none")
-        : own && boxed < n
+        : own && masked < n
           ? t("which.joined_saliency")
           : t("which.joined_why");
       draw();

@@ -103,13 +103,8 @@ def maps(a: str, b: str, side: int, name: str) -> Tensor:
 @functools.lru_cache(maxsize=64)
 def objects(a: str, b: str, side: int) -> Tensor | None:
     """Return the masks (2, side, side) of the two objects; None if one is unknown."""
-    boxes = [box for box in object_boxes(a, b, side) if box is not None]
-    if len(boxes) < 2:
-        return None
-    masks = torch.zeros(2, side, side)
-    for mask, (top, left, bottom, right) in zip(masks, boxes, strict=True):
-        mask[top:bottom, left:right] = 1
-    return masks
+    entries = [entry for path in (a, b) if (entry := pictures.photograph_of(path))]
+    return torch.stack([pictures.square_mask(entry, side) for entry in entries]) if len(entries) == 2 else None
 
 
 def object_boxes(a: str, b: str, side: int) -> list[tuple[int, int, int, int] | None]:

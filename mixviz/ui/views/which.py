@@ -42,7 +42,7 @@ def which(request: Request) -> dict[str, Any]:
         "pending": left,
         "all": {name: cls.card.family for name, cls in METHODS.items()},
         "pictures": {
-            "count": len(chosen), "boxed": chosen.boxed, "own": own, "could": len(_own(request)),
+            "count": len(chosen), "masked": chosen.masked, "own": own, "could": len(_own(request)),
             "covers": chosen.reference_masks.mean().item(),
         },
         "made": {
