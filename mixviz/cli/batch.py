@@ -56,7 +56,7 @@ def _run(where: Path, method: Method, out: Path, most: int, **options: Any) -> N
     if out.resolve() == where.resolve():
         raise ValueError(f"{out} holds the pictures: name another folder with --out.")
     method.plan(
-        Batch(torch.zeros(2, 3, 8, 8)), np.random.default_rng(0)
+        Batch(torch.zeros(2, 3, 8, 8), torch.tensor([0, 1])), np.random.default_rng(0)
     )  # a missing requirement is reported before pictures are read
     tell = partial(typer.echo, err=True)
     with found_in(where, most, tell=tell) as sources, closing(record(sources, method, out, **options)) as steps:

@@ -33,6 +33,14 @@ def chain(partner: np.ndarray, length: int) -> np.ndarray:
     return np.stack(sources)
 
 
+def draw_indices(batch: Batch, odds: Tensor, rng: np.random.Generator) -> Tensor:
+    """(N,) int64: for each row of ``odds`` (N, M) a column, drawn in proportion to it; each row has a positive one."""
+    cumulative = odds.double().cumsum(1)
+    u = batch.tensor(rng.random((len(odds), 1)))
+    last = torch.searchsorted(cumulative, cumulative[:, -1:].contiguous())
+    return torch.minimum(torch.searchsorted(cumulative, u * cumulative[:, -1:], right=True), last).squeeze(1)
+
+
 def alone(batch: Batch) -> Tensor:
     """(1, N): the index of every image, without a partner."""
     return torch.arange(len(batch), device=batch.device)[None]

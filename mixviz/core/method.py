@@ -35,10 +35,12 @@ class Draw(NamedTuple):
 class Method(Parametric):
     """A mixed-sample augmentation: it plans which images are mixed, where and how much, and never touches a pixel.
 
-    ``together``: one draw decides how all images of a batch are mixed.
+    ``together``: one draw decides how all images of a batch are mixed. ``needs_labels``: partners are drawn by the
+    batch's labels, one for each image by itself, so that an image may be the partner of several.
     """
 
     together: ClassVar[bool] = False
+    needs_labels: ClassVar[bool] = False
 
     def plan(
         self,
@@ -64,6 +66,11 @@ class Method(Parametric):
         """
         _check_generator(rng)
         batch.check_range()
+        if self.needs_labels and batch.labels is None and partner is None:
+            raise ValueError(
+                f"{self.card.title} draws partners by their labels: give labels beside the images, class indices (N,) "
+                "or numbers (N,) or (N, D) of a float type; or the partners themselves, partner=..."
+            )
         n = len(batch)
         drawn, permutation, held = self.draw(rng, n), rng.permutation(n), None
         if lam is not None:

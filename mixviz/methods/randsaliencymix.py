@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mixviz.core.batch import Batch
-from mixviz.core.builders import paste, visible_share
+from mixviz.core.builders import draw_indices, paste, visible_share
 from mixviz.core.geometry import patch_sides, salient_corner, stack_box, uniform_corner
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, beta_alpha, box_rounding, detector, parameter
@@ -106,7 +106,4 @@ def _by_errors(batch: Batch, rng: np.random.Generator) -> Tensor:
         )
     odds = errors[classes][:, classes]
     odds = torch.where(odds.sum(1, keepdim=True) > 0, odds, 1.0)  # a class without errors takes any partner
-    cumulative = odds.cumsum(1)
-    u = batch.tensor(rng.random((len(batch), 1)))
-    last = torch.searchsorted(cumulative, cumulative[:, -1:].contiguous())
-    return torch.minimum(torch.searchsorted(cumulative, u * cumulative[:, -1:], right=True), last).squeeze(1)
+    return draw_indices(batch, odds, rng)

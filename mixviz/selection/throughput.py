@@ -58,7 +58,7 @@ def measure_throughput(method: Method, chosen: scores.Pictures) -> Throughput:
 
 def _uses_saliency(method: Method, chosen: scores.Pictures, maps: Tensor) -> bool:
     """Whether a method uses its detector: it may have one without using it."""
-    pair = Batch(chosen.images[:2], None, saliency=maps[:2])
+    pair = Batch(chosen.images[:2], torch.tensor([0, 1]), saliency=maps[:2])
     return method.plan(pair, np.random.default_rng(0)).saliency is not None
 
 
