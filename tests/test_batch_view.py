@@ -7,6 +7,7 @@ import base64
 import csv
 import io
 import json
+import sys
 import time
 import zipfile
 from pathlib import Path
@@ -535,3 +536,74 @@ def test_the_batch_speaks_korean(open_tab):
     shown = set("\n".join(tab.page.locator("#mv-batch").all_inner_texts()).split("\n"))
     assert not shown & english - {"λ"}
     assert "고양이" in tab.page.locator(".mv-batch-tile").first.get_attribute("aria-label")
+
+
+@pytest.fixture
+def painted_folder(tmp_path) -> tuple[Path, Path]:
+    """Five black pictures, each with a white rectangle, and a COCO file of the rectangles; one picture has none."""
+    folder, rng = tmp_path / "pictures", np.random.default_rng(0)
+    folder.mkdir()
+    images, annotations = [], []
+    for i in range(5):
+        pixels = np.zeros((64, 64, 3), np.uint8)
+        images.append({"id": i, "file_name": f"{i}.png", "height": 64, "width": 64})
+        if i:
+            top, left, height, width = (int(v) for v in rng.integers(8, 28, 4))
+            pixels[top : top + height, left : left + width] = 255
+            annotations.append({"id": i, "image_id": i, "category_id": 7, "bbox": [left, top, width, height]})
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+    document = {"images": images, "annotations": annotations, "categories": [{"id": 7, "name": "block"}]}
+    (tmp_path / "coco.json").write_text(json.dumps(document), encoding="utf-8")
+    return folder, tmp_path / "coco.json"
+
+
+def run_batch(monkeypatch, *arguments) -> int:
+    """The exit status of ``mixviz batch``."""
+    monkeypatch.setattr(sys, "argv", ["mixviz", "batch", *map(str, arguments)])
+    with pytest.raises(SystemExit) as end:
+        __main__.main()
+    return end.value.code
+
+
+@pytest.mark.parametrize("method", ["cutmix", "mosaic", "copy_paste"])
+def test_annotations_of_a_folder_follow_into_the_mixtures(method, painted_folder, tmp_path, monkeypatch):
+    """The mixture is white where its boxes are, and nowhere else."""
+    folder, file = painted_folder
+    out = tmp_path / "out"
+    assert run_batch(monkeypatch, folder, "--method", method, "--objects", file, "--side", 64, "--out", out) == 0
+    document = json.loads((tmp_path / "out" / "objects.json").read_text(encoding="utf-8"))
+    assert document["categories"] == [{"id": 7, "name": "block"}]
+    for image in document["images"]:
+        white = np.asarray(Image.open(tmp_path / "out" / image["file_name"]).convert("L")) > 127
+        boxed = np.zeros_like(white)
+        own = [one for one in document["annotations"] if one["image_id"] == image["id"]]
+        for left, top, width, height in (one["bbox"] for one in own):
+            boxed[round(top) : round(top + height), round(left) : round(left + width)] = True
+        assert not (white & ~boxed).any()
+        assert bool(own) == white.any()
+        assert all((tmp_path / "out" / one["source"]).is_file() for one in own)
+
+
+def test_little_that_is_seen_is_left_out_of_the_file(painted_folder, tmp_path, monkeypatch):
+    folder, file = painted_folder
+    counts = {}
+    for least in (0, 0.9):
+        out = tmp_path / str(least)
+        assert run_batch(monkeypatch, folder, "--objects", file, "--out", out, "--min-visible", least) == 0
+        visible = [one["visible"] for one in json.loads((out / "objects.json").read_text())["annotations"]]
+        assert min(visible) >= least
+        counts[least] = len(visible)
+    assert counts[0.9] < counts[0]
+
+
+def test_a_wrong_annotation_is_refused_or_skipped_and_named(painted_folder, tmp_path, monkeypatch, capsys):
+    folder, file = painted_folder
+    document = json.loads(file.read_text())
+    document["annotations"][0]["bbox"] = [60, 60, 30, 30]
+    file.write_text(json.dumps(document))
+    arguments = [folder, "--objects", file, "--out", tmp_path / "out"]
+    assert run_batch(monkeypatch, *arguments) == 2
+    assert "leaves the image of 64x64" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert run_batch(monkeypatch, *arguments, "--skip") == 0
+    assert "leaves the image of 64x64" in capsys.readouterr().err

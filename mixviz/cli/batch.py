@@ -34,6 +34,14 @@ def register(app: typer.Typer, own_options: Callable[..., dict[str, Any]]) -> No
         side: Annotated[int, typer.Option(help="All pictures become squares of this side.", min=16, max=4096)] = 512,
         most: Annotated[int, typer.Option(help="Of more pictures, so many are taken evenly.", min=2)] = MOST,
         out: Annotated[Path, typer.Option(help="Folder for the pictures, the labels and the recipe.")] = Path("batch"),
+        objects: Annotated[
+            Path | None,
+            typer.Option(help="Objects of the pictures: a COCO file, or a folder of YOLO's, VOC's or PNG masks."),
+        ] = None,
+        min_visible: Annotated[
+            float, typer.Option(help="Leave out objects of which a smaller share is seen.", min=0, max=1)
+        ] = 0.0,
+        skip: Annotated[bool, typer.Option(help="Leave out wrong annotations, and name them.")] = False,
     ) -> None:
         """Mix pictures as one batch of a training: every image with its partner, and its soft label.
 
@@ -41,15 +49,20 @@ def register(app: typer.Typer, own_options: Callable[..., dict[str, Any]]) -> No
         (see `mixviz methods NAME`):
 
             mixviz batch photos.zip --method saliencymix --tie random --out folder
+
+        With --objects, objects.json is a COCO file of the mixtures: the boxes and masks of all that can still be seen.
         """
         cls = lookup(METHODS, method)
-        command_options = ("seed", "lam", "side", "most", "out", "method")
-        _run(where, cls(**own_options(cls, context.args, command_options)), out, most, seed=seed, lam=lam, side=side)
+        command_options = ("seed", "lam", "side", "most", "out", "objects", "min_visible", "skip", "method")
+        made = cls(**own_options(cls, context.args, command_options))
+        options = {"seed": seed, "lam": lam, "side": side, "min_visible": min_visible}
+        _run(where, made, out, most, objects, skip, **options)
 
 
-def _run(where: Path, method: Method, out: Path, most: int, **options: Any) -> None:
+def _run(where: Path, method: Method, out: Path, most: int, objects: Path | None, skip: bool, **options: Any) -> None:
     from tqdm import tqdm
 
+    from mixviz.data.annotations import files
     from mixviz.data.batch_loading import found_in
     from mixviz.render.batch_export import record
 
@@ -59,6 +72,11 @@ def _run(where: Path, method: Method, out: Path, most: int, **options: Any) -> N
         Batch(torch.zeros(2, 3, 8, 8), torch.tensor([0, 1])), np.random.default_rng(0)
     )  # a missing requirement is reported before pictures are read
     tell = partial(typer.echo, err=True)
+    if objects is not None:
+        found = files.read(objects, where if where.is_dir() else None, skip=skip)
+        if found.skipped:
+            tell(found.report())
+        options["annotations"] = found
     with found_in(where, most, tell=tell) as sources, closing(record(sources, method, out, **options)) as steps:
         bar = tqdm(steps, total=2 * len(sources), unit="step")
         reasons = [step.reason for step in bar if step.reason]
@@ -67,4 +85,5 @@ def _run(where: Path, method: Method, out: Path, most: int, **options: Any) -> N
     typer.echo(
         f"{method.card.title}: {len(sources) - len(reasons)} images with their partners in {out}/mixed, soft labels in "
         f"{out}/labels.csv, all that was decided in {out}/recipe.json."
+        + (f" Objects that can be seen in {out}/objects.json." if objects is not None else "")
     )

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mixviz.core.objects import Objects
 from mixviz.data import pictures
 from mixviz.data.decoding import PictureError, left_out
 from mixviz.data.files.gathering import Limits, gather
@@ -39,7 +40,8 @@ class ImageSource(NamedTuple):
 class Pictures(NamedTuple):
     """Images (N, 3, S, S) uint8, class indices (N,), names of classes and of pictures, and object masks (N, S, S).
 
-    The masks are None unless the object of every picture is known.
+    The masks are None unless the object of every picture is known. ``annotated`` holds the objects of an annotation
+    file, in pixels of the squares; None: there is none.
     """
 
     images: Tensor
@@ -47,6 +49,7 @@ class Pictures(NamedTuple):
     classes: list[str]
     names: list[str]
     objects: Tensor | None = None
+    annotated: Objects | None = None
 
 
 def bundled(count: int = 8, side: int = SIDE) -> Pictures:

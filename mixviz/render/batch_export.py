@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
@@ -16,6 +17,8 @@ from torch import Tensor
 from mixviz.core.method import Method
 from mixviz.core.saliency import Saliency
 from mixviz.core.transforms import saliency
+from mixviz.data.annotations import coco, fitting
+from mixviz.data.annotations.records import Annotations
 from mixviz.data.batch_loading import ImageSource, read, stacked
 from mixviz.data.files import parcel
 from mixviz.explain import serialize
@@ -38,17 +41,21 @@ class Step(NamedTuple):
 def record(
     sources: Sequence[ImageSource], method: Method, folder: str | Path, *, seed: int = 0, lam: float | None = None,
     side: int = 512, detector: str | Saliency | None = None, network: Any = None,
+    annotations: Annotations | None = None, min_visible: float = 0.0,
 ) -> Generator[Step, None, None]:  # fmt: skip
     """Read, mix and write a batch, picture by picture.
 
     ``mixed/`` and ``originals/`` hold a PNG of every image, ``labels.csv`` a row per image with its soft label, and
-    ``recipe.json`` the whole recipe. Nothing is written before the whole batch is mixed.
+    ``recipe.json`` the whole recipe; with ``annotations``, ``objects.json`` is a COCO file of the mixtures. Nothing is
+    written before the whole batch is mixed.
 
     Args:
         folder: output folder, created if missing.
         side: side in pixels of the square that every picture is cropped to.
         detector: saliency detector; None: the method's own. It also judges labels if no object masks are known.
         network: network for network-guided detectors.
+        annotations: objects of the pictures, which are followed into the mixtures.
+        min_visible: leave out objects of which a smaller share is seen in a mixture.
 
     Raises:
         ValueError: fewer than two pictures can be read, or a requirement of the method is missing.
@@ -63,12 +70,16 @@ def record(
             tiles.append(tile)
         yield Step(done, total, source.name, reason)
     pictures = stacked(readable, tiles)
+    if annotations is not None:
+        pictures = pictures._replace(annotated=fitting.of_squares(annotations, pictures.names, side))
     if needs_saliency:  # one at a time: a network would need gigabytes of memory for the whole batch
         maps = [_map(pictures.images, pictures.labels, n, chosen_detector, network) for n in range(len(readable))]
     batch = mix_batch(pictures, method, seed, lam, maps=torch.cat(maps) if maps else None, network=network)
     total = len(sources) + len(readable)
     for done, name in enumerate(_write(batch, Path(folder)), len(sources) + 1):
         yield Step(done, total, name)
+    if annotations is not None:
+        coco.write(Path(folder) / "objects.json", annotated(batch, annotations, min_visible))
 
 
 def _map(images: Tensor, labels: Tensor, n: int, detector: str | Saliency, network: Any) -> Tensor:
@@ -85,9 +96,27 @@ def bundle(
         parcel.pack(Path(temporary), Path(path))
 
 
+def annotated(batch: MixedBatch, annotations: Annotations, min_visible: float = 0.0) -> Annotations:
+    """Annotations of the mixtures: of each object its visible share, its weight and the original it comes from too."""
+    moved = batch.followed(min_visible)
+    assert moved is not None, "the batch has the annotations' objects"
+    names = _files(batch)
+    origin = [f"originals/{names[i]}" for i in moved.source.tolist()]
+    visible, weight = (list(map(_short, column.tolist())) for column in (moved.visible, moved.weight))
+    more = {"visible": visible, "weight": weight, "source": origin}
+    objects = dataclasses.replace(moved.objects, extras={**moved.objects.extras, **more}, checked=True)
+    files = [f"mixed/{name}" for name in names]
+    return Annotations.of(objects, files, annotations.classes, class_ids=annotations.class_ids)
+
+
+def _files(batch: MixedBatch) -> list[str]:
+    """The file name of each image of a batch."""
+    return [f"{n:03d}-{parcel.plain(name)}".rstrip("-") + ".png" for n, name in enumerate(batch.pictures.names, 1)]
+
+
 def _write(batch: MixedBatch, folder: Path) -> Iterator[str]:
     """Write all files, each table row together with its pictures; yield the name of each picture."""
-    names = [f"{n:03d}-{parcel.plain(name)}".rstrip("-") + ".png" for n, name in enumerate(batch.pictures.names, 1)]
+    names = _files(batch)
     for part in ("mixed", "originals"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     text = json.dumps(recipe_of(batch, names), indent=1, ensure_ascii=False) + "\n"

@@ -14,7 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mixviz.core.follow import MovedObjects
 from mixviz.core.method import Method
+from mixviz.core.objects import Objects
 from mixviz.core.recipe import Recipe
 from mixviz.core.transforms import MixTransform, saliency
 from mixviz.data.batch_loading import Pictures, bundled, load
@@ -66,6 +68,11 @@ class MixedBatch:
         alone = dataclasses.replace(row, partner=torch.arange(len(sources))[:, None], trace=trace)
         return serialize.recipe_json(alone, alone.truth(self.reference_masks[sources])) | {"partner": sources.tolist()}
 
+    def followed(self, min_visible: float = 0.0) -> MovedObjects | None:
+        """The objects that can be seen in the mixtures, see :meth:`mixviz.Recipe.follow`; None: they are unknown."""
+        objects = objects_of(self.pictures)
+        return None if objects is None else self.recipe.follow(objects, min_visible)
+
     @property
     def inside(self) -> bool:
         """Whether features are mixed inside the network and the images enter unmixed."""
@@ -116,6 +123,15 @@ class MixedBatch:
         }
 
 
+def objects_of(pictures: Pictures) -> Objects | None:
+    """Return the objects of a batch's pictures: the annotated ones, else one for each picture; None: unknown."""
+    if pictures.annotated is not None or pictures.objects is None:
+        return pictures.annotated
+    masks, count = pictures.objects > 0.5, len(pictures.objects)
+    size = int(masks.shape[1]), int(masks.shape[2])
+    return Objects(size=size, count=count, image=torch.arange(count), masks=masks, classes=pictures.labels)
+
+
 def mix_batch(
     pictures: Pictures, method: Method, seed: int = 0, lam: float | None = None, *, maps: Tensor | None = None,
     network: Callable[[Tensor], Tensor] | None = None,
@@ -130,7 +146,9 @@ def mix_batch(
     Raises:
         ValueError: a requirement of the method is missing.
     """
-    options = {} if maps is None else {"saliency": maps}
+    options: dict[str, Any] = {} if maps is None else {"saliency": maps}
+    if (objects := objects_of(pictures)) is not None:
+        options["objects"] = objects
     transform = MixTransform(method, len(pictures.classes), seed=seed, network=network)
     recipe = transform.plan(pictures.images, pictures.labels, lam=lam, **options)
     masks = maps if pictures.objects is None else pictures.objects
