@@ -37,10 +37,12 @@ class Method(Parametric):
 
     ``together``: one draw decides how all images of a batch are mixed. ``needs_labels``: partners are drawn by the
     batch's labels, one for each image by itself, so that an image may be the partner of several.
+    ``looks_at_objects``: the recipe depends on the batch's objects.
     """
 
     together: ClassVar[bool] = False
     needs_labels: ClassVar[bool] = False
+    looks_at_objects: ClassVar[bool] = False
 
     def plan(
         self,

@@ -236,6 +236,16 @@ def load_pair(a: str | os.PathLike[str], b: str | os.PathLike[str], side: int = 
     return torch.from_numpy(np.stack([load_image(path, side) for path in paths])).permute(0, 3, 1, 2).contiguous()
 
 
+def load_objects(a: str, b: str, side: int = 224) -> Objects:
+    """Load the objects of two bundled photographs, in the squares that :func:`load_pair` makes of them.
+
+    Raises:
+        ValueError: no bundled photograph of this name.
+    """
+    masks = torch.stack([square_mask(photographs()[name], side) for name in (a, b)])
+    return Objects(size=(side, side), count=2, image=torch.arange(2), masks=masks > 0.5)
+
+
 def square_box(entry: Photograph, side: int) -> tuple[int, int, int, int]:
     """A photograph's object box after :func:`load_image` has scaled and cropped it to a square."""
     height, width = entry["size"]

@@ -79,9 +79,7 @@ class MixedExample:
         """The objects of A and B that can be seen in the mixture; None if one of them is unknown."""
         if self.objects is None:
             return None
-        size = int(self.objects.shape[1]), int(self.objects.shape[2])
-        whole = Objects(size=size, count=2, image=torch.arange(2), masks=self.objects > 0.5)
-        return self.recipe.follow(whole, mixtures=range(1))
+        return self.recipe.follow(_whole(self.objects), mixtures=range(1))
 
     @property
     def reference(self) -> str:
@@ -189,11 +187,18 @@ def make_example(
     Raises:
         ValueError: the method lacks something that it needs.
     """
-    batch = Batch(images, torch.tensor([0, 1]), network, saliency=maps)
+    given = _whole(objects) if method.looks_at_objects and objects is not None else None
+    batch = Batch(images, torch.tensor([0, 1]), network, saliency=maps, objects=given)
     recipe = method.plan(batch, np.random.default_rng(seed), lam=lam, partner=np.array([1, 0]))
     return MixedExample(
         names=names, images=images, maps=maps, objects=objects, method=method, recipe=recipe, seed=seed, lam=lam
     )
+
+
+def _whole(masks: Tensor) -> Objects:
+    """The objects of two images, by their masks (2, H, W)."""
+    size = int(masks.shape[1]), int(masks.shape[2])
+    return Objects(size=size, count=2, image=torch.arange(2), masks=masks > 0.5)
 
 
 def _sentence(example: MixedExample) -> str:

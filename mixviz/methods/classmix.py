@@ -35,6 +35,8 @@ class ClassMix(Method):
 
     detector: str = detector("fine_grained")
 
+    looks_at_objects: ClassVar[bool] = True
+
     card: ClassVar[Card] = Card(
         "classmix", "ClassMix", "ClassMix: Segmentation-Based Data Augmentation for Semi-Supervised Learning",
         "Olsson, Tranheden, Pinto, Svensson", "WACV", 2021, "2007.07936", "cut", "1 - area",

@@ -38,6 +38,8 @@ class CopyPaste(Method):
     blend: float = parameter(0.0, "standard deviation that softens the border, in pixels", low=0, high=8)
     detector: str = detector("fine_grained")
 
+    looks_at_objects: ClassVar[bool] = True
+
     card: ClassVar[Card] = Card(
         "copy_paste", "Copy-Paste", "Simple Copy-Paste is a Strong Data Augmentation Method for Instance Segmentation",
         "Ghiasi, Cui, Srinivas, Qian, Lin, Cubuk, Le, Zoph", "CVPR", 2021, "2012.07177", "cut", "1 - area",

@@ -40,6 +40,8 @@ class ObjectCutMix(Method):
     )
     detector: str = detector("fine_grained")
 
+    looks_at_objects: ClassVar[bool] = True
+
     card: ClassVar[Card] = Card(
         "object_cutmix", "Object CutMix", family="cut", label="1 - area, or a / (a + b)", after=("cutmix",),
         aliases=("CutMix by object box", "object-aware CutMix", "객체 컷믹스"),

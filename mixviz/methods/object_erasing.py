@@ -45,6 +45,8 @@ class ObjectErasing(Method):
     fill: str = parameter("random", "what the holes are filled with", choices=FILLS)
     detector: str = detector("fine_grained")
 
+    looks_at_objects: ClassVar[bool] = True
+
     card: ClassVar[Card] = Card(
         "object_erasing", "I+ORE", "Random Erasing Data Augmentation", "Zhong, Zheng, Kang, Li, Yang",
         "AAAI", 2020, "1708.04896", "erase", "1", after=("random_erasing",),

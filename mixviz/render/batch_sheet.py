@@ -147,7 +147,7 @@ def mix_batch(
         ValueError: a requirement of the method is missing.
     """
     options: dict[str, Any] = {} if maps is None else {"saliency": maps}
-    if (objects := objects_of(pictures)) is not None:
+    if method.looks_at_objects and (objects := objects_of(pictures)) is not None:
         options["objects"] = objects
     transform = MixTransform(method, len(pictures.classes), seed=seed, network=network)
     recipe = transform.plan(pictures.images, pictures.labels, lam=lam, **options)

@@ -19,7 +19,7 @@ from mixviz.detectors import SALIENCY
 from mixviz.i18n import in_language, say
 from mixviz.render import overlays
 from mixviz.render.batch_export import bundle
-from mixviz.render.batch_sheet import MixedBatch
+from mixviz.render.batch_sheet import MixedBatch, objects_of
 from mixviz.ui.boundary import as_gradio_error, checked_path
 from mixviz.ui.errors import as_user_error
 from mixviz.ui.fields import malformed, written
@@ -88,15 +88,21 @@ def code(request: Request, mixed: MixedBatch) -> str:
     made = [f'"{request.method}"', f"num_classes={len(seen.classes)}", f"seed={mixed.seed}"]
     made += ["network=network"] * bool(network) + options
     lam = "" if mixed.lam is None else f", lam={written(mixed.lam)}"
+    objects = mixed.method.looks_at_objects and objects_of(seen) is not None
     lines = [
         "import mixviz",
         "from mixviz.data import batch_loading",
+        *["from mixviz.render.batch_sheet import objects_of"] * objects,
         *network,
         "",
-        f"images, labels, *_ = batch_loading.{given}",
+        *(
+            [f"pictures = batch_loading.{given}", "images, labels, *_ = pictures"]
+            if objects
+            else [f"images, labels, *_ = batch_loading.{given}"]
+        ),
         "",
         f"mix = mixviz.MixTransform({', '.join(made)})",
-        f"recipe = mix.plan(images, labels{lam})",
+        f"recipe = mix.plan(images, labels{lam}{', objects=objects_of(pictures)' * objects})",
         f"mixed, targets = recipe.apply(images), recipe.targets(labels, {len(seen.classes)})",
     ]
     return "\n".join(lines)
