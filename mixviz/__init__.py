@@ -9,6 +9,7 @@ import warnings
 from typing import Any
 
 from mixviz.core.batch import Batch
+from mixviz.core.detection import detection_objects, detection_targets
 from mixviz.core.feature_mixing import mix_inside
 from mixviz.core.follow import MovedObjects
 from mixviz.core.method import Draw, Method
@@ -40,6 +41,8 @@ __all__ = [
     "Saliency",
     "Truth",
     "__version__",
+    "detection_objects",
+    "detection_targets",
     "discover",
     "mix",
     "mix_inside",

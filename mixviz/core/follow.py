@@ -135,6 +135,13 @@ def follow(
     return MovedObjects(moved, objects.image[origin], origin, *(column[index] for column in found[5:]))
 
 
+def unmoved(objects: Objects) -> MovedObjects:
+    """Return the objects of images that stay as they are."""
+    one = torch.ones(len(objects), device=objects.image.device)
+    origin = torch.arange(len(objects), device=objects.image.device)
+    return MovedObjects(objects, objects.image, origin, one, one, objects.areas)
+
+
 def follow_map(plan: Plan, maps: Tensor, ignore: int = 255) -> Tensor:
     """Mix dense targets; see :meth:`mixviz.Recipe.follow_map`."""
     n = plan.partner.shape[1]
