@@ -112,6 +112,14 @@ def check_rules(name, options, seed):
     assert set(union.unique().tolist()) <= {0, 1}
     assert union[most > 0.01].all()
     assert not union[most < SEEN / 10].any()
+    for least in (0.0, 0.2):  # by edges or by pixels
+        area = torch.zeros(n, n)
+        for source, share in zip(recipe.partner, recipe.area, strict=True):
+            area[torch.arange(n), source] += share
+        by_pixels = (area >= least) & (most > SEEN)
+        sure = ((area - least).abs() > 1e-5) & ((most - SEEN).abs() > SEEN / 2)
+        given = recipe.targets(torch.arange(n), n, rule="union", min_visible=least)
+        assert torch.equal(given[sure], by_pixels.float()[sure])
     several = torch.from_numpy(np.random.default_rng(seed).random((n, 4)) < 0.4)
     expected = torch.stack([(union[i, :, None] * several).amax(0) for i in range(n)])
     close(recipe.targets(several, rule="union"), expected)

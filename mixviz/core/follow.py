@@ -114,7 +114,7 @@ def follow(
         )
     checks.number("min_visible", min_visible, 0, 1)
     checks.number("min_area", min_area, 0)
-    if objects.masks is None and _keeps_edges(plan):
+    if objects.masks is None and keeps_edges(plan):
         seen = [_by_edges(plan, objects, _items(plan, part, objects, mixtures)) for part in _parts(plan)]
     else:
         seen = [_by_pixels(plan, objects, items) for items in _pieces(plan, objects, mixtures or range(n))]
@@ -228,7 +228,7 @@ def _moving(mixing: Operations) -> list[tuple[operations.OpSequence, ...]]:
     return [operations.moving(sequences) for sequences in mixing.sequences]
 
 
-def _keeps_edges(plan: Plan) -> bool:
+def keeps_edges(plan: Plan) -> bool:
     """Whether boxes are only cut, pasted and resized, and each source has one weight outside the patches."""
     base = plan.mixing.base
     return not _moves_whole(plan) and not (isinstance(base, Weights) and base.weight[0, 0, 0].numel() > 1)

@@ -268,7 +268,7 @@ class Recipe:
                 - ``union``: the largest label of all sources that can be seen; 1 for each class of which an object can
                   be seen. For classes only.
                 - ``visible``: for each class its most visible object's ``visible`` · ``weight``. For objects only.
-            min_visible: leave out what is hardly seen. Images: sources with a smaller share of the mixture's pixels
+            min_visible: leave out what is hardly seen. Images: those with a smaller share of the mixture's pixels
                 (:attr:`area`). Objects: those of which a smaller share is seen. Not for ``share``.
 
         Raises:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mixviz.core import checks
 from mixviz.core.apply import Plan
-from mixviz.core.follow import SEEN, MovedObjects, follow
+from mixviz.core.follow import SEEN, MovedObjects, follow, keeps_edges
 from mixviz.core.objects import Objects
 from mixviz.core.tensors import check_labels
 
@@ -101,11 +101,27 @@ def _shared(plan: Labelled, labels: Tensor) -> Tensor:
 
 
 def _union(plan: Labelled, labels: Tensor, min_visible: float) -> Tensor:
-    """Return the largest label (N, C) among the sources that can be seen."""
-    weights = plan.weights()
-    seen = (weights.amax((2, 3, 4)) > SEEN) & (weights.mean((2, 3, 4)) >= min_visible)
+    """Return the largest label (N, C) among the images that can be seen in each mixture."""
+    if labels.device.type == "cpu" and keeps_edges(plan):
+        mixture, source = _pairs_seen(plan, min_visible)
+        index = mixture[:, None].expand(-1, labels.shape[1])
+        return torch.zeros_like(labels).scatter_reduce(0, index, labels[source], "amax")
+    weights, same = plan.weights(), (plan.partner[:, None] == plan.partner).float()  # an image may be several sources
+    most, area = (torch.einsum("kjn,jn->kn", same, one) for one in (weights.amax((2, 3, 4)), weights.mean((2, 3, 4))))
+    seen = (most > SEEN) & (area >= min_visible)
     terms = [torch.where(one[:, None], labels[source], 0) for one, source in zip(seen, plan.partner, strict=True)]
     return torch.stack(terms).amax(0)
+
+
+def _pairs_seen(plan: Labelled, min_visible: float) -> tuple[Tensor, Tensor]:
+    """Return each mixture and image (I,) that can be seen in it, by following whole images as boxes."""
+    n, (height, width) = plan.partner.shape[1], plan.size
+    image = torch.arange(n)
+    boxes = torch.tensor([[0.0, 0, height, width]]).expand(n, 4)
+    moved = follow(plan, Objects(size=plan.size, count=n, image=image, boxes=boxes, checked=True))
+    area = torch.zeros(n * n).index_add(0, moved.objects.image * n + moved.source, moved.weight * moved.area)
+    pairs = ((area > 0) & (area >= min_visible * height * width)).nonzero()[:, 0]
+    return pairs // n, pairs % n
 
 
 def _numbers(plan: Labelled, labels: Tensor, num_classes: int | None, rule: str) -> Tensor:
