@@ -18,7 +18,7 @@ from mixviz.core import apply, checks, geometry
 from mixviz.core.apply import Plan
 from mixviz.core.objects import Objects, boxes_of, covered, ellipses
 from mixviz.core.parts import Operations, Patches, Weights
-from mixviz.core.tensors import as_list
+from mixviz.core.tensors import as_list, on_device
 from mixviz.ops import operations
 
 SEEN = 1 / 510  # a smaller weight changes no byte of a picture
@@ -229,9 +229,15 @@ def _moving(mixing: Operations) -> list[tuple[operations.OpSequence, ...]]:
 
 
 def keeps_edges(plan: Plan) -> bool:
-    """Whether boxes are only cut, pasted and resized, and each source has one weight outside the patches."""
-    base = plan.mixing.base
-    return not _moves_whole(plan) and not (isinstance(base, Weights) and base.weight[0, 0, 0].numel() > 1)
+    """Whether boxes are only cut, pasted, flipped and resized, and each source has one weight outside the patches."""
+    base, mixing = plan.mixing.base, plan.mixing
+    if isinstance(base, Weights) and (base.weight[0, 0, 0].numel() > 1 or base.cell_permutation is not None):
+        return False
+    if not _moves_whole(plan):
+        return True
+    if not isinstance(mixing, Operations) or len(plan.partner) > 1:
+        return False  # several places of one image are joined as masks
+    return operations.placed(mixing.sequences[0], plan.size) is not None
 
 
 def _items(plan: Plan, part: _Part, objects: Objects, rows: range | None = None) -> _Items:
@@ -293,8 +299,14 @@ def _by_edges(plan: Plan, objects: Objects, items: _Items) -> _Seen:
         low, high = torch.maximum(box[:, :2], source[:, :2]), torch.minimum(box[:, 2:], source[:, 2:])
         box = place(torch.cat([low, torch.maximum(low, high)], 1).view(-1, 2, 2)).flatten(1)
         enlarged = scale.prod(1)
+    elif isinstance(patches, Operations) and (placing := operations.placed(patches.sequences[part.source], plan.size)):
+        scale, shift = (on_device(value, box.device)[mixture] for value in placing)
+        ends = (box.double().view(-1, 2, 2) * scale[:, None] + shift[:, None]).float()
+        box = torch.cat([ends.amin(1), ends.amax(1)], 1)
+        enlarged = scale.abs().prod(1).float()
     bound = box.new_tensor([height, width])
     box = torch.cat([box[:, :2].clamp(min=0), torch.minimum(box[:, 2:], bound)], 1)
+    box[:, 2:] = torch.maximum(box[:, :2], box[:, 2:])
     edges: list[Tensor] = []
     for axis in (0, 1):
         low, high = box[:, axis, None], box[:, axis + 2, None]

@@ -12,6 +12,7 @@ preserved: values are divided by the local magnification.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -140,6 +141,43 @@ def cut_out(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = 
 
 
 # ---------------------------------------------------------------- matrices, from output pixels to input pixels
+
+
+# Where operations that keep edges parallel to the sides put a place (row, column): scale (M, 2) times it, plus shift.
+Placing = tuple[np.ndarray, np.ndarray]
+
+
+def _placing(n: int, down: tuple[Any, Any] = (1, 0), across: tuple[Any, Any] = (1, 0)) -> Placing:
+    scale, shift = np.ones((n, 2)), np.zeros((n, 2))
+    (scale[:, 0], shift[:, 0]), (scale[:, 1], shift[:, 1]) = down, across
+    return scale, shift
+
+
+def flipped_across(values: np.ndarray, size: tuple[int, int]) -> Placing:
+    """Place of a place after :func:`flip_across`."""
+    return _placing(len(values), across=(-1, size[1]))
+
+
+def flipped_down(values: np.ndarray, size: tuple[int, int]) -> Placing:
+    """Place of a place after :func:`flip_down`."""
+    return _placing(len(values), down=(-1, size[0]))
+
+
+def translated_x(values: np.ndarray, size: tuple[int, int]) -> Placing:
+    """Place of a place after :func:`translate_x`."""
+    return _placing(len(values), across=(1, values[:, 0]))
+
+
+def translated_y(values: np.ndarray, size: tuple[int, int]) -> Placing:
+    """Place of a place after :func:`translate_y`."""
+    return _placing(len(values), down=(1, values[:, 0]))
+
+
+def in_crop(values: np.ndarray, size: tuple[int, int]) -> Placing:
+    """Place of a place after :func:`crop`."""
+    top, left, height, width = values.T
+    down, across = size[0] / height, size[1] / width
+    return _placing(len(values), (down, -top * down), (across, -left * across))
 
 
 def _identity(images: Tensor) -> np.ndarray:

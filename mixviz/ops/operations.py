@@ -43,6 +43,8 @@ class Operation:
         moves: whether pixels change position; the image's maps are then transformed, too.
         empties: whether it may leave pixels without content from the image; they get the recipe's fill.
         keeps_boxes: whether the image of a box is a box again: edges stay parallel to the sides.
+        places: (values (M, p), (H, W)) to the scale and the shift (M, 2) of (row, column); None: it moves pixels in
+            another way, or empties some.
     """
 
     text: str
@@ -50,6 +52,7 @@ class Operation:
     moves: bool = False
     empties: bool = False
     keeps_boxes: bool = False
+    places: Callable[[np.ndarray, tuple[int, int]], geometric.Placing] | None = None
 
 
 OPERATIONS: dict[str, Operation] = {
@@ -67,15 +70,35 @@ OPERATIONS: dict[str, Operation] = {
     "motion_blur": Operation("motion blur {0} px at {1}°", color.motion_blur),
     "iso_noise": Operation("ISO noise {0}", color.iso_noise),
     "jpeg": Operation("JPEG {0}", color.compressed),
-    "horizontal_flip": Operation("flip left to right", geometric.flip_across, moves=True, keeps_boxes=True),
-    "vertical_flip": Operation("flip upside down", geometric.flip_down, moves=True, keeps_boxes=True),
+    "horizontal_flip": Operation(
+        "flip left to right", geometric.flip_across, moves=True, keeps_boxes=True, places=geometric.flipped_across
+    ),
+    "vertical_flip": Operation(
+        "flip upside down", geometric.flip_down, moves=True, keeps_boxes=True, places=geometric.flipped_down
+    ),
     "shuffle": Operation("shuffle in {0} × {0} px", geometric.shuffle, moves=True),
-    "crop": Operation("crop {2} × {3} px from ({0}, {1})", geometric.crop, moves=True, keeps_boxes=True),
+    "crop": Operation(
+        "crop {2} × {3} px from ({0}, {1})", geometric.crop, moves=True, keeps_boxes=True, places=geometric.in_crop
+    ),
     "rotate": Operation("rotate {0}°", geometric.rotate, moves=True, empties=True),
     "shear_x": Operation("shear x {0}", geometric.shear_x, moves=True, empties=True),
     "shear_y": Operation("shear y {0}", geometric.shear_y, moves=True, empties=True),
-    "translate_x": Operation("translate x {0} px", geometric.translate_x, moves=True, empties=True, keeps_boxes=True),
-    "translate_y": Operation("translate y {0} px", geometric.translate_y, moves=True, empties=True, keeps_boxes=True),
+    "translate_x": Operation(
+        "translate x {0} px",
+        geometric.translate_x,
+        moves=True,
+        empties=True,
+        keeps_boxes=True,
+        places=geometric.translated_x,
+    ),
+    "translate_y": Operation(
+        "translate y {0} px",
+        geometric.translate_y,
+        moves=True,
+        empties=True,
+        keeps_boxes=True,
+        places=geometric.translated_y,
+    ),
     "affine": Operation(
         "rotate {0}°, translate ({1}, {2}) px, scale ×{3}, shear {4}°", geometric.affine, moves=True, empties=True
     ),
@@ -145,6 +168,20 @@ def carry(sequences: Sequence[OpSequence], maps: Tensor, *, mass: bool = False) 
         index = on_device(rows, maps.device)
         maps.index_copy_(0, index, operation.change(maps.index_select(0, index), values, seeds, mass))
     return maps[:, 0]
+
+
+def placed(sequences: Sequence[OpSequence], size: tuple[int, int]) -> geometric.Placing | None:
+    """Where the sequences put a place (row, column) of each image: scale (N, 2) times it, plus shift (N, 2).
+
+    None: an operation among them moves pixels in another way.
+    """
+    scale, shift = np.ones((len(sequences), 2)), np.zeros((len(sequences), 2))
+    for operation, rows, values, _ in _grouped(moving(sequences)):
+        if operation.places is None:
+            return None
+        own_scale, own_shift = operation.places(values, size)
+        scale[rows], shift[rows] = scale[rows] * own_scale, shift[rows] * own_scale + own_shift
+    return scale, shift
 
 
 def moving(sequences: Sequence[OpSequence]) -> tuple[OpSequence, ...]:
