@@ -10,6 +10,7 @@ import json
 import sys
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -241,7 +242,7 @@ gradio = pytest.importorskip("gradio")
 
 from mixviz.ui import handlers  # noqa: E402
 from mixviz.ui.services import batches, detector_options, progress  # noqa: E402
-from mixviz.ui.state import Request, of_query, usable  # noqa: E402
+from mixviz.ui.state import Request, first_request, of_query, usable  # noqa: E402
 from mixviz.ui.views import batch as batch_view  # noqa: E402
 
 A, B = (pictures.photograph_path(name) for name in ("lion.jpg", "bee.jpg"))
@@ -607,3 +608,40 @@ def test_a_wrong_annotation_is_refused_or_skipped_and_named(painted_folder, tmp_
     assert not (tmp_path / "out").exists()
     assert run_batch(monkeypatch, *arguments, "--skip") == 0
     assert "leaves the image of 64x64" in capsys.readouterr().err
+
+
+def test_the_view_outlines_the_objects_of_all_sources():
+    request = replace(first_request(), view="batch", method="mosaic", count=6, outlines=True)
+    value, mixed = batch_view.batch(request), batches.mixed_of(request)
+    assert value["outlined"]
+    moved = mixed.followed()
+    for n, tile in enumerate(value["outlines"]):
+        sources = [n, *mixed.partners(n)]
+        told = sorted((sources[one["of"]], round(one["visible"], 6)) for one in tile)
+        own = moved.of(n)
+        pairs = zip(own.source.tolist(), own.visible.tolist(), strict=True)
+        assert told == sorted((source, round(visible, 6)) for source, visible in pairs)
+        assert all(one["path"].startswith("M") for one in tile)
+    assert batch_view.batch(replace(request, outlines=False))["outlines"] == []
+
+
+def test_a_coco_file_gives_the_visitors_pictures_their_objects(painted_folder):
+    folder, file = painted_folder
+    document = json.loads(file.read_text())
+    document["images"][2]["width"] = 80  # not the size of the picture
+    document["annotations"][0]["bbox"] = [60, 60, 30, 30]  # leaves the picture
+    file.write_text(json.dumps(document))
+    files = tuple((str(path), path.name) for path in sorted(folder.iterdir()))
+    request = replace(first_request(), view="batch", method="cutmix", files=files, annotations=str(file), outlines=True)
+    value = batch_view.batch(request)
+    assert value["outlined"]
+    assert {tile["of"] for tiles in value["outlines"] for tile in tiles} <= {0, 1}
+    assert len(value["left_out"]) == 2
+    assert any("2.png" in reason and "64x80" in reason for reason in value["left_out"])
+    others = tuple((path, f"other/{name}.jpeg") for path, name in files)
+    with pytest.raises(i18n.UserError, match="of none of the"):
+        batch_view.batch(replace(request, files=others))
+    file.write_text("[]")
+    batches.annotated.cache_clear()
+    with pytest.raises(i18n.UserError):
+        batch_view.batch(request)

@@ -646,6 +646,12 @@ export interface Entry {
 // ---- answers for single views
 export interface Batch {
   tiles: BatchTile[];
+  /** Are any objects known? */
+  outlined: boolean;
+  /** Of each mixture, if asked for. */
+  outlines: Outline[][];
+  /** Annotations that could not be used, and why. */
+  left_out: string[];
   columns: number;
   classes: string[];
   paired: boolean;

@@ -211,6 +211,10 @@ def _path(letter: str) -> Callable[[Mapping[str, Any], Any], str]:
     return lambda state, checked_path: checked_path(state.get(letter))
 
 
+def _annotations(state: Mapping[str, Any], checked_path: Any) -> str:
+    return checked_path(state["annotations"]) if state.get("annotations") else ""
+
+
 def _name(letter: str) -> Callable[[Mapping[str, Any], Any], str]:
     return lambda state, _: checked_name(state.get(f"name_{letter.lower()}"), letter)
 
@@ -273,7 +277,8 @@ class Request:
     or the number of resolutions before the last. ``joined``
     adds the visitor's own pictures to the bundled ones that are measured. ``own`` holds the paths (card, weights) of
     the visitor's own networks. The filmstrips compare ``method`` with ``methods``. A batch consists of the first
-    ``count`` bundled photographs, or of the visitor's ``files``: (path, name in its folder). ``still`` also requests
+    ``count`` bundled photographs, or of the visitor's ``files``: (path, name in its folder), with the objects of a COCO
+    file ``annotations`` or "". ``still`` also requests
     what λ and the seed do not change; ``strip`` also requests each detector's maps, ``outlines`` the
     objects in each mixture.
 
@@ -314,6 +319,7 @@ class Request:
     plane: str = stated(one_of("plane", lambda: PLANES), "pca", key="plane", views=("embeddings",))
     own: tuple[tuple[str, str], ...] = stated(anything, (), from_json=networks_of, views=("localize",))
     files: tuple[tuple[str, str], ...] = stated(_files, (), from_json=files_of, views=("batch",))
+    annotations: str = stated(anything, "", from_json=_annotations, views=("batch",))
     only: tuple[str, ...] | None = stated(_only, None, per_question=True)
     still: bool = stated(anything, True, per_question=True)
     strip: bool = stated(anything, False, per_question=True)

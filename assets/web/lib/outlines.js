@@ -13,14 +13,13 @@ export function outlinesOf(brief = false) {
 
   /**
    * @param {Outline[]} outlines empty if an object is unknown
-   * @param {string[]} names
-   * @param {boolean} pair is B a part of the mixture?
+   * @param {string[]} names of the pictures that are parts of the mixture
    */
-  function update(outlines, names, pair) {
+  function update(outlines, names) {
     node.replaceChildren(
-      ...outlines.map(({ of, path }) => svg("path", { d: path, class: `mv-outline-${"ab"[of]}` })),
+      ...outlines.map(({ of, path }) => svg("path", { d: path, class: `mv-outline-${"abcd"[of % 4]}` })),
     );
-    const told = outlines.length ? names.slice(0, pair ? 2 : 1).map((name, i) => seen(outlines, name, i, brief)) : [];
+    const told = outlines.length ? names.map((name, i) => seen(outlines, name, i, brief)) : [];
     const list = new Intl.ListFormat(language(), { type: "unit" }).format(told);
     text.textContent = brief && list ? t("seen_all", { list }) : list;
   }

@@ -61,7 +61,7 @@ export function stageOf(onBox, onMask) {
 
   /** @param {Shown} value @param {string} url */
   function update({ tiles, names, card, mask, outlines: objects }, url) {
-    outlines.update(objects, names, card.pair);
+    outlines.update(objects, names.slice(0, card.pair ? 2 : 1));
     place(before, url, tiles.indexOf("a"), tiles.length);
     place(mixed, url, tiles.indexOf("mixed"), tiles.length);
     mixed.setAttribute("aria-label", t("alt_mixed", { name: names[0], title: card.title }));

@@ -3,6 +3,7 @@ import { codePanel } from "../lib/code.js";
 import { arrowsOver } from "../lib/arrows.js";
 import { LETTERS, labelBar, make, partOf, place, press, within } from "../lib/dom.js";
 import { mixviz } from "../lib/page.js";
+import { outlinesOf } from "../lib/outlines.js";
 import { parameterControls } from "../lib/parameters.js";
 import { sendFolder, sendZip } from "../lib/sending.js";
 import { Sheet } from "../lib/sheets.js";
@@ -23,6 +24,7 @@ export default function batchView(context) {
   let own = null;
   /** @type {string | null} */
   let shownKey = null;
+  let annotations = ""; // the path of a COCO file of the visitor's pictures
   let turn = 0;
   /** @type {number | null} */
   let lit = null;
@@ -35,6 +37,8 @@ export default function batchView(context) {
   mixviz.asking.batch = () => ({
     still: wantedKey() !== shownKey,
     files: own?.shown ? zipped(own.paths, own.names) : [],
+    annotations: own?.shown ? annotations : "",
+    outlines: switches.objects.checked,
   });
 
   // ---- layout
@@ -69,7 +73,7 @@ export default function batchView(context) {
   );
   const inputs = /** @type {[string, object][]} */ ([
     ["folder", { webkitdirectory: true }],
-    ["pictures", { accept: `image/*,${t("endings")},.zip` }],
+    ["pictures", { accept: `image/*,${t("endings")},.zip,.json` }],
   ]).map(([name, more]) =>
     make("input", { type: "file", multiple: true, name, ...more, on: { change: (event) => send(event.target) } }),
   );
@@ -95,11 +99,12 @@ export default function batchView(context) {
     missing,
   );
   const switches = Object.fromEntries(
-    ["arrows", "originals", "numbers"].map((name) => [
+    ["arrows", "originals", "numbers", "objects"].map((name) => [
       name,
       make("input", { type: "checkbox", name, on: { change: () => drawState() } }),
     ]),
   );
+  switches.objects.addEventListener("change", () => mixviz.set({})); // outlines are worked out when they are wanted
   const told = make("p", { class: "mv-told" });
   const summary = make("dl", { class: "mv-numbers mv-summed" });
   const notes = make("p", { class: "mv-small" });
@@ -117,7 +122,7 @@ export default function batchView(context) {
       { class: "mv-head" },
       make("details", { class: "mv-set" }, make("summary", { textContent: t("batch.set") }), sources, counter, uploads),
       ...Object.entries(switches).map(([name, box]) =>
-        make("label", { class: "mv-check" }, box, t(`batch.show_${name}`)),
+        make("label", { class: "mv-check", data: { switch: name } }, box, t(`batch.show_${name}`)),
       ),
     ),
     told,
@@ -134,7 +139,8 @@ export default function batchView(context) {
   /** @param {number} n */
   function tileOf(n) {
     const before = make("span", { class: "mv-layer mv-before" });
-    const picture = make("span", { class: "mv-tile" }, before);
+    const outlines = outlinesOf(true);
+    const picture = make("span", { class: "mv-tile" }, outlines.node, before);
     const button = make(
       "button",
       {
@@ -162,8 +168,8 @@ export default function batchView(context) {
         make("div", {}, make("dt", { textContent: t(`batch.${key}`) }), make("dd")),
       ),
     );
-    const node = make("li", {}, button, name, meets, bar.node, numbers);
-    return { node, button, picture, before, name, meets, bar, numbers };
+    const node = make("li", {}, button, name, make("div", {}, meets, outlines.text), bar.node, numbers);
+    return { node, button, picture, outlines, before, name, meets, bar, numbers };
   }
 
   /** @param {number | null} n */
@@ -191,6 +197,8 @@ export default function batchView(context) {
     const names = tile.parts.map(([label]) => value.classes[label]);
     place(parts.picture, sheets.mixed.url, n, value.columns, rows);
     place(parts.before, sheets.originals.url, n, value.columns, rows);
+    const shownNames = [classOf(tile), ...tile.partners.map(([other]) => classOf(value.tiles[other]))];
+    parts.outlines.update(value.outlines[n] ?? [], shownNames);
     const met = meeting(tile);
     parts.name.textContent = whom(n);
     parts.meets.textContent = met;
@@ -287,9 +295,13 @@ export default function batchView(context) {
 
   /** @param {HTMLInputElement} input */
   async function send(input) {
-    const files = [...(input.files ?? [])];
+    const given = [...(input.files ?? [])];
+    const file = given.find(({ name }) => /\.json$/i.test(name));
+    const files = given.filter((one) => one !== file);
     const zip = files.find(({ name }) => /\.zip$/i.test(name));
     input.value = "";
+    if (file) annotations = (await mixviz.upload([file]))?.[0] ?? "";
+    if (file && !files.length && own) use(true);
     if (!files.length) return;
     inputs.forEach((each) => {
       each.disabled = true;
@@ -354,6 +366,10 @@ export default function batchView(context) {
     list.dataset.many = String(value.tiles.length > 16);
     if (pinned !== null && pinned >= value.tiles.length) pinned = null;
     if (lit !== null && lit >= value.tiles.length) lit = null;
+    within(root(), "[data-switch=objects]").hidden = !value.outlined;
+    list.classList.toggle("mv-outlined", switches.objects.checked);
+    if (value.left_out.length)
+      missing.replaceChildren(...value.left_out.map((reason) => make("li", { textContent: reason })));
     value.tiles.forEach(drawTile);
     drawState();
     drawSummary();

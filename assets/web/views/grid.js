@@ -19,7 +19,8 @@ const MARGIN = 100; // pixels below and above the window, within which tiles are
 function build({ name, title, family, group }) {
   const outlines = outlinesOf(true);
   const box = make("div", { class: "mv-box" });
-  const picture = make("div", { class: "mv-tile mv-mixed", aria: { role: "img", label: title } }, outlines.node, box, outlines.text);
+  const over = [outlines.node, box, outlines.text];
+  const picture = make("div", { class: "mv-tile mv-mixed", aria: { role: "img", label: title } }, ...over);
   const bar = labelBar();
   const summary = make("p", { class: "mv-summary", id: `mv-summary-${name}`, textContent: t(`summary.${name}`) });
   const open = make(
@@ -197,7 +198,7 @@ export default function gridView({ element }) {
     place(tile.picture, sheet, index, columns, rows);
     tile.picture.setAttribute("aria-label", t("alt_mixed", { name: names[0], title: card.title }));
     outline(tile.box, card.target);
-    tile.outlines.update(card.outlines ?? [], names, card.pair);
+    tile.outlines.update(card.outlines ?? [], names.slice(0, card.pair ? 2 : 1));
     tile.bar.update(names, card.share, innerWidth < 768 ? 18 : 34);
   }
 

@@ -206,12 +206,21 @@ def in_folder(
             path = found.get(normal(one.file)) or found.get(_base(one.file))
             if path is None:
                 raise Fault("the picture is annotated, but not there: add it, or leave its annotations out.")
-            try:
-                size, code = upright_size(path), orientation(path)
-            except ValueError as error:
-                raise Fault(str(error)) from None
-            kept.append(_fitting(one, size, code, stored))
+            kept.append(of_picture(one, path, stored=stored))
     return dataclasses.replace(annotations, pictures=tuple(kept), skipped=(*annotations.skipped, *faults.skipped))
+
+
+def of_picture(one: Annotated, path: str | os.PathLike[str], *, stored: bool = False) -> Annotated:
+    """Compare a picture's annotations with its file, and turn them upright where it is stored turned.
+
+    Raises:
+        ValueError: the file cannot be read or has another size.
+    """
+    try:
+        size, code = upright_size(path), orientation(path)
+    except ValueError as error:
+        raise Fault(str(error)) from None
+    return _fitting(one, size, code, stored)
 
 
 def _fitting(one: Annotated, upright: Size, code: int, stored: bool) -> Annotated:

@@ -14,6 +14,7 @@ from typing import Any
 import gradio as gr
 
 from mixviz.core.method import Method
+from mixviz.core.objects import box_pixels
 from mixviz.data.batch_loading import SIDE
 from mixviz.detectors import SALIENCY
 from mixviz.i18n import in_language, say
@@ -25,7 +26,7 @@ from mixviz.ui.errors import as_user_error
 from mixviz.ui.fields import malformed, written
 from mixviz.ui.registry import View
 from mixviz.ui.services import detector_options, progress, uploads
-from mixviz.ui.services.batches import found_by, mixed_of
+from mixviz.ui.services.batches import annotated, found_by, mixed_of
 from mixviz.ui.services.presenters import parameters, written_options
 from mixviz.ui.services.tiling import sheet
 from mixviz.ui.state import Request, language_of, of_state
@@ -55,10 +56,28 @@ def batch(request: Request) -> dict[str, Any]:
         "paired": mixed.paired,
         "tiles": [_tile(mixed, n) for n in range(len(mixed))],
         "summary": mixed.summary,
+        "outlined": objects_of(mixed.pictures) is not None,
+        "outlines": _outlines(mixed) if request.outlines else [],
+        "left_out": list(annotated(request.files, request.annotations)[1]) if request.annotations else [],
         "asks": _asks(mixed.method),
         "parameters": parameters(mixed.method, request.language),
         "code": code(request, mixed),
     }
+
+
+def _outlines(mixed: MixedBatch) -> list[list[dict[str, Any]]]:
+    """Describe the objects in each mixture: the part of the mixture that they belong to (0 is the image itself), the
+    visible share, the weight and the outline."""
+    tiles: list[list[dict[str, Any]]] = [[] for _ in range(len(mixed))]
+    moved = mixed.followed()
+    if moved is None:
+        return tiles
+    masks = box_pixels(moved.objects) if moved.objects.masks is None else moved.objects.masks
+    columns = moved.objects.image.tolist(), moved.source.tolist(), moved.visible.tolist(), moved.weight.tolist()
+    for n, source, visible, weight, mask in zip(*columns, masks.numpy(), strict=True):
+        of = [n, *mixed.partners(n)].index(source)
+        tiles[n].append({"of": of, "visible": visible, "weight": weight, "path": overlays.contours(mask)})
+    return tiles
 
 
 def _asks(method: Method) -> bool:

@@ -108,7 +108,7 @@ export function aboutDialog({ pins, pin, still }) {
     outline(mixed.box, card.target);
     outline(heat.box, card.looks ? patch : null);
     outline(cut.box, patch);
-    mixed.outlines.update(card.outlines ?? [], shown.names, card.pair);
+    mixed.outlines.update(card.outlines ?? [], shown.names.slice(0, card.pair ? 2 : 1));
     heat.node.classList.toggle("mv-unused", !card.looks);
     mixed.text.textContent = card.layer ? t("unmixed_layer", { layer: card.layer }) : t("mixture");
     heat.text.textContent = card.looks ? t("saliency_of", { letter: "AB"[source] }) : t("not_looked");
