@@ -445,3 +445,27 @@ def test_every_language_has_the_same_places_for_values(language):
         assert text.strip(), key
         assert places(text) == places(english[key]), key
         assert len(re.findall(r"[{}]", text)) == 2 * len(re.findall(r"\{\w+\}", text)), key
+
+
+def test_boxes_that_a_visitor_drew_belong_to_their_pictures():
+    box = [0.25, 0.25, 0.75, 0.5]
+    known = {"a": "lion.jpg", "b": "mine.png"}
+    request = of_state(known | {"marks": {"mine.png": box, "other.png": [0, 0, 1, 1]}}, str)
+    assert request.marked == (None, tuple(box))
+    swapped = of_state({"a": "mine.png", "b": "lion.jpg", "marks": {"mine.png": box}}, str)
+    assert swapped.marked == (tuple(box), None)
+    for wrong in ([0.5, 0.5, 0.2, 0.9], [0, 0, 2, 1], "box", [math.nan] * 4):
+        with pytest.raises(i18n.UserError):
+            of_state(known | {"marks": {"mine.png": wrong}}, str)
+    assert of_state(known | {"marks": [box]}, str).marked == (None, None)
+
+
+def test_a_drawn_box_stands_in_for_an_unknown_object(two_files):
+    lion = pictures.photograph_path("lion.jpg")
+    box = (0.25, 0.25, 0.75, 0.5)
+    assert detector_options.objects(lion, str(two_files[0]), 64) is None
+    masks = detector_options.objects(lion, str(two_files[0]), 64, (None, box))
+    assert masks[1].sum() == 32 * 16
+    assert masks[1, 16:48, 16:32].all()
+    assert detector_options.known(lion, str(two_files[0])) == [True, False]
+    assert detector_options.known(lion, str(two_files[0]), (None, box)) == [True, True]

@@ -429,3 +429,16 @@ def test_a_question_that_the_page_no_longer_answers_is_noticed():
 
 def _pair() -> dict[str, str]:
     return {key: name.removesuffix(".jpg") for key, name in pictures.pairs()[0].items() if key in "ab"}
+
+
+def test_the_object_of_an_own_picture_is_marked_with_a_box(open_tab, two_files):
+    tab = open_tab("?view=detail&method=cutmix", "detail")
+    tab.after(lambda: tab.choose("b", two_files[0]))
+    assert "Measured by saliency" in tab.page.locator("#mv-detail .mv-told").inner_text()
+    tab.page.get_by_role("button", name="Mark “first”").click()
+    tab.after(tab.page.get_by_role("button", name="Use this box").click)
+    seen = tab.page.locator(".mv-stage-objects .mv-seen").inner_text().replace("\u00a0", " ")
+    assert re.fullmatch(r"cat: \d+ % visible, first: \d+ % visible", seen)
+    tab.page.get_by_role("button", name="Change the box of “first”").click()
+    tab.after(tab.page.get_by_role("button", name="Without a box").click)
+    assert tab.page.get_by_role("button", name="Mark “first”").is_visible()

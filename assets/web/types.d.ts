@@ -65,6 +65,8 @@ export interface State {
   alpha: number | null;
   box: Edges | null;
   mask: string[] | null;
+  /** The visitor's own boxes of objects, by the path of the picture. */
+  marks?: Record<string, Edges>;
   over: string;
   methods: string[];
   subject: string;
@@ -703,6 +705,7 @@ export interface Detail {
   held: boolean;
   edited: string | null;
   outlines: Outline[];
+  known: boolean[];
   can_move: boolean;
   can_paint: boolean;
   parameters: Parameter[];
@@ -789,7 +792,8 @@ export interface Grid {
   detector_sheet: string;
   sheet: string;
   still: string | null;
-  objects: (Edges | null)[];
+  /** Are the objects of A and B known? */
+  known: boolean[];
   columns: number;
   rows: number;
   names: string[];

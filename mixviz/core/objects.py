@@ -263,9 +263,13 @@ def covered(boxes: Tensor, size: tuple[int, int]) -> Tensor:
     return shares[0][:, :, None] * shares[1][:, None, :]
 
 
-def box_pixels(objects: Objects) -> Tensor:
-    """(M, H, W) bool, the pixels of which a box covers at least half, or as much as of any other."""
-    share = covered(objects.boxes, objects.size)
+def box_pixels(objects: Objects | Tensor) -> Tensor:
+    """(M, H, W) bool, the pixels of which a box covers at least half, or as much as of any other.
+
+    Args:
+        objects: with boxes, or the share (M, H, W) of each pixel that they cover (:func:`covered`).
+    """
+    share = objects if isinstance(objects, Tensor) else covered(objects.boxes, objects.size)
     return share >= share.amax((1, 2), keepdim=True).clamp(max=0.5, min=1e-9)
 
 

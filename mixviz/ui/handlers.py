@@ -26,7 +26,9 @@ def show(request: Request) -> dict[str, Any]:
         "view": request.view,
         "link": request.query(),
         "names": [request.name_a, request.name_b],
-        "judge": "saliency" if detector_options.objects(request.a, request.b, SIDE) is None else "object",
+        "judge": "saliency"
+        if detector_options.objects(request.a, request.b, SIDE, request.marked) is None
+        else "object",
         "held": request.lam is not None,
         "detector": request.detector,
         **answer,

@@ -106,6 +106,19 @@ def _box(box: Any, _request: Any) -> None:
         raise UserError("error.box")
 
 
+def _marked(boxes: Any, _request: Any) -> None:
+    """The visitor's own boxes around the objects of A and B."""
+    if not isinstance(boxes, tuple) or len(boxes) != 2 or any(box is not None and not is_box(box) for box in boxes):
+        raise UserError("error.box")
+
+
+def _marks(state: Mapping[str, Any], _checked_path: Any) -> Any:
+    """The boxes of A's and B's objects among ``marks``, which the script keeps by the path of the picture."""
+    marks = state.get("marks")
+    found = [marks.get(state.get(letter)) if isinstance(marks, dict) else None for letter in "ab"]
+    return tuple(tuple(box) if isinstance(box, list) else box for box in found)
+
+
 def _mask(mask: Any, _request: Any) -> None:
     rows = isinstance(mask, tuple) and len(mask) == CELLS
     if mask is None or (
@@ -271,7 +284,8 @@ class Request:
 
     ``a`` and ``b`` are paths checked by :func:`mixviz.ui.boundary.checked_path`. ``lam`` None draws λ; ``alpha`` None
     keeps each method's own. ``box`` (top, left, bottom, right) in fractions of the sides and ``mask`` (CELLS strings of
-    CELLS digits, 1 keeps A) are the visitor's changes. ``only`` names the cards to draw, of methods or networks; None
+    CELLS digits, 1 keeps A) are the visitor's changes; ``marked`` holds the visitor's own boxes around the objects of A
+    and B, or None. ``only`` names the cards to draw, of methods or networks; None
     means all. The heat maps explain two ``classes`` in ``subject``: each a name, "*" for the predicted class, or "" for
     the class of A or B. ``layer`` is "" for the card's layer with finer maps, "card" for that layer as it was measured,
     or the number of resolutions before the last. ``joined``
@@ -304,6 +318,7 @@ class Request:
     parameters: Mapping[str, Any] = stated(_parameters, {}, write=_write_parameters, read=_read_parameters)
     box: tuple[float, float, float, float] | None = stated(_box, None, key="box", write=_write_box, read=_read_box)
     mask: tuple[str, ...] | None = stated(_mask, None)
+    marked: tuple[Any, Any] = stated(_marked, (None, None), from_json=_marks)
     over: str = stated(one_of("over", lambda: SWEEPS), "lam", key="over", views=("sweep",))
     methods: tuple[str, ...] = stated(_methods, ("mixup", "cutmix"), key="methods", views=("sweep",), **_NAMES)
     subject: str = stated(one_of("subject", lambda: SUBJECTS), "a", key="subject", views=("localize",))

@@ -1,5 +1,6 @@
 // View of a method's mixture: why its label is what it is, tools to change it, its steps and numbers, and downloads.
 import { make, outline, partOf, place, ring, within } from "../lib/dom.js";
+import { markDialog } from "../lib/mark.js";
 import { mixviz } from "../lib/page.js";
 import { parameterControls } from "../lib/parameters.js";
 import { reasonOf } from "../lib/reason.js";
@@ -58,6 +59,18 @@ export default function detailView({ element }) {
     on: { change: ({ target }) => stage.tile.classList.toggle("mv-no-outlines", !target.checked) },
   });
   const objects = make("label", { class: "mv-check" }, outlined, t("objects"));
+  const dialog = markDialog();
+  const marks = /** @type {("a" | "b")[]} */ (["a", "b"]).map((letter, i) =>
+    make("button", {
+      class: "mv-button",
+      on: {
+        click: () => {
+          const index = shown.tiles.indexOf(letter);
+          dialog.open(letter, { name: shown.names[i], url: sheet.url ?? "", index, count: shown.tiles.length });
+        },
+      },
+    }),
+  );
   const undo = button("undo", () => {
     mixviz.set({ box: null, mask: null });
     within(tools, "[aria-pressed=true]").focus(); // this button is about to disappear
@@ -170,7 +183,8 @@ export default function detailView({ element }) {
         make("div", { class: "mv-hero-why" }, ...why.nodes, lead),
         make("div", { class: "mv-by-hand" }, tools, undo, make("span", { data: { control: "more" } })),
         hint,
-        make("div", { class: "mv-stage-objects" }, objects, stage.outlines.text),
+        make("div", { class: "mv-stage-objects" }, objects, stage.outlines.text, ...marks),
+        dialog.node,
       ),
     ),
     section(
@@ -252,6 +266,11 @@ export default function detailView({ element }) {
       current.textContent = `#about-${value.card.name} { display: block; }`;
       stage.update(value, url);
       objects.hidden = !value.outlines.length;
+      marks.forEach((button, i) => {
+        const own = mixviz.state.marks?.[(i ? mixviz.state.b : mixviz.state.a) ?? ""];
+        button.hidden = (value.known[i] && !own) || (i > 0 && !value.card.pair);
+        button.textContent = t(own ? "mark.again" : "mark", { name: value.names[i] });
+      });
       toolButtons.box.disabled = !value.can_move;
       toolButtons.paint.disabled = !value.can_paint;
       undo.hidden = !value.edited;

@@ -75,8 +75,8 @@ export default function gridView({ element }) {
   const tiles = new Map();
   /** @type {Map<string, HTMLElement>} a heading per group */
   const heads = new Map();
-  /** @type {Grid["objects"]} */
-  let objects = [];
+  /** @type {Grid["known"]} */
+  let known = [];
   let turn = 0;
 
   const grid = make("div", { class: "mv-grid" });
@@ -217,10 +217,10 @@ export default function gridView({ element }) {
       }
       if (still) {
         sheets.still.take(still);
-        ({ objects } = value);
+        ({ known } = value);
       }
       if (!tiles.size) begin(value);
-      if (mine === turn) options.update(value, objects.every(Boolean));
+      if (mine === turn) options.update(value, known.every(Boolean));
       value.cards.forEach((card, index) => update(of(tiles, card.name), card, value, mixed, index));
       about.draw();
       alive.add(mixed);

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mixviz.core.inference import ResizedModel
+from mixviz.core.objects import box_pixels, covered
 from mixviz.core.saliency import Saliency
 from mixviz.core.transforms import saliency
 from mixviz.data import pictures
@@ -100,11 +101,30 @@ def maps(a: str, b: str, side: int, name: str) -> Tensor:
     return maps_of(pair(a, b, side), name)
 
 
+Marked = tuple[tuple[float, float, float, float] | None, tuple[float, float, float, float] | None]
+
+
 @functools.lru_cache(maxsize=64)
-def objects(a: str, b: str, side: int) -> Tensor | None:
-    """Return the masks (2, side, side) of the two objects; None if one is unknown."""
-    entries = [entry for path in (a, b) if (entry := pictures.photograph_of(path))]
-    return torch.stack([pictures.square_mask(entry, side) for entry in entries]) if len(entries) == 2 else None
+def objects(a: str, b: str, side: int, marked: Marked = (None, None)) -> Tensor | None:
+    """Return the masks (2, side, side) of the two objects; None if one is unknown.
+
+    ``marked`` holds boxes that a visitor drew, in fractions of the sides: they stand in for A's or B's object.
+    """
+    masks: list[Tensor] = []
+    for path, box in zip((a, b), marked, strict=True):
+        entry = pictures.photograph_of(path)
+        if box is not None:
+            masks.append(box_pixels(covered(torch.tensor([box]) * side, (side, side)))[0].float())
+        elif entry is not None:
+            masks.append(pictures.square_mask(entry, side))
+    return torch.stack(masks) if len(masks) == 2 else None
+
+
+def known(a: str, b: str, marked: Marked = (None, None)) -> list[bool]:
+    """Return whether the objects of A and of B are known."""
+    return [
+        box is not None or pictures.photograph_of(path) is not None for path, box in zip((a, b), marked, strict=True)
+    ]
 
 
 def object_boxes(a: str, b: str, side: int) -> list[tuple[int, int, int, int] | None]:

@@ -46,7 +46,7 @@ def story(request: Request, name: str, *, by_hand: bool = False, **changed: Any)
         request.lam,
         maps=detector_options.maps(a, b, SIDE, request.detector),
         names=(request.name_a, request.name_b),
-        objects=detector_options.objects(a, b, SIDE),
+        objects=detector_options.objects(a, b, SIDE, request.marked),
         network=detector_options.network(request.detector),
     )
     change = changed_by(request, example) if by_hand else ""
@@ -122,7 +122,7 @@ def code(request: Request, example: MixedExample) -> str:
     lines = ["import mixviz", "import numpy as np", "from mixviz.data import pictures"]
     lines += ["from mixviz.explain import edits"] if change else []
     lines, argument = lines + network, ", network=network" if network else ""
-    if example.method.looks_at_objects and example.objects is not None:
+    if example.method.looks_at_objects and example.objects is not None and request.marked == (None, None):
         argument += f', objects=pictures.load_objects("{names[0]}", "{names[1]}", {SIDE})'
     draw = f"np.random.default_rng({int(request.seed)}), {lam}partner=[1, 0]"
     lines += [

@@ -15,6 +15,7 @@ from mixviz.i18n import say
 from mixviz.methods import METHODS
 from mixviz.render import export, overlays
 from mixviz.ui.registry import CONTROLS, View
+from mixviz.ui.services import detector_options
 from mixviz.ui.services.presenters import card, changed_by, explanation, outlines, parameters, story
 from mixviz.ui.services.tiling import shrunk
 from mixviz.ui.state import CELLS, Request
@@ -29,6 +30,7 @@ def detail(request: Request) -> dict[str, Any]:
     return {
         "card": {"name": request.method, **card(told, request)},
         "outlines": outlines(told),
+        "known": detector_options.known(request.a, request.b, request.marked),
         "reason": label_terms.reason(told),
         "parameters": parameters(told.method, request.language),
         "tiles": list(tiles := export.tiles(told)),

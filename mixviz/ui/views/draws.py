@@ -23,7 +23,7 @@ BINS = 20
 def drawn(request: Request) -> tuple[sampling.Draws, Method]:
     """Draw the state's method a thousand times on small pictures; return the draws and the method."""
     a, b = request.a, request.b
-    objects = detector_options.objects(a, b, DRAWS_SIDE)
+    objects = detector_options.objects(a, b, DRAWS_SIDE, request.marked)
     method = request.chosen(request.method, request.parameters)
     full_maps = detector_options.maps(a, b, SIDE, request.detector)
     images = detector_options.pair(a, b, DRAWS_SIDE)

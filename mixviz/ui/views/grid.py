@@ -40,9 +40,7 @@ def grid(request: Request) -> dict[str, Any]:
         images, maps = _shown(request)
         heat = [overlays.overlay(p, m) for p, m in zip(images, maps, strict=True)]
         value["still"] = overlays.data_uri(np.concatenate([*images, *heat], axis=1))
-        value["objects"] = [
-            box and [edge / SIDE for edge in box] for box in detector_options.object_boxes(request.a, request.b, SIDE)
-        ]
+        value["known"] = detector_options.known(request.a, request.b, request.marked)
     return value | _detector_strip(request) if request.strip else value
 
 
