@@ -10,8 +10,8 @@ import torch
 from cases import each_case, variants
 
 from mixviz import METHODS, Batch, Objects
-from mixviz.core.follow import SEEN
-from mixviz.core.objects import box_pixels, collate
+from mixviz.core.follow_parts import SEEN
+from mixviz.core.objects import box_pixels, collate, ellipses
 from mixviz.core.parts import Operations, Patches, Style, Weights
 from mixviz.core.recipe import Recipe
 from mixviz.ops import operations
@@ -125,6 +125,49 @@ def test_boxes_by_their_edges_and_by_their_pixels_agree(name):
     resized = recipe.resample or name == "random_crop"
     assert torch.allclose(by_edges.visible, by_pixels.visible, atol=0.05 if resized else 1e-4)
     assert (by_edges.objects.boxes - by_pixels.objects.boxes).abs().max() <= (1.5 if resized else 1e-4)
+
+
+@pytest.mark.parametrize("name", ["rotation", "affine", "perspective"])
+def test_ellipses_by_their_points_and_by_their_pixels_agree(name):
+    """Boxes that are turned are followed as points of the inscribed ellipse; the same ellipse as a mask by pixels."""
+    size, counts = (120, 90), (2, 0, 3, 1, 4)
+    recipe = plan(name, {}, size, len(counts), 5)
+    boxes = scattered(size, counts, 5, masks=False)
+    by_points = recipe.follow(boxes)
+    by_pixels = recipe.follow(dataclasses.replace(boxes, masks=ellipses(boxes.boxes, size) >= 0.5))
+    seen = {one: i for i, one in enumerate(by_points.origin.tolist())}
+    for i, origin in enumerate(by_pixels.origin.tolist()):
+        if origin not in seen:
+            assert by_pixels.visible[i] < 0.02
+            continue
+        assert by_points.visible[seen[origin]] == pytest.approx(float(by_pixels.visible[i]), abs=0.05)
+        assert by_points.area[seen[origin]] == pytest.approx(float(by_pixels.area[i]), rel=0.06, abs=6)
+        if by_pixels.visible[i] > 0.3:
+            wrong = (by_points.objects.boxes[seen[origin]] - by_pixels.objects.boxes[i]).abs().max()
+            assert wrong <= (1.5 if by_pixels.visible[i] > 0.99 else 4)
+
+
+@pytest.mark.parametrize("name", ["rotation", "affine", "perspective", "horizontal_flip", "random_crop"])
+def test_points_are_where_their_paint_is(name):
+    """A painted disc of three pixels follows its centre."""
+    size, n = (90, 120), 5
+    rng = np.random.default_rng(0)
+    place = torch.from_numpy(rng.uniform(15, 75, (n, 1, 2))).float()
+    boxes = torch.cat([place[:, 0] - 10, place[:, 0] + 10], 1)
+    points = torch.cat([place, torch.full((n, 1, 1), 2.0)], 2)
+    objects = Objects(size=size, count=n, image=torch.arange(n), boxes=boxes, keypoints=points)
+    recipe = plan(name, {}, size, n, 2)
+    y, x = torch.meshgrid(torch.arange(size[0]) + 0.5, torch.arange(size[1]) + 0.5, indexing="ij")
+    paint = ((y - place[:, :, :1]) ** 2 + (x - place[:, :, 1:]) ** 2 < 9).float()
+    shown = recipe.follow_map(paint)
+    moved = recipe.follow(objects)
+    for i, origin in enumerate(moved.origin.tolist()):
+        row, column, visibility = moved.objects.keypoints[i, 0].tolist()
+        total = shown[origin].sum()
+        if visibility < 2 or not 3 < row < size[0] - 3 or not 3 < column < size[1] - 3:
+            continue
+        assert (shown[origin] * y).sum() / total == pytest.approx(row, abs=0.35)
+        assert (shown[origin] * x).sum() / total == pytest.approx(column, abs=0.35)
 
 
 # ---------------------------------------------------------------- by hand

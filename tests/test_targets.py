@@ -10,7 +10,7 @@ from test_follow import bare, blend, cut, one, plan, scattered
 
 import mixviz
 from mixviz import METHODS, Objects
-from mixviz.core.follow import SEEN
+from mixviz.core.follow_parts import SEEN
 from mixviz.core.parts import Weights
 from mixviz.core.recipe import Recipe
 from mixviz.core.targets import multi_hot

@@ -10,7 +10,9 @@ from torch import Tensor
 
 from mixviz.core import checks
 from mixviz.core.apply import Plan
-from mixviz.core.follow import SEEN, MovedObjects, follow, keeps_edges
+from mixviz.core.follow import MovedObjects, follow
+from mixviz.core.follow_boxes import keeps_edges
+from mixviz.core.follow_parts import SEEN
 from mixviz.core.objects import Objects
 from mixviz.core.tensors import check_labels
 

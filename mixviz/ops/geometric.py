@@ -12,7 +12,6 @@ preserved: values are divided by the local magnification.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
@@ -40,37 +39,32 @@ def flip_down(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool 
 
 def rotate(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = False) -> Tensor:
     """Rotate counter-clockwise around the centre by an angle in degrees."""
-    return _by_matrix(images, _inverse(images, angle=-values[:, 0]), mass)
+    return _by_matrix(images, rotation_matrix(values, _size(images)), mass)
 
 
 def shear_x(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = False) -> Tensor:
     """Shear horizontally: shift each row by the value times its distance from the top, to the left if positive."""
-    matrices = _identity(images)
-    matrices[:, 0, 1] = values[:, 0]
-    return _by_matrix(images, matrices, mass)
+    return _by_matrix(images, shear_x_matrix(values, _size(images)), mass)
 
 
 def shear_y(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = False) -> Tensor:
     """Shear vertically: shift each column up by the value times its distance from the left edge."""
-    matrices = _identity(images)
-    matrices[:, 1, 0] = values[:, 0]
-    return _by_matrix(images, matrices, mass)
+    return _by_matrix(images, shear_y_matrix(values, _size(images)), mass)
 
 
 def translate_x(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = False) -> Tensor:
     """Translate to the right, in pixels."""
-    return _by_matrix(images, _inverse(images, across=values[:, 0]), mass)
+    return _by_matrix(images, translation_x_matrix(values, _size(images)), mass)
 
 
 def translate_y(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = False) -> Tensor:
     """Translate down, in pixels."""
-    return _by_matrix(images, _inverse(images, down=values[:, 0]), mass)
+    return _by_matrix(images, translation_y_matrix(values, _size(images)), mass)
 
 
 def affine(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = False) -> Tensor:
     """Affine map; values are the clockwise angle, the pixels to the right and down, the scale, and the shear angle."""
-    angle, across, down, scale, shear = values.T
-    return _by_matrix(images, _inverse(images, angle, across, down, scale, shear), mass)
+    return _by_matrix(images, affine_matrix(values, _size(images)), mass)
 
 
 def crop(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = False) -> Tensor:
@@ -79,11 +73,8 @@ def crop(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = Fal
     Sampling is clamped to the box, so no pixel beyond its edge shows.
     """
     top, left, height, width = values.T
-    matrices = _identity(images)
-    matrices[:, 0, 0], matrices[:, 1, 1] = width / images.shape[3], height / images.shape[2]
-    matrices[:, 0, 2], matrices[:, 1, 2] = left, top
     edges = np.stack([left + 0.5, top + 0.5, left + width - 0.5, top + height - 0.5], 1)  # centres of edge pixels
-    return _by_matrix(images, matrices, mass, edges)
+    return _by_matrix(images, crop_matrix(values, _size(images)), mass, edges)
 
 
 def perspective(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = False) -> Tensor:
@@ -92,11 +83,7 @@ def perspective(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: boo
     Values 1 to 8 are the shares (down, across) of each corner, clockwise from the top left. Value 0 is the largest of
     them, for display only.
     """
-    height, width = images.shape[2:]
-    start = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
-    inwards = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]])
-    moved = values[:, 1:].reshape(-1, 4, 2)[:, :, ::-1] * (width, height) * inwards
-    return _by_matrix(images, _homography(start + moved, start), mass)
+    return _by_matrix(images, perspective_matrix(values, _size(images)), mass)
 
 
 def elastic(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = False) -> Tensor:
@@ -143,49 +130,88 @@ def cut_out(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = 
 # ---------------------------------------------------------------- matrices, from output pixels to input pixels
 
 
-# Where operations that keep edges parallel to the sides put a place (row, column): scale (M, 2) times it, plus shift.
-Placing = tuple[np.ndarray, np.ndarray]
+# Matrices (M, 3, 3) from output to input pixels (x, y, 1), where the centre of the first pixel is (0.5, 0.5), for the
+# operations that are projections. All take the drawn values (M, p) and the size (H, W).
 
 
-def _placing(n: int, down: tuple[Any, Any] = (1, 0), across: tuple[Any, Any] = (1, 0)) -> Placing:
-    scale, shift = np.ones((n, 2)), np.zeros((n, 2))
-    (scale[:, 0], shift[:, 0]), (scale[:, 1], shift[:, 1]) = down, across
-    return scale, shift
+def across_matrix(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Matrices of :func:`flip_across`."""
+    matrices = _identity(values)
+    matrices[:, 0, 0], matrices[:, 0, 2] = -1, size[1]
+    return matrices
 
 
-def flipped_across(values: np.ndarray, size: tuple[int, int]) -> Placing:
-    """Place of a place after :func:`flip_across`."""
-    return _placing(len(values), across=(-1, size[1]))
+def down_matrix(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Matrices of :func:`flip_down`."""
+    matrices = _identity(values)
+    matrices[:, 1, 1], matrices[:, 1, 2] = -1, size[0]
+    return matrices
 
 
-def flipped_down(values: np.ndarray, size: tuple[int, int]) -> Placing:
-    """Place of a place after :func:`flip_down`."""
-    return _placing(len(values), down=(-1, size[0]))
+def rotation_matrix(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Matrices of :func:`rotate`."""
+    return _inverse(values, size, angle=-values[:, 0])
 
 
-def translated_x(values: np.ndarray, size: tuple[int, int]) -> Placing:
-    """Place of a place after :func:`translate_x`."""
-    return _placing(len(values), across=(1, values[:, 0]))
+def shear_x_matrix(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Matrices of :func:`shear_x`."""
+    matrices = _identity(values)
+    matrices[:, 0, 1] = values[:, 0]
+    return matrices
 
 
-def translated_y(values: np.ndarray, size: tuple[int, int]) -> Placing:
-    """Place of a place after :func:`translate_y`."""
-    return _placing(len(values), down=(1, values[:, 0]))
+def shear_y_matrix(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Matrices of :func:`shear_y`."""
+    matrices = _identity(values)
+    matrices[:, 1, 0] = values[:, 0]
+    return matrices
 
 
-def in_crop(values: np.ndarray, size: tuple[int, int]) -> Placing:
-    """Place of a place after :func:`crop`."""
+def translation_x_matrix(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Matrices of :func:`translate_x`."""
+    return _inverse(values, size, across=values[:, 0])
+
+
+def translation_y_matrix(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Matrices of :func:`translate_y`."""
+    return _inverse(values, size, down=values[:, 0])
+
+
+def affine_matrix(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Matrices of :func:`affine`."""
+    angle, across, down, scale, shear = values.T
+    return _inverse(values, size, angle, across, down, scale, shear)
+
+
+def crop_matrix(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Matrices of :func:`crop`."""
     top, left, height, width = values.T
-    down, across = size[0] / height, size[1] / width
-    return _placing(len(values), (down, -top * down), (across, -left * across))
+    matrices = _identity(values)
+    matrices[:, 0, 0], matrices[:, 1, 1] = width / size[1], height / size[0]
+    matrices[:, 0, 2], matrices[:, 1, 2] = left, top
+    return matrices
 
 
-def _identity(images: Tensor) -> np.ndarray:
-    return np.tile(np.eye(3), (len(images), 1, 1))
+def perspective_matrix(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Matrices of :func:`perspective`."""
+    height, width = size
+    start = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
+    inwards = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]])
+    moved = values[:, 1:].reshape(-1, 4, 2)[:, :, ::-1] * (width, height) * inwards
+    return _homography(start + moved, start)
+
+
+def _size(images: Tensor) -> tuple[int, int]:
+    return images.shape[2], images.shape[3]
+
+
+def _identity(values: np.ndarray) -> np.ndarray:
+    return np.tile(np.eye(3), (len(values), 1, 1))
 
 
 def _inverse(
-    images: Tensor,
+    values: np.ndarray,
+    size: tuple[int, int],
     angle: np.ndarray | float = 0.0,
     across: np.ndarray | float = 0.0,
     down: np.ndarray | float = 0.0,
@@ -196,11 +222,11 @@ def _inverse(
     its centre and translated."""
     radians, slope = np.radians(angle), np.tan(np.radians(shear))
     cos, sin = scale * np.cos(radians), scale * np.sin(radians)
-    forward = _identity(images)
+    forward = _identity(values)
     forward[:, 0, 0], forward[:, 0, 1] = cos, -sin - cos * slope
     forward[:, 1, 0], forward[:, 1, 1] = sin, cos - sin * slope
-    centre = np.array([images.shape[3], images.shape[2]]) / 2
-    shift = np.stack(np.broadcast_arrays(across, down, np.zeros(len(images)))[:2], 1)
+    centre = np.array([size[1], size[0]]) / 2
+    shift = np.stack(np.broadcast_arrays(across, down, np.zeros(len(values)))[:2], 1)
     forward[:, :2, 2] = centre + shift - forward[:, :2, :2] @ centre
     return np.linalg.inv(forward)
 

@@ -43,8 +43,8 @@ class Operation:
         moves: whether pixels change position; the image's maps are then transformed, too.
         empties: whether it may leave pixels without content from the image; they get the recipe's fill.
         keeps_boxes: whether the image of a box is a box again: edges stay parallel to the sides.
-        places: (values (M, p), (H, W)) to the scale and the shift (M, 2) of (row, column); None: it moves pixels in
-            another way, or empties some.
+        matrix: (values (M, p), (H, W)) to matrices (M, 3, 3) from output to input pixels (x, y, 1); None: it is no
+            projection, or empties pixels.
     """
 
     text: str
@@ -52,7 +52,7 @@ class Operation:
     moves: bool = False
     empties: bool = False
     keeps_boxes: bool = False
-    places: Callable[[np.ndarray, tuple[int, int]], geometric.Placing] | None = None
+    matrix: Callable[[np.ndarray, tuple[int, int]], np.ndarray] | None = None
 
 
 OPERATIONS: dict[str, Operation] = {
@@ -71,25 +71,25 @@ OPERATIONS: dict[str, Operation] = {
     "iso_noise": Operation("ISO noise {0}", color.iso_noise),
     "jpeg": Operation("JPEG {0}", color.compressed),
     "horizontal_flip": Operation(
-        "flip left to right", geometric.flip_across, moves=True, keeps_boxes=True, places=geometric.flipped_across
+        "flip left to right", geometric.flip_across, moves=True, keeps_boxes=True, matrix=geometric.across_matrix
     ),
     "vertical_flip": Operation(
-        "flip upside down", geometric.flip_down, moves=True, keeps_boxes=True, places=geometric.flipped_down
+        "flip upside down", geometric.flip_down, moves=True, keeps_boxes=True, matrix=geometric.down_matrix
     ),
     "shuffle": Operation("shuffle in {0} × {0} px", geometric.shuffle, moves=True),
     "crop": Operation(
-        "crop {2} × {3} px from ({0}, {1})", geometric.crop, moves=True, keeps_boxes=True, places=geometric.in_crop
+        "crop {2} × {3} px from ({0}, {1})", geometric.crop, moves=True, keeps_boxes=True, matrix=geometric.crop_matrix
     ),
-    "rotate": Operation("rotate {0}°", geometric.rotate, moves=True, empties=True),
-    "shear_x": Operation("shear x {0}", geometric.shear_x, moves=True, empties=True),
-    "shear_y": Operation("shear y {0}", geometric.shear_y, moves=True, empties=True),
+    "rotate": Operation("rotate {0}°", geometric.rotate, moves=True, empties=True, matrix=geometric.rotation_matrix),
+    "shear_x": Operation("shear x {0}", geometric.shear_x, moves=True, empties=True, matrix=geometric.shear_x_matrix),
+    "shear_y": Operation("shear y {0}", geometric.shear_y, moves=True, empties=True, matrix=geometric.shear_y_matrix),
     "translate_x": Operation(
         "translate x {0} px",
         geometric.translate_x,
         moves=True,
         empties=True,
         keeps_boxes=True,
-        places=geometric.translated_x,
+        matrix=geometric.translation_x_matrix,
     ),
     "translate_y": Operation(
         "translate y {0} px",
@@ -97,12 +97,18 @@ OPERATIONS: dict[str, Operation] = {
         moves=True,
         empties=True,
         keeps_boxes=True,
-        places=geometric.translated_y,
+        matrix=geometric.translation_y_matrix,
     ),
     "affine": Operation(
-        "rotate {0}°, translate ({1}, {2}) px, scale ×{3}, shear {4}°", geometric.affine, moves=True, empties=True
+        "rotate {0}°, translate ({1}, {2}) px, scale ×{3}, shear {4}°",
+        geometric.affine,
+        moves=True,
+        empties=True,
+        matrix=geometric.affine_matrix,
     ),
-    "perspective": Operation("perspective {0}", geometric.perspective, moves=True, empties=True),
+    "perspective": Operation(
+        "perspective {0}", geometric.perspective, moves=True, empties=True, matrix=geometric.perspective_matrix
+    ),
     "elastic": Operation("elastic {0} px, σ {1} px", geometric.elastic, moves=True, empties=True),
     "cutout": Operation(
         "cut out ({0}, {1}) to ({2}, {3})", geometric.cut_out, moves=True, empties=True, keeps_boxes=True
@@ -170,18 +176,14 @@ def carry(sequences: Sequence[OpSequence], maps: Tensor, *, mass: bool = False) 
     return maps[:, 0]
 
 
-def placed(sequences: Sequence[OpSequence], size: tuple[int, int]) -> geometric.Placing | None:
-    """Where the sequences put a place (row, column) of each image: scale (N, 2) times it, plus shift (N, 2).
-
-    None: an operation among them moves pixels in another way.
-    """
-    scale, shift = np.ones((len(sequences), 2)), np.zeros((len(sequences), 2))
+def projections(sequences: Sequence[OpSequence], size: tuple[int, int]) -> np.ndarray | None:
+    """Matrices (N, 3, 3) by which the sequences move points (x, y, 1); None: one of the operations has none."""
+    inverse = np.tile(np.eye(3), (len(sequences), 1, 1))
     for operation, rows, values, _ in _grouped(moving(sequences)):
-        if operation.places is None:
+        if operation.matrix is None:
             return None
-        own_scale, own_shift = operation.places(values, size)
-        scale[rows], shift[rows] = scale[rows] * own_scale, shift[rows] * own_scale + own_shift
-    return scale, shift
+        inverse[rows] = inverse[rows] @ operation.matrix(values, size)
+    return np.linalg.inv(inverse)
 
 
 def moving(sequences: Sequence[OpSequence]) -> tuple[OpSequence, ...]:

@@ -1,0 +1,196 @@
+"""Follow boxes by arithmetic, without any mask: their edges, or the ellipses inscribed in them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mixviz.core import geometry
+from mixviz.core.apply import Plan
+from mixviz.core.follow_parts import SEEN, Items, Seen, moves_whole, pasting
+from mixviz.core.follow_points import keypoints_of, projected
+from mixviz.core.objects import Objects
+from mixviz.core.parts import Operations, Patches, Weights
+from mixviz.core.tensors import on_device
+from mixviz.ops import operations
+
+RIM = 128  # points on the border of an ellipse: the box around them is too small by a third of a thousandth
+RINGS = 12  # of points inside it
+
+
+def by_arithmetic(plan: Plan, objects: Objects, several: Sequence[Items]) -> list[Seen] | None:
+    """Follow boxes without masks; None where only their pixels can be followed."""
+    base, mixing = plan.mixing.base, plan.mixing
+    if isinstance(base, Weights) and base.weight[0, 0, 0].numel() > 1:
+        still = not moves_whole(plan) and not isinstance(mixing, Patches)
+        return [by_maps(plan, objects, items) for items in several] if still else None
+    if not moves_whole(plan):
+        return [by_edges(plan, objects, items, None) for items in several]
+    if not isinstance(mixing, Operations) or len(plan.partner) > 1:
+        return None  # several places of one image are joined as masks
+    matrices = operations.projections(mixing.sequences[0], plan.size)
+    if matrices is None:
+        return None
+    turned = np.abs(matrices[:, [0, 1, 2, 2], [1, 0, 0, 1]]).max() > 1e-9
+    way = by_ellipses if turned else by_edges
+    return [way(plan, objects, items, on_device(matrices, objects.boxes.device)) for items in several]
+
+
+def keeps_edges(plan: Plan) -> bool:
+    """Whether boxes are only cut, pasted and resized, and each source has one weight outside the patches."""
+    base = plan.mixing.base
+    return not moves_whole(plan) and not (isinstance(base, Weights) and base.weight[0, 0, 0].numel() > 1)
+
+
+def by_edges(plan: Plan, objects: Objects, items: Items, matrices: Tensor | None) -> Seen:
+    """Follow boxes exactly: the edges of the box and of all patches divide it into cells of one weight each.
+
+    Args:
+        matrices: (N, 3, 3) float64, by which operations move points (x, y, 1) along the axes; None: there are none.
+    """
+    (part, mixture, origin), (height, width) = items, plan.size
+    box, patches = objects.boxes[origin], plan.mixing
+    whole = (box[:, 2:] - box[:, :2]).prod(1)
+    targets = (
+        patches.target_boxes[:, mixture].float() if isinstance(patches, Patches) else box.new_zeros(0, len(box), 4)
+    )
+    enlarged = torch.ones_like(whole)
+    if part.patch is not None and isinstance(patches, Patches) and patches.source_boxes is not None:
+        place, scale = pasting(patches, part.patch, mixture)
+        source = patches.source_boxes[part.patch, mixture].float()
+        low, high = torch.maximum(box[:, :2], source[:, :2]), torch.minimum(box[:, 2:], source[:, 2:])
+        box = place(torch.cat([low, torch.maximum(low, high)], 1).view(-1, 2, 2)).flatten(1)
+        enlarged = scale.prod(1)
+    elif matrices is not None:
+        ends = projected(box.view(-1, 2, 2), matrices[mixture]).float()
+        box = torch.cat([ends.amin(1), ends.amax(1)], 1)
+        enlarged = (box[:, 2:] - box[:, :2]).prod(1) / whole
+    bound = box.new_tensor([height, width])
+    box = torch.cat([box[:, :2].clamp(min=0), torch.minimum(box[:, 2:], bound)], 1)
+    box[:, 2:] = torch.maximum(box[:, :2], box[:, 2:])
+    edges: list[Tensor] = []
+    for axis in (0, 1):
+        low, high = box[:, axis, None], box[:, axis + 2, None]
+        cuts = torch.cat([targets[:, :, axis], targets[:, :, axis + 2]]).T.clamp(low, high)
+        edges.append(torch.cat([low, cuts, high], 1).sort(1).values)
+    down, across = (edge.diff(dim=1) for edge in edges)
+    middle_down, middle_across = (edge[:, :-1] + step / 2 for edge, step in zip(edges, (down, across), strict=True))
+    weight = part.start[mixture, 0, 0][:, None, None].expand(-1, down.shape[1], across.shape[1])
+    for target, inside in zip(targets, part.inside[:, mixture], strict=True):
+        top, left, bottom, right = target[:, :, None].unbind(1)
+        rows, columns = (middle_down >= top) & (middle_down < bottom), (middle_across >= left) & (middle_across < right)
+        weight = torch.where(rows[:, :, None] & columns[:, None, :], inside[:, None, None], weight)
+    area = down[:, :, None] * across[:, None, :]
+    shown = (weight > SEEN) & (area > 0)
+    seen = (area * shown).sum((1, 2))
+    around: list[Tensor] = []
+    for axis, edge in ((2, edges[0]), (1, edges[1])):
+        there = shown.any(axis)
+        low = torch.where(there, edge[:, :-1], torch.inf).amin(1)
+        around += [low, torch.where(there, edge[:, 1:], -torch.inf).amax(1)]
+    points = None if objects.keypoints is None else keypoints_of(plan, objects.keypoints, items)
+    return Seen(
+        mixture,
+        origin,
+        torch.stack([around[0], around[2], around[1], around[3]], 1),
+        None,
+        points,
+        (seen / (whole * enlarged).clamp(min=1e-12)).clamp(0, 1),
+        torch.where(seen > 0, (area * shown * weight).sum((1, 2)) / seen, 0),
+        seen,
+    )
+
+
+def by_maps(plan: Plan, objects: Objects, items: Items) -> Seen:
+    """Follow boxes that stay where they are below weights of each pixel, exactly, by sums over the maps."""
+    (part, mixture, origin), (height, width) = items, plan.size
+    bound = objects.boxes.new_tensor([height, width])
+    box = objects.boxes[origin]
+    whole = (box[:, 2:] - box[:, :2]).prod(1)
+    box = torch.cat([box[:, :2].clamp(min=0), torch.minimum(box[:, 2:], bound)], 1)
+    weight = part.start.expand(-1, height, width)
+    seen = (weight > SEEN).float()
+    area, strength = (_sums(geometry.integral(maps), mixture, box) for maps in (seen, weight * seen))
+    edges: list[Tensor] = []
+    for axis, maps in ((0, seen), (1, seen.mT)):
+        # What a row of the box shows, for each row of the picture.
+        along = torch.nn.functional.pad(maps.cumsum(2), (1, 0))
+        low, high = (_between(along, mixture, box[:, 1 - axis + end]) for end in (0, 2))
+        start = torch.arange(maps.shape[1], device=box.device)
+        inside = (start + 1 > box[:, axis, None]) & (start < box[:, axis + 2, None])
+        there = inside & (high - low > 1e-5)
+        first = torch.where(there, start, maps.shape[1]).amin(1)
+        last = torch.where(there, start + 1, 0).amax(1)
+        edges += [torch.maximum(first, box[:, axis]), torch.minimum(last, box[:, axis + 2])]
+    points = None if objects.keypoints is None else keypoints_of(plan, objects.keypoints, items)
+    area = torch.where(area > 1e-4, area, 0)
+    return Seen(
+        mixture, origin, torch.stack([edges[0], edges[2], edges[1], edges[3]], 1), None, points,
+        (area / whole.clamp(min=1e-12)).clamp(0, 1), torch.where(area > 0, strength / area.clamp(min=1e-12), 0), area,
+    )  # fmt: skip
+
+
+def _sums(integral: Tensor, mixture: Tensor, box: Tensor) -> Tensor:
+    """Sums (I,) inside boxes (I, 4) of any real edges, from integral images (N, H+1, W+1): between pixels' edges these
+    are bilinear."""
+    strip = _between(integral, mixture, box[:, 3]) - _between(integral, mixture, box[:, 1])  # (I, H+1)
+    rows = torch.arange(len(strip), device=strip.device)
+    top, bottom = (_between(strip[:, None], rows, box[:, axis])[:, 0] for axis in (0, 2))
+    return (bottom - top).float()
+
+
+def _between(values: Tensor, row: Tensor, place: Tensor) -> Tensor:
+    """Values (N, R, L) of some rows (I,) at real places (I,) of the last axis, by linear interpolation: (I, R)."""
+    index = place.floor().long().clamp(0, values.shape[2] - 2)
+    part = (place - index).to(values.dtype)[:, None]
+    return torch.lerp(values[row, :, index], values[row, :, index + 1], part)
+
+
+def by_ellipses(plan: Plan, objects: Objects, items: Items, matrices: Tensor) -> Seen:
+    """Follow boxes that operations turn, shear or tilt as the inscribed ellipses, by points of these.
+
+    Args:
+        matrices: (N, 3, 3) float64, by which the operations move points (x, y, 1).
+    """
+    (part, mixture, origin), (height, width) = items, plan.size
+    box = objects.boxes[origin].double()
+    rim, inner, share = (on_device(one, box.device) for one in _disc())
+    centre, radius = (box[:, :2] + box[:, 2:]) / 2, (box[:, 2:] - box[:, :2]) / 2
+    around, within = (
+        projected(centre[:, None] + radius[:, None] * points, matrices[mixture]) for points in (rim, inner)
+    )
+    bound = box.new_tensor([height, width])
+    inside = ((within > 0) & (within < bound)).all(2)
+    visible = (inside * share).sum(1)
+    # What the border cuts off is bounded by it, as far as the points inside come close to it.
+    seen = torch.cat([around, within], 1)
+    there = ((seen > 0) & (seen < bound)).all(2)[:, :, None]
+    low = torch.where(there, seen, torch.inf).amin(1)
+    high = torch.where(there, seen, -torch.inf).amax(1)
+    step = (around.amax(1) - around.amin(1)) / RINGS
+    low = torch.where((around.amin(1) < 0) & (low < step), 0, low)
+    high = torch.where((around.amax(1) > bound) & (high > bound - step), bound, high)
+    turned = around.roll(-1, 1)
+    whole = (around[..., 0] * turned[..., 1] - around[..., 1] * turned[..., 0]).sum(1).abs() / 2
+    weight = part.start[mixture, 0, 0]
+    visible = torch.where(weight > SEEN, visible, 0).float()
+    points = None if objects.keypoints is None else keypoints_of(plan, objects.keypoints, items)
+    return Seen(
+        mixture, origin, torch.cat([low, high], 1).float(), None, points, visible.clamp(0, 1),
+        torch.where(visible > 0, weight, 0), visible * whole.float(),
+    )  # fmt: skip
+
+
+@functools.cache
+def _disc() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points (y, x) on the unit circle (R, 2) and evenly in the unit disc (P, 2), and the disc's share (P,) of each."""
+    angle = np.arange(RIM) * 2 * np.pi / RIM
+    rim = np.stack([np.sin(angle), np.cos(angle)], 1)
+    radius = (np.arange(RINGS) + 0.5) / RINGS
+    inner = (radius[:, None, None] * rim[None, ::2]).reshape(-1, 2)
+    share = np.repeat(radius / radius.sum(), RIM // 2) / (RIM // 2)
+    return rim, inner, share

@@ -1,0 +1,198 @@
+"""Where each source of a mixture is shown: the parts that objects, points and dense maps are followed through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mixviz.core import apply, geometry
+from mixviz.core.apply import Plan
+from mixviz.core.objects import Objects
+from mixviz.core.parts import Operations, Patches, Weights
+from mixviz.core.tensors import as_list
+from mixviz.ops import operations
+
+SEEN = 1 / 510  # a smaller weight changes no byte of a picture
+PIECE = 2**24  # values of masks that are moved at a time: 64 MB
+
+
+class Part(NamedTuple):
+    """Where one source of every mixture is shown by one geometry.
+
+    Attributes:
+        source: k.
+        patch: index of the patch that it is pasted by, at another place; None: pixels stay where they are, or are moved
+            by operations and cells.
+        live: (N,) whether the mixture has this part.
+        start: (N, 1 or H, 1 or W) weight outside all patches.
+        inside: (P, N) weight inside each patch.
+    """
+
+    source: int
+    patch: int | None
+    live: Tensor
+    start: Tensor
+    inside: Tensor
+
+
+class Items(NamedTuple):
+    """Objects in mixtures, one row for each object of each part."""
+
+    part: Part
+    mixture: Tensor
+    origin: Tensor
+
+
+class Seen(NamedTuple):
+    """What can be seen of some items: box (I, 4), masks (I, H, W) or None, visible share, weight and area (I,)."""
+
+    mixture: Tensor
+    origin: Tensor
+    box: Tensor
+    masks: Tensor | None
+    points: Tensor | None
+    visible: Tensor
+    weight: Tensor
+    area: Tensor
+
+
+def parts_of(plan: Plan) -> list[Part]:
+    """Return where each source is shown, at its own place and by each patch that moves it.
+
+    An image that is several sources of a mixture at the same place is one part.
+    """
+    mixing, (sources, n) = plan.mixing, plan.partner.shape
+    patches = mixing if isinstance(mixing, Patches) else None
+    base = mixing.base
+    weight = base.weight.mean(2) if isinstance(base, Weights) else _first(plan)
+    inside = weight.new_zeros(sources, 0, n)
+    moved: list[Part] = []
+    if patches is not None:
+        count = len(patches.target_boxes)
+        alpha = weight.new_ones(count, n) if patches.patch_alpha is None else patches.patch_alpha
+        inside = weight.new_zeros(sources, count, n)
+        inside[0] = 1 - alpha
+        for p in range(count if sources > 1 else 0):
+            if patches.source_boxes is None:
+                inside[p + 1, p] = alpha[p]
+                continue
+            own = torch.zeros_like(inside[0])
+            own[p] = alpha[p]
+            live = torch.ones(n, dtype=torch.bool, device=weight.device)
+            moved.append(Part(p + 1, p, live, weight.new_zeros(n, 1, 1), own))
+    same = plan.partner[:, None] == plan.partner
+    if moves_whole(plan):  # the same image at another place: joined where the pixels are known, in by_pixels
+        same = torch.eye(sources, dtype=torch.bool, device=weight.device)[:, :, None].expand_as(same)
+    first = ~torch.stack([same[:k, k].any(0) for k in range(sources)])
+    joined = same.to(weight.dtype)
+    whole = torch.einsum("kjn,jn...->kn...", joined, weight)
+    patched = torch.einsum("kjn,jpn->kpn", joined, inside)
+    shown = [not k or bool(weight[k].any() or inside[k].any()) for k in range(sources)]
+    parts = [Part(k, None, first[k], whole[k], patched[k]) for k in range(sources) if shown[k]]
+    return parts + moved
+
+
+def _first(plan: Plan) -> Tensor:
+    """Weights (K, N, 1, 1) of whole images that are not mixed."""
+    weight = torch.zeros(*plan.partner.shape, 1, 1, device=plan.partner.device)
+    weight[0] = 1
+    return weight
+
+
+def moves_whole(plan: Plan) -> bool:
+    """Whether operations or cells move the pixels of whole sources."""
+    base = plan.mixing.base
+    cells = isinstance(base, Weights) and base.cell_permutation is not None
+    return cells or (isinstance(plan.mixing, Operations) and any(any(map(len, of)) for of in moving(plan.mixing)))
+
+
+def moving(mixing: Operations) -> list[tuple[operations.OpSequence, ...]]:
+    return [operations.moving(sequences) for sequences in mixing.sequences]
+
+
+def items_of(plan: Plan, part: Part, objects: Objects, rows: range | None = None) -> Items:
+    """Return the objects of a part's source in each mixture of ``rows``."""
+    order = objects.image.argsort(stable=True)
+    counts = torch.bincount(objects.image, minlength=objects.count)
+    start = counts.cumsum(0) - counts
+    mixtures = part.live.nonzero()[:, 0]
+    if rows is not None:
+        mixtures = mixtures[(mixtures >= rows.start) & (mixtures < rows.stop)]
+    owner = plan.partner[part.source, mixtures]
+    repeats = counts[owner]
+    before = repeats.cumsum(0) - repeats
+    within = torch.arange(int(repeats.sum()), device=owner.device) - before.repeat_interleave(repeats)
+    return Items(part, mixtures.repeat_interleave(repeats), order[start[owner].repeat_interleave(repeats) + within])
+
+
+def pieces(plan: Plan, objects: Objects, mixtures: range) -> Iterator[list[Items]]:
+    """Yield the items of all parts, some mixtures at a time, so that the masks of a piece fit into memory."""
+    parts = parts_of(plan)
+    counts = torch.bincount(objects.image, minlength=objects.count)
+    most = max(1, sum(int(counts[plan.partner[part.source]].max()) for part in parts))
+    step = max(1, PIECE // (most * plan.size[0] * plan.size[1]))
+    for start in range(0, len(mixtures), step):
+        yield [items_of(plan, part, objects, mixtures[start : start + step]) for part in parts]
+
+
+def joined(seen: Sequence[Seen]) -> Seen:
+    def column(name: str) -> Tensor:
+        return torch.cat([getattr(one, name) for one in seen])
+
+    return Seen(
+        column("mixture"),
+        column("origin"),
+        column("box"),
+        None if seen[0].masks is None else column("masks"),
+        None if seen[0].points is None else column("points"),
+        column("visible"),
+        column("weight"),
+        column("area"),
+    )
+
+
+def pasting(patches: Patches, p: int, mixture: Tensor) -> tuple[Callable[[Tensor], Tensor], Tensor]:
+    """Return how patch p moves points (I, ..., 2) of its source, and by how much it enlarges (I, 2)."""
+    assert patches.source_boxes is not None
+    source, target = patches.source_boxes[p, mixture].float(), patches.target_boxes[p, mixture].float()
+    scale = (target[:, 2:] - target[:, :2]) / (source[:, 2:] - source[:, :2]).clamp(min=1)
+
+    def place(points: Tensor) -> Tensor:
+        shape = (-1, *[1] * (points.ndim - 2), 2)
+        return (points - source[:, :2].view(shape)) * scale.view(shape) + target[:, :2].view(shape)
+
+    return place, scale
+
+
+def weight_maps(plan: Plan, part: Part, mixture: Tensor) -> Tensor:
+    """Return the weight (I, H, W) of a part at every pixel of some mixtures."""
+    weight = part.start[mixture].expand(-1, *plan.size)
+    if isinstance(plan.mixing, Patches):
+        for p, target in enumerate(plan.mixing.target_boxes):
+            inside = geometry.box_mask(target[mixture], plan.size)
+            weight = torch.where(inside, part.inside[p, mixture][:, None, None], weight)
+    return weight
+
+
+def carried(plan: Plan, part: Part, mixture: Tensor, maps: Tensor, *, mass: bool = False) -> Tensor:
+    """Move maps (I, H, W) of a part's source into its mixtures; ``mass`` as in :func:`operations.carry`."""
+    base, mixing = plan.mixing.base, plan.mixing
+    if part.patch is not None and isinstance(mixing, Patches) and mixing.source_boxes is not None:
+        boxes = mixing.source_boxes[part.patch, mixture], mixing.target_boxes[part.patch, mixture]
+        return apply.pasted(maps[:, None], *boxes, mixing.resample, maps.device.type == "cpu")[:, 0]
+    if isinstance(base, Weights) and base.cell_permutation is not None:
+        maps = geometry.move_cells(maps[:, None], base.cell_permutation[part.source, mixture])[:, 0]
+    if isinstance(mixing, Operations):
+        rows: list[int] = as_list(mixture)
+        maps = operations.carry([mixing.sequences[part.source][i] for i in rows], maps, mass=mass)
+    return maps
+
+
+def unique(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the different values, sorted, and the place of each value (I,) among them."""
+    order = values.sort().values
+    different = order[order.diff(prepend=order[:1] - 1) != 0]
+    return different, torch.searchsorted(different, values)
