@@ -128,6 +128,8 @@ def non_default(name: str) -> dict:
             found[key] = next(choice for choice in about["choices"] if choice != about["default"])
         elif about["example"]:
             found[key] = about["example"]
+        elif isinstance(about["default"], bool):
+            found[key] = not about["default"]
         elif key != "detector":
             found[key] = type(about["default"])(about["low"] + (about["high"] - about["low"]) / 3)
     return found

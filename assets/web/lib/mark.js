@@ -17,7 +17,6 @@ export function markDialog() {
   const tile = make("div", { class: "mv-tile" });
   const grab = grabOf(tile, t("mark.box"), (edges) => (box = edges));
   grab.node.hidden = false;
-  tile.append(grab.node);
   const marks = () => ({ ...mixviz.state.marks });
   const path = () => mixviz.state[letter] ?? "";
   /** @param {Record<string, Edges>} next */
@@ -55,6 +54,8 @@ export function markDialog() {
     ),
   );
 
+  node.addEventListener("close", () => grab.node.remove()); // the page has one box to drag at a time
+
   /**
    * Opens the dialog for A or B, whose picture is a tile of a sheet.
    *
@@ -69,6 +70,7 @@ export function markDialog() {
     heading.textContent = t("mark.heading", { name });
     place(tile, url, index, count);
     grab.set(box);
+    tile.append(grab.node);
     node.showModal();
     grab.node.focus();
   }

@@ -1,4 +1,4 @@
-// Options of the gallery, behind one button: seed and detector, outlines of objects, the legend, and every detector's maps.
+// Options of the gallery, behind one button: seed, detector, outlines of objects, the legend, every detector's maps.
 import { make, place, press, ring } from "../../lib/dom.js";
 import { mixviz } from "../../lib/page.js";
 import { t } from "../../lib/texts.js";
