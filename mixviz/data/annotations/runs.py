@@ -12,7 +12,7 @@ from mixviz.data.annotations.records import Size
 
 Encoded = np.ndarray | dict[str, Any]  # lengths of runs, the first of pixels outside; or pycocotools' own form
 
-HOW = 'pip install "pycocotools>=2.0.8", or "mixviz[objects]"'
+HOW = 'pip install "pycocotools>=2.0.8"'
 
 
 def pycocotools_mask() -> Any:

@@ -58,7 +58,7 @@ def annotated(files: Files, path: str) -> tuple[Objects, tuple[str, ...]]:
     """
     if os.path.getsize(path) > MOST_BYTES:
         raise UserError("batch.annotations_large", most=MOST_BYTES // 2**20)
-    with as_user_error():
+    with as_user_error(ValueError, ImportError):
         found, kept, skipped = coco.read(path, skip=True), [], []
         for picture, name in files:
             one = found.find(name)
