@@ -34,7 +34,7 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_tab, axe, v
     tab = open_tab(VIEWS[view], view, color_scheme="light", reduced_motion="reduce")  # colours change at once
     if view == "grid":
         tab.more()
-        tab.page.get_by_label("Object boxes").check()
+        tab.page.locator("#mv-options .mv-options-fields > .mv-check input").check()
     if view == "detail":
         tab.page.get_by_role("button", name="Move the box").click()
         tab.page.get_by_text("Every number", exact=True).click()

@@ -464,7 +464,7 @@ def test_arrows_come_with_the_mouse_the_keyboard_a_tap_and_the_switch(tab):
     assert box["y"] < head["y"] < box["y"] + box["height"]
     tab.page.mouse.move(2, 2)
     assert arrows.count() == 0
-    tab.page.locator("input[name=numbers]").focus()
+    tab.page.locator("input[name=objects]").focus()
     tab.page.keyboard.press("Tab")
     assert arrows.count() == 1
     tab.page.keyboard.press("Enter")

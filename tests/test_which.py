@@ -315,7 +315,7 @@ def test_the_shortlist_follows_the_questions_and_has_the_code(open_tab):
     assert not entry.locator("pre").is_visible()
     entry.get_by_role("button", name="Code").click()
     assert entry.locator("pre").inner_text().strip() == best["lines"]
-    entry.get_by_role("button", name="Copy").click()
+    entry.get_by_role("button", name="Copy", exact=True).click()
     assert tab.page.evaluate("navigator.clipboard.readText()") == best["lines"]
 
 
