@@ -138,7 +138,9 @@ def catalogue_markdown() -> str:
 
 def needs_of(cls: type[Method]) -> str:
     """Return the requirements of a method with default parameters: ``network`` (run by the detector, or mixed
-    inside), ``saliency``, or nothing."""
+    inside), ``objects`` (or saliency in their place), ``saliency``, or nothing."""
+    if cls.looks_at_objects:
+        return "objects"
     detector = cls.parameters().get("detector")
     runs_network = detector and SALIENCY[detector["default"]].needs_network
     return "network" if runs_network or cls.card.family == "feature-level" else "saliency" if detector else ""
