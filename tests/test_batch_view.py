@@ -625,7 +625,7 @@ def test_the_view_outlines_the_objects_of_all_sources():
     assert batch_view.batch(replace(request, outlines=False))["outlines"] == []
 
 
-def test_a_coco_file_gives_the_visitors_pictures_their_objects(painted_folder):
+def test_a_coco_file_gives_the_visitors_pictures_their_objects(painted_folder, monkeypatch):
     folder, file = painted_folder
     document = json.loads(file.read_text())
     document["images"][2]["width"] = 80  # not the size of the picture
@@ -638,6 +638,11 @@ def test_a_coco_file_gives_the_visitors_pictures_their_objects(painted_folder):
     assert {tile["of"] for tiles in value["outlines"] for tile in tiles} <= {0, 1}
     assert len(value["left_out"]) == 2
     assert any("2.png" in reason and "64x80" in reason for reason in value["left_out"])
+    monkeypatch.setattr(batches, "MOST_PIXELS", 64 * 64 - 1)
+    batches.annotated.cache_clear()
+    assert sum("too many pixels" in reason for reason in batch_view.batch(request)["left_out"]) >= 2
+    monkeypatch.undo()
+    batches.annotated.cache_clear()
     others = tuple((path, f"other/{name}.jpeg") for path, name in files)
     with pytest.raises(i18n.UserError, match="of none of the"):
         batch_view.batch(replace(request, files=others))

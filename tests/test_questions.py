@@ -46,7 +46,12 @@ def test_what_is_common_to_a_seed_does_not_count():
 
 
 @pytest.mark.parametrize(
-    "result", [paired.over_seeds([3], [1]), paired.over_pictures([3], [1], np.random.default_rng())]
+    "result",
+    [
+        paired.over_seeds([3], [1]),
+        paired.over_seeds([3, 4], [1, 2]),
+        paired.over_pictures([3], [1], np.random.default_rng()),
+    ],
 )
 def test_a_single_pair_has_no_interval(result):
     assert (result.mean, result.low, result.high, result.visible, result.told_apart) == (2, None, None, None, None)

@@ -19,6 +19,7 @@ from mixviz.core import checks
 LEVEL = 0.95  # of an interval
 POWER = 0.8  # share of such experiments that would have seen the smallest visible difference
 RESAMPLES = 10_000
+FEWEST = 3  # seeds for an interval: that of two is ± 9 of their spread, and empty where rounding makes both alike
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Difference:
 
     Attributes:
         mean: of the differences.
-        low, high: the interval's ends; None with a single pair, whose spread is unknown.
+        low, high: the interval's ends; None with a single pair, or two seeds, whose spread is hardly known.
         visible: the smallest true difference that 80 % of such experiments would tell apart from none; None likewise.
         count: pairs.
         over: what is paired, ``seeds`` or ``pictures``.
@@ -68,8 +69,8 @@ def over_seeds(ours: Sequence[float], base: Sequence[float], comparisons: int = 
 
     differences = _differences(ours, base, comparisons)
     n, mean = len(differences), statistics.fmean(differences)
-    if n == 1:
-        return Difference(mean, None, None, None, 1, "seeds")
+    if n < FEWEST:
+        return Difference(mean, None, None, None, n, "seeds")
     far, error = t.ppf(_quantile(comparisons), n - 1), statistics.stdev(differences) / math.sqrt(n)
     half, visible = float(far * error), float((far + t.ppf(POWER, n - 1)) * error)
     return Difference(mean, mean - half, mean + half, visible, n, "seeds")

@@ -112,7 +112,8 @@ def _verdicts(answers: Sequence[Answer], several: bool) -> str:
     if not known:
         return "not measured"
     if all(difference.told_apart is None for _, difference in known):
-        return "one seed, which tells nothing apart"
+        few = max(difference.count for _, difference in known)
+        return "one seed, which tells nothing apart" if few == 1 else f"{few} seeds, which tell nothing apart"
     names = {
         id(one): f"{_name(one.ours)} against {_name(one.base)}" if several else _name(one.ours) for one, _ in known
     }
@@ -169,7 +170,7 @@ def _verdict(answer: Answer) -> str:
     assert difference is not None
     of = f"{difference.count:,} {difference.over}" if difference.count > 1 else "one seed"
     if difference.told_apart is None:
-        return "one seed: no interval"
+        return f"{of}: no interval"
     return f"{'better' if answer.better else 'worse'}, {of}" if difference.told_apart else f"not told apart with {of}"
 
 

@@ -20,6 +20,7 @@ from mixviz.ui.services import detector_options
 from mixviz.ui.state import Request
 
 MOST_BYTES = 2**24  # of an annotation file: some 50,000 objects
+MOST_PIXELS = 2**28  # of the masks of one picture, which are in memory together: 256 MB
 Files = tuple[tuple[str, str], ...]
 
 
@@ -65,6 +66,8 @@ def annotated(files: Files, path: str) -> tuple[Objects, tuple[str, ...]]:
             if one is None:
                 continue
             try:
+                if len(one) * one.size[0] * one.size[1] > MOST_PIXELS:
+                    raise ValueError("its objects together have too many pixels for the page: use the command line.")
                 kept.append(fitting.of_picture(one, picture))
             except ValueError as error:
                 skipped.append(f"{name}: {error}")
