@@ -13,7 +13,7 @@ import datetime
 import json
 import platform
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,7 @@ def peer_steps(images: torch.Tensor, labels: torch.Tensor) -> dict[str, tuple[st
     return steps
 
 
-def measure(rounds: int) -> dict[str, dict[str, Any]]:
+def measure(rounds: int, names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Measure images per second on one thread: method -> {rate, peer, peer_rate}."""
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
@@ -94,7 +94,7 @@ def measure(rounds: int) -> dict[str, dict[str, Any]]:
     images, labels = torch.rand(BATCH, 3, SIDE, SIDE), torch.randint(0, CLASSES, (BATCH,))
     maps, results = torch.rand(BATCH, SIDE, SIDE), {}
     peer = peer_steps(images, labels)
-    for name in mixviz.METHODS:
+    for name in names:
         steps = {"ours": ours(name, images, labels, saliency=maps)}
         steps |= {"theirs": peer[name][1]} if name in peer else {}
         times = best_times(steps, rounds)
@@ -115,9 +115,15 @@ def report(results: dict[str, dict[str, Any]]) -> str:
     return table(title, ["method", "images/s", "peer", "images/s", "times"], rows)
 
 
-def write(rounds: int) -> dict[str, dict[str, Any]]:
-    """Measure all methods, and write the JSON file."""
-    results = measure(rounds)
+def write(rounds: int, only: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+    """Measure all methods, or ``only`` some beside the stored rates of the others, and write the JSON file."""
+    results = measure(rounds, only or list(mixviz.METHODS))
+    if only:
+        stored = json.loads(FILE.read_text(encoding="utf-8"))
+        known = stored["methods"] | results
+        stored["methods"] = {name: known[name] for name in mixviz.METHODS if name in known}
+        FILE.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+        return results
     versions = {name: metadata.version(name) for name in ("torch", "torchvision")}
     about = {"date": datetime.date.today().isoformat(), "python": platform.python_version(), **versions}
     FILE.write_text(json.dumps({"about": about, "methods": results}, indent=1) + "\n", encoding="utf-8")
@@ -128,7 +134,9 @@ def main() -> None:
     """Measure, write the JSON file and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7, help="interleaved rounds; the best of each counts")
-    print(report(write(parser.parse_args().rounds)))
+    parser.add_argument("only", nargs="*", help="methods to measure beside the stored rates of the others")
+    given = parser.parse_args()
+    print(report(write(given.rounds, given.only)))
 
 
 if __name__ == "__main__":
