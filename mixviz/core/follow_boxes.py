@@ -114,16 +114,16 @@ def by_maps(plan: Plan, objects: Objects, items: Items) -> Seen:
     box = torch.cat([box[:, :2].clamp(min=0), torch.minimum(box[:, 2:], bound)], 1)
     weight = part.start.expand(-1, height, width)
     seen = (weight > SEEN).float()
-    area, strength = (_sums(geometry.integral(maps), mixture, box) for maps in (seen, weight * seen))
+    summed = geometry.integral(seen)
+    strip = _strip(summed, mixture, box, 1)
+    area = _in_strip(strip, box, 0)
+    strength = _in_strip(_strip(geometry.integral(weight * seen), mixture, box, 1), box, 0)
     edges: list[Tensor] = []
-    for axis, maps in ((0, seen), (1, seen.mT)):
-        # What a row of the box shows, for each row of the picture.
-        along = torch.nn.functional.pad(maps.cumsum(2), (1, 0))
-        low, high = (_between(along, mixture, box[:, 1 - axis + end]) for end in (0, 2))
-        start = torch.arange(maps.shape[1], device=box.device)
-        inside = (start + 1 > box[:, axis, None]) & (start < box[:, axis + 2, None])
-        there = inside & (high - low > 1e-5)
-        first = torch.where(there, start, maps.shape[1]).amin(1)
+    for axis, of in ((0, strip), (1, _strip(summed.mT, mixture, box, 0))):
+        shows = of.diff(dim=1)  # what each row (column) of the picture shows inside the box
+        start = torch.arange(shows.shape[1], device=box.device)
+        there = (shows > 1e-5) & (start + 1 > box[:, axis, None]) & (start < box[:, axis + 2, None])
+        first = torch.where(there, start, shows.shape[1]).amin(1)
         last = torch.where(there, start + 1, 0).amax(1)
         edges += [torch.maximum(first, box[:, axis]), torch.minimum(last, box[:, axis + 2])]
     points = None if objects.keypoints is None else keypoints_of(plan, objects.keypoints, items)
@@ -134,13 +134,17 @@ def by_maps(plan: Plan, objects: Objects, items: Items) -> Seen:
     )  # fmt: skip
 
 
-def _sums(integral: Tensor, mixture: Tensor, box: Tensor) -> Tensor:
-    """Sums (I,) inside boxes (I, 4) of any real edges, from integral images (N, H+1, W+1): between pixels' edges these
-    are bilinear."""
-    strip = _between(integral, mixture, box[:, 3]) - _between(integral, mixture, box[:, 1])  # (I, H+1)
+def _strip(integral: Tensor, mixture: Tensor, box: Tensor, axis: int) -> Tensor:
+    """Sums (I, R+1) above each row of the integral images (N, R+1, L+1), between the edges that boxes (I, 4) of any
+    real numbers have along an axis."""
+    return _between(integral, mixture, box[:, axis + 2]) - _between(integral, mixture, box[:, axis])
+
+
+def _in_strip(strip: Tensor, box: Tensor, axis: int) -> Tensor:
+    """Sums (I,) inside boxes: between pixels' edges an integral image is linear."""
     rows = torch.arange(len(strip), device=strip.device)
-    top, bottom = (_between(strip[:, None], rows, box[:, axis])[:, 0] for axis in (0, 2))
-    return (bottom - top).float()
+    low, high = (_between(strip[:, None], rows, box[:, end])[:, 0] for end in (axis, axis + 2))
+    return (high - low).float()
 
 
 def _between(values: Tensor, row: Tensor, place: Tensor) -> Tensor:
