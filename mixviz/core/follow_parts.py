@@ -110,6 +110,7 @@ def moves_whole(plan: Plan) -> bool:
 
 
 def moving(mixing: Operations) -> list[tuple[operations.OpSequence, ...]]:
+    """Return the operations on each source that move pixels."""
     return [operations.moving(sequences) for sequences in mixing.sequences]
 
 
@@ -139,6 +140,8 @@ def pieces(plan: Plan, objects: Objects, mixtures: range) -> Iterator[list[Items
 
 
 def joined(seen: Sequence[Seen]) -> Seen:
+    """Join what can be seen of several parts or pieces."""
+
     def column(name: str) -> Tensor:
         return torch.cat([getattr(one, name) for one in seen])
 

@@ -138,8 +138,7 @@ class Objects:
     def union(self) -> Tensor:
         """(N, H, W) float32, 1 where an image has any object: a map for methods that follow saliency."""
         masks = box_pixels(self) if self.masks is None else self.masks
-        counts = torch.zeros(self.count, *self.size, device=masks.device)
-        return counts.index_add(0, self.image, masks.float()).clamp(max=1)
+        return united(masks, self.image, self.count)
 
 
 def collate(several: Sequence[Objects]) -> Objects:
@@ -238,6 +237,12 @@ def problems(
             edges = ", ".join(f"{edge:.6g}" for edge in as_list(boxes[index]))
             found.setdefault(index, f"{text}. The box is ({edges}).")
     return found
+
+
+def united(masks: Tensor, image: Tensor, count: int) -> Tensor:
+    """(N, H, W) float32, 1 where any of the masks (M, H, W) bool of an image is; ``image`` (M,) says whose each is."""
+    counts = torch.zeros(count, *masks.shape[1:], device=masks.device)
+    return counts.index_add(0, image, masks.float()).clamp(max=1)
 
 
 def boxes_of(masks: Tensor) -> Tensor:

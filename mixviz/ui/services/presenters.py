@@ -122,7 +122,9 @@ def code(request: Request, example: MixedExample) -> str:
     lines = ["import mixviz", "import numpy as np", "from mixviz.data import pictures"]
     lines += ["from mixviz.explain import edits"] if change else []
     lines, argument = lines + network, ", network=network" if network else ""
-    if example.method.looks_at_objects and example.objects is not None and request.marked == (None, None):
+    if example.method.looks_at_objects and request.marked != (None, None):
+        lines.append("# Give the boxes that you marked too: mixviz.Batch(..., objects=mixviz.Objects(...))")
+    elif example.method.looks_at_objects and example.objects is not None:
         argument += f', objects=pictures.load_objects("{names[0]}", "{names[1]}", {SIDE})'
     draw = f"np.random.default_rng({int(request.seed)}), {lam}partner=[1, 0]"
     lines += [

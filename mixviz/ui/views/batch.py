@@ -107,7 +107,7 @@ def code(request: Request, mixed: MixedBatch) -> str:
     made = [f'"{request.method}"', f"num_classes={len(seen.classes)}", f"seed={mixed.seed}"]
     made += ["network=network"] * bool(network) + options
     lam = "" if mixed.lam is None else f", lam={written(mixed.lam)}"
-    objects = mixed.method.looks_at_objects and objects_of(seen) is not None
+    objects = mixed.method.looks_at_objects and seen.objects is not None
     lines = [
         "import mixviz",
         "from mixviz.data import batch_loading",
