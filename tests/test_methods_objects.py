@@ -146,6 +146,16 @@ def test_without_objects_the_salient_region_is_one(name):
     assert len(METHODS[name]().plan(of, np.random.default_rng(0))) == 2
 
 
+def test_a_picture_that_is_salient_everywhere_has_a_region_all_the_same():
+    """No pixel reaches twice the mean: the brighter half is taken, and a flat map as a whole."""
+    maps = torch.full((2, *SIZE), 0.6)
+    maps[0, :, 16:] = 1
+    masks, _ = Batch(torch.zeros(2, 3, *SIZE), saliency=maps).objects_or_salient()
+    assert masks[0, :, 18:].all()
+    assert not masks[0, :, :14].any()
+    assert masks[1].all()
+
+
 def test_masks_of_objects_can_guide_any_method_that_follows_saliency():
     of = batch(TWO)
     guided = Batch(of.images, saliency=of.objects.union())

@@ -171,7 +171,7 @@ class Batch:
         """The masks (M, H, W) bool of the objects, and the index (M,) of each one's image.
 
         Without objects, one for each image: where its smoothed saliency is at least twice the mean (Achanta et al.,
-        CVPR 2009), or at its maximum.
+        CVPR 2009), or, in a picture that is salient everywhere, at least halfway from the mean to the maximum.
         """
         if self.objects is not None:
             masks = box_pixels(self.objects) if self.objects.masks is None else self.objects.masks
@@ -180,7 +180,8 @@ class Batch:
         with torch.autocast(self.device.type, enabled=False):
             maps = filters.both_ways(self.saliency(detector)[:, None], kernel)[:, 0]
         mean, most = maps.mean((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
-        return maps >= torch.minimum(2 * mean, most), np.arange(len(self))
+        least = torch.minimum(2 * mean, (mean + most) / 2) - 1e-5  # rounding: a flat map is salient as a whole
+        return maps >= least, np.arange(len(self))
 
 
 def _checked_maps(maps: Tensor, shape: tuple[int, ...]) -> Tensor:
