@@ -12,7 +12,9 @@ from mixviz.core.batch import Batch
 from mixviz.core.detection import detection_objects, detection_targets
 from mixviz.core.feature_mixing import mix_inside
 from mixviz.core.follow import MovedObjects
+from mixviz.core.head import Head
 from mixviz.core.method import Draw, Method
+from mixviz.core.objective import Objective
 from mixviz.core.objects import Objects
 from mixviz.core.parameters import Card, parameter
 from mixviz.core.recipe import Recipe, Truth
@@ -21,21 +23,27 @@ from mixviz.core.saliency import Saliency
 from mixviz.core.tensors import IMAGENET_MEAN, IMAGENET_STD
 from mixviz.core.transforms import MixCollate, MixTransform, mix, saliency
 from mixviz.detectors import SALIENCY
+from mixviz.heads import HEADS
 from mixviz.methods import METHODS
+from mixviz.objectives import OBJECTIVES
 from mixviz.version import __version__
 
 __all__ = [
+    "HEADS",
     "IMAGENET_MEAN",
     "IMAGENET_STD",
     "METHODS",
+    "OBJECTIVES",
     "SALIENCY",
     "Batch",
     "Card",
     "Draw",
+    "Head",
     "Method",
     "MixCollate",
     "MixTransform",
     "MovedObjects",
+    "Objective",
     "Objects",
     "Recipe",
     "Saliency",

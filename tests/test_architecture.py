@@ -13,7 +13,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("ops",),
     ("core",),
     ("extend",),
-    ("detectors", "methods"),
+    ("detectors", "heads", "methods", "objectives"),
     ("core.transforms", ""),
     ("data",),
     ("explain",),

@@ -34,6 +34,8 @@ class Dataset:
         masks: the path per picture of its trimap (1 object, 2 background, 3 border: ignored); empty if unknown.
         terms: licence or terms of use, and the citation.
         others: files left out because their names do not end like a picture's.
+        close: (C, C) bool: pairs of classes that are too close to be told apart, such as places 20 m from each other;
+            None: all classes differ.
     """
 
     pictures: Sequence[Path | np.ndarray]
@@ -45,6 +47,7 @@ class Dataset:
     masks: tuple[Path, ...] = ()
     terms: str = "unknown: ask whoever made the pictures"
     others: tuple[Path, ...] = ()
+    close: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -79,7 +82,8 @@ class Dataset:
         new[old] = torch.arange(len(old))
         subset = self.take(torch.nonzero(new[self.labels] >= 0).flatten().tolist())
         classes, keys = (tuple(names[i] for i in old) for names in (self.classes, self.keys))
-        return replace(subset, labels=new[subset.labels], classes=classes, keys=keys)
+        close = None if self.close is None else self.close[old][:, old]
+        return replace(subset, labels=new[subset.labels], classes=classes, keys=keys, close=close)
 
     def joined(self, other: Dataset) -> Dataset:
         """Append the pictures of another part of the same data set."""

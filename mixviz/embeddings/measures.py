@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -205,3 +206,32 @@ def retrieval(embedding: Tensor, labels: Tensor) -> Retrieval:
     if not len(precision):
         raise ValueError("No class has two pictures: there is nothing to find.")
     return Retrieval(precision.mean().item(), first.mean().item())
+
+
+def recall_at(embedding: Tensor, labels: Tensor, counts: Sequence[int]) -> list[float]:
+    """Share of the pictures, 0 to 1, with a picture of their class among the k nearest others, for each k.
+
+    The others are ranked as in :func:`retrieval`. Pictures that are alone in their class are no queries.
+
+    Args:
+        embedding: (N, D).
+        labels: (N,) classes.
+        counts: numbers k, 1 or more.
+
+    Raises:
+        ValueError: no class has two pictures.
+
+    Source: Jégou, Douze, Schmid, "Product Quantization for Nearest Neighbor Search", TPAMI 33, 2011.
+    """
+    unit = directions(embedding)
+    labels = class_indices(labels, len(unit))
+    firsts = []
+    for queries in torch.arange(len(unit)).split(QUERIES):
+        similarity = unit[queries] @ unit.T
+        similarity[torch.arange(len(queries)), queries] = -torch.inf
+        hit = labels[similarity.argsort(dim=1, descending=True, stable=True)[:, :-1]] == labels[queries, None]
+        firsts.append(hit[hit.any(1)].int().argmax(1))  # the rank of the first of its class, from 0
+    first = torch.cat(firsts)
+    if not len(first):
+        raise ValueError("No class has two pictures: there is nothing to find.")
+    return [(first < count).double().mean().item() for count in counts]

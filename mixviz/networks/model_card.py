@@ -112,7 +112,8 @@ class NetworkSpec:
     """A network's architecture and input: square pictures of ``image_size`` pixels in [0, 1], normalised by ``mean``
     and ``std``. Heat maps are made at ``layer``, unless that is empty. ``crop`` and ``interpolation``: see
     :class:`mixviz.data.pictures.View`. ``loss`` is ``bce`` where it was trained with binary cross-entropy, a class at
-    a time, which makes its confidences another scale than softmax's."""
+    a time, which makes its confidences another scale than softmax's. ``head``, ``whiten`` and ``scores``: see
+    :func:`mixviz.networks.architectures.build`."""
 
     name: str
     stem: str
@@ -124,6 +125,9 @@ class NetworkSpec:
     crop: float | None = None
     interpolation: str = "bicubic"
     loss: str = ""
+    head: str = ""
+    whiten: int = 0
+    scores: bool = True
 
     @property
     def view(self) -> View:
@@ -348,6 +352,9 @@ def _network(values: Values, sides: tuple[int, int]) -> NetworkSpec:
         crop=None if values.get("crop") is None else card_checks.number(values, "crop", LEAST_CROP, 1),
         interpolation=card_checks.word({"interpolation": "bicubic", **values}, "interpolation", "|".join(RESAMPLING)),
         loss=card_checks.word(values, "loss", "bce|cross_entropy") if values.get("loss") else "",
+        head=card_checks.word(values, "head", r"[\w:=.,-]{1,200}") if values.get("head") else "",
+        whiten=card_checks.whole_number(values, "whiten", 0, 65_536) if values.get("whiten") else 0,
+        scores=values.get("scores", True) is not False,
     )
 
 
@@ -403,7 +410,7 @@ def of_run(
         "data": {"name": run.data, "terms": terms, "pictures": pictures, "classes": list(classes), "keys": list(keys)},
         "network": {
             "name": run.network, "stem": stem, "width": run.width, "image_size": side, "layer": layer,
-            "mean": list(mean), "std": list(std),
+            "mean": list(mean), "std": list(std), **_head(run),
             "parameters": sum(p.numel() for p in network.parameters()),
         },
         "pretrained": pretrained,
@@ -415,6 +422,13 @@ def of_run(
         "result": result,
         "metrics": None,
     })  # fmt: skip
+
+
+def _head(run: Run) -> dict[str, Any]:
+    """What a card says of the head, where it is not the network's own."""
+    scores = run.learned_objective().proxies
+    values = {"head": run.head, "whiten": run.whiten, "scores": scores}
+    return values if run.head or run.whiten or not scores else {}
 
 
 def read(folder: str | Path) -> ModelCard:

@@ -60,9 +60,9 @@ def load(network: nn.Module, name: str, path: str | Path) -> Pretrained:
 
 
 def _heads(network: nn.Module) -> tuple[str, ...]:
-    """Prefixes of the classifier's tensors; timm names one, two, or none."""
+    """Prefixes of the tensors of pooling and classifier; timm names one classifier, two, or none."""
     names = getattr(network, "pretrained_cfg")["classifier"] or ()  # noqa: B009  timm sets it
-    return tuple(f"{name}." for name in ([names] if isinstance(names, str) else names))
+    return "global_pool.", *(f"{name}." for name in ([names] if isinstance(names, str) else names))
 
 
 def _problem(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:

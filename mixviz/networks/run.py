@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from mixviz.core.method import Method
+from mixviz.core.objective import Objective
 from mixviz.core.parameters import check_field, parameter
+from mixviz.core.registry import construct
 from mixviz.core.transforms import make
 from mixviz.data import sources
+from mixviz.heads import HEADS
 from mixviz.networks.architectures import STEMS
+from mixviz.objectives import OBJECTIVES
 
 PRECISIONS = {"no": "fp32", "float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}  # names that other trainers use
 
@@ -55,6 +59,23 @@ class Run:
     image_size: int = parameter(
         0, "side of the pictures in pixels; 0: their own where they are squares, else 224", low=0, high=1024
     )
+    head: str = parameter(
+        "", "how the last feature maps are pooled, with parameters after a colon, e.g. gem:p=4; empty: the network's "
+        "own way, the average", example="gem", check=lambda text: text and construct(HEADS, text),
+    )  # fmt: skip
+    whiten: int = parameter(
+        0, "dimensions to keep of the pooled vectors by whitening, which is fitted to the training pictures at the "
+        "end; 0: no whitening", low=0, high=65_536,
+    )  # fmt: skip
+    objective: str = parameter(
+        "cross_entropy", "what is trained for: cross_entropy of class scores, or a loss of embeddings, with parameters "
+        "after a colon, e.g. smooth_ap:temperature=0.02", example="smooth_ap",
+        check=lambda text: construct(OBJECTIVES, text),
+    )  # fmt: skip
+    per_class: int = parameter(
+        0, "pictures of each class in a batch, whose classes are drawn at random; 0: all pictures in random order",
+        low=0, high=65_536,
+    )  # fmt: skip
     test_size: int = parameter(
         0, "side at validation, and of what the trained network takes; 0: as in training", low=0, high=1024
     )
@@ -123,6 +144,31 @@ class Run:
             ValueError, TypeError: no such method or parameter, with the ones there are.
         """
         return make(self.method, **self.options)
+
+    def learned_objective(self) -> Objective:
+        """Make the objective with its parameters."""
+        return construct(OBJECTIVES, self.objective)
+
+    def check_objective(self) -> None:
+        """Check that objective, head, batches and method go together.
+
+        Raises:
+            ValueError: they do not; says what to change.
+        """
+        objective = self.learned_objective()
+        title = objective.card.title
+        if self.per_class and (self.per_class < 2 or self.batch_size % self.per_class):
+            raise ValueError(
+                f"--per-class {self.per_class} should be 2 or more, and divide --batch-size {self.batch_size}."
+            )
+        if not objective.embeds:
+            if self.whiten:
+                raise ValueError(f"--whiten is for embeddings, and {title} trains class scores: leave it out.")
+            return
+        if not self.per_class:
+            raise ValueError(f"{title} compares pictures of one class: give --per-class, e.g. --per-class 4.")
+        if self.label_smoothing or self.class_weights:
+            raise ValueError(f"--label-smoothing and --class-weights are of class scores; {title} has none.")
 
     def steps_down(self) -> list[float]:
         """Epochs after which ``multistep`` lowers the learning rate."""

@@ -211,7 +211,10 @@ def _shapes(path: Path, largest: float) -> dict[str, tuple[tuple[int, ...], str]
 def _built(spec: NetworkSpec, count: int) -> nn.Module:
     try:
         with torch.random.fork_rng(devices=[]):
-            return architectures.build(spec.name, count, stem=spec.stem, width=spec.width)
+            return architectures.build(
+                spec.name, count, stem=spec.stem, width=spec.width, head=spec.head, whiten=spec.whiten,
+                scores=spec.scores,
+            )  # fmt: skip
     except ValueError as error:
         raise ValueError(f"The card's network cannot be built: {error}") from None
     except Exception as error:  # other people's networks fail in their own ways

@@ -59,14 +59,16 @@ class Feed:
         return len(self) // (batch_size * self.world)
 
     def training(
-        self, batch_size: int, seed: int, epoch: int, first: int = 0, parts: int = 1
+        self, batch_size: int, seed: int, epoch: int, first: int = 0, parts: int = 1, per_class: int = 0
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches (images (n, 3, side, side) uint8, labels (n,)) of an epoch, from step ``first`` on.
 
         Args:
             parts: batches per step, whose gradients are accumulated.
+            per_class: pictures of each class in a batch, see :func:`by_class`; 0: pictures in random order.
         """
-        order = np.random.default_rng([seed, epoch, ORDER]).permutation(len(self))
+        rng = np.random.default_rng([seed, epoch, ORDER])
+        order = by_class(self.split.labels, batch_size, per_class, rng) if per_class else rng.permutation(len(self))
         step_images = batch_size * parts * self.world
         starts = [(part * self.world + self.rank) * batch_size for part in range(parts)]
         rows = [
@@ -187,6 +189,49 @@ def _draw_crops(seeds: list[int], count: int, highest: int) -> tuple[np.ndarray,
     rng = np.random.default_rng([*seeds, CROP])
     top, left = (rng.integers(0, highest + 1, count) for _ in range(2))
     return top, left, rng.random(count) < 0.5
+
+
+def by_class(labels: Tensor, batch_size: int, per_class: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw the order of an epoch whose batches hold P classes with K pictures each.
+
+    The classes of a batch differ, and are drawn with a probability by their number of pictures. A class gives its
+    pictures in random order, all of them before one comes again; classes of a single picture are left out.
+
+    Args:
+        labels: (N,) int64.
+        batch_size: P·K.
+        per_class: K.
+
+    Returns:
+        Indices of N pictures, and of up to ``batch_size`` - 1 fewer.
+
+    Raises:
+        ValueError: fewer than P classes have two pictures.
+    """
+    members = [np.flatnonzero(labels.numpy() == label) for label in np.unique(labels.numpy())]
+    members = [group for group in members if len(group) > 1]
+    count = batch_size // per_class
+    if len(members) < count:
+        raise ValueError(
+            f"Batches of {batch_size} with {per_class} pictures of a class need {count} classes with two pictures or "
+            f"more; there are {len(members)}: raise --per-class, or lower --batch-size."
+        )
+    sizes = np.array([len(group) for group in members], float)
+    waiting: list[list[int]] = [[] for _ in members]
+    order: list[int] = []
+    for _ in range(len(labels) // batch_size):
+        for group in rng.choice(len(members), count, replace=False, p=sizes / sizes.sum()):
+            taken: list[int] = []
+            while len(taken) < per_class:
+                if not waiting[group]:
+                    waiting[group] = rng.permutation(members[group]).tolist()
+                # A picture comes twice in a batch only if the class has fewer than K.
+                fresh = [i for i in waiting[group] if i not in taken] if len(members[group]) >= per_class else []
+                index = fresh[0] if fresh else waiting[group][0]
+                waiting[group].remove(index)
+                taken.append(index)
+            order += taken
+    return np.array(order, dtype=np.int64)
 
 
 def stored_side(side: int, augment: str) -> int:

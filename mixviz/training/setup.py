@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from mixviz.core.batch import Batch
 from mixviz.core.feature_mixing import mix_inside, stages
 from mixviz.core.method import Method
+from mixviz.core.recipe import Recipe
 from mixviz.core.tensors import IMAGENET_MEAN, IMAGENET_STD
 from mixviz.data import sources
 from mixviz.data.dataset import Dataset
@@ -116,8 +117,11 @@ def class_weights(run: Run, split: Dataset) -> Tensor | None:
 def rehearse(
     name: str, network: nn.Module, method: Method, classes: int, side: int,
     mean: Sequence[float], std: Sequence[float],
-) -> None:  # fmt: skip
+) -> Recipe:  # fmt: skip
     """Run one batch of noise through method and network, so that errors come before the pictures are read.
+
+    Returns:
+        The recipe of that batch.
 
     Raises:
         ValueError, TypeError, ImportError: the network cannot take the size, or a requirement of the method is missing.
@@ -136,3 +140,4 @@ def rehearse(
     recipe = dataclasses.replace(recipe, layer=getattr(method, "stages", 0))  # the deepest that may be drawn
     with torch.no_grad(), mix_inside(network, recipe):
         network(batch.normalised(recipe.apply(images)))
+    return recipe

@@ -20,13 +20,14 @@ from mixviz.core.batch import Batch
 from mixviz.core.feature_mixing import mix_inside
 from mixviz.core.recipe import Recipe
 from mixviz.data.dataset import Dataset
+from mixviz.embeddings.extraction import embed
 from mixviz.methods import METHODS
 from mixviz.networks import architectures, card_text, files, model_card, pretrained, trunk
 from mixviz.networks.card_text import clock
 from mixviz.networks.model_card import Accuracy, LogLine, Result
 from mixviz.networks.run import Run
-from mixviz.training import checkpoint, setup
-from mixviz.training.loader import DROP, MIX, feed
+from mixviz.training import checkpoint, metric_learning, setup
+from mixviz.training.loader import DROP, MIX, Feed, feed
 from mixviz.training.progress import Progress, progress_bar, rate, tensorboard
 
 REMEMBERED = 2**28  # bytes of the validation pictures' features behind frozen stages
@@ -95,7 +96,8 @@ class Training:
         from timm.utils.model_ema import ModelEmaV3
 
         self.run, self.out, self.minutes = run, Path(out), minutes
-        self.method = run.augmentation()
+        self.method, self.objective = run.augmentation(), run.learned_objective()
+        run.check_objective()
         self.accelerator = Accelerator(  # _autocast sets the precision, and _synchronise_buffers the buffers
             mixed_precision="no", kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)]
         )
@@ -119,13 +121,17 @@ class Training:
         torch.manual_seed(run.seed)
         stem = "standard" if run.pretrained and run.stem == "auto" else run.stem  # the stem of timm's weights
         self.stem = architectures.stem_for(run.network, stem, side)
-        network = architectures.build(run.network, len(self.classes), stem=self.stem, width=run.width)
+        network = architectures.build(
+            run.network, len(self.classes), stem=self.stem, width=run.width, head=run.head, whiten=run.whiten,
+            scores=self.objective.proxies,
+        )  # fmt: skip
         self.start = pretrained.load(network, run.network, run.pretrained) if run.pretrained else None
         self.mean, self.std = setup.normalisation(run, network)
         # torch's type stubs lack memory_format.
         self.plain = network.to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.frozen = setup.freeze(run, self.plain)
-        setup.rehearse(run.network, self.plain, self.method, len(self.classes), side, self.mean, self.std)
+        recipe = setup.rehearse(run.network, self.plain, self.method, len(self.classes), side, self.mean, self.std)
+        metric_learning.check(self.objective, self.method.card.title, recipe)
         self.optimizer = setup.optimizer(run, self.plain)
         self.ema = ModelEmaV3(self.plain, run.ema) if run.ema else None
         self.average = None if self.ema is None else self.ema.module
@@ -138,6 +144,7 @@ class Training:
             self._restore()
         else:
             self._tell_start()
+            self._initialise_head()
         # Frozen stages see the same validation pictures in each epoch. On a GPU they are not worth the memory.
         shared = run.freeze and self.ema is None and self.world == 1 and self.device.type == "cpu"
         self.parts = trunk.split(self.plain, run.freeze) if shared else None
@@ -233,7 +240,7 @@ class Training:
         first, start, saved = self.progress.step, time.monotonic(), time.monotonic()
         seconds_before = self.progress.seconds
         parts = self.run.accumulate
-        batches = self.train.training(self.run.batch_size, self.run.seed, epoch, first, parts)
+        batches = self.train.training(self.run.batch_size, self.run.seed, epoch, first, parts, self.run.per_class)
         with progress_bar(self.bar, epoch, self.run, self.steps, first) as bar:
             for index, (images, labels) in enumerate(batches, first * parts):
                 step, part = divmod(index, parts)
@@ -256,6 +263,8 @@ class Training:
                         self._save()
                     saved = time.monotonic()
         self._check_weights(epoch, self.steps - 1)
+        if epoch + 1 == self.run.epochs:
+            self._whiten()
         took = time.monotonic() - start
         loss, right, images_seen = self._sum_over_processes(sums)
         line: LogLine = {
@@ -286,21 +295,43 @@ class Training:
         if part == 0:
             self.optimizer.zero_grad()
         with nullcontext() if last else self.accelerator.no_sync(self.network):
-            with mix_inside(self.plain, recipe), self._autocast():
-                logits = self.network(mixed)
-            logits = logits.float()
-            loss = functional.cross_entropy(
-                logits, targets, weight=self.class_weights, label_smoothing=run.label_smoothing
-            )
+            if self.objective.embeds:
+                loss, right = self._embedding_loss(images, mixed, labels, recipe)
+            else:
+                loss, right = self._score_loss(mixed, targets, labels, recipe)
             self.scaler.scale(loss / run.accumulate).backward()
         if last:
             self.scaler.step(self.optimizer)
             self.scaler.update()
             if self.ema is not None:
                 self.ema.update(self.plain)
-        with torch.no_grad():
-            right = (recipe.share * (labels[recipe.partner] == logits.argmax(1))).sum()
-            return torch.stack([loss.detach() * len(labels), right, right.new_tensor(len(labels))])
+        return torch.stack([loss.detach() * len(labels), right, right.new_tensor(len(labels))])
+
+    def _score_loss(self, mixed: Tensor, targets: Tensor, labels: Tensor, recipe: Recipe) -> metric_learning.Loss:
+        """Compute the cross-entropy, and the label share of the predicted classes."""
+        with mix_inside(self.plain, recipe), self._autocast():
+            logits = self.network(mixed)
+        logits = logits.float()
+        loss = functional.cross_entropy(
+            logits, targets, weight=self.class_weights, label_smoothing=self.run.label_smoothing
+        )
+        right = (recipe.share * (labels[recipe.partner] == logits.detach().argmax(1))).sum()
+        return metric_learning.Loss(loss, right)
+
+    def _embedding_loss(self, images: Tensor, mixed: Tensor, labels: Tensor, recipe: Recipe) -> metric_learning.Loss:
+        """Compute the loss of the embeddings: of the mixed images alone, or of the unmixed ones to them."""
+
+        def run() -> list[Tensor]:
+            with metric_learning.embeddings(self.plain) as collected, self._autocast():
+                metric_learning.check(self.objective, self.method.card.title, recipe)
+                if metric_learning.mixes(recipe):
+                    clean = Batch(images, mean=self.mean, std=self.std).inputs()
+                    self.network(clean.contiguous(memory_format=torch.channels_last))
+                with mix_inside(self.plain, recipe):
+                    self.network(mixed)
+            return collected
+
+        return metric_learning.loss(self.objective, self.plain, run, labels, recipe, self.train.split.close)
 
     def _batch_index(self, part: int) -> int:
         """Index of a batch within its step, over all parts and processes: two parts draw like two processes."""
@@ -342,23 +373,62 @@ class Training:
         """Measure loss, and top-1 and top-5 accuracy in %, on the unmixed validation pictures."""
         self.network.eval()
         self._synchronise_buffers(self.stored)
+        if self.objective.embeds:
+            return _ValidationScores(**metric_learning.scores(*self._embedded(self.val)))
         sums = torch.zeros(4, device=self.device)
         for index, (images, labels) in enumerate(self.val.validation(2 * self.run.batch_size)):
             clean = Batch(images, mean=self.mean, std=self.std).inputs()
             with self._autocast():
-                logits = self._clean_logits(index, clean.contiguous(memory_format=torch.channels_last))
+                network, inputs = self._behind_frozen(index, clean.contiguous(memory_format=torch.channels_last))
+                logits = network(inputs)
             sums += score(logits.float(), labels)
         loss, top1, top5, count = self._sum_over_processes(sums)
         return {"val_loss": loss / count, "top1": 100 * top1 / count, "top5": 100 * top5 / count}
 
-    def _clean_logits(self, batch: int, images: Tensor) -> Tensor:
-        """Run the network on a batch of the validation; of frozen stages the output of the first epoch is taken."""
+    def _behind_frozen(self, batch: int, images: Tensor) -> tuple[torch.nn.Module, Tensor]:
+        """Return the network and its input for a batch of the validation: behind frozen stages, whose output of the
+        first epoch is taken."""
         if self.parts is None:
-            return self.stored(images)
+            return self.stored, images
         features = self.features[batch] if batch in self.features else self.parts.trunk(images)
         if sum(one.nbytes for one in self.features.values()) < REMEMBERED:
             self.features[batch] = features
-        return self.parts.tail(features)
+        return self.parts.tail, features
+
+    @torch.no_grad()
+    def _embedded(self, feed: Feed) -> tuple[Tensor, Tensor]:
+        """Embed all unmixed pictures of a feed: (N, D) float32 and their labels (N,), on the CPU, on every process."""
+        vectors, labels = [], []
+        for index, (images, part) in enumerate(feed.validation(2 * self.run.batch_size)):
+            clean = Batch(images, mean=self.mean, std=self.std).inputs().contiguous(memory_format=torch.channels_last)
+            network, inputs = self._behind_frozen(index, clean) if feed is self.val else (self.stored, clean)
+            with self._autocast():
+                vectors.append(embed(network, inputs).cpu())
+            labels.append(part.cpu())
+        own = torch.cat(vectors), torch.cat(labels)
+        if self.world == 1:
+            return own
+        from accelerate.utils import gather_object
+
+        parts: Any = gather_object([own])
+        return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
+
+    def _initialise_head(self) -> None:
+        """Initialise the head from the training pictures, if it wants that."""
+        if self.run.head:
+            self.plain.eval()
+            batches = (
+                Batch(images, mean=self.mean, std=self.std).inputs()
+                for images, _ in self.train.validation(2 * self.run.batch_size)
+            )
+            metric_learning.initialise(self.plain, batches, self.run.seed)
+
+    def _whiten(self) -> None:
+        """Fit the whitening to the training pictures, if the network has one."""
+        whitening = metric_learning.whitening(self.stored)
+        if whitening is not None:
+            self.stored.eval()
+            whitening.fit(self._embedded(self.train)[0])
 
     def _sum_over_processes(self, sums: Tensor) -> list[float]:
         total: Any = self.accelerator.reduce(sums, "sum")  # declared for mappings too

@@ -1,0 +1,86 @@
+"""Objective: the abstract base class of the losses that are trained for."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from mixviz.core.parameters import Parametric
+from mixviz.core.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Relations of N anchors to M candidates.
+
+    Attributes:
+        positive: (N, M) float in [0, 1]: how far the candidate is of the anchor's class. 0 or 1 without mixing.
+        negative: (N, M) float in [0, 1]: how far it is of other classes. Both are 0 for pairs that do not count: an
+            image and itself, or places that are neither near nor far.
+        labels: (N,) int64 classes of the anchors.
+    """
+
+    positive: Tensor
+    negative: Tensor
+    labels: Tensor
+
+    @classmethod
+    def of(cls, labels: Tensor, close: Tensor | None = None) -> Pairs:
+        """Relate the images of a batch to each other.
+
+        Args:
+            labels: (N,) int64.
+            close: (C, C) bool: pairs of classes that are neither positives nor negatives of each other.
+        """
+        same = labels[:, None] == labels
+        apart = ~same if close is None else ~same & ~close[labels[:, None], labels]
+        itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+        return cls((same & ~itself).float(), apart.float(), labels)
+
+    @classmethod
+    def of_mixtures(cls, labels: Tensor, recipe: Recipe) -> Pairs:
+        """Relate the unmixed images of a batch to its mixtures: each source counts with its share.
+
+        A mixture that holds the anchor itself does not count for it.
+
+        Args:
+            labels: (N,) int64.
+            recipe: of N mixtures.
+
+        Source: Venkataramanan, Psomas, Kijak, Amsaleg, Karantzalos, Avrithis, "It Takes Two to Tango: Mixup for Deep
+        Metric Learning", ICLR 2022, arXiv:2106.04990.
+        """
+        share, partner = recipe.share.float(), recipe.partner
+        same = (labels[:, None, None] == labels[partner]).float()  # (anchors, sources, mixtures)
+        positive = (same * share).sum(1)
+        holds = ((partner == torch.arange(len(labels), device=labels.device)[:, None, None]) & (share > 0)).any(1)
+        counts = (~holds).float()
+        return cls(positive * counts, (share.sum(0) - positive).clamp(min=0) * counts, labels)
+
+
+class Objective(Parametric):
+    """A loss to train for.
+
+    ``embeds``: it is a loss of embeddings, by :meth:`loss`; cross-entropy is one of class scores, and is trained with
+    directly. ``proxies``: it also learns a vector of each class. ``mixes``: it takes the graded relations of mixtures,
+    so that methods which mix labels make sense.
+    """
+
+    embeds: ClassVar[bool] = True
+    proxies: ClassVar[bool] = False
+    mixes: ClassVar[bool] = False
+
+    @abstractmethod
+    def loss(self, anchors: Tensor, candidates: Tensor, pairs: Pairs, proxies: Tensor | None = None) -> Tensor:
+        """Loss, a scalar.
+
+        Args:
+            anchors: (N, D) float embeddings of the images; they need no normalisation.
+            candidates: (M, D) embeddings that the anchors are compared with: the same ones, or those of mixtures.
+            pairs: their relations.
+            proxies: (C, D), a vector per class, where the objective has them.
+        """

@@ -1,0 +1,137 @@
+"""Metric learning: losses of embeddings, validation by retrieval, and what heads need of the training pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mixviz.core.head import Pooling, Whitening
+from mixviz.core.objective import Objective, Pairs
+from mixviz.core.recipe import Recipe
+from mixviz.embeddings import measures
+
+PLACES = 2**28  # bytes of feature maps that a head is initialised from
+
+
+class Loss(NamedTuple):
+    """A batch's loss, a scalar, and ``right``: images whose nearest candidate is of their class, a scalar."""
+
+    loss: Tensor
+    right: Tensor
+
+
+def mixes(recipe: Recipe) -> bool:
+    """Whether a recipe gives an image a part of another image's label."""
+    itself = torch.arange(len(recipe), device=recipe.partner.device)
+    return bool(((recipe.partner != itself) & (recipe.share > 0)).any())
+
+
+def check(objective: Objective, method: str, recipe: Recipe) -> None:
+    """Check that an objective takes a method's recipe.
+
+    Args:
+        method: its title, for the message.
+
+    Raises:
+        ValueError: the recipe mixes labels, and the objective cannot take that.
+    """
+    if not objective.mixes and mixes(recipe):
+        raise ValueError(
+            f"{objective.card.title} compares pictures of one class, and {method} mixes labels: take an objective with "
+            "graded relations (contrastive, smooth_ap, quantized_ap), or a method that changes single pictures."
+        )
+
+
+@contextmanager
+def embeddings(network: nn.Module) -> Iterator[list[Tensor]]:
+    """Collect the input of the network's classifier, timm's, in every forward pass within the context.
+
+    A hook, because a network that is wrapped for several processes has to be called as a whole.
+    """
+    collected: list[Tensor] = []
+    classifier: nn.Module = getattr(network, "get_classifier")()  # noqa: B009  timm's
+    handle = classifier.register_forward_pre_hook(lambda _, inputs: collected.append(inputs[0]))
+    try:
+        yield collected
+    finally:
+        handle.remove()
+
+
+def loss(
+    objective: Objective, network: nn.Module, run: Callable[[], list[Tensor]], labels: Tensor, recipe: Recipe,
+    close: Tensor | None = None,
+) -> Loss:  # fmt: skip
+    """Compute an objective's loss of a batch.
+
+    Args:
+        network: timm's, whose classifier holds the proxies, if the objective has some.
+        run: runs it on the mixed images, and before that on the unmixed ones if labels are mixed; returns the
+            embeddings (N, D) of each pass.
+        labels: (N,) int64.
+        close: see :meth:`mixviz.core.objective.Pairs.of`.
+
+    Raises:
+        ValueError: the batch mixes labels, and the objective does not take that.
+    """
+    passes = [embedding.float() for embedding in run()]
+    anchors, candidates = passes[0], passes[-1]
+    pairs = Pairs.of(labels, close) if len(passes) == 1 else Pairs.of_mixtures(labels, recipe)
+    classifier = getattr(network, "get_classifier")()  # noqa: B009  timm's
+    proxies = classifier.weight if objective.proxies else None
+    value = objective.loss(anchors, candidates, pairs, proxies)
+    with torch.no_grad():
+        similarity = functional.normalize(anchors, dim=1) @ functional.normalize(candidates, dim=1).T
+        counted = (pairs.positive + pairs.negative) > 0
+        nearest = similarity.masked_fill(~counted, -2).argmax(1)
+        right = pairs.positive.gather(1, nearest[:, None]).sum()
+    return Loss(value, right)
+
+
+def scores(embedding: Tensor, labels: Tensor) -> dict[str, float]:
+    """Validate an embedding by retrieval: each picture is a query among all others.
+
+    Returns:
+        ``top1`` and ``top5``: percent of the pictures with one of their class among the nearest, or five nearest;
+        ``val_loss``: one minus the mean average precision.
+    """
+    found = measures.retrieval(embedding, labels)
+    return {
+        "val_loss": 1 - found.mean_average_precision,
+        "top1": 100 * found.precision_at_1,
+        "top5": 100 * measures.recall_at(embedding, labels, (5,))[0],
+    }
+
+
+def pooling(network: nn.Module) -> nn.Module:
+    """Return the pooling of a network whose head was replaced."""
+    return getattr(network, "global_pool")  # noqa: B009  timm's
+
+
+@torch.no_grad()
+def initialise(network: nn.Module, batches: Iterator[Tensor], seed: int) -> None:
+    """Initialise the head from feature maps of training pictures.
+
+    Args:
+        network: timm's, in evaluation mode.
+        batches: normalised images; only as many are taken as :data:`PLACES` allows.
+    """
+    head = next((part for part in pooling(network).modules() if isinstance(part, Pooling)), None)
+    if head is None or type(head).initialise is Pooling.initialise:
+        return
+    maps, taken = [], 0
+    for images in batches:
+        maps.append(getattr(network, "forward_features")(images).float())  # noqa: B009  timm's
+        taken += maps[-1].nbytes
+        if taken > PLACES:
+            break
+    head.initialise(torch.cat(maps), torch.Generator().manual_seed(seed))
+
+
+def whitening(network: nn.Module) -> Whitening | None:
+    """Return the network's whitening, if it has one."""
+    return next((part for part in network.modules() if isinstance(part, Whitening)), None)
