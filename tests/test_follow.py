@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 
 import numpy as np
 import pytest
@@ -10,6 +11,9 @@ import torch
 from cases import each_case, variants
 
 from mixviz import METHODS, Batch, Objects
+from mixviz.core import _follow_numba
+from mixviz.core.follow_boxes import below_weights
+from mixviz.core.follow_ellipses import disc_inside
 from mixviz.core.follow_parts import SEEN
 from mixviz.core.objects import box_pixels, collate, ellipses
 from mixviz.core.parts import Operations, Patches, Style, Weights
@@ -366,3 +370,76 @@ def test_batches_are_joined_and_taken_apart():
     assert joined.of(0).masks.equal(masked.of(0).masks)
     with pytest.raises(ValueError, match="one size"):
         collate([masked, Objects.none((20, 30), 1)])
+
+
+# ---------------------------------------------------------------- ellipses by arithmetic
+
+
+@pytest.mark.parametrize("name", ["rotation", "affine", "perspective"])
+def test_ellipses_equal_many_points_of_them(name):
+    """The exact box and visible share, beside 40000 points of each disc moved one by one."""
+    size, counts = (120, 90), (6, 6, 6, 6)
+    recipe = plan(name, {}, size, len(counts), 4)
+    objects = scattered(size, counts, 7, masks=False)
+    moved = recipe.follow(objects)
+    matrices = operations.projections(recipe.mixing.sequences[0], size)
+    side = np.arange(-0.995, 1, 0.01)
+    disc = np.stack(np.meshgrid(side, side), 2).reshape(-1, 2)
+    disc = disc[(disc**2).sum(1) < 1]
+    angle = np.arange(20000) * 2 * np.pi / 20000
+    points = np.concatenate([disc, np.stack([np.cos(angle), np.sin(angle)], 1)])
+    cut = 0
+    for i, origin in enumerate(moved.origin.tolist()):
+        top, left, bottom, right = objects.boxes[origin].tolist()
+        at = points * [(right - left) / 2, (bottom - top) / 2] + [(left + right) / 2, (top + bottom) / 2]
+        x, y, depth = matrices[int(objects.image[origin])] @ np.c_[at, np.ones(len(at))].T
+        x, y = x / depth, y / depth
+        inside = (x > 0) & (x < size[1]) & (y > 0) & (y < size[0])
+        cut += not inside.all()
+        assert float(moved.visible[i]) == pytest.approx(inside[: len(disc)].mean(), abs=0.003)
+        around = [y[inside].min(), x[inside].min(), y[inside].max(), x[inside].max()]
+        assert moved.objects.boxes[i].tolist() == pytest.approx(around, abs=0.3)
+    assert cut > 3 or name == "perspective"  # which moves all corners inwards
+
+
+def test_a_disc_cut_by_half_planes():
+    """Areas known in closed form: a whole disc, half of it, a quarter, a segment, and none."""
+    far = [1, 0, 5]
+    half, upper, segment, none = [2, 0, 0], [0, 3, 0], [1, 0, -0.5], [1, 0, -1.5]
+    cases = [[far, far], [half, far], [half, upper], [segment, far], [none, far], [segment, [-1, 0, 0.5]]]
+    share, ends, there = disc_inside(torch.tensor(cases, dtype=torch.float64))
+    cap = (np.pi / 3 - np.sqrt(3) / 4) / np.pi
+    assert share.tolist() == pytest.approx([1, 0.5, 0.25, cap, 0, 0], abs=1e-9)
+    assert there.tolist() == [
+        [False, False],
+        [True, False],
+        [True, True],
+        [True, False],
+        [False, False],
+        [False, False],
+    ]
+    assert torch.allclose(ends[2, 0].sort(0).values, torch.tensor([[0.0, 0], [0, 1]]).double())
+
+
+def test_boxes_below_weights_by_both_ways_agree():
+    """Compiled sums of the pixels inside each box, and integral images."""
+    pytest.importorskip("numba")
+    rng, size = np.random.default_rng(0), (23, 31)
+    weight = torch.from_numpy(rng.random((4, *size), np.float32) * (rng.random((4, *size)) < 0.3)).float()
+    weight[3] = 0
+    corners = np.sort(rng.random((60, 2, 2)), 1) * size
+    corners[:10] = corners[:10].round()
+    corners[10] = [[0, 0], size]
+    box = torch.from_numpy(corners.reshape(-1, 4)).float()
+    mixture = torch.from_numpy(rng.integers(0, 4, len(box)))
+    compiled, plain = (way(weight, mixture, box, SEEN) for way in (_follow_numba.below_weights, below_weights))
+    for one, other in zip(compiled[:2], plain[:2], strict=True):
+        assert torch.allclose(one, other, atol=1e-6)
+    assert compiled[2].equal(plain[2])
+
+
+def test_only_much_work_is_compiled():
+    few, many = torch.zeros(2, 64, 64), torch.zeros(64, 64, 64)
+    assert not _follow_numba.usable(few)
+    assert _follow_numba.usable(many) == (importlib.util.find_spec("numba") is not None)
+    assert not _follow_numba.usable(many.to("meta"))

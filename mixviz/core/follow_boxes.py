@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz.core import geometry
+from mixviz.core import _follow_numba, geometry
 from mixviz.core.apply import Plan
+from mixviz.core.follow_ellipses import by_ellipses
 from mixviz.core.follow_parts import SEEN, Items, Seen, moves_whole, pasting
 from mixviz.core.follow_points import keypoints_of, projected
 from mixviz.core.objects import Objects
 from mixviz.core.parts import Operations, Patches, Weights
 from mixviz.core.tensors import on_device
 from mixviz.ops import operations
-
-RIM = 128  # points on the border of an ellipse: the box around them is too small by a third of a thousandth
-RINGS = 12  # of points inside it
 
 
 def by_arithmetic(plan: Plan, objects: Objects, several: Sequence[Items]) -> list[Seen] | None:
@@ -106,17 +103,29 @@ def by_edges(plan: Plan, objects: Objects, items: Items, matrices: Tensor | None
 
 
 def by_maps(plan: Plan, objects: Objects, items: Items) -> Seen:
-    """Follow boxes that stay where they are below weights of each pixel, exactly, by sums over the maps."""
+    """Follow boxes that stay where they are below weights of each pixel, exactly."""
     (part, mixture, origin), (height, width) = items, plan.size
     bound = objects.boxes.new_tensor([height, width])
     box = objects.boxes[origin]
     whole = (box[:, 2:] - box[:, :2]).prod(1)
     box = torch.cat([box[:, :2].clamp(min=0), torch.minimum(box[:, 2:], bound)], 1)
     weight = part.start.expand(-1, height, width)
-    seen = (weight > SEEN).float()
+    compiled = _follow_numba.usable(weight, mixture, box)
+    area, strength, edges = (_follow_numba.below_weights if compiled else below_weights)(weight, mixture, box, SEEN)
+    around = torch.cat([torch.maximum(edges[:, :2], box[:, :2]), torch.minimum(edges[:, 2:], box[:, 2:])], 1)
+    points = None if objects.keypoints is None else keypoints_of(plan, objects.keypoints, items)
+    area, strength = torch.where(area > 1e-4, area, 0).float(), strength.float()
+    return Seen(
+        mixture, origin, around, None, points,
+        (area / whole.clamp(min=1e-12)).clamp(0, 1), torch.where(area > 0, strength / area.clamp(min=1e-12), 0), area,
+    )  # fmt: skip
+
+
+def below_weights(weight: Tensor, mixture: Tensor, box: Tensor, least: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Sum what boxes show of weights, by integral images on any device; see :mod:`mixviz.core._follow_numba`."""
+    seen = (weight > least).float()
     summed = geometry.integral(seen)
     strip = _strip(summed, mixture, box, 1)
-    area = _in_strip(strip, box, 0)
     strength = _in_strip(_strip(geometry.integral(weight * seen), mixture, box, 1), box, 0)
     edges: list[Tensor] = []
     for axis, of in ((0, strip), (1, _strip(summed.mT, mixture, box, 0))):
@@ -124,14 +133,8 @@ def by_maps(plan: Plan, objects: Objects, items: Items) -> Seen:
         start = torch.arange(shows.shape[1], device=box.device)
         there = (shows > 1e-5) & (start + 1 > box[:, axis, None]) & (start < box[:, axis + 2, None])
         first = torch.where(there, start, shows.shape[1]).amin(1)
-        last = torch.where(there, start + 1, 0).amax(1)
-        edges += [torch.maximum(first, box[:, axis]), torch.minimum(last, box[:, axis + 2])]
-    points = None if objects.keypoints is None else keypoints_of(plan, objects.keypoints, items)
-    area = torch.where(area > 1e-4, area, 0)
-    return Seen(
-        mixture, origin, torch.stack([edges[0], edges[2], edges[1], edges[3]], 1), None, points,
-        (area / whole.clamp(min=1e-12)).clamp(0, 1), torch.where(area > 0, strength / area.clamp(min=1e-12), 0), area,
-    )  # fmt: skip
+        edges += [first, torch.where(there, start + 1, 0).amax(1)]
+    return _in_strip(strip, box, 0), strength, torch.stack([edges[0], edges[2], edges[1], edges[3]], 1)
 
 
 def _strip(integral: Tensor, mixture: Tensor, box: Tensor, axis: int) -> Tensor:
@@ -144,7 +147,7 @@ def _in_strip(strip: Tensor, box: Tensor, axis: int) -> Tensor:
     """Sums (I,) inside boxes: between pixels' edges an integral image is linear."""
     rows = torch.arange(len(strip), device=strip.device)
     low, high = (_between(strip[:, None], rows, box[:, end])[:, 0] for end in (axis, axis + 2))
-    return (high - low).float()
+    return high - low
 
 
 def _between(values: Tensor, row: Tensor, place: Tensor) -> Tensor:
@@ -152,49 +155,3 @@ def _between(values: Tensor, row: Tensor, place: Tensor) -> Tensor:
     index = place.floor().long().clamp(0, values.shape[2] - 2)
     part = (place - index).to(values.dtype)[:, None]
     return torch.lerp(values[row, :, index], values[row, :, index + 1], part)
-
-
-def by_ellipses(plan: Plan, objects: Objects, items: Items, matrices: Tensor) -> Seen:
-    """Follow boxes that operations turn, shear or tilt as the inscribed ellipses, by points of these.
-
-    Args:
-        matrices: (N, 3, 3) float64, by which the operations move points (x, y, 1).
-    """
-    (part, mixture, origin), (height, width) = items, plan.size
-    box = objects.boxes[origin].double()
-    rim, inner, share = (on_device(one, box.device) for one in _disc())
-    centre, radius = (box[:, :2] + box[:, 2:]) / 2, (box[:, 2:] - box[:, :2]) / 2
-    around, within = (
-        projected(centre[:, None] + radius[:, None] * points, matrices[mixture]) for points in (rim, inner)
-    )
-    bound = box.new_tensor([height, width])
-    inside = ((within > 0) & (within < bound)).all(2)
-    visible = (inside * share).sum(1)
-    # What the border cuts off is bounded by it, as far as the points inside come close to it.
-    seen = torch.cat([around, within], 1)
-    there = ((seen > 0) & (seen < bound)).all(2)[:, :, None]
-    low = torch.where(there, seen, torch.inf).amin(1)
-    high = torch.where(there, seen, -torch.inf).amax(1)
-    step = (around.amax(1) - around.amin(1)) / RINGS
-    low = torch.where((around.amin(1) < 0) & (low < step), 0, low)
-    high = torch.where((around.amax(1) > bound) & (high > bound - step), bound, high)
-    turned = around.roll(-1, 1)
-    whole = (around[..., 0] * turned[..., 1] - around[..., 1] * turned[..., 0]).sum(1).abs() / 2
-    weight = part.start[mixture, 0, 0]
-    visible = torch.where(weight > SEEN, visible, 0).float()
-    points = None if objects.keypoints is None else keypoints_of(plan, objects.keypoints, items)
-    return Seen(
-        mixture, origin, torch.cat([low, high], 1).float(), None, points, visible.clamp(0, 1),
-        torch.where(visible > 0, weight, 0), visible * whole.float(),
-    )  # fmt: skip
-
-
-@functools.cache
-def _disc() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Points (y, x) on the unit circle (R, 2) and evenly in the unit disc (P, 2), and the disc's share (P,) of each."""
-    angle = np.arange(RIM) * 2 * np.pi / RIM
-    rim = np.stack([np.sin(angle), np.cos(angle)], 1)
-    radius = (np.arange(RINGS) + 0.5) / RINGS
-    inner = (radius[:, None, None] * rim[None, ::2]).reshape(-1, 2)
-    share = np.repeat(radius / radius.sum(), RIM // 2) / (RIM // 2)
-    return rim, inner, share

@@ -67,7 +67,7 @@ def parts_of(plan: Plan) -> list[Part]:
     mixing, (sources, n) = plan.mixing, plan.partner.shape
     patches = mixing if isinstance(mixing, Patches) else None
     base = mixing.base
-    weight = base.weight.mean(2) if isinstance(base, Weights) else _first(plan)
+    weight = _of_pixels(base.weight) if isinstance(base, Weights) else _first(plan)
     inside = weight.new_zeros(sources, 0, n)
     moved: list[Part] = []
     if patches is not None:
@@ -87,12 +87,19 @@ def parts_of(plan: Plan) -> list[Part]:
     if moves_whole(plan):  # the same image at another place: joined where the pixels are known, in by_pixels
         same = torch.eye(sources, dtype=torch.bool, device=weight.device)[:, :, None].expand_as(same)
     first = ~torch.stack([same[:k, k].any(0) for k in range(sources)])
-    joined = same.to(weight.dtype)
-    whole = torch.einsum("kjn,jn...->kn...", joined, weight)
-    patched = torch.einsum("kjn,jpn->kpn", joined, inside)
-    shown = [not k or bool(weight[k].any() or inside[k].any()) for k in range(sources)]
+    whole, patched = weight, inside
+    if bool((same.sum(0) > 1).any()):
+        joined = same.to(weight.dtype)
+        whole = torch.einsum("kjn,jn...->kn...", joined, weight)
+        patched = torch.einsum("kjn,jpn->kpn", joined, inside)
+    shown = [not k or bool(weight[k].amax() > 0 or inside[k].any()) for k in range(sources)]
     parts = [Part(k, None, first[k], whole[k], patched[k]) for k in range(sources) if shown[k]]
     return parts + moved
+
+
+def _of_pixels(weight: Tensor) -> Tensor:
+    """Weights (K, N, 1 or H, 1 or W) of pixels, the mean of their channels."""
+    return weight[:, :, 0] if weight.shape[2] == 1 else weight.mean(2)
 
 
 def _first(plan: Plan) -> Tensor:
