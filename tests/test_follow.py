@@ -443,3 +443,22 @@ def test_only_much_work_is_compiled():
     assert not _follow_numba.usable(few)
     assert _follow_numba.usable(many) == (importlib.util.find_spec("numba") is not None)
     assert not _follow_numba.usable(many.to("meta"))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_masks_by_both_ways_agree(name, monkeypatch):
+    """Compiled loops over the pixels of masks, and torch."""
+    pytest.importorskip("numba")
+    size, counts = (36, 28), (2, 0, 3, 1)
+    recipe, objects = plan(name, {}, size, len(counts), 6), scattered(size, counts, 6)
+    objects = dataclasses.replace(objects, keypoints=torch.rand(len(objects), 2, 3) * 20)
+    plain = recipe.follow(objects)
+    monkeypatch.setattr(_follow_numba, "MUCH", 0)
+    compiled = recipe.follow(objects)
+    assert compiled.origin.tolist() == plain.origin.tolist()
+    assert compiled.objects.image.equal(plain.objects.image)
+    assert compiled.objects.masks.equal(plain.objects.masks)
+    assert compiled.objects.boxes.equal(plain.objects.boxes)
+    assert compiled.objects.keypoints.equal(plain.objects.keypoints)
+    for column in ("visible", "weight", "area"):
+        assert torch.allclose(getattr(compiled, column), getattr(plain, column), rtol=1e-4, atol=1e-5)

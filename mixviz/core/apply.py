@@ -182,7 +182,7 @@ def _blend_patches(patches: Patches, plan: Plan, images: Tensor, out: Tensor) ->
             if fill is not None:
                 content = fill[i][inside]
             elif patches.resample:
-                content = _cast(_resize(images[partner[i]][source], (bottom - top, right - left)), images)
+                content = _cast(resized_crop(images[partner[i]][source], (bottom - top, right - left)), images)
             else:
                 content = images[partner[i]][source]
             if patches.patch_alpha is not None:
@@ -357,7 +357,7 @@ def pasted(images: Tensor, source: Tensor, target: Tensor, resample: bool, by_sl
         for i, ((*low, bottom, right), (*corner, end, far)) in enumerate(boxes):
             if end > corner[0] and far > corner[1]:
                 crop = images[i, :, low[0] : bottom, low[1] : right]
-                pasted_crop = _resize(crop, (end - corner[0], far - corner[1]))
+                pasted_crop = resized_crop(crop, (end - corner[0], far - corner[1]))
                 result[i, :, corner[0] : end, corner[1] : far] = _cast(pasted_crop, images)
         return result
     if resample:
@@ -374,7 +374,7 @@ def pasted(images: Tensor, source: Tensor, target: Tensor, resample: bool, by_sl
     return images.gather(2, rows).gather(3, columns)
 
 
-def _resize(crop: Tensor, size: tuple[int, int]) -> Tensor:
+def resized_crop(crop: Tensor, size: tuple[int, int]) -> Tensor:
     """Antialiased bilinear resize of one crop (C, h, w), in float."""
     if size[1] == 1:  # transposed, because torch repeats the first row in an output that is one pixel wide
         crop, size = crop.transpose(1, 2), (size[1], size[0])

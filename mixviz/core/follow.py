@@ -16,6 +16,7 @@ from torch import Tensor
 from mixviz.core import checks
 from mixviz.core.apply import Plan
 from mixviz.core.follow_boxes import by_arithmetic
+from mixviz.core.follow_compiled import by_loops, can_compile
 from mixviz.core.follow_masks import by_pixels
 from mixviz.core.follow_parts import SEEN, carried, items_of, joined, parts_of, pieces, weight_maps
 from mixviz.core.follow_points import places
@@ -75,18 +76,21 @@ def follow(
         several = [items_of(plan, part, objects, mixtures) for part in parts_of(plan)]
         seen = by_arithmetic(plan, objects, several)
     if seen is None:
-        seen = [by_pixels(plan, objects, items) for items in pieces(plan, objects, mixtures or range(n))]
+        way = by_loops if can_compile(plan, objects) else by_pixels
+        seen = [way(plan, objects, items) for items in pieces(plan, objects, mixtures or range(n))]
     found = joined(seen)
     keep = (found.visible > 0) & (found.visible >= min_visible) & (found.area >= min_area)
     index = keep.nonzero()[:, 0]
     index = index[found.mixture[index].argsort(stable=True)]
-    origin = found.origin[index]
+    origin, masks = found.origin[index], found.masks
+    if masks is not None and not index.equal(torch.arange(len(masks), device=index.device)):
+        masks = masks[index]
     moved = dataclasses.replace(
-        objects[origin],
+        dataclasses.replace(objects, masks=None, checked=True)[origin],  # without a copy of the large masks
         count=n,
         image=found.mixture[index],
         boxes=found.box[index],
-        masks=None if found.masks is None else found.masks[index],
+        masks=masks,
         keypoints=None if found.points is None else found.points[index],
         checked=True,
     )
@@ -135,7 +139,7 @@ def _blended(plan: Plan, maps: Tensor) -> Tensor:
     rows = torch.arange(len(maps), device=maps.device)
     for part in parts_of(plan):
         sources = maps[plan.partner[part.source]]
-        channels = [carried(plan, part, rows, one) for one in sources.unbind(1)]
+        moved = carried(plan, part, rows.repeat_interleave(maps.shape[1]), sources.flatten(0, 1)).view_as(maps)
         weight = weight_maps(plan, part, rows) * part.live[:, None, None]
-        total = total + torch.stack(channels, 1) * weight[:, None]
+        total = total + moved * weight[:, None]
     return total

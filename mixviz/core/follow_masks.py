@@ -6,7 +6,18 @@ import torch
 from torch import Tensor
 
 from mixviz.core.apply import Plan
-from mixviz.core.follow_parts import SEEN, Items, Seen, carried, moves_whole, moving, pasting, unique, weight_maps
+from mixviz.core.follow_parts import (
+    SEEN,
+    Items,
+    Seen,
+    carried,
+    copies_pixels,
+    moves_whole,
+    moving,
+    pasting,
+    unique,
+    weight_maps,
+)
 from mixviz.core.follow_points import keypoints_of
 from mixviz.core.objects import Objects, boxes_of, covered, ellipses
 from mixviz.core.parts import Operations, Patches, Weights
@@ -55,12 +66,11 @@ def _pixels_of(plan: Plan, objects: Objects, items: Items) -> tuple[Tensor, Tens
     else:
         masks = ellipses(objects.boxes, plan.size)[origin]
     whole = masks.sum((1, 2)).float().clamp(min=1e-12)
-    resized = isinstance(mixing, Operations) or (part.patch is not None and isinstance(mixing, Patches))
-    masks = masks.float() if resized else masks
+    masks = masks if copies_pixels(plan, part) else masks.float()
     weight = weight_maps(plan, part, mixture)
     seen, moved = weight > SEEN, carried(plan, part, mixture, masks)
     shown = moved & seen if moved.dtype == torch.bool else moved * seen
-    if isinstance(mixing, Operations) and moves_whole(plan):
+    if isinstance(mixing, Operations) and moved.dtype != torch.bool:
         kept = (carried(plan, part, mixture, masks, mass=True) * seen).sum((1, 2))
     else:
         kept = shown.sum((1, 2))

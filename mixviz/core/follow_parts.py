@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -121,6 +122,15 @@ def moving(mixing: Operations) -> list[tuple[operations.OpSequence, ...]]:
     return [operations.moving(sequences) for sequences in mixing.sequences]
 
 
+def copies_pixels(plan: Plan, part: Part) -> bool:
+    """Whether the pixels of a part are copied, so that a mask stays a mask."""
+    mixing = plan.mixing
+    if isinstance(mixing, Operations):
+        ops = (op for of in moving(mixing)[part.source] for op in of)
+        return all(operations.OPERATIONS[op.name].copies for op in ops)
+    return part.patch is None or not isinstance(mixing, Patches) or not mixing.resample
+
+
 def items_of(plan: Plan, part: Part, objects: Objects, rows: range | None = None) -> Items:
     """Return the objects of a part's source in each mixture of ``rows``."""
     order = objects.image.argsort(stable=True)
@@ -148,6 +158,8 @@ def pieces(plan: Plan, objects: Objects, mixtures: range) -> Iterator[list[Items
 
 def joined(seen: Sequence[Seen]) -> Seen:
     """Join what can be seen of several parts or pieces."""
+    if len(seen) == 1:
+        return seen[0]
 
     def column(name: str) -> Tensor:
         return torch.cat([getattr(one, name) for one in seen])
@@ -188,17 +200,62 @@ def weight_maps(plan: Plan, part: Part, mixture: Tensor) -> Tensor:
 
 
 def carried(plan: Plan, part: Part, mixture: Tensor, maps: Tensor, *, mass: bool = False) -> Tensor:
-    """Move maps (I, H, W) of a part's source into its mixtures; ``mass`` as in :func:`operations.carry`."""
+    """Move maps (I, H, W) of a part's source into its mixtures; ``mass`` as in :func:`operations.carry`.
+
+    Args:
+        mixture: (I,) of each map, sorted. The maps of one mixture are moved together, as channels.
+    """
     base, mixing = plan.mixing.base, plan.mixing
     if part.patch is not None and isinstance(mixing, Patches) and mixing.source_boxes is not None:
+        if mixing.resample and maps.device.type == "cpu":
+            return pasted_each(mixing, part.patch, mixture, maps, torch.arange(len(maps)))
         boxes = mixing.source_boxes[part.patch, mixture], mixing.target_boxes[part.patch, mixture]
-        return apply.pasted(maps[:, None], *boxes, mixing.resample, maps.device.type == "cpu")[:, 0]
+        return apply.pasted(maps[:, None], *boxes, mixing.resample)[:, 0]
     if isinstance(base, Weights) and base.cell_permutation is not None:
         maps = geometry.move_cells(maps[:, None], base.cell_permutation[part.source, mixture])[:, 0]
     if isinstance(mixing, Operations):
-        rows: list[int] = as_list(mixture)
-        maps = operations.carry([mixing.sequences[part.source][i] for i in rows], maps, mass=mass)
+        maps = _operated(mixing.sequences[part.source], mixture, maps, mass)
     return maps
+
+
+def pasted_each(patches: Patches, p: int, mixture: Tensor, masks: Tensor, index: Tensor) -> Tensor:
+    """Resize the crops of ``masks[index]`` into patch p as :func:`apply.by_slices` does: (I, H, W), 0 elsewhere."""
+    assert patches.source_boxes is not None
+    result = torch.zeros(len(index), *masks.shape[1:], dtype=torch.promote_types(masks.dtype, torch.float32))
+    mixtures: list[int] = as_list(mixture)
+    sources, targets = as_list(patches.source_boxes[p]), as_list(patches.target_boxes[p])
+    end = 0
+    for n, group in itertools.groupby(mixtures):
+        start, end = end, end + len(list(group))
+        (top, left, bottom, right), (high, near, low, far) = sources[n], targets[n]
+        if low > high and far > near:
+            crops = masks[index[start:end], top:bottom, left:right]
+            result[start:end, high:low, near:far] = apply.resized_crop(crops, (low - high, far - near))
+    return result
+
+
+def _operated(sequences: Sequence[operations.OpSequence], mixture: Tensor, maps: Tensor, mass: bool) -> Tensor:
+    """Apply to maps (I, H, W) the operations of their mixtures (I,); those of one mixture as channels, so that its grid
+    is computed once."""
+    different, place = unique(mixture)
+    if not len(maps):
+        return maps
+    first = torch.searchsorted(mixture, different)
+    slot = torch.arange(len(maps), device=maps.device) - first[place]
+    own: list[operations.OpSequence] = [sequences[i] for i in as_list(different)]
+    channels = int(slot.max()) + 1
+    if channels * len(different) == len(maps):
+        packed = maps.view(len(different), channels, *maps.shape[1:])
+        return operations.carry(own, packed, mass=mass).flatten(0, 1)
+    channels = min(channels, -(-2 * len(maps) // len(different)))  # no more than half is padding
+    packed = maps.new_zeros(len(different), channels, *maps.shape[1:])
+    now = slot < channels
+    packed[place[now], slot[now]] = maps[now]
+    result = torch.empty_like(maps)
+    result[now] = operations.carry(own, packed, mass=mass)[place[now], slot[now]]
+    if not bool(now.all()):
+        result[~now] = _operated(sequences, mixture[~now], maps[~now], mass)
+    return result
 
 
 def unique(values: Tensor) -> tuple[Tensor, Tensor]:

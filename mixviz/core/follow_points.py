@@ -41,12 +41,10 @@ def _coordinates(plan: Plan, part: Part, mixture: Tensor) -> tuple[Tensor, Tenso
         corner, step = (value[:, :, None, None] for value in (source[:, :2] - target[:, :2] * scale, scale))
         inside = geometry.box_mask(plan.mixing.target_boxes[part.patch, mixture], plan.size)
         return down * step[:, 0] + corner[:, 0], across * step[:, 1] + corner[:, 1], inside
-    moved = [
-        carried(plan, part, mixture, one.expand(len(mixture), height, width).contiguous())
-        for one in (down, across, torch.ones_like(down))
-    ]
-    full = moved[2].clamp(min=0.5)
-    return moved[0] / full, moved[1] / full, moved[2] >= 0.5
+    maps = torch.stack([down, across, torch.ones_like(down)]).repeat(len(mixture), 1, 1)
+    moved = carried(plan, part, mixture.repeat_interleave(3), maps).view(len(mixture), 3, height, width)
+    full = moved[:, 2].clamp(min=0.5)
+    return moved[:, 0] / full, moved[:, 1] / full, moved[:, 2] >= 0.5
 
 
 def keypoints_of(plan: Plan, keypoints: Tensor, items: Items) -> Tensor:

@@ -43,6 +43,7 @@ class Operation:
         moves: whether pixels change position; the image's maps are then transformed, too.
         empties: whether it may leave pixels without content from the image; they get the recipe's fill.
         keeps_boxes: whether the image of a box is a box again: edges stay parallel to the sides.
+        copies: whether every pixel is a copy of another or empty, so that masks stay masks.
         matrix: (values (M, p), (H, W)) to matrices (M, 3, 3) from output to input pixels (x, y, 1); None: it is no
             projection, or empties pixels.
     """
@@ -52,6 +53,7 @@ class Operation:
     moves: bool = False
     empties: bool = False
     keeps_boxes: bool = False
+    copies: bool = False
     matrix: Callable[[np.ndarray, tuple[int, int]], np.ndarray] | None = None
 
 
@@ -71,12 +73,22 @@ OPERATIONS: dict[str, Operation] = {
     "iso_noise": Operation("ISO noise {0}", color.iso_noise),
     "jpeg": Operation("JPEG {0}", color.compressed),
     "horizontal_flip": Operation(
-        "flip left to right", geometric.flip_across, moves=True, keeps_boxes=True, matrix=geometric.across_matrix
+        "flip left to right",
+        geometric.flip_across,
+        moves=True,
+        keeps_boxes=True,
+        copies=True,
+        matrix=geometric.across_matrix,
     ),
     "vertical_flip": Operation(
-        "flip upside down", geometric.flip_down, moves=True, keeps_boxes=True, matrix=geometric.down_matrix
+        "flip upside down",
+        geometric.flip_down,
+        moves=True,
+        keeps_boxes=True,
+        copies=True,
+        matrix=geometric.down_matrix,
     ),
-    "shuffle": Operation("shuffle in {0} × {0} px", geometric.shuffle, moves=True),
+    "shuffle": Operation("shuffle in {0} × {0} px", geometric.shuffle, moves=True, copies=True),
     "crop": Operation(
         "crop {2} × {3} px from ({0}, {1})", geometric.crop, moves=True, keeps_boxes=True, matrix=geometric.crop_matrix
     ),
@@ -111,7 +123,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "elastic": Operation("elastic {0} px, σ {1} px", geometric.elastic, moves=True, empties=True),
     "cutout": Operation(
-        "cut out ({0}, {1}) to ({2}, {3})", geometric.cut_out, moves=True, empties=True, keeps_boxes=True
+        "cut out ({0}, {1}) to ({2}, {3})", geometric.cut_out, moves=True, empties=True, keeps_boxes=True, copies=True
     ),
 }
 
@@ -164,16 +176,20 @@ def _run(sequences: Sequence[OpSequence], images: Tensor, fill: Tensor | None, r
 
 
 def carry(sequences: Sequence[OpSequence], maps: Tensor, *, mass: bool = False) -> Tensor:
-    """Transform maps (N, H, W) as the sequences transform their images; empty pixels are 0.
+    """Transform maps (N, C, H, W) as the sequences transform their images; empty pixels are 0.
 
     Args:
         mass: treat maps as densities, so that an enlarged region keeps its sum.
     """
-    maps = maps[:, None].clone()
+    owned = False  # whether ``maps`` may be overwritten here
     for operation, rows, values, seeds in _grouped(moving(sequences)):
+        if len(rows) == len(maps):
+            maps, owned = operation.change(maps, values, seeds, mass), True
+            continue
         index = on_device(rows, maps.device)
+        maps, owned = maps if owned else maps.clone(), True
         maps.index_copy_(0, index, operation.change(maps.index_select(0, index), values, seeds, mass))
-    return maps[:, 0]
+    return maps
 
 
 def projections(sequences: Sequence[OpSequence], size: tuple[int, int]) -> np.ndarray | None:
