@@ -14,7 +14,7 @@ import torch
 from PIL import Image, ImageOps
 from test_follow import scattered
 
-from mixviz import Objects
+from mixviz import Objects, mix
 from mixviz.core.objects import boxes_of, collate
 from mixviz.data import pictures
 from mixviz.data.annotations import coco, fitting, png, runs, tensors, voc, yolo
@@ -114,7 +114,7 @@ def test_run_lengths_equal_those_of_pycocotools():
             text = encoded["counts"].decode()
             assert runs.compressed(mask) == text
             for counts in (text, runs.lengths_of(mask)):
-                back = runs.decoded(runs.parsed({"size": list(size), "counts": counts}, size), size)
+                back = runs.decoded(runs.parsed({"size": list(size), "counts": counts}, size)[0], size)
                 assert (back == mask).all()
             assert sum(runs.lengths_of(mask)[1::2]) == reference.area(encoded)
 
@@ -131,6 +131,21 @@ def test_polygons_are_filled_as_by_pycocotools():
     assert not objects.masks[0][5, 5]
     tiny = coco.parse(document({"bbox": [2.1, 2.1, 0.2, 0.2], "segmentation": [[2.1, 2.1, 2.3, 2.1, 2.3, 2.3]]}))
     assert tiny.pictures[0].objects.masks[0].nonzero().tolist() == [[2, 2]]  # between all pixels: that of the box
+
+
+def test_polygons_come_back_from_coco_with_the_same_numbers():
+    pytest.importorskip("pycocotools")
+    square, drawn = [1, 1, 4, 1, 4, 3, 1, 3], [5.13, 0.07, 7.999, 0.1, 6.5, 5.25, 5, 4.123456789]
+    given = document(
+        {"bbox": [1, 0.07, 6.999, 5.18], "area": 9.5, "segmentation": [square, drawn]},
+        {"bbox": [2, 1, 2, 3], "area": 6, "segmentation": {"size": [6, 8], "counts": [13, 3, 3, 3, 26]}},
+        {"bbox": [0, 0, 2, 3], "area": 6, "segmentation": [[0, 0, 2, 0, 2, 3]], "category_id": 90},
+    )
+    read = coco.parse(given)
+    assert read.pictures[0].objects.polygons[1] is None
+    assert read.pictures[0].objects.polygons[0][0].tolist() == [[1, 1], [1, 4], [3, 4], [3, 1]]  # rows first
+    assert coco.document(read, unchanged=True, lengths="counts") == given
+    assert coco.document(pickle.loads(pickle.dumps(read)), unchanged=True, lengths="counts") == given
 
 
 @pytest.mark.parametrize("lengths", ["compressed", "counts"])
@@ -343,6 +358,18 @@ def test_yolo_polygons_become_masks(tmp_path):
     assert objects.boxes.tolist() == [[3, 1, 6, 4], [0, 2, 3, 6]]
     assert objects.masks[0].numpy().tolist() == rectangle(3, 1, 6, 4).tolist()
     assert objects.masks[1].numpy().tolist() == rectangle(0, 2, 3, 6).tolist()  # its box
+
+
+@pytest.mark.parametrize("size", [(60, 80), (427, 640), (3333, 1999)])
+def test_polygons_come_back_from_yolo_with_the_same_text(size, tmp_path):
+    pytest.importorskip("pycocotools")
+    rng = np.random.default_rng(0)
+    rows = [rng.uniform(0, 1, 2 * points) for points in (3, 4, 20)]
+    text = "".join("0 " + " ".join(f"{share:.6f}" for share in row) + "\n" for row in rows)
+    text += "1 0.500000 0.500000 0.250000 0.500000\n"
+    read = yolo.read(labels(tmp_path, a=text), {"a.jpg": size})
+    yolo.write(tmp_path / "again", read)
+    assert (tmp_path / "again" / "a.txt").read_text() == text
 
 
 @pytest.mark.parametrize("size", [(60, 80), (427, 640), (3333, 1999)])
@@ -828,3 +855,74 @@ def test_an_open_file_is_read(tmp_path):
     (tmp_path / "c.json").write_text(json.dumps(document({"bbox": [2, 1, 2, 3]})))
     with open(tmp_path / "c.json", "rb") as file:
         assert len(coco.read(file).pictures[0]) == 1
+
+
+# ---------------------------------------------------------------- polygons
+
+TRIANGLE = [[1.0, 1], [1, 7], [5, 1]]  # (row, column)
+
+
+def drawn(*polygons, size=SIZE, count=1, **more) -> Objects:
+    return Objects(
+        size=size, count=count, image=torch.zeros(len(polygons), dtype=torch.int64), polygons=polygons, **more
+    )
+
+
+def test_polygons_are_filled_where_masks_are_needed():
+    pytest.importorskip("pycocotools")
+    objects = drawn([[(1, 1), (1, 4), (3, 4), (3, 1)]], [TRIANGLE])
+    assert objects.boxes.tolist() == [[1, 1, 3, 4], [1, 1, 5, 7]]
+    assert objects.pixels()[0].numpy().tolist() == rectangle(1, 1, 3, 4).tolist()
+    assert objects.areas[0] == 6
+    assert objects.union()[0].bool().equal(objects.pixels().any(0))
+    boxed_too = drawn([TRIANGLE], None, boxes=torch.tensor([[1.0, 1, 5, 7], [0, 0, 2, 2]]))
+    assert boxed_too.pixels()[1].numpy().tolist() == rectangle(0, 0, 2, 2).tolist()
+    assert objects[torch.tensor([1])].polygons[0][0].tolist() == TRIANGLE
+    assert collate([objects, objects]).polygons[3][0].tolist() == TRIANGLE
+    plain = dataclasses.replace(objects, polygons=None)
+    assert collate([objects, plain]).polygons[2:] == [None, None]
+
+
+def test_polygons_follow_as_their_masks():
+    pytest.importorskip("pycocotools")
+    objects = dataclasses.replace(drawn([TRIANGLE], [TRIANGLE]), count=2, image=torch.tensor([0, 1]))
+    images = torch.rand(2, 3, *SIZE)
+    for method in ("cutmix", "rotation", "mixup"):
+        recipe = mix(images, method=method, seed=0)[1]
+        moved = recipe.follow(objects)
+        as_masks = recipe.follow(dataclasses.replace(objects, masks=objects.pixels(), polygons=None))
+        assert moved.objects.polygons is None
+        assert equal(moved.objects, as_masks.objects)
+        assert moved.visible.equal(as_masks.visible)
+
+
+@pytest.mark.parametrize(
+    ("polygon", "says"),
+    [
+        ([1.0, 1, 7, 1, 5], r"Object 1: polygon 0 should be points \(P, 2\).*odd number of coordinates.*missing"),
+        ([1.0, 1, 7, 1, 5, 4], r"Object 1: polygon 0 should be points \(P, 2\).*reshape"),
+        ([[1.0, 1], [2, 2]], "Object 1: its polygon should have three points or more; got 2: leave"),
+        ([[1.0, 1], [2, float("nan")], [3, 3]], "Object 1: point 1 of its polygon is not a finite number"),
+        ([[0.1, 0.1], [0.2, 0.9], [0.3, 0.5]], "Object 1: its polygon is less than a pixel large: multiply"),
+        ([[1.0, 1], [2, 9], [3, 3]], r"Object 1: point 1 of its polygon, \(9, 2\), leaves the picture of 6x8"),
+    ],
+)
+def test_wrong_polygons_are_named_with_the_remedy(polygon, says):
+    with pytest.raises(ValueError, match=says):
+        drawn([TRIANGLE], [polygon])
+    with pytest.raises(ValueError, match="polygons should be those of 1 objects; got 2"):
+        dataclasses.replace(drawn([TRIANGLE]), polygons=[[TRIANGLE], [TRIANGLE]])
+
+
+@pytest.mark.parametrize("code", range(1, 9))
+def test_polygons_turn_and_scale_with_their_masks(code):
+    pytest.importorskip("pycocotools")
+    objects = drawn([[(1, 1), (1, 4), (3, 4), (3, 1)]])
+    turned = fitting.turned(objects, code)
+    assert turned.pixels().equal(fitting.turned(dataclasses.replace(objects, masks=objects.pixels()), code).masks)
+    large = fitting.resized(objects, (12, 24))
+    assert large.polygons[0][0].tolist() == [[2, 3], [2, 12], [6, 12], [6, 3]]
+    assert large.masks[0].numpy().tolist() == rectangle(2, 3, 6, 12, (12, 24)).tolist()
+    cut = fitting.cropped(objects, (2, 0, 6, 8), (4, 8)).objects
+    assert cut.polygons is None
+    assert cut.masks[0].numpy().tolist() == rectangle(0, 1, 1, 4, (4, 8)).tolist()

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz.core.objects import Objects, box_pixels
+from mixviz.core.objects import Objects
 from mixviz.core.registry import construct, detectors
 from mixviz.core.tensors import IMAGENET_MEAN, IMAGENET_STD, as_float, check_labels, check_range, check_type, on_device
 from mixviz.ops import filters
@@ -174,7 +174,7 @@ class Batch:
         CVPR 2009), or, in a picture that is salient everywhere, at least halfway from the mean to the maximum.
         """
         if self.objects is not None:
-            masks = box_pixels(self.objects) if self.objects.masks is None else self.objects.masks
+            masks = self.objects.pixels()
             return masks.to(self.device), self.objects.image.cpu().numpy()
         kernel = filters.gaussian(np.array([SMOOTH * min(self.size)]))
         with torch.autocast(self.device.type, enabled=False):

@@ -77,8 +77,8 @@ def _target_of(objects: Objects, moved: MovedObjects | None) -> dict[str, Any]:
         "iscrowd": torch.zeros_like(objects.image),
         **objects.extras,
     }
-    if objects.masks is not None:
-        target["masks"] = objects.masks.to(torch.uint8)
+    if objects.masks is not None or objects.polygons is not None:
+        target["masks"] = objects.pixels().to(torch.uint8)
     if objects.keypoints is not None:
         target["keypoints"] = objects.keypoints[..., [1, 0, 2]]
     if moved is not None:

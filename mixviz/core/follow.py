@@ -71,6 +71,8 @@ def follow(
         )
     checks.number("min_visible", min_visible, 0, 1)
     checks.number("min_area", min_area, 0)
+    if objects.polygons is not None:  # what is left of a polygon is seldom one: their pixels are followed
+        objects = dataclasses.replace(objects, masks=objects.pixels(), polygons=None, checked=True)
     seen = None
     if objects.masks is None:
         several = [items_of(plan, part, objects, mixtures) for part in parts_of(plan)]

@@ -1,4 +1,4 @@
-"""Objects in pictures: boxes, instance masks, keypoints and classes, for a whole batch in one list."""
+"""Objects in pictures: boxes, masks, polygons, keypoints and classes, for a whole batch in one list."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mixviz.core import checks
+from mixviz.core.polygons import Polygons, around, as_rings, fill, problem
 from mixviz.core.tensors import as_list
 
 Column = Tensor | Sequence[Any]  # one value per object
@@ -26,8 +27,10 @@ class Objects:
         count: N, the number of images.
         image: (M,) int64, index of the image that each object is in.
         boxes: (M, 4) float32, (top, left, bottom, right) in pixels: (0, 0, H, W) is the whole image. None: the boxes
-            of the masks.
+            of the masks, or around the polygons.
         masks: (M, H, W) bool, the pixels of each object; None: only boxes are known.
+        polygons: of each object its polygons, a tuple of points (P, 2) float64 each, (row, column) in pixels, or None;
+            None: there are none. Where masks are needed and not given, polygons are filled, as in COCO.
         keypoints: (M, P, 3) float32, (row, column, visibility) of each point: 0.5 is the centre of the first pixel;
             visibility is COCO's, 0 not labelled, 1 hidden, 2 visible. None: no points.
         classes: (M,) int64, class of each object; None: no classes.
@@ -42,6 +45,7 @@ class Objects:
     image: Tensor
     boxes: Tensor = None  # pyright: ignore[reportAssignmentType]  # computed from the masks where it is not given
     masks: Tensor | None = None
+    polygons: Polygons | None = None
     keypoints: Tensor | None = None
     classes: Tensor | None = None
     extras: Mapping[str, Column] = field(default_factory=dict[str, Column])
@@ -56,10 +60,12 @@ class Objects:
         number = len(self.image)
         if self.masks is not None:
             checks.tensor("masks", self.masks, "bool", (number, *self.size), values=False, empty=True)
+        self._check_polygons()
         if self.boxes is None:  # pyright: ignore[reportUnnecessaryComparison]
-            if self.masks is None:
-                raise ValueError("Objects need boxes (M, 4) or masks (M, H, W); got neither.")
-            object.__setattr__(self, "boxes", boxes_of(self.masks))
+            if self.masks is None and (self.polygons is None or None in self.polygons):
+                raise ValueError("Objects need boxes (M, 4), masks (M, H, W) or a polygon each; got none of them.")
+            boxes = self._around_polygons() if self.masks is None else boxes_of(self.masks)
+            object.__setattr__(self, "boxes", boxes)
         checks.tensor("boxes", self.boxes, "real", (number, 4), values=False, empty=True)
         object.__setattr__(self, "boxes", self.boxes.float())
         if self.keypoints is not None:
@@ -72,6 +78,24 @@ class Objects:
         if wrong := self.problems():
             index = min(wrong)
             raise ValueError(f"Object {index}: {wrong[index]}")
+
+    def _check_polygons(self) -> None:
+        """Take polygons as arrays, and refuse what is wrong with them."""
+        if self.polygons is None:
+            return
+        if len(self.polygons) != len(self.image):
+            raise ValueError(f"polygons should be those of {len(self.image)} objects; got {len(self.polygons)}.")
+        rings = tuple(as_rings(one, index) for index, one in enumerate(self.polygons))
+        for index, one in enumerate(rings):
+            for ring in one or ():
+                if wrong := problem(ring, self.size):
+                    raise ValueError(f"Object {index}: {wrong}.")
+        object.__setattr__(self, "polygons", rings)
+
+    def _around_polygons(self) -> Tensor:
+        bound = torch.tensor([*self.size, *self.size], device=self.image.device)
+        boxes = [around(rings) for rings in self.polygons or () if rings is not None]
+        return torch.minimum(bound.new_tensor(boxes, dtype=torch.float32).view(-1, 4).clamp(min=0), bound)
 
     @classmethod
     def none(cls, size: tuple[int, int], count: int) -> Objects:
@@ -106,6 +130,7 @@ class Objects:
             image=self.image[index],
             boxes=self.boxes[index],
             masks=None if self.masks is None else self.masks[index],
+            polygons=None if self.polygons is None else [self.polygons[i] for i in as_list(index)],
             keypoints=None if self.keypoints is None else self.keypoints[index],
             classes=None if self.classes is None else self.classes[index],
             extras={name: column(values) for name, values in self.extras.items()},
@@ -130,22 +155,32 @@ class Objects:
 
     @property
     def areas(self) -> Tensor:
-        """(M,) float32, area of each mask, or of each box if there are no masks, in pixels."""
-        if self.masks is not None:
-            return self.masks.sum((1, 2)).float()
+        """(M,) float32, area of each mask, or of each box if there are no masks and polygons, in pixels."""
+        if self.masks is not None or self.polygons is not None:
+            return self.pixels().sum((1, 2)).float()
         return (self.boxes[:, 2:] - self.boxes[:, :2]).prod(1)
+
+    def pixels(self) -> Tensor:
+        """(M, H, W) bool, the pixels of each object: its mask, else its filled polygons, else its box.
+
+        Raises:
+            ImportError: polygons without pycocotools.
+        """
+        if self.masks is not None:
+            return self.masks
+        filled = box_pixels(self)
+        return filled if self.polygons is None else fill(self.polygons, filled)
 
     def union(self) -> Tensor:
         """(N, H, W) float32, 1 where an image has any object: a map for methods that follow saliency."""
-        masks = box_pixels(self) if self.masks is None else self.masks
-        return united(masks, self.image, self.count)
+        return united(self.pixels(), self.image, self.count)
 
 
 def collate(several: Sequence[Objects]) -> Objects:
     """Join the objects of several batches of images into those of one batch, in order.
 
-    Where some have masks and others do not, the others' boxes are filled. Keypoints and classes must be there for all
-    or for none.
+    Where some have masks and others do not, the others' polygons or boxes are filled. Keypoints and classes must be
+    there for all or for none.
 
     Raises:
         ValueError: images of different sizes, or keypoints, classes or extras that only some have.
@@ -181,12 +216,20 @@ def collate(several: Sequence[Objects]) -> Objects:
         count=starts[-1],
         image=torch.cat([one.image + start for one, start in zip(several, starts, strict=False)]),
         boxes=torch.cat([one.boxes for one in several]),
-        masks=torch.cat([box_pixels(one) if one.masks is None else one.masks for one in full]) if masked else None,
+        masks=torch.cat([one.pixels() for one in full]) if masked else None,
+        polygons=_joined_polygons(full),
         keypoints=joined("keypoints"),
         classes=joined("classes"),
         extras=extras,
         checked=True,
     )
+
+
+def _joined_polygons(several: Sequence[Objects]) -> Polygons | None:
+    """Join the polygons of several objects; None if none has any."""
+    if all(one.polygons is None for one in several):
+        return None
+    return [rings for one in several for rings in one.polygons or [None] * len(one)]
 
 
 def problems(

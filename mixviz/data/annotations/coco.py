@@ -19,7 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mixviz.core import polygons
 from mixviz.core.objects import Column, Objects, box_pixels
+from mixviz.core.polygons import Ring, Rings
 from mixviz.core.tensors import as_list
 from mixviz.data.annotations import runs
 from mixviz.data.annotations.reading import (
@@ -52,6 +54,7 @@ class _Entry(NamedTuple):
     place: str
     box: list[float]
     mask: runs.Encoded | None
+    rings: Rings | None
     points: list[tuple[float, float, float]]
     label: int
     raw: Mapping[str, Any]
@@ -88,7 +91,7 @@ def read(file: File, *, skip: bool = False, crowd: Crowd = "keep", masks: bool =
         file: path of a file, or an open file.
         skip: leave out objects and pictures that are wrong, and name them in ``skipped``.
         crowd: regions of many objects (``iscrowd`` 1): keep them like others, or skip and name them.
-        masks: read the masks; False: boxes and keypoints only, for which no pycocotools is needed.
+        masks: read masks and polygons; False: boxes and keypoints only, for which no pycocotools is needed.
 
     Raises:
         ValueError: a damaged file; or, unless ``skip``, what is wrong with it, with the index and the remedy.
@@ -207,17 +210,17 @@ def _entry(
         raise Fault(f"its iscrowd should be 0 or 1; got {brief(raw['iscrowd'])}.")
     size = frames[image]["height"], frames[image]["width"]
     segmentation = raw.get("segmentation")
-    mask = runs.parsed(segmentation, size) if masks else None
+    mask, rings = runs.parsed(segmentation, size) if masks else (None, None)
     if raw.get("bbox") is not None:
         left, top, width, height = numbers(raw["bbox"], "bbox", "four numbers [left, top, width, height]", 4)
         if width < 0 or height < 0:
             raise Fault(f"its width and height should not be negative; its bbox is {brief(raw['bbox'])}. {ORDER}")
         box = [top, left, top + height, left + width]
     elif mask is not None:
-        box = runs.around_polygons(segmentation) if isinstance(segmentation, list) else runs.around(mask, size)
+        box = runs.around(mask, size) if rings is None else polygons.around(rings)
     else:
         raise Fault("it has no bbox and no segmentation: give one of them.")
-    return _Entry(place, box, mask, _points(raw.get("keypoints"), size), index[category], raw), image
+    return _Entry(place, box, mask, rings, _points(raw.get("keypoints"), size), index[category], raw), image
 
 
 def _points(values: Any, size: Size) -> list[tuple[float, float, float]]:
@@ -273,6 +276,7 @@ def _annotated(
         count=1,
         image=torch.zeros(len(entries), dtype=torch.int64),
         boxes=boxes,
+        polygons=tuple(entry.rings for entry in entries) if any(entry.rings for entry in entries) else None,
         keypoints=points,
         classes=torch.tensor([entry.label for entry in entries], dtype=torch.int64),
         extras=extras,
@@ -319,9 +323,9 @@ def document(
 ) -> dict[str, Any]:
     """Return annotations as a COCO document.
 
-    Reading it gives the same boxes, masks, keypoints, classes and extras, bit by bit. Boxes and keypoints are written
-    with the fewest decimals for which that holds: a file of few decimals gives the same numbers again. Masks are
-    written as run-lengths; polygons are not restored.
+    Reading it gives the same boxes, masks, polygons, keypoints, classes and extras, bit by bit. Numbers are written
+    with the fewest decimals for which that holds: a file of few decimals gives the same numbers again. Objects with
+    polygons are written as these, others with masks as run-lengths.
 
     Args:
         annotations: of the pictures.
@@ -354,7 +358,10 @@ def document(
         for i, label in enumerate(labels):
             row: dict[str, Any] = {"id": len(rows) + 1, "image_id": key, "category_id": class_ids[label]}
             row |= {"bbox": _bbox(as_list(objects.boxes[i])), "area": shortest(areas[i]), "iscrowd": 0}
-            if objects.masks is not None:
+            rings = None if objects.polygons is None else objects.polygons[i]
+            if rings is not None:
+                row["segmentation"] = list(map(_polygon, rings))
+            elif objects.masks is not None:
                 row["segmentation"] = _segmentation(objects.masks[i].cpu().numpy(), lengths)
             if objects.keypoints is not None:
                 row |= _flat(as_list(objects.keypoints[i]), points.get(label))
@@ -413,6 +420,11 @@ def _length(start: float, end: float) -> float:
         if np.float32(start + length) == goal:
             return int(length) if float(length).is_integer() else length
     return end - start
+
+
+def _polygon(ring: Ring) -> list[float]:
+    """COCO's [x, y, x, y, …]."""
+    return [int(value) if value.is_integer() else value for value in ring[:, ::-1].ravel().tolist()]
 
 
 def _segmentation(mask: np.ndarray, lengths: str) -> dict[str, Any]:

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mixviz.core import checks
 from mixviz.core.objects import Objects, boxes_of, collate
+from mixviz.core.polygons import Polygons, Ring, mapped
 from mixviz.data import pictures
 from mixviz.data.annotations.reading import Fault, Faults
 from mixviz.data.annotations.records import Annotated, Annotations, Size, normal
@@ -61,7 +63,8 @@ def cropped(
     for a window of height h at t, and likewise for x. Boxes are clipped to the window; the box of an object that the
     window cuts becomes the one around what is left of its mask, if there is one. A pixel of a mask is the one that its
     centre falls on before (nearest neighbour). A mask too thin to be met by any centre becomes the pixel in the middle
-    of its box. Keypoints outside are at (0, 0) and not labelled.
+    of its box. Polygons stay where the window does not cut them; those that it cuts become masks. Keypoints outside are
+    at (0, 0) and not labelled.
 
     Args:
         objects: of pictures of one size.
@@ -73,6 +76,8 @@ def cropped(
         ValueError: a window outside the pictures, or without area.
     """
     (top, left, bottom, right), (height, width) = window, objects.size
+    if objects.polygons is not None and objects.masks is None:
+        objects = dataclasses.replace(objects, masks=objects.pixels(), checked=True)
     checks.size("size", size)
     checks.number("min_visible", min_visible, 0, 1)
     if not (0 <= top < bottom <= height and 0 <= left < right <= width):
@@ -109,8 +114,29 @@ def cropped(
         within = (place >= 0).all(2) & (place < place.new_tensor(size)).all(2)
         points = torch.cat([place.float(), points[origin, :, 2:]], 2) * within[:, :, None]
     kept = dataclasses.replace(objects, masks=None, checked=True)[origin]  # without a copy of the large masks
-    result = dataclasses.replace(kept, size=tuple(size), boxes=boxes, masks=masks, keypoints=points, checked=True)
+    result = dataclasses.replace(
+        kept,
+        size=tuple(size),
+        boxes=boxes,
+        masks=masks,
+        polygons=_inside_window(kept.polygons, window, size),
+        keypoints=points,
+        checked=True,
+    )
     return Cropped(result, origin, visible[origin].float())
+
+
+def _inside_window(polygons: Polygons | None, window: tuple[float, float, float, float], size: Size) -> Polygons | None:
+    """Scale the polygons of objects to a window; None for those that leave it."""
+    if polygons is None:
+        return None
+    low, high = np.array(window[:2]), np.array(window[2:])
+    whole = [
+        rings if rings is not None and all(((low <= ring) & (ring <= high)).all() for ring in rings) else None
+        for rings in polygons
+    ]
+    scaled = mapped(whole, lambda ring: (ring - low) * np.array(size) / (high - low))
+    return scaled if any(whole) else None
 
 
 def _left(
@@ -175,8 +201,16 @@ def turned(objects: Objects, orientation: int) -> Objects:
         row, column = height - row if upside else row, width - column if mirrored else column
         place = torch.stack([column, row] if transposed else [row, column], 2)
         points = torch.cat([torch.where(visibility[..., None] > 0, place, 0), visibility[..., None]], 2)
+    polygons = mapped(objects.polygons, lambda ring: _turned_points(ring, objects.size, upside, mirrored, transposed))
     size = (width, height) if transposed else (height, width)
-    return dataclasses.replace(objects, size=size, boxes=boxes, masks=masks, keypoints=points, checked=True)
+    return dataclasses.replace(
+        objects, size=size, boxes=boxes, masks=masks, polygons=polygons, keypoints=points, checked=True
+    )
+
+
+def _turned_points(ring: Ring, size: Size, upside: bool, mirrored: bool, transposed: bool) -> Ring:
+    row, column = (size[0] - ring[:, 0] if upside else ring[:, 0]), (size[1] - ring[:, 1] if mirrored else ring[:, 1])
+    return np.stack([column, row] if transposed else [row, column], 1)
 
 
 def in_folder(

@@ -214,14 +214,13 @@ def write(folder: Where, annotations: Annotations, *, kind: Kind = "objects") ->
 
 def _map(one: Annotated, annotations: Annotations, kind: Kind) -> np.ndarray:
     objects = one.objects
-    if len(objects) and objects.masks is None:
+    if len(objects) and objects.masks is None and objects.polygons is None:
         raise ValueError(f"{one.file}: its objects have no masks, only boxes: write COCO, YOLO or VOC.")
     values = _numbers(objects) if kind == "objects" else _class_values(one, objects, annotations)
     result = np.zeros(one.size, np.uint16 if max(values, default=0) > BORDER else np.uint8)
     owner = np.full(one.size, -1)
-    for i, value in enumerate(values):
-        assert objects.masks is not None
-        mask = objects.masks[i].cpu().numpy()
+    pixels = objects.pixels().cpu().numpy()
+    for mask, (i, value) in zip(pixels, enumerate(values), strict=True):
         before = np.unique(owner[mask])
         if others := [other for other in before.tolist() if other >= 0 and values[other] != value]:
             raise ValueError(f"{one.file}: objects {others[0]} and {i} overlap, which one PNG cannot hold: write COCO.")

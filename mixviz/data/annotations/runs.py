@@ -7,29 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from mixviz.core import polygons
+from mixviz.core.polygons import Rings, problem, pycocotools_mask
 from mixviz.data.annotations.reading import Fault, brief, numbers
 from mixviz.data.annotations.records import Size
 
 Encoded = np.ndarray | dict[str, Any]  # lengths of runs, the first of pixels outside; or pycocotools' own form
 
-HOW = 'pip install "pycocotools>=2.0.8"'
 
-
-def pycocotools_mask() -> Any:
-    """Return the module ``pycocotools.mask``.
-
-    Raises:
-        ImportError: it is not installed; says what to install.
-    """
-    try:
-        from pycocotools import mask
-    except ImportError:
-        raise ImportError(f"Polygons and compressed run-lengths (RLE) need pycocotools: {HOW}.") from None
-    return mask
-
-
-def parsed(segmentation: Any, size: Size) -> Encoded | None:
-    """Check the ``segmentation`` of a COCO annotation; return it in a compact form, or None if there is none.
+def parsed(segmentation: Any, size: Size) -> tuple[Encoded | None, Rings | None]:
+    """Check the ``segmentation`` of a COCO annotation; return it in a compact form, or None if there is none, and its
+    polygons if it is of polygons.
 
     Args:
         segmentation: polygons ``[[x, y, x, y, …], …]``, or run-lengths ``{"size": [H, W], "counts": …}`` as a list or
@@ -41,9 +29,10 @@ def parsed(segmentation: Any, size: Size) -> Encoded | None:
         ImportError: polygons without pycocotools.
     """
     if segmentation is None or segmentation == []:
-        return None
+        return None, None
     if isinstance(segmentation, list):
-        return of_polygons(segmentation, size)
+        rings = rings_of(segmentation, size)
+        return polygons.encoded(rings, size), rings
     if not isinstance(segmentation, Mapping) or not {"size", "counts"} <= set(segmentation):
         raise Fault(f'its segmentation should be polygons or {{"size", "counts"}}; got {brief(segmentation)}.')
     given = numbers(segmentation["size"], "segmentation's size", "[height, width]", 2)
@@ -62,48 +51,31 @@ def parsed(segmentation: Any, size: Size) -> Encoded | None:
         )
     if not values[1::2].any():
         raise Fault("its mask marks no pixel: leave the object out.")
-    return values.astype(np.uint32)
+    return values.astype(np.uint32), None
 
 
-def of_polygons(polygons: Sequence[Any], size: Size) -> Encoded:
-    """Return the pixels inside any of some polygons ``[x, y, x, y, …]`` in pixels, in pycocotools' form.
+def rings_of(several: Sequence[Any], size: Size) -> Rings:
+    """Check polygons ``[x, y, x, y, …]`` in pixels; return their points (P, 2) (row, column), exactly as given.
 
     Raises:
         Fault: fewer than three points, an odd number of coordinates, or a point outside the picture.
-        ImportError: pycocotools is not installed.
     """
-    height, width = size
-    slack = 1e-3 * max(size)
-    rings: list[list[float]] = []
-    for polygon in polygons:
+    rings: list[np.ndarray] = []
+    for polygon in several:
         flat = np.array(numbers(polygon, "polygon", "a list of numbers [x, y, x, y, …]"))
         if len(flat) < 6 or len(flat) % 2:
             raise Fault(f"its polygon should have x and y of three points or more; got {len(flat)} numbers.")
-        x, y = flat[::2], flat[1::2]
-        inside = (x >= -slack) & (x <= width + slack) & (y >= -slack) & (y <= height + slack)
-        if not inside.all():
-            point = int(inside.argmin())
-            raise Fault(
-                f"point {point} of its polygon, ({x[point]:g}, {y[point]:g}), leaves the picture of {height}x{width} "
-                "pixels (height x width): clip it, or give the size of the picture that it was drawn on."
-            )
-        if max(flat) <= 1 and min(size) > 2:
-            raise Fault("its polygon is less than a pixel large: multiply shares of the sides by width and height.")
-        rings.append(np.stack([x.clip(0, width), y.clip(0, height)], 1).ravel().tolist())
-    module = pycocotools_mask()
-    return module.merge(module.frPyObjects(rings, height, width))
+        ring = flat.reshape(-1, 2)[:, ::-1]
+        if wrong := problem(ring, size):
+            raise Fault(f"{wrong}.")
+        rings.append(ring)
+    return tuple(rings)
 
 
 def around(encoded: Encoded, size: Size) -> list[float]:
     """Return the box (top, left, bottom, right) around the pixels of a mask."""
     rows, columns = (np.flatnonzero(decoded(encoded, size).any(axis)) for axis in (1, 0))
     return [float(rows[0]), float(columns[0]), float(rows[-1] + 1), float(columns[-1] + 1)] if len(rows) else [0.0] * 4
-
-
-def around_polygons(polygons: Sequence[Sequence[float]]) -> list[float]:
-    """Return the box (top, left, bottom, right) around the points of polygons ``[x, y, x, y, …]``."""
-    x, y = (np.concatenate([np.asarray(polygon[start::2], float) for polygon in polygons]) for start in (0, 1))
-    return [float(y.min()), float(x.min()), float(y.max()), float(x.max())]
 
 
 def decoded(encoded: Encoded, size: Size) -> np.ndarray:

@@ -144,8 +144,8 @@ def to_tensors(objects: Objects, format: Format = "XYXY") -> Target:
         columns = [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
     boxes = tv_tensors.BoundingBoxes(torch.stack(columns, 1).float(), format=format, canvas_size=objects.size)  # pyright: ignore[reportCallIssue]
     target = Target(boxes=boxes)
-    if objects.masks is not None:
-        target["masks"] = tv_tensors.Mask(objects.masks.to(torch.uint8))
+    if objects.masks is not None or objects.polygons is not None:
+        target["masks"] = tv_tensors.Mask(objects.pixels().to(torch.uint8))
     if objects.classes is not None:
         target["labels"] = objects.classes
     if objects.keypoints is not None:

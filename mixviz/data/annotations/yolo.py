@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from mixviz.core.objects import Objects, box_pixels
+from mixviz.core.objects import Objects
+from mixviz.core.polygons import Ring, Rings, around
 from mixviz.core.tensors import as_list
 from mixviz.data.annotations import runs
 from mixviz.data.annotations.fitting import paths_in
@@ -27,21 +26,6 @@ Pictures = str | os.PathLike[str] | Mapping[str, Size]
 DIGITS = 6  # of a share, as is customary; more where these do not give the same pixels
 NAMES = ("classes.txt", "obj.names")  # lists of classes that lie beside the labels
 UNIT = "YOLO's numbers are shares of the picture's width and height, 0 to 1"
-
-
-@dataclass(frozen=True, eq=False)
-class _Polygons:
-    """Decode polygons when they are asked for; boxes are filled."""
-
-    encoded: tuple[runs.Encoded | None, ...]
-    outlines: Objects
-
-    def __call__(self) -> Tensor:
-        masks = box_pixels(self.outlines)
-        for mask, encoded in zip(masks, self.encoded, strict=True):
-            if encoded is not None and (pixels := runs.decoded(encoded, self.outlines.size)).any():
-                mask[:] = torch.from_numpy(pixels)
-        return masks
 
 
 def read(
@@ -122,7 +106,7 @@ def _picture(name: str, size: Size, file: Path | None, classes: Sequence[str] | 
     boxes: list[list[float]] = []
     places: list[str] = []
     labels: list[int] = []
-    polygons: list[runs.Encoded | None] = []
+    polygons: list[Rings | None] = []
     try:
         lines = text_of(file).splitlines() if file else []
     except ValueError as error:
@@ -137,20 +121,20 @@ def _picture(name: str, size: Size, file: Path | None, classes: Sequence[str] | 
             labels.append(label)
             polygons.append(polygon)
     kept, good = outlines(size, boxes, places, faults)
+    rings = tuple(polygons[i] for i in good)
     objects = Objects(
         size=size,
         count=1,
         image=torch.zeros(len(good), dtype=torch.int64),
         boxes=kept,
+        polygons=rings if any(rings) else None,
         classes=torch.tensor([labels[i] for i in good], dtype=torch.int64),
         checked=True,
     )
-    encoded = tuple(polygons[i] for i in good)
-    masks = _Polygons(encoded, objects) if any(one is not None for one in encoded) else None
-    return Annotated(name, size, objects, masks)
+    return Annotated(name, size, objects, None if objects.polygons is None else objects.pixels)
 
 
-def _line(line: str, size: Size, classes: Sequence[str] | None) -> tuple[int, list[float], runs.Encoded | None]:
+def _line(line: str, size: Size, classes: Sequence[str] | None) -> tuple[int, list[float], Rings | None]:
     """Return the class, the box (top, left, bottom, right) in pixels, and the polygon of an object."""
     words = line.split()
     try:
@@ -172,8 +156,8 @@ def _line(line: str, size: Size, classes: Sequence[str] | None) -> tuple[int, li
         raise Fault(f"{UNIT}; got {shares.max():g}: divide pixels by the width and the height.")
     height, width = size
     if len(shares) > 4:
-        flat = (shares.reshape(-1, 2) * [width, height]).ravel().tolist()
-        return int(label), runs.around_polygons([flat]), runs.of_polygons([flat], size)
+        rings = runs.rings_of([(shares.reshape(-1, 2) * [width, height]).ravel().tolist()], size)
+        return int(label), around(rings), rings
     if (shares[2:] < 0).any():
         raise Fault(f"its width and height should not be negative; got {words[3]} and {words[4]}.")
     return int(label), _edges(shares.tolist(), size), None
@@ -196,8 +180,8 @@ def write(folder: str | os.PathLike[str], annotations: Annotations) -> None:
     """Write a label file for each picture, and ``classes.txt`` if the classes have names.
 
     Shares have six decimals, as is customary, and more where six do not give the same box: reading gives the same boxes
-    as far as float32 holds them, of edges of at least a hundredth of a pixel. Of objects with masks, the boxes are
-    written.
+    as far as float32 holds them, of edges of at least a hundredth of a pixel. An object with one polygon is written as
+    that, with the decimals that give the same points; of others with masks, the boxes are written.
 
     Args:
         folder: is made if it is not there; ``a/b.jpg`` becomes ``a/b.txt`` in it.
@@ -218,8 +202,10 @@ def write(folder: str | os.PathLike[str], annotations: Annotations) -> None:
         labels = [] if objects.classes is None else as_list(objects.classes)
         if annotations.classes and labels and max(labels) >= len(annotations.classes):
             raise ValueError(f"{one.file}: class {max(labels)} has no name: there are {len(annotations.classes)}.")
+        polygons = objects.polygons or [None] * len(objects)
         lines = [
-            f"{label} {_shares(box, one.size)}\n" for label, box in zip(labels, as_list(objects.boxes), strict=True)
+            f"{label} {_polygon(rings[0], one.size) if rings and len(rings) == 1 else _shares(box, one.size)}\n"
+            for label, box, rings in zip(labels, as_list(objects.boxes), polygons, strict=True)
         ]
         texts[path] = "".join(lines)
     root.mkdir(parents=True, exist_ok=True)
@@ -240,6 +226,18 @@ def beside(root: Path, file: str, ending: str) -> Path:
     if name.startswith("/") or ".." in name.split("/") or ":" in name.split("/")[0]:
         raise ValueError(f"The picture's name {file!r} leads out of the folder: give names relative to a folder.")
     return (root / name).with_suffix(ending)
+
+
+def _polygon(ring: Ring, size: Size) -> str:
+    """Return "x y x y …", each share with the fewest decimals, six at least, that give the same place."""
+    return " ".join(_share(place, size[1 - i % 2]) for i, place in enumerate(ring[:, ::-1].ravel().tolist()))
+
+
+def _share(place: float, side: int) -> str:
+    """Return the share of a side that a place in pixels is."""
+    exact = place / side
+    return next((text for digits in range(DIGITS, 17) if float(text := f"{exact:.{digits}f}") * side == place),
+                repr(exact))  # fmt: skip
 
 
 def _shares(box: Sequence[float], size: Size) -> str:

@@ -14,7 +14,6 @@ from typing import Any
 import gradio as gr
 
 from mixviz.core.method import Method
-from mixviz.core.objects import box_pixels
 from mixviz.data.batch_loading import SIDE
 from mixviz.detectors import SALIENCY
 from mixviz.i18n import in_language, say
@@ -72,7 +71,7 @@ def _outlines(mixed: MixedBatch) -> list[list[dict[str, Any]]]:
     moved = mixed.followed()
     if moved is None:
         return tiles
-    masks = box_pixels(moved.objects) if moved.objects.masks is None else moved.objects.masks
+    masks = moved.objects.pixels()
     columns = moved.objects.image.tolist(), moved.source.tolist(), moved.visible.tolist(), moved.weight.tolist()
     for n, source, visible, weight, mask in zip(*columns, masks.numpy(), strict=True):
         of = [n, *mixed.partners(n)].index(source)
