@@ -329,10 +329,8 @@ class Recipe:
         planned = self._planned_at(size)
         if not isinstance(self.mixing, Operations):
             return planned
-        ones = planned.new_ones(len(self), *self.size)
-        coverage = torch.stack([operations.carry(sequences, ones)[:, 0] for sequences in self.mixing.sequences]).clamp(
-            0, 1
-        )
+        ones = planned.new_ones(len(self), 1, *self.size)
+        coverage = torch.stack([operations.carry(of, ones)[:, 0] for of in self.mixing.sequences]).clamp(0, 1)
         if size != self.size:
             coverage = torch.nn.functional.interpolate(coverage, size, mode="area")
         return planned * coverage[:, :, None]
@@ -397,9 +395,7 @@ class Recipe:
         mixing = self.mixing
         if isinstance(mixing, Operations):  # saliency that the operations move out of the image is lost
             pairs = zip(mixing.sequences, sources, strict=True)
-            sources = torch.stack(
-                [operations.carry(sequences, source[:, None], mass=True)[:, 0] for sequences, source in pairs]
-            )
+            sources = torch.stack([operations.carry(of, source[:, None], mass=True)[:, 0] for of, source in pairs])
         seen = (self._planned_at(self.size) * sources[:, :, None]).sum((2, 3, 4))
         if isinstance(mixing, Patches) and mixing.source_boxes is not None:
             for p, (source, target) in enumerate(zip(mixing.source_boxes, mixing.target_boxes, strict=True)):
