@@ -37,8 +37,9 @@ def register(app: typer.Typer, own_options: Callable[..., dict[str, Any]]) -> No
         result = go(run, flags["out"], **more, tell=typer.echo)
         if not PartialState().is_main_process:
             return
+        measured = "recall@1 (the nearest other picture is of the class)"
         typer.echo(
-            "top-1 accuracy: "
+            f"{measured if run.learned_objective().embeds else 'top-1 accuracy'}: "
             + ", ".join(
                 f"{name.replace('_', ' ')} {result[name]['top1']:.2f} %"
                 for name in ("last", "best", "median_of_last_10")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mixviz.core import apply, feature_grids
+from mixviz.core.head import Pooling
 from mixviz.core.inference import plain
 from mixviz.core.recipe import Recipe
 
@@ -20,10 +21,11 @@ TRUNK = 3 / 4  # a block with more than this share of all layers is the trunk, n
 def stages(network: nn.Module) -> list[nn.Module]:
     """The network's stages in order: the blocks between its input and its head.
 
-    The last direct child is the head and never a stage. A block that holds nearly all layers is replaced by its own
-    blocks: VGG's ``features``, a transformer's encoder beside its patch embedding, the trunk between a stem and a norm.
+    The last direct child is the head and never a stage, nor is a :class:`mixviz.core.head.Pooling`. A block that holds
+    nearly all layers is replaced by its own blocks: VGG's ``features``, a transformer's encoder beside its patch
+    embedding, the trunk between a stem and a norm.
     """
-    children = list(plain(network).children())
+    children = [child for child in plain(network).children() if not isinstance(child, Pooling)]
     return _blocks(children[:-1] or children)
 
 

@@ -15,7 +15,7 @@ LEAST_VARIANCE = 1e-6  # of the largest: axes with less are noise, which whiteni
 
 
 class Pooling(nn.Module):
-    """From feature maps (N, C, H, W) to vectors (N, ``dimensions``)."""
+    """From feature maps (N, C, H, W), of any height and width, to vectors (N, ``dimensions``)."""
 
     dimensions: int
 
@@ -23,7 +23,11 @@ class Pooling(nn.Module):
         """Set parameters from feature maps (N, C, H, W) of training images, before the training. Most need none.
 
         Args:
+            maps: float32, on any device.
             rng: on the CPU.
+
+        Raises:
+            ValueError: the images differ too little for it.
         """
 
 
@@ -95,12 +99,25 @@ class Whitening(nn.Module):
         return (unit - self.mean.to(unit)) @ self.axes.T.to(unit)
 
 
-class WhitenedPooling(nn.Module):
-    """A pooling and the whitening of its vectors, see :class:`Pooling` and :class:`Whitening`."""
+class Embedding(Pooling):
+    """A pooling, a linear layer behind it, and the whitening of its vectors.
 
-    def __init__(self, pooling: Pooling, kept: int) -> None:
+    Args:
+        pooling: of the feature maps.
+        length: D' that a linear layer without bias projects the pooled vectors to; 0: no such layer.
+        kept: see :class:`Whitening`; 0: no whitening.
+    """
+
+    def __init__(self, pooling: Pooling, length: int = 0, kept: int = 0) -> None:
         super().__init__()
-        self.pooling, self.whitening = pooling, Whitening(pooling.dimensions, kept)
+        self.pooling = pooling
+        width = length or pooling.dimensions
+        self.projection = nn.Linear(pooling.dimensions, length, bias=False) if length else nn.Identity()
+        self.whitening = Whitening(width, kept) if kept else nn.Identity()
+        self.dimensions = kept or width
+
+    def initialise(self, maps: Tensor, rng: torch.Generator) -> None:
+        self.pooling.initialise(maps, rng)
 
     def forward(self, maps: Tensor) -> Tensor:
-        return self.whitening(self.pooling(maps))
+        return self.whitening(self.projection(self.pooling(maps)))

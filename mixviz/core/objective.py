@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from mixviz.core.parameters import Parametric
 from mixviz.core.recipe import Recipe
@@ -22,11 +23,13 @@ class Pairs:
         negative: (N, M) float in [0, 1]: how far it is of other classes. Both are 0 for pairs that do not count: an
             image and itself, or places that are neither near nor far.
         labels: (N,) int64 classes of the anchors.
+        close: (C, C) bool: pairs of classes that do not count; None: all count.
     """
 
     positive: Tensor
     negative: Tensor
     labels: Tensor
+    close: Tensor | None = None
 
     @classmethod
     def of(cls, labels: Tensor, close: Tensor | None = None) -> Pairs:
@@ -39,7 +42,7 @@ class Pairs:
         same = labels[:, None] == labels
         apart = ~same if close is None else ~same & ~close[labels[:, None], labels]
         itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
-        return cls((same & ~itself).float(), apart.float(), labels)
+        return cls((same & ~itself).float(), apart.float(), labels, close)
 
     @classmethod
     def of_mixtures(cls, labels: Tensor, recipe: Recipe) -> Pairs:
@@ -62,17 +65,28 @@ class Pairs:
         return cls(positive * counts, (share.sum(0) - positive).clamp(min=0) * counts, labels)
 
 
+def cosine(anchors: Tensor, candidates: Tensor) -> Tensor:
+    """Cosine similarity (N, M) of vectors (N, D) and (M, D)."""
+    return functional.normalize(anchors, dim=1) @ functional.normalize(candidates, dim=1).T
+
+
 class Objective(Parametric):
     """A loss to train for.
 
     ``embeds``: it is a loss of embeddings, by :meth:`loss`; cross-entropy is one of class scores, and is trained with
-    directly. ``proxies``: it also learns a vector of each class. ``mixes``: it takes the graded relations of mixtures,
-    so that methods which mix labels make sense.
+    directly. ``labels``: it needs the classes of the images. ``proxies``: it also learns a vector of each class.
+    ``mixes``: it takes the graded relations of mixtures, so that methods which mix labels make sense.
     """
 
     embeds: ClassVar[bool] = True
+    labels: ClassVar[bool] = True
     proxies: ClassVar[bool] = False
     mixes: ClassVar[bool] = False
+
+    @property
+    def proxy_rate(self) -> float:
+        """Learning rate of the proxies, as a multiple of the network's."""
+        return 1.0
 
     @abstractmethod
     def loss(self, anchors: Tensor, candidates: Tensor, pairs: Pairs, proxies: Tensor | None = None) -> Tensor:

@@ -46,4 +46,5 @@ class _GeM(Pooling):
     def forward(self, maps: Tensor) -> Tensor:
         maps = maps.float().clamp(min=FLOOR)
         largest = maps.amax((2, 3), keepdim=True)  # taken out of the power, which would overflow for large p
-        return largest.flatten(1) * (maps / largest).pow(self.p).mean((2, 3)).pow(1 / self.p)
+        means = (maps / largest).pow(self.p).mean((2, 3)).pow(1 / self.p)
+        return (largest.flatten(1) * means).to(self.p.dtype)

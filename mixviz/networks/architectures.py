@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn.modules.utils import _pair
 
-from mixviz.core.head import Head, WhitenedPooling
+from mixviz.core.head import Embedding, Head
 from mixviz.core.inference import evaluating, float_type
 from mixviz.core.registry import construct
 from mixviz.heads import HEADS
@@ -21,8 +21,8 @@ SPATIAL = nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d
 
 
 def build(
-    name: str, num_classes: int, *, stem: str = "standard", width: float = 1.0, head: str = "", whiten: int = 0,
-    scores: bool = True,
+    name: str, num_classes: int, *, stem: str = "standard", width: float = 1.0, head: str = "",
+    dimensions: int = 0, whiten: int = 0, scores: bool = True,
 ) -> nn.Module:  # fmt: skip
     """Build a network (N, 3, H, W) -> (N, num_classes), with fresh weights from torch's random state.
 
@@ -32,6 +32,7 @@ def build(
             use for 32 and 64 px. ``strided``: the same with stride 2, four times as fast. ResNets alone.
         width: channels as a share of the network's own, e.g. 0.5. ResNets alone.
         head: an entry of ``mixviz.HEADS`` that pools the last maps, e.g. ``gem`` or ``gem:p=4``; empty: timm's own.
+        dimensions: D that a linear layer behind the pooling makes; 0: no such layer.
         whiten: dimensions to keep of the pooled vectors by whitening; 0: no whitening.
         scores: end in class scores; False: in the embedding (N, D).
 
@@ -62,12 +63,13 @@ def build(
         network.conv1 = nn.Conv2d(3, out_channels, 3, 2 if stem == "strided" else 1, 1, bias=False)
         nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
         network.maxpool = nn.Identity()
-    if head or whiten or not scores:
-        _replace_head(network, name, construct(HEADS, head or "average"), whiten, num_classes if scores else 0)
+    if head or dimensions or whiten or not scores:
+        head_of = construct(HEADS, head or "average")
+        _replace_head(network, name, head_of, dimensions, whiten, num_classes if scores else 0)
     return network
 
 
-def _replace_head(network: nn.Module, name: str, head: Head, whiten: int, num_classes: int) -> None:
+def _replace_head(network: nn.Module, name: str, head: Head, length: int, whiten: int, classes: int) -> None:
     """Replace pooling and classifier in place; without classes the network ends in the pooled vector."""
     from timm.layers.adaptive_avgmax_pool import SelectAdaptivePool2d
 
@@ -79,12 +81,14 @@ def _replace_head(network: nn.Module, name: str, head: Head, whiten: int, num_cl
     if place is None or not pools or getattr(network, "head_hidden_size", channels) != channels:
         raise ValueError(
             f"The head of {name} cannot be replaced: that works where a network pools its last maps and ends in one "
-            "linear layer, such as timm's ResNets and EfficientNets. Leave out --head and --whiten."
+            "linear layer, such as timm's ResNets and EfficientNets. Leave out --head,"
+            " --dimensions and --whiten, and train with --objective cross_entropy."
         )
     pooling = head.build(channels)
-    of_timm.global_pool = WhitenedPooling(pooling, whiten) if whiten else pooling
-    dimensions = whiten or pooling.dimensions
-    setattr(network, place, nn.Linear(dimensions, num_classes) if num_classes else nn.Identity())
+    if length or whiten:
+        pooling = Embedding(pooling, length, whiten)
+    of_timm.global_pool = pooling
+    setattr(network, place, nn.Linear(pooling.dimensions, classes) if classes else nn.Identity())
 
 
 def stem_for(name: str, stem: str, side: int) -> str:

@@ -10,12 +10,25 @@ from pathlib import Path
 from typing import Any
 
 from mixviz.networks import class_names, files
-from mixviz.networks.model_card import FILE, ModelCard, Pretrained, Values
+from mixviz.networks.model_card import FILE, ModelCard, Pretrained, Result, Values
 from mixviz.networks.run import Run
+from mixviz.objectives import OBJECTIVES
 
 LIST = re.compile(r"\[\n[^\[\]{}]*\]")  # a list of numbers or words in indented JSON
 # Flags that are named where they are not defaults.
-FURTHER = ("holdout", "test_size", "accumulate", "label_smoothing", "class_weights", "ema")
+FURTHER = (
+    "objective",
+    "per_class",
+    "head",
+    "dimensions",
+    "whiten",
+    "holdout",
+    "test_size",
+    "accumulate",
+    "label_smoothing",
+    "class_weights",
+    "ema",
+)
 SHORT, NAMED = 15, 200  # longest lists of numbers and of classes that the text shows
 
 
@@ -76,12 +89,35 @@ def markdown(card: ModelCard) -> str:
         f"commit {made['commit']}",
     ]
     if card.result is not None:
-        best = card.result["best"]
-        rows = [("last epoch", card.result["last"]), (f"best epoch ({best['epoch']})", best),
-                ("median of the last 10", card.result["median_of_last_10"])]  # fmt: skip
-        lines += ["", "| top-1 and top-5 accuracy, % | top-1 | top-5 |", "| --- | --- | --- |"]
-        lines += [f"| {name} | {line['top1']:.2f} | {line['top5']:.2f} |" for name, line in rows]
+        lines += ["", *_result(card.result, _embeds(run["objective"]))]
     return "\n".join([*lines, *_metrics(card)]) + "\n"
+
+
+def _embeds(objective: str) -> bool:
+    """Whether an objective, as a run names it, is a loss of embeddings."""
+    known = OBJECTIVES.get(objective.partition(":")[0])
+    return known is not None and known.embeds
+
+
+def _result(result: Result, embeds: bool) -> list[str]:
+    """The table of the validation: accuracy of class scores, or retrieval by embeddings."""
+    best, median = result["best"], result["median_of_last_10"]
+    rows = [("last epoch", result["last"]), (f"best epoch ({best['epoch']})", best), ("median of the last 10", median)]
+    if not embeds:
+        lines = ["| top-1 and top-5 accuracy, % | top-1 | top-5 |", "| --- | --- | --- |"]
+        return lines + [f"| {name} | {line['top1']:.2f} | {line['top5']:.2f} |" for name, line in rows]
+    precision = [f"{100 - 100 * line['val_loss']:.2f}" for line in (result["last"], best)]
+    return [
+        "Each validation picture is a query among the others. Recall@1 and recall@5: one of its class is the nearest, "
+        "or among the five nearest.",
+        "",
+        "| retrieval, % | recall@1 | recall@5 | mAP |",
+        "| --- | --- | --- | --- |",
+        *(
+            f"| {name} | {line['top1']:.2f} | {line['top5']:.2f} | {last} |"
+            for (name, line), last in zip(rows, [*precision, ""], strict=True)
+        ),
+    ]
 
 
 def _from_elsewhere(card: ModelCard) -> list[str]:

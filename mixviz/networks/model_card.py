@@ -112,8 +112,8 @@ class NetworkSpec:
     """A network's architecture and input: square pictures of ``image_size`` pixels in [0, 1], normalised by ``mean``
     and ``std``. Heat maps are made at ``layer``, unless that is empty. ``crop`` and ``interpolation``: see
     :class:`mixviz.data.pictures.View`. ``loss`` is ``bce`` where it was trained with binary cross-entropy, a class at
-    a time, which makes its confidences another scale than softmax's. ``head``, ``whiten`` and ``scores``: see
-    :func:`mixviz.networks.architectures.build`."""
+    a time, which makes its confidences another scale than softmax's. ``head``, ``dimensions``, ``whiten`` and
+    ``scores``: see :func:`mixviz.networks.architectures.build`."""
 
     name: str
     stem: str
@@ -126,6 +126,7 @@ class NetworkSpec:
     interpolation: str = "bicubic"
     loss: str = ""
     head: str = ""
+    dimensions: int = 0
     whiten: int = 0
     scores: bool = True
 
@@ -353,6 +354,7 @@ def _network(values: Values, sides: tuple[int, int]) -> NetworkSpec:
         interpolation=card_checks.word({"interpolation": "bicubic", **values}, "interpolation", "|".join(RESAMPLING)),
         loss=card_checks.word(values, "loss", "bce|cross_entropy") if values.get("loss") else "",
         head=card_checks.word(values, "head", r"[\w:=.,-]{1,200}") if values.get("head") else "",
+        dimensions=card_checks.whole_number(values, "dimensions", 0, 65_536) if values.get("dimensions") else 0,
         whiten=card_checks.whole_number(values, "whiten", 0, 65_536) if values.get("whiten") else 0,
         scores=values.get("scores", True) is not False,
     )
@@ -427,8 +429,8 @@ def of_run(
 def _head(run: Run) -> dict[str, Any]:
     """What a card says of the head, where it is not the network's own."""
     scores = run.learned_objective().proxies
-    values = {"head": run.head, "whiten": run.whiten, "scores": scores}
-    return values if run.head or run.whiten or not scores else {}
+    values = {"head": run.head, "dimensions": run.dimensions, "whiten": run.whiten, "scores": scores}
+    return values if run.head or run.dimensions or run.whiten or not scores else {}
 
 
 def read(folder: str | Path) -> ModelCard:

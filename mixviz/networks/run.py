@@ -63,6 +63,10 @@ class Run:
         "", "how the last feature maps are pooled, with parameters after a colon, e.g. gem:p=4; empty: the network's "
         "own way, the average", example="gem", check=lambda text: text and construct(HEADS, text),
     )  # fmt: skip
+    dimensions: int = parameter(
+        0, "length of the embedding, which a linear layer makes of the pooled vector; 0: the pooled vector itself",
+        low=0, high=65_536,
+    )  # fmt: skip
     whiten: int = parameter(
         0, "dimensions to keep of the pooled vectors by whitening, which is fitted to the training pictures at the "
         "end; 0: no whitening", low=0, high=65_536,

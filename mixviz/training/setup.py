@@ -7,6 +7,7 @@ import dataclasses
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,11 +54,26 @@ def keep_memory() -> None:
 
 def optimizer(run: Run, network: nn.Module) -> torch.optim.Optimizer:
     """Make the run's optimizer. It decays all parameters, those of batch norm too, as the papers' code does, and leaves
-    out frozen ones."""
+    out frozen ones. Proxies are a group of their own, with a ``rate`` that multiplies the learning rate."""
+    objective, proxies = run.learned_objective(), []
+    if objective.embeds and objective.proxies:
+        classifier: nn.Module = getattr(network, "get_classifier")()  # noqa: B009  timm's
+        proxies = [classifier.get_parameter("weight")]
+    own = {id(parameter) for parameter in proxies}
     trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    groups: list[dict[str, Any]] = [{"params": [one for one in trainable if id(one) not in own]}]
+    groups += [{"params": proxies, "rate": objective.proxy_rate}] if proxies else []
     if run.optimizer == "adamw":
-        return torch.optim.AdamW(trainable, lr=run.lr, weight_decay=run.weight_decay)
-    return torch.optim.SGD(trainable, lr=run.lr, momentum=0.9, weight_decay=run.weight_decay, nesterov=True)
+        return torch.optim.AdamW(groups, lr=run.lr, weight_decay=run.weight_decay)
+    return torch.optim.SGD(groups, lr=run.lr, momentum=0.9, weight_decay=run.weight_decay, nesterov=True)
+
+
+def without_bias(network: nn.Module) -> None:
+    """Set the classifier's bias to 0 and keep it there: proxies, its weights, are compared with embeddings alone."""
+    classifier: nn.Module = getattr(network, "get_classifier")()  # noqa: B009  timm's
+    bias = classifier.get_parameter("bias")
+    nn.init.zeros_(bias)
+    bias.requires_grad_(False)
 
 
 def normalisation(run: Run, network: nn.Module) -> tuple[Sequence[float], Sequence[float]]:

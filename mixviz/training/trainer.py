@@ -64,7 +64,8 @@ class Training:
     It writes ``last.safetensors`` and ``best.safetensors`` (the validated weights; with ``ema``, their moving average),
     ``log.jsonl`` (a line per epoch), ``checkpoint.safetensors`` (the state for resuming) and ``card.json`` with
     ``card.md``. In the log, ``train_loss`` is the minimised loss, with label smoothing and class weights; ``val_loss``
-    is the plain cross-entropy.
+    is the plain cross-entropy. Of a loss of embeddings, ``val_loss`` is one minus the mean average precision, and
+    ``top1`` and ``top5`` are recalls, see :func:`mixviz.training.metric_learning.scores`.
 
     Args:
         out: the folder, created if missing.
@@ -122,8 +123,8 @@ class Training:
         stem = "standard" if run.pretrained and run.stem == "auto" else run.stem  # the stem of timm's weights
         self.stem = architectures.stem_for(run.network, stem, side)
         network = architectures.build(
-            run.network, len(self.classes), stem=self.stem, width=run.width, head=run.head, whiten=run.whiten,
-            scores=self.objective.proxies,
+            run.network, len(self.classes), stem=self.stem, width=run.width, head=run.head,
+            dimensions=run.dimensions, whiten=run.whiten, scores=self.objective.proxies,
         )  # fmt: skip
         self.start = pretrained.load(network, run.network, run.pretrained) if run.pretrained else None
         self.mean, self.std = setup.normalisation(run, network)
@@ -132,6 +133,8 @@ class Training:
         self.frozen = setup.freeze(run, self.plain)
         recipe = setup.rehearse(run.network, self.plain, self.method, len(self.classes), side, self.mean, self.std)
         metric_learning.check(self.objective, self.method.card.title, recipe)
+        if self.objective.embeds and self.objective.proxies:
+            setup.without_bias(self.plain)
         self.optimizer = setup.optimizer(run, self.plain)
         self.ema = ModelEmaV3(self.plain, run.ema) if run.ema else None
         self.average = None if self.ema is None else self.ema.module
@@ -286,7 +289,7 @@ class Training:
         """
         run, last = self.run, part + 1 == self.run.accumulate
         for group in self.optimizer.param_groups:
-            group["lr"] = run.lr_at(epoch + step / self.steps)
+            group["lr"] = run.lr_at(epoch + step / self.steps) * group.get("rate", 1.0)
         # For dropout in the network: a resumed run draws the same again, and each process its own.
         seeds = np.random.SeedSequence([run.seed, epoch, step, DROP + self._batch_index(part)])
         torch.manual_seed(seeds.generate_state(1)[0].item())
@@ -484,9 +487,14 @@ class Training:
 
     def _tell_epoch(self, line: LogLine) -> None:
         seconds_left = self.progress.seconds / line["epoch"] * (self.run.epochs - line["epoch"])
+        if self.objective.embeds:
+            precision = 100 - 100 * line["val_loss"]
+            found = f"recall@1 {line['top1']:.2f} %, recall@5 {line['top5']:.2f} %, mAP {precision:.2f} %"
+        else:
+            found = f"top-1 {line['top1']:.2f} %, top-5 {line['top5']:.2f} %"
         self.tell(
-            f"epoch {line['epoch']}/{self.run.epochs}: loss {line['train_loss']:.3f}, top-1 {line['top1']:.2f} %, "
-            f"top-5 {line['top5']:.2f} %, {line['images_per_second']:.0f} images/s, {clock(seconds_left)} left"
+            f"epoch {line['epoch']}/{self.run.epochs}: loss {line['train_loss']:.3f}, {found}, "
+            f"{line['images_per_second']:.0f} images/s, {clock(seconds_left)} left"
         )
 
 
