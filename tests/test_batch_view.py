@@ -241,7 +241,7 @@ def test_the_command_line_writes_the_same(tmp_path, monkeypatch, capsys):
 gradio = pytest.importorskip("gradio")
 
 from mixviz.ui import handlers  # noqa: E402
-from mixviz.ui.services import batches, detector_options, progress  # noqa: E402
+from mixviz.ui.services import annotation_files, batches, detector_options, progress  # noqa: E402
 from mixviz.ui.state import Request, first_request, of_query, usable  # noqa: E402
 from mixviz.ui.views import batch as batch_view  # noqa: E402
 
@@ -632,21 +632,27 @@ def test_a_coco_file_gives_the_visitors_pictures_their_objects(painted_folder, m
     document["annotations"][0]["bbox"] = [60, 60, 30, 30]  # leaves the picture
     file.write_text(json.dumps(document))
     files = tuple((str(path), path.name) for path in sorted(folder.iterdir()))
-    request = replace(first_request(), view="batch", method="cutmix", files=files, annotations=str(file), outlines=True)
-    value = batch_view.batch(request)
+    given = ((str(file), "coco.json"),)
+    request = replace(first_request(), view="batch", method="cutmix", files=files, annotations=given, outlines=True)
+    with pytest.raises(i18n.UserError, match=r"annotation 0 \(id 1\).*leaves the image of 64x64"):
+        batch_view.batch(request)
+    request = replace(request, skip=True)
+    value, about = batch_view.batch(request), annotation_files.of_batch(files, given, True).about
     assert value["outlined"]
     assert {tile["of"] for tiles in value["outlines"] for tile in tiles} <= {0, 1}
-    assert len(value["left_out"]) == 2
-    assert any("2.png" in reason and "64x80" in reason for reason in value["left_out"])
-    monkeypatch.setattr(batches, "MOST_PIXELS", 64 * 64 - 1)
-    batches.annotated.cache_clear()
-    assert sum("too many pixels" in reason for reason in batch_view.batch(request)["left_out"]) >= 2
+    assert (about["format"], about["classes"], about["pictures"], about["objects"]) == ("COCO", ["block"], 4, 2)
+    assert about["left_out"] == len(about["reasons"]) == 2
+    assert any("2.png" in reason and "64x80" in reason for reason in about["reasons"])
+    monkeypatch.setattr(annotation_files, "MOST_PIXELS", 64 * 64 - 1)
+    annotation_files.of_batch.cache_clear()
+    reasons = annotation_files.of_batch(files, given, True).about["reasons"]
+    assert sum("too many pixels" in reason for reason in reasons) >= 2
     monkeypatch.undo()
-    batches.annotated.cache_clear()
+    annotation_files.of_batch.cache_clear()
     others = tuple((path, f"other/{name}.jpeg") for path, name in files)
     with pytest.raises(i18n.UserError, match="of none of the"):
         batch_view.batch(replace(request, files=others))
     file.write_text("[]")
-    batches.annotated.cache_clear()
+    annotation_files.of_batch.cache_clear()
     with pytest.raises(i18n.UserError):
         batch_view.batch(request)

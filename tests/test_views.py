@@ -439,6 +439,6 @@ def test_the_object_of_an_own_picture_is_marked_with_a_box(open_tab, two_files):
     tab.after(tab.page.get_by_role("button", name="Use this box").click)
     seen = tab.page.locator(".mv-stage-objects .mv-seen").inner_text().replace("\u00a0", " ")
     assert re.fullmatch(r"cat: \d+ % visible, first: \d+ % visible", seen)
-    tab.page.get_by_role("button", name="Change the box of “first”").click()
-    tab.after(tab.page.get_by_role("button", name="Without a box").click)
+    tab.page.get_by_role("button", name="Change the mark of “first”").click()
+    tab.after(tab.page.get_by_role("button", name="Remove the mark").click)
     assert tab.page.get_by_role("button", name="Mark “first”").is_visible()

@@ -57,6 +57,14 @@ export type Server = Record<string, (asked: object) => Promise<any>>;
 /** Edges as shares of a picture's sides: top, left, bottom, right. */
 export type Edges = number[];
 
+/** An object that a visitor marked: its box, or the run-lengths of its mask. */
+export type Mark = Edges | { runs: number[] };
+/** An object of an annotation file: the name of its class, and the run-lengths of its mask. */
+export interface MarkedObject {
+  name: string;
+  runs: number[];
+}
+
 /** The page's state, which goes with every question. */
 export interface State {
   view: string;
@@ -65,8 +73,8 @@ export interface State {
   alpha: number | null;
   box: Edges | null;
   mask: string[] | null;
-  /** The visitor's own boxes of objects, by the path of the picture. */
-  marks?: Record<string, Edges>;
+  /** The visitor's own marks of objects, by the path of the picture. */
+  marks?: Record<string, Mark>;
   over: string;
   methods: string[];
   subject: string;
@@ -652,8 +660,6 @@ export interface Batch {
   outlined: boolean;
   /** Of each mixture, if asked for. */
   outlines: Outline[][];
-  /** Annotations that could not be used, and why. */
-  left_out: string[];
   columns: number;
   classes: string[];
   paired: boolean;

@@ -40,7 +40,7 @@ class ImageSource(NamedTuple):
 class Pictures(NamedTuple):
     """Images (N, 3, S, S) uint8, class indices (N,), names of classes and of pictures, and object masks (N, S, S).
 
-    The masks are None unless the object of every picture is known. ``annotated`` holds the objects of an annotation
+    The masks are None unless an object of every picture is known. ``annotated`` holds the objects of an annotation
     file, in pixels of the squares; None: there is none.
     """
 
@@ -50,6 +50,17 @@ class Pictures(NamedTuple):
     names: list[str]
     objects: Tensor | None = None
     annotated: Objects | None = None
+
+
+def with_objects(pictures: Pictures, objects: Objects) -> Pictures:
+    """Return pictures with the objects of an annotation file, by which labels are judged if every picture has some.
+
+    Args:
+        pictures: N squares.
+        objects: of them, in pixels of the squares.
+    """
+    everywhere = len(set(objects.image.tolist())) == len(pictures.images)
+    return pictures._replace(annotated=objects, objects=objects.union() if everywhere else pictures.objects)
 
 
 def bundled(count: int = 8, side: int = SIDE) -> Pictures:

@@ -19,7 +19,7 @@ from mixviz.core.saliency import Saliency
 from mixviz.core.transforms import saliency
 from mixviz.data.annotations import coco, fitting
 from mixviz.data.annotations.records import Annotations
-from mixviz.data.batch_loading import ImageSource, read, stacked
+from mixviz.data.batch_loading import ImageSource, read, stacked, with_objects
 from mixviz.data.files import parcel
 from mixviz.explain import serialize
 from mixviz.render.batch_sheet import MixedBatch, mix_batch
@@ -71,7 +71,7 @@ def record(
         yield Step(done, total, source.name, reason)
     pictures = stacked(readable, tiles)
     if annotations is not None:
-        pictures = pictures._replace(annotated=fitting.of_squares(annotations, pictures.names, side))
+        pictures = with_objects(pictures, fitting.of_squares(annotations, pictures.names, side))
     if needs_saliency:  # one at a time: a network would need gigabytes of memory for the whole batch
         maps = [_map(pictures.images, pictures.labels, n, chosen_detector, network) for n in range(len(readable))]
     batch = mix_batch(pictures, method, seed, lam, maps=torch.cat(maps) if maps else None, network=network)
@@ -105,8 +105,14 @@ def annotated(batch: MixedBatch, annotations: Annotations, min_visible: float = 
     visible, weight = (list(map(_short, column.tolist())) for column in (moved.visible, moved.weight))
     more = {"visible": visible, "weight": weight, "source": origin}
     objects = dataclasses.replace(moved.objects, extras={**moved.objects.extras, **more}, checked=True)
+    classes = annotations.classes
+    if objects.classes is None:  # COCO has no object without a class
+        objects = dataclasses.replace(objects, classes=torch.zeros_like(objects.image), checked=True)
+        classes = ("object",)
+    elif not classes:
+        classes = tuple(map(str, range(int(objects.classes.amax()) + 1 if len(objects) else 1)))
     files = [f"mixed/{name}" for name in names]
-    return Annotations.of(objects, files, annotations.classes, class_ids=annotations.class_ids)
+    return Annotations.of(objects, files, classes, class_ids=annotations.class_ids)
 
 
 def _files(batch: MixedBatch) -> list[str]:

@@ -39,6 +39,7 @@ from mixviz.ui.fields import (
 )
 from mixviz.ui.registry import views
 from mixviz.ui.services import detector_options
+from mixviz.ui.services.marks import MARK_SIDE, MOST_RUNS, PaintedMask, of_json
 
 LARGEST = 64 * 2**20  # bytes of a file, alone or in a zip
 MAX_SEED = 2**32 - 1
@@ -47,7 +48,8 @@ SUBJECTS = ("a", "b", "mix")
 LAYERS = ("", "card", *"01234567")
 MAX_OWN = 2  # a visitor's own networks
 MAX_NAME = 80  # letters of a class's name
-MAX_PATH = 400  # letters of a picture's name with its folders
+MAX_PATH = 400  # letters of a file's name with its folders
+MOST_ANNOTATIONS = 256  # annotation files: one per picture of a batch, and room for those that fit none
 SWEEPS = ("lam", "alpha", "seed")
 PLANES = ("pca", "tsne")
 MAX_ROWS = 6  # methods of a filmstrip
@@ -106,17 +108,22 @@ def _box(box: Any, _request: Any) -> None:
         raise UserError("error.box")
 
 
-def _marked(boxes: Any, _request: Any) -> None:
-    """The visitor's own boxes around the objects of A and B."""
-    if not isinstance(boxes, tuple) or len(boxes) != 2 or any(box is not None and not is_box(box) for box in boxes):
+def _marked(marks: Any, _request: Any) -> None:
+    """The visitor's own boxes and masks of the objects of A and B."""
+    if not isinstance(marks, tuple) or len(marks) != 2:
         raise UserError("error.box")
+    for mark in marks:
+        if isinstance(mark, PaintedMask):
+            if not mark.usable:
+                raise UserError("error.painted", side=MARK_SIDE, most=MOST_RUNS)
+        else:
+            _box(mark, _request)
 
 
 def _marks(state: Mapping[str, Any], _checked_path: Any) -> Any:
-    """The boxes of A's and B's objects among ``marks``, which the script keeps by the path of the picture."""
+    """The marks of A's and B's objects among ``marks``, which the script keeps by the path of the picture."""
     marks = state.get("marks")
-    found = [marks.get(state.get(letter)) if isinstance(marks, dict) else None for letter in "ab"]
-    return tuple(tuple(box) if isinstance(box, list) else box for box in found)
+    return tuple(of_json(marks.get(state.get(letter))) if isinstance(marks, dict) else None for letter in "ab")
 
 
 def _mask(mask: Any, _request: Any) -> None:
@@ -224,10 +231,6 @@ def _path(letter: str) -> Callable[[Mapping[str, Any], Any], str]:
     return lambda state, checked_path: checked_path(state.get(letter))
 
 
-def _annotations(state: Mapping[str, Any], checked_path: Any) -> str:
-    return checked_path(state["annotations"]) if state.get("annotations") else ""
-
-
 def _name(letter: str) -> Callable[[Mapping[str, Any], Any], str]:
     return lambda state, _: checked_name(state.get(f"name_{letter.lower()}"), letter)
 
@@ -254,12 +257,25 @@ def files_of(state: Any, checked_path: Any) -> tuple[tuple[str, str], ...]:
     Raises:
         UserError: a malformed pair, or too many pictures.
     """
-    given = state.get("files") if isinstance(state, dict) else None
+    return _named_files(state, "files", MOST, "embed.many", checked_path)
+
+
+def annotations_of(state: Any, checked_path: Any) -> tuple[tuple[str, str], ...]:
+    """Check and return the visitor's annotation files (path, name).
+
+    Raises:
+        UserError: a malformed pair, or too many files.
+    """
+    return _named_files(state, "annotations", MOST_ANNOTATIONS, "annotations.many", checked_path)
+
+
+def _named_files(state: Any, key: str, most: int, many: str, checked_path: Any) -> tuple[tuple[str, str], ...]:
+    given = state.get(key) if isinstance(state, dict) else None
     pairs = given if isinstance(given, list) else []
-    if len(pairs) > MOST:
-        raise UserError("embed.many", most=MOST, count=len(pairs))
+    if len(pairs) > most:
+        raise UserError(many, most=most, count=len(pairs))
     if any(not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[1], str) for pair in pairs):
-        raise malformed("Every picture has a path and a name.")
+        raise malformed("Every file has a path and a name.")
     return tuple((checked_path(path), name[-MAX_PATH:]) for path, name in pairs)
 
 
@@ -284,17 +300,16 @@ class Request:
 
     ``a`` and ``b`` are paths checked by :func:`mixviz.ui.boundary.checked_path`. ``lam`` None draws λ; ``alpha`` None
     keeps each method's own. ``box`` (top, left, bottom, right) in fractions of the sides and ``mask`` (CELLS strings of
-    CELLS digits, 1 keeps A) are the visitor's changes; ``marked`` holds the visitor's own boxes around the objects of A
-    and B, or None. ``only`` names the cards to draw, of methods or networks; None
+    CELLS digits, 1 keeps A) are the visitor's changes; ``marked`` holds the visitor's own boxes or masks of the objects
+    of A and B, or None. ``only`` names the cards to draw, of methods or networks; None
     means all. The heat maps explain two ``classes`` in ``subject``: each a name, "*" for the predicted class, or "" for
     the class of A or B. ``layer`` is "" for the card's layer with finer maps, "card" for that layer as it was measured,
     or the number of resolutions before the last. ``joined``
     adds the visitor's own pictures to the bundled ones that are measured. ``own`` holds the paths (card, weights) of
     the visitor's own networks. The filmstrips compare ``method`` with ``methods``. A batch consists of the first
-    ``count`` bundled photographs, or of the visitor's ``files``: (path, name in its folder), with the objects of a COCO
-    file ``annotations`` or "". ``still`` also requests
-    what λ and the seed do not change; ``strip`` also requests each detector's maps, ``outlines`` the
-    objects in each mixture.
+    ``count`` bundled photographs, or of the visitor's ``files``: (path, name in its folder), with the objects of
+    their ``annotations``, likewise; ``skip`` leaves out what is wrong in those. ``still`` also requests what λ and the
+    seed do not change; ``strip`` also requests each detector's maps, ``outlines`` the objects in each mixture.
 
     Raises:
         UserError: an unusable value, with a text for the visitor.
@@ -334,11 +349,12 @@ class Request:
     plane: str = stated(one_of("plane", lambda: PLANES), "pca", key="plane", views=("embeddings",))
     own: tuple[tuple[str, str], ...] = stated(anything, (), from_json=networks_of, views=("localize",))
     files: tuple[tuple[str, str], ...] = stated(_files, (), from_json=files_of, views=("batch",))
-    annotations: str = stated(anything, "", from_json=_annotations, views=("batch",))
+    annotations: tuple[tuple[str, str], ...] = stated(anything, (), from_json=annotations_of, views=("batch",))
     only: tuple[str, ...] | None = stated(_only, None, per_question=True)
     still: bool = stated(anything, True, per_question=True)
     strip: bool = stated(anything, False, per_question=True)
     outlines: bool = stated(anything, False, per_question=True)
+    skip: bool = stated(boolean, False, per_question=True)
     language: str = stated(
         one_of("language", texts), "en", from_json=lambda state, _: language_of(state), per_question=True
     )

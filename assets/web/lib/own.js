@@ -51,6 +51,9 @@ export async function kept() {
   return ((await stored("readonly", (store) => store.getAll())) ?? []).reverse();
 }
 
+/** The name of a kept picture's file, by its present path on the server. @param {string} path */
+export const fileName = (path) => known.get(path)?.file.name ?? "";
+
 /** @param {File} file @param {string} path @param {string} label */
 export async function keep(file, path, label) {
   const same = known.get(path);

@@ -95,10 +95,15 @@ async function once() {
  * @returns {Promise<any>}
  */
 async function question(name, asked, from = server) {
-  const answer = await from?.[name]({ ...asked, language: language() }).catch(() => null);
+  const answer = await from?.[name]({ ...asked, ...marksIn(asked), language: language() }).catch(() => null);
   if (answer?.gone && "a" in asked && (await mixviz.renew())) return question(name, { ...asked, ...pair() }, from);
   if (answer && typeof answer === "object") return answer;
   return (await untilBack()) ? question(name, asked, from) : { message: t("failed") };
+}
+
+/** The marks of A and B alone: those of other pictures stay here. @param {Partial<State>} asked */
+function marksIn({ a, b, marks }) {
+  return marks && { marks: Object.fromEntries(Object.entries(marks).filter(([path]) => path === a || path === b)) };
 }
 
 /** @param {Answer} answer */

@@ -1,4 +1,5 @@
 // View of a batch as the training loop gets it: every image mixed with its partner from the same batch.
+import { ENDINGS, sortedOut } from "../lib/annotations.js";
 import { codePanel } from "../lib/code.js";
 import { arrowsOver } from "../lib/arrows.js";
 import { LETTERS, labelBar, make, partOf, place, press, within } from "../lib/dom.js";
@@ -8,6 +9,7 @@ import { parameterControls } from "../lib/parameters.js";
 import { sendFolder, sendZip } from "../lib/sending.js";
 import { Sheet } from "../lib/sheets.js";
 import { t } from "../lib/texts.js";
+import { annotationsOf } from "./batch/annotations.js";
 
 /** @import { Batch, BatchTile, Context } from "../types.js" */
 
@@ -24,7 +26,6 @@ export default function batchView(context) {
   let own = null;
   /** @type {string | null} */
   let shownKey = null;
-  let annotations = ""; // the path of a COCO file of the visitor's pictures
   let turn = 0;
   /** @type {number | null} */
   let lit = null;
@@ -37,7 +38,7 @@ export default function batchView(context) {
   mixviz.asking.batch = () => ({
     still: wantedKey() !== shownKey,
     files: own?.shown ? zipped(own.paths, own.names) : [],
-    annotations: own?.shown ? annotations : "",
+    ...(own?.shown ? annotations.used() : {}),
     outlines: switches.objects.checked,
   });
 
@@ -73,10 +74,15 @@ export default function batchView(context) {
   );
   const inputs = /** @type {[string, object][]} */ ([
     ["folder", { webkitdirectory: true }],
-    ["pictures", { accept: `image/*,${t("endings")},.zip,.json` }],
+    ["pictures", { accept: `image/*,${t("endings")},.zip,${ENDINGS}` }],
   ]).map(([name, more]) =>
     make("input", { type: "file", multiple: true, name, ...more, on: { change: (event) => send(event.target) } }),
   );
+  const annotations = annotationsOf(context.server, () => own, send, () => {
+    switches.objects.checked = true;
+    if (inOwn()) mixviz.set({});
+  });
+  inputs.push(annotations.input);
   const progress = make("p", { class: "mv-small", aria: { role: "status" } });
   const missing = make("ul", { class: "mv-small mv-left-out" });
   const uploads = make(
@@ -86,7 +92,7 @@ export default function batchView(context) {
     make(
       "div",
       { class: "mv-load" },
-      ...inputs.map((input) =>
+      ...inputs.slice(0, 2).map((input) =>
         make(
           "label",
           { class: "mv-file" },
@@ -97,6 +103,7 @@ export default function batchView(context) {
     ),
     progress,
     missing,
+    ...annotations.nodes,
   );
   const switches = Object.fromEntries(
     ["arrows", "originals", "numbers", "objects"].map((name) => [
@@ -295,14 +302,12 @@ export default function batchView(context) {
 
   /** @param {HTMLInputElement} input */
   async function send(input) {
-    const given = [...(input.files ?? [])];
-    const file = given.find(({ name }) => /\.json$/i.test(name));
-    const files = given.filter((one) => one !== file);
+    const all = [...(input.files ?? [])];
+    const given = input.name === "annotations" ? { annotations: all, others: [] } : sortedOut(all);
+    const files = given.others;
     const zip = files.find(({ name }) => /\.zip$/i.test(name));
     input.value = "";
-    if (file) annotations = (await mixviz.upload([file]))?.[0] ?? "";
-    if (file && !files.length && own) use(true);
-    if (!files.length) return;
+    if (!all.length) return;
     inputs.forEach((each) => {
       each.disabled = true;
     });
@@ -311,6 +316,7 @@ export default function batchView(context) {
       progress.textContent = text;
     };
     try {
+      if (!files.length) return void (await annotations.give(given.annotations));
       const sent = zip ? await sendZip(context, zip, tell) : await sendFolder(context, files, MOST, tell);
       sent.sheets?.forEach(({ url }) => url && URL.revokeObjectURL(url));
       missing.replaceChildren(...sent.left.map((reason) => make("li", { textContent: reason })));
@@ -325,7 +331,11 @@ export default function batchView(context) {
           .filter(Boolean)
           .join(" "),
       );
-      if (paths.length >= 2) own = sent; // otherwise keep the earlier pictures
+      if (paths.length >= 2) {
+        own = sent; // otherwise keep the earlier pictures
+        annotations.forget();
+        if (given.annotations.length) await annotations.give(given.annotations, files);
+      }
       use(true);
     } catch (error) {
       tell(/** @type {Error} */ (error).message);
@@ -368,8 +378,6 @@ export default function batchView(context) {
     if (lit !== null && lit >= value.tiles.length) lit = null;
     within(root(), "[data-switch=objects]").hidden = !value.outlined;
     list.classList.toggle("mv-outlined", switches.objects.checked);
-    if (value.left_out.length)
-      missing.replaceChildren(...value.left_out.map((reason) => make("li", { textContent: reason })));
     value.tiles.forEach(drawTile);
     drawState();
     drawSummary();

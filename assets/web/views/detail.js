@@ -11,7 +11,7 @@ import { t } from "../lib/texts.js";
 /** @import { Context, Detail } from "../types.js" */
 
 /** @param {Context} context */
-export default function detailView({ element }) {
+export default function detailView({ element, server }) {
   const root = () => partOf(element);
   const sheet = new Sheet();
   /** @param {string} key @param {...Node | string} children */
@@ -59,7 +59,7 @@ export default function detailView({ element }) {
     on: { change: ({ target }) => stage.tile.classList.toggle("mv-no-outlines", !target.checked) },
   });
   const objects = make("label", { class: "mv-check" }, outlined, t("objects"));
-  const dialog = markDialog();
+  const dialog = markDialog(server);
   const marks = /** @type {("a" | "b")[]} */ (["a", "b"]).map((letter, i) =>
     make("button", {
       class: "mv-button",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +20,9 @@ from mixviz.data import pictures
 from mixviz.data.annotations.reading import Fault, Faults
 from mixviz.data.annotations.records import Annotated, Annotations, Size, normal
 from mixviz.data.decoding import is_picture, orientation, upright_size
+
+Where = str | os.PathLike[str]
+Folder = Where | Mapping[str, Where]  # a folder of pictures, or the file of each picture by its name
 
 
 class Cropped(NamedTuple):
@@ -272,23 +275,34 @@ def _fitting(one: Annotated, upright: Size, code: int, stored: bool) -> Annotate
     )
 
 
-def paths_in(folder: str | os.PathLike[str]) -> dict[str, Path]:
-    """Pictures of a folder and its sub-folders by their paths relative to it, and by file names that occur once.
+def paths_in(folder: Folder) -> dict[str, Path]:
+    """Return pictures by their names, and by those file names that occur once.
+
+    Args:
+        folder: the pictures of it and its sub-folders are named by their paths relative to it; or the file of each
+            picture by its name.
 
     Raises:
         ValueError: no such folder.
     """
+    paths = {normal(name): path for name, path in named_in(folder).items()}
+    by_name: dict[str, list[Path]] = {}
+    for name, path in paths.items():
+        by_name.setdefault(_base(name), []).append(path)
+    return {name: several[0] for name, several in by_name.items() if len(several) == 1} | paths
+
+
+def named_in(folder: Folder) -> dict[str, Path]:
+    """Return the pictures of :func:`paths_in` by their names alone, as they are written."""
+    if isinstance(folder, Mapping):
+        return {name: Path(path) for name, path in folder.items()}
     if not Path(folder).is_dir():
         raise ValueError(f"There is no folder {str(folder)!r} of pictures.")
-    paths = {
-        normal(str(path.relative_to(folder))): path
+    return {
+        path.relative_to(folder).as_posix(): path
         for path in sorted(Path(folder).rglob("*"))
         if is_picture(path.name) and path.is_file()
     }
-    by_name: dict[str, list[Path]] = {}
-    for path in paths.values():
-        by_name.setdefault(_base(path.name), []).append(path)
-    return {name: several[0] for name, several in by_name.items() if len(several) == 1} | paths
 
 
 def _base(name: str) -> str:

@@ -3,44 +3,56 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from mixviz.core.objects import Column, Objects, boxes_of
+from mixviz.core.objects import Column, Objects
 from mixviz.core.tensors import as_list
-from mixviz.data.annotations.fitting import paths_in
+from mixviz.data.annotations.fitting import Folder, Where, named_in
 from mixviz.data.annotations.reading import Fault, Faults, name_of
-from mixviz.data.annotations.records import Annotated, Annotations, normal
+from mixviz.data.annotations.records import Annotated, Annotations, Size, normal
 from mixviz.data.annotations.yolo import beside
 from mixviz.data.decoding import upright_size
 
 Kind = Literal["objects", "classes"]
-Where = str | os.PathLike[str]
+MANY, LEAST = 1000, 16  # more values than these, of fewer pixels each, are no objects
 BORDER = 255  # in masks of 8 bits: ignored, as Pascal VOC's border
 MOST = 70_000_000  # pixels of a mask
 
 
 @dataclass(frozen=True, eq=False)
 class _Regions:
-    """The pixels of each value of a map, made when they are asked for."""
+    """Decode the pixels of each value of a mask when they are asked for: the masks of a data set fill the memory."""
 
-    values: np.ndarray
+    path: Path
     wanted: tuple[int, ...]
 
     def __call__(self) -> Tensor:
-        return torch.from_numpy(self.values == np.array(self.wanted, self.values.dtype).reshape(-1, 1, 1))
+        values = _values(self.path)
+        return torch.from_numpy(values == np.array(self.wanted, values.dtype).reshape(-1, 1, 1))
+
+
+class _Mask(NamedTuple):
+    """A mask that has been looked at: its picture, its file, its size, its objects' values and their boxes."""
+
+    name: str
+    path: Path
+    size: Size
+    wanted: tuple[int, ...]
+    boxes: Tensor
 
 
 def read(
-    where: Where | Sequence[Where],
-    pictures: Where | None = None,
+    where: Where | Sequence[Where] | Mapping[str, Where],
+    pictures: Folder | None = None,
     *,
     kind: Kind = "objects",
     classes: Sequence[str] | Mapping[int, str] | None = None,
@@ -55,14 +67,14 @@ def read(
     the extras. With ``kind="classes"`` all pixels of a value are one object of that class.
 
     Args:
-        where: a folder (with its sub-folders), a PNG file, or a list of them.
-        pictures: folder of the pictures: ``a/cat.png`` belongs to ``a/cat.jpg``, and must have its size. None: the
-            pictures are called like the masks.
+        where: a folder (with its sub-folders), a PNG file, a list of them, or the file of each by its name.
+        pictures: folder of the pictures, or the file of each by its name: ``a/cat.png`` belongs to ``a/cat.jpg``, and
+            must have its size. None: the pictures are called like the masks.
         kind: what a value means.
         classes: with ``kind="classes"``, the name of each value, as a mapping or as a list from value 0 on (the
             background included). None: the values themselves.
         background: value of no object.
-        ignore: values that are no object either, e.g. borders. None: 255 in masks of 8 bits, else none.
+        ignore: values that are no object either, e.g. borders. None: 255 in masks of 8 bits, beside other objects.
         skip: leave out masks that are wrong, and name them in ``skipped``.
 
     Raises:
@@ -73,23 +85,22 @@ def read(
     root, files = _files(where)
     stems = None if pictures is None else _stems(pictures)
     faults = Faults(root.name if root else "masks", skip)
-    found: list[tuple[str, np.ndarray, tuple[int, ...]]] = []
-    for path in files:
-        name = path.relative_to(root).as_posix() if root else path.name
+    found: list[_Mask] = []
+    for name, path in files:
         with faults.part(name):
             values = _values(path)
-            left_out = {background, *(ignore if ignore is not None else [BORDER] * (values.dtype == np.uint8))}
-            wanted = tuple(value for value in np.unique(values).tolist() if value not in left_out)
+            wanted = _wanted(values, background, ignore)
             if kind == "classes" and names is not None and (missing := [v for v in wanted if v not in names]):
                 raise Fault(f"its class {missing[0]} has no name: add it to classes, or to the values to ignore.")
-            found.append((_picture(name, values.shape, stems), values, wanted))
+            size = (values.shape[0], values.shape[1])
+            found.append(_Mask(_picture(name, size, stems), path, size, wanted, _boxes(values, wanted)))
     if kind == "objects":
-        return Annotations(tuple(_objects(*one) for one in found), skipped=tuple(faults.skipped))
+        return Annotations(tuple(map(_objects, found)), skipped=tuple(faults.skipped))
     if names is None:
-        names = {value: str(value) for value in sorted({value for _, _, wanted in found for value in wanted})}
+        names = {value: str(value) for value in sorted({value for one in found for value in one.wanted})}
     names = {value: name for value, name in names.items() if value != background}
     index = {value: i for i, value in enumerate(names)}
-    done = tuple(_objects(*one, index) for one in found)
+    done = tuple(_objects(one, index) for one in found)
     return Annotations(done, tuple(names.values()), tuple(names), tuple(faults.skipped))
 
 
@@ -98,26 +109,45 @@ def _check(kind: str) -> None:
         raise ValueError(f"kind should be 'objects' or 'classes'; got {kind!r}.")
 
 
-def _files(where: Where | Sequence[Where]) -> tuple[Path | None, list[Path]]:
-    """The folder that names are relative to, if there is one, and the masks."""
+def _files(where: Where | Sequence[Where] | Mapping[str, Where]) -> tuple[Path | None, list[tuple[str, Path]]]:
+    """The folder that names are relative to, if there is one, and the masks by their names."""
+    if isinstance(where, Mapping):
+        return None, [(name, Path(path)) for name, path in where.items()]
     if not isinstance(where, str | os.PathLike):
-        return None, [Path(path) for path in where]
+        return None, [(Path(path).name, Path(path)) for path in where]
     path = Path(where)
     if not path.is_dir():
-        return None, [path]
+        return None, [(path.name, path)]
     files = sorted(one for one in path.rglob("*") if one.suffix.lower() == ".png" and one.is_file())
     if not files:
         raise ValueError(f"There is no PNG file in {str(where)!r}.")
-    return path, files
+    return path, [(one.relative_to(path).as_posix(), one) for one in files]
 
 
-def _stems(pictures: Where) -> dict[str, tuple[str, Path]]:
-    """Name of a picture without its ending -> its name relative to the folder, and its file."""
-    paths = paths_in(pictures)
-    return {os.path.splitext(name)[0]: (path.relative_to(pictures).as_posix(), path) for name, path in paths.items()}
+def _wanted(values: np.ndarray, background: int, ignore: Collection[int] | None) -> tuple[int, ...]:
+    """The values of a map that are objects, in ascending order.
+
+    Raises:
+        Fault: so many of them that it is a photograph.
+    """
+    there = [value for value in np.unique(values).tolist() if value != background]
+    if len(there) > MANY and len(there) * LEAST > values.size:
+        raise Fault(f"it has {len(there)} values on {values.size} pixels, as a photograph has: a mask has a value for "
+                    "each object.")  # fmt: skip
+    if ignore is None:
+        ignore = [BORDER] if values.dtype == np.uint8 and there != [BORDER] else []  # else it is black and white
+    return tuple(value for value in there if value not in ignore)
 
 
-def _picture(name: str, size: tuple[int, ...], stems: Mapping[str, tuple[str, Path]] | None) -> str:
+def _stems(pictures: Folder) -> dict[str, tuple[str, Path]]:
+    """Name of a picture without its ending, and without its folder where that is unique -> its name, and its file."""
+    stems = {normal(os.path.splitext(name)[0]): (name, path) for name, path in named_in(pictures).items()}
+    counts = Counter(stem.rsplit("/", 1)[-1] for stem in stems)
+    bases = {base: one for stem, one in stems.items() if counts[base := stem.rsplit("/", 1)[-1]] == 1}
+    return bases | stems
+
+
+def _picture(name: str, size: Size, stems: Mapping[str, tuple[str, Path]] | None) -> str:
     """The name of the picture that a mask of a size (H, W) belongs to."""
     if stems is None:
         return name
@@ -159,25 +189,33 @@ def _values(path: Path) -> np.ndarray:
     return values.astype(np.uint8) if values.dtype == bool else values
 
 
-def _objects(
-    name: str, values: np.ndarray, wanted: tuple[int, ...], index: Mapping[int, int] | None = None
-) -> Annotated:
+def _objects(mask: _Mask, index: Mapping[int, int] | None = None) -> Annotated:
     """A picture's objects; ``index`` gives the class of each value, None if the values are the objects' own."""
-    extras: dict[str, Column] = {} if index is not None else {"id": list(wanted)}
-    labels = None if index is None else torch.tensor([index[value] for value in wanted], dtype=torch.int64)
-    size = (values.shape[0], values.shape[1])
-    masks = _Regions(values, wanted)
-    boxes = torch.cat([boxes_of(_Regions(values, (value,))()) for value in wanted]) if wanted else torch.zeros(0, 4)
+    extras: dict[str, Column] = {} if index is not None else {"id": list(mask.wanted)}
+    labels = None if index is None else torch.tensor([index[value] for value in mask.wanted], dtype=torch.int64)
     objects = Objects(
-        size=size,
+        size=mask.size,
         count=1,
-        image=torch.zeros(len(wanted), dtype=torch.int64),
-        boxes=boxes,
+        image=torch.zeros(len(mask.wanted), dtype=torch.int64),
+        boxes=mask.boxes,
         classes=labels,
         extras=extras,
         checked=True,
     )
-    return Annotated(name, size, objects, masks)
+    return Annotated(mask.name, mask.size, objects, _Regions(mask.path, mask.wanted))
+
+
+def _boxes(values: np.ndarray, wanted: tuple[int, ...]) -> Tensor:
+    """(M, 4) float32, the box around the pixels of each value (ascending), in one pass over the map whatever M is."""
+    from scipy.ndimage import find_objects
+
+    if not wanted:
+        return torch.zeros(0, 4)
+    known = np.array(wanted, values.dtype)
+    place = np.searchsorted(known, values).clip(max=len(known) - 1)
+    numbers = np.where(known[place] == values, place + 1, 0).astype(np.int32)
+    slices = find_objects(numbers, len(known))
+    return torch.tensor([[rows.start, columns.start, rows.stop, columns.stop] for rows, columns in slices]).float()
 
 
 # ---------------------------------------------------------------- writing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,6 +17,7 @@ from torch import Tensor
 from mixviz.core.objects import problems
 from mixviz.data.annotations.records import Annotations, Size, Skipped
 
+SKIP = "To leave such parts out: skip=True."
 File = str | os.PathLike[str] | BinaryIO
 
 
@@ -52,7 +53,7 @@ class Faults:
         """Record a fault, or raise it as a ValueError."""
         fault = Skipped(self.file, place, reason)
         if not self.skip:
-            raise ValueError(f"{fault} To leave such parts out: skip=True.")
+            raise ValueError(f"{fault} {SKIP}")
         self.skipped.append(fault)
 
 
@@ -177,15 +178,49 @@ def shortest(value: float) -> float:
 
 
 def class_names(names: Sequence[str] | str | os.PathLike[str] | None) -> tuple[str, ...] | None:
-    """Return names of classes, from a list or from a text file with a name per line; None: unknown."""
+    """Return names of classes, from a list or a file; None: unknown.
+
+    A file has a name per line; or it is YAML (``.yaml``, ``.yml``) with ``names``, a list or a mapping from 0 on, as
+    Ultralytics' ``data.yaml``.
+
+    Raises:
+        ValueError: a class without a name, or a damaged file.
+        ImportError: YAML without PyYAML.
+    """
     if names is None or not isinstance(names, str | os.PathLike):
         return None if names is None else tuple(map(str, names))
+    if str(names).lower().endswith((".yaml", ".yml")):
+        return _yaml_names(names)
     lines = [line.strip() for line in text_of(names).splitlines()]
     while lines and not lines[-1]:
         lines.pop()
     if "" in lines:
         raise ValueError(f"{title(names)}, line {lines.index('') + 1}: class {lines.index('')} has no name: give one.")
     return tuple(lines)
+
+
+def _yaml_names(file: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Names of classes under ``names`` of a YAML file."""
+    try:
+        import yaml
+    except ImportError:
+        raise ImportError("Class names in a YAML file need PyYAML: pip install pyyaml.") from None
+    try:
+        document = yaml.safe_load(text_of(file))
+    except (yaml.YAMLError, RecursionError):
+        raise ValueError(f"{title(file)} is no YAML file, or damaged: export it anew.") from None
+    found = document.get("names") if isinstance(document, Mapping) else None
+    if isinstance(found, Mapping):
+        wanted = range(len(found))
+        if missing := [index for index in wanted if index not in found]:
+            raise ValueError(f"{title(file)}: class {missing[0]} has no name: number its names from 0 on.")
+        found = [found[index] for index in wanted]
+    if not isinstance(found, list) or not found:
+        raise ValueError(f"{title(file)} has no names: give them as a list, or as a mapping from 0 on.")
+    for index, name in enumerate(found):
+        if not isinstance(name, str | int) or not str(name).strip():
+            raise ValueError(f"{title(file)}: the name of class {index} should be a word; got {brief(name)}.")
+    return tuple(str(name).strip() for name in found)
 
 
 def name_of(annotations: Annotations, index: int, file: str) -> str:

@@ -26,7 +26,7 @@ class Skipped(NamedTuple):
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.file}, {self.place}: {self.reason}"
+        return f"{self.file}, {self.place}: {self.reason}" if self.file else f"{self.place}: {self.reason}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ import torch
 
 from mixviz.core.objects import Column, Objects
 from mixviz.core.tensors import as_list
-from mixviz.data.annotations.fitting import paths_in
+from mixviz.data.annotations.fitting import Folder, Where, paths_in
 from mixviz.data.annotations.reading import Fault, Faults, brief, class_names, contents, name_of, outlines, shortest
 from mixviz.data.annotations.records import Annotated, Annotations, Size, normal
 from mixviz.data.annotations.yolo import beside
@@ -27,13 +27,12 @@ from mixviz.data.decoding import upright_size
 EDGES = ("xmin", "ymin", "xmax", "ymax")
 FLAGS = ("difficult", "truncated")  # 0 or 1 of each object
 POSE = "Unspecified"  # VOC's word for none
-Where = str | os.PathLike[str]
 
 
 def read(
     where: Where | Sequence[Where],
     classes: Sequence[str] | Where | None = None,
-    pictures: Where | None = None,
+    pictures: Folder | None = None,
     *,
     first: int = 1,
     skip: bool = False,
@@ -47,7 +46,7 @@ def read(
         where: a folder (with its sub-folders), an XML file, or a list of them.
         classes: names in the order of the class indices, or a text file with a name per line. None: those that occur,
             in alphabetical order.
-        pictures: folder of the pictures, from which a size that a file lacks is taken.
+        pictures: their folder, or the file of each by its name, from which a size that a file lacks is taken.
         first: number of the first pixel: 1 as in VOC, where ``xmax`` is a pixel; 0: edges counted from 0.
         skip: leave out objects and files that are wrong, and name them in ``skipped``.
 

@@ -17,19 +17,20 @@ from mixviz.core.objects import Objects
 from mixviz.core.polygons import Ring, Rings, around
 from mixviz.core.tensors import as_list
 from mixviz.data.annotations import runs
-from mixviz.data.annotations.fitting import paths_in
+from mixviz.data.annotations.fitting import Where, named_in
 from mixviz.data.annotations.reading import Fault, Faults, brief, class_names, outlines, text_of
 from mixviz.data.annotations.records import Annotated, Annotations, Size, normal
-from mixviz.data.decoding import is_picture, upright_size
+from mixviz.data.decoding import upright_size
 
-Pictures = str | os.PathLike[str] | Mapping[str, Size]
+Pictures = Where | Mapping[str, Size | Where]
 DIGITS = 6  # of a share, as is customary; more where these do not give the same pixels
-NAMES = ("classes.txt", "obj.names")  # lists of classes that lie beside the labels
+NAMES = ("classes.txt", "obj.names", "data.yaml")  # lists of classes that lie beside the labels
+ABOVE = "data.yaml"  # lies above the folders of the labels and of the pictures, too
 UNIT = "YOLO's numbers are shares of the picture's width and height, 0 to 1"
 
 
 def read(
-    labels: str | os.PathLike[str],
+    labels: Where | Mapping[str, Where],
     pictures: Pictures,
     names: Sequence[str] | str | os.PathLike[str] | None = None,
     *,
@@ -41,29 +42,35 @@ def read(
     to its border. Objects of a picture with a polygon have masks; those that are boxes there are filled.
 
     Args:
-        labels: folder of the label files and its sub-folders.
-        pictures: folder of the pictures, or the (H, W) of each upright picture by its path relative to that folder.
-        names: of the classes, or a text file with a name per line. None: ``classes.txt`` or ``obj.names`` in
-            ``labels``, else unknown.
+        labels: folder of the label files and its sub-folders; or the file of each by its name.
+        pictures: folder of the pictures, or the file or the (H, W) of each upright picture by its path relative to
+            that folder.
+        names: of the classes, or a file of them, see :func:`mixviz.data.annotations.reading.class_names`. None:
+            ``classes.txt``, ``obj.names`` or ``data.yaml`` in ``labels``, or ``data.yaml`` above it, else unknown.
         skip: leave out objects and files that are wrong, and name them in ``skipped``.
 
     Raises:
         ValueError: no such folder; or, unless ``skip``, what is wrong, with file, line and remedy.
-        ImportError: polygons without pycocotools.
+        ImportError: polygons without pycocotools, or a YAML file without PyYAML.
     """
-    folder = Path(labels)
-    if not folder.is_dir():
-        raise ValueError(f"There is no folder {str(labels)!r} of labels.")
-    if names is None:
-        names = next((path for name in NAMES if (path := folder / name).is_file()), None)
+    if isinstance(labels, Mapping):
+        folder, given = None, {name: Path(path) for name, path in labels.items()}
+    else:
+        folder = Path(labels)
+        if not folder.is_dir():
+            raise ValueError(f"There is no folder {str(labels)!r} of labels.")
+        given = {
+            path.relative_to(folder).as_posix(): path
+            for path in sorted(folder.rglob("*.txt"))
+            if path.name not in NAMES
+        }
+    if names is None and folder is not None:
+        places = (*(folder / name for name in NAMES), folder.parent / ABOVE)
+        names = next((path for path in places if path.is_file()), None)
     classes = class_names(names)
-    files = {
-        normal(str(path.relative_to(folder).with_suffix(""))): path
-        for path in sorted(folder.rglob("*.txt"))
-        if path.name not in NAMES
-    }
+    files = {normal(os.path.splitext(name)[0]): path for name, path in given.items()}
     sizes = _sizes(pictures)
-    faults = Faults(folder.name, skip)
+    faults = Faults(folder.name if folder else "", skip)
     found: list[Annotated] = []
     stems: dict[str, str] = {}
     for name, where in sizes.items():
@@ -76,20 +83,17 @@ def read(
             own = Faults(f"{stem}.txt", skip)
             found.append(_picture(name, size, files.get(stem), classes, own))
             faults.skipped += own.skipped
-    for stem, path in files.items():
-        if stem not in stems:
-            faults.add(path.name, "there is no picture of this name: add it, or leave the labels out.")
+    for name in given:
+        if normal(os.path.splitext(name)[0]) not in stems:
+            faults.add(name, "there is no picture of this name: add it, or leave the labels out.")
     return Annotations(tuple(found), classes or (), skipped=tuple(faults.skipped))
 
 
-def _sizes(pictures: Pictures) -> dict[str, Size | Path]:
+def _sizes(pictures: Pictures) -> Mapping[str, Size | Path]:
     """Picture's name -> its size, or its file."""
-    if isinstance(pictures, Mapping):
-        return {name: (size[0], size[1]) for name, size in pictures.items()}
-    root = Path(pictures)
-    paths_in(root)  # raises if there is no such folder
-    files = sorted(path for path in root.rglob("*") if is_picture(path.name) and path.is_file())
-    return {path.relative_to(root).as_posix(): path for path in files}
+    if not isinstance(pictures, Mapping):
+        return named_in(pictures)
+    return {name: (where[0], where[1]) if isinstance(where, tuple) else Path(where) for name, where in pictures.items()}
 
 
 def _size(where: Size | Path) -> Size:

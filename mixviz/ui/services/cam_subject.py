@@ -109,13 +109,17 @@ def subject(request: Request) -> Subject:
     owners = [_whose(request, i) for i in range(2)]
     if request.subject != "mix":
         index = "ab".index(request.subject)
-        box = detector_options.object_boxes(request.a, request.b, SIDE)[index]
+        box = _boxes(request)[index]
         known = [[edge / SIDE for edge in box] if box and who == index else None for who in owners]
         return Subject(pictures.tile((request.a, request.b)[index], SIDE), known)
     example = story(request, request.method, by_hand=True)
     bare = refilled(example.recipe, torch.zeros(1, 3, 1, 1))
-    left = [_left_of(bare, i, box) for i, box in enumerate(detector_options.object_boxes(request.a, request.b, SIDE))]
+    left = [_left_of(bare, i, box) for i, box in enumerate(_boxes(request))]
     return Subject(example.mixed.permute(1, 2, 0).numpy(), [None if who is None else left[who] for who in owners])
+
+
+def _boxes(request: Request) -> list[tuple[int, int, int, int] | None]:
+    return detector_options.object_boxes(request.a, request.b, SIDE, request.marked)
 
 
 def mixed_inside(request: Request) -> bool:

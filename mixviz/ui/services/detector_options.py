@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from mixviz.core.inference import ResizedModel
-from mixviz.core.objects import box_pixels, covered
 from mixviz.core.saliency import Saliency
 from mixviz.core.transforms import saliency
 from mixviz.data import pictures
@@ -18,7 +17,8 @@ from mixviz.detectors import SALIENCY
 from mixviz.detectors.opencv import OpenCVFineGrained
 from mixviz.i18n import in_language
 from mixviz.ui.errors import as_user_error
-from mixviz.ui.services import networks
+from mixviz.ui.services import marks, networks
+from mixviz.ui.services.marks import Marked
 
 
 @dataclass(frozen=True)
@@ -101,20 +101,17 @@ def maps(a: str, b: str, side: int, name: str) -> Tensor:
     return maps_of(pair(a, b, side), name)
 
 
-Marked = tuple[tuple[float, float, float, float] | None, tuple[float, float, float, float] | None]
-
-
 @functools.lru_cache(maxsize=64)
 def objects(a: str, b: str, side: int, marked: Marked = (None, None)) -> Tensor | None:
     """Return the masks (2, side, side) of the two objects; None if one is unknown.
 
-    ``marked`` holds boxes that a visitor drew, in fractions of the sides: they stand in for A's or B's object.
+    ``marked`` holds boxes and masks that a visitor drew: they stand in for A's or B's object.
     """
     masks: list[Tensor] = []
-    for path, box in zip((a, b), marked, strict=True):
+    for path, mark in zip((a, b), marked, strict=True):
         entry = pictures.photograph_of(path)
-        if box is not None:
-            masks.append(box_pixels(covered(torch.tensor([box]) * side, (side, side)))[0].float())
+        if mark is not None:
+            masks.append(marks.pixels(mark, side))
         elif entry is not None:
             masks.append(pictures.square_mask(entry, side))
     return torch.stack(masks) if len(masks) == 2 else None
@@ -123,11 +120,14 @@ def objects(a: str, b: str, side: int, marked: Marked = (None, None)) -> Tensor 
 def known(a: str, b: str, marked: Marked = (None, None)) -> list[bool]:
     """Return whether the objects of A and of B are known."""
     return [
-        box is not None or pictures.photograph_of(path) is not None for path, box in zip((a, b), marked, strict=True)
+        mark is not None or pictures.photograph_of(path) is not None for path, mark in zip((a, b), marked, strict=True)
     ]
 
 
-def object_boxes(a: str, b: str, side: int) -> list[tuple[int, int, int, int] | None]:
+def object_boxes(a: str, b: str, side: int, marked: Marked = (None, None)) -> list[tuple[int, int, int, int] | None]:
     """Return the boxes (top, left, bottom, right) of the two objects in pixels; None for an unknown one."""
-    entries = [pictures.photograph_of(path) for path in (a, b)]
-    return [pictures.square_box(entry, side) if entry else None for entry in entries]
+    boxes: list[tuple[int, int, int, int] | None] = []
+    for path, mark in zip((a, b), marked, strict=True):
+        entry = pictures.photograph_of(path)
+        boxes.append(marks.box(mark, side) if mark is not None else pictures.square_box(entry, side) if entry else None)
+    return boxes

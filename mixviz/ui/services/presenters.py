@@ -123,7 +123,7 @@ def code(request: Request, example: MixedExample) -> str:
     lines += ["from mixviz.explain import edits"] if change else []
     lines, argument = lines + network, ", network=network" if network else ""
     if example.method.looks_at_objects and request.marked != (None, None):
-        lines.append("# Give the boxes that you marked too: mixviz.Batch(..., objects=mixviz.Objects(...))")
+        lines.append("# Give the objects that you marked too: mixviz.Batch(..., objects=mixviz.Objects(...))")
     elif example.method.looks_at_objects and example.objects is not None:
         argument += f', objects=pictures.load_objects("{names[0]}", "{names[1]}", {SIDE})'
     draw = f"np.random.default_rng({int(request.seed)}), {lam}partner=[1, 0]"

@@ -24,8 +24,8 @@ from mixviz.ui.boundary import as_gradio_error, checked_path
 from mixviz.ui.errors import as_user_error
 from mixviz.ui.fields import malformed, written
 from mixviz.ui.registry import View
-from mixviz.ui.services import detector_options, progress, uploads
-from mixviz.ui.services.batches import annotated, found_by, mixed_of
+from mixviz.ui.services import annotation_files, detector_options, progress, uploads
+from mixviz.ui.services.batches import found_by, mixed_of
 from mixviz.ui.services.presenters import parameters, written_options
 from mixviz.ui.services.tiling import sheet
 from mixviz.ui.state import Request, language_of, of_state
@@ -57,7 +57,6 @@ def batch(request: Request) -> dict[str, Any]:
         "summary": mixed.summary,
         "outlined": objects_of(mixed.pictures) is not None,
         "outlines": _outlines(mixed) if request.outlines else [],
-        "left_out": list(annotated(request.files, request.annotations)[1]) if request.annotations else [],
         "asks": _asks(mixed.method),
         "parameters": parameters(mixed.method, request.language),
         "code": code(request, mixed),
@@ -136,6 +135,11 @@ def unpack(state: Any) -> dict[str, Any]:
     return uploads.unpacked(state, checked_path)
 
 
+def annotate(state: Any) -> dict[str, Any]:
+    """Return what the annotation files of the visitor's pictures hold."""
+    return annotation_files.about_batch(state, checked_path)
+
+
 # ---------------------------------------------------------------- download of a batch
 
 
@@ -179,6 +183,10 @@ def take(state: Any, side: Any, request: gr.Request) -> Iterator[tuple[str, Any]
             "detector": detector_options.detector(wanted.detector),
             "network": detector_options.network(wanted.detector),
         }
+        if wanted.files and wanted.annotations:
+            options["annotations"] = annotation_files.of_batch(
+                wanted.files, wanted.annotations, wanted.skip
+            ).annotations
         with tempfile.TemporaryDirectory() as room:
             path = Path(room) / f"mixviz-batch-{wanted.method}.zip"
             with as_user_error(ValueError, ImportError), closing(bundle(found, method, path, **options)) as walk:
@@ -203,7 +211,7 @@ VIEW = View(
     50,
     batch,
     controls=("method", "lam", "more"),
-    functions=(look_in, unpack),
+    functions=(look_in, unpack, annotate),
     panel=panel,
     example="method=mosaic&count=10",
 )

@@ -14,8 +14,9 @@ from mixviz.explain.example import MixedExample, steps
 from mixviz.i18n import say
 from mixviz.methods import METHODS
 from mixviz.render import export, overlays
+from mixviz.ui.boundary import checked_path
 from mixviz.ui.registry import CONTROLS, View
-from mixviz.ui.services import detector_options
+from mixviz.ui.services import annotation_files, detector_options
 from mixviz.ui.services.presenters import card, changed_by, explanation, outlines, parameters, story
 from mixviz.ui.services.tiling import shrunk
 from mixviz.ui.state import CELLS, Request
@@ -72,4 +73,9 @@ def _source(name: str) -> str:
     return f"<cite>{link}</cite>"
 
 
-VIEW = View("detail", 20, detail, controls=CONTROLS, panel=panel, example="method=saliencymix")
+def annotate(state: Any) -> dict[str, Any]:
+    """Return the objects of one of the visitor's two pictures in their annotation files."""
+    return annotation_files.of_picture(state, checked_path)
+
+
+VIEW = View("detail", 20, detail, controls=CONTROLS, functions=(annotate,), panel=panel, example="method=saliencymix")
