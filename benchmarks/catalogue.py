@@ -2,8 +2,12 @@
 
 ``python -m benchmarks.catalogue`` writes ``benchmarks/catalogue.json``, from which ``docs/catalogue.md`` takes its
 speeds. Measured are plan, apply into a reused buffer, and soft labels, for a batch of 128 float images of 64 px on one
-thread; saliency and attention are given. Peers that draw one set of parameters per batch are called image by image,
-because mixviz draws parameters for each image.
+thread; saliency, attention and five boxes per image are given to those that use them. Peers that draw one set of
+parameters per batch are called image by image, because mixviz draws parameters for each image.
+
+``python -m benchmarks.catalogue NAMES`` measures some methods, perhaps on another or a busy machine. Each takes turns
+with CutMix, by the processor's time, and its multiple of CutMix's time is stored. Its images per second follow from
+CutMix's rate in the table, and are marked as estimated.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import argparse
 import datetime
 import json
 import platform
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from importlib import metadata
@@ -25,7 +30,8 @@ from benchmarks.mixing import CLASSES, ours, peers
 from benchmarks.timing import best_times, rate, table
 
 FILE = Path(__file__).parent / "catalogue.json"
-SIDE, BATCH = 64, 128
+SIDE, BATCH, BOXES = 64, 128, 5
+REFERENCE = "cutmix"
 
 
 def each(transform: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -86,6 +92,16 @@ def peer_steps(images: torch.Tensor, labels: torch.Tensor) -> dict[str, tuple[st
     return steps
 
 
+def given_to(name: str, maps: torch.Tensor) -> dict[str, Any]:
+    """Return what a method takes beside images and labels."""
+    if not mixviz.METHODS[name].looks_at_objects:
+        return {"saliency": maps}
+    corner = torch.randint(0, SIDE - 24, (BATCH * BOXES, 2))
+    boxes = torch.cat([corner, corner + torch.randint(10, 24, corner.shape)], 1).float()
+    image = torch.arange(BATCH).repeat_interleave(BOXES)
+    return {"objects": mixviz.Objects(size=(SIDE, SIDE), count=BATCH, image=image, boxes=boxes)}
+
+
 def measure(rounds: int, names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Measure images per second on one thread: method -> {rate, peer, peer_rate}."""
     torch.set_num_threads(1)
@@ -95,7 +111,7 @@ def measure(rounds: int, names: Sequence[str]) -> dict[str, dict[str, Any]]:
     maps, results = torch.rand(BATCH, SIDE, SIDE), {}
     peer = peer_steps(images, labels)
     for name in names:
-        steps = {"ours": ours(name, images, labels, saliency=maps)}
+        steps = {"ours": ours(name, images, labels, **given_to(name, maps))}
         steps |= {"theirs": peer[name][1]} if name in peer else {}
         times = best_times(steps, rounds)
         results[name] = {"rate": round(BATCH / times["ours"])}
@@ -104,30 +120,55 @@ def measure(rounds: int, names: Sequence[str]) -> dict[str, dict[str, Any]]:
     return results
 
 
+def multiples(rounds: int, names: Sequence[str]) -> dict[str, float]:
+    """Measure each method's time as a multiple of CutMix's, in turns with it, by the processor's time."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    images, labels = torch.rand(BATCH, 3, SIDE, SIDE), torch.randint(0, CLASSES, (BATCH,))
+    maps, reference = torch.rand(BATCH, SIDE, SIDE), ours(REFERENCE, images, labels)
+    found: dict[str, float] = {}
+    for name in names:
+        steps = {"own": ours(name, images, labels, **given_to(name, maps)), "reference": reference}
+        times = best_times(steps, rounds, clock=time.process_time)
+        found[name] = times["own"] / times["reference"]
+    return found
+
+
+def versions() -> dict[str, str]:
+    """Return the day and the packages of a measurement."""
+    packages = {name: metadata.version(name) for name in ("torch", "torchvision")}
+    return {"date": datetime.date.today().isoformat(), "python": platform.python_version(), **packages}
+
+
 def report(results: dict[str, dict[str, Any]]) -> str:
     """Format the rates as Markdown: images/s, the nearest peer's, and their ratio."""
     rows = [
-        [name, rate(result["rate"]), result.get("peer", ""), rate(result["peer_rate"]) if "peer" in result else "",
+        [name, "≈ " * ("estimated" in result) + rate(result["rate"]), f"{result['times_cutmix']:.2g}",
+         result.get("peer", ""), rate(result["peer_rate"]) if "peer" in result else "",
          f"{result['rate'] / result['peer_rate']:.2g}" if "peer" in result else ""]
         for name, result in results.items()
     ]  # fmt: skip
     title = f"Every method ({SIDE} px, batch {BATCH}, one thread, saliency given), beside the nearest peer per image"
-    return table(title, ["method", "images/s", "peer", "images/s", "times"], rows)
+    return table(title, ["method", "images/s", "time over CutMix's", "peer", "images/s", "times"], rows)
 
 
 def write(rounds: int, only: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
     """Measure all methods, or ``only`` some beside the stored rates of the others, and write the JSON file."""
-    results = measure(rounds, only or list(mixviz.METHODS))
     if only:
         stored = json.loads(FILE.read_text(encoding="utf-8"))
-        known = stored["methods"] | results
-        stored["methods"] = {name: known[name] for name in mixviz.METHODS if name in known}
-        FILE.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
-        return results
-    versions = {name: metadata.version(name) for name in ("torch", "torchvision")}
-    about = {"date": datetime.date.today().isoformat(), "python": platform.python_version(), **versions}
-    FILE.write_text(json.dumps({"about": about, "methods": results}, indent=1) + "\n", encoding="utf-8")
-    return results
+        reference = stored["methods"][REFERENCE]["rate"]
+        for name, multiple in multiples(rounds, only).items():
+            entry = {"rate": round(reference / multiple), "times_cutmix": round(multiple, 3), "estimated": versions()}
+            stored["methods"][name] = entry
+    else:
+        stored = {"about": versions(), "methods": measure(rounds, list(mixviz.METHODS))}
+    reference = stored["methods"][REFERENCE]["rate"]
+    for entry in stored["methods"].values():
+        if "estimated" not in entry:
+            entry["times_cutmix"] = round(reference / entry["rate"], 3)
+    stored["methods"] = {name: stored["methods"][name] for name in mixviz.METHODS if name in stored["methods"]}
+    FILE.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+    return stored["methods"]
 
 
 def main() -> None:

@@ -134,8 +134,10 @@ def test_speeds_are_the_measured_ones():
     ]
     assert [row[0] for row in rows] == list(measured)
     for name, rate, *_ in rows:
-        number = float(rate.rstrip("kM")) * {"k": 1e3, "M": 1e6}.get(rate[-1], 1)
+        assert rate.startswith("≈") == ("estimated" in measured[name])
+        number = float(rate.lstrip("≈ ").rstrip("kM")) * {"k": 1e3, "M": 1e6}.get(rate[-1], 1)
         assert number == pytest.approx(measured[name]["rate"], rel=0.005), name
+    assert list(measured) == list(mixviz.METHODS)
 
 
 def test_versions_agree():

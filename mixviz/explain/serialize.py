@@ -112,26 +112,32 @@ def catalogue_json() -> list[dict[str, Any]]:
     ]
 
 
-def speeds() -> dict[str, float]:
-    """Images per second of every method, measured by the checkout's benchmark; empty in an installed package."""
+def speeds() -> dict[str, dict[str, Any]]:
+    """Measurements of every method by the checkout's benchmark: ``rate`` (images per second), ``times_cutmix`` (time as
+    a multiple of CutMix's in the same run), and ``estimated`` if the rate follows from it; empty in an installed
+    package."""
     file = PACKAGE.parent / "benchmarks" / "catalogue.json"
     if not file.is_file():
         return {}
-    return {name: result["rate"] for name, result in json.loads(file.read_text(encoding="utf-8"))["methods"].items()}
+    return json.loads(file.read_text(encoding="utf-8"))["methods"]
 
 
 def catalogue_markdown() -> str:
     """Table of the catalogue: method, paper, family, label rule, requirements and speed."""
-    rates = speeds()
+    measured = speeds()
     lines = [
-        "| method | name | family | label of A | needs | images/s | source |",
-        "| --- | --- | --- | --- | --- | ---: | --- |",
+        "| method | name | family | label of A | needs | images/s | ÷ CutMix | source |",
+        "| --- | --- | --- | --- | --- | ---: | ---: | --- |",
     ]
     for name, cls in METHODS.items():
         card, needs = cls.card, needs_of(cls)
         needs = "a network" if needs == "network" else needs
         paper = f"[{card.citation}]({card.url})" if card.url else card.citation
-        speed = f"{float(f'{rates[name]:.2g}'):,.0f}" if name in rates else ""
+        speed = " | "
+        if name in measured:
+            rate, multiple = measured[name]["rate"], measured[name]["times_cutmix"]
+            sign = "≈ " if "estimated" in measured[name] else ""
+            speed = f"{sign}{float(f'{rate:.2g}'):,.0f} | {multiple:.2g}"
         lines.append(f"| {card.title} | `{name}` | {card.family} | {card.label} | {needs} | {speed} | {paper} |")
     return "\n".join(lines) + "\n"
 
