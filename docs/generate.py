@@ -35,6 +35,8 @@ def write() -> None:
     parts = {
         "methods.md": entries(mixviz.METHODS, "family"),
         "detectors.md": entries(mixviz.SALIENCY),
+        "heads.md": entries(mixviz.HEADS),
+        "objectives.md": objectives(mixviz.OBJECTIVES) + entries(mixviz.OBJECTIVES),
         "api.md": reference("mixviz", mixviz.__all__),
         "extend.md": reference("mixviz.extend", set(extend.__all__) - set(mixviz.__all__))
         + links(set(extend.__all__) & set(mixviz.__all__)),
@@ -67,6 +69,17 @@ def entries(catalogue: dict[str, Any], group: str = "") -> str:
         if card.citation:
             lines += [f"Source: [{card.citation}]({card.url})" if card.url else f"Source: {card.citation}", ""]
     return "\n".join(lines)
+
+
+def objectives(catalogue: dict[str, Any]) -> str:
+    """Return the table of what each objective needs and takes."""
+    rows = [
+        f"| [{cls.card.title}](#{name}) | `{name}` | {'yes' if cls.labels else 'no'} | {'yes' if cls.mixes else 'no'} "
+        f"| {'yes' if cls.proxies else 'no'} |"
+        for name, cls in catalogue.items()
+    ]
+    head = "| objective | name | needs labels | takes methods that mix labels | learns a vector of each class |"
+    return "\n".join([head, "| --- | --- | --- | --- | --- |", *rows, "", ""])
 
 
 def row(name: str, about: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
-"""What a method, a saliency detector or a view of the page is made of.
+"""What a method, a saliency detector, a head, an objective or a view of the page is made of.
 
-A file in ``mixviz/methods``, ``mixviz/detectors`` or ``mixviz/ui/views``, or a class of your own, needs no other import
-of MixViz. These names stay; names of the modules behind them may change.
+A file in ``mixviz/methods``, ``mixviz/detectors``, ``mixviz/heads``, ``mixviz/objectives`` or ``mixviz/ui/views``, or a
+class of your own, needs no other import of MixViz. These names stay; names of the modules behind them may change.
 """
 
 from mixviz.core.batch import Batch
@@ -42,7 +42,9 @@ from mixviz.core.geometry import (
     sum_in_box,
     uniform_corner,
 )
+from mixviz.core.head import Head, Pooling
 from mixviz.core.method import Draw, Method
+from mixviz.core.objective import Objective, Pairs, SelfTaught, cosine
 from mixviz.core.parameters import FAMILIES, Card, beta_alpha, box_rounding, detector, parameter, tie_break
 from mixviz.core.parts import (
     Aligned,
@@ -70,14 +72,19 @@ __all__ = [
     "ByStyle",
     "Card",
     "Draw",
+    "Head",
     "LabelRule",
     "Method",
+    "Objective",
     "OpSequence",
     "Operation",
     "Operations",
+    "Pairs",
     "Patches",
+    "Pooling",
     "Recipe",
     "Saliency",
+    "SelfTaught",
     "Style",
     "Trace",
     "Truth",
@@ -95,6 +102,7 @@ __all__ = [
     "box_mask",
     "box_rounding",
     "chain",
+    "cosine",
     "detector",
     "draw_indices",
     "ensure_nonzero",

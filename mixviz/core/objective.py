@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from mixviz.core.parameters import Parametric
 from mixviz.core.recipe import Recipe
+
+LAYERS = "objective_layers"  # name in the network of the layers that are dropped in the end
 
 
 @dataclass(frozen=True)
@@ -98,3 +100,31 @@ class Objective(Parametric):
             pairs: their relations.
             proxies: (C, D), a vector per class, where the objective has them.
         """
+
+
+class SelfTaught(Objective):
+    """A loss of embeddings without labels: the network's moving average, its teacher, relates the images to each other.
+
+    Each picture is in a batch in ``views`` crops. The student has two embeddings: the network's own, which stays, and a
+    wide one, made by :meth:`layers` of the pooled vector, which is the teacher's and is dropped in the end.
+    """
+
+    labels: ClassVar[bool] = False
+    views: ClassVar[int] = 2
+
+    @abstractmethod
+    def layers(self, pooled: int) -> nn.Module:
+        """Build the layers from pooled vectors (N, ``pooled``) to wide embeddings, from torch's random state."""
+
+    @abstractmethod
+    def relations(self, taught: Tensor, pictures: Tensor) -> Pairs:
+        """Relate the images of a batch by the teacher's wide embeddings.
+
+        Args:
+            taught: (N, D) float, without gradient.
+            pictures: (N,) int64: which picture each is a view of.
+        """
+
+    @abstractmethod
+    def taught_loss(self, embeddings: Tensor, wide: Tensor, pairs: Pairs) -> Tensor:
+        """Loss, a scalar, of the student's embeddings (N, D) and wide ones (N, D'), given the teacher's relations."""

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from mixviz import resources
+from mixviz.core.objective import LAYERS
 from mixviz.data.pictures import RESAMPLING, View
 from mixviz.methods import METHODS
 from mixviz.networks import architectures, card_checks
@@ -413,7 +414,7 @@ def of_run(
         "network": {
             "name": run.network, "stem": stem, "width": run.width, "image_size": side, "layer": layer,
             "mean": list(mean), "std": list(std), **_head(run),
-            "parameters": sum(p.numel() for p in network.parameters()),
+            "parameters": sum(p.numel() for name, p in network.named_parameters() if not name.startswith(LAYERS)),
         },
         "pretrained": pretrained,
         "run": run.portable(),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mixviz.core.method import Method
-from mixviz.core.objective import Objective
+from mixviz.core.objective import Objective, SelfTaught
 from mixviz.core.parameters import check_field, parameter
 from mixviz.core.registry import construct
 from mixviz.core.transforms import make
@@ -77,8 +77,12 @@ class Run:
         check=lambda text: construct(OBJECTIVES, text),
     )  # fmt: skip
     per_class: int = parameter(
-        0, "pictures of each class in a batch, whose classes are drawn at random; 0: all pictures in random order",
-        low=0, high=65_536,
+        0, "pictures of each class in a batch, whose classes are drawn at random; without labels, pictures of a group "
+        "that are near each other; 0: all pictures in random order", low=0, high=65_536,
+    )  # fmt: skip
+    relations: str = parameter(
+        "labels", "which pictures a loss of embeddings takes together: those of one class, or, without labels, those "
+        "that are near along the manifold of the embeddings at the start", choices=("labels", "manifold"),
     )  # fmt: skip
     test_size: int = parameter(
         0, "side at validation, and of what the trained network takes; 0: as in training", low=0, high=1024
@@ -166,13 +170,41 @@ class Run:
                 f"--per-class {self.per_class} should be 2 or more, and divide --batch-size {self.batch_size}."
             )
         if not objective.embeds:
-            if self.whiten:
-                raise ValueError(f"--whiten is for embeddings, and {title} trains class scores: leave it out.")
+            if self.whiten or self.relations != "labels":
+                flag = "--whiten" if self.whiten else "--relations"
+                raise ValueError(f"{flag} is for embeddings, and {title} trains class scores: leave it out.")
             return
+        if not objective.labels or self.relations == "manifold":
+            self._check_unlabelled(objective)
         if not self.per_class:
             raise ValueError(f"{title} compares pictures of one class: give --per-class, e.g. --per-class 4.")
         if self.label_smoothing or self.class_weights:
             raise ValueError(f"--label-smoothing and --class-weights are of class scores; {title} has none.")
+
+    def _check_unlabelled(self, objective: Objective) -> None:
+        """Check what a training without labels needs."""
+        title = objective.card.title
+        least = 2 if isinstance(objective, SelfTaught) else 3
+        if self.per_class < least:
+            raise ValueError(
+                f"Without labels, batches are made of groups of pictures near each other: give --per-class {least} or "
+                "more, e.g. --per-class 6."
+            )
+        if not isinstance(objective, SelfTaught):
+            if objective.proxies:
+                raise ValueError(f"{title} learns a vector of each class, and --relations manifold knows no classes.")
+            return
+        if self.relations == "manifold":
+            raise ValueError(f"{title} relates the pictures by its teacher: leave out --relations manifold.")
+        if not self.ema:
+            raise ValueError(f"{title} learns from the moving average of the weights: give --ema, e.g. --ema 0.999.")
+        if self.augment == "none":
+            raise ValueError(f"{title} compares views of a picture: take --augment crop or resized.")
+        if self.batch_size % (objective.views * self.per_class):
+            raise ValueError(
+                f"{title} has {objective.views} views of each picture: --batch-size {self.batch_size} should be "
+                f"divisible by {objective.views} times --per-class {self.per_class}."
+            )
 
     def steps_down(self) -> list[float]:
         """Epochs after which ``multistep`` lowers the learning rate."""

@@ -24,7 +24,7 @@ from mixviz.data.pictures import View, square
 # Seeds of independent random streams; each process has its own of the last two.
 ORDER, CROP, STREAM, MIX, DROP = 0, 1, 2, 3, 2**31
 
-Item = tuple[int, int, int]  # a picture's index, its step, and its position in the images of that step
+Item = tuple[int, int, int, int]  # index of a picture, step, position in the step's images, times it came before
 
 
 @dataclass(frozen=True)
@@ -59,16 +59,25 @@ class Feed:
         return len(self) // (batch_size * self.world)
 
     def training(
-        self, batch_size: int, seed: int, epoch: int, first: int = 0, parts: int = 1, per_class: int = 0
+        self,
+        batch_size: int,
+        seed: int,
+        epoch: int,
+        first: int = 0,
+        parts: int = 1,
+        per_class: int = 0,
+        order: np.ndarray | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches (images (n, 3, side, side) uint8, labels (n,)) of an epoch, from step ``first`` on.
 
         Args:
             parts: batches per step, whose gradients are accumulated.
             per_class: pictures of each class in a batch, see :func:`by_class`; 0: pictures in random order.
+            order: indices of the pictures of the epoch; None: drawn.
         """
-        rng = np.random.default_rng([seed, epoch, ORDER])
-        order = by_class(self.split.labels, batch_size, per_class, rng) if per_class else rng.permutation(len(self))
+        if order is None:
+            rng = order_rng(seed, epoch)
+            order = by_class(self.split.labels, batch_size, per_class, rng) if per_class else rng.permutation(len(self))
         step_images = batch_size * parts * self.world
         starts = [(part * self.world + self.rank) * batch_size for part in range(parts)]
         rows = [
@@ -82,7 +91,10 @@ class Feed:
         ]
         if self.resident is None:
             items = [
-                [(int(index), step, position) for position, index in enumerate(indices, own.start)]
+                [
+                    (int(index), step, position, int((indices[: position - own.start] == index).sum()))
+                    for position, index in enumerate(indices, own.start)
+                ]
                 for step, own, indices in rows
             ]
             yield from self._stream(items, self.augment, seed, epoch, step_images)
@@ -97,7 +109,7 @@ class Feed:
         part = np.arange(self.rank, len(self), self.world)
         rows = [part[i : i + batch_size] for i in range(0, len(part), batch_size)]
         if self.resident is None:
-            yield from self._stream([[(int(index), 0, 0) for index in indices] for indices in rows], "none", 0, 0, 1)
+            yield from self._stream([[(int(index), 0, 0, 0) for index in indices] for indices in rows], "none", 0, 0, 1)
             return
         for indices in rows:
             images = self._centre_crop(self.resident, torch.from_numpy(indices).to(self.device))
@@ -158,13 +170,14 @@ class _Files(data.Dataset):
         return len(self.split)
 
     def __getitem__(self, item: Item) -> tuple[Tensor, int]:
-        index, step, position = item
+        index, step, position, before = item
         stored = self.side if self.augment == "resized" else self.view.stored
         # "resized" may enlarge a small part, so that it needs the picture at full size.
         decoded_side = None if self.augment == "resized" else stored
         picture, label = read(self.split.pictures[index], decoded_side), int(self.split.labels[index])
         if self.augment == "resized":
-            state = np.random.SeedSequence([self.seed, self.epoch, index, STREAM]).generate_state(1, np.uint64)[0]
+            seeds = [self.seed, self.epoch, index, STREAM, *([before] if before else [])]  # each view has its own crop
+            state = np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0]
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(int(state >> 1))
                 return self.resized(picture), label
@@ -189,6 +202,11 @@ def _draw_crops(seeds: list[int], count: int, highest: int) -> tuple[np.ndarray,
     rng = np.random.default_rng([*seeds, CROP])
     top, left = (rng.integers(0, highest + 1, count) for _ in range(2))
     return top, left, rng.random(count) < 0.5
+
+
+def order_rng(seed: int, epoch: int) -> np.random.Generator:
+    """The generator of an epoch's order."""
+    return np.random.default_rng([seed, epoch, ORDER])
 
 
 def by_class(labels: Tensor, batch_size: int, per_class: int, rng: np.random.Generator) -> np.ndarray:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from mixviz.core.head import Pooling, Whitening
-from mixviz.core.objective import Objective, Pairs
+from mixviz.core.head import Embedding, Pooling, Whitening
+from mixviz.core.objective import LAYERS, Objective, Pairs, SelfTaught, cosine
 from mixviz.core.recipe import Recipe
 from mixviz.embeddings import measures
 
@@ -31,20 +30,28 @@ def mixes(recipe: Recipe) -> bool:
     return bool(((recipe.partner != itself) & (recipe.share > 0)).any())
 
 
-def check(objective: Objective, method: str, recipe: Recipe) -> None:
+def check(objective: Objective, method: str, recipe: Recipe, mined: bool = False) -> None:
     """Check that an objective takes a method's recipe.
 
     Args:
         method: its title, for the message.
+        mined: the relations are mined (``--relations manifold``).
 
     Raises:
         ValueError: the recipe mixes labels, and the objective cannot take that.
     """
-    if not objective.mixes and mixes(recipe):
+    if not mixes(recipe) or (objective.mixes and not mined):
+        return
+    if mined or not objective.labels:
+        why = "--relations manifold" if mined else objective.card.title
         raise ValueError(
-            f"{objective.card.title} compares pictures of one class, and {method} mixes labels: take an objective with "
-            "graded relations (contrastive, smooth_ap, quantized_ap), or a method that changes single pictures."
+            f"{why} trains without labels, and {method} mixes them: take a method that changes single pictures, such "
+            "as randaugment or baseline."
         )
+    raise ValueError(
+        f"{objective.card.title} compares pictures of one class, and {method} mixes labels: take an objective with "
+        "graded relations (contrastive, smooth_ap, quantized_ap), or a method that changes single pictures."
+    )
 
 
 @contextmanager
@@ -64,7 +71,7 @@ def embeddings(network: nn.Module) -> Iterator[list[Tensor]]:
 
 def loss(
     objective: Objective, network: nn.Module, run: Callable[[], list[Tensor]], labels: Tensor, recipe: Recipe,
-    close: Tensor | None = None,
+    close: Tensor | None = None, mined: Pairs | None = None,
 ) -> Loss:  # fmt: skip
     """Compute an objective's loss of a batch.
 
@@ -74,22 +81,64 @@ def loss(
             embeddings (N, D) of each pass.
         labels: (N,) int64.
         close: see :meth:`mixviz.core.objective.Pairs.of`.
-
-    Raises:
-        ValueError: the batch mixes labels, and the objective does not take that.
+        mined: relations that hold in place of those by class.
     """
     passes = [embedding.float() for embedding in run()]
     anchors, candidates = passes[0], passes[-1]
-    pairs = Pairs.of(labels, close) if len(passes) == 1 else Pairs.of_mixtures(labels, recipe)
+    pairs = mined or (Pairs.of(labels, close) if len(passes) == 1 else Pairs.of_mixtures(labels, recipe))
     classifier = getattr(network, "get_classifier")()  # noqa: B009  timm's
     proxies = classifier.weight if objective.proxies else None
     value = objective.loss(anchors, candidates, pairs, proxies)
-    with torch.no_grad():
-        similarity = functional.normalize(anchors, dim=1) @ functional.normalize(candidates, dim=1).T
-        counted = (pairs.positive + pairs.negative) > 0
-        nearest = similarity.masked_fill(~counted, -2).argmax(1)
-        right = pairs.positive.gather(1, nearest[:, None]).sum()
-    return Loss(value, right)
+    return Loss(value, _right(anchors, candidates, pairs))
+
+
+@torch.no_grad()
+def _right(anchors: Tensor, candidates: Tensor, pairs: Pairs) -> Tensor:
+    """Sum over the anchors of how far the nearest candidate that counts is of their class."""
+    counted = (pairs.positive + pairs.negative) > 0
+    nearest = cosine(anchors, candidates).masked_fill(~counted, -2).argmax(1)
+    return pairs.positive.gather(1, nearest[:, None]).sum()
+
+
+def add_layers(objective: SelfTaught, network: nn.Module) -> None:
+    """Add the objective's layers to a network whose head was replaced, for the training alone."""
+    network.add_module(LAYERS, objective.layers(_inner(network).dimensions))
+
+
+def kept(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Leave out the tensors of the objective's layers, which end with the training."""
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith(f"{LAYERS}.")}
+
+
+def both_embeddings(network: nn.Module, run: Callable[[], object]) -> tuple[Tensor, Tensor]:
+    """Run a network; return its embeddings (N, D) and the wide ones (N, D') of the objective's layers."""
+    pooled: list[Tensor] = []
+
+    def keep(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+        pooled.append(output)
+
+    handle = _inner(network).register_forward_hook(keep)
+    try:
+        with embeddings(network) as collected:
+            run()
+        return collected[0].float(), network.get_submodule(LAYERS)(pooled[0]).float()
+    finally:
+        handle.remove()
+
+
+def taught_loss(objective: SelfTaught, student: tuple[Tensor, Tensor], taught: Tensor, pictures: Tensor) -> Loss:
+    """Compute the loss of a batch whose images the teacher relates.
+
+    Args:
+        student: its two embeddings, of :func:`both_embeddings`.
+        taught: the teacher's wide embeddings (N, D'), without gradient.
+        pictures: (N,) which picture each image is a view of.
+
+    Returns:
+        The loss, with ``right``: the sum of the similarities that the teacher sees to the student's nearest ones.
+    """
+    pairs = objective.relations(taught, pictures)
+    return Loss(objective.taught_loss(*student, pairs), _right(student[0], student[0], pairs))
 
 
 def scores(embedding: Tensor, labels: Tensor) -> dict[str, float]:
@@ -110,6 +159,14 @@ def scores(embedding: Tensor, labels: Tensor) -> dict[str, float]:
 def pooling(network: nn.Module) -> nn.Module:
     """Return the pooling of a network whose head was replaced."""
     return getattr(network, "global_pool")  # noqa: B009  timm's
+
+
+def _inner(network: nn.Module) -> Pooling:
+    """Return the pooling itself, without the layers behind it."""
+    outer = pooling(network)
+    inner = outer.pooling if isinstance(outer, Embedding) else outer
+    assert isinstance(inner, Pooling)
+    return inner
 
 
 @torch.no_grad()

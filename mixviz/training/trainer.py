@@ -18,6 +18,7 @@ from torch.nn import functional
 from mixviz.cam import grad_cam
 from mixviz.core.batch import Batch
 from mixviz.core.feature_mixing import mix_inside
+from mixviz.core.objective import SelfTaught
 from mixviz.core.recipe import Recipe
 from mixviz.data.dataset import Dataset
 from mixviz.embeddings.extraction import embed
@@ -26,8 +27,8 @@ from mixviz.networks import architectures, card_text, files, model_card, pretrai
 from mixviz.networks.card_text import clock
 from mixviz.networks.model_card import Accuracy, LogLine, Result
 from mixviz.networks.run import Run
-from mixviz.training import checkpoint, metric_learning, setup
-from mixviz.training.loader import DROP, MIX, Feed, feed
+from mixviz.training import checkpoint, metric_learning, setup, unlabelled
+from mixviz.training.loader import DROP, MIX, Feed, feed, order_rng
 from mixviz.training.progress import Progress, progress_bar, rate, tensorboard
 
 REMEMBERED = 2**28  # bytes of the validation pictures' features behind frozen stages
@@ -127,12 +128,15 @@ class Training:
             dimensions=run.dimensions, whiten=run.whiten, scores=self.objective.proxies,
         )  # fmt: skip
         self.start = pretrained.load(network, run.network, run.pretrained) if run.pretrained else None
+        if isinstance(self.objective, SelfTaught):
+            metric_learning.add_layers(self.objective, network)
         self.mean, self.std = setup.normalisation(run, network)
         # torch's type stubs lack memory_format.
         self.plain = network.to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.frozen = setup.freeze(run, self.plain)
         recipe = setup.rehearse(run.network, self.plain, self.method, len(self.classes), side, self.mean, self.std)
-        metric_learning.check(self.objective, self.method.card.title, recipe)
+        self.mined = run.relations == "manifold"
+        metric_learning.check(self.objective, self.method.card.title, recipe, self.mined)
         if self.objective.embeds and self.objective.proxies:
             setup.without_bias(self.plain)
         self.optimizer = setup.optimizer(run, self.plain)
@@ -140,6 +144,11 @@ class Training:
         self.average = None if self.ema is None else self.ema.module
         self.stored = self.plain if self.average is None else self.average  # is validated and written
         self._open_splits(splits, side, workers)
+        if self.objective.embeds and (self.val.split.labels.bincount() < 2).all():
+            raise ValueError("Embeddings are validated by retrieval, and no class has two validation pictures.")
+        self.relations: dict[str, Tensor] = {}  # between the training pictures, of trainings without labels
+        if self.mined or not self.objective.labels:
+            self.train = unlabelled.each_its_own(self.train)
         weights = setup.class_weights(run, self.train.split)
         self.class_weights = None if weights is None else weights.to(self.device)
         self.progress = Progress()
@@ -187,6 +196,8 @@ class Training:
             raise ValueError(f"{self.out} holds another run; it differs in {', '.join(differing)}. Give another --out.")
         if values["world"] != self.world:
             raise ValueError(f"{self.out} was trained by {values['world']} processes, not {self.world}.")
+        of_relations = [name for name in tensors if name.startswith("relations.")]
+        self.relations = {name.removeprefix("relations."): tensors.pop(name) for name in of_relations}
         checkpoint.unpack(tensors, self.plain, self.optimizer, self.average)
         self.progress = Progress(**values["at"])
         if self.rank:
@@ -214,7 +225,7 @@ class Training:
             self.progress = Progress(epoch + 1, 0, self.progress.seconds, self.progress.history)
             if self.main:
                 if model_card.best(self.progress.history) is line:
-                    files.save_tensors(self.out / "best.safetensors", self.stored.state_dict())
+                    files.save_tensors(self.out / "best.safetensors", self._weights())
                 files.write(
                     self.out / "log.jsonl", "".join(json.dumps(x) + "\n" for x in self.progress.history).encode()
                 )
@@ -224,10 +235,14 @@ class Training:
             board.close()
         result = model_card.summary(self.progress.history)
         if writes:
-            files.save_tensors(self.out / "last.safetensors", self.stored.state_dict())
+            files.save_tensors(self.out / "last.safetensors", self._weights())
             self._write_card(result)
         self.accelerator.wait_for_everyone()
         return result
+
+    def _weights(self) -> dict[str, Tensor]:
+        """The weights that are validated and kept."""
+        return metric_learning.kept(self.stored.state_dict())
 
     def _is_complete(self) -> bool:
         """Whether everything is trained and written; the card, which may hold metrics by now, must not be replaced."""
@@ -236,6 +251,7 @@ class Training:
 
     def _epoch(self, epoch: int) -> LogLine:
         """Train and validate; return the epoch's line of the log."""
+        order = self._order(epoch)
         self.network.train()
         for module in self.frozen:
             module.training = False
@@ -243,7 +259,9 @@ class Training:
         first, start, saved = self.progress.step, time.monotonic(), time.monotonic()
         seconds_before = self.progress.seconds
         parts = self.run.accumulate
-        batches = self.train.training(self.run.batch_size, self.run.seed, epoch, first, parts, self.run.per_class)
+        batches = self.train.training(
+            self.run.batch_size, self.run.seed, epoch, first, parts, self.run.per_class, order
+        )
         with progress_bar(self.bar, epoch, self.run, self.steps, first) as bar:
             for index, (images, labels) in enumerate(batches, first * parts):
                 step, part = divmod(index, parts)
@@ -281,6 +299,19 @@ class Training:
         self.progress.seconds = seconds_before + time.monotonic() - start
         return line
 
+    def _order(self, epoch: int) -> np.ndarray | None:
+        """Order of the pictures of an epoch without labels, which are related before; None: the feed draws it."""
+        if not self.mined and self.objective.labels:
+            return None
+        starts = self.progress.step == 0 and not self.mined  # the nearest ones change, what was mined stays
+        if starts or not self.relations:
+            relate = unlabelled.mined if self.mined else unlabelled.neighbours
+            vectors, pictures = self._embedded(self.train)
+            self.relations = relate(vectors[pictures.argsort()], self.run.per_class)
+        views = self.objective.views if isinstance(self.objective, SelfTaught) else 1
+        groups, rng = self.relations["groups"].numpy(), order_rng(self.run.seed, epoch)
+        return unlabelled.by_groups(groups, len(self.train), self.run.batch_size, views, rng)
+
     def step(self, epoch: int, step: int, images: Tensor, labels: Tensor, part: int = 0) -> Tensor:
         """Run one step, or a part of it if gradients are accumulated: the last part updates the weights.
 
@@ -298,7 +329,9 @@ class Training:
         if part == 0:
             self.optimizer.zero_grad()
         with nullcontext() if last else self.accelerator.no_sync(self.network):
-            if self.objective.embeds:
+            if isinstance(self.objective, SelfTaught):
+                loss, right = self._taught_loss(self.objective, mixed, labels)
+            elif self.objective.embeds:
                 loss, right = self._embedding_loss(images, mixed, labels, recipe)
             else:
                 loss, right = self._score_loss(mixed, targets, labels, recipe)
@@ -326,7 +359,7 @@ class Training:
 
         def run() -> list[Tensor]:
             with metric_learning.embeddings(self.plain) as collected, self._autocast():
-                metric_learning.check(self.objective, self.method.card.title, recipe)
+                metric_learning.check(self.objective, self.method.card.title, recipe, self.mined)
                 if metric_learning.mixes(recipe):
                     clean = Batch(images, mean=self.mean, std=self.std).inputs()
                     self.network(clean.contiguous(memory_format=torch.channels_last))
@@ -334,7 +367,17 @@ class Training:
                     self.network(mixed)
             return collected
 
-        return metric_learning.loss(self.objective, self.plain, run, labels, recipe, self.train.split.close)
+        mined = unlabelled.mined_pairs(self.relations, labels) if self.mined else None
+        return metric_learning.loss(self.objective, self.plain, run, labels, recipe, self.train.split.close, mined)
+
+    def _taught_loss(self, objective: SelfTaught, views: Tensor, pictures: Tensor) -> metric_learning.Loss:
+        """Compute the loss of the student's embeddings by the similarities that the teacher, its average, sees."""
+        teacher = self.stored
+        with self._autocast():
+            with torch.no_grad():
+                taught = metric_learning.both_embeddings(teacher, lambda: teacher(views))[1]
+            student = metric_learning.both_embeddings(self.plain, lambda: self.network(views))
+        return metric_learning.taught_loss(objective, student, taught, pictures)
 
     def _batch_index(self, part: int) -> int:
         """Index of a batch within its step, over all parts and processes: two parts draw like two processes."""
@@ -343,7 +386,8 @@ class Training:
     def mix(
         self, epoch: int, step: int, images: Tensor, labels: Tensor, part: int = 0
     ) -> tuple[Tensor, Tensor, Recipe]:
-        """Return the mixed and normalised batch, its soft targets, and the recipe."""
+        """Return the mixed and normalised batch, its soft targets (labels, if embeddings are trained), and the
+        recipe."""
         rng = np.random.default_rng([self.run.seed, epoch, step, MIX + self._batch_index(part)])
         images = images.float().div_(255)
         # Saliency has the precision of the training, except for fp16, where gradients without loss scaling vanish.
@@ -352,7 +396,7 @@ class Training:
             method = self.method if rng.random() < self.run.mix_prob else METHODS["baseline"]()
             recipe = method.plan(batch, rng)
         mixed = batch.normalised(recipe.apply(images, out=images))
-        targets = recipe.targets(labels, len(self.classes))
+        targets = labels if self.objective.embeds else recipe.targets(labels, len(self.classes))
         return mixed.contiguous(memory_format=torch.channels_last), targets, recipe
 
     def _autocast(self) -> torch.autocast:
@@ -425,6 +469,8 @@ class Training:
                 for images, _ in self.train.validation(2 * self.run.batch_size)
             )
             metric_learning.initialise(self.plain, batches, self.run.seed)
+            if self.ema is not None:
+                self.ema.set(self.plain)
 
     def _whiten(self) -> None:
         """Fit the whitening to the training pictures, if the network has one."""
@@ -458,7 +504,9 @@ class Training:
             "at": vars(self.progress),
             "scaler": self.scaler.state_dict(),
         }
-        files.save_tensors(self.path, checkpoint.pack(self.plain, self.optimizer, self.average), values)
+        tensors = checkpoint.pack(self.plain, self.optimizer, self.average)
+        tensors |= {f"relations.{name}": tensor for name, tensor in self.relations.items()}
+        files.save_tensors(self.path, tensors, values)
 
     def _write_card(self, result: Result | None = None) -> None:
         """Write the run's card: before the training without results, at its end with them."""
