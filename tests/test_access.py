@@ -83,6 +83,17 @@ def test_axe_finds_nothing_in_the_lesson_and_on_a_phone(open_tab, axe, scheme):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_where_an_object_is_marked(open_tab, axe, two_files, scheme):
+    tab = open_tab("?view=detail&method=cutmix", "detail", width=390, color_scheme=scheme, reduced_motion="reduce")
+    tab.after(lambda: tab.choose("b", two_files[0]))
+    tab.page.get_by_role("button", name="Mark “first”").click()
+    for tool in ("Box", "Brush", "Eraser"):
+        tab.page.get_by_role("button", name=tool, exact=True).click()
+        assert violations(tab.page, axe) == []
+
+
+@pytest.mark.slow
 def test_the_page_speaks_korean(open_tab):
     korean = texts()["ko"]
     tab = open_tab("?view=grid&lam=0.6", locale="ko-KR")
