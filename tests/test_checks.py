@@ -13,7 +13,7 @@ import torch
 import mixviz
 from mixviz.cam import boxes, faithfulness, localization
 from mixviz.core import checks
-from mixviz.embeddings import measures, placement, planes, vectors
+from mixviz.embeddings import class_distance, clustering, measures, placement, places, planes, vectors
 from mixviz.evaluation import calibration, corruptions, evaluate, results, robustness, subject
 from mixviz.evaluation.folder_summary import MEANS, SummaryAccumulator
 from mixviz.selection import scores
@@ -46,7 +46,7 @@ MANY = torch.arange(12) % CLASSES
 BOXES = torch.tensor([[1, 1, 4, 5], [0, 2, 8, 8]])
 SCORES = torch.rand(5, generator=random())
 MASKS = (HEAT > 0.5).to(torch.uint8)
-KNOWN = measures.gaussians(VECTORS, MANY)
+KNOWN = class_distance.gaussians(VECTORS, MANY)
 PLOT = planes.pca(VECTORS)
 ROW = {"network": "one", "class": "bee", **dict.fromkeys(MEANS, 0.25)}
 RECIPE = mixviz.METHODS["cutmix"]().plan(mixviz.Batch(IMAGES), rng())
@@ -142,11 +142,17 @@ METRICS = {
                          "percentiles": (50,), **PASSED},
                         {"images": unit, "heat": unit, "classes": classes, "batch_size": number(1),
                          "noise": number(0), "percentiles": lambda x: [(), (101,), (-1,)]}),
-    measures.clusters: ({"embedding": VECTORS, "count": 3}, {"embedding": finite, "count": number(1, 12)}),
-    measures.purity: ({"assigned": MANY, "labels": MANY}, {"assigned": indices, "labels": fitting}),
-    measures.nmi: ({"assigned": MANY, "labels": MANY}, {"assigned": indices, "labels": fitting}),
-    measures.gaussians: ({"embedding": VECTORS, "labels": MANY}, {"embedding": finite, "labels": fitting}),
-    measures.mahalanobis: ({"embedding": VECTORS, "known": KNOWN}, {"embedding": lambda x: [*finite(x), x[:, 1:]]}),
+    clustering.clusters: ({"embedding": VECTORS, "count": 3}, {"embedding": finite, "count": number(1, 12)}),
+    clustering.purity: ({"assigned": MANY, "labels": MANY}, {"assigned": indices, "labels": fitting}),
+    clustering.nmi: ({"assigned": MANY, "labels": MANY}, {"assigned": indices, "labels": fitting}),
+    class_distance.gaussians: ({"embedding": VECTORS, "labels": MANY}, {"embedding": finite, "labels": fitting}),
+    class_distance.mahalanobis: ({"embedding": VECTORS, "known": KNOWN},
+                                 {"embedding": lambda x: [*finite(x), x[:, 1:]]}),
+    clustering.adjusted_rand: ({"assigned": MANY, "labels": MANY}, {"assigned": indices, "labels": fitting}),
+    places.place_recall: ({"embedding": VECTORS, "positions": VECTORS}, {"embedding": finite, "positions": finite}),
+    measures.ranking: ({"embedding": VECTORS, "labels": MANY}, {"embedding": finite, "labels": fitting}),
+    measures.recall_at: ({"embedding": VECTORS, "labels": MANY, "counts": (1, 2)},
+                         {"embedding": finite, "labels": fitting, "counts": lambda x: [(0,), (1.5,)]}),
     measures.retrieval: ({"embedding": VECTORS, "labels": MANY}, {"embedding": finite, "labels": fitting}),
     vectors.directions: ({"embedding": VECTORS}, {"embedding": finite}),
     planes.pca: ({"embedding": VECTORS}, {"embedding": finite}),
@@ -203,7 +209,9 @@ def test_what_is_wrong_is_named(metric):
 
 
 @pytest.mark.parametrize(
-    "module", [localization, robustness, boxes, faithfulness, measures, placement, planes, vectors, calibration],
+    "module",
+    [localization, robustness, boxes, faithfulness, measures, class_distance, clustering, places, placement, planes,
+     vectors, calibration],
     ids=lambda module: module.__name__,
 )  # fmt: skip
 def test_no_measurement_is_left_out(module):

@@ -159,7 +159,7 @@ def test_all_classes_share_the_spread_around_their_centres():
     assert embeddings.gaussians(points[:8], labels).shrinkage > 10 * s
     line = embeddings.gaussians(torch.tensor([[1.0, 0], [-1, 0]]), torch.tensor([0, 0]))  # s cannot be estimated
     assert torch.allclose(
-        line.covariance, torch.tensor([[1, 0], [0, embeddings.measures.LEAST / 2]]).double(), rtol=1e-5
+        line.covariance, torch.tensor([[1, 0], [0, embeddings.class_distance.LEAST / 2]]).double(), rtol=1e-5
     )
 
 
@@ -261,7 +261,10 @@ def test_a_network_that_is_always_right_has_classes_that_stand_apart():
     assert result["mahalanobis"]["others"]["images"] == 9
     assert result["mahalanobis"]["others"]["auroc_percent"] == 100
     row = table([("red", {"embedding": result})])
-    assert row.splitlines()[0].split(" | ")[2:] == ["AUROC others, Mahalanobis", "NMI", "retrieval mAP |"]
+    assert row.splitlines()[0].removesuffix(" |").split(" | ")[2:] == [
+        "AUROC others, Mahalanobis", "purity", "NMI", "adjusted Rand index", "retrieval mAP", "mAP@R", "Recall@1",
+        "Recall@5", "Recall@10", "Precision@10",
+    ]  # fmt: skip
 
 
 def test_the_part_is_the_seeds_alone():
@@ -283,8 +286,10 @@ def test_classes_are_fitted_to_a_half_of_each():
 
 def test_what_cannot_be_measured_says_why():
     images, labels, *_ = split(4)  # 2, 1 and 1
-    few = evaluate(network(), images, labels, mean=MEAN, std=STD, parts=["embedding"])
-    assert few["embedding"] == {"not_measured": "it needs 2 pictures of every class, and one has 1"}
+    few = evaluate(network(), images[1:], labels[1:], mean=MEAN, std=STD, parts=["embedding"])
+    assert few["embedding"] == {"not_measured": "it needs a class of 2 pictures, and each has one"}
+    two = evaluate(network(), images, labels, mean=MEAN, std=STD, parts=["embedding"])
+    assert two["embedding"]["queries"] == 2  # the others are alone, and only stand among those to be found
     images, labels, *_ = split(10)  # 4, 3 and 3: enough for neighbours, and too few for a Gaussian of each half
     some = evaluate(network(), images, labels, mean=MEAN, std=STD, parts=["embedding"], others=images.flip(1))
     assert "retrieval_map_percent" in some["embedding"]

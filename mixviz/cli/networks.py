@@ -109,6 +109,8 @@ def evaluate(
             progress=lambda part, done, all_, name=folder.name: typer.echo(f"{name}: {part} ({done + 1}/{all_})")
             if part else None,
         )  # fmt: skip
+        if left_out := (card.metrics or {}).get("left_out"):
+            typer.echo(f"{folder.name}: {left_out}")
         if model_card.read(folder).metrics != card.metrics:
             typer.echo(f"{folder}/card.json holds a larger measurement, or one of other weights, and stays as it was.")
         measured.append(_titled(card, folder))

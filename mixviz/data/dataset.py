@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,8 @@ from mixviz.data.decoding import decode as decode_file
 from mixviz.data.pictures import GAP, square
 
 Box = tuple[int, int, int, int]
+Window = tuple[float, float, float, float]
+HELD_OUT = 5  # one class of so many is held out, where a data set has no validation part
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,10 @@ class Dataset:
         others: files left out because their names do not end like a picture's.
         close: (C, C) bool: pairs of classes that are too close to be told apart, such as places 20 m from each other;
             None: all classes differ.
+        positions: (N, 2) or (N, 3) float64, where the pictures were taken, in metres; None: unknown.
+        windows: the part to see of each upright picture, (top, left, bottom, right) as shares of its sides; empty: the
+            whole pictures.
+        open_set: whether validation has classes that training lacks, so that class scores cannot be validated.
     """
 
     pictures: Sequence[Path | np.ndarray]
@@ -48,6 +55,9 @@ class Dataset:
     terms: str = "unknown: ask whoever made the pictures"
     others: tuple[Path, ...] = ()
     close: Tensor | None = None
+    positions: Tensor | None = None
+    windows: tuple[Window, ...] = ()
+    open_set: bool = False
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -61,7 +71,13 @@ class Dataset:
             labels=self.labels[indices],
             boxes=tuple(self.boxes[i] for i in indices) if self.boxes else (),
             masks=tuple(self.masks[i] for i in indices) if self.masks else (),
+            positions=None if self.positions is None else self.positions[indices],
+            windows=tuple(self.windows[i] for i in indices) if self.windows else (),
         )
+
+    def through(self, windows: Sequence[Window]) -> Dataset:
+        """Return the pictures seen through one window each."""
+        return replace(self, windows=tuple(windows))
 
     def of_classes(self, wanted: Sequence[str]) -> Dataset:
         """Select classes by name or key and relabel them 0, 1, … in the order given.
@@ -78,6 +94,13 @@ class Dataset:
         old = [index[name.lower()] for name in wanted]
         if len(set(old)) < len(old):
             raise ValueError("A class is named twice.")
+        return self._of_labels(old)
+
+    def compact(self) -> Dataset:
+        """Drop classes without pictures, and relabel the others 0, 1, … in their order."""
+        return self._of_labels(self.labels.unique().tolist())
+
+    def _of_labels(self, old: list[int]) -> Dataset:
         new = torch.full((len(self.classes),), -1)
         new[old] = torch.arange(len(old))
         subset = self.take(torch.nonzero(new[self.labels] >= 0).flatten().tolist())
@@ -107,13 +130,39 @@ class Dataset:
             picture.
         """
         held_out = torch.zeros(len(self), dtype=torch.bool)
-        for label in range(len(self.classes)):
-            members = torch.nonzero(self.labels == label).flatten()
+        members_of = self.labels.argsort(stable=True).split(torch.bincount(self.labels).tolist())
+        for label, members in enumerate(members_of):
             order = np.random.default_rng([label, count]).permutation(len(members))
             # Shifted by the class, so that the picture that is left over falls into another part of the next class.
             held_out[members[order[(index - 1 + label) % count :: count]]] = True
         train, val = (torch.nonzero(chosen).flatten().tolist() for chosen in (~held_out, held_out))
         return self.take(train), self.take(val)
+
+    def class_folds(self, index: int, count: int) -> tuple[Dataset, Dataset]:
+        """Divide the classes into ``count`` parts at random, the same at every call.
+
+        Args:
+            index: the part that is held out, from 1 to ``count``.
+
+        Returns:
+            (training, validation): all classes but those of this part, and those of this part, each relabelled. Parts
+            differ by at most one class.
+
+        Raises:
+            ValueError: there are fewer classes than parts.
+        """
+        whole = self.compact()
+        if len(whole.classes) < count:
+            raise ValueError(f"{len(whole.classes)} classes make no {count} parts: hold out fewer, e.g. classes:1/2.")
+        order = np.random.default_rng([count, len(whole.classes)]).permutation(len(whole.classes))
+        held_out = np.sort(order[index - 1 :: count])
+        rest = np.setdiff1d(order, held_out)
+        train, val = (whole._of_labels(chosen.tolist()) for chosen in (rest, held_out))
+        return replace(train, open_set=True), replace(val, open_set=True)
+
+    def held_out_classes(self) -> tuple[Dataset, Dataset]:
+        """Hold out the first of :data:`HELD_OUT` parts of the classes, see :meth:`class_folds`."""
+        return self.class_folds(1, HELD_OUT)
 
     def complete(self, part: str) -> Dataset:
         """Return self after checking that every class has pictures.
@@ -161,6 +210,19 @@ def read(picture: Path | np.ndarray, side: int | None = None) -> Image.Image:
         raise ValueError(f"{named} Or train without such pictures: --corrupt skip.") from error
 
 
+def open_picture(split: Dataset, index: int, side: int | None = None) -> Image.Image:
+    """Read a picture of a split through its window; see :func:`read`."""
+    if not split.windows:
+        return read(split.pictures[index], side)
+    top, left, bottom, right = split.windows[index]
+    share = min(bottom - top, right - left)
+    image = read(split.pictures[index], None if side is None else math.ceil(side / share))
+    width, height = image.size
+    edges = [round(left * width), round(top * height), round(right * width), round(bottom * height)]
+    edges[2:] = max(edges[2], edges[0] + 1), max(edges[3], edges[1] + 1)
+    return image.crop((edges[0], edges[1], edges[2], edges[3]))
+
+
 def decode(
     split: Dataset,
     side: int,
@@ -183,7 +245,7 @@ def decode(
 
     def decode_one(index: int) -> None:
         try:
-            pixels[index] = torch.from_numpy(square(read(split.pictures[index], side), side, interpolation).copy())
+            pixels[index] = torch.from_numpy(square(open_picture(split, index, side), side, interpolation).copy())
         except ValueError as error:
             if corrupt == "refuse":
                 raise

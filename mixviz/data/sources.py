@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import functools
-import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 
 from mixviz.data.dataset import Box, Dataset
 from mixviz.data.decoding import hidden, left_out, sorted_out
+from mixviz.data.landmarks import landmarks
+from mixviz.data.listing import all_there
+from mixviz.data.places import places
+from mixviz.data.views import views, with_windows
 
 Split = TypeVar("Split")
 TINY_IMAGENET = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
@@ -31,8 +34,9 @@ def load(
         root: folder of the data set in its official layout.
         download: download it first, where possible.
         tell: gets a line about files in the folder that are not pictures.
-        holdout: ``2/5``: join the parts, divide each class into five, and validate on the second; empty: the data set's
-            own parts.
+        holdout: ``2/5``: join the parts, divide each class into five, and validate on the second. ``classes:2/5``:
+            divide the classes into five, and validate on those of the second. Empty: the data set's own parts. Places,
+            landmarks and views are always divided by class.
 
     Raises:
         ValueError: an unknown name, a missing folder, or a folder without files that its own lists name; says what to
@@ -47,9 +51,11 @@ def load(
     if fold is None:
         split = SETS[name](root, part, download)
     else:
-        own_parts = ("train",) if name == "folder" and not _validation(root) else ("train", "val")
-        parts = [SETS[name](root, own, download) for own in own_parts]
-        split = functools.reduce(Dataset.joined, parts).folds(*fold)[part == "val"]
+        whole = _whole(name, root, download)
+        by_class = fold.of_classes or name in WHOLE
+        divide = whole.class_folds if by_class else whole.folds
+        split = divide(fold.part, fold.parts)[part == "val"]
+        split = with_windows(split) if name == "views" and part == "val" else split
     if not len(split):
         raise ValueError(f"{root} holds no pictures for {part}.")
     if split.others:
@@ -57,19 +63,38 @@ def load(
     return split
 
 
-def part_of(holdout: str) -> tuple[int, int] | None:
-    """Read a held-out part, e.g. ``2/5``, as (2, 5); None for an empty text.
+def _whole(name: str, root: Path, download: bool) -> Dataset:
+    """Load all pictures of a data set."""
+    if name in WHOLE:
+        return SETS[name](root, "all", download)
+    own_parts = ("train",) if name == "folder" and not _validation(root) else ("train", "val")
+    return functools.reduce(Dataset.joined, [SETS[name](root, own, download) for own in own_parts])
+
+
+class Holdout(NamedTuple):
+    """The part ``part`` of ``parts``, from 1, that is held out: of each class, or (``of_classes``) of the classes."""
+
+    part: int
+    parts: int
+    of_classes: bool
+
+
+def part_of(holdout: str) -> Holdout | None:
+    """Read a held-out part, e.g. ``2/5`` or ``classes:2/5``; None for an empty text.
 
     Raises:
         ValueError: not such a text.
     """
     if not holdout:
         return None
-    match = re.fullmatch(r"(\d{1,3})/(\d{1,3})", holdout)
-    index, count = map(int, match.groups()) if match else (0, 0)
-    if not (1 <= index <= count and count >= 2):
-        raise ValueError(f"--holdout should be a part of at least two, such as 1/5 or 5/5; got {holdout!r}.")
-    return index, count
+    match = re.fullmatch(r"(classes:)?(\d{1,3})/(\d{1,3})", holdout)
+    index, count = (int(match[2]), int(match[3])) if match else (0, 0)
+    if not match or not (1 <= index <= count and count >= 2):
+        raise ValueError(
+            f"--holdout should be a part of at least two, such as 1/5 or 5/5, or of the classes, such as classes:1/5; "
+            f"got {holdout!r}."
+        )
+    return Holdout(index, count, bool(match[1]))
 
 
 def _tiny_imagenet(root: Path, part: str, download: bool) -> Dataset:
@@ -90,7 +115,7 @@ def _tiny_imagenet(root: Path, part: str, download: bool) -> Dataset:
         pictures.append(path)
         labels.append(label_of[key])
         boxes.append(box)
-    _all_there(pictures, root)
+    all_there(pictures, root)
     return Dataset(
         pictures, torch.tensor(labels), tuple(words[key].split(",")[0] for key in keys), keys, 64, tuple(boxes),
         terms="non-commercial research; cite Le & Yang 2015 (Tiny ImageNet) and ImageNet",
@@ -174,7 +199,7 @@ def _oxford_pet(root: Path, part: str, download: bool) -> Dataset:
     if sorted(keys) != list(range(len(keys))):
         raise ValueError(f"{root} is incomplete: the class numbers in annotations/ have gaps.")
     pictures = [root / "images" / f"{name}.jpg" for name in names]
-    _all_there(pictures, root)
+    all_there(pictures, root)
     masks = tuple(root / "annotations" / "trimaps" / f"{name}.png" for name in names)
     ordered = tuple(keys[i] for i in range(len(keys)))
     return Dataset(
@@ -219,7 +244,7 @@ def _caltech101(root: Path, part: str, download: bool) -> Dataset:
     indices = np.flatnonzero(rank < 30 if part == "train" else rank >= 30)
     folder = Path(data.root) / "101_ObjectCategories"
     pictures = [folder / data.categories[data.y[i]] / f"image_{data.index[i]:04d}.jpg" for i in indices]
-    _all_there(pictures, root)
+    all_there(pictures, root)
     names = tuple(data.categories)
     return Dataset(
         pictures, torch.from_numpy(labels[indices]), names, names, terms="CC BY 4.0; cite Fei-Fei, Fergus, Perona 2004"
@@ -243,15 +268,6 @@ def _lines(path: Path, name: str) -> list[str]:
     return [line for line in path.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
 
 
-def _all_there(pictures: Sequence[Path], root: Path) -> None:
-    present: dict[Path, set[str]] = {}  # listing each folder is much faster than testing each file
-    for folder in {path.parent for path in pictures}:
-        present[folder] = set(os.listdir(folder)) if folder.is_dir() else set()
-    missing = [path for path in pictures if path.name not in present[path.parent]]
-    if missing:
-        raise ValueError(f"{root} is incomplete: {len(missing)} pictures are missing, the first is {missing[0]}.")
-
-
 SETS: dict[str, Callable[[Path, str, bool], Dataset]] = {
     "cifar10": _cifar("CIFAR10"),
     "cifar100": _cifar("CIFAR100"),
@@ -260,4 +276,8 @@ SETS: dict[str, Callable[[Path, str, bool], Dataset]] = {
     "imagenette": _imagenette,
     "caltech101": _caltech101,
     "folder": _folder,
+    "places": places,
+    "landmarks": landmarks,
+    "views": views,
 }
+WHOLE = ("places", "landmarks", "views")  # are read as a whole, and divided by class

@@ -4,14 +4,19 @@ scikit-learn is imported where it is used, so that ``import mixviz`` works witho
 the CPU in float64, whatever the input.
 """
 
+from mixviz.embeddings.class_distance import Gaussians, gaussians, mahalanobis
+from mixviz.embeddings.clustering import adjusted_rand, clusters, nmi, purity
 from mixviz.embeddings.extraction import embed
-from mixviz.embeddings.measures import Gaussians, Retrieval, clusters, gaussians, mahalanobis, nmi, purity, retrieval
+from mixviz.embeddings.measures import Ranking, Retrieval, ranking, recall_at, retrieval
+from mixviz.embeddings.places import place_recall
 from mixviz.embeddings.planes import pca, tsne
 from mixviz.embeddings.vectors import directions
 
 __all__ = [
     "Gaussians",
+    "Ranking",
     "Retrieval",
+    "adjusted_rand",
     "clusters",
     "directions",
     "embed",
@@ -19,7 +24,10 @@ __all__ = [
     "mahalanobis",
     "nmi",
     "pca",
+    "place_recall",
     "purity",
+    "ranking",
+    "recall_at",
     "retrieval",
     "tsne",
 ]

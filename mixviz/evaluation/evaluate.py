@@ -18,6 +18,7 @@ __all__ = ["PARTS", "evaluate", "table"]
 
 MOST, PIXELS = 256, 2**20  # images at a time, and their pixels on a CPU
 Progress = Callable[[str, int, int], None]
+WITHOUT_SCORES = "The network has no scores of these classes: its embedding alone is measured."
 
 
 def evaluate(
@@ -31,6 +32,9 @@ def evaluate(
     boxes: Sequence[Tensor] | None = None,
     masks: Tensor | None = None,
     others: Tensor | None = None,
+    close: Tensor | None = None,
+    positions: Tensor | None = None,
+    scores: bool = True,
     parts: Iterable[str] | None = None,
     dilate: int = 0,
     seed: int = 0,
@@ -51,6 +55,10 @@ def evaluate(
         boxes: per image (M, 4) half-open (top, left, bottom, right), for MaxBoxAcc; None: not measured.
         masks: (N, H, W), 1 object, 0 background, 255 left out, for PxAP; None: not measured.
         others: (M, 3, H, W) uint8 images of another data set, for out-of-distribution detection.
+        close: (C, C) bool: classes too close to be told apart, see :func:`mixviz.embeddings.ranking`.
+        positions: (N, 2) or (N, 3) float, where the images were taken, in metres, for place recall; None: not measured.
+        scores: whether the network's class scores are those of ``labels``. False: it has none, or was trained on other
+            classes; the part embedding alone can be measured, and the result says so under ``left_out``.
         parts: names of :data:`PARTS`; None: all of them (localisation only with boxes or masks).
         dilate: the last strides that the part localisation removes for finer maps, see
             :func:`mixviz.networks.architectures.dilated`.
@@ -69,17 +77,20 @@ def evaluate(
     Raises:
         TypeError, ValueError: what cannot be measured, and what to give.
     """
-    names = _chosen(parts, boxes is not None or masks is not None)
+    names = _chosen(parts, boxes is not None or masks is not None, scores)
     pixels = NormalizedModel(network, mean, std)
-    _check(pixels, images, labels, boxes, masks, others)
+    _check(pixels, images, labels, boxes, masks, others, scores)
     if batch_size is None:
         batch_size = images_at_a_time(images)
     checks.number("batch_size", batch_size, 1, whole=True)
     labels = labels.to(images.device)
     split = EvaluationSet(
-        pixels, images, labels, layer, boxes, masks, others, seed, batch_size, dilate=dilate, brief=brief
-    )
+        pixels, images, labels, layer, boxes, masks, others, seed, batch_size, dilate=dilate, brief=brief,
+        close=close, positions=positions,
+    )  # fmt: skip
     result: dict = {"images": len(images), "size": list(images.shape[2:]), "seed": seed, "seconds": {}}
+    if not scores:
+        result["left_out"] = WITHOUT_SCORES
     if brief:
         result["brief"] = [name for name in names if name in BRIEF]
     with evaluating(pixels):
@@ -103,12 +114,16 @@ def images_at_a_time(images: Tensor) -> int:
     return MOST if images.device.type != "cpu" else min(MOST, max(1, PIXELS // pixels))
 
 
-def _chosen(parts: Iterable[str] | None, truth: bool) -> list[str]:
+def _chosen(parts: Iterable[str] | None, truth: bool, scores: bool) -> list[str]:
+    if parts is None and not scores:
+        return ["embedding"]
     if parts is None:
         return [name for name in PARTS if name != "localisation" or truth]
     names = list(parts)
     if unknown := [name for name in names if name not in PARTS]:
         raise ValueError(f"No such part: {', '.join(map(repr, unknown))}. There are: {', '.join(PARTS)}.")
+    if not scores and names != ["embedding"]:
+        raise ValueError(f"{WITHOUT_SCORES} Leave out --parts, or give --parts embedding.")
     if "localisation" in names and not truth:
         raise ValueError("Localisation is measured against boxes=[(M, 4), …] or masks=(N, H, W): give either.")
     return names
@@ -116,13 +131,13 @@ def _chosen(parts: Iterable[str] | None, truth: bool) -> list[str]:
 
 def _check(
     pixels: NormalizedModel, images: Tensor, labels: Tensor, boxes: Sequence[Tensor] | None, masks: Tensor | None,
-    others: Tensor | None,
+    others: Tensor | None, scores: bool,
 ) -> None:  # fmt: skip
     for name, value in (("images", images), ("others", images if others is None else others)):
         checks.tensor(name, value, "uint8", ("N", 3, "H", "W"), hint="Give them before normalisation.")
     with evaluating(pixels), torch.inference_mode():
         classes = pixels(images[:1]).shape[1]
-    checks.labels("labels", labels, len(images), classes)  # others would count as misses
+    checks.labels("labels", labels, len(images), classes if scores else None)  # others would count as misses
     for name, value in (("boxes", boxes), ("masks", masks)):
         if value is not None and len(value) != len(images):
             raise ValueError(f"{name} should be one entry per image, {len(images)}; got {len(value)}.")

@@ -107,8 +107,17 @@ METRICS: dict[str, Metric] = {
             "auroc_mahalanobis", ("embedding", "mahalanobis", "others", "auroc_percent"),
             "AUROC others, Mahalanobis", counted="",
         ),
+        Metric("purity", ("embedding", "purity_percent"), "purity", counted=""),
         Metric("nmi", ("embedding", "nmi_percent"), "NMI", counted=""),
+        Metric("ari", ("embedding", "adjusted_rand_percent"), "adjusted Rand index", counted=""),
         Metric("retrieval_map", ("embedding", "retrieval_map_percent"), "retrieval mAP", counted=""),
+        Metric("map_at_r", ("embedding", "map_at_r_percent"), "mAP@R", counted=""),
+        Metric("recall_1", ("embedding", "recall_at_k_percent", At("k", 1)), "Recall@1", counted=""),
+        Metric("recall_5", ("embedding", "recall_at_k_percent", At("k", 5)), "Recall@5", counted=""),
+        Metric("recall_10", ("embedding", "recall_at_k_percent", At("k", 10)), "Recall@10", counted=""),
+        Metric("precision_10", ("embedding", "precision_at_k_percent", At("k", 10)), "Precision@10", counted=""),
+        Metric("place_recall_1", ("embedding", "places", "recall_at_k_percent", At("k", 1)), "places R@1", counted=""),
+        Metric("place_recall_5", ("embedding", "places", "recall_at_k_percent", At("k", 5)), "places R@5", counted=""),
         Metric(
             "mixup_half", ("in_between", "mixup", "either_percent", At("lambda", 0.5)), "Mixup λ=½", counted="pairs"
         ),

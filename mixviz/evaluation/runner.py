@@ -84,7 +84,9 @@ def assess(
     network, layer = opened.network.to(device), card.network.layer or None
     holdout = "" if dataset else (card.run or {}).get("holdout", "")
     validation = sources.load(name, root, "val", holdout=holdout)
-    split = validation.of_classes(keys).complete("val")
+    # Embeddings are measured on any classes, and class scores only on those of the training.
+    foreign_classes = validation.open_set or bool(dataset and not card.network.scores)
+    split = validation.compact() if foreign_classes else validation.of_classes(keys).complete("val")
     seen = _seen(split.per_class(limit) if limit else split, card, device)
     foreign = _others(validation, split, others, len(seen))
     parts, side = None if parts is None else list(parts), card.network.image_size
@@ -101,6 +103,9 @@ def assess(
             boxes=_boxes(seen) if places else None,
             masks=_masks(seen) if places else None,
             others=None if foreign is None else _images(_seen(foreign, card, device)),
+            close=seen.split.close,
+            positions=seen.split.positions,
+            scores=card.network.scores and not foreign_classes,
             parts=parts,
             dilate=dilate,
             brief=brief,
@@ -111,7 +116,7 @@ def assess(
         if part:
             part["others_are"] = others[0] if others else f"other classes of {name}"
     metrics["weights"] = opened.weights
-    before, shown = card.metrics, "nmi_percent" in metrics.get("embedding", {})
+    before, shown = card.metrics, "nmi_percent" in metrics.get("embedding", {}) and not foreign_classes
     replaces = not before or (
         parts is None and metrics["images"] >= before["images"] and (not brief or bool(before.get("brief")))
     )

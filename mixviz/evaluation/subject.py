@@ -30,6 +30,8 @@ class EvaluationSet:
     batch_size: int
     dilate: int = 0
     brief: bool = False
+    close: Tensor | None = None
+    positions: Tensor | None = None
 
     def rng(self, *key: int) -> np.random.Generator:
         """Return a separate generator per measurement, so that leaving one out does not change another."""

@@ -517,7 +517,8 @@ def training(card: ModelCard) -> dict[str, Any]:
         for key, value in (Run.completed(card.run) if card.run else {}).items()
         if key not in ("seed", "root", "method", "options")
     }
-    return {**run, "holdout": f"of {parts}"} if (parts := card.holdout.partition("/")[2]) else run
+    kind = "classes of " if card.holdout.startswith("classes:") else "of "
+    return {**run, "holdout": kind + parts} if (parts := card.holdout.partition("/")[2]) else run
 
 
 def same_training(one: ModelCard, other: ModelCard) -> bool:

@@ -36,7 +36,8 @@ class Run:
     holdout: str = parameter(
         "",
         "validate on this part of each class and train on the rest, all pictures of the data set taken together; "
-        "2/5: on the second of five; empty: the data set's own parts",
+        "2/5: on the second of five; classes:2/5: on the second fifth of the classes, which training then lacks (for "
+        "objectives that embed); empty: the data set's own parts",
     )
     corrupt: str = parameter(
         "refuse", "a damaged picture ends the run, or is named and left out", choices=("refuse", "skip")

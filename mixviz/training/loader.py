@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils import data
 
 from mixviz.data import pictures
-from mixviz.data.dataset import Dataset, decode, read
+from mixviz.data.dataset import Dataset, decode, open_picture, read
 from mixviz.data.pictures import View, square
 
 # Seeds of independent random streams; each process has its own of the last two.
@@ -174,7 +174,7 @@ class _Files(data.Dataset):
         stored = self.side if self.augment == "resized" else self.view.stored
         # "resized" may enlarge a small part, so that it needs the picture at full size.
         decoded_side = None if self.augment == "resized" else stored
-        picture, label = read(self.split.pictures[index], decoded_side), int(self.split.labels[index])
+        picture, label = open_picture(self.split, index, decoded_side), int(self.split.labels[index])
         if self.augment == "resized":
             seeds = [self.seed, self.epoch, index, STREAM, *([before] if before else [])]  # each view has its own crop
             state = np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0]
@@ -213,7 +213,8 @@ def by_class(labels: Tensor, batch_size: int, per_class: int, rng: np.random.Gen
     """Draw the order of an epoch whose batches hold P classes with K pictures each.
 
     The classes of a batch differ, and are drawn with a probability by their number of pictures. A class gives its
-    pictures in random order, all of them before one comes again; classes of a single picture are left out.
+    pictures in random order, all of them before one comes again. Classes of a single picture are left out, unless all
+    are such: then a picture comes K times in a batch, each time with another crop.
 
     Args:
         labels: (N,) int64.
@@ -226,13 +227,16 @@ def by_class(labels: Tensor, batch_size: int, per_class: int, rng: np.random.Gen
     Raises:
         ValueError: fewer than P classes have two pictures.
     """
-    members = [np.flatnonzero(labels.numpy() == label) for label in np.unique(labels.numpy())]
-    members = [group for group in members if len(group) > 1]
+    in_order = np.argsort(labels.numpy(), kind="stable")
+    members = np.split(in_order, np.flatnonzero(np.diff(labels.numpy()[in_order])) + 1)
+    single = all(len(group) == 1 for group in members)
+    members = members if single else [group for group in members if len(group) > 1]
     count = batch_size // per_class
     if len(members) < count:
         raise ValueError(
-            f"Batches of {batch_size} with {per_class} pictures of a class need {count} classes with two pictures or "
-            f"more; there are {len(members)}: raise --per-class, or lower --batch-size."
+            f"Batches of {batch_size} with {per_class} pictures of a class need {count} classes"
+            f"{'' if single else ' with two pictures or more'}; there are {len(members)}: raise --per-class, or lower "
+            "--batch-size."
         )
     sizes = np.array([len(group) for group in members], float)
     waiting: list[list[int]] = [[] for _ in members]

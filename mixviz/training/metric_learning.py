@@ -141,19 +141,18 @@ def taught_loss(objective: SelfTaught, student: tuple[Tensor, Tensor], taught: T
     return Loss(objective.taught_loss(*student, pairs), _right(student[0], student[0], pairs))
 
 
-def scores(embedding: Tensor, labels: Tensor) -> dict[str, float]:
-    """Validate an embedding by retrieval: each picture is a query among all others.
+def scores(embedding: Tensor, labels: Tensor, close: Tensor | None = None) -> dict[str, float]:
+    """Validate an embedding by retrieval: each picture is a query among all others, see
+    :func:`mixviz.embeddings.measures.ranking`.
 
     Returns:
         ``top1`` and ``top5``: percent of the pictures with one of their class among the nearest, or five nearest;
         ``val_loss``: one minus the mean average precision.
     """
-    found = measures.retrieval(embedding, labels)
+    found = measures.ranking(embedding, labels, (1, 5), close)
     return {
-        "val_loss": 1 - found.mean_average_precision,
-        "top1": 100 * found.precision_at_1,
-        "top5": 100 * measures.recall_at(embedding, labels, (5,))[0],
-    }
+        "val_loss": 1 - found.mean_average_precision, "top1": 100 * found.recall[1], "top5": 100 * found.recall[5],
+    }  # fmt: skip
 
 
 def pooling(network: nn.Module) -> nn.Module:

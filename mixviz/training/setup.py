@@ -29,13 +29,47 @@ def splits(run: Run, download: bool = False, tell: Callable[[str], None] = print
     """Load the training and the validation split.
 
     Raises:
-        ValueError: the data set is missing or incomplete; the message says what to do.
+        ValueError: the data set is missing or incomplete, or has classes that the objective cannot validate; the
+            message says what to do.
     """
     parts = [sources.load(run.data, run.root, part, download, tell, holdout=run.holdout) for part in ("train", "val")]
     if run.classes:
-        parts = [split.of_classes(run.wanted_classes()) for split in parts]
+        parts = _of_classes(parts, run.wanted_classes())
     train, val = (split.complete(part) for split, part in zip(parts, ("train", "val"), strict=True))
+    check_validation(run, val)
     return [train.per_class(run.limit) if run.limit else train, val]
+
+
+def _of_classes(parts: list[Dataset], wanted: list[str]) -> list[Dataset]:
+    """Select classes by name or key; where training and validation have different ones, each part's own of them."""
+    if not parts[0].open_set:
+        return [split.of_classes(wanted) for split in parts]
+    present = [{name.lower() for name in (*split.classes, *split.keys)} for split in parts]
+    if unknown := [name for name in wanted if not any(name.lower() in names for names in present)]:
+        raise ValueError(f"No class is called {', '.join(map(repr, unknown))}.")
+    return [
+        split.of_classes([name for name in wanted if name.lower() in names])
+        for split, names in zip(parts, present, strict=True)
+    ]
+
+
+def check_validation(run: Run, val: Dataset) -> None:
+    """Check that an objective can be validated on a split.
+
+    Raises:
+        ValueError: it scores classes that training lacks, or embeds, and no class has two pictures.
+    """
+    objective = run.learned_objective()
+    if not objective.embeds and val.open_set:
+        raise ValueError(
+            f"{objective.card.title} scores the classes of the training, and validation has others: take an objective "
+            "that embeds (--objective smooth_ap --per-class 4), or hold out a part of each class (--holdout 1/5)."
+        )
+    if objective.embeds and len(val) and int(torch.bincount(val.labels).max()) < 2:
+        raise ValueError(
+            f"{objective.card.title} is validated by retrieval, and no class has two pictures for validation: hold out "
+            "more (--holdout classes:1/2), or name other pictures."
+        )
 
 
 def keep_memory() -> None:

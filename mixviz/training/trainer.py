@@ -421,7 +421,7 @@ class Training:
         self.network.eval()
         self._synchronise_buffers(self.stored)
         if self.objective.embeds:
-            return _ValidationScores(**metric_learning.scores(*self._embedded(self.val)))
+            return _ValidationScores(**metric_learning.scores(*self._embedded(self.val), self.val.split.close))
         sums = torch.zeros(4, device=self.device)
         for index, (images, labels) in enumerate(self.val.validation(2 * self.run.batch_size)):
             clean = Batch(images, mean=self.mean, std=self.std).inputs()
