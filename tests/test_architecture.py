@@ -21,7 +21,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("cam.grad_cam",),
     ("networks",),
     ("cam",),
-    ("training", "embeddings"),
+    ("training", "embeddings", "retrieval"),
     ("evaluation",),
     ("selection",),
     ("cli", "ui"),

@@ -40,7 +40,7 @@ def command(monkeypatch, *arguments: object) -> int:
 def test_imports_leave_what_they_do_not_need_out():
     """In one process, which takes long to start: what a module leaves out, those before it did too."""
     optional = {"gradio", "cv2", "pytorch_grad_cam", "timm", "accelerate", "torchvision", "torchmetrics", "PIL"}
-    optional |= {"pycocotools"}
+    optional |= {"pycocotools", "faiss"}
     modules = {
         "mixviz": {*optional, "sklearn", "matplotlib", "numba", "typer"},
         "mixviz.evaluation.evaluate": {*optional, "sklearn"},

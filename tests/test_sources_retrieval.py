@@ -118,7 +118,7 @@ def test_what_is_wrong_in_a_list_of_places_is_named(tmp_path, head, rows, messag
 
 
 def test_a_list_is_needed_and_is_text(tmp_path):
-    with pytest.raises(ValueError, match=r"places.csv is missing: it should list the pictures"):
+    with pytest.raises(ValueError, match=r"should hold places.csv, a list of the pictures"):
         sources.load("places", tmp_path, "train")
     (tmp_path / "places.csv").write_bytes(b"file,utm_east,utm_north\n\xff\xfe,1,2\n")
     with pytest.raises(ValueError, match="no CSV in UTF-8"):

@@ -28,7 +28,7 @@ def rows(path: Path, needed: Sequence[Sequence[str]]) -> Iterator[Row]:
     """
     wanted = ", or ".join(",".join(columns) for columns in needed)
     if not path.is_file():
-        raise ValueError(f"{path} is missing: it should list the pictures, with the columns {wanted}.")
+        raise ValueError(f"{path.parent} should hold {path.name}, a list of the pictures with the columns {wanted}.")
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             lines = csv.reader(file)

@@ -35,7 +35,7 @@ def views(root: Path, part: str, download: bool) -> Dataset:
     if not divided and part != "all":
         pictures = [path for i, path in enumerate(pictures) if (i % EVERY == EVERY - 1) == (part == "val")]
     if not pictures:
-        raise ValueError(f"{home} holds no pictures for {part}: views need {EVERY} pictures or more.")
+        raise ValueError(f"{home} should hold {EVERY} pictures or more; there are none for {part}.")
     names = tuple(path.relative_to(home).as_posix() for path in pictures)
     whole = Dataset(pictures, torch.arange(len(pictures)), names, names, others=tuple(others), open_set=True)
     return with_windows(whole) if part == "val" else whole
