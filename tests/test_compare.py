@@ -36,7 +36,7 @@ ERROR, MIXED = "top1_error", "mixup_half"
 def made(method: str = "cutmix", seed: int = 0, error: float = 36.0, images: int = 400, **more) -> ModelCard:
     """Return the zoo's CutMix card with other numbers."""
     return zoo.card("cutmix").changed(
-        title=method, method=method, parameters={}, run={"seed": seed},
+        title=method, method=method, parameters={}, run={"seed": seed}, seeds=[],
         metrics={"images": images, "accuracy": {"top1_error_percent": error}, **more},
     )  # fmt: skip
 
