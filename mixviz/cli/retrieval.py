@@ -38,7 +38,7 @@ def index(
     kind: Annotated[
         str, typer.Option(help="exact; ivf: with inverted lists; auto: with lists above 200,000.")
     ] = "auto",
-    batch_size: Annotated[int, typer.Option(help="Pictures that pass through the network at a time.", min=1)] = 64,
+    batch_size: Annotated[int, typer.Option(help="Pictures at a time; 0: as many as suit the processor.", min=0)] = 0,
     workers: Annotated[int, typer.Option(help="Threads that decode pictures; 0: one per processor.", min=0)] = 0,
 ) -> None:
     """Embed the pictures of a folder, to find similar ones.

@@ -19,11 +19,13 @@ from mixviz.data.decoding import hidden, is_picture
 from mixviz.embeddings.extraction import embed
 from mixviz.retrieval.store import CHUNK, Head, Store
 
+MOST, PIXELS = 64, 2**20  # pictures at a time, and their pixels on a CPU
+
 Decoded = tuple[str, np.ndarray | None, str]
 
 
 def build(
-    root: str | Path, model: LoadedModel, out: str | Path, *, part: tuple[int, int] = (1, 1), batch_size: int = 64,
+    root: str | Path, model: LoadedModel, out: str | Path, *, part: tuple[int, int] = (1, 1), batch_size: int = 0,
     workers: int = 0, device: torch.device | str = "cpu", chunk: int = CHUNK, named: str = "",
     progress: Callable[[int, int], None] | None = None,
 ) -> Store:  # fmt: skip
@@ -38,7 +40,7 @@ def build(
         model: the network.
         out: folder of the index; created, or gone on with.
         part: (k, n): every n-th picture from the k-th on, from 1, see :func:`mixviz.retrieval.merge.merge`.
-        batch_size: pictures that pass through the network at a time.
+        batch_size: pictures that pass through the network at a time; 0: 64, or on a CPU as many as its cache takes.
         workers: threads that decode; 0: one per processor.
         device: of the network.
         chunk: pictures of a chunk.
@@ -59,6 +61,7 @@ def build(
     digest = hashlib.sha256("\n".join(names).encode("utf-8", "surrogateescape")).hexdigest()
     network = model.network.to(device)
     side = model.side
+    batch_size = batch_size or (max(1, min(MOST, PIXELS // side**2)) if torch.device(device).type == "cpu" else MOST)
     empty = torch.zeros(1, 3, side, side, dtype=torch.uint8, device=device)
     dimensions = embed(network, model.normalised(empty)).shape[1]
     store = Store.create(out, Head(

@@ -17,7 +17,7 @@ from mixviz.networks.files import load_tensors, save_tensors
 from mixviz.retrieval.store import Store, transformed
 
 LISTS = "lists.safetensors"
-LARGE = 200_000  # pictures: below it, exact search takes some ten milliseconds
+LARGE = 200_000  # pictures: exact search among half as many took 0.04 s on one core, with 512 dimensions
 PER_LIST = 50  # vectors for each centre that k-means is run on
 SEED = 1234
 
