@@ -373,6 +373,82 @@ def test_two_visitors_fetch_once_and_everybody_sees_how_far_it_is(hub):
     assert hub.asked.count("/file") == 1
 
 
+def waiting(visitor: str) -> dict:
+    (one,) = localize.gallery({"visitor": visitor})["rows"]
+    return one
+
+
+def test_the_last_visitor_who_waits_ends_a_download(hub):
+    """Until then it goes on; afterwards nothing of it is left, the page is free, and it can be fetched again."""
+    hub.going_on.clear()
+    for visitor in ("one", "two"):
+        localize.fetch({"name": NAME, "visitor": visitor})
+    until(lambda: row()["progress"] and row()["progress"][0])
+    assert [(waiting(name)["mine"], waiting(name)["others"]) for name in ("one", "three")] == [(True, 1), (False, 2)]
+    localize.cancel({"name": NAME, "visitor": "three"})  # who does not wait
+    (told,) = localize.cancel({"name": NAME, "visitor": "one"})["rows"]
+    assert (told["mine"], told["others"], bool(told["progress"])) == (False, 1, True)
+    assert any(name.endswith(".part") for name in left())
+    (told,) = localize.cancel({"name": NAME, "visitor": "two"})["rows"]
+    assert (told["mine"], told["progress"], told["error"], told["here"]) == (False, None, "", False)
+    hub.going_on.set()
+    until(lambda: left() == [])
+    assert not (resources.networks() / NAME).exists()
+    assert fetched()["here"]
+
+
+def test_a_cancelled_download_may_be_asked_for_while_it_ends(hub):
+    hub.going_on.clear()
+    localize.fetch({"name": NAME, "visitor": "one"})
+    until(lambda: row()["progress"] and row()["progress"][0])
+    localize.cancel({"name": NAME, "visitor": "one"})
+    localize.fetch({"name": NAME, "visitor": "one"})
+    assert waiting("one")["mine"]
+    hub.going_on.set()
+    until(lambda: row()["here"])
+    assert left() == ["card.json", "card.md", "weights.safetensors"]
+    assert hub.asked.count("/file") == 2
+
+
+def test_a_download_that_waits_for_its_turn_is_cancelled_at_once(hub):
+    hub.going_on.clear()
+    for _ in range(gallery_downloads.TOGETHER):
+        gallery_downloads._places.acquire()
+    threads = threading.active_count()
+    localize.fetch({"name": NAME, "visitor": "one"})
+    localize.cancel({"name": NAME, "visitor": "one"})
+    until(lambda: threading.active_count() == threads)
+    for _ in range(gallery_downloads.TOGETHER):
+        gallery_downloads._places.release()
+    assert hub.asked == []
+    assert left() == []
+
+
+def test_who_says_nothing_any_more_is_not_waited_for(hub):
+    hub.going_on.clear()
+    for visitor in ("gone", "here"):
+        localize.fetch({"name": NAME, "visitor": visitor})
+    begun = gallery_downloads._running[NAME]
+    begun.waiting["visitor gone"] -= gallery_downloads.GONE
+    assert waiting("here")["others"] == 0
+    localize.cancel({"name": NAME, "visitor": "here"})
+    assert begun.cancelled.is_set()
+    hub.going_on.set()
+    until(lambda: left() == [])
+
+
+def test_visitors_do_not_cancel_what_the_host_wants(hub, monkeypatch):
+    monkeypatch.setenv("MIXVIZ_NETWORKS", NAME)
+    hub.going_on.clear()
+    gallery_downloads.preload()
+    until(lambda: row()["progress"] and row()["progress"][0])
+    localize.fetch({"name": NAME, "visitor": "one"})
+    localize.cancel({"name": NAME, "visitor": "one"})
+    assert row()["progress"]
+    hub.going_on.set()
+    until(lambda: row()["here"])
+
+
 def test_a_fetched_network_is_one_of_those_to_look_inside(hub):
     before = localize.context()
     assert fetched()["here"]
@@ -500,6 +576,33 @@ def test_a_visitor_fetches_a_network_and_sees_it(hub, open_tab):
     other.after(lambda: other.page.evaluate("mixviz.set({ subject: 'b' })"))
     other.page.get_by_text("Settings", exact=True).first.click()
     assert not other.page.locator(".mv-look-networks").get_by_label("Small").is_checked()
+
+
+@pytest.mark.browser
+def test_a_visitor_cancels_a_download_that_another_may_wait_for(hub, open_tab):
+    first, second = (open_tab("?view=localize&networks=baseline", "localize") for _ in range(2))
+    hub.going_on.clear()
+    rows = []
+    for tab in (first, second):
+        tab.page.get_by_text("Settings", exact=True).first.click()
+        tab.page.get_by_text("Networks of others", exact=True).click()
+        rows.append(tab.page.locator(f".mv-gallery [data-network='{NAME}']"))
+    rows[0].get_by_role("button", name="Fetch Small").click()
+    rows[1].get_by_text("Wait for it too").click()
+    rows[0].get_by_text("others who wait: 1").wait_for()
+    rows[0].get_by_role("button", name="Cancel the download of Small").click()
+    first.page.get_by_text("You wait for Small no more. It goes on for others.").wait_for()
+    assert rows[0].get_by_text("Wait for it too").is_visible()
+    rows[1].get_by_role("button", name="Cancel the download of Small").click()
+    second.page.get_by_text("The download of Small was cancelled; nothing of it was kept.").wait_for()
+    assert rows[1].get_by_role("button", name="Fetch Small").inner_text() == "Fetch"
+    assert not rows[1].get_by_role("progressbar").is_visible()
+    hub.going_on.set()
+    until(lambda: left() == [])
+    rows[1].get_by_role("button", name="Fetch Small").click()
+    second.page.get_by_text("Small is here and shown.").wait_for()
+    first.after(lambda: first.page.evaluate("mixviz.set({ subject: 'b' })"))
+    assert not first.page.locator(".mv-look-networks").get_by_label("Small").is_checked()
 
 
 @pytest.mark.browser

@@ -426,6 +426,9 @@ export interface GalleryRow {
   here: boolean;
   /** Bytes done and in all, while it is fetched. */
   progress: [number, number] | null;
+  /** Does this page wait for it, and how many others do? */
+  mine: boolean;
+  others: number;
   error: string;
 }
 export interface GalleryAnswer {
@@ -501,6 +504,10 @@ export interface Zoo {
   titles: Record<string, string>;
   classes: string[];
   pictures: number[];
+  /** The data set of these networks. */
+  data: string;
+  /** The networks of other families, which saw other pictures. */
+  others?: Zoo[];
 }
 /** Opens a card below a node, and gives the focus back when it is closed. */
 export type OpenCard<Row> = (row: Row | undefined, after: Element, giveBack: GiveBack) => void;
@@ -681,6 +688,8 @@ export interface Between {
   how: string[];
   by: string[];
   networks: { name: string; title: string }[];
+  /** The names of those that are shown at first. */
+  begin: string[];
   count: number;
   side: number;
   share: Record<string, number[]>;
@@ -728,17 +737,40 @@ export interface Placement {
   bundled: Record<string, number | null>;
 }
 export interface About {
-  networks: Record<string, { title: string; side: number; measured?: any }>;
+  /** Titles differ; a `plain` one, without the data set, may be of several networks. */
+  networks: Record<string, { title: string; plain: string; side: number; measured?: any }>;
+  families: Family[];
   classes: string[];
   kinds: { name: string; title: string; slow: boolean }[];
   layers: { earlier: string; size: number[] }[];
   colours: Record<string, string>;
+}
+/** Networks that were trained on the same classes, `some` of which are named. */
+export interface Family {
+  key: string;
+  data: string;
+  count: number;
+  some: string[];
+  /** Do they differ in their strategy? */
+  compared: boolean;
+  pictures: number;
+  names: string[];
+  /** The reference, and those of the family that tell most. */
+  begin: string[];
+}
+/** The networks to begin with; another family may know a class that theirs lacks. */
+export interface FamilyChoice {
+  names: string[];
+  family: string | null;
+  lacks: string[];
+  other: { family: string; names: string[]; knows: string[] } | null;
 }
 export interface LookAnswer {
   version: number;
   key: string;
   place: string;
   all: string[];
+  begin: FamilyChoice;
   pending: string[];
   slow: boolean;
   command: string;

@@ -26,7 +26,7 @@ from mixviz.cam.methods import KINDS, Progress, heat_maps
 from mixviz.core.inference import NormalizedModel
 from mixviz.core.registry import lookup
 from mixviz.data.pictures import View
-from mixviz.networks import architectures, class_names, gallery, trunk, user_network, zoo
+from mixviz.networks import architectures, class_names, families, gallery, trunk, user_network, zoo
 from mixviz.networks.model_card import ModelCard
 
 FEATURES = 2**26  # bytes of features that networks share: of a picture of 224 px some 0.2 MB
@@ -40,11 +40,13 @@ class KnownModel(ABC):
         name: the zoo's, or that of its folder.
         card: see :mod:`mixviz.networks.model_card`.
         sha256: of its weights file.
+        heading: its title where another network beside it has its strategy, too.
     """
 
     name: str
     card: ModelCard
     sha256: str
+    heading: str = field(default="", kw_only=True)
 
     @abstractmethod
     def loaded(self) -> LoadedModel:
@@ -78,8 +80,8 @@ class KnownModel(ABC):
 
     @property
     def title(self) -> str:
-        """Training strategy, for people."""
-        return self.card.strategy or self.name
+        """Training strategy, for people; with the data set where another network beside it has the same."""
+        return self.heading or self.card.strategy or self.name
 
     def knows(self, name: str) -> bool:
         """Whether the network has the class that a name means."""
@@ -176,7 +178,8 @@ def open_networks(wanted: str, where: str | Path | None = None, *, classes: Sequ
     names = [model.name for model in models]
     if len(set(names)) < len(names):
         raise ValueError(f"Two of the networks have one name ({', '.join(names)}), and so would their files.")
-    return models
+    headings = families.headings({model.name: model.card for model in models})
+    return [replace(model, heading=headings[model.name]) for model in models]
 
 
 def _has(card: ModelCard, classes: Sequence[str]) -> bool:

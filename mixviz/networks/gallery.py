@@ -34,6 +34,7 @@ ENDPOINT, HUB = "HF_ENDPOINT", "https://huggingface.co"  # the environment varia
 WANTED = "MIXVIZ_NETWORKS"  # names to fetch before anybody asks, with commas between
 FILE = "model.safetensors"
 CHUNK, PATIENCE = 2**20, 30  # bytes read at a time, and seconds without an answer
+MOMENT = 0.1  # seconds between two questions whether a download that waits was cancelled
 ABANDONED = 10 * PATIENCE  # seconds after which a part that nobody has written to is of a process that was ended
 MARGIN = 1.05  # a file may exceed the listed size by a twentieth
 PICKLES = (b"PK\x03\x04", b"\x80")  # how files of torch.save begin, new and old
@@ -48,10 +49,12 @@ class FetchError(ValueError):
 
     Attributes:
         why: ``offline``: the hub cannot be reached; ``changed``: its file is another one than before; ``full`` and
-            ``unwritable``: the disk; ``refused``: everything else.
+            ``unwritable``: the disk; ``cancelled``: nobody wants it any more; ``refused``: everything else.
     """
 
-    def __init__(self, message: str, why: Literal["offline", "changed", "full", "unwritable", "refused"]) -> None:
+    def __init__(
+        self, message: str, why: Literal["offline", "changed", "full", "unwritable", "cancelled", "refused"]
+    ) -> None:
         super().__init__(message)
         self.why = why
 
@@ -120,7 +123,7 @@ def entries() -> dict[str, Entry]:
     return {values["name"]: Entry(**values) for values in listed}
 
 
-def get(name: str, progress: Progress | None = None) -> Path:
+def get(name: str, progress: Progress | None = None, cancelled: Callable[[], bool] = lambda: False) -> Path:
     """Fetch a network, unless it is there and intact; threads that ask for the same one wait for one download.
 
     The file is written under another name until its size, its sha256, and the names and shapes of its tensors are
@@ -129,22 +132,42 @@ def get(name: str, progress: Progress | None = None) -> Path:
     Args:
         name: of :func:`entries`.
         progress: called with the bytes done and the bytes in all.
+        cancelled: asked between two reads, and while another thread fetches the same network. Once it says True the
+            download ends, and nothing of it stays.
 
     Returns:
         The network's folder in :func:`mixviz.resources.networks`.
 
     Raises:
-        FetchError: no connection, a file that is not what it should be, or no room for it; says what to do.
+        FetchError: no connection, a file that is not what it should be, or no room for it; says what to do. Or the
+            download was cancelled.
         ValueError: no such network.
     """
     entry, home = lookup(entries(), name), resources.networks() / name
-    with _locks.setdefault(name, threading.Lock()):
+    told = progress or (lambda _done, _all: None)
+
+    def tell(done: int, total: int) -> None:
+        refuse_cancelled(name, cancelled)
+        told(done, total)
+
+    lock = _locks.setdefault(name, threading.Lock())
+    while not lock.acquire(timeout=MOMENT):
+        refuse_cancelled(name, cancelled)
+    try:
         before = _before(home)
         with suppress(ValueError):
             if before is not None:
                 user_network.verify(home)
                 return home
-        return _fetched(entry, home, before, progress or (lambda _done, _all: None))
+        return _fetched(entry, home, before, tell)
+    finally:
+        lock.release()
+
+
+def refuse_cancelled(name: str, cancelled: Callable[[], bool]) -> None:
+    """Raise a :class:`FetchError` if a download was cancelled."""
+    if cancelled():
+        raise FetchError(f"The download of {name} was cancelled; nothing of it was kept.", "cancelled")
 
 
 def preload(tell: Callable[[str], object] = print, fetch: Callable[[str], object] = get) -> list[str]:
@@ -197,6 +220,7 @@ def _fetched(entry: Entry, home: Path, before: ModelCard | None, progress: Progr
             )
         card = entry.card(sha256, _tag(heads, "x-repo-commit", 40) or revision)
         _check(entry, card, path)
+        progress(path.stat().st_size, path.stat().st_size)
         path.replace(home / user_network.WEIGHTS)
         card_text.write(home, card)
     except OSError as error:
@@ -268,7 +292,7 @@ def _download(entry: Entry, revision: str, part: BinaryIO, progress: Progress) -
                 said = f"{total / 1e6:.0f} MB in place of {entry.megabytes:.0f} MB"
                 raise FetchError(f"{url} has {said}: refused.", "refused")
             progress(0, total)
-            while chunk := answer.read(CHUNK):
+            while chunk := answer.read1(CHUNK):  # what is there: a slow line would fill a chunk in half a minute
                 done += len(chunk)
                 if done > most:
                     said = f"more than the {entry.megabytes:.0f} MB of its entry"

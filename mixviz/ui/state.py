@@ -87,6 +87,11 @@ def _only(names: Any, request: Request) -> None:
         _method(name, request)
 
 
+def _begin(count: Any, _request: Any) -> None:
+    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= 100:
+        raise malformed("The networks to begin with should be a number of them.")
+
+
 def _classes(names: Any, _request: Any) -> None:
     if not _is_names(names, 2, 2):
         raise malformed("There are two classes to look for.")
@@ -301,10 +306,10 @@ class Request:
     ``a`` and ``b`` are paths checked by :func:`mixviz.ui.boundary.checked_path`. ``lam`` None draws λ; ``alpha`` None
     keeps each method's own. ``box`` (top, left, bottom, right) in fractions of the sides and ``mask`` (CELLS strings of
     CELLS digits, 1 keeps A) are the visitor's changes; ``marked`` holds the visitor's own boxes or masks of the objects
-    of A and B, or None. ``only`` names the cards to draw, of methods or networks; None
-    means all. The heat maps explain two ``classes`` in ``subject``: each a name, "*" for the predicted class, or "" for
-    the class of A or B. ``layer`` is "" for the card's layer with finer maps, "card" for that layer as it was measured,
-    or the number of resolutions before the last. ``joined``
+    of A and B, or None. ``only`` names the cards to draw, of methods or networks; None means all. ``begin`` adds so
+    many of the networks that suit the classes in sight. The heat maps explain two ``classes`` in ``subject``: each a
+    name, "*" for the predicted class, or "" for the class of A or B. ``layer`` is "" for the card's layer with finer
+    maps, "card" for that layer as it was measured, or the number of resolutions before the last. ``joined``
     adds the visitor's own pictures to the bundled ones that are measured. ``own`` holds the paths (card, weights) of
     the visitor's own networks. The filmstrips compare ``method`` with ``methods``. A batch consists of the first
     ``count`` bundled photographs, or of the visitor's ``files``: (path, name in its folder), with the objects of
@@ -351,6 +356,7 @@ class Request:
     files: tuple[tuple[str, str], ...] = stated(_files, (), from_json=files_of, views=("batch",))
     annotations: tuple[tuple[str, str], ...] = stated(anything, (), from_json=annotations_of, views=("batch",))
     only: tuple[str, ...] | None = stated(_only, None, per_question=True)
+    begin: int = stated(_begin, 0, per_question=True)
     still: bool = stated(anything, True, per_question=True)
     strip: bool = stated(anything, False, per_question=True)
     outlines: bool = stated(anything, False, per_question=True)

@@ -3,7 +3,7 @@ import { listed } from "../lib/address.js";
 import { make, partOf } from "../lib/dom.js";
 import { tenth, whole } from "../lib/numbers.js";
 import { mixviz } from "../lib/page.js";
-import { language, t } from "../lib/texts.js";
+import { language, named, t } from "../lib/texts.js";
 import { betweenPanel } from "./compare/between.js";
 import { dotPlots } from "./compare/dots.js";
 import { pairedLists } from "./compare/paired.js";
@@ -22,6 +22,7 @@ export default function compareView({ element, server }) {
   let between = null;
   const asked = new Set(listed(new URLSearchParams(location.search).get("part")));
   const above = make("div");
+  const families = make("div", { class: "mv-chips", aria: { role: "group", label: t("compare.families") } });
   /** @type {string[]} of the pictures */
   let names = [];
 
@@ -58,9 +59,9 @@ export default function compareView({ element, server }) {
     function fill() {
       if (zoo && node.open && !body.children.length) body.append(...CONTENTS[name](zoo));
     }
-    return { name, node, fill };
+    return { name, node, body, fill };
   });
-  root().append(above, ...parts.map(({ node }) => node));
+  root().append(families, above, ...parts.map(({ node }) => node));
 
   /** @type {ReturnType<typeof cardPanel> | null} */
   let panel = null;
@@ -103,7 +104,7 @@ export default function compareView({ element, server }) {
         n: cards.length,
         network: same((card) => card.network.name),
         classes: same((card) => card.data.classes.length),
-        data: same((card) => card.data.name),
+        data: named(`data.${value.data}`, value.data),
         side: same((card) => card.network.image_size),
         epochs: same((card) => card.run.epochs),
         pictures: value.pictures.map(whole).join(" / "),
@@ -113,6 +114,27 @@ export default function compareView({ element, server }) {
         t("compare.above", { above, n: value.rows.length, centre: tenth(centre ?? 0) }),
       ),
     ];
+  }
+
+  /** Offers the families, if there are several: their networks do not compare. @param {Zoo[]} all */
+  function offer(all) {
+    families.hidden = all.length < 2;
+    families.replaceChildren(
+      ...all.map((value) => {
+        const text = t("compare.family", { data: named(`data.${value.data}`, value.data), n: value.rows.length });
+        return make("button", { class: "mv-chip", textContent: text, on: { click: () => choose(all, value) } });
+      }),
+    );
+    choose(all, all[0]);
+  }
+
+  /** @param {Zoo[]} all @param {Zoo} value */
+  function choose(all, value) {
+    [...families.children].forEach((chip, i) => chip.setAttribute("aria-pressed", String(all[i] === value)));
+    panel?.node.remove();
+    [panel, between] = [null, null];
+    for (const { body } of parts) body.replaceChildren();
+    begin(value);
   }
 
   /** @param {Zoo} value */
@@ -133,7 +155,7 @@ export default function compareView({ element, server }) {
 
   mixviz.views("compare", (value) => {
     names = value.names;
-    if (!zoo) begin(value);
+    if (!zoo) offer([value, ...(value.others ?? [])]);
     mixviz.settled.add("compare"); // the cards do not change
     between?.update(names);
     root().dataset.shown = String(++turn);

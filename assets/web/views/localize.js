@@ -10,6 +10,7 @@ import { cardList } from "./localize/cards.js";
 import { confidenceLine } from "./localize/confidence.js";
 import { enlarger } from "./localize/enlarge.js";
 import { faithPanel } from "./localize/faith.js";
+import { familyLine } from "./localize/families.js";
 import { galleryPart } from "./localize/gallery.js";
 import { LookModel, PLAIN } from "./localize/model.js";
 import { networkChoice } from "./localize/networks.js";
@@ -61,11 +62,12 @@ export default function localizeView({ element, server }) {
     model,
     { display, sort },
     stage.buttons,
-    make("div", { class: "mv-field" }, make("span", { textContent: t("look.networks") }), networks.boxes),
+    make("div", { class: "mv-field" }, make("span", { textContent: t("look.networks") }), networks.groups),
     gallery.node,
     faith.node,
   );
   const aside = asideLine(model, draw);
+  const families = familyLine(model, networks);
   const confidence = confidenceLine(model);
   const waiting = waitingLine(model, networks.missing);
   const take = takePanel(model);
@@ -78,6 +80,7 @@ export default function localizeView({ element, server }) {
     settings.node,
     notice.node,
     make("div", { class: "mv-lead" }, title, make("p", { class: "mv-told", textContent: t("look.lead") })),
+    families.node,
     cards.node,
     aside.node,
     confidence.node,
@@ -146,6 +149,7 @@ export default function localizeView({ element, server }) {
     numbers();
     faith.update();
     aside.update();
+    families.update();
     confidence.update();
     waiting.update();
     take.update();

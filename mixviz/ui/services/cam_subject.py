@@ -58,6 +58,13 @@ def classes_in_sight(request: Request) -> tuple[str, ...]:
     return names if request.subject == "mix" else (names["ab".index(request.subject)],)
 
 
+def classes_meant(request: Request) -> tuple[str, ...]:
+    """Return :func:`classes_in_sight`; for a network's own prediction, that of the reference."""
+    slots = (0, 1) if request.subject == "mix" else ("ab".index(request.subject),)
+    names = zip(slots, classes_in_sight(request), strict=True)
+    return tuple(_ranked(request, slot)[0] if name == "*" else name for slot, name in names)
+
+
 def label_of(request: Request, slot: int) -> Label | None:
     """Return what A (0) or B (1) is labelled; None if the picture has no label, or is a photograph of a known class."""
     text = (request.name_a, request.name_b)[slot]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
+import time
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from mixviz.core.registry import lookup
@@ -18,8 +21,27 @@ from mixviz.ui.services import networks
 ALLOWED = "MIXVIZ_FETCH"  # the environment variable by which a host forbids visitors to fetch
 TOGETHER = 2  # downloads at a time: each network is checked in memory
 
+HOST = "host"  # waits for what MIXVIZ_NETWORKS names, whatever visitors do
+GONE = 150  # seconds without a word after which a visitor waits no more: hidden pages ask once a minute
+
 log = logging.getLogger("mixviz")
-_running: dict[str, tuple[int, int]] = {}  # bytes done, and bytes in all
+
+
+@dataclass(eq=False)
+class Download:
+    """A download that runs: its bytes ``done`` and in all, and when each visitor who waits for it was last heard of."""
+
+    done: tuple[int, int] = (0, 0)
+    waiting: dict[str, float] = field(default_factory=dict)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def others(self, visitor: str) -> int:
+        """Return how many others wait for it, as far as they were heard of lately."""
+        still = time.monotonic() - GONE
+        return sum(heard > still for name, heard in self.waiting.items() if name != visitor)
+
+
+_running: dict[str, Download] = {}
 _failed: dict[str, UserError] = {}  # the last attempt's error
 _lock = threading.Lock()
 _places = threading.BoundedSemaphore(TOGETHER)
@@ -30,8 +52,8 @@ def allowed() -> bool:
     return os.environ.get(ALLOWED, "").strip().lower() not in ("0", "no", "off", "false")
 
 
-def start(name: Any) -> None:
-    """Begin to fetch a network, unless that has begun.
+def start(name: Any, visitor: str) -> None:
+    """Begin to fetch a network for a visitor, who joins those that wait for it if that has begun.
 
     Raises:
         UserError: no such network, or the host does not allow it.
@@ -40,20 +62,44 @@ def start(name: Any) -> None:
         raise UserError("gallery.forbidden")
     with as_user_error():
         lookup(gallery.entries(), name)
+    if (begun := _joined(name, visitor, time.monotonic())) is not None:
+        _in_background(_fetch_for_visitor, name, begun)
+
+
+def cancel(name: Any, visitor: str) -> None:
+    """End a visitor's waiting for a network; the download ends with the last one's."""
     with _lock:
-        if name in _running:
+        download = _running.get(name) if isinstance(name, str) else None
+        if download is None or download.waiting.pop(visitor, None) is None or download.others(visitor):
             return
-        _running[name] = 0, 0
-    _in_background(_fetch_for_visitor, name)
+        download.cancelled.set()
+        del _running[name]  # the page is free, even while the hub keeps the thread waiting
+
+
+def _joined(name: str, visitor: str, heard: float) -> Download | None:
+    """Let a visitor wait for a download; return it if it is a new one, which nobody fetches yet."""
+    with _lock:
+        begun = name not in _running
+        download = _running.setdefault(name, Download())
+        download.waiting[visitor] = heard
+        if begun:
+            _failed.pop(name, None)
+        return download if begun else None
 
 
 def preload() -> None:
     """Begin to fetch the networks that ``MIXVIZ_NETWORKS`` names; what goes wrong is logged."""
-    _in_background(gallery.preload, lambda line: log.warning("%s: %s", gallery.WANTED, line), _fetch)
+    _in_background(gallery.preload, lambda line: log.warning("%s: %s", gallery.WANTED, line), _fetch_for_host)
 
 
-def listed(language: str) -> list[dict[str, Any]]:
-    """Return the gallery for the page's script: per network what is known of it, and how far its download is."""
+def listed(language: str, visitor: str) -> list[dict[str, Any]]:
+    """Return the gallery for the page's script: what is known of each network, how far its download is, whether the
+    visitor waits for it (``mine``), and how many ``others`` do."""
+    with _lock:
+        running = dict(_running)
+        for download in running.values():
+            if visitor in download.waiting:
+                download.waiting[visitor] = time.monotonic()
     here = networks.fetched()
     return [
         {
@@ -66,7 +112,9 @@ def listed(language: str) -> list[dict[str, Any]]:
             "license": entry.license,
             "megabytes": entry.megabytes,
             "here": entry.name in here,
-            "progress": _running.get(entry.name),
+            "progress": download.done if (download := running.get(entry.name)) else None,
+            "mine": download is not None and visitor in download.waiting,
+            "others": download.others(visitor) if download else 0,
             "error": error.told(language) if (error := _failed.get(entry.name)) else "",
         }
         for entry in gallery.entries().values()
@@ -78,25 +126,39 @@ def _in_background(work: Any, *given: Any) -> None:
     threading.Thread(target=work, args=given, daemon=True, name="fetch").start()
 
 
-def _fetch_for_visitor(name: str) -> None:
+def _fetch_for_visitor(name: str, download: Download) -> None:
     with suppress(FetchError):
-        _fetch(name)
+        _fetch(name, download)
 
 
-def _fetch(name: str) -> None:
+def _fetch_for_host(name: str) -> None:
+    if (begun := _joined(name, HOST, math.inf)) is not None:
+        return _fetch(name, begun)
+    gallery.get(name)  # waits for the visitors' download
+
+
+def _fetch(name: str, download: Download) -> None:
     """Fetch a network; its progress, and then its error, is kept for the page."""
-    with _lock:
-        _running.setdefault(name, (0, 0))
-        _failed.pop(name, None)
+
+    def tell(done: int, total: int) -> None:
+        download.done = done, total
+
     try:
-        with _places:
-            gallery.get(name, lambda done, total: _running.update({name: (done, total)}))
+        while not _places.acquire(timeout=gallery.MOMENT):
+            gallery.refuse_cancelled(name, download.cancelled.is_set)
+        try:
+            gallery.get(name, tell, download.cancelled.is_set)
+        finally:
+            _places.release()
     except FetchError as error:
-        log.warning("%s", error)
-        _failed[name] = _explained(name, error)
+        if not download.cancelled.is_set():
+            log.warning("%s", error)
+            _failed[name] = _explained(name, error)
         raise
     finally:
-        _running.pop(name, None)
+        with _lock:
+            if _running.get(name) is download:
+                del _running[name]
 
 
 def _explained(name: str, error: FetchError) -> UserError:

@@ -20,7 +20,8 @@ from mixviz.cam.inference import KnownModel, LoadedModel
 from mixviz.data import pictures
 from mixviz.embeddings.vectors import sklearn
 from mixviz.i18n import UserError
-from mixviz.networks import class_names, model_card, user_network, zoo
+from mixviz.networks import class_names, families, model_card, user_network, zoo
+from mixviz.networks.families import Family
 from mixviz.networks.model_card import ModelCard
 from mixviz.ui.errors import as_user_error
 
@@ -88,7 +89,8 @@ def to_look_inside(own: tuple[tuple[str, str], ...] = ()) -> dict[str, KnownMode
 def _listed() -> dict[str, KnownModel]:
     names = sorted(zoo.names(), key=lambda name: name != zoo.REFERENCE)
     cards = {name: zoo.card(name) for name in names}
-    return {name: ListedModel(name, card, card.weights.sha256) for name, card in cards.items()}
+    headings = families.headings(cards)
+    return {name: ListedModel(name, card, card.weights.sha256, heading=headings[name]) for name, card in cards.items()}
 
 
 def _bytes(known: LoadedModel) -> int:
@@ -101,7 +103,7 @@ _reading = threading.Condition()  # who asks for a network that another visitor 
 
 @cached(in_memory, key=lambda known: (known.name, known.sha256), condition=_reading)
 def _opened(known: ListedModel) -> LoadedModel:
-    return _fast(inference.open_networks(known.name)[0])
+    return _fast(replace(inference.open_networks(known.name)[0], heading=known.heading))
 
 
 @cached(in_memory, condition=_reading)
@@ -121,6 +123,16 @@ def warm_up() -> None:
         known.loaded()
     class_names.kinds()
     sklearn("cluster")
+
+
+def compared() -> list[Family]:
+    """Return the families of networks that ``mixviz train`` made with several strategies, in the order of the zoo."""
+    return [family for family in families.families(cards_of(known_networks())) if family.compared]
+
+
+def cards_of(known: Mapping[str, KnownModel]) -> dict[str, ModelCard]:
+    """Return the networks' cards by name."""
+    return {name: one.card for name, one in known.items()}
 
 
 def titles() -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from mixviz.i18n import UserError
 from mixviz.networks import class_names
 from mixviz.render import overlays
 from mixviz.ui.errors import as_user_error
-from mixviz.ui.services import networks
+from mixviz.ui.services import family_choice, networks
 from mixviz.ui.services.tiling import sheet
 from mixviz.ui.state import Request
 
@@ -34,7 +34,7 @@ def transition(request: Request) -> dict[str, Any]:
     Returns:
         ``lams``, λ from 0 (B) to 1 (A); the ``classes`` of A and B, ``how`` each is known, and ``by`` which network it
         was guessed; the ``networks`` that know both, by name and title, of all ``count``; per way the label's ``share``
-        of A; and a ``sheet`` of the inputs (``side`` pixels), a row per way.
+        of A; the networks to ``begin`` with; and a ``sheet`` of the inputs (``side`` pixels), a row per way.
 
     Raises:
         UserError: no network knows a class.
@@ -51,6 +51,7 @@ def transition(request: Request) -> dict[str, Any]:
         "how": list(how),
         "by": list(by),
         "networks": [{"name": one.name, "title": one.title} for one in able],
+        "begin": family_choice.among([one.name for one in able]),
         "count": len(known),
         "share": dict(zip(WAYS, shares, strict=True)),
         "sheet": overlays.data_uri(sheet(list(tiles.flatten(0, 1)), STEPS)),

@@ -9,7 +9,7 @@ from mixviz.evaluation import published, results
 from mixviz.evaluation.metrics import METRICS, Metric, at
 from mixviz.evaluation.paired import Difference, any_differ, over_seeds
 from mixviz.methods import METHODS
-from mixviz.networks import card_text, model_card, zoo
+from mixviz.networks import card_text, families, model_card, zoo
 from mixviz.networks.card_text import clock
 from mixviz.networks.model_card import ModelCard
 from mixviz.networks.run import Run
@@ -30,7 +30,14 @@ def compare(request: Request) -> dict[str, Any]:
 
 @functools.cache
 def _results() -> dict[str, Any]:
+    """Return the first family's results, and those of the ``others``: they saw other pictures, and do not compare."""
     about = {name: card for name in zoo.names() if (card := zoo.card(name)).is_whole and card.metrics}
+    groups = [{name: about[name] for name in family.names} for family in families.families(about)]
+    first, *others = [_of_family(group) for group in groups or [{}]]
+    return {**first, "others": others}
+
+
+def _of_family(about: dict[str, ModelCard]) -> dict[str, Any]:
     rows = results.rows(about, {name: zoo.history(name) for name in about})
     measured = [key for key in METRICS if any(key in row["values"] for row in rows)]
     middle = results.centre(about.values())
@@ -48,6 +55,7 @@ def _results() -> dict[str, Any]:
         "titles": {name: cls.card.title for name, cls in METHODS.items()},
         "classes": networks.classes(),
         "cards": {name: _card(card) for name, card in about.items()},
+        "data": next(iter(about.values())).data.name if about else "",
         "pictures": sorted({card.metrics["images"] for card in about.values() if card.metrics}),
     }
 

@@ -11,11 +11,10 @@ import torch
 from mixviz.cam.inference import KnownModel
 from mixviz.explain import edits, label_terms
 from mixviz.methods import METHODS
-from mixviz.networks import zoo
 from mixviz.render import export, overlays
 from mixviz.ui.boundary import checked_path
 from mixviz.ui.registry import View
-from mixviz.ui.services import cam_cache, networks, tiling
+from mixviz.ui.services import cam_cache, family_choice, networks, tiling
 from mixviz.ui.services.cam_subject import subject, wanted_classes
 from mixviz.ui.services.presenters import ESSENTIALS, SIDE, SMALL, card, changed_by, story
 from mixviz.ui.state import Request, of_state
@@ -55,8 +54,10 @@ def maps(state: Any) -> dict[str, Any]:
     """Where a network that was trained with the method, or the baseline, looks in the mixture for A's and B's class."""
     request = replace(of_state(state, checked_path), subject="mix", kind="grad_cam", layer="")
     known = networks.known_networks()
-    trained = [name for name, (method, _) in zoo.STRATEGIES.items() if method == request.method and name in known]
-    network = known[[*trained, *(name for name in ("baseline", *known) if name in known)][0]]
+    family = family_choice.beginning(request).family
+    members = family.names if family else ()
+    trained = [name for name in members if known[name].card.method == request.method]
+    network = known[[*trained, *(name for name in members if known[name].card.method == "baseline"), *known][0]]
     names = _known_classes(network, request)
     shown = subject(request).picture
     look = cam_cache.look(network, request, shown, names)

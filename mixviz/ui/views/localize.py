@@ -28,18 +28,21 @@ from mixviz.cam.methods import KINDS
 from mixviz.core.registry import lookup
 from mixviz.data import pictures
 from mixviz.i18n import UserError
+from mixviz.networks import families
 from mixviz.render import overlays
 from mixviz.ui.boundary import checked_path
 from mixviz.ui.errors import as_user_error, only_user_errors
 from mixviz.ui.registry import View
-from mixviz.ui.services import cam_cache, cam_download, folder_panel, gallery_downloads, networks
+from mixviz.ui.services import cam_cache, cam_download, family_choice, folder_panel, gallery_downloads, networks
 from mixviz.ui.services.cam_subject import label_of, mixed_inside, subject, wanted_classes
+from mixviz.ui.services.family_choice import Beginning, beginning, told
 from mixviz.ui.state import Request, language_of, networks_of, of_state
 
 PATIENCE = 0.3  # seconds after which the results so far are sent; the rest is left for the next request
 TOGETHER = 2  # networks, each in a thread of its own: torch has one thread here, and machines have more cores
 EVERY = 10  # of the thousand thresholds
 CENTRE = "centre"
+SOME = 4  # classes of a family that are named
 
 _pool = ThreadPoolExecutor(2 * TOGETHER, "look")
 
@@ -50,7 +53,8 @@ def localize(request: Request) -> dict[str, Any]:
     wanted = wanted_classes(request)
     names = tuple(name for name, _ in wanted)
     known = networks.to_look_inside(request.own)
-    left = [name for name in request.only or known if name in known]
+    chosen = beginning(request)
+    left = _asked(request, known, chosen)
     rows, start = [], time.monotonic()
     together = 1 if KINDS[request.kind].slow else TOGETHER
     while left and (not rows or time.monotonic() - start < PATIENCE):
@@ -71,8 +75,18 @@ def localize(request: Request) -> dict[str, Any]:
         "pending": left,
         "slow": KINDS[request.kind].slow,
         "all": list(known),
+        "begin": told(chosen),
         "command": cam_download.command(request, "{networks}"),  # the script knows those in sight
     }  # fmt: skip
+
+
+def _asked(request: Request, known: dict[str, KnownModel], chosen: Beginning) -> list[str]:
+    """Return the names of the networks that are asked for: those of ``only`` and, with ``begin``, so many of those to
+    begin with and the visitor's own; all networks where neither is given."""
+    if not request.begin:
+        return [name for name in request.only or known if name in known]
+    own = [f"own_{number}" for number in range(1, len(request.own) + 1)]
+    return [name for name in known if name in (*chosen.names[: request.begin], *own, *(request.only or ()))]
 
 
 def _class(request: Request, slot: int, name: str, known: bool) -> dict[str, Any]:
@@ -103,7 +117,7 @@ def row(known: KnownModel, request: Request, picture: np.ndarray, names: tuple[s
         "top": [[known.classes[i], p] for p, i in zip(top.values.tolist(), top.indices.tolist(), strict=True)],
         "trust": _trust(known, top.values[0].item()),
         "bce": known.has_own_confidence,
-        "looks": [{**_told(look, i), "lacks": lack} for i, lack in enumerate(lacks)],
+        "looks": [{**_described(look, i), "lacks": lack} for i, lack in enumerate(lacks)],
     }
 
 
@@ -121,7 +135,7 @@ def _trust(known: KnownModel, confidence: float) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def _told(look: CAMResult, i: int) -> dict[str, Any]:
+def _described(look: CAMResult, i: int) -> dict[str, Any]:
     """Describe one map: its bytes on its own scale, the range that they cover, and its box at every threshold."""
     raw, heat = look.maps[i], look.heat()[i]
     large = torch.nn.functional.interpolate(raw[None, None], heat.shape, mode="bicubic", align_corners=False)
@@ -171,12 +185,27 @@ def context(own: tuple[tuple[str, str], ...] = ()) -> dict[str, Any]:
     layers = grad_cam.feature_layers(first.loaded().network, (first.side, first.side))
     return {
         "networks": {
-            name: {"title": one.title, "side": one.side, "measured": _measured(one)} for name, one in known.items()
+            name: {
+                "title": one.title, "plain": one.card.strategy or name, "side": one.side, "measured": _measured(one),
+            }
+            for name, one in known.items()
         },
+        "families": [_family(one) for one in families.families(networks.cards_of(known))],
         "kinds": [asdict(kind) for kind in KINDS.values()],
         "layers": [{"earlier": str(i), "size": list(size[1:])} for i, (_, size) in enumerate(reversed(layers.items()))],
         "classes": networks.classes_of(known),
         "colours": {name: _text(shading.table(name)) for name in (*shading.COLOURS, shading.DIFFERENCE)},
+    }  # fmt: skip
+
+
+def _family(one: families.Family) -> dict[str, Any]:
+    """Describe a family; ``some`` of its classes are evenly spread."""
+    step = max(1, len(one.classes) // SOME)
+    first = next(iter(networks.known_networks()))
+    return {
+        "key": one.key, "data": one.data, "count": len(one.classes), "some": one.classes[::step][:SOME],
+        "compared": one.compared, "pictures": one.pictures, "names": one.names,
+        "begin": family_choice.with_reference(one, first) if one.compared else one.names,
     }  # fmt: skip
 
 
@@ -199,13 +228,30 @@ def _text(table: np.ndarray) -> str:
 
 def gallery(state: Any) -> dict[str, Any]:
     """Return the networks of others that can be fetched: {rows, allowed}."""
-    return {"rows": gallery_downloads.listed(language_of(state)), "allowed": gallery_downloads.allowed()}
+    rows = gallery_downloads.listed(language_of(state), _visitor(state))
+    return {"rows": rows, "allowed": gallery_downloads.allowed()}
 
 
 def fetch(state: Any) -> dict[str, Any]:
-    """Begin to fetch the network ``name``; returns the same as :func:`gallery`."""
-    gallery_downloads.start(state.get("name") if isinstance(state, dict) else None)
+    """Begin to fetch the network ``name`` for a ``visitor``; returns the same as :func:`gallery`."""
+    gallery_downloads.start(_named(state), _visitor(state))
     return gallery(state)
+
+
+def cancel(state: Any) -> dict[str, Any]:
+    """End a visitor's waiting for the network ``name``; returns the same as :func:`gallery`."""
+    gallery_downloads.cancel(_named(state), _visitor(state))
+    return gallery(state)
+
+
+def _named(state: Any) -> Any:
+    return state.get("name") if isinstance(state, dict) else None
+
+
+def _visitor(state: Any) -> str:
+    """Return what tells a visitor's page from others' pages, a text of its own making."""
+    visitor = state.get("visitor") if isinstance(state, dict) else None
+    return f"visitor {visitor[:64]}" if isinstance(visitor, str) else ""
 
 
 def trust(state: Any) -> dict[str, Any]:
@@ -238,6 +284,6 @@ def panel(language: str) -> None:
 
 
 VIEW = View(
-    "localize", 10, localize, "inside", functions=(about, gallery, fetch, trust), panel=panel, download=download,
-    example="subject=mix&method=cutmix",
+    "localize", 10, localize, "inside", functions=(about, gallery, fetch, cancel, trust), panel=panel,
+    download=download, example="subject=mix&method=cutmix",
 )  # fmt: skip

@@ -2,7 +2,6 @@
 // curve is there early and the slider needs no request.
 import { listed } from "../../lib/address.js";
 import { make, place } from "../../lib/dom.js";
-import { firstSix } from "../../lib/networks.js";
 import { shortened, tenth } from "../../lib/numbers.js";
 import { mixviz } from "../../lib/page.js";
 import { plotOf } from "../../lib/plot.js";
@@ -139,11 +138,11 @@ export function betweenPanel(rows, every, server) {
   /** @param {number} share @param {string} letter */
   const label = (share, letter) => 100 * (letter === "a" ? share : 1 - share);
   const classes = () => data.classes.map(className);
-  /** The networks in sight, as far as they know both classes; without any of those chosen, six. */
+  /** The networks in sight, as far as they know both classes; without any of those chosen, one family’s. */
   function shown() {
     const all = data.networks.map(({ name }) => name);
     const found = all.filter((name) => chosen.includes(name));
-    return found.length ? found : firstSix(all);
+    return found.length ? found : data.begin;
   }
   const answered = () => shown().flatMap((name) => curves.get(name) ?? []);
 
@@ -265,7 +264,7 @@ export function betweenPanel(rows, every, server) {
     const ticked = shown();
     chosen = all.filter((one) => (one === name ? on : ticked.includes(one)));
     mixviz.note(KEY, chosen.join(","));
-    if (!chosen.length) drawBoxes(); // none is as good as the first six
+    if (!chosen.length) drawBoxes(); // none is as good as those of the beginning
     draw();
     answer();
   }

@@ -68,6 +68,7 @@ export function cardList(model, painter, first, on) {
     });
     const parts = {
       figures,
+      title: make("h2"),
       says: make("div", { class: "mv-guesses" }),
       trust: make("p", { class: "mv-small mv-trust", title: t("look.trust_why") }),
       fits: make("dl", { class: "mv-fits" }),
@@ -81,7 +82,7 @@ export function cardList(model, painter, first, on) {
         data: { network: row.name },
         on: { pointerenter: () => on.light(row.name), pointerleave: () => on.light(null) },
       },
-      make("h2", {}, ...byHumps(model.titleOf(row))),
+      parts.title,
       parts.says,
       make("div", { class: "mv-look-tiles" }, ...figures.map((one) => one.node)),
       make("div", { class: "mv-look-numbers" }, parts.trust, parts.fits, parts.faith, parts.error),
@@ -145,6 +146,8 @@ export function cardList(model, painter, first, on) {
     if (wanted.length !== node.children.length || wanted.some((one, i) => one !== node.children[i]))
       node.replaceChildren(...wanted);
     for (const row of rows) {
+      const title = model.titleOf(row);
+      if (row.parts.title.textContent !== title) row.parts.title.replaceChildren(...byHumps(title));
       row.parts.node.classList.toggle("mv-first", row.name === pinned);
       row.parts.node.classList.toggle("mv-stale", row.key !== model.value.key);
     }

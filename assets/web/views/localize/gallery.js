@@ -7,12 +7,26 @@ import { named, t } from "../../lib/texts.js";
 
 const PAUSE = 700; // ms between two questions how far a download is
 const MB = 1e6;
+const KEY = "mixviz-visitor";
+
+/** What tells this tab from other visitors, also after it is loaded anew. */
+function ownName() {
+  const made = Math.random().toString(36).slice(2) + Date.now().toString(36);
+  try {
+    const kept = sessionStorage.getItem(KEY) ?? made;
+    sessionStorage.setItem(KEY, kept);
+    return kept;
+  } catch {
+    return made; // a browser that keeps nothing
+  }
+}
 
 /**
  * @param {Server} server
  * @param {(name: string) => Promise<void>} joined a network that was asked for is here
  */
 export function galleryPart(server, joined) {
+  const visitor = ownName();
   /** @type {Set<string>} networks that this page has asked for */
   const asked = new Set();
   /** @type {Map<string, ReturnType<typeof rowOf>>} */
@@ -31,10 +45,10 @@ export function galleryPart(server, joined) {
     note,
   );
 
-  /** @param {"gallery" | "fetch"} what @param {object} [more] */
+  /** @param {"gallery" | "fetch" | "cancel"} what @param {object} [more] */
   async function question(what, more = {}) {
     clearTimeout(timer);
-    const answer = await mixviz.question(what, more, server);
+    const answer = await mixviz.question(what, { ...more, visitor }, server);
     if (answer.message) {
       note.textContent = trouble = answer.message;
       return again();
@@ -50,11 +64,20 @@ export function galleryPart(server, joined) {
     return question("fetch", { name });
   }
 
+  /** Ends this page's waiting; the download goes on while others wait. @param {GalleryRow} row */
+  async function cancel({ name, title }) {
+    asked.delete(name);
+    await question("cancel", { name });
+    if (note.textContent === trouble && trouble) return;
+    note.textContent = t(rows.get(name)?.running() ? "gallery.goes_on" : "gallery.cancelled", { title });
+  }
+
   /** @param {GalleryAnswer} answer */
   async function take({ rows: told, allowed }) {
     if (!allowed) note.textContent = t("gallery.forbidden");
     for (const one of told) {
-      const row = rows.get(one.name) ?? rowOf(one, () => fetch(one.name));
+      if (one.mine) asked.add(one.name); // also before this page was loaded anew
+      const row = rows.get(one.name) ?? rowOf(one, { fetch: () => fetch(one.name), cancel: () => cancel(one) });
       if (!rows.has(one.name)) list.append(row.node);
       rows.set(one.name, row);
       row.update(one, allowed, asked.has(one.name));
@@ -67,17 +90,17 @@ export function galleryPart(server, joined) {
     }
   }
 
-  /** Asks once more after a pause, while somebody may look. */
+  /** Asks once more after a pause, while somebody may look or waits: the server forgets who says nothing. */
   function again() {
     clearTimeout(timer);
-    const inSight = () => mixviz.state.view === "localize" && (node.open || asked.size);
+    const inSight = () => asked.size || (mixviz.state.view === "localize" && node.open);
     timer = setTimeout(() => (inSight() ? question("gallery") : again()), PAUSE);
   }
   return { node };
 }
 
-/** @param {GalleryRow} about @param {() => void} fetch */
-function rowOf(about, fetch) {
+/** @param {GalleryRow} about @param {{ fetch: () => unknown, cancel: () => unknown }} on */
+function rowOf(about, { fetch, cancel }) {
   const { title, augmentation, documented, top1, license, bce } = about;
   const megabytes = about.megabytes.toFixed(0);
   const trained = named(`trained.${augmentation}`, augmentation);
@@ -89,13 +112,25 @@ function rowOf(about, fetch) {
   const here = make("span", { class: "mv-gallery-here", textContent: `✓ ${t("gallery.here")}` });
   const progress = make("progress", { aria: { label: title } });
   const told = make("span");
+  const stop = make("button", {
+    class: "mv-button",
+    textContent: t("gallery.cancel"),
+    aria: { label: t("gallery.cancel_what", { title }) },
+    on: {
+      click: () => {
+        stop.disabled = true;
+        cancel();
+      },
+    },
+  });
   const bar = make("p", { class: "mv-small mv-gallery-bar" }, progress, told);
+  let runs = false;
   const error = make("p", { class: "mv-gallery-error", aria: { role: "alert" } });
   const node = make(
     "li",
     { data: { network: about.name } },
     make("strong", { textContent: title }),
-    make("span", {}, button, here),
+    make("span", {}, button, stop, here),
     make(
       "p",
       { class: "mv-small" },
@@ -111,11 +146,14 @@ function rowOf(about, fetch) {
   function update(now, allowed, asked) {
     const failed = asked && !now.progress ? now.error : "";
     here.hidden = !now.here;
-    button.hidden = now.here || !allowed;
-    button.disabled = !!now.progress;
-    button.textContent = t(failed ? "gallery.again" : "gallery.fetch");
-    bar.hidden = !now.progress;
+    runs = !!now.progress;
+    button.hidden = now.here || !allowed || now.mine;
+    button.textContent = t(failed ? "gallery.again" : runs ? "gallery.wait" : "gallery.fetch");
+    stop.hidden = !now.mine;
+    if (stop.hidden) stop.disabled = false;
+    bar.hidden = !runs;
     if (now.progress) advance(...now.progress);
+    if (runs && now.others) told.textContent += ` · ${t("gallery.others", { count: now.others })}`;
     if (error.textContent !== failed) error.textContent = failed; // it is read out
     error.hidden = !failed;
   }
@@ -128,5 +166,5 @@ function rowOf(about, fetch) {
     if (!done && !total) told.textContent = t("gallery.waiting");
     else told.textContent = t(done === total ? "gallery.checking" : "gallery.done", numbers);
   }
-  return { node, update };
+  return { node, update, running: () => runs };
 }

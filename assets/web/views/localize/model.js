@@ -29,7 +29,7 @@ function shownInAddress() {
 export class LookModel {
   show = shownInAddress();
   /** @type {About} */
-  about = { networks: {}, classes: [], kinds: [], layers: [], colours: {} };
+  about = { networks: {}, families: [], classes: [], kinds: [], layers: [], colours: {} };
   /** @type {LookAnswer | null} */
   answer = null;
   /** @type {Map<string, DrawnRow>} rows of earlier requests stay, dimmed, until their network answers again */
@@ -95,9 +95,13 @@ export class LookModel {
     return this.value.all.every((name) => this.shown.includes(name));
   }
 
-  /** @param {LookRow} row */
-  titleOf(row) {
-    return row.name === CENTRE ? t("look.centre") : networkName(row.name, row.title);
+  /** The strategy; with the data set where another network in sight has it, too. @param {LookRow} row */
+  titleOf({ name, title }) {
+    if (name === CENTRE) return t("look.centre");
+    const { networks } = this.about;
+    const plain = networks[name]?.plain ?? title;
+    const twice = this.shown.some((other) => other !== name && networks[other]?.plain === plain);
+    return networkName(name, twice ? title : plain);
   }
 
   /** The class of a slot, in words. @param {number} slot @param {LookRow} [row] */

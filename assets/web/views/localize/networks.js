@@ -1,15 +1,17 @@
-// Which networks are in sight: the reference, then beside it the five that tell most, all, or those that one chooses.
+// Which networks are in sight: the reference and beside it those of the family that knows the classes, all, or those
+// that one chooses.
 import { listed } from "../../lib/address.js";
 import { make } from "../../lib/dom.js";
-import { SIX } from "../../lib/networks.js";
 import { mixviz } from "../../lib/page.js";
-import { networkName, t } from "../../lib/texts.js";
+import { t } from "../../lib/texts.js";
+import { familyGroups } from "./families.js";
 
 /** @import { LookModel } from "./model.js" */
 
 const NARROW = matchMedia("(max-width: 767px)");
-const KEY = "networks"; // of the address: names, or "all"
+const KEY = "networks"; // of the address: names, "all", or "strategies": on a phone, too, those that suit the classes
 const MOST = 50;
+const SIX = 6; // networks to begin with, where there is room
 
 /** @param {LookModel} model @param {() => void} changed */
 export function networkChoice(model, changed) {
@@ -17,34 +19,35 @@ export function networkChoice(model, changed) {
   let version = -1; // of the latest answer
   /** @type {Set<string>} the networks that have answered it */
   const answered = new Set();
-  const boxes = make("div", { class: "mv-look-networks", aria: { role: "group", label: t("look.networks") } });
   const more = make("button", { class: "mv-button", on: { click: () => choose(next()) } });
-  const begin = () => (NARROW.matches ? SIX.slice(0, 1) : SIX);
+  const groups = familyGroups(model, { choose, tick });
+  const automatic = () => !chosen.length || chosen[0] === "strategies";
+  /** How many networks one begins with; a phone has room for the reference. */
+  const count = () => (NARROW.matches && !chosen.length ? 1 : SIX);
+  const own = () => mixviz.state.own.map((_, i) => `own_${i + 1}`);
 
   /** What the button shows next: on a phone the others of the six, then all, then those of the beginning. */
   function next() {
-    const { all } = model.value;
     if (model.whole) return [];
-    const six = SIX.filter((name) => all.includes(name));
-    return !chosen.length && model.shown.length < six.length ? six : ["all"];
+    return !chosen.length && model.value.begin.names.length > count() ? ["strategies"] : ["all"];
   }
 
   /** The networks to show; before the server has named them, those to ask for, or null for all. */
   function wanted() {
-    const { first, own } = mixviz.state;
-    const all = model.answer?.all;
+    const { first } = mixviz.state;
+    const { all, begin } = model.answer ?? {};
     if (chosen[0] === "all") return all ?? null;
-    const names = new Set([
-      ...(first ? [first] : []),
-      ...(chosen.length ? chosen : [...begin(), ...own.map((_, i) => `own_${i + 1}`)]),
-    ]);
+    const names = new Set(automatic() ? [...(begin?.names.slice(0, count()) ?? []), ...own()] : chosen);
+    if (first) names.add(first);
     if (!all) return [...names];
     const found = all.filter((name) => names.has(name));
-    return found.length ? found : all.slice(0, begin().length);
+    return found.length ? found : all.slice(0, count());
   }
 
-  // Ask for the networks in sight alone, and for none a second time.
+  // Ask for the networks in sight alone, and for none a second time. Which suit other classes only the server knows.
   mixviz.asking.localize = () => {
+    const { first } = mixviz.state;
+    if (automatic() && version !== mixviz.version()) return { begin: count(), ...(first ? { only: [first] } : {}) };
     const names = wanted();
     const left = names?.filter((name) => version !== mixviz.version() || !answered.has(name));
     const only = left?.length ? left : names;
@@ -68,27 +71,14 @@ export function networkChoice(model, changed) {
   }
 
   function update() {
-    const { all } = model.value;
+    const { all, begin } = model.value;
     model.shown = wanted() ?? all;
-    more.hidden = all.length <= begin().length;
-    const count = next().length;
-    if (!count) more.textContent = t("look.show_fewer");
-    else if (next()[0] === "all") more.textContent = t("look.show_all", { count: all.length });
-    else more.textContent = t("look.show_strategies", { count: count - model.shown.length });
-    if (boxes.dataset.names !== all.join()) {
-      boxes.dataset.names = all.join();
-      boxes.replaceChildren(
-        ...all.map((name) =>
-          make(
-            "label",
-            { class: "mv-check" },
-            make("input", { type: "checkbox", name, on: { change: ({ target }) => tick(name, target.checked) } }),
-            networkName(name, model.about.networks[name].title),
-          ),
-        ),
-      );
-    }
-    for (const box of boxes.querySelectorAll("input")) box.checked = model.shown.includes(box.name);
+    more.hidden = all.length <= count();
+    const [what] = next();
+    if (!what) more.textContent = t("look.show_fewer");
+    else if (what === "all") more.textContent = t("look.show_all", { count: all.length });
+    else more.textContent = t("look.show_strategies", { count: begin.names.length - count() });
+    groups.update(automatic());
   }
 
   const missing = () => model.shown.filter((name) => !answered.has(name));
@@ -109,7 +99,10 @@ export function networkChoice(model, changed) {
 
   /** A network that joins is in sight. @param {string} name */
   function join(name) {
-    if (chosen.length && chosen[0] !== "all") chosen.push(name);
+    if (!automatic() && chosen[0] !== "all") chosen.push(name);
   }
-  return { boxes, more, take, join, show, missing };
+
+  /** Shows a family's networks, whatever the picture. @param {string[]} names */
+  const instead = (names) => choose([...names, ...own()]);
+  return { groups: groups.node, more, take, join, show, missing, automatic, instead };
 }

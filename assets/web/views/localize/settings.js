@@ -107,8 +107,8 @@ export function settingsDrawer(model, { display, sort }, boxes, ...more) {
     scaleText.textContent = why;
     const slow = about.kinds.find((one) => one.name === kind.value)?.slow;
     kindText.textContent = `${t(`kind.${kind.value}`)} ${slow ? t("look.slow_kind") : ""}`;
-    const { side } = Object.values(about.networks)[0];
-    sees.textContent = t("look.sees", { side, count: about.classes.length });
+    const sides = [...new Set(model.shown.map((name) => about.networks[name].side))].map((side) => `${side}×${side}`);
+    sees.textContent = t("look.sees", { side: sides.join(" / "), count: about.classes.length.toLocaleString("en") });
   }
   return { node, fields, learn, update };
 }

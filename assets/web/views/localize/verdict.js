@@ -53,10 +53,12 @@ export function verdictOf(model, on) {
     told.textContent = `${verdict} ${why}`.trim();
   }
 
-  /** The cards' numbers of all networks, shown or not. */
+  /** The cards' numbers of a family in sight, of all its networks, shown or not: others saw other pictures. */
   function compare() {
-    const { networks } = model.about;
-    const names = Object.keys(networks).filter((name) => model.score(name) !== undefined);
+    const { networks, families } = model.about;
+    const shown = families.filter((family) => family.names.some((name) => model.shown.includes(name)));
+    const scored = shown.map((family) => family.names.filter((name) => model.score(name) !== undefined));
+    const names = scored.find((some) => some.length > 1) ?? [];
     measured.hidden = names.length < 2;
     if (measured.hidden) return;
     /** @param {string} name */
@@ -69,9 +71,9 @@ export function verdictOf(model, on) {
     const beyond = score(best) - score(last) > 2 * Math.hypot(error(best), error(last));
     const found = t("look.measured", {
       images: images.toLocaleString("en"),
-      best: networkName(best, networks[best].title),
+      best: networkName(best, networks[best].plain),
       high: score(best).toFixed(1),
-      last: networkName(last, networks[last].title),
+      last: networkName(last, networks[last].plain),
       low: score(last).toFixed(1),
       centre: centre.toFixed(1),
       error: error(best).toFixed(1),
