@@ -130,6 +130,10 @@ METRICS = {
                        {"images": shapes, "gradient": lambda x: [x[None], x[1:]], "eps": number(0, 255)}),
     robustness.pgd: ({"network": network, "images": IMAGES, "labels": LABELS, "eps": 2, "rng": rng(), "steps": 2},
                      {"images": unit, "labels": classes, "eps": number(0, 255), "steps": number(1)}),
+    robustness.withstands: (
+        {"network": network, "images": IMAGES, "labels": LABELS, "eps": 2, "start": np.zeros(IMAGES.shape, np.float32),
+         "steps": 2},
+        {"images": unit, "labels": classes, "eps": number(0, 255), "steps": number(1)}),
     robustness.occlude: ({"images": IMAGES, "share": 0.5, "kind": "hole", "rng": rng()},
                          {"images": shapes, "share": number(0, 1), "kind": lambda x: ["frame"],
                           "fill": lambda x: [(0, 0), (0, 0, np.nan), 0.5]}),

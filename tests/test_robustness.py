@@ -85,6 +85,27 @@ def test_pgd_is_worse_than_fgsm_and_both_than_nothing():
     assert torch.equal(robustness.fgsm(network, images, labels, 0), images)
 
 
+def test_what_withstands_an_attack_is_right_at_each_of_its_steps():
+    """The steps are those of the whole attack, whose last one alone breaks fewer pictures."""
+    network, images = curved().eval(), pictures(64)
+    labels, rows = network(images).argmax(1), []
+    for eps, steps in ((0.3, 3), (1, 5), (4, 1)):
+        start = rng().random(images.shape, dtype=np.float32)
+        low, high = (images - eps / 255).clamp(0, 1), (images + eps / 255).clamp(0, 1)
+        points = torch.lerp(low, high, torch.from_numpy(start))
+        right = network(points).argmax(1) == labels
+        for _ in range(steps):
+            moved = points + 2.5 * eps / 255 / steps * robustness.loss_gradient(network, points, labels).sign()
+            points = torch.minimum(torch.maximum(moved, low), high)
+            right &= network(points).argmax(1) == labels
+        ours = robustness.withstands(network, images, labels, eps, start, steps=steps)
+        assert torch.equal(ours, right)
+        at_last = network(robustness.pgd(network, images, labels, eps, rng(), steps=steps)).argmax(1) == labels
+        assert (ours <= at_last).all()
+        rows.append(ours.sum().item())
+    assert any(0 < left < 64 for left in rows)
+
+
 def test_the_same_generator_gives_the_same_attack():
     network, images = curved().eval(), pictures()
     first, again, other = (robustness.pgd(network, images, LABELS, 4, rng(s), steps=2) for s in (1, 1, 2))

@@ -88,7 +88,7 @@ def evaluate(
     Runs that differ by their seed alone become one row, with mean and spread.
     """
     from mixviz.evaluation import tables
-    from mixviz.evaluation.runner import assess
+    from mixviz.evaluation.runner import Wanted, assess_together
     from mixviz.training import setup
 
     setup.keep_memory()
@@ -96,24 +96,22 @@ def evaluate(
     model_card.rows([card.changed(metrics=None) for card in for_rows])
     if weights not in ("last", "best"):
         raise ValueError(f"--weights is last or best; got {weights!r}.")
-    measured = []
-    for folder in folders:
-        chosen = [name.strip() for name in parts.split(",") if name.strip()] or None
-        name_of_others, colon, root_of_others = others.partition(":")
-        foreign = (name_of_others, root_of_others) if colon else None
-        if others and foreign is None:
-            raise ValueError(f"--others is NAME:ROOT, e.g. cifar100:data; got {others!r}.")
-        card = assess(
-            folder, root, parts=chosen, others=foreign, dataset=data or None, weights=weights, limit=limit,
-            dilate=dilate, brief=brief, batch_size=batch_size or None,
-            progress=lambda part, done, all_, name=folder.name: typer.echo(f"{name}: {part} ({done + 1}/{all_})")
-            if part else None,
-        )  # fmt: skip
+    chosen = tuple(name.strip() for name in parts.split(",") if name.strip()) or None
+    name_of_others, colon, root_of_others = others.partition(":")
+    foreign = (name_of_others, root_of_others) if colon else None
+    if others and foreign is None:
+        raise ValueError(f"--others is NAME:ROOT, e.g. cifar100:data; got {others!r}.")
+    wanted = Wanted(root, chosen, foreign, data or None, limit, dilate, brief, batch_size or None)
+    cards = assess_together(
+        folders, wanted, weights=weights,
+        progress=lambda name, part, done, all_: typer.echo(f"{name}: {part} ({done + 1}/{all_})") if part else None,
+    )  # fmt: skip
+    for folder, card in zip(folders, cards, strict=True):
         if left_out := (card.metrics or {}).get("left_out"):
             typer.echo(f"{folder.name}: {left_out}")
         if model_card.read(folder).metrics != card.metrics:
             typer.echo(f"{folder}/card.json holds a larger measurement, or one of other weights, and stays as it was.")
-        measured.append(_titled(card, folder))
+    measured = [_titled(card, folder) for folder, card in zip(folders, cards, strict=True)]
     text = tables.table(model_card.measured_rows(measured))
     typer.echo(text)
     if table is not None:

@@ -77,32 +77,78 @@ def evaluate(
     Raises:
         TypeError, ValueError: what cannot be measured, and what to give.
     """
-    names = _chosen(parts, boxes is not None or masks is not None, scores)
+    split = prepared(
+        network, images, labels, mean=mean, std=std, layer=layer, boxes=boxes, masks=masks, others=others,
+        close=close, positions=positions, scores=scores, dilate=dilate, seed=seed, brief=brief, batch_size=batch_size,
+    )  # fmt: skip
+    names = chosen(parts, boxes is not None or masks is not None, scores)
+    told = (lambda _, name, done, count: progress(name, done, count)) if progress else None
+    return together([split], names, told)[0]
+
+
+def prepared(
+    network: nn.Module, images: Tensor, labels: Tensor, *, mean: Sequence[float], std: Sequence[float],
+    layer: str | None = None, boxes: Sequence[Tensor] | None = None, masks: Tensor | None = None,
+    others: Tensor | None = None, close: Tensor | None = None, positions: Tensor | None = None, scores: bool = True,
+    dilate: int = 0, seed: int = 0, brief: bool = False, batch_size: int | None = None,
+) -> EvaluationSet:  # fmt: skip
+    """Check the arguments of :func:`evaluate`, and return the network with its pictures for :func:`together`.
+
+    Raises:
+        TypeError, ValueError: what cannot be measured, and what to give.
+    """
     pixels = NormalizedModel(network, mean, std)
     _check(pixels, images, labels, boxes, masks, others, scores)
     if batch_size is None:
         batch_size = images_at_a_time(images)
     checks.number("batch_size", batch_size, 1, whole=True)
     labels = labels.to(images.device)
-    split = EvaluationSet(
+    return EvaluationSet(
         pixels, images, labels, layer, boxes, masks, others, seed, batch_size, dilate=dilate, brief=brief,
-        close=close, positions=positions,
+        close=close, positions=positions, has_scores=scores,
     )  # fmt: skip
-    result: dict = {"images": len(images), "size": list(images.shape[2:]), "seed": seed, "seconds": {}}
-    if not scores:
-        result["left_out"] = WITHOUT_SCORES
-    if brief:
-        result["brief"] = [name for name in names if name in BRIEF]
-    with evaluating(pixels):
-        for done, name in enumerate(names):
+
+
+def together(
+    sets: Sequence[EvaluationSet], names: Sequence[str], progress: Callable[[int, str, int, int], None] | None = None
+) -> list[dict]:
+    """Measure several networks, part after part. The numbers are those that each has alone.
+
+    Those that have a :class:`mixviz.evaluation.sharing.SharedFeatures` in common share the work of their first stages.
+
+    Args:
+        sets: the networks with their pictures.
+        names: of the parts.
+        progress: called with (place of the network, part, parts done, parts there are) before each part, and at the
+            end with an empty part.
+
+    Returns:
+        What :func:`evaluate` returns, for each network.
+    """
+    results: list[dict] = [
+        {"images": len(one.images), "size": list(one.images.shape[2:]), "seed": one.seed, "seconds": {}} for one in sets
+    ]
+    for one, result in zip(sets, results, strict=True):
+        if not one.has_scores:
+            result["left_out"] = WITHOUT_SCORES
+        if one.brief:
+            result["brief"] = [name for name in names if name in BRIEF]
+    for done, name in enumerate(names):
+        for shared in {id(one.shared): one.shared for one in sets if one.shared is not None}.values():
+            shared.forget()
+        for place, (one, result) in enumerate(zip(sets, results, strict=True)):
             if progress:
-                progress(name, done, len(names))
+                progress(place, name, done, len(names))
             start = time.perf_counter()
-            result[name] = PARTS[name](split)
+            if one.shared is not None:
+                one.shared.rewind()
+            with evaluating(one.network):
+                result[name] = PARTS[name](one)
             result["seconds"][name] = round(time.perf_counter() - start, 3)
     if progress:
-        progress("", len(names), len(names))
-    return result
+        for place in range(len(sets)):
+            progress(place, "", len(names), len(names))
+    return results
 
 
 def images_at_a_time(images: Tensor) -> int:
@@ -114,7 +160,13 @@ def images_at_a_time(images: Tensor) -> int:
     return MOST if images.device.type != "cpu" else min(MOST, max(1, PIXELS // pixels))
 
 
-def _chosen(parts: Iterable[str] | None, truth: bool, scores: bool) -> list[str]:
+def chosen(parts: Iterable[str] | None, truth: bool, scores: bool = True) -> list[str]:
+    """Return the names of the parts to measure; ``truth``: whether there are boxes or masks, ``scores``: see
+    :func:`evaluate`.
+
+    Raises:
+        ValueError: no such part, or one that needs boxes, masks or class scores.
+    """
     if parts is None and not scores:
         return ["embedding"]
     if parts is None:

@@ -39,7 +39,7 @@ QUESTIONS: dict[str, Question] = {
     "calibration": Question("Does mixing calibrate?", ("ece",), _ALL),
     "occlusion": Question("Does mixing help where half of the picture is hidden?", ("hole_50",), _ALL),
     "fgsm": Question("Does mixing help against one step of an attack?", ("fgsm_1",), _ALL),
-    "pgd": Question("Does mixing help against ten steps of an attack?", ("pgd_1",), _ALL),
+    "pgd": Question("Does mixing help against five steps of an attack?", ("pgd_1",), _ALL),
     "corruption": Question("Does mixing help against corruptions?", ("corrupted_3",), _ALL),
     "between": Question("What do networks see halfway between two pictures?", ("mixup_half", "cutmix_half"), _ALL),
 }  # fmt: skip

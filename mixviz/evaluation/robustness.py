@@ -116,6 +116,50 @@ def pgd(
     return attacked
 
 
+def withstands(
+    network: Network, images: Tensor, labels: Tensor, eps: float, start: np.ndarray, *, steps: int = 10
+) -> Tensor:
+    """Tell for each image whether the network is right at the start and at every step of :func:`pgd`.
+
+    An image that was wrong once is attacked no further: most are after a step or two, so that this costs a fraction of
+    the whole attack. It is a stronger attack than its last step alone.
+
+    Args:
+        network, images, labels, eps, steps: see :func:`pgd`.
+        start: (N, 3, H, W) float32, 0 to 1, from the least to the most that a pixel may be.
+
+    Returns:
+        (N,) bool.
+
+    Raises:
+        TypeError, ValueError: see :func:`pgd`.
+    """
+    _check_images(images)
+    _check_eps(eps)
+    checks.number("steps", steps, 1, whole=True)
+    radius = eps / 255
+    low, high = (images - radius).clamp(0, 1), (images + radius).clamp(0, 1)
+    attacked = torch.lerp(low, high, torch.from_numpy(start).to(images))
+    left = torch.arange(len(images), device=images.device)
+    for step in range(steps + 1):
+        with torch.inference_mode(False), torch.set_grad_enabled(step < steps), evaluating(network):
+            points = attacked[left].clone().requires_grad_(step < steps)
+            logits = check_logits(network(points), len(left)).float()
+            if not step:
+                checks.labels("labels", labels, *logits.shape)
+            truth = labels[left].clone()
+            right = logits.argmax(1) == truth
+            if step < steps and right.any():
+                loss = functional.cross_entropy(logits[right], truth[right], reduction="sum")
+                gradient = torch.autograd.grad(loss, points)[0][right]
+        left = left[right]
+        if step == steps or not len(left):
+            break
+        moved = attacked[left] + 2.5 * radius / steps * gradient.sign()
+        attacked[left] = torch.minimum(torch.maximum(moved, low[left]), high[left])
+    return torch.zeros(len(images), dtype=torch.bool, device=images.device).index_fill_(0, left, True)
+
+
 def _check_images(images: Tensor) -> None:
     checks.tensor("images", images, "float", ("N", 3, "H", "W"), 0, 1, hint=BYTES)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ from mixviz.data import pictures, sources
 from mixviz.data.dataset import Dataset
 from mixviz.data.pictures import View
 from mixviz.evaluation import evaluate
-from mixviz.networks import card_text, model_card, user_network, zoo
+from mixviz.evaluation.sharing import SharedFeatures
+from mixviz.evaluation.subject import EvaluationSet
+from mixviz.networks import card_text, model_card, trunk, user_network, zoo
 from mixviz.networks.files import save_tensors
 from mixviz.networks.model_card import ModelCard
 from mixviz.training.loader import Feed, feed
@@ -75,59 +77,174 @@ def assess(
     Raises:
         ValueError: no card, weights or data set there.
     """
-    folder, device = Path(folder), _device()
+    wanted = Wanted(root, None if parts is None else tuple(parts), others, dataset, limit, dilate, brief, batch_size)
+    told = (lambda _, part, done, count: progress(part, done, count)) if progress else None
+    return assess_together([folder], wanted, weights=weights, progress=told)[0]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is measured, and on which pictures: the arguments of :func:`assess`."""
+
+    root: str | Path
+    parts: tuple[str, ...] | None = None
+    others: tuple[str, str | Path] | None = None
+    dataset: str | None = None
+    limit: int = 0
+    dilate: int = 0
+    brief: bool = False
+    batch_size: int | None = None
+
+
+@dataclass(eq=False)
+class _Opened:
+    """A network that was opened, with its card and its weights' names."""
+
+    folder: Path
+    card: ModelCard
+    network: nn.Module
+    weights: str
+    sha256: str
+
+    def key(self, wanted: Wanted) -> tuple[Any, ...]:
+        """Return what networks have in common that are measured on the same pictures."""
+        run, data = self.card.run or {}, self.card.data
+        holdout = "" if wanted.dataset else run.get("holdout", "")
+        view, corrupt = self.card.network.view, run.get("corrupt", "refuse")
+        return wanted.dataset or data.name, data.keys, data.classes, holdout, view, corrupt, self.card.network.scores
+
+
+def assess_together(
+    folders: Sequence[str | Path],
+    wanted: Wanted,
+    *,
+    weights: str = "last",
+    progress: Callable[[str, str, int, int], None] | None = None,
+) -> list[ModelCard]:
+    """Measure several networks as :func:`assess` does, with the numbers that each has alone.
+
+    Networks of the same data read their pictures once. On a CPU those with the same first stages, such as the zoo's,
+    also change the pictures once and compute these stages once; see :mod:`mixviz.evaluation.sharing`. The cards are
+    written when all networks of the same data are measured.
+
+    Args:
+        progress: called with (folder's name, part, parts done, parts there are).
+
+    Returns:
+        The cards with the new numbers, in the order of the folders.
+    """
+    opened = [_open(Path(folder), weights, wanted) for folder in folders]
+    groups: dict[tuple[Any, ...], list[_Opened]] = {}
+    for one in opened:
+        groups.setdefault(one.key(wanted), []).append(one)
+    cards = {id(one): card for group in groups.values() for one, card in _measured(group, wanted, progress)}
+    return [cards[id(one)] for one in opened]
+
+
+def _open(folder: Path, weights: str, wanted: Wanted) -> _Opened:
     card = model_card.read(folder)
-    name, keys = dataset or card.data.name, (not dataset and card.data.keys) or card.data.classes
-    if not name:
+    if not (wanted.dataset or card.data.name):
         raise ValueError(f"{folder}: the card names no data set: say which one to measure on (--data).")
-    opened = user_network.read_folder(folder, weights)
-    network, layer = opened.network.to(device), card.network.layer or None
-    holdout = "" if dataset else (card.run or {}).get("holdout", "")
-    validation = sources.load(name, root, "val", holdout=holdout)
+    read = user_network.read_folder(folder, weights)
+    return _Opened(folder, card, read.network, read.weights, read.sha256)
+
+
+def _measured(
+    group: Sequence[_Opened], wanted: Wanted, progress: Callable[[str, str, int, int], None] | None
+) -> list[tuple[_Opened, ModelCard]]:
+    """Measure networks on the pictures that they have in common, and write their cards."""
+    card, device = group[0].card, _device()
+    name, keys = wanted.dataset or card.data.name, (not wanted.dataset and card.data.keys) or card.data.classes
+    holdout = "" if wanted.dataset else card.holdout
+    validation = sources.load(name, wanted.root, "val", holdout=holdout)
     # Embeddings are measured on any classes, and class scores only on those of the training.
-    foreign_classes = validation.open_set or bool(dataset and not card.network.scores)
+    foreign_classes = validation.open_set or bool(wanted.dataset and not card.network.scores)
     split = validation.compact() if foreign_classes else validation.of_classes(keys).complete("val")
-    seen = _seen(split.per_class(limit) if limit else split, card, device)
-    foreign = _others(validation, split, others, len(seen))
-    parts, side = None if parts is None else list(parts), card.network.image_size
-    # None measures all that is possible: a network may have no layer for heat maps.
-    places = "localisation" in parts if parts is not None else layer or feature_layers(network, (side, side))
-    with _float32():
-        metrics = evaluate.evaluate(
-            network,
-            _images(seen),
-            seen.split.labels,
-            mean=card.network.mean,
-            std=card.network.std,
-            layer=layer,
-            boxes=_boxes(seen) if places else None,
-            masks=_masks(seen) if places else None,
-            others=None if foreign is None else _images(_seen(foreign, card, device)),
-            close=seen.split.close,
-            positions=seen.split.positions,
-            scores=card.network.scores and not foreign_classes,
-            parts=parts,
-            dilate=dilate,
-            brief=brief,
-            batch_size=batch_size,
-            progress=progress,
+    seen = _seen(split.per_class(wanted.limit) if wanted.limit else split, card, device)
+    foreign = _others(validation, split, wanted.others, len(seen))
+    images = _images(seen)
+    placed = any(_places(one, wanted) for one in group)
+    boxes, masks = (_boxes(seen), _masks(seen)) if placed else (None, None)
+    strangers = None if foreign is None else _images(_seen(foreign, card, device))
+    sets = [
+        evaluate.prepared(
+            one.network.to(device), images, seen.split.labels, mean=one.card.network.mean, std=one.card.network.std,
+            layer=one.card.network.layer or None, boxes=boxes if _places(one, wanted) else None,
+            masks=masks if _places(one, wanted) else None, others=strangers, close=seen.split.close,
+            positions=seen.split.positions, scores=one.card.network.scores and not foreign_classes,
+            dilate=wanted.dilate, brief=wanted.brief, batch_size=wanted.batch_size,
         )
+        for one in group
+    ]  # fmt: skip
+    names = [
+        evaluate.chosen(wanted.parts, one.boxes is not None or one.masks is not None, one.has_scores) for one in sets
+    ]
+    if device.type == "cpu":
+        sets = _sharing(group, sets)
+    cards = []
+    # Networks without a layer for heat maps have fewer parts.
+    for parts in dict.fromkeys(map(tuple, names)):
+        these = [i for i, own in enumerate(names) if tuple(own) == parts]
+        told = None
+        if progress:
+
+            def told(place: int, part: str, done: int, count: int, these: list[int] = these) -> None:
+                progress(group[these[place]].folder.name, part, done, count)
+
+        with _float32():
+            measured = evaluate.together([sets[i] for i in these], parts, told)
+        cards += [
+            (group[i], _kept(group[i], one, wanted, split, foreign_classes))
+            for i, one in zip(these, measured, strict=True)
+        ]
+    return cards
+
+
+def _places(one: _Opened, wanted: Wanted) -> bool:
+    """Whether localisation is measured; without a choice where the network has a layer for heat maps."""
+    if wanted.parts is not None:
+        return "localisation" in wanted.parts
+    side = one.card.network.image_size
+    return bool(one.card.network.layer or feature_layers(one.network, (side, side)))
+
+
+def _sharing(group: Sequence[_Opened], sets: Sequence[EvaluationSet]) -> list[EvaluationSet]:
+    """Let networks of the same first stages and preparation share these; a single one has nothing to share."""
+    found = [
+        trunk.split(one.network, count) if (count := zoo.shared_stages(one.card, one.folder.name)) else None
+        for one in group
+    ]
+    keys = [
+        part and (part.key, one.card.network.mean, one.card.network.std) for part, one in zip(found, group, strict=True)
+    ]
+    common = {key: SharedFeatures() for key in keys if key is not None and keys.count(key) > 1}
+    return [
+        replace(one, divided=part, shared=common[key]) if key in common else one
+        for one, part, key in zip(sets, found, keys, strict=True)
+    ]
+
+
+def _kept(one: _Opened, metrics: dict[str, Any], wanted: Wanted, split: Dataset, foreign_classes: bool) -> ModelCard:
+    """Join new metrics with a card's, and write it unless it holds a larger measurement."""
+    card, others = one.card, wanted.others
     for part in (metrics.get("ood"), metrics.get("embedding", {}).get("mahalanobis")):
         if part:
-            part["others_are"] = others[0] if others else f"other classes of {name}"
-    metrics["weights"] = opened.weights
+            part["others_are"] = others[0] if others else f"other classes of {wanted.dataset or card.data.name}"
+    metrics["weights"] = one.weights
     before, shown = card.metrics, "nmi_percent" in metrics.get("embedding", {}) and not foreign_classes
     replaces = not before or (
-        parts is None and metrics["images"] >= before["images"] and (not brief or bool(before.get("brief")))
+        wanted.parts is None
+        and metrics["images"] >= before["images"]
+        and (not wanted.brief or bool(before.get("brief")))
     )
     if before and all(before[key] == metrics[key] for key in SAME):
         metrics, replaces = _together(before, metrics), True
     card = card.changed(metrics=metrics)
     if replaces:
         if shown:
-            tensors = _embedding(network, split, card, device)
-            save_tensors(folder / zoo.EMBEDDING, tensors, {"weights": opened.sha256})
-        card_text.write(folder, card)
+            tensors = _embedding(one.network, split, card, _device())
+            save_tensors(one.folder / zoo.EMBEDDING, tensors, {"weights": one.sha256})
+        card_text.write(one.folder, card)
     return card
 
 

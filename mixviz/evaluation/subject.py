@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,12 +12,17 @@ from torch import Tensor
 
 from mixviz import embeddings
 from mixviz.core import checks
-from mixviz.core.inference import NormalizedModel
+from mixviz.core.inference import NormalizedModel, check_logits
+from mixviz.evaluation.sharing import SharedFeatures
+from mixviz.networks.trunk import Split
 
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """A network with the pictures to measure it on; see :func:`mixviz.evaluation.evaluate.evaluate`."""
+    """A network with the pictures to measure it on; see :func:`mixviz.evaluation.evaluate.evaluate`.
+
+    With ``divided``, the network in two parts, networks of equal first parts share what is in ``shared``.
+    """
 
     network: NormalizedModel
     images: Tensor
@@ -32,6 +37,9 @@ class EvaluationSet:
     brief: bool = False
     close: Tensor | None = None
     positions: Tensor | None = None
+    has_scores: bool = True
+    divided: Split | None = None
+    shared: SharedFeatures | None = None
 
     def rng(self, *key: int) -> np.random.Generator:
         """Return a separate generator per measurement, so that leaving one out does not change another."""
@@ -41,12 +49,31 @@ class EvaluationSet:
         n = len(self.images) if n is None else n
         return (slice(i, min(i + self.batch_size, n)) for i in range(0, n, self.batch_size))
 
-    def logits(self, change: Callable[[Tensor, slice], Tensor] | None = None, images: Tensor | None = None) -> Tensor:
-        """Return the network's class scores (N, C) of changed images."""
+    def logits(
+        self,
+        change: Callable[[Tensor, slice], Tensor] | None = None,
+        images: Tensor | None = None,
+        *,
+        own: bool = False,
+    ) -> Tensor:
+        """Return the network's class scores (N, C) of changed images; ``own``: the change depends on the network."""
         images = self.images if images is None else images
+        change = change or (lambda batch, _: batch)
+        return self.logits_of((change(images[part], part) for part in self.slices(len(images))), own=own)
+
+    def logits_of(self, batches: Iterable[Tensor], *, own: bool = False) -> Tensor:
+        """Return the network's class scores (N, C) of batches of images.
+
+        Unless they are the network's ``own``, networks that are measured together share the features of its first
+        stages, and the batches are made once for all.
+        """
         with torch.inference_mode():
-            change = change or (lambda batch, _: batch)
-            logits = torch.cat([self.network(change(images[part], part)) for part in self.slices(len(images))])
+            if own or self.divided is None or self.shared is None:
+                logits = torch.cat([self.network(batch) for batch in batches])
+            else:
+                features = self.shared.of(self.divided, self.network.normalised, batches)
+                parts = [check_logits(self.divided.tail(one), len(one)).float() for one in features]
+                logits = torch.cat(parts)
         finite = -checks.FINITE, checks.FINITE
         checks.tensor("The network's scores", logits, "float", ("N", "C"), *finite, hint="Has its training diverged?")
         return logits
@@ -65,9 +92,9 @@ class EvaluationSet:
         """Logits (N, C) of the unchanged images, computed once."""
         return self.logits()
 
-    def accuracy(self, change: Callable[[Tensor, slice], Tensor]) -> float:
-        """Accuracy on changed images, in percent."""
-        return percent(self.logits(change).argmax(1) == self.labels)
+    def accuracy(self, change: Callable[[Tensor, slice], Tensor], *, own: bool = False) -> float:
+        """Accuracy on changed images, in percent; ``own``: see :meth:`logits`."""
+        return percent(self.logits(change, own=own).argmax(1) == self.labels)
 
 
 def percent(hits: Tensor) -> float:
