@@ -142,19 +142,19 @@ def withstands(
     attacked = torch.lerp(low, high, torch.from_numpy(start).to(images))
     left = torch.arange(len(images), device=images.device)
     for step in range(steps + 1):
-        with torch.inference_mode(False), torch.set_grad_enabled(step < steps), evaluating(network):
-            points = attacked[left].clone().requires_grad_(step < steps)
+        last = step == steps
+        with torch.inference_mode(False), torch.set_grad_enabled(not last), evaluating(network):
+            points = attacked[left].clone().requires_grad_(not last)
             logits = check_logits(network(points), len(left)).float()
             if not step:
                 checks.labels("labels", labels, *logits.shape)
             truth = labels[left].clone()
             right = logits.argmax(1) == truth
-            if step < steps and right.any():
-                loss = functional.cross_entropy(logits[right], truth[right], reduction="sum")
-                gradient = torch.autograd.grad(loss, points)[0][right]
-        left = left[right]
-        if step == steps or not len(left):
-            break
+            left = left[right]
+            if last or not len(left):
+                break
+            loss = functional.cross_entropy(logits[right], truth[right], reduction="sum")
+            gradient = torch.autograd.grad(loss, points)[0][right]
         moved = attacked[left] + 2.5 * radius / steps * gradient.sign()
         attacked[left] = torch.minimum(torch.maximum(moved, low[left]), high[left])
     return torch.zeros(len(images), dtype=torch.bool, device=images.device).index_fill_(0, left, True)

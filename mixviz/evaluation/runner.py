@@ -185,10 +185,9 @@ def _measured(
     # Networks without a layer for heat maps have fewer parts.
     for parts in dict.fromkeys(map(tuple, names)):
         these = [i for i, own in enumerate(names) if tuple(own) == parts]
-        told = None
-        if progress:
 
-            def told(place: int, part: str, done: int, count: int, these: list[int] = these) -> None:
+        def told(place: int, part: str, done: int, count: int, these: list[int] = these) -> None:
+            if progress:
                 progress(group[these[place]].folder.name, part, done, count)
 
         with _float32():

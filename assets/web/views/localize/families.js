@@ -79,7 +79,7 @@ export function familyGroups(model, { choose, tick }) {
 export function familyLine(model, { automatic, instead }) {
   const told = make("span");
   const button = make("button", { class: "mv-button", on: { click: () => other && instead(other.names) } });
-  const node = make("p", { class: "mv-look-aside", aria: { role: "status" } }, told, button);
+  const node = make("p", { class: "mv-look-apart", aria: { role: "status" } }, told, button);
   /** @type {{ names: string[], knows: string[] } | null} */
   let other = null;
 
