@@ -1,8 +1,8 @@
 """Look inside in our core: the first map and all maps of another mixture by six networks, and the memory for that.
 
-``python -m benchmarks.inside [--rounds 9]``. Without a browser and a line: what the server computes, in as many
-requests as the page's script sends. Processor seconds stand beside those of the clock, which other work on the machine
-extends.
+``python -m benchmarks.inside [--rounds 9] [--networks NAME,…]``. Without a browser and a line: what the server
+computes, in as many requests as the page's script sends. Processor seconds stand beside those of the clock, which other
+work on the machine extends.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class Seconds(NamedTuple):
     processor: float
 
 
-def measured(request: Request) -> Seconds:
-    """Ask for the maps of the six networks, again until none is pending."""
+def measured(request: Request, names: tuple[str, ...]) -> Seconds:
+    """Ask for the maps of the networks, again until none is pending."""
     start, processor = time.perf_counter(), time.process_time()
-    left, first = SIX, 0.0
+    left, first = names, 0.0
     while left:
         answer: dict[str, Any] = handlers.show(replace(request, only=left))
         first = first or time.perf_counter() - start
@@ -49,17 +49,21 @@ def measured(request: Request) -> Seconds:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=9, help="mixtures, each with another λ")
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--networks", default=",".join(SIX), help="of the zoo, with commas between, of any families")
+    arguments = parser.parse_args()
+    rounds, names = arguments.rounds, tuple(arguments.networks.split(","))
     torch.set_num_threads(1)  # as the page does
     request = replace(first_request(), view="localize", subject="mix", method="cutmix")
-    cold = measured(request)
+    cold = measured(request, names)
     rows = [["weights read from the disk, first", *(f"{value:.2f}" for value in cold), ""]]
     for layer, name in (("", "finer maps, the page's default"), ("card", "maps as in the measurements")):
-        runs = [measured(replace(request, layer=layer, lam=(i + 1) / (rounds + 2))) for i in range(rounds + 1)][1:]
+        runs = [measured(replace(request, layer=layer, lam=(i + 1) / (rounds + 2)), names) for i in range(rounds + 1)][
+            1:
+        ]
         median = [statistics.median(values) for values in zip(*runs, strict=True)]
         goal = f"< {GOALS['first']} and < {GOALS['all']}"
         rows.append([f"another mixture: {name}, median of {rounds}", *(f"{value:.2f}" for value in median), goal])
-    print(table(f"{len(SIX)} networks, two classes", ["", "first, s", "all, s", "processor, s", "goal, s"], rows))
+    print(table(f"{len(names)} networks, two classes", ["", "first, s", "all, s", "processor, s", "goal, s"], rows))
     memory, weights = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, networks.in_memory.currsize / 2**20
     print(f"Memory: {memory:.2f} GB at most (goal: < {GOALS['memory']:g}), {weights:.0f} MB of it weights.")
 

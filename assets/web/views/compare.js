@@ -22,7 +22,13 @@ export default function compareView({ element, server }) {
   let between = null;
   const asked = new Set(listed(new URLSearchParams(location.search).get("part")));
   const above = make("div");
-  const families = make("div", { class: "mv-chips", aria: { role: "group", label: t("compare.families") } });
+  const choices = make("div", { class: "mv-chips", aria: { role: "group", label: t("compare.families") } });
+  const families = make(
+    "div",
+    { class: "mv-zoo-families", hidden: true },
+    make("b", { textContent: t("compare.families") }),
+    choices,
+  );
   /** @type {string[]} of the pictures */
   let names = [];
 
@@ -119,7 +125,7 @@ export default function compareView({ element, server }) {
   /** Offers the families, if there are several: their networks do not compare. @param {Zoo[]} all */
   function offer(all) {
     families.hidden = all.length < 2;
-    families.replaceChildren(
+    choices.replaceChildren(
       ...all.map((value) => {
         const text = t("compare.family", { data: named(`data.${value.data}`, value.data), n: value.rows.length });
         return make("button", { class: "mv-chip", textContent: text, on: { click: () => choose(all, value) } });
@@ -130,7 +136,7 @@ export default function compareView({ element, server }) {
 
   /** @param {Zoo[]} all @param {Zoo} value */
   function choose(all, value) {
-    [...families.children].forEach((chip, i) => chip.setAttribute("aria-pressed", String(all[i] === value)));
+    [...choices.children].forEach((chip, i) => chip.setAttribute("aria-pressed", String(all[i] === value)));
     panel?.node.remove();
     [panel, between] = [null, null];
     for (const { body } of parts) body.replaceChildren();
