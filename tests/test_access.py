@@ -49,6 +49,11 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_tab, axe, v
         for summary in tab.page.locator("#mv-embeddings summary").all():
             summary.click()
         tab.page.locator("[data-colour=cluster]").click()
+    if view == "retrieval":
+        tab.page.locator(".mv-find-result").first.click()
+        for part in ("networks", "places", "terms"):
+            tab.page.locator(f"#mv-retrieval [data-part={part}] > summary").click()
+        tab.page.wait_for_selector("#mv-retrieval[data-matches][data-places]")
     for scheme in ("light", "dark"):
         tab.page.emulate_media(color_scheme=scheme)
         tab.page.wait_for_function("(dark) => document.body.classList.contains('dark') === dark", arg=scheme == "dark")

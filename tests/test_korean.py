@@ -121,7 +121,10 @@ ENDING = re.compile(r"\}([._]\w+)[`$]")  # `${key}.answer${i}`
 def test_every_text_is_used():
     """Every key stands in the code, or is put together from parts that stand there."""
     files = [*(assets() / "web").rglob("*.js"), *Path(mixviz.__file__).parent.rglob("*.py")]
-    code = "\n".join(path.read_text() for path in (*files, assets() / "lesson.json", assets() / "photos.json"))
+    code = "\n".join(
+        path.read_text()
+        for path in (*files, *map(assets().joinpath, ("lesson.json", "photos.json", "gallery/gallery.json")))
+    )
     words, beginnings, endings = (set(kind.findall(code)) for kind in (QUOTED, BEGINNING, ENDING))
     words |= set(PROPERTY.findall(code))
 

@@ -19,12 +19,14 @@ FIRST_SIGHT = {
     "localize&lang=ko": (".mv-look-stage", "[data-network=efficientnet_lite0] .mv-heat-tile", "[data-choice=mix]"),
     "grid": ("[data-method=mixup]", "[data-method=cutout]"),
     "embeddings": (".mv-lead", "#mv-embed-network", ".mv-scatter", ".mv-own[data-own=A]", ".mv-own[data-own=B]"),
+    "retrieval": (".mv-lead", ".mv-find-query", ".mv-find-pick"),
     "which": ("[data-part=questions]", "[data-part=shortlist] .mv-big", "[data-candidate]"),
     "compare": (".mv-lead", ".mv-dots h2"),
     "tree": (".mv-about h1",),
 }
 # Where a size shows more than others
 ALSO = {
+    ("retrieval", "laptop"): ("[data-network=efficientnet_lite0] .mv-find-result",),
     ("which", "laptop"): ("[data-candidate]:last-child",),
     ("compare", "laptop"): (
         "[data-measure=top1_error] [data-strategy=CutMix]",

@@ -27,7 +27,8 @@ class NetVLAD(Head):
     x are the columns of the feature maps, normalised to length 1. Each V_k is normalised, then the whole vector of K·D
     numbers. At the start c are the centres of k-means in training images, w = 2αc and b = −α‖c‖², where α is such that
     the largest assignment is on average (of the logarithm) 100 times the second. After that w, b and c are learned
-    apart. The authors' code drops b and normalises c for w.
+    apart. The authors' code drops b and normalises c for w. The module's ``assignment(maps)`` is the
+    soft assignment of each place.
 
     Source: Arandjelović, Gronat, Torii, Pajdla, Sivic, "NetVLAD: CNN Architecture for Weakly Supervised Place
     Recognition", CVPR 2016, arXiv:1511.07247.
@@ -80,13 +81,24 @@ class _NetVLAD(Pooling):
         self.weight.copy_(2 * alpha * centres)
         self.bias.copy_(-alpha * centres.square().sum(1))
 
+    def assignment(self, maps: Tensor) -> Tensor:
+        """Soft assignment of each place of feature maps (N, C, H, W) to the clusters: (N, K, H, W), sums of 1."""
+        columns = self._columns(maps)
+        with torch.autocast(maps.device.type, enabled=False):
+            return self._assigned(columns).unflatten(2, maps.shape[2:])
+
+    def _columns(self, maps: Tensor) -> Tensor:
+        """Local features (N, D, places) of length 1."""
+        return functional.normalize(self.reduction(maps).float().flatten(2), dim=1)
+
+    def _assigned(self, columns: Tensor) -> Tensor:
+        return (self.weight.float() @ columns + self.bias.float()[:, None]).softmax(1)
+
     def forward(self, maps: Tensor) -> Tensor:
-        columns = self.reduction(maps)
+        columns = self._columns(maps)
         with torch.autocast(maps.device.type, enabled=False):  # residuals are small differences
-            columns = functional.normalize(columns.float().flatten(2), dim=1)  # (N, D, places)
-            weight, bias, centres = (tensor.float() for tensor in (self.weight, self.bias, self.centres))
-            assigned = (weight @ columns + bias[:, None]).softmax(1)  # (N, K, places)
-            residuals = assigned @ columns.mT - assigned.sum(2, keepdim=True) * centres
+            assigned = self._assigned(columns)
+            residuals = assigned @ columns.mT - assigned.sum(2, keepdim=True) * self.centres.float()
             vectors = functional.normalize(residuals, dim=2).flatten(1)
             return functional.normalize(vectors, dim=1).to(self.weight.dtype)
 

@@ -108,6 +108,14 @@ def _thumbnail(name: str) -> np.ndarray:
         return np.asarray(ImageOps.fit(photograph, (THUMBNAIL, THUMBNAIL)))
 
 
+def _warm_up() -> None:
+    """Prepare the networks, then the views, before a visitor waits for them."""
+    networks.warm_up()
+    for view in views().values():
+        if view.warm_up is not None:
+            view.warm_up()
+
+
 def build() -> gr.Blocks:
     """Build the page with its first pair already mixed."""
     gr.set_static_paths([assets() / "photos"])
@@ -162,7 +170,7 @@ def launch(**options: Any) -> Any:
         "head": f"<style>{STILL}</style>{scripts.head(beginning(), words())}",
         "app_kwargs": {"routes": [*files.routes(), *scripts.routes(words())]},
     }
-    later = threading.Timer(QUIET, networks.warm_up)
+    later = threading.Timer(QUIET, _warm_up)
     later.daemon = True
     later.start()
     return page.launch(**settings | options)

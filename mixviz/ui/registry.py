@@ -33,6 +33,7 @@ class View:
         panel: Builds Gradio components below the view, in a language, when the view is opened.
         download: What is taken away of it: (kind, request, the script's question) -> (file name, bytes). None: the
             mixture's pictures, figures and recipe.
+        warm_up: Computes what its first visitor would wait for; called some time after the page has started.
         example: The rest of an address that shows it at work, for tests.
     """
 
@@ -45,6 +46,7 @@ class View:
     functions: tuple[Callable[[Any], Answer], ...] = ()
     panel: Callable[[str], None] | None = None
     download: Callable[[str, Any, Any], tuple[str, bytes]] | None = None
+    warm_up: Callable[[], None] | None = None
     example: str = ""
 
 

@@ -22,6 +22,8 @@ export const KEPT = [
   "axes",
   "part",
   "idea",
+  "query",
+  "rows",
 ];
 
 /**

@@ -1,0 +1,181 @@
+// View of retrieval: a query, the pictures of a gallery that each network finds most similar, and what it looks at.
+import { make, partOf } from "../lib/dom.js";
+import { mixviz } from "../lib/page.js";
+import { Sheet } from "../lib/sheets.js";
+import { t } from "../lib/texts.js";
+
+import { matchesOf } from "./retrieval/matches.js";
+import { RetrievalModel } from "./retrieval/model.js";
+import { networksOf } from "./retrieval/networks.js";
+import { placesOf } from "./retrieval/places.js";
+import { queryOf } from "./retrieval/query.js";
+import { rowsOf } from "./retrieval/rows.js";
+
+/** @import { Answer, Context } from "../types.js" */
+/** @import { Pair } from "./retrieval/model.js" */
+
+/** @param {Context} context */
+export default function retrievalView({ element, server }) {
+  const root = partOf(element);
+  const model = new RetrievalModel();
+  const pictures = new Sheet();
+  /** @type {Promise<void> | null} */
+  let opening = null;
+  let ranked = ""; // the query that the rows belong to
+  let placed = ""; // the query and network that the maps belong to
+  let matched = ""; // the two pictures and the network that the matches belong to
+  let filling = false;
+  let turn = 0;
+
+  /** @param {"a" | "b" | number} wanted */
+  function search(wanted) {
+    model.query = wanted;
+    model.partner = wanted === "b" ? "a" : "b";
+    mixviz.note("query", wanted === "a" ? "" : String(wanted));
+    update();
+  }
+
+  const query = queryOf(model, search);
+  const rows = rowsOf(model, (index, network) => {
+    model.partner = index;
+    model.looking = network;
+    rows.draw();
+    places.draw();
+    matches.show();
+    look();
+    pair();
+  });
+  const networks = networksOf(model, (names) => {
+    model.chosen = names;
+    mixviz.note("rows", names.join(","));
+    update();
+  });
+  const places = placesOf(model, () => {
+    if (!model.pair) return;
+    look();
+    pair();
+  });
+  const matches = matchesOf(model, () => model.pair && pair(), search);
+  const whole = make(
+    "div",
+    { hidden: true },
+    make("div", { class: "mv-head" }, make("span", { data: { control: "pictures" } })),
+    make("h1", { class: "mv-lead", textContent: t("find.lead") }),
+    make(
+      "div",
+      { class: "mv-find" },
+      query.panel,
+      make(
+        "section",
+        { class: "mv-panel", data: { part: "rows" } },
+        make("h2", { textContent: t("find.rows") }),
+        make("p", { class: "mv-small", textContent: t("find.rows_why") }),
+        rows.node,
+      ),
+    ),
+    networks.panel,
+    matches.panel,
+    places.panel,
+    make(
+      "details",
+      { class: "mv-panel", data: { part: "terms" } },
+      make("summary", { textContent: t("find.terms") }),
+      make(
+        "dl",
+        { class: "mv-terms" },
+        ...["similarity", "ap", "map", "px_ap"].flatMap((key) => [
+          make("dt", { textContent: t(`find.term_${key}`) }),
+          make("dd", { textContent: t(`find.term_${key}_is`) }),
+        ]),
+      ),
+    ),
+  );
+  const waiting = make("p", { class: "mv-told", textContent: t("find.loading"), aria: { role: "status" } });
+  root.append(waiting, whole);
+
+  /** @param {string} name @param {object} [more] */
+  const ask = (name, more = {}) => mixviz.question(name, { ...mixviz.state, query: model.query, ...more }, server);
+
+  /** What stays while the page is open: the gallery and the networks. */
+  async function open() {
+    const answer = await ask("gallery");
+    if (answer.message) {
+      opening = null;
+      waiting.textContent = answer.message;
+      return;
+    }
+    model.gallery = { ...answer, url: await new Sheet().open(answer.sheet) };
+  }
+
+  function update() {
+    if (ranked !== model.key) model.rows.clear();
+    ranked = model.key;
+    query.draw();
+    networks.draw();
+    rows.draw();
+    places.draw();
+    matches.draw();
+    fill();
+    look();
+    pair();
+  }
+
+  /** Asks the networks in sight one after the other, the first first. */
+  async function fill() {
+    if (filling) return;
+    filling = true;
+    for (;;) {
+      const its = model.shown.find(({ name }) => !model.rows.has(name));
+      if (!its) break;
+      const { key } = model;
+      const answer = await ask("ranked", { searcher: its.name });
+      if (key !== model.key) continue;
+      model.rows.set(its.name, { ...answer, name: its.name });
+      rows.draw();
+      root.dataset.shown = String(turn); // the first row is in sight
+    }
+    filling = false;
+    root.dataset.shown = String(turn);
+    root.dataset.rows = String(model.rows.size);
+  }
+
+  /** Asks for the maps of the query while their part is open. */
+  async function look() {
+    if (!places.open()) return;
+    const { name } = model.looked;
+    const wanted = `${model.key}|${name}|${JSON.stringify(mixviz.state.marks ?? {})}`;
+    if (placed === wanted) return;
+    placed = wanted;
+    places.take(null);
+    const answer = await ask("places", { searcher: name });
+    if (placed !== wanted) return;
+    places.take(answer);
+    root.dataset.places = name;
+  }
+
+  /** Asks for the matches of the query and its partner while their part is open. */
+  async function pair() {
+    if (!matches.open()) return;
+    const { name } = model.looked;
+    const wanted = `${model.key}|${model.keyOf(model.partner)}|${name}`;
+    if (matched === wanted) return;
+    matched = wanted;
+    matches.take(null);
+    const answer = await ask("matched", { searcher: name, with: model.partner });
+    if (matched !== wanted) return;
+    matches.take(answer);
+    root.dataset.matches = String(answer.inliers ?? "");
+  }
+
+  mixviz.views("retrieval", async (/** @type {Answer & Pair & { sheet: string }} */ answer) => {
+    const mine = ++turn;
+    const url = await pictures.open(answer.sheet);
+    await (opening ??= open());
+    if (mine !== turn || !model.gallery) return URL.revokeObjectURL(url);
+    model.pair = { url, places: answer.places, labels: answer.labels };
+    whole.hidden = false;
+    waiting.hidden = true;
+    update();
+    pictures.take(url);
+  });
+}

@@ -1,0 +1,118 @@
+"""Rankings of the gallery by the networks: similarities, average precision, and what their cards say of them."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from cachetools import LRUCache, cached
+from torch import Tensor
+
+from mixviz.cam.inference import KnownModel
+from mixviz.core.registry import construct
+from mixviz.embeddings import directions, embed, retrieval
+from mixviz.heads import HEADS
+from mixviz.networks import zoo
+from mixviz.networks.model_card import ModelCard
+from mixviz.objectives import OBJECTIVES
+from mixviz.ui.services import photo_gallery
+from mixviz.ui.services.embedding_view import network_view
+from mixviz.ui.services.networks import AT_ONCE
+from mixviz.ui.services.photo_gallery import Query
+
+FIRST = ("baseline", "cutmix")  # shown beside the reference where no network was trained for retrieval
+MOST = 6  # networks shown first
+
+_running = threading.Condition()  # who asks for vectors that are being computed waits for them
+
+
+def facts(card: ModelCard) -> dict[str, str]:
+    """Return what tells a network from others in retrieval: the titles of head and objective, and the data set."""
+    spec, run = card.network, card.run or {}
+    objective = str(run.get("objective") or "cross_entropy")
+    return {
+        "head": _title(HEADS, spec.head) if spec.head else "",
+        "objective": _title(OBJECTIVES, objective) if card.run else "",
+        "data": card.data.name,
+        "strategy": card.strategy or "",
+    }
+
+
+def _title(registry: Mapping[str, Any], spec: str) -> str:
+    try:
+        return construct(registry, spec).card.title
+    except (ValueError, TypeError):
+        return spec
+
+
+def for_retrieval(card: ModelCard) -> bool:
+    """Return whether a network has another head than its architecture's, or learned embeddings."""
+    spec, objective = card.network, str((card.run or {}).get("objective") or "cross_entropy")
+    return bool(spec.head or spec.dimensions or spec.whiten) or not spec.scores or objective != "cross_entropy"
+
+
+def first_shown(known: Mapping[str, KnownModel]) -> list[str]:
+    """Choose the networks that are shown first: the reference, those trained for retrieval, and visitors' own."""
+    own = [name for name in known if name.startswith("own_")]
+    trained = [name for name, one in known.items() if for_retrieval(one.card) and name not in own]
+    reference = zoo.REFERENCE if zoo.REFERENCE in known else next(iter(known))
+    shown = list(dict.fromkeys([reference, *own, *(trained or [name for name in FIRST if name in known])]))
+    return shown[:MOST]
+
+
+@cached(LRUCache(128), key=lambda known, paths: (known.name, known.sha256, paths), condition=_running)
+def vectors(known: KnownModel, paths: tuple[str, ...]) -> Tensor:
+    """Embed pictures by a network: (N, D) float64 of length 1. Cached: a path's content never changes.
+
+    Raises:
+        ValueError: the network has no embedding.
+    """
+    model = known.loaded()
+    views = torch.stack([network_view(path, known.input_view) for path in paths])
+    parts = [embed(*model.behind_trunk(model.normalised(part))) for part in views.split(AT_ONCE)]
+    return directions(torch.cat(parts))
+
+
+def ranked(known: KnownModel, query: Query) -> dict[str, Any]:
+    """Rank the gallery by cosine similarity to a query, which is left out where it is in the gallery itself.
+
+    ``hit`` says of each rank whether it is of the query's class, None where that is unknown. ``ap`` is the average
+    precision of the query, None where its class is unknown or it is alone; ``map`` the mean over the gallery.
+    """
+    gallery = vectors(known, photo_gallery.paths())
+    own = gallery[query.place] if query.place is not None else vectors(known, (query.path,))[0]
+    similarity = gallery @ own
+    order = [i for i in similarity.argsort(descending=True, stable=True).tolist() if i != query.place]
+    labels = [photo_gallery.items()[i].label for i in order]
+    hits = [label == query.label for label in labels] if query.label else None
+    return {
+        "name": known.name,
+        "order": order,
+        "similarity": [round(similarity[i].item(), 4) for i in order],
+        "hit": hits,
+        "ap": average_precision(hits) if hits else None,
+        "map": round(mean_average_precision(known), 4),
+        "dimensions": gallery.shape[1],
+    }
+
+
+def average_precision(hits: Sequence[bool]) -> float | None:
+    """Average precision of a ranking, as in :func:`mixviz.embeddings.retrieval`; None where nothing is to be found."""
+    ranks = [rank for rank, hit in enumerate(hits, 1) if hit]
+    return round(sum(found / rank for found, rank in enumerate(ranks, 1)) / len(ranks), 4) if ranks else None
+
+
+def mean_average_precision(known: KnownModel) -> float:
+    """Mean average precision over the gallery's pictures that have another one of their class."""
+    return retrieval(vectors(known, photo_gallery.paths()), class_indices()).mean_average_precision
+
+
+@functools.cache
+def class_indices() -> Tensor:
+    """Return the classes of the gallery's pictures as indices."""
+    labels = [item.label for item in photo_gallery.items()]
+    classes = sorted(set(labels))
+    return torch.tensor([classes.index(label) for label in labels])

@@ -1,0 +1,114 @@
+"""View of retrieval: which pictures of a gallery each network finds most similar to one, and what it looks at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from mixviz.cam.inference import KnownModel
+from mixviz.data import pictures
+from mixviz.i18n import UserError
+from mixviz.networks import zoo
+from mixviz.render import overlays
+from mixviz.ui.boundary import checked_path
+from mixviz.ui.errors import as_user_error
+from mixviz.ui.registry import View
+from mixviz.ui.services import detector_options, head_maps, local_matches, networks, photo_gallery, rankings
+from mixviz.ui.services.photo_gallery import Query, query_of
+from mixviz.ui.services.tiling import picture, sheet
+from mixviz.ui.state import Request, networks_of, of_state
+
+MASK_SIDE = 448  # pixels of an object's mask, which networks' views are cut from
+
+
+def retrieval(request: Request) -> dict[str, Any]:
+    """Return small pictures of A and B, and which pictures of the gallery they are, or None."""
+    places = {path: index for index, path in enumerate(photo_gallery.paths())}
+    return {
+        "sheet": overlays.data_uri(sheet([picture(path, photo_gallery.SIDE) for path in (request.a, request.b)], 2)),
+        "places": [places.get(request.a), places.get(request.b)],
+        "labels": [photo_gallery.class_named(name) for name in (request.name_a, request.name_b)],
+    }
+
+
+def gallery(state: Any) -> dict[str, Any]:
+    """Return the gallery's pictures with their classes, and the networks with what their cards say."""
+    known = _known(state)
+    return {
+        **photo_gallery.overview(),
+        "networks": [
+            {
+                "name": name,
+                "title": one.title,
+                "reference": name == zoo.REFERENCE,
+                "retrieval": rankings.for_retrieval(one.card),
+                **rankings.facts(one.card),
+            }
+            for name, one in known.items()
+        ],
+        "first": rankings.first_shown(known),
+    }
+
+
+def ranked(state: Any) -> dict[str, Any]:
+    """Rank the gallery by the network ``searcher`` for the picture ``query``."""
+    with as_user_error():
+        return rankings.ranked(_network(state), query_of(state, checked_path))
+
+
+def places(state: Any) -> dict[str, Any]:
+    """Return the maps of the picture ``query`` by the network ``searcher``."""
+    known, query = _network(state), query_of(state, checked_path)
+    scorer = known if known.card.network.scores else _reference()
+    with as_user_error():
+        return head_maps.maps(known, scorer, query.path, _object_of(state, query))
+
+
+def matched(state: Any) -> dict[str, Any]:
+    """Match local features of the pictures ``query`` and ``with`` by the network ``searcher``."""
+    other = query_of({**state, "query": state.get("with")} if isinstance(state, dict) else None, checked_path)
+    with as_user_error():
+        return local_matches.matches(_network(state), query_of(state, checked_path).path, other.path)
+
+
+def _known(state: Any) -> dict[str, KnownModel]:
+    return networks.to_look_inside(networks_of(state, checked_path))
+
+
+def _network(state: Any) -> KnownModel:
+    """Return the network that a request names.
+
+    Raises:
+        UserError: there is none of this name.
+    """
+    known, name = _known(state), state.get("searcher") if isinstance(state, dict) else None
+    if not isinstance(name, str) or name not in known:
+        raise UserError("error.one_of", name="network", known=", ".join(known))
+    return known[name]
+
+
+def _reference() -> KnownModel:
+    """Return the first network of the zoo that has class scores."""
+    return next(one for one in networks.known_networks().values() if one.card.network.scores)
+
+
+def _object_of(state: Any, query: Query) -> Tensor | None:
+    """Return the mask of the query's object in its middle square, from the visitor or the photograph; None: unknown."""
+    request = of_state(state, checked_path)
+    mark = {request.a: request.marked[0], request.b: request.marked[1]}.get(query.path)
+    if mark is None and pictures.photograph_of(query.path) is None:
+        return None
+    masks = detector_options.objects(query.path, query.path, MASK_SIDE, (mark, mark))
+    return None if masks is None else masks[0]
+
+
+def warm_up() -> None:
+    """Embed the gallery by the reference."""
+    rankings.vectors(_reference(), photo_gallery.paths())
+
+
+VIEW = View(
+    "retrieval", 30, retrieval, "inside", controls=("pictures",), functions=(gallery, ranked, places, matched),
+    warm_up=warm_up, example="query=b",
+)  # fmt: skip
