@@ -123,6 +123,7 @@ export function placesOf(model, changed) {
 
   function leadOf() {
     if (!value) return t("find.searching");
+    if (value.clusters) return t("find.places_clusters");
     return value.message ?? t(value.learned ? "find.places_learned" : "find.places_length");
   }
 
