@@ -61,7 +61,7 @@ def test_a_card_is_still_read_as_a_dictionary():
 
 def test_a_card_from_elsewhere_keeps_what_can_be_read():
     """Parts about the training may be missing or malformed; a row of results still has the measurements."""
-    card = zoo.card("cutmix").changed(run=None, made={"date": "yesterday"}, result=3, method="unheard of")
+    card = zoo.card("cutmix").changed(run=None, made={"date": "yesterday"}, result=3, method="unheard of", seeds=[])
     assert (card.run, card.made, card.result, card.method, card.seed) == (None, None, None, "", None)
     assert not card.is_whole
     row = results.rows({"mine": card}, {})[0]

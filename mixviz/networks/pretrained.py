@@ -40,7 +40,7 @@ def load(network: nn.Module, name: str, path: str | Path) -> Pretrained:
             "run programs when they are opened and are refused: convert them where you trust them, with "
             "torch.load(..., weights_only=True) and safetensors.torch.save_file."
         ) from None
-    wanted, heads = network.state_dict(), _heads(network)
+    wanted, heads = network.state_dict(), ("global_pool.", *_heads(network))
     head = {key for key in {**wanted, **given} if key.startswith(heads)}
     if any(key not in given or key not in wanted or given[key].shape != wanted[key].shape for key in head):
         given = {key: tensor for key, tensor in given.items() if key not in head}
@@ -60,9 +60,9 @@ def load(network: nn.Module, name: str, path: str | Path) -> Pretrained:
 
 
 def _heads(network: nn.Module) -> tuple[str, ...]:
-    """Prefixes of the tensors of pooling and classifier; timm names one classifier, two, or none."""
+    """Prefixes of the classifier's tensors; timm names one, two, or none."""
     names = getattr(network, "pretrained_cfg")["classifier"] or ()  # noqa: B009  timm sets it
-    return "global_pool.", *(f"{name}." for name in ([names] if isinstance(names, str) else names))
+    return tuple(f"{name}." for name in ([names] if isinstance(names, str) else names))
 
 
 def _problem(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
