@@ -72,6 +72,10 @@ def test_relations_to_mixtures_are_their_shares():
     # Image 0 is in mixtures 0 and 1, image 1 in mixture 1, image 2 in mixtures 0 and 2.
     assert pairs.positive.tolist() == [[0, 0, 0], [0.75, 0, 0], [0, 0, 0]]
     assert pairs.negative.tolist() == [[0, 0, 1], [0.25, 0, 1], [0, 1, 0]]
+    near = torch.tensor([[False, True], [True, False]])  # places too close to be told apart
+    pairs = Pairs.of_mixtures(torch.tensor([0, 0, 1]), recipe, near)
+    assert pairs.positive.tolist() == [[0, 0, 0], [0.75, 0, 0], [0, 0, 0]]
+    assert not pairs.negative.any()
 
 
 @pytest.mark.parametrize("name", MIXING)

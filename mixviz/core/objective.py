@@ -47,7 +47,7 @@ class Pairs:
         return cls((same & ~itself).float(), apart.float(), labels, close)
 
     @classmethod
-    def of_mixtures(cls, labels: Tensor, recipe: Recipe) -> Pairs:
+    def of_mixtures(cls, labels: Tensor, recipe: Recipe, close: Tensor | None = None) -> Pairs:
         """Relate the unmixed images of a batch to its mixtures: each source counts with its share.
 
         A mixture that holds the anchor itself does not count for it.
@@ -55,16 +55,19 @@ class Pairs:
         Args:
             labels: (N,) int64.
             recipe: of N mixtures.
+            close: see :meth:`of`; such a source counts neither as a positive nor as a negative.
 
         Source: Venkataramanan, Psomas, Kijak, Amsaleg, Karantzalos, Avrithis, "It Takes Two to Tango: Mixup for Deep
         Metric Learning", ICLR 2022, arXiv:2106.04990.
         """
         share, partner = recipe.share.float(), recipe.partner
-        same = (labels[:, None, None] == labels[partner]).float()  # (anchors, sources, mixtures)
-        positive = (same * share).sum(1)
+        anchor, source = labels[:, None, None], labels[partner]
+        same = anchor == source  # (anchors, sources, mixtures)
+        apart = ~same if close is None else ~same & ~close[anchor, source]
+        positive, negative = ((which * share).sum(1) for which in (same, apart))
         holds = ((partner == torch.arange(len(labels), device=labels.device)[:, None, None]) & (share > 0)).any(1)
         counts = (~holds).float()
-        return cls(positive * counts, (share.sum(0) - positive).clamp(min=0) * counts, labels)
+        return cls(positive * counts, negative * counts, labels, close)
 
 
 def cosine(anchors: Tensor, candidates: Tensor) -> Tensor:

@@ -85,7 +85,7 @@ def loss(
     """
     passes = [embedding.float() for embedding in run()]
     anchors, candidates = passes[0], passes[-1]
-    pairs = mined or (Pairs.of(labels, close) if len(passes) == 1 else Pairs.of_mixtures(labels, recipe))
+    pairs = mined or (Pairs.of(labels, close) if len(passes) == 1 else Pairs.of_mixtures(labels, recipe, close))
     classifier = getattr(network, "get_classifier")()  # noqa: B009  timm's
     proxies = classifier.weight if objective.proxies else None
     value = objective.loss(anchors, candidates, pairs, proxies)
