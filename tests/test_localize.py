@@ -934,3 +934,6 @@ def test_the_first_page_asks_a_network_about_classes_that_it_knows():
     assert all(map(known.knows, answer["classes"]))
     assert known.index(answer["classes"][1]) == known.index("Yorkshire terrier")
     assert len(set(answer["classes"])) == 2
+    assert (answer["lacking"], answer["count"]) == (["a"], 37)
+    mau = pictures.photograph_path("cat_egyptian_mau.jpg")
+    assert learn.maps({"a": mau, "b": b, "method": "cutmix"})["lacking"] == []

@@ -816,6 +816,9 @@ export interface Looks {
   title: string;
   /** Was the network trained with the method that is shown? */
   same: boolean;
+  /** "a", "b": pictures whose class the network lacks; of `count` that it knows */
+  lacking: string[];
+  count: number;
   classes: string[];
   probability: number[];
   sheet: string;

@@ -159,9 +159,12 @@ export default function learnView({ element, server }) {
     const value = await mixviz.question("maps", mixviz.state, server);
     if (value.message) return void (looksLead.textContent = value.message);
     const url = await sheets.looks.open(value.sheet);
-    looksLead.textContent = t(value.same ? "learn.network" : "learn.network_other", {
+    const lead = t(value.same ? "learn.network" : "learn.network_other", {
       name: networkName(value.network, value.title),
     });
+    const known = { count: value.count, letters: value.lacking.join("").toUpperCase() };
+    const lacking = t(value.lacking.length > 1 ? "learn.lacking_both" : "learn.lacking", known);
+    looksLead.textContent = value.lacking.length ? `${lead} ${lacking}` : lead;
     looks.replaceChildren(
       ...value.classes.map((name, i) => {
         const tile = make("div", { class: "mv-tile", aria: { role: "img", label: className(name) } });

@@ -58,7 +58,7 @@ def maps(state: Any) -> dict[str, Any]:
     members = family.names if family else ()
     trained = [name for name in members if known[name].card.method == request.method]
     network = known[[*trained, *(name for name in members if known[name].card.method == "baseline"), *known][0]]
-    names = _known_classes(network, request)
+    names, lacking = _known_classes(network, request)
     shown = subject(request).picture
     look = cam_cache.look(network, request, shown, names)
     large = torch.nn.functional.interpolate(look.heat()[:, None], (SIDE, SIDE), mode="bilinear", align_corners=False)
@@ -67,19 +67,23 @@ def maps(state: Any) -> dict[str, Any]:
         "network": network.name,
         "title": network.title,
         "same": bool(trained),
+        "lacking": lacking,
+        "count": len(network.classes),
         "classes": list(names),
         "probability": [look.probability[index].item() for index in look.classes],
         "sheet": overlays.data_uri(np.concatenate(tiles, axis=1)),
     }
 
 
-def _known_classes(network: KnownModel, request: Request) -> tuple[str, ...]:
-    """Return the classes of A and B; in place of one that the network lacks, what it takes the picture for."""
+def _known_classes(network: KnownModel, request: Request) -> tuple[tuple[str, ...], list[str]]:
+    """Return the classes of A and B, and which of "a" and "b" the network lacks: in place of their classes stand those
+    that it takes the pictures for."""
     names = [name if network.knows(name) else None for name, _ in wanted_classes(request)]
+    lacking = [letter for letter, name in zip("ab", names, strict=True) if name is None]
     for i, path in enumerate((request.a, request.b)):
         if names[i] is None:
             names[i] = next(name for name in networks.ranked_by(network.name, path) if name not in names)
-    return tuple(name for name in names if name is not None)
+    return tuple(name for name in names if name is not None), lacking
 
 
 VIEW = View("learn", 10, learn, "learn", controls=(), functions=(others, maps), example="method=cutmix")
