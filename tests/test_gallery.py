@@ -591,7 +591,7 @@ def test_a_visitor_cancels_a_download_that_another_may_wait_for(hub, open_tab):
         rows[-1].get_by_text(begin, exact=True).click()
     rows[0].get_by_text("others who wait: 1").wait_for()
     rows[0].get_by_role("button", name="Cancel the download of Small").click()
-    first.page.get_by_text("You wait for Small no more. It goes on for others.").wait_for()
+    first.page.get_by_text("You no longer wait for Small. Its download goes on for others.").wait_for()
     assert rows[0].get_by_text("Wait for it too").is_visible()
     rows[1].get_by_role("button", name="Cancel the download of Small").click()
     second.page.get_by_text("The download of Small was cancelled; nothing of it was kept.").wait_for()

@@ -186,7 +186,7 @@ def test_a_folder_with_labels_outlines_its_objects_and_wrong_files_are_refused_o
     (tmp_path / "lost.txt").write_text("0 0.5 0.5 0.2 0.2\n")
     files = (*sorted((labelled / "labels").iterdir()), tmp_path / "lost.txt")
     assert give("annotations", *files) == ("lost.txt: there is no picture called lost: add it, or leave this file out.")
-    part.get_by_label("Leave out what is wrong in them, and name it").check()
+    part.get_by_label("Leave out what is wrong in them, and list it").check()
     part.get_by_text("Left out: 1.").wait_for()
     assert "4 objects in 4 of 4 pictures. Classes: 1." in note.inner_text()
     assert "lost.txt" in part.locator(".mv-left-out").last.inner_text()

@@ -245,6 +245,12 @@ def test_requests_are_answered_or_refused(monkeypatch):
     assert answer["places"] == [photo_gallery.paths().index(answer_path(key)) for key in "ab"]
 
 
+def test_an_empty_zoo_is_not_warmed_up_and_says_so_when_it_is_asked(monkeypatch):
+    monkeypatch.setattr(networks, "_listed", dict)
+    view.warm_up()
+    assert gallery(state())["message"] == texts()["en"]["error.no_networks"]
+
+
 def answer_path(key: str) -> str:
     return photo_gallery.query_of(state(query=key), lambda path: path).path
 
@@ -276,3 +282,18 @@ def test_search_choose_and_match_on_the_page(open_tab):
     part.get_by_label("Mixup", exact=True).check()
     part.locator("[data-network=mixup] .mv-find-result").first.wait_for()
     assert "rows=" in page.url or page.wait_for_function("location.search.includes('rows=')")
+
+
+@pytest.mark.browser
+def test_networks_that_joined_meanwhile_have_a_row(open_tab, monkeypatch):
+    tab = open_tab("?view=retrieval", "retrieval")
+    part = tab.page.locator("#mv-retrieval")
+    tab.page.wait_for_selector("#mv-retrieval[data-rows]")
+    boxes = part.locator(".mv-find-networks input")
+    before = boxes.count()
+    tab.open("Embeddings", "embeddings")
+    joined = networks.known_networks() | {"own_1": model("gem", name="own_1")}
+    monkeypatch.setattr(networks, "to_look_inside", lambda own: joined)
+    tab.open("Retrieval", "retrieval")
+    part.locator("[data-network=own_1] .mv-find-result").first.wait_for()
+    assert boxes.count() == before + 1

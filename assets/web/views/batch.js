@@ -1,5 +1,6 @@
 // View of a batch as the training loop gets it: every image mixed with its partner from the same batch.
-import { ENDINGS, sortedOut } from "../lib/annotations.js";
+import { sortedOut } from "../lib/annotation_names.js";
+import { ENDINGS } from "../lib/annotations.js";
 import { codePanel } from "../lib/code.js";
 import { arrowsOver } from "../lib/arrows.js";
 import { LETTERS, labelBar, make, partOf, place, press, within } from "../lib/dom.js";

@@ -96,7 +96,7 @@ export default function retrievalView({ element, server }) {
   /** @param {string} name @param {object} [more] */
   const ask = (name, more = {}) => mixviz.question(name, { ...mixviz.state, query: model.query, ...more }, server);
 
-  /** What stays while the page is open: the gallery and the networks. */
+  /** What stays while the view is open: the gallery and the networks. */
   async function open() {
     const answer = await ask("gallery");
     if (answer.message) {
@@ -104,7 +104,7 @@ export default function retrievalView({ element, server }) {
       waiting.textContent = answer.message;
       return;
     }
-    model.gallery = { ...answer, url: await new Sheet().open(answer.sheet) };
+    model.gallery = { ...answer, url: model.gallery?.url ?? (await new Sheet().open(answer.sheet)) };
   }
 
   function update() {
@@ -166,6 +166,11 @@ export default function retrievalView({ element, server }) {
     matches.take(answer);
     root.dataset.matches = String(answer.inliers ?? "");
   }
+
+  // Networks join and leave in other views.
+  mixviz.watch(({ view }) => {
+    if (view !== "retrieval") opening = null;
+  });
 
   mixviz.views("retrieval", async (/** @type {Answer & Pair & { sheet: string }} */ answer) => {
     const mine = ++turn;

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from mixviz.core.objects import Objects, box_pixels
+from mixviz.core.objects import Objects
 from mixviz.core.tensors import as_list
 from mixviz.data.annotations import fitting, loose, runs
 from mixviz.data.annotations.reading import SKIP
@@ -81,7 +81,7 @@ def of_picture(state: Any, checked_path: Callable[[Any], str]) -> dict[str, Any]
     if not len(objects):
         reasons = _left_out(found.annotations)["reasons"]
         raise UserError("error.reason", reason=reasons[0]) if reasons else UserError("annotations.none", name=name)
-    masks = box_pixels(objects) if objects.masks is None else objects.masks
+    masks = objects.pixels()
     order = as_list(masks.sum((1, 2)).argsort(descending=True, stable=True))[:MOST_OBJECTS]
     labels = _labels(found.annotations, objects)
     shown = [{"name": labels[i], "runs": runs.lengths_of(masks[i].numpy())} for i in order]

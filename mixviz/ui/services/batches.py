@@ -12,9 +12,8 @@ from mixviz.data.batch_loading import SIDE, ImageSource, Pictures
 from mixviz.render.batch_sheet import MixedBatch, mix_batch
 from mixviz.ui.errors import as_user_error
 from mixviz.ui.services import annotation_files, detector_options
+from mixviz.ui.services.annotation_files import Files
 from mixviz.ui.state import Request
-
-Files = annotation_files.Files
 
 
 def mixed_of(request: Request) -> MixedBatch:

@@ -28,22 +28,25 @@ def beginning(request: Request) -> Beginning:
     The family that knows most of them; on ties the one that knows A's class, then the zoo's first; also the first
     where none knows any, so that there are networks to compare.
     """
-    known, compared = networks.known_networks(), networks.compared()
-    first = zoo.REFERENCE if zoo.REFERENCE in known else next(iter(known))
-    if not compared:
-        return Beginning((first,))
+    if not (compared := networks.compared()):
+        return Beginning((_first(),))
     classes = classes_meant(request)
     able = families.knowing(compared, classes)
     family = (able or compared)[0]
     lacks = tuple(name for name in classes if not family.knows(name)) if able else ()
     other = next((one for one in able[1:] if any(map(one.knows, lacks))), None)
-    return Beginning(with_reference(family, first), family, lacks, other)
+    return Beginning(with_reference(family), family, lacks, other)
 
 
-def with_reference(family: Family, first: str) -> tuple[str, ...]:
+def _first() -> str:
+    """The reference; in a zoo without it, the first network."""
+    return next(iter(networks.known_networks()))
+
+
+def with_reference(family: Family) -> tuple[str, ...]:
     """Return the reference and the networks of a family that tell most."""
     cards = networks.cards_of(networks.known_networks())
-    return tuple(dict.fromkeys([first, *families.telling(family.names, cards)]))
+    return tuple(dict.fromkeys([_first(), *families.telling(family.names, cards)]))
 
 
 def among(able: Collection[str]) -> list[str]:
@@ -64,7 +67,7 @@ def told(chosen: Beginning) -> dict[str, Any]:
         "other": other
         and {
             "family": other.key,
-            "names": list(with_reference(other, chosen.names[0])),
+            "names": list(with_reference(other)),
             "knows": [name for name in chosen.lacks if other.knows(name)],
         },
     }

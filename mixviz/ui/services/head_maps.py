@@ -35,17 +35,17 @@ def maps(known: KnownModel, scorer: KnownModel, path: str, mask: Tensor | None) 
     """
     model, view = known.loaded(), network_view(path, known.input_view)
     found = _local(model, view)
-    about = look(scorer.loaded(), _pixels(network_view(path, scorer.input_view)), _classes(scorer, path))
+    about = look(scorer.loaded(), pictures.view(path, scorer.input_view), _classes(scorer, path))
     side = known.side
     attention = heat(found.attention, (side, side))
     centre = centre_heat((side, side))
     there = None if mask is None else in_view(mask, known.input_view)
     of_scorer = None if mask is None else in_view(mask, scorer.input_view)
-    shown = _pixels(view)
+    shown = pictures.view(path, known.input_view)
     return {
         "network": known.name,
         "learned": found.learned,
-        "picture": _uri(shown),
+        "picture": overlays.data_uri(shown),
         "maps": [
             _told("attention", shown, attention, there),
             _told("grad_cam", about.view, about.heat()[:1], of_scorer)
@@ -77,7 +77,7 @@ def _classes(scorer: KnownModel, path: str) -> list[str]:
 
 def _told(key: str, shown: np.ndarray, map_: Tensor, mask: Tensor | None) -> dict[str, Any]:
     """A map as a picture; with PxAP and the share of its heat inside the object where the mask is known."""
-    told: dict[str, Any] = {"key": key, "picture": _uri(overlays.overlay(shown, map_[0].numpy()))}
+    told: dict[str, Any] = {"key": key, "picture": overlays.data_uri(overlays.overlay(shown, map_[0].numpy()))}
     if mask is None or not mask.any():
         return told | {"px_ap": None, "inside": None}
     total = map_.sum().item()
@@ -92,11 +92,3 @@ def _clusters(found: LocalMaps) -> dict[str, Any] | None:
     if found.clusters is None:
         return None
     return {"grid": found.clusters[0].tolist(), "count": found.number}
-
-
-def _pixels(view: Tensor) -> np.ndarray:
-    return view.permute(1, 2, 0).contiguous().numpy()
-
-
-def _uri(picture: np.ndarray) -> str:
-    return overlays.data_uri(picture)

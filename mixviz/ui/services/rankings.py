@@ -25,20 +25,24 @@ from mixviz.ui.services.photo_gallery import Query
 
 FIRST = ("baseline", "cutmix")  # shown beside the reference where no network was trained for retrieval
 MOST = 6  # networks shown first
+PLAIN = "cross_entropy"  # the objective of cards that name none
 
 _running = threading.Condition()  # who asks for vectors that are being computed waits for them
 
 
 def facts(card: ModelCard) -> dict[str, str]:
     """Return what tells a network from others in retrieval: the titles of head and objective, and the data set."""
-    spec, run = card.network, card.run or {}
-    objective = str(run.get("objective") or "cross_entropy")
+    head = card.network.head
     return {
-        "head": _title(HEADS, spec.head) if spec.head else "",
-        "objective": _title(OBJECTIVES, objective) if card.run else "",
+        "head": _title(HEADS, head) if head else "",
+        "objective": _title(OBJECTIVES, _objective(card)) if card.run else "",
         "data": card.data.name,
         "strategy": card.strategy or "",
     }
+
+
+def _objective(card: ModelCard) -> str:
+    return str((card.run or {}).get("objective") or PLAIN)
 
 
 def _title(registry: Mapping[str, Any], spec: str) -> str:
@@ -50,8 +54,8 @@ def _title(registry: Mapping[str, Any], spec: str) -> str:
 
 def for_retrieval(card: ModelCard) -> bool:
     """Return whether a network has another head than its architecture's, or learned embeddings."""
-    spec, objective = card.network, str((card.run or {}).get("objective") or "cross_entropy")
-    return bool(spec.head or spec.dimensions or spec.whiten) or not spec.scores or objective != "cross_entropy"
+    spec = card.network
+    return bool(spec.head or spec.dimensions or spec.whiten) or not spec.scores or _objective(card) != PLAIN
 
 
 def first_shown(known: Mapping[str, KnownModel]) -> list[str]:

@@ -201,11 +201,10 @@ def context(own: tuple[tuple[str, str], ...] = ()) -> dict[str, Any]:
 def _family(one: families.Family) -> dict[str, Any]:
     """Describe a family; ``some`` of its classes are evenly spread."""
     step = max(1, len(one.classes) // SOME)
-    first = next(iter(networks.known_networks()))
     return {
         "key": one.key, "data": one.data, "count": len(one.classes), "some": one.classes[::step][:SOME],
         "compared": one.compared, "pictures": one.pictures, "names": one.names,
-        "begin": family_choice.with_reference(one, first) if one.compared else one.names,
+        "begin": family_choice.with_reference(one) if one.compared else one.names,
     }  # fmt: skip
 
 

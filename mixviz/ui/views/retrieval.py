@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from torch import Tensor
@@ -104,8 +105,9 @@ def _object_of(state: Any, query: Query) -> Tensor | None:
 
 
 def warm_up() -> None:
-    """Embed the gallery by the reference."""
-    rankings.vectors(_reference(), photo_gallery.paths())
+    """Embed the gallery by the reference, unless the zoo is empty: then the page tells the visitor so."""
+    with suppress(UserError):
+        rankings.vectors(_reference(), photo_gallery.paths())
 
 
 VIEW = View(

@@ -1,5 +1,6 @@
 // The annotation files of the visitor's batch: chosen, held against the pictures by the server, used or refused.
-import { ENDINGS, sendAnnotations, withoutOthers } from "../../lib/annotations.js";
+import { withoutOthers } from "../../lib/annotation_names.js";
+import { ENDINGS, sendAnnotations } from "../../lib/annotations.js";
 import { make } from "../../lib/dom.js";
 import { mixviz } from "../../lib/page.js";
 import { t } from "../../lib/texts.js";

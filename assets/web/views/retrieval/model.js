@@ -36,9 +36,9 @@ export class RetrievalModel {
   /** @type {Asked} the picture whose places are matched with the query's */
   partner = this.query === "b" ? "a" : "b";
 
-  /** What the rankings belong to. */
+  /** What the rankings belong to: a visitor's own networks have the names of those before them. */
   get key() {
-    return this.keyOf(this.query);
+    return `${this.keyOf(this.query)}|${mixviz.state.own}`;
   }
 
   /** @param {Asked} asked */

@@ -4,12 +4,14 @@ import { t } from "../../lib/texts.js";
 
 import { titleOf } from "./model.js";
 
-/** @import { RetrievalModel } from "./model.js" */
+/** @import { Gallery, RetrievalModel } from "./model.js" */
 
 /** @param {RetrievalModel} model @param {(names: string[]) => void} choose */
 export function networksOf(model, choose) {
   const boxes = make("div", { class: "mv-find-networks", aria: { role: "group", label: t("look.networks") } });
   const none = make("p", { class: "mv-small" });
+  /** @type {Gallery | null} whose networks the boxes are of */
+  let filled = null;
   const panel = make(
     "details",
     { class: "mv-panel", data: { part: "networks" } },
@@ -25,8 +27,9 @@ export function networksOf(model, choose) {
   }
 
   function draw() {
-    if (!boxes.children.length)
-      boxes.append(
+    if (filled !== model.gallery) {
+      filled = model.gallery;
+      boxes.replaceChildren(
         ...model.gallery.networks.map((its) =>
           make(
             "label",
@@ -40,6 +43,7 @@ export function networksOf(model, choose) {
           ),
         ),
       );
+    }
     const shown = model.shown.map(({ name }) => name);
     for (const box of boxes.querySelectorAll("input")) {
       box.checked = shown.includes(box.name);
