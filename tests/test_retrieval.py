@@ -144,6 +144,29 @@ def test_parts_make_the_whole(photos, tmp_path):
     Store.open(parts[0]).path(0).unlink()
     with pytest.raises(ValueError, match="is not complete"):
         retrieval.merge(parts, tmp_path / "other")
+    merged.path(merged.chunks - 1).unlink()
+    with pytest.raises(ValueError, match=f"1 of {merged.chunks} chunks are missing"):
+        Store.open(tmp_path / "merged").check_complete()
+
+
+def test_names_may_hold_separators_of_lines(tmp_path):
+    names = ["a\u2028b.jpg", "c\x85d.jpg", "e\x1cf.jpg", "g\nh.jpg"]
+    made = Store.create(tmp_path, Head("none", "sha", 2, "nowhere", "listing", 5))
+    made.add(0, names, torch.ones(4, 2), {"i\u2029j.jpg": "damaged\nfile"})
+    assert made.names() == names
+    assert made.left_out() == {"i\u2029j.jpg": "damaged\nfile"}
+
+
+@pytest.mark.parametrize("with_faiss", [True, False])
+def test_an_index_without_any_readable_picture_is_refused(tmp_path, monkeypatch, with_faiss):
+    if with_faiss:
+        pytest.importorskip("faiss")
+    else:
+        monkeypatch.setattr(search, "faiss", lambda: None)
+    (tmp_path / "bad.jpg").write_bytes(b"\xff\xd8\xff no picture")
+    built = retrieval.build(tmp_path, model(), tmp_path / "index")
+    with pytest.raises(ValueError, match="holds no pictures"):
+        retrieval.Searcher.open(built)
 
 
 # ---- searching
@@ -184,6 +207,16 @@ def test_inverted_lists_find_nearly_the_same_and_all_lists_the_same(tmp_path):
     same = (some[:, :, None] == wanted[:, None]).any(2).float().mean()
     assert 0.8 < same <= 1
     assert retrieval.Searcher.open(made, "exact").kind == "exact"
+
+
+@pytest.mark.parametrize("count", [128, 299, 301])  # 128: the lists end with the second chunk
+def test_lists_of_other_vectors_are_refused(tmp_path, count):
+    pytest.importorskip("faiss")
+    other, made = synthetic(tmp_path / "other", count), synthetic(tmp_path / "made")
+    search.add_lists(other, 10)
+    (other.folder / search.LISTS).rename(made.folder / search.LISTS)
+    with pytest.raises(ValueError, match="is of other vectors"):
+        retrieval.Searcher.open(made)
 
 
 def test_whitening_is_fitted_to_the_gallery_and_applied_to_queries(tmp_path):
@@ -242,6 +275,8 @@ def test_a_picture_finds_itself(command, photos, tmp_path):
     lines = command("find", photos / "a" / "04.png", "--index", tmp_path / "index", "--top", 3).splitlines()
     assert len(lines) == 3
     assert lines[0].split() == ["1", "1.0000", "a/04.png"]
+    command("index", photos, "--network", "small", "--out", tmp_path / "index")
+    assert Store.open(tmp_path / "index").whitening() is None  # the last line asked for none
 
 
 def test_reranking_counts_inliers(command, photos, tmp_path):
@@ -304,6 +339,14 @@ def test_the_revisited_protocol_of_an_index(command, photos, tmp_path):
     (queries / "07.png").unlink()
     with pytest.raises(ValueError, match="lacks the query 07"):
         command("revisited", tmp_path / "gnd.json", "--index", tmp_path / "index", "--queries", queries)
+    (queries / "07.png").write_bytes((photos / "b" / "07.png").read_bytes())
+    (photos_again := tmp_path / "again").mkdir()
+    for name in [*(f"{'ab'[i % 2]}/{i:02}.png" for i in range(11)), "copy/04.png"]:
+        (photos_again / name).parent.mkdir(exist_ok=True)
+        (photos_again / name).write_bytes((photos / name.replace("copy", "a")).read_bytes())
+    command("index", photos_again, "--network", "small", "--out", tmp_path / "doubled")
+    with pytest.raises(ValueError, match="holds 1 names of the gallery twice, the first is 04"):
+        command("revisited", tmp_path / "gnd.json", "--index", tmp_path / "doubled", "--queries", queries)
     truth["imlist"] = [*gallery[:-1], "gone"]
     (tmp_path / "gnd.json").write_text(json.dumps(truth))
     with pytest.raises(ValueError, match="lacks 1 pictures of the gallery, the first is gone"):

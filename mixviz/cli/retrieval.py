@@ -104,10 +104,12 @@ def _part(text: str) -> tuple[int, int]:
 
 
 def _finish(store: Store, whiten: int, kind: str) -> None:
-    """Fit the whitening and make the lists, after all vectors are there."""
+    """Fit the whitening and make the lists anew, after all vectors are there."""
     from mixviz.retrieval import search
+    from mixviz.retrieval.store import WHITENING
 
-    (store.folder / search.LISTS).unlink(missing_ok=True)
+    for made_before in (search.LISTS, WHITENING):
+        (store.folder / made_before).unlink(missing_ok=True)
     if whiten:
         store.whiten(whiten)
     if kind == "ivf" or (kind == "auto" and store.head.total > search.LARGE):

@@ -44,8 +44,8 @@ def merge(folders: Sequence[str | Path], out: str | Path) -> Store:
         what = f"part {missing[0]}/{first.parts} is missing" if missing else "a part is given twice"
         raise ValueError(f"The index has {first.parts} parts, and {what}; given are {', '.join(map(str, given))}.")
     out.mkdir(parents=True, exist_ok=True)
-    total = sum(store.head.total for store in stores)
-    head = dataclasses.replace(first, total=total, part=1, parts=1, merged=len(stores))
+    total, chunks = sum(store.head.total for store in stores), sum(store.chunks for store in stores)
+    head = dataclasses.replace(first, total=total, part=1, parts=1, merged=chunks)
     merged, number = Store(out, head), 0
     for store in stores:
         for own in range(store.chunks):

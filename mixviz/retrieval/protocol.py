@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -27,13 +28,15 @@ def scores(store: Store, model: LoadedModel, truth: str | Path, queries: str | P
         queries: folder of the queries' pictures.
 
     Raises:
-        ValueError: pictures of the ground truth that are missing; says which.
+        ValueError: pictures of the ground truth that are missing, or in the index twice; says which.
     """
     known = revisited.read(truth)
     number = {PurePosixPath(name).stem: place for place, name in enumerate(known.gallery)}
     names = [PurePosixPath(name).stem for name in store.names()]
     if missing := sorted(set(number) - set(names)):
         raise ValueError(f"{store.folder} lacks {len(missing)} pictures of the gallery, the first is {missing[0]}.")
+    if doubled := [name for name, times in Counter(names).items() if times > 1 and name in number]:
+        raise ValueError(f"{store.folder} holds {len(doubled)} names of the gallery twice, the first is {doubled[0]}.")
     views = [_view(Path(queries), query, model.input_view) for query in known.queries]
     images = torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2)
     vectors = torch.cat([embed(model.network, model.normalised(part)) for part in images.split(32)])

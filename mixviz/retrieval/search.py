@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from mixviz.core import checks
+from mixviz.core.head import Whitening
 from mixviz.networks.files import load_tensors, save_tensors
 from mixviz.retrieval.store import Store, transformed
 
@@ -80,11 +81,13 @@ class Searcher:
         store: the index on disk.
         library: faiss's index; None: vectors are read from disk and compared by torch, chunk by chunk.
         kind: ``exact`` or ``ivf``.
+        whitening: of the vectors, applied to queries; None: there is none.
     """
 
     store: Store
     library: Any
     kind: str
+    whitening: Whitening | None
 
     @classmethod
     def open(cls, store: Store, kind: str = "auto", probes: int = 0) -> Searcher:
@@ -95,24 +98,25 @@ class Searcher:
             probes: lists that are searched for a query; 0: one in 32, at least 8.
 
         Raises:
-            ValueError: an unknown kind, or an index without lists.
+            ValueError: an unknown kind, an index without lists, or without pictures.
         """
         if kind not in ("auto", "exact", "ivf"):
             raise ValueError(f"--kind is auto, exact or ivf; got {kind!r}.")
         has_lists = (store.folder / LISTS).is_file()
         if kind == "ivf" and not has_lists:
             raise ValueError(f"{store.folder} has no inverted lists: make them with `mixviz index … --kind ivf`.")
-        library: Any = faiss()
+        if not any(len(chunk) for chunk in store.vectors()):
+            raise ValueError(f"{store.folder} holds no pictures: none of the folder could be read.")
+        library, whitening = faiss(), store.whitening()
         if library is None:
-            store.check_complete()
-            return cls(store, None, "exact")
+            return cls(store, None, "exact", whitening)
         if has_lists and kind != "exact":
-            return cls(store, _by_lists(library, store, probes), "ivf")
-        index = None
+            return cls(store, _by_lists(library, store, probes), "ivf", whitening)
+        index: Any = None
         for chunk in store.vectors():
             index = index or library.IndexFlatIP(chunk.shape[1])
             index.add(chunk.numpy())
-        return cls(store, index, "exact")
+        return cls(store, index, "exact", whitening)
 
     def search(self, queries: Tensor, count: int = 20) -> Found:
         """Find the pictures most similar to each query.
@@ -127,7 +131,7 @@ class Searcher:
         dimensions = self.store.head.dimensions
         checks.tensor("queries", queries, "float", ("Q", dimensions), -checks.FINITE, checks.FINITE)
         checks.number("count", count, 1, whole=True)
-        unit = transformed(queries.detach().cpu(), self.store.whitening())
+        unit = transformed(queries.detach().cpu(), self.whitening)
         if self.library is None:
             return self._streamed(unit, count)
         similarity, index = self.library.search(unit.numpy(), min(count, self.library.ntotal))
@@ -153,14 +157,17 @@ def _by_lists(library: Any, store: Store, probes: int) -> Any:
     index = library.IndexIVFFlat(quantizer, centres.shape[1], len(centres), library.METRIC_INNER_PRODUCT)
     index.is_trained = True
     first = 0
+    other = f"{store.folder / LISTS} is of other vectors: make it anew with `mixviz index … --kind ivf`."
     for chunk in store.vectors():
         vectors = np.ascontiguousarray(chunk.numpy())
         numbers = np.arange(first, first + len(vectors))
         of_chunk = np.ascontiguousarray(lists[first : first + len(vectors)])
+        if len(of_chunk) < len(vectors):  # faiss would read beyond their end
+            raise ValueError(other)
         pointers = (library.swig_ptr(array) for array in (vectors, numbers, of_chunk))
         index.add_core(len(vectors), *pointers)
         first += len(vectors)
     if first != len(lists):
-        raise ValueError(f"{store.folder / LISTS} is of other vectors: make it anew with `mixviz index … --kind ivf`.")
+        raise ValueError(other)
     index.nprobe = min(len(centres), probes or max(8, len(centres) // 32))
     return index

@@ -33,7 +33,7 @@ class Head:
         total: number of pictures of this part, damaged ones too.
         chunk: pictures of each chunk; the last has fewer.
         part, parts: this is part ``part`` of ``parts``.
-        merged: how many parts were merged into it; 0: none.
+        merged: number of chunks of all parts that were merged into it, any of which may be short; 0: it was not merged.
     """
 
     network: str
@@ -96,9 +96,7 @@ class Store:
     @property
     def chunks(self) -> int:
         """Number of chunks when it is complete."""
-        if self.head.merged:
-            return sum(1 for _ in self.folder.glob("vectors-*.safetensors"))
-        return -(-self.head.total // self.head.chunk)
+        return self.head.merged or -(-self.head.total // self.head.chunk)
 
     def missing(self) -> list[int]:
         """Return the numbers of the chunks that are not written yet."""
@@ -138,7 +136,8 @@ class Store:
 
     def _lines(self) -> Iterator[tuple[str, str | None]]:
         for number in range(self.chunks):
-            for line in self.names_path(number).read_text("utf-8", "surrogateescape").splitlines():
+            text = self.names_path(number).read_text("utf-8", "surrogateescape")
+            for line in text.removesuffix("\n").split("\n"):  # names may hold what splitlines divides at, as U+2028
                 values = json.loads(line)
                 yield values["file"], values.get("left_out")
 
