@@ -157,6 +157,32 @@ def test_a_learned_pooling_is_no_stage():
         assert stages(network)[-2:] == [network.layer3, network.layer4]
 
 
+# ---- the lowest stages alone
+
+
+@pytest.mark.parametrize(("name", "count"), [("test_resnet", 2), ("test_efficientnet", 3), ("test_efficientnet", 1)])
+def test_the_lowest_stages_give_the_maps_of_the_whole_network(name, count):
+    torch.manual_seed(0)
+    whole = architectures.build(name, 3).eval()
+    short = architectures.build(name, 3, stages=count).eval()
+    classifier = short.pretrained_cfg["classifier"]
+    weights = {key: value for key, value in whole.state_dict().items() if not key.startswith(classifier)}
+    missing, _ = short.load_state_dict(weights, strict=False)
+    assert all(key.startswith(classifier) for key in missing)
+    seen = []
+    stages(whole)[count - 1].register_forward_hook(lambda module, inputs, output: seen.append(output))
+    images = torch.rand(2, 3, 64, 48)
+    scores = whole(images)
+    assert torch.equal(short.forward_features(images), seen[0])
+    assert short(images).shape == scores.shape
+    assert sum(p.numel() for p in short.parameters()) < sum(p.numel() for p in whole.parameters())
+
+
+def test_a_network_has_so_many_stages():
+    with pytest.raises(ValueError, match="--stages 6: test_resnet has 5 stages"):
+        architectures.build("test_resnet", 3, stages=6)
+
+
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
     return picture_folder(tmp_path_factory.mktemp("pictures"), side=32)
@@ -193,3 +219,22 @@ def test_a_frozen_network_learns_its_attention(pictures, tmp_path):
     kept = [key for key in before if not key.startswith("fc.")]
     assert all(torch.equal(before[key], after[key]) for key in kept)
     assert after["global_pool.score.0.weight"].shape == (5, 96, 1, 1)
+
+
+def test_the_lowest_stages_of_a_pretrained_network_are_trained_and_read_again(pictures, tmp_path):
+    from mixviz.training.trainer import train
+
+    values = {"root": str(pictures), "network": "test_resnet", "image_size": 32, "epochs": 1, "batch_size": 8}
+    train(Run(**values), tmp_path / "before", bar=False, tell=lambda line: None)
+    start = str(tmp_path / "before" / "last.safetensors")
+    run = Run(
+        **values, pretrained=start, stages=3, freeze=2, head="netvlad:clusters=2", objective="smooth_ap", per_class=4,
+        method="baseline", stem="small",
+    )  # fmt: skip
+    train(run, tmp_path / "after", bar=False, tell=lambda line: None)
+    before, after = (load_file(tmp_path / name / "last.safetensors") for name in ("before", "after"))
+    assert torch.equal(before["layer1.0.conv1.weight"], after["layer1.0.conv1.weight"])
+    assert not any(key.startswith(("layer4.", "fc.")) for key in after)
+    card, network = model_card.read(tmp_path / "after"), user_network.read_folder(tmp_path / "after").network
+    assert card.network.stages == 3
+    assert network(torch.rand(2, 3, 40, 24)).shape == (2, 2 * 192)

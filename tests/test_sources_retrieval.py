@@ -178,7 +178,11 @@ def test_each_picture_is_a_class_and_two_windows_of_one_belong_together(tmp_path
     assert train.labels.tolist() == list(range(8))
     assert val.labels.tolist() == [0, 0, 1, 1]
     assert val.keys == ("deep/4.png", "deep/9.png")
-    assert val.windows[0] != val.windows[1]
+    for (top, left, bottom, right), (other_top, other_left, *_) in zip(
+        val.windows[::2], val.windows[1::2], strict=True
+    ):
+        assert (bottom - top) * (right - left) == pytest.approx(0.2)
+        assert 0 < max(abs(top - other_top), abs(left - other_left)) <= 0.7 * 0.2**0.5  # they overlap
     again = sources.load("views", tmp_path, "val")
     assert again.windows == val.windows
     pixels, _ = decode(val, 14)

@@ -10,15 +10,17 @@ import torch
 from mixviz.data.dataset import Dataset, Window
 from mixviz.data.decoding import sorted_out
 
-SHARE = 0.5  # of the picture's area in a view of the validation
+SHARE = 0.2  # of the picture's area in a view of the validation
+SHIFT = 0.7  # of a view's side, at most, between the two views of a picture
 EVERY = 5  # one picture of so many is held out
 
 
 def views(root: Path, part: str, download: bool) -> Dataset:
     """Load the pictures of a folder and of all folders in it; each is a class of its own.
 
-    Training draws several crops of a picture, by ``per_class``. For validation, two windows of each held-out picture,
-    of half its area and drawn at random, once and for all, are the views that should find each other. Every fifth
+    Training draws several crops of a picture, by ``per_class``. For validation, two windows of each held-out picture
+    are the views that should find each other: a fifth of its area each, shifted along each side by at most 0.7 of
+    theirs, and drawn at random, once and for all. Every fifth
     picture is held out, or those of ``val/``, where the folder has ``train/`` and ``val/``.
 
     Args:
@@ -42,7 +44,7 @@ def views(root: Path, part: str, download: bool) -> Dataset:
 
 
 def with_windows(split: Dataset) -> Dataset:
-    """Give each picture twice, through two windows of half its area at random places, the same at every call."""
+    """Give each picture twice, through two windows that overlap, at random places, the same at every call."""
     twice = split.take([index for index in range(len(split)) for _ in range(2)])
     drawn = [
         window for key in range(len(split)) for window in _drawn(np.random.default_rng([key, len(split)]), SHARE**0.5)
@@ -51,5 +53,6 @@ def with_windows(split: Dataset) -> Dataset:
 
 
 def _drawn(rng: np.random.Generator, side: float) -> list[Window]:
-    corners = rng.uniform(0, 1 - side, (2, 2)).tolist()
-    return [(top, left, top + side, left + side) for top, left in corners]
+    first = rng.uniform(0, 1 - side, 2)
+    second = np.clip(first + rng.uniform(-SHIFT * side, SHIFT * side, 2), 0, 1 - side)
+    return [(top, left, top + side, left + side) for top, left in (first.tolist(), second.tolist())]

@@ -11,17 +11,19 @@ import torch
 from torch import nn
 from torch.nn.modules.utils import _pair
 
+from mixviz.core import feature_mixing
 from mixviz.core.head import Embedding, Head
 from mixviz.core.inference import evaluating, float_type
 from mixviz.core.registry import construct
 from mixviz.heads import HEADS
+from mixviz.networks.trunk import leading
 
 STEMS = ("auto", "small", "strided", "standard")
 SPATIAL = nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d
 
 
 def build(
-    name: str, num_classes: int, *, stem: str = "standard", width: float = 1.0, head: str = "",
+    name: str, num_classes: int, *, stem: str = "standard", width: float = 1.0, stages: int = 0, head: str = "",
     dimensions: int = 0, whiten: int = 0, scores: bool = True,
 ) -> nn.Module:  # fmt: skip
     """Build a network (N, 3, H, W) -> (N, num_classes), with fresh weights from torch's random state.
@@ -31,13 +33,14 @@ def build(
         stem: ``standard``: as timm has it. ``small``: a 3x3 convolution without stride or max-pooling, as the papers
             use for 32 and 64 px. ``strided``: the same with stride 2, four times as fast. ResNets alone.
         width: channels as a share of the network's own, e.g. 0.5. ResNets alone.
+        stages: so many of the lowest stages (:func:`mixviz.core.feature_mixing.stages`), without what follows; 0: all.
         head: an entry of ``mixviz.HEADS`` that pools the last maps, e.g. ``gem`` or ``gem:p=4``; empty: timm's own.
         dimensions: D that a linear layer behind the pooling makes; 0: no such layer.
         whiten: dimensions to keep of the pooled vectors by whitening; 0: no whitening.
         scores: end in class scores; False: in the embedding (N, D).
 
     Raises:
-        ValueError: no such network (with the nearest names), or a stem, width or head that it cannot have.
+        ValueError: no such network (with the nearest names), or a stem, width, stage or head that it cannot have.
     """
     import timm
     from timm.models.resnet import ResNet
@@ -63,10 +66,32 @@ def build(
         network.conv1 = nn.Conv2d(3, out_channels, 3, 2 if stem == "strided" else 1, 1, bias=False)
         nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
         network.maxpool = nn.Identity()
-    if head or dimensions or whiten or not scores:
+    if stages:
+        _shorten(network, name, stages)
+    if stages or head or dimensions or whiten or not scores:
         head_of = construct(HEADS, head or "average")
         _replace_head(network, name, head_of, dimensions, whiten, num_classes if scores else 0)
     return network
+
+
+def _shorten(network: nn.Module, name: str, count: int) -> None:
+    """Replace in place what comes between a network's stage ``count`` and its pooling by identities."""
+    there = len(feature_mixing.stages(network))
+    if count > there:
+        raise ValueError(f"--stages {count}: {name} has {there} stages.")
+    kept = leading(network, count)
+    gone: tuple[str, ...] = ()
+    for key in [name for name, _ in network.named_modules() if name]:
+        if key == "global_pool":
+            break
+        inside = any(f"{key}.".startswith(f"{one}.") for one in (*kept, *gone))
+        if not inside and not any(one.startswith(f"{key}.") for one in kept):
+            network.set_submodule(key, nn.Identity())
+            gone = (*gone, key)
+    with torch.no_grad(), evaluating(network):
+        maps = getattr(network, "forward_features")(torch.zeros(1, 3, 64, 64))  # noqa: B009  timm's
+    of_timm: Any = network
+    of_timm.num_features = of_timm.head_hidden_size = maps.shape[1]
 
 
 def _replace_head(network: nn.Module, name: str, head: Head, length: int, whiten: int, classes: int) -> None:
@@ -81,8 +106,8 @@ def _replace_head(network: nn.Module, name: str, head: Head, length: int, whiten
     if place is None or not pools or getattr(network, "head_hidden_size", channels) != channels:
         raise ValueError(
             f"The head of {name} cannot be replaced: that works where a network pools its last maps and ends in one "
-            "linear layer, such as timm's ResNets and EfficientNets. Leave out --head,"
-            " --dimensions and --whiten, and train with --objective cross_entropy."
+            "linear layer, such as timm's ResNets and EfficientNets. Leave out --stages,"
+            " --head, --dimensions and --whiten, and train with --objective cross_entropy."
         )
     pooling = head.build(channels)
     if length or whiten:

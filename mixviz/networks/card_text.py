@@ -19,6 +19,7 @@ LIST = re.compile(r"\[\n[^\[\]{}]*\]")  # a list of numbers or words in indented
 FURTHER = (
     "objective",
     "per_class",
+    "stages",
     "head",
     "dimensions",
     "whiten",

@@ -40,6 +40,8 @@ def load(network: nn.Module, name: str, path: str | Path) -> Pretrained:
             "run programs when they are opened and are refused: convert them where you trust them, with "
             "torch.load(..., weights_only=True) and safetensors.torch.save_file."
         ) from None
+    gone = tuple(f"{key}." for key, module in network.named_modules() if isinstance(module, nn.Identity))
+    given = {key: tensor for key, tensor in given.items() if not key.startswith(gone)}  # of stages that were left out
     wanted, heads = network.state_dict(), ("global_pool.", *_heads(network))
     head = {key for key in {**wanted, **given} if key.startswith(heads)}
     if any(key not in given or key not in wanted or given[key].shape != wanted[key].shape for key in head):

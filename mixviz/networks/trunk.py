@@ -47,7 +47,7 @@ def split(network: nn.Module, count: int) -> Split | None:
     """
     if not 0 < count <= len(stages(network)):
         return None
-    names = _leading(network, count)
+    names = leading(network, count)
     tensors = [*network.parameters(), *network.buffers()]
     tail = copy.deepcopy(network, {id(tensor): tensor for tensor in tensors}).eval()
     trunk = nn.Sequential(*(tail.get_submodule(name) for name in names))
@@ -68,8 +68,8 @@ def split(network: nn.Module, count: int) -> Split | None:
     return Split(trunk, tail, names, digest.hexdigest())
 
 
-def _leading(network: nn.Module, count: int) -> tuple[str, ...]:
-    """Return the names of the outermost modules that end with the network's stage ``count``."""
+def leading(network: nn.Module, count: int) -> tuple[str, ...]:
+    """Return the names of the outermost modules, in order, that end with the network's stage ``count``."""
     last, names = stages(network)[count - 1], []
     for name, module in network.named_modules():
         if any(name.startswith(f"{one}.") for one in names):

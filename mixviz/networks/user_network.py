@@ -212,8 +212,8 @@ def _built(spec: NetworkSpec, count: int) -> nn.Module:
     try:
         with torch.random.fork_rng(devices=[]):
             return architectures.build(
-                spec.name, count, stem=spec.stem, width=spec.width, head=spec.head,
-                dimensions=spec.dimensions, whiten=spec.whiten, scores=spec.scores,
+                spec.name, count, stem=spec.stem, width=spec.width, stages=spec.stages,
+                head=spec.head, dimensions=spec.dimensions, whiten=spec.whiten, scores=spec.scores,
             )  # fmt: skip
     except ValueError as error:
         raise ValueError(f"The card's network cannot be built: {error}") from None
