@@ -110,7 +110,7 @@ METRICS: dict[str, Metric] = {
         Metric("purity", ("embedding", "purity_percent"), "purity", counted=""),
         Metric("nmi", ("embedding", "nmi_percent"), "NMI", counted=""),
         Metric("ari", ("embedding", "adjusted_rand_percent"), "adjusted Rand index", counted=""),
-        Metric("retrieval_map", ("embedding", "retrieval_map_percent"), "retrieval mAP", counted=""),
+        Metric("retrieval_map", ("embedding", "retrieval_map_percent"), "retrieval mAP", counted="", short=True),
         Metric("map_at_r", ("embedding", "map_at_r_percent"), "mAP@R", counted=""),
         Metric("recall_1", ("embedding", "recall_at_k_percent", At("k", 1)), "Recall@1", counted=""),
         Metric("recall_5", ("embedding", "recall_at_k_percent", At("k", 5)), "Recall@5", counted=""),

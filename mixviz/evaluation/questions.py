@@ -41,6 +41,7 @@ QUESTIONS: dict[str, Question] = {
     "fgsm": Question("Does mixing help against one step of an attack?", ("fgsm_1",), _ALL),
     "pgd": Question("Does mixing help against five steps of an attack?", ("pgd_1",), _ALL),
     "corruption": Question("Does mixing help against corruptions?", ("corrupted_3",), _ALL),
+    "retrieval": Question("Does mixing help retrieval?", ("retrieval_map",), _ALL),
     "between": Question("What do networks see halfway between two pictures?", ("mixup_half", "cutmix_half"), _ALL),
 }  # fmt: skip
 

@@ -20,7 +20,7 @@ from mixviz.ui.state import Request, of_state
 
 RUN = ("epochs", "batch_size", "optimizer", "lr", "weight_decay", "schedule", "warmup", "mix_prob", "precision", "seed")
 NETWORK = ("name", "stem", "width", "image_size", "layer")
-TOLD = ("top1_error", "ece", "max_box_acc_v2", "hole_50")  # the columns shown first
+TOLD = ("top1_error", "ece", "max_box_acc_v2", "hole_50", "retrieval_map")  # the columns shown first
 
 
 def compare(request: Request) -> dict[str, Any]:
