@@ -11,7 +11,7 @@ import torch
 from cases import each_case, variants
 
 from mixviz import METHODS, Batch, Objects
-from mixviz.core import _follow_numba
+from mixviz.core import _follow_numba, jit
 from mixviz.core.follow_boxes import below_weights
 from mixviz.core.follow_ellipses import disc_inside
 from mixviz.core.follow_parts import SEEN
@@ -440,9 +440,9 @@ def test_boxes_below_weights_by_both_ways_agree():
 
 def test_only_much_work_is_compiled():
     few, many = torch.zeros(2, 64, 64), torch.zeros(64, 64, 64)
-    assert not _follow_numba.usable(few)
-    assert _follow_numba.usable(many) == (importlib.util.find_spec("numba") is not None)
-    assert not _follow_numba.usable(many.to("meta"))
+    assert not jit.usable(few)
+    assert jit.usable(many) == (importlib.util.find_spec("numba") is not None)
+    assert not jit.usable(many.to("meta"))
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -453,7 +453,7 @@ def test_masks_by_both_ways_agree(name, monkeypatch):
     recipe, objects = plan(name, {}, size, len(counts), 6), scattered(size, counts, 6)
     objects = dataclasses.replace(objects, keypoints=torch.rand(len(objects), 2, 3) * 20)
     plain = recipe.follow(objects)
-    monkeypatch.setattr(_follow_numba, "MUCH", 0)
+    monkeypatch.setattr(jit, "MUCH", 0)
     compiled = recipe.follow(objects)
     assert compiled.origin.tolist() == plain.origin.tolist()
     assert compiled.objects.image.equal(plain.objects.image)

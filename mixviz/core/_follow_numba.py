@@ -1,42 +1,21 @@
 """Boxes and masks below weights of each pixel on the CPU, compiled by numba: only the pixels of objects are read.
 
-Plain Python until :func:`compiled` is first called, because ``import mixviz`` must not import numba. Tests compare the
+Plain Python until they are compiled (:mod:`mixviz.core.jit`). Tests compare the
 results with those of torch, :mod:`mixviz.core.follow_boxes` and :mod:`mixviz.core.follow_masks`.
 """
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Callable
-from functools import cache
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mixviz.core.jit import compiled
 from mixviz.core.tensors import on_device
 
 Array = np.ndarray[Any, Any]
-
-MUCH = 2**18  # values
-
-
-def usable(*tensors: Tensor) -> bool:
-    """Whether to use the compiled functions: on the CPU, outside torch.compile, and if there is much to do.
-
-    Loading them takes half a second, compiling them (once per machine) some more: a page with two pictures does not
-    wait for that.
-    """
-    plain = all(type(one) is Tensor and one.device.type == "cpu" for one in tensors)
-    much = sum(one.numel() for one in tensors) >= MUCH
-    return plain and much and not torch.compiler.is_compiling() and _installed()
-
-
-@cache
-def _installed() -> bool:
-    return importlib.util.find_spec("numba") is not None
 
 
 def below_weights(weight: Tensor, mixture: Tensor, box: Tensor, least: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -57,16 +36,6 @@ def below_weights(weight: Tensor, mixture: Tensor, box: Tensor, least: float) ->
     compiled(_sums)(*arguments, np.float32(least), sums, edges, np.zeros(weight.shape[2]))
     area, strength = on_device(sums, box.device).unbind(1)
     return area, strength, on_device(edges, box.device)
-
-
-@cache
-def compiled(function: Callable[..., None]) -> Callable[..., None]:
-    """A compiled function; the very first call compiles for some seconds and caches the result on disk."""
-    njit: Callable[..., Any] = import_module("numba").njit  # numba is untyped
-    try:
-        return njit(nogil=True, cache=True, error_model="numpy")(function)
-    except RuntimeError:  # no writable cache folder
-        return njit(nogil=True, error_model="numpy")(function)
 
 
 def windows(maps: Tensor) -> Array:

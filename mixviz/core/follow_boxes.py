@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz.core import _follow_numba, geometry
+from mixviz.core import _follow_numba, geometry, jit
 from mixviz.core.apply import Plan
 from mixviz.core.follow_ellipses import by_ellipses
 from mixviz.core.follow_parts import SEEN, Items, Seen, moves_whole, pasting
@@ -110,7 +110,7 @@ def by_maps(plan: Plan, objects: Objects, items: Items) -> Seen:
     whole = (box[:, 2:] - box[:, :2]).prod(1)
     box = torch.cat([box[:, :2].clamp(min=0), torch.minimum(box[:, 2:], bound)], 1)
     weight = part.start.expand(-1, height, width)
-    compiled = _follow_numba.usable(weight, mixture, box)
+    compiled = jit.usable(weight, mixture, box)
     area, strength, edges = (_follow_numba.below_weights if compiled else below_weights)(weight, mixture, box, SEEN)
     around = torch.cat([torch.maximum(edges[:, :2], box[:, :2]), torch.minimum(edges[:, 2:], box[:, 2:])], 1)
     points = None if objects.keypoints is None else keypoints_of(plan, objects.keypoints, items)

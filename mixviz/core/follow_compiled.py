@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz.core import _follow_numba
+from mixviz.core import _follow_numba, jit
 from mixviz.core.apply import Plan
 from mixviz.core.follow_parts import (
     SEEN,
@@ -54,7 +54,7 @@ class _Moved(NamedTuple):
 def can_compile(plan: Plan, objects: Objects) -> bool:
     """Whether compiled loops can follow the objects, and are worth it."""
     merged = moves_whole(plan) and len(plan.partner) > 1
-    return not merged and objects.masks is not None and _follow_numba.usable(objects.masks)
+    return not merged and objects.masks is not None and jit.usable(objects.masks)
 
 
 def by_loops(plan: Plan, objects: Objects, several: list[Items]) -> Seen:

@@ -1,0 +1,48 @@
+"""Compile loops by numba, which ``import mixviz`` must not import: it is loaded when the first loop is compiled."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import Tensor
+
+MUCH = 2**18  # values
+
+
+def usable(*tensors: Tensor, values: int | None = None) -> bool:
+    """Whether to use compiled loops: on the CPU, outside torch.compile, and if there is much to do.
+
+    Loading them takes half a second, compiling them (once per machine) some more: a page with two pictures does not
+    wait for that.
+
+    Args:
+        values: how much there is to do; None: as many values as the tensors have.
+    """
+    plain = all(type(one) is Tensor and one.device.type == "cpu" for one in tensors)
+    much = (sum(one.numel() for one in tensors) if values is None else values) >= MUCH
+    return plain and much and not torch.compiler.is_compiling() and _installed()
+
+
+def creates(values: int, device: torch.device) -> bool:
+    """Whether compiled loops create new tensors: as :func:`usable`, and not in a mode whose tensors hold no values."""
+    return device.type == "cpu" and usable(torch.empty(0), values=values)
+
+
+@cache
+def _installed() -> bool:
+    return importlib.util.find_spec("numba") is not None
+
+
+@cache
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A compiled function; the very first call compiles for some seconds and caches the result on disk."""
+    njit: Callable[..., Any] = import_module("numba").njit  # numba is untyped
+    try:
+        return njit(nogil=True, cache=True, error_model="numpy")(function)
+    except RuntimeError:  # no writable cache folder
+        return njit(nogil=True, error_model="numpy")(function)
