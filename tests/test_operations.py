@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
 import torch
 
+from mixviz.core import jit
+from mixviz.ops import geometric, noise
 from mixviz.ops.operations import AppliedOp, run
+
+CPU = torch.device("cpu")
 
 
 def test_every_image_shows_its_own_fill_where_it_is_empty():
@@ -15,3 +21,24 @@ def test_every_image_shows_its_own_fill_where_it_is_empty():
     for image, ground in zip(moved[1:], (0.25, 0.75), strict=True):
         torch.testing.assert_close(image[:, :, :4], torch.full((3, 4, 4), ground))
         torch.testing.assert_close(image[:, :, 4:], torch.ones(3, 4, 4))
+
+
+@pytest.mark.parametrize("shape", [(500,), (2, 7, 5)])
+def test_compiled_noise_equals_that_of_torch_bit_for_bit(shape, monkeypatch):
+    pytest.importorskip("numba")
+    seeds = np.array([0, 1, 12345, 2**31, 2**32 - 1])
+    plain = noise.uniform(seeds, shape, CPU)
+    monkeypatch.setattr(jit, "MUCH", 0)
+    assert noise.uniform(seeds, shape, CPU).equal(plain)
+
+
+def test_a_displacement_field_that_is_kept_is_that_of_its_own_values(monkeypatch):
+    """Of a batch with one smoothness and of single images; another size, seed or value has another field."""
+    pytest.importorskip("numba")
+    given = [((9, 14), 2.0, 3.0, 5), ((9, 14), 2.0, 3.0, 6), ((9, 14), 2.5, 3.0, 5), ((14, 9), 2.0, 3.0, 5)]
+    alone = [geometric.elastic_field((1, 1, *size), np.array([v]), np.array([seed]), CPU) for size, *v, seed in given]
+    monkeypatch.setattr(jit, "MUCH", 0)
+    for (size, *v, seed), field in zip(given, alone, strict=True):
+        for _ in range(2):
+            two = geometric.elastic_field((2, 1, *size), np.array([v, v]), np.array([seed, 9]), CPU)
+            torch.testing.assert_close(two[:1], field, rtol=1e-5, atol=1e-6)

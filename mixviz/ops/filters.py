@@ -22,9 +22,12 @@ def gaussian(spread: np.ndarray) -> np.ndarray:
 
 def both_ways(images: Tensor, kernel: np.ndarray) -> Tensor:
     """Smooth images (M, C, H, W) vertically and horizontally with kernels (M, taps), mirrored at the edges."""
+    height, width = images.shape[2:]
+    if len(kernel) > 1 and (kernel == kernel[:1]).all():  # one matrix for all takes two thirds of the time
+        weights = on_device(kernel[:1].astype(np.float32), images.device)
+        return _matrix(weights, height)[0] @ (images @ _matrix(weights, width)[0].T)
     weights = on_device(kernel.astype(np.float32), images.device)
-    down, across = (_matrix(weights, side)[:, None] for side in images.shape[2:])
-    return down @ images @ across.transpose(-1, -2)
+    return _matrix(weights, height)[:, None] @ images @ _matrix(weights, width)[:, None].transpose(-1, -2)
 
 
 def _matrix(weights: Tensor, side: int) -> Tensor:

@@ -12,15 +12,18 @@ preserved: values are divided by the local magnification.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mixviz.core import geometry
+from mixviz.core import geometry, jit
 from mixviz.core.tensors import on_device
 from mixviz.ops import filters, noise
+
+KEPT = 2**23  # pixels of the largest displacement field that is kept: 64 MB
 
 
 def flip_across(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = False) -> Tensor:
@@ -97,13 +100,27 @@ def elastic(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = 
 
 
 def elastic_field(shape: tuple[int, ...], values: np.ndarray, seeds: np.ndarray, device: torch.device) -> Tensor:
-    """(M, H, W, 2) displacement of each pixel's sampling position, across and down, in half sides of the image."""
-    height, width = shape[2:]
+    """(M, H, W, 2) displacement of each pixel's sampling position, across and down, in half sides of the image.
+
+    On the CPU the last large field is kept: objects follow by that of their pictures. Do not write to it.
+    """
+    size, count = (shape[2], shape[3]), len(values) * math.prod(shape[2:])
+    if count <= KEPT and jit.creates(count, device):
+        return _kept_field(size, tuple(map(tuple, values.tolist())), tuple(seeds.tolist()))
+    return _elastic_field(size, values, seeds, device)
+
+
+@lru_cache(maxsize=1)
+def _kept_field(size: tuple[int, int], values: tuple[tuple[float, ...], ...], seeds: tuple[int, ...]) -> Tensor:
+    return _elastic_field(size, np.array(values), np.array(seeds), torch.device("cpu"))
+
+
+def _elastic_field(size: tuple[int, int], values: np.ndarray, seeds: np.ndarray, device: torch.device) -> Tensor:
     kernel = filters.gaussian(values[:, 1])
-    field = filters.both_ways(noise.uniform(seeds, (2, height, width), device) * 2 - 1, kernel)
+    field = filters.both_ways(noise.uniform(seeds, (2, *size), device) * 2 - 1, kernel)
     # Uniform numbers from -1 to 1 have standard deviation 1/√3; smoothing scales it by the kernel's L2 norm.
     spread = (kernel**2).sum(1) / math.sqrt(3)
-    scale = 2 * values[:, :1] / spread[:, None] / (width, height)
+    scale = 2 * values[:, :1] / spread[:, None] / size[::-1]
     return (field * on_device(scale.astype(np.float32), device)[:, :, None, None]).permute(0, 2, 3, 1)
 
 

@@ -6,10 +6,14 @@ other numbers than the CPU's. A hash is the same everywhere and needs only the s
 
 from __future__ import annotations
 
+import math
+from importlib import import_module
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from mixviz.core import jit
 from mixviz.core.tensors import on_device
 
 MASK = 2**32 - 1
@@ -31,15 +35,24 @@ def _hash(x: Tensor) -> Tensor:
     return x
 
 
+def starts(seeds: np.ndarray, device: torch.device) -> Tensor:
+    """(M,) int64: pixel i of the field of a seed is the hash of start + i."""
+    return _hash(on_device(np.asarray(seeds, np.int64) * GOLDEN & MASK, device))
+
+
 def whole(seeds: np.ndarray, shape: tuple[int, ...], device: torch.device) -> Tensor:
     """(M, *shape) int64 from 0 to 2^32 - 1, one field for each seed (M,) of 0 to 2^32 - 1."""
-    start = _hash(on_device(np.asarray(seeds, np.int64) * GOLDEN & MASK, device))
+    start = starts(seeds, device)
     pixels = torch.arange(int(np.prod(shape)), device=device)
     return _hash((start[:, None] + pixels) & MASK).view(-1, *shape)
 
 
 def uniform(seeds: np.ndarray, shape: tuple[int, ...], device: torch.device) -> Tensor:
     """(M, *shape) float32 in the open interval (0, 1): the upper 23 bits, so that rounding reaches neither end."""
+    if jit.creates(len(seeds) * math.prod(shape), device):
+        filled = np.empty((len(seeds), math.prod(shape)), np.float32)
+        import_module("mixviz.ops._noise_numba").uniform(starts(seeds, device).numpy().astype(np.uint32), filled)
+        return on_device(filled, device).view(-1, *shape)
     return ((whole(seeds, shape, device) >> 9).float() + 0.5) / 2**23
 
 
