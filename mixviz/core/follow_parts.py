@@ -91,7 +91,9 @@ def parts_of(plan: Plan) -> list[Part]:
     whole, patched = weight, inside
     if bool((same.sum(0) > 1).any()):
         joined = same.to(weight.dtype)
-        whole = torch.einsum("kjn,jn...->kn...", joined, weight)
+        several = (same.sum(0) > 1).any(0).nonzero()[:, 0]
+        whole = weight.clone()
+        whole[:, several] = torch.einsum("kjn,jn...->kn...", joined[:, :, several], weight[:, several])
         patched = torch.einsum("kjn,jpn->kpn", joined, inside)
     shown = [not k or bool(weight[k].amax() > 0 or inside[k].any()) for k in range(sources)]
     parts = [Part(k, None, first[k], whole[k], patched[k]) for k in range(sources) if shown[k]]
