@@ -11,10 +11,11 @@ import torch
 from cases import each_case, variants
 
 from mixviz import METHODS, Batch, Objects
-from mixviz.core import _follow_numba, jit
+from mixviz.core import _follow_numba, follow, jit
 from mixviz.core.follow_boxes import below_weights
 from mixviz.core.follow_ellipses import disc_inside
 from mixviz.core.follow_parts import SEEN
+from mixviz.core.follow_windows import by_windows
 from mixviz.core.objects import box_pixels, collate, ellipses
 from mixviz.core.parts import Operations, Patches, Style, Weights
 from mixviz.core.recipe import Recipe
@@ -462,3 +463,76 @@ def test_masks_by_both_ways_agree(name, monkeypatch):
     assert compiled.objects.keypoints.equal(plain.objects.keypoints)
     for column in ("visible", "weight", "area"):
         assert torch.allclose(getattr(compiled, column), getattr(plain, column), rtol=1e-4, atol=1e-5)
+
+
+# ---------------------------------------------------------------- boxes by windows
+
+
+def equal(sources, **more) -> Weights:
+    return Weights(torch.full((sources, 4, 1, 1, 1), 1 / sources), **more)
+
+
+def chains(*several) -> Operations:
+    """Each source with one sequence of (name, *values) for all four images; the seeds differ."""
+    ops = tuple(
+        tuple(tuple(AppliedOp(name, tuple(values), 7 * n + k) for name, *values in chain) for n in range(4))
+        for k, chain in enumerate(several)
+    )
+    return Operations(ops, base=equal(len(several))) if len(several) > 1 else Operations(ops)
+
+
+TURN, SHEAR, MOVE = ("rotate", 17.0), ("shear_x", 0.3), ("translate_y", 9.0)
+TILT = ("perspective", 0.2, *[0.2, 0.1] * 4)
+HOLE, FLIP, CROP = ("cutout", 11, 13, 43, 37), ("horizontal_flip",), ("crop", 6, 9, 50, 60)
+CELLS = torch.from_numpy(np.random.default_rng(0).permuted(np.tile(np.arange(6), (8, 1)), axis=1)).view(2, 4, 2, 3)
+SOFT = torch.from_numpy(np.random.default_rng(1).random((2, 4, 1, 64, 96), np.float32))
+# How far edges (in pixels) and shares may lie apart. Pixels that are copied are followed exactly. Sampling blurs a mask
+# by one pixel of the source on either side, which is at most two of the mixture here.
+MOVED = {
+    "shuffle": (chains([("shuffle", 5.0)]), 1e-3, 1e-5),
+    "shuffle in squares of more than 64 pixels": (chains([("shuffle", 9.0)]), 1e-3, 1e-5),
+    "hole": (chains([HOLE]), 1e-3, 1e-5),
+    "hole and flip": (chains([HOLE, FLIP, ("cutout", 30, 50, 50, 80)]), 1e-3, 1e-5),
+    "joined flips": (chains([FLIP], [("vertical_flip",)], [FLIP, HOLE]), 1e-3, 1e-5),
+    "joined shuffles": (chains([("shuffle", 4.0)], [("shuffle", 3.0)], [FLIP]), 1e-3, 1e-5),
+    "cells": (equal(2, cell_permutation=CELLS), 1e-3, 1e-5),
+    "cells below weights": (Weights(SOFT * (SOFT > 0.3), cell_permutation=CELLS), 1e-3, 1e-5),
+    "elastic": (chains([("elastic", 2.0, 5.0)]), 2.0, 0.02),
+    "joined elastic": (chains([("elastic", 2.0, 5.0)], [FLIP]), 2.0, 0.02),
+    "turned and holed": (chains([TURN, HOLE]), 2.0, 0.02),
+    "cropped and holed": (chains([CROP, HOLE]), 2.0, 0.02),
+    "joined and turned": (chains([TURN, SHEAR], [SHEAR, MOVE, HOLE], [TILT]), 2.0, 0.02),
+}
+
+
+@pytest.mark.parametrize("what", MOVED)
+def test_boxes_by_windows_and_by_their_pixels_agree(what, monkeypatch):
+    """Boxes that are bent, shuffled, holed or joined: compiled loops over windows, and torch over masks."""
+    pytest.importorskip("numba")
+    mixing, near, share = MOVED[what]
+    size, counts = (64, 96), (3, 0, 5, 4)
+    sources = len(mixing.sequences) if isinstance(mixing, Operations) else len(mixing.weight)
+    partner = torch.arange(4).repeat(sources, 1)
+    if isinstance(mixing, Weights):
+        partner[1] = torch.tensor([0, 2, 3, 3])  # the first and the last are mixed with themselves
+    recipe = Recipe(size=size, partner=partner, share=torch.full(partner.shape, 1 / sources), mixing=mixing)
+    rng = np.random.default_rng(2)
+    corners = np.sort(rng.random((sum(counts), 2, 2)), 1) * (np.array(size) - 8)
+    corners[:, 1] += 8
+    objects = Objects(
+        size=size, count=4, image=torch.arange(4).repeat_interleave(torch.tensor(counts)),
+        boxes=torch.from_numpy(corners.reshape(-1, 4)).float(), keypoints=torch.rand(sum(counts), 2, 3) * 20,
+    )  # fmt: skip
+    plain = recipe.follow(objects)
+    monkeypatch.setattr(jit, "MUCH", 0)
+    used = []
+    monkeypatch.setattr(follow, "by_windows", lambda *given: used.append(by_windows(*given)) or used[-1])
+    looked = recipe.follow(objects)
+    assert used[0] is not None
+    assert looked.origin.equal(plain.origin)
+    assert looked.objects.image.equal(plain.objects.image)
+    assert looked.objects.keypoints.equal(plain.objects.keypoints)
+    assert (looked.objects.boxes - plain.objects.boxes).abs().max() <= near
+    assert (looked.visible - plain.visible).abs().max() <= share
+    assert (looked.weight - plain.weight).abs().max() <= share
+    assert torch.allclose(looked.area, plain.area, rtol=share, atol=100 * share)

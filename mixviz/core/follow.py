@@ -1,8 +1,8 @@
 """Follow objects and dense maps through a mixture, by the geometry that ``apply`` gives to the pixels.
 
 Boxes that are only cut, pasted, flipped, turned and resized are followed by arithmetic
-(:mod:`mixviz.core.follow_boxes`), everything else as a mask, one per object and source
-(:mod:`mixviz.core.follow_masks`).
+(:mod:`mixviz.core.follow_boxes`), other boxes as shapes looked up in a window (:mod:`mixviz.core.follow_windows`), and
+everything else as a mask, one per object and source (:mod:`mixviz.core.follow_masks`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from mixviz.core.follow_compiled import by_loops, can_compile
 from mixviz.core.follow_masks import by_pixels
 from mixviz.core.follow_parts import SEEN, carried, items_of, joined, parts_of, pieces, weight_maps
 from mixviz.core.follow_points import places
+from mixviz.core.follow_windows import by_windows
 from mixviz.core.objects import Objects
 
 
@@ -77,6 +78,9 @@ def follow(
     if objects.masks is None:
         several = [items_of(plan, part, objects, mixtures) for part in parts_of(plan)]
         seen = by_arithmetic(plan, objects, several)
+        if seen is None and several:
+            looked = by_windows(plan, objects, several)
+            seen = None if looked is None else [looked]
     if seen is None:
         way = by_loops if can_compile(plan, objects) else by_pixels
         seen = [way(plan, objects, items) for items in pieces(plan, objects, mixtures or range(n))]

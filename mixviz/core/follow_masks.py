@@ -12,8 +12,8 @@ from mixviz.core.follow_parts import (
     Seen,
     carried,
     copies_pixels,
+    moved_by,
     moves_whole,
-    moving,
     pasting,
     unique,
     weight_maps,
@@ -21,7 +21,6 @@ from mixviz.core.follow_parts import (
 from mixviz.core.follow_points import keypoints_of
 from mixviz.core.objects import Objects, boxes_of, covered, ellipses
 from mixviz.core.parts import Operations, Patches, Weights
-from mixviz.ops import operations
 
 
 def by_pixels(plan: Plan, objects: Objects, several: list[Items]) -> Seen:
@@ -61,7 +60,7 @@ def _pixels_of(plan: Plan, objects: Objects, items: Items) -> tuple[Tensor, Tens
     mixing = plan.mixing
     if objects.masks is not None:
         masks = objects.masks[origin]
-    elif _keeps_boxes(plan):
+    elif keeps_boxes(plan):
         masks = covered(objects.boxes, plan.size)[origin]
     else:
         masks = ellipses(objects.boxes, plan.size)[origin]
@@ -79,14 +78,14 @@ def _pixels_of(plan: Plan, objects: Objects, items: Items) -> tuple[Tensor, Tens
     return shown, weight * shown, kept / whole
 
 
-def _keeps_boxes(plan: Plan) -> bool:
+def keeps_boxes(plan: Plan) -> bool:
     """Whether a box is still a box after all operations and cells."""
     base, mixing = plan.mixing.base, plan.mixing
     if isinstance(base, Weights) and base.cell_permutation is not None:
         return True  # in pieces, which no ellipse describes better
     if not isinstance(mixing, Operations):
         return True
-    return all(operations.OPERATIONS[op.name].keeps_boxes for of in moving(mixing) for one in of for op in one)
+    return all(operation.keeps_boxes for operation in moved_by(mixing))
 
 
 def _merged(

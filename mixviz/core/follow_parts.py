@@ -116,7 +116,13 @@ def moves_whole(plan: Plan) -> bool:
     """Whether operations or cells move the pixels of whole sources."""
     base = plan.mixing.base
     cells = isinstance(base, Weights) and base.cell_permutation is not None
-    return cells or (isinstance(plan.mixing, Operations) and any(any(map(len, of)) for of in moving(plan.mixing)))
+    return cells or (isinstance(plan.mixing, Operations) and any(True for _ in moved_by(plan.mixing)))
+
+
+def moved_by(mixing: Operations) -> Iterator[operations.Operation]:
+    """Yield the operations that move pixels."""
+    ops = (operations.OPERATIONS[op.name] for of in mixing.sequences for one in of for op in one)
+    return (operation for operation in ops if operation.moves)
 
 
 def moving(mixing: Operations) -> list[tuple[operations.OpSequence, ...]]:

@@ -57,6 +57,8 @@ class Operation:
     matrix: Callable[[np.ndarray, tuple[int, int]], np.ndarray] | None = None
 
 
+_Group = tuple[Operation, np.ndarray, np.ndarray, np.ndarray]
+
 OPERATIONS: dict[str, Operation] = {
     "brightness": Operation("brightness ×{0}", color.enhanced("brightness")),
     "contrast": Operation("contrast ×{0}", color.enhanced("contrast")),
@@ -207,7 +209,7 @@ def moving(sequences: Sequence[OpSequence]) -> tuple[OpSequence, ...]:
     return tuple(tuple(op for op in sequence if OPERATIONS[op.name].moves) for sequence in sequences)
 
 
-def _grouped(sequences: Sequence[OpSequence]) -> Iterator[tuple[Operation, np.ndarray, np.ndarray, np.ndarray]]:
+def placed(sequences: Sequence[OpSequence]) -> Iterator[tuple[int, _Group]]:
     """Yield, position by position, each operation with the rows (M,) of its images, values and seeds."""
     for position in range(max(map(len, sequences), default=0)):
         groups: dict[str, list[int]] = {}
@@ -217,7 +219,12 @@ def _grouped(sequences: Sequence[OpSequence]) -> Iterator[tuple[Operation, np.nd
         for name, rows in groups.items():
             applied = [sequences[row][position] for row in rows]
             values = np.array([op.values for op in applied], np.float64).reshape(len(rows), -1)
-            yield OPERATIONS[name], np.array(rows), values, np.array([op.seed for op in applied])
+            seeds = np.array([op.seed for op in applied])
+            yield position, (OPERATIONS[name], np.array(rows), values, seeds)
+
+
+def _grouped(sequences: Sequence[OpSequence]) -> Iterator[_Group]:
+    return (group for _, group in placed(sequences))
 
 
 def in_words(sequence: OpSequence, language: str = "en") -> str:
