@@ -212,16 +212,24 @@ def test_the_network_sees_pictures_normalised_as_said(tmp_path, pictures, start,
     torch.testing.assert_close(seen, (images / 255 - next(columns)) / next(columns))
 
 
-def test_frozen_stages_are_those_below():
-    """The first four stages of EfficientNet-Lite0 are the stem, its batch norm, and blocks 0 to 3, and nothing else."""
+STEM = ("conv_stem.", "bn1.")
+LOWER = (*STEM, "blocks.0.", "blocks.1.", "blocks.2.", "blocks.3.")
+
+
+@pytest.mark.parametrize(("count", "lower"), [(4, LOWER), (7, (*STEM, "blocks.", "conv_head.", "bn2."))])
+def test_frozen_stages_are_those_below(count, lower):
+    """The first four stages of EfficientNet-Lite0 are the stem, its batch norm, and blocks 0 to 3, and nothing else.
+
+    With all stages, what follows them is frozen, too.
+    """
     with torch.device("meta"):
         network = architectures.build("tf_efficientnet_lite0", 37)
-    still = setup.freeze(Run(network="tf_efficientnet_lite0", pretrained="x", freeze=4), network)
+    still = setup.freeze(Run(network="tf_efficientnet_lite0", pretrained="x", freeze=count), network)
     frozen = {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
-    lower = ("conv_stem.", "bn1.", "blocks.0.", "blocks.1.", "blocks.2.", "blocks.3.")
     assert frozen == {name for name, _ in network.named_parameters() if name.startswith(lower)}
-    names = {name for name, module in network.named_modules() if any(module is one for one in still)}
-    assert names == {name for name, _ in network.named_modules() if f"{name}.".startswith(lower)}
+    leaves = [(name, module) for name, module in network.named_modules() if not list(module.children())]
+    names = {name for name, module in leaves if any(module is one for one in still)}
+    assert names == {name for name, _ in leaves if f"{name}.".startswith(lower)}
 
 
 @pytest.mark.parametrize(

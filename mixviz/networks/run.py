@@ -47,8 +47,8 @@ class Run:
         "", "start from the weights in this safetensors file, timm's or a run's; a head of another width is made anew"
     )
     freeze: int = parameter(
-        0, "so many of the lowest stages, and what comes before them, stay as pretrained, batch norm's statistics too",
-        low=0, high=1000,
+        0, "so many of the lowest stages, and what comes before them, stay as pretrained, batch norm's statistics too; "
+        "all stages: everything up to the pooling", low=0, high=1000,
     )  # fmt: skip
     stem: str = parameter(
         "auto",

@@ -120,7 +120,8 @@ def normalisation(run: Run, network: nn.Module) -> tuple[Sequence[float], Sequen
 
 
 def freeze(run: Run, network: nn.Module) -> list[nn.Module]:
-    """Freeze the lowest stages (:func:`mixviz.core.feature_mixing.stages`) and all modules before them.
+    """Freeze the lowest stages (:func:`mixviz.core.feature_mixing.stages`) and all modules before them; with all
+    stages, everything up to the pooling.
 
     Returns:
         Modules that have to stay in evaluation mode, since batch norm would update its statistics, and dropout drop.
@@ -136,7 +137,10 @@ def freeze(run: Run, network: nn.Module) -> list[nn.Module]:
     if run.freeze > len(network_stages):
         raise ValueError(f"--freeze {run.freeze}: {run.network} has {len(network_stages)} stages.")
     last, modules = network_stages[run.freeze - 1], list(network.modules())
-    frozen = modules[: modules.index(last) + len(list(last.modules()))]
+    end, pooling = modules.index(last) + len(list(last.modules())), getattr(network, "global_pool", None)
+    if run.freeze == len(network_stages) and isinstance(pooling, nn.Module):
+        end = modules.index(pooling)
+    frozen = modules[:end]
     for module in frozen:
         for parameter in module.parameters(recurse=False):
             parameter.requires_grad_(False)
