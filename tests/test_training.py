@@ -546,6 +546,48 @@ def test_two_processes_agree_on_the_network_that_is_asked(tmp_path, fork, pictur
     assert metrics["accuracy"]["cross_entropy_nats"] == pytest.approx(loss, abs=1e-5)
 
 
+EMBEDDED = {
+    "proxies": {"objective": "proxy_anchor:rate=10", "per_class": 2},
+    "graded": {"objective": "smooth_ap:temperature=0.1", "per_class": 2, "method": "mixup"},
+    "teacher": {"objective": "stml:neighbours=2,wide=8", "per_class": 2, "ema": 0.5},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_two_processes_that_embed_are_one_that_accumulates(tmp_path, fork, pictures, name):
+    """The candidates of a loss are the process's own batch, as they are those of an accumulated part, and gradients are
+    averaged: also those of proxies, and of the layers beside the network's forward pass. Without batch norm."""
+    job = {"network": "test_efficientnet_gn", "method": "baseline", "dimensions": 6, "batch_size": 4, "lr": 0.01,
+           **EMBEDDED[name]}  # fmt: skip
+    together(fork, [(job, str(tmp_path / "two"))])
+    run = small(pictures, **job, accumulate=2)
+    train(run, tmp_path / "one")
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    torch.manual_seed(run.seed)
+    scores = name == "proxies"
+    fresh = architectures.build(run.network, 3, dimensions=6, scores=scores).state_dict()
+    for key, value in one.items():
+        torch.testing.assert_close(two[key], value, rtol=1e-3, atol=1e-5)
+    assert max((value - fresh[key]).abs().max().item() for key, value in one.items()) > 1e-3
+    for first, second in zip(log(tmp_path / "one"), log(tmp_path / "two"), strict=True):
+        assert second == pytest.approx(first, rel=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["proxies", "teacher"])
+def test_two_processes_that_embed_go_on_where_they_were_stopped(tmp_path, fork, pictures, name):
+    """A resumed training has the first process's running statistics and average: the others should have had them."""
+    job = {"method": "baseline", "head": "netvlad:clusters=2", "dimensions": 6, "batch_size": 4, "lr": 0.05,
+           "ema": 0.6, **EMBEDDED[name]}  # fmt: skip
+    together(fork, [(job, str(tmp_path / "straight"))])
+    together(fork, [(job, str(tmp_path / "killed"))], stop=("step", 2))
+    together(fork, [(job, str(tmp_path / "killed"))])
+    assert same_weights(tmp_path / "straight", tmp_path / "killed")
+    for first, second in zip(log(tmp_path / "straight"), log(tmp_path / "killed"), strict=True):
+        assert all(first[key] == second[key] for key in ("val_loss", "top1", "top5"))
+
+
 # ---- the loop
 
 

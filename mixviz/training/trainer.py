@@ -161,7 +161,9 @@ class Training:
         shared = run.freeze and self.ema is None and self.world == 1 and self.device.type == "cpu"
         self.parts = trunk.split(self.plain, run.freeze) if shared else None
         self.features: dict[int, Tensor] = {}
-        self.network = self.accelerator.prepare_model(self.plain)
+        self.network = self.accelerator.prepare_model(self.plain)  # copies the first process's weights to all
+        if self.ema is not None and self.world > 1 and self.progress == Progress():
+            self.ema.set(self.plain)  # each process has initialised the head from its own pictures
         if self.main:
             self.out.mkdir(parents=True, exist_ok=True)
         self.accelerator.wait_for_everyone()
@@ -325,6 +327,8 @@ class Training:
         seeds = np.random.SeedSequence([run.seed, epoch, step, DROP + self._batch_index(part)])
         torch.manual_seed(seeds.generate_state(1)[0].item())
         self._synchronise_buffers(self.plain)
+        if isinstance(self.objective, SelfTaught):
+            self._synchronise_buffers(self.stored)  # the teacher averaged each process's own
         mixed, targets, recipe = self.mix(epoch, step, images, labels, part)
         if part == 0:
             self.optimizer.zero_grad()
