@@ -167,12 +167,20 @@ def app_command(
             envvar="MIXVIZ_DATA",
         ),
     ] = None,
+    gallery: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with a sub-folder of pictures per class, which Retrieval searches.", envvar="MIXVIZ_GALLERY"
+        ),
+    ] = None,
 ) -> None:
     """Start the page."""
     if data is not None:
         if not data.expanduser().is_dir():
             raise ValueError(f"--data {data}: there is no such folder. Give the one that holds the data set.")
         os.environ["MIXVIZ_DATA"] = str(data)
+    if gallery is not None:
+        os.environ["MIXVIZ_GALLERY"] = str(gallery)
     from mixviz.ui.app import launch
 
     launch(server_name=host, server_port=port, inbrowser=browser, mcp_server=mcp)

@@ -20,7 +20,16 @@ def models() -> Path:
 
 def networks() -> Path:
     """Return the folder of downloaded networks, in ``MIXVIZ_HOME`` or else ``~/.cache/mixviz``; it may not exist."""
-    return Path(os.environ.get("MIXVIZ_HOME") or Path.home() / ".cache" / "mixviz") / "networks"
+    return _home() / "networks"
+
+
+def indexes() -> Path:
+    """Return the folder of the page's indexes of pictures, in ``MIXVIZ_HOME`` or its default; it may not exist."""
+    return _home() / "indexes"
+
+
+def _home() -> Path:
+    return Path(os.environ.get("MIXVIZ_HOME") or Path.home() / ".cache" / "mixviz")
 
 
 def _folder(name: str) -> Path:

@@ -12,8 +12,9 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import torch
 
+from mixviz.data import class_folders
 from mixviz.data.dataset import Box, Dataset
-from mixviz.data.decoding import hidden, left_out, sorted_out
+from mixviz.data.decoding import left_out
 from mixviz.data.landmarks import landmarks
 from mixviz.data.listing import all_there
 from mixviz.data.places import places
@@ -147,26 +148,16 @@ def _folder(root: Path, part: str, download: bool) -> Dataset:
     folder = _validation(root) if part == "val" else root / "train"
     if folder is None or not folder.is_dir():
         raise ValueError(f"{root} should hold train/CLASS/picture.jpg and val/CLASS/picture.jpg; there is no {part}/.")
-    keys = _classes(root / "train") if (root / "train").is_dir() else ()
-    extra = [name for name in _classes(folder) if name not in keys]
+    keys = class_folders.classes(root / "train") if (root / "train").is_dir() else ()
+    extra = [name for name in class_folders.classes(folder) if name not in keys]
     if extra:
         raise ValueError(f"{folder} has classes that {root / 'train'} has not: {', '.join(extra[:5])}.")
-    pictures, labels, others = [], [], []
-    for label, key in enumerate(keys):
-        found, unknown = sorted_out(folder / key, "**/*")
-        pictures += found
-        labels += [label] * len(found)
-        others += unknown
-    return Dataset(pictures, torch.tensor(labels, dtype=torch.int64), keys, keys, others=tuple(others))
+    return class_folders.read(folder, keys)
 
 
 def _validation(root: Path) -> Path | None:
     """The folder of the validation pictures, by any of its customary names."""
     return next((root / name for name in ("val", "valid", "validation", "test") if (root / name).is_dir()), None)
-
-
-def _classes(folder: Path) -> tuple[str, ...]:
-    return tuple(sorted(path.name for path in folder.iterdir() if path.is_dir() and not hidden(path.name)))
 
 
 def _cifar(name: str) -> Callable[[Path, str, bool], Dataset]:

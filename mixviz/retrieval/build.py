@@ -27,7 +27,7 @@ Decoded = tuple[str, np.ndarray | None, str]
 def build(
     root: str | Path, model: LoadedModel, out: str | Path, *, part: tuple[int, int] = (1, 1), batch_size: int = 0,
     workers: int = 0, device: torch.device | str = "cpu", chunk: int = CHUNK, named: str = "",
-    progress: Callable[[int, int], None] | None = None,
+    names: Sequence[str] | None = None, progress: Callable[[int, int], None] | None = None,
 ) -> Store:  # fmt: skip
     """Embed the pictures of a folder, and of all folders in it, into an index.
 
@@ -45,6 +45,7 @@ def build(
         device: of the network.
         chunk: pictures of a chunk.
         named: the network's name or folder in the index; empty: its name.
+        names: the pictures, relative to ``root``; None: all, see :func:`listed`.
         progress: called with (pictures done, all) after each chunk.
 
     Raises:
@@ -53,7 +54,7 @@ def build(
     root = Path(root)
     if not root.is_dir():
         raise ValueError(f"There is no folder {root}.")
-    names = listed(root)
+    names = listed(root) if names is None else list(names)
     if not names:
         raise ValueError(f"{root} holds no pictures.")
     index, count = part

@@ -147,10 +147,16 @@ def launch(**options: Any) -> Any:
     """Build and serve the page, on 127.0.0.1 by default, with the options of ``gradio.Blocks.launch``.
 
     A hosted Space sets its address in the environment variable GRADIO_SERVER_NAME.
+
+    Raises:
+        ValueError: a setting of the host is wrong; says what to do.
     """
     # Threads that synchronize at every small step stall a busy machine (measured: 25 ms become seconds) and do not
     # speed up pictures of this size. Requests run in parallel instead.
     torch.set_num_threads(1)
+    for view in views().values():
+        if view.check is not None:
+            view.check()
     if "GRADIO_TEMP_DIR" not in os.environ:  # Gradio's default is a folder that all users of the machine share
         os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="mixviz-")
         atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)

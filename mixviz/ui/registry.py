@@ -34,6 +34,7 @@ class View:
         download: What is taken away of it: (kind, request, the script's question) -> (file name, bytes). None: the
             mixture's pictures, figures and recipe.
         warm_up: Computes what its first visitor would wait for; called some time after the page has started.
+        check: Raises ValueError, with what to do, where the host's settings are wrong; called before the page starts.
         example: The rest of an address that shows it at work, for tests.
     """
 
@@ -47,6 +48,7 @@ class View:
     panel: Callable[[str], None] | None = None
     download: Callable[[str, Any, Any], tuple[str, bytes]] | None = None
     warm_up: Callable[[], None] | None = None
+    check: Callable[[], None] | None = None
     example: str = ""
 
 

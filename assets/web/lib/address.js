@@ -24,6 +24,7 @@ export const KEPT = [
   "idea",
   "query",
   "rows",
+  "gallery",
 ];
 
 /**

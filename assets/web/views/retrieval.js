@@ -5,7 +5,7 @@ import { Sheet } from "../lib/sheets.js";
 import { t } from "../lib/texts.js";
 
 import { matchesOf } from "./retrieval/matches.js";
-import { RetrievalModel } from "./retrieval/model.js";
+import { RetrievalModel, working } from "./retrieval/model.js";
 import { networksOf } from "./retrieval/networks.js";
 import { placesOf } from "./retrieval/places.js";
 import { queryOf } from "./retrieval/query.js";
@@ -14,17 +14,21 @@ import { rowsOf } from "./retrieval/rows.js";
 /** @import { Answer, Context } from "../types.js" */
 /** @import { Pair } from "./retrieval/model.js" */
 
+const AGAIN = 2000; // milliseconds between two questions for work that goes on
+
 /** @param {Context} context */
 export default function retrievalView({ element, server }) {
   const root = partOf(element);
   const model = new RetrievalModel();
   const pictures = new Sheet();
+  const sheet = new Sheet();
   /** @type {Promise<void> | null} */
   let opening = null;
   let ranked = ""; // the query that the rows belong to
   let placed = ""; // the query and network that the maps belong to
   let matched = ""; // the two pictures and the network that the matches belong to
   let filling = false;
+  let asking = false;
   let turn = 0;
 
   /** @param {"a" | "b" | number} wanted */
@@ -35,7 +39,16 @@ export default function retrievalView({ element, server }) {
     update();
   }
 
-  const query = queryOf(model, search);
+  /** @param {string} name of a gallery */
+  async function change(name) {
+    model.wanted = name === model.gallery.galleries[0].name ? "" : name;
+    mixviz.note("gallery", model.wanted);
+    opening = open();
+    await opening;
+    search(typeof model.query === "number" ? "a" : model.query);
+  }
+
+  const query = queryOf(model, search, change);
   const rows = rowsOf(model, (index, network) => {
     model.partner = index;
     model.looking = network;
@@ -94,17 +107,36 @@ export default function retrievalView({ element, server }) {
   root.append(waiting, whole);
 
   /** @param {string} name @param {object} [more] */
-  const ask = (name, more = {}) => mixviz.question(name, { ...mixviz.state, query: model.query, ...more }, server);
+  const ask = (name, more = {}) => mixviz.question(name, 
+    { ...mixviz.state, query: model.query, gallery: model.wanted, ...more }, server);
 
   /** What stays while the view is open: the gallery and the networks. */
   async function open() {
+    const { wanted } = model;
     const answer = await ask("gallery");
+    if (wanted !== model.wanted) return;
+    if (answer.progress) {
+      waiting.textContent = working(answer.progress, "find.reading");
+      waiting.hidden = false;
+      await later();
+      return open();
+    }
     if (answer.message) {
       opening = null;
       waiting.textContent = answer.message;
       return;
     }
-    model.gallery = { ...answer, url: model.gallery?.url ?? (await new Sheet().open(answer.sheet)) };
+    const url = model.gallery?.gallery === answer.gallery ? model.gallery.url : await sheet.open(answer.sheet);
+    model.gallery = { ...answer, url };
+    sheet.take(url);
+    waiting.hidden = true;
+    if (typeof model.query === "number" && model.query >= answer.labels.length) model.query = "a";
+  }
+
+  /** Waits until the server is asked again, as long as the view is in sight. */
+  async function later() {
+    do await new Promise((done) => setTimeout(done, AGAIN));
+    while (document.hidden || !root.offsetParent);
   }
 
   function update() {
@@ -135,8 +167,26 @@ export default function retrievalView({ element, server }) {
       root.dataset.shown = String(turn); // the first row is in sight
     }
     filling = false;
+    again();
     root.dataset.shown = String(turn);
     root.dataset.rows = String(model.rows.size);
+  }
+
+  /** Asks again for the rows of networks that are embedding the gallery. */
+  async function again() {
+    if (asking || !model.shown.some(({ name }) => model.rows.get(name)?.progress)) return;
+    asking = true;
+    await later();
+    asking = false;
+    const { key } = model;
+    for (const { name } of model.shown) {
+      if (!model.rows.get(name)?.progress) continue;
+      const answer = await ask("ranked", { searcher: name });
+      if (key !== model.key) break;
+      model.rows.set(name, { ...answer, name });
+      rows.draw();
+    }
+    again();
   }
 
   /** Asks for the maps of the query while their part is open. */

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,13 +17,15 @@ from mixviz.heads import HEADS
 from mixviz.networks import zoo
 from mixviz.networks.model_card import ModelCard
 from mixviz.objectives import OBJECTIVES
-from mixviz.ui.services import photo_gallery
+from mixviz.ui.services import host_gallery
+from mixviz.ui.services.background import Progress
 from mixviz.ui.services.embedding_view import network_view
 from mixviz.ui.services.networks import AT_ONCE
-from mixviz.ui.services.photo_gallery import Query
+from mixviz.ui.services.photo_gallery import FOLDER, Gallery, Query
 
 FIRST = ("baseline", "cutmix")  # shown beside the reference where no network was trained for retrieval
 MOST = 6  # networks shown first
+SENT = 100  # results that the page gets
 PLAIN = "cross_entropy"  # the objective of cards that name none
 
 _running = threading.Condition()  # who asks for vectors that are being computed waits for them
@@ -80,43 +81,42 @@ def vectors(known: KnownModel, paths: tuple[str, ...]) -> Tensor:
     return directions(torch.cat(parts))
 
 
-def ranked(known: KnownModel, query: Query) -> dict[str, Any]:
-    """Rank the gallery by cosine similarity to a query, which is left out where it is in the gallery itself.
+def ranked(known: KnownModel, query: Query, gallery: Gallery) -> dict[str, Any]:
+    """Rank a gallery by cosine similarity to a query, which is left out where it is in the gallery itself.
 
-    ``hit`` says of each rank whether it is of the query's class, None where that is unknown. ``ap`` is the average
-    precision of the query, None where its class is unknown or it is alone; ``map`` the mean over the gallery.
+    ``order`` holds the first :data:`SENT`, and ``hit`` says of each whether it is of the query's class, None where that
+    is unknown. ``ap`` is the average precision of the query over all, None where its class is unknown or it is alone;
+    ``map`` the mean over the gallery. While a folder is being embedded, ``progress`` tells how far that is instead.
     """
-    gallery = vectors(known, photo_gallery.paths())
-    own = gallery[query.place] if query.place is not None else vectors(known, (query.path,))[0]
-    similarity = gallery @ own
-    order = [i for i in similarity.argsort(descending=True, stable=True).tolist() if i != query.place]
-    labels = [photo_gallery.items()[i].label for i in order]
-    hits = [label == query.label for label in labels] if query.label else None
+    found = _embedded(known, gallery)
+    if isinstance(found, Progress):
+        return {"name": known.name, "progress": found._asdict()}
+    rows, places, mean = found
+    own = rows[places.index(query.place)] if query.place in places else vectors(known, (query.path,))[0].to(rows)
+    similarity = rows @ own
+    order = [i for i in similarity.argsort(descending=True, stable=True).tolist() if places[i] != query.place]
+    hits = [gallery.items[places[i]].label == query.label for i in order] if query.label else None
     return {
         "name": known.name,
-        "order": order,
-        "similarity": [round(similarity[i].item(), 4) for i in order],
-        "hit": hits,
+        "order": [places[i] for i in order[:SENT]],
+        "similarity": [round(similarity[i].item(), 4) for i in order[:SENT]],
+        "hit": hits and hits[:SENT],
         "ap": average_precision(hits) if hits else None,
-        "map": round(mean_average_precision(known), 4),
-        "dimensions": gallery.shape[1],
+        "map": None if mean is None else round(mean, 4),
+        "dimensions": rows.shape[1],
     }
+
+
+def _embedded(known: KnownModel, gallery: Gallery) -> tuple[Tensor, Sequence[int], float | None] | Progress:
+    """Return a gallery's vectors (N, D), their places in it, and its mean average precision; or how far they are."""
+    if gallery.name == FOLDER:
+        found = host_gallery.indexed(gallery, known)
+        return found if isinstance(found, Progress) else (found.vectors(), found.places, found.mean_average_precision)
+    rows = vectors(known, gallery.paths)
+    return rows, range(len(rows)), retrieval(rows, gallery.class_indices).mean_average_precision
 
 
 def average_precision(hits: Sequence[bool]) -> float | None:
     """Average precision of a ranking, as in :func:`mixviz.embeddings.retrieval`; None where nothing is to be found."""
     ranks = [rank for rank, hit in enumerate(hits, 1) if hit]
     return round(sum(found / rank for found, rank in enumerate(ranks, 1)) / len(ranks), 4) if ranks else None
-
-
-def mean_average_precision(known: KnownModel) -> float:
-    """Mean average precision over the gallery's pictures that have another one of their class."""
-    return retrieval(vectors(known, photo_gallery.paths()), class_indices()).mean_average_precision
-
-
-@functools.cache
-def class_indices() -> Tensor:
-    """Return the classes of the gallery's pictures as indices."""
-    labels = [item.label for item in photo_gallery.items()]
-    classes = sorted(set(labels))
-    return torch.tensor([classes.index(label) for label in labels])

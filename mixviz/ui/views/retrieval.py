@@ -15,29 +15,50 @@ from mixviz.render import overlays
 from mixviz.ui.boundary import checked_path
 from mixviz.ui.errors import as_user_error
 from mixviz.ui.registry import View
-from mixviz.ui.services import detector_options, head_maps, local_matches, networks, photo_gallery, rankings
-from mixviz.ui.services.photo_gallery import Query, query_of
-from mixviz.ui.services.tiling import picture, sheet
+from mixviz.ui.services import (
+    detector_options,
+    head_maps,
+    host_gallery,
+    local_matches,
+    networks,
+    photo_gallery,
+    rankings,
+)
+from mixviz.ui.services.background import Progress
+from mixviz.ui.services.photo_gallery import Query
+from mixviz.ui.services.tiling import COLUMNS, picture, sheet
 from mixviz.ui.state import Request, networks_of, of_state
 
 MASK_SIDE = 448  # pixels of an object's mask, which networks' views are cut from
 
 
 def retrieval(request: Request) -> dict[str, Any]:
-    """Return small pictures of A and B, and which pictures of the gallery they are, or None."""
-    places = {path: index for index, path in enumerate(photo_gallery.paths())}
-    return {
-        "sheet": overlays.data_uri(sheet([picture(path, photo_gallery.SIDE) for path in (request.a, request.b)], 2)),
-        "places": [places.get(request.a), places.get(request.b)],
-        "labels": [photo_gallery.class_named(name) for name in (request.name_a, request.name_b)],
-    }
+    """Return small pictures of A and B, and by gallery which of its pictures they are, or None, and their classes."""
+    answer: dict[str, Any] = {"places": {}, "labels": {}}
+    for name, one in host_gallery.galleries().items():
+        places = {path: index for index, path in enumerate(one.paths)}
+        answer["places"][name] = [places.get(request.a), places.get(request.b)]
+        answer["labels"][name] = [one.class_named(label) for label in (request.name_a, request.name_b)]
+    tiles = [picture(path, photo_gallery.SIDE) for path in (request.a, request.b)]
+    return {"sheet": overlays.data_uri(sheet(tiles, 2)), **answer}
 
 
 def gallery(state: Any) -> dict[str, Any]:
-    """Return the gallery's pictures with their classes, and the networks with what their cards say."""
-    known = _known(state)
+    """Return the gallery's pictures with their classes, and the networks with what their cards say.
+
+    While a folder is being read, ``progress`` tells how far that is, and there is no sheet.
+    """
+    known, shown = _known(state), host_gallery.chosen(state)
+    drawn = host_gallery.sheet(shown)
+    waits = isinstance(drawn, Progress)
     return {
-        **photo_gallery.overview(),
+        "gallery": shown.name,
+        "galleries": [{"name": name, "title": one.title} for name, one in host_gallery.galleries().items()],
+        "labels": [item.label for item in shown.items],
+        "total": shown.total,
+        "sheet": None if waits else drawn,
+        "progress": drawn._asdict() if waits else None,
+        "columns": COLUMNS,
         "networks": [
             {
                 "name": name,
@@ -55,12 +76,12 @@ def gallery(state: Any) -> dict[str, Any]:
 def ranked(state: Any) -> dict[str, Any]:
     """Rank the gallery by the network ``searcher`` for the picture ``query``."""
     with as_user_error():
-        return rankings.ranked(_network(state), query_of(state, checked_path))
+        return rankings.ranked(_network(state), _query_of(state), host_gallery.chosen(state))
 
 
 def places(state: Any) -> dict[str, Any]:
     """Return the maps of the picture ``query`` by the network ``searcher``."""
-    known, query = _network(state), query_of(state, checked_path)
+    known, query = _network(state), _query_of(state)
     scorer = known if known.card.network.scores else _reference()
     with as_user_error():
         return head_maps.maps(known, scorer, query.path, _object_of(state, query))
@@ -68,9 +89,13 @@ def places(state: Any) -> dict[str, Any]:
 
 def matched(state: Any) -> dict[str, Any]:
     """Match local features of the pictures ``query`` and ``with`` by the network ``searcher``."""
-    other = query_of({**state, "query": state.get("with")} if isinstance(state, dict) else None, checked_path)
+    other = _query_of({**state, "query": state.get("with")} if isinstance(state, dict) else None)
     with as_user_error():
-        return local_matches.matches(_network(state), query_of(state, checked_path).path, other.path)
+        return local_matches.matches(_network(state), _query_of(state).path, other.path)
+
+
+def _query_of(state: Any) -> Query:
+    return host_gallery.chosen(state).query_of(state, checked_path)
 
 
 def _known(state: Any) -> dict[str, KnownModel]:
@@ -105,12 +130,20 @@ def _object_of(state: Any, query: Query) -> Tensor | None:
 
 
 def warm_up() -> None:
-    """Embed the gallery by the reference, unless the zoo is empty: then the page tells the visitor so."""
+    """Embed the galleries by the reference, unless the zoo is empty: then the page tells the visitor so."""
     with suppress(UserError):
-        rankings.vectors(_reference(), photo_gallery.paths())
+        rankings.vectors(_reference(), photo_gallery.bundled().paths)
+        if (own := host_gallery.host_gallery()) is not None:
+            host_gallery.sheet(own, wanted=True)
+            host_gallery.indexed(own, _reference(), wanted=True)
+
+
+def check() -> None:
+    """Raise ValueError unless the folder that the host names, if any, is a gallery."""
+    host_gallery.host_gallery()
 
 
 VIEW = View(
     "retrieval", 30, retrieval, "inside", controls=("pictures",), functions=(gallery, ranked, places, matched),
-    warm_up=warm_up, example="query=b",
+    warm_up=warm_up, check=check, example="query=b",
 )  # fmt: skip

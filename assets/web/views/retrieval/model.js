@@ -9,15 +9,23 @@ import { named, networkName, t } from "../../lib/texts.js";
  * @typedef {{ name: string, title: string, reference: boolean, retrieval: boolean, head: string, objective: string,
  *   data: string, strategy: string }} Searcher
  */
-/** @typedef {{ labels: string[], columns: number, url: string, networks: Searcher[], first: string[] }} Gallery */
+/** @typedef {{ done: number, total: number, waits: boolean }} Progress of work on the server */
+/**
+ * @typedef {{ gallery: string, galleries: { name: string, title: string }[], labels: string[], total: number,
+ *   columns: number, url: string, networks: Searcher[], first: string[] }} Gallery
+ */
 /**
  * A ranking of the gallery, or why there is none.
  *
- * @typedef {{ name: string, message?: string, order: number[], similarity: number[], hit: boolean[] | null,
- *   ap: number | null, map: number, dimensions: number }} Ranking
+ * @typedef {{ name: string, message?: string, progress?: Progress, order: number[], similarity: number[], hit: boolean[] | null,
+ *   ap: number | null, map: number | null, dimensions: number }} Ranking
  */
 /** @typedef {"a" | "b" | number} Asked A, B, or a picture of the gallery by its place */
-/** @typedef {{ url: string, places: (number | null)[], labels: (string | null)[] }} Pair */
+/**
+ * A and B: by gallery, where they are in it, and their classes.
+ *
+ * @typedef {{ url: string, places: Record<string, (number | null)[]>, labels: Record<string, (string | null)[]> }} Pair
+ */
 
 export const SHOWN = 8; // results of a row
 
@@ -30,6 +38,7 @@ export class RetrievalModel {
   query = queryOf(new URLSearchParams(location.search).get("query"));
   /** @type {string[]} */
   chosen = listed(new URLSearchParams(location.search).get("rows"));
+  wanted = new URLSearchParams(location.search).get("gallery") ?? ""; // a gallery's name; none: the first
   /** @type {Map<string, Ranking>} */
   rows = new Map();
   looking = ""; // the network whose maps and matches are shown
@@ -38,7 +47,7 @@ export class RetrievalModel {
 
   /** What the rankings belong to: a visitor's own networks have the names of those before them. */
   get key() {
-    return `${this.keyOf(this.query)}|${mixviz.state.own}`;
+    return `${this.keyOf(this.query)}|${mixviz.state.own}|${this.wanted}`;
   }
 
   /** @param {Asked} asked */
@@ -66,8 +75,9 @@ export class RetrievalModel {
     const { query } = this;
     if (typeof query === "number") return this.gallery.labels[query];
     const at = query === "a" ? 0 : 1;
-    const place = this.pair.places[at];
-    return place === null ? this.pair.labels[at] : this.gallery.labels[place];
+    const { gallery, labels } = this.gallery;
+    const place = this.pair.places[gallery][at];
+    return place === null ? this.pair.labels[gallery][at] : labels[place];
   }
 
   /** The name of a picture. @param {Asked} asked */
@@ -78,7 +88,12 @@ export class RetrievalModel {
 
   /** @param {number} index */
   labelAt(index) {
-    return t(`gallery.${this.gallery.labels[index]}`);
+    return this.className(this.gallery.labels[index]);
+  }
+
+  /** A class in the page's language; a folder's as it is called there. @param {string} label */
+  className(label) {
+    return this.gallery.gallery === "bundled" ? t(`gallery.${label}`) : label;
   }
 
   /** The picture of the gallery at an index, as a tile of its sheet. @param {number} index */
@@ -115,3 +130,7 @@ export function factsOf({ reference, strategy, head, objective, data }) {
     head: head || t("find.own_head"),
   });
 }
+
+/** How far some work on the server is, in a line. @param {Progress} its @param {string} key of the text */
+export const working = ({ done, total, waits }, key) =>
+  waits || !total ? t("find.waits") : t(key, { done: done.toLocaleString(), total: total.toLocaleString() });

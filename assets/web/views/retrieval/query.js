@@ -5,8 +5,15 @@ import { t } from "../../lib/texts.js";
 
 /** @import { RetrievalModel } from "./model.js" */
 
-/** @param {RetrievalModel} model @param {(query: "a" | "b" | number) => void} choose */
-export function queryOf(model, choose) {
+const MANY = 60; // pictures above which those of one class are offered
+const NAMED = 12; // classes that a sentence names
+
+/**
+ * @param {RetrievalModel} model
+ * @param {(query: "a" | "b" | number) => void} choose
+ * @param {(gallery: string) => void} change
+ */
+export function queryOf(model, choose, change) {
   const picture = make("div", { class: "mv-find-query" });
   const name = make("b");
   const label = make("span", { class: "mv-small" });
@@ -22,6 +29,12 @@ export function queryOf(model, choose) {
       }),
     )),
   );
+  const which = make("select", { name: "gallery", on: { change: ({ target }) => change(target.value) } });
+  const some = make("p", { class: "mv-small" });
+  const classes = make("select", { name: "class", aria: { label: t("find.class") }, on: { change: () => offer() } });
+  /** @type {import("./model.js").Gallery | null} whose pictures are offered */
+  let filled = null;
+  const choice = make("div", { class: "mv-find-gallery" }, make("label", {}, t("find.which_gallery"), which), some);
   const all = make("div", { class: "mv-find-all", aria: { role: "group", label: t("find.gallery") } });
   const panel = make(
     "section",
@@ -29,12 +42,34 @@ export function queryOf(model, choose) {
     make("h2", { textContent: t("find.query") }),
     make("div", { class: "mv-find-asked" }, picture, make("div", {}, name, label, letters)),
     make("h3", { textContent: t("find.or_gallery") }),
+    choice,
+    classes,
     all,
   );
 
   function fill() {
+    const { gallery, galleries, labels, total } = model.gallery;
+    filled = model.gallery;
+    choice.hidden = galleries.length === 1;
+    which.replaceChildren(
+      ...galleries.map(({ name, title }) => make("option", { value: name, textContent: title || t("find.bundled") })),
+    );
+    which.value = gallery;
+    const found = [...new Set(labels)];
+    const its = { shown: labels.length, total, classes: found.length };
+    some.textContent = t(total > labels.length ? "find.some" : "find.every", its);
+    classes.hidden = labels.length <= MANY;
+    classes.replaceChildren(...found.map((value) => make("option", { value, textContent: model.className(value) })));
+    if (typeof model.query === "number") classes.value = labels[model.query];
+    offer();
+  }
+
+  /** Offers the pictures of the gallery, of a large one those of the chosen class. */
+  function offer() {
+    const { labels } = model.gallery;
+    const offered = [...labels.keys()].filter((index) => classes.hidden || labels[index] === classes.value);
     all.replaceChildren(
-      ...model.gallery.labels.map((_, index) =>
+      ...offered.map((index) =>
         make(
           "button",
           {
@@ -48,17 +83,28 @@ export function queryOf(model, choose) {
         ),
       ),
     );
+    press();
+  }
+
+  function press() {
+    for (const button of panel.querySelectorAll("button"))
+      button.setAttribute("aria-pressed", String(button.dataset.query === String(model.query)));
+  }
+
+  function unknown() {
+    const names = [...new Set(model.gallery.labels)].map((one) => model.className(one));
+    const told = names.length > NAMED ? [...names.slice(0, NAMED), "…"] : names;
+    return t("find.no_class", { names: told.join(", ") });
   }
 
   function draw() {
-    if (!all.children.length) fill();
+    if (filled !== model.gallery) fill();
     picture.replaceChildren(tileOf(model.queryTile, 112));
     name.textContent = model.nameOf(model.query);
     label.textContent = model.label
-      ? t("find.of_class", { name: t(`gallery.${model.label}`) })
-      : t("find.no_class", { names: [...new Set(model.gallery.labels)].map((one) => t(`gallery.${one}`)).join(", ") });
-    for (const button of panel.querySelectorAll("button"))
-      button.setAttribute("aria-pressed", String(button.dataset.query === String(model.query)));
+      ? t("find.of_class", { name: model.className(model.label) })
+      : unknown();
+    press();
   }
   return { panel, draw };
 }

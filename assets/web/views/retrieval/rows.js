@@ -4,7 +4,7 @@ import { percent } from "../../lib/numbers.js";
 import { tileOf } from "../../lib/scatter.js";
 import { t } from "../../lib/texts.js";
 
-import { SHOWN, factsOf, titleOf } from "./model.js";
+import { SHOWN, factsOf, titleOf, working } from "./model.js";
 
 /** @import { Ranking, RetrievalModel, Searcher } from "./model.js" */
 
@@ -66,6 +66,7 @@ export function rowsOf(model, choose) {
     const told = (textContent, role) => section.append(make("p", { class: "mv-told", textContent, aria: { role } }));
     if (!found) told(t("find.searching"), "status");
     else if (found.message) told(found.message, "alert");
+    else if (found.progress) told(working(found.progress, "find.embedding"), "status");
     else {
       head.append(scores(found));
       section.append(
