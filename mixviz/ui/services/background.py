@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import math
 import threading
 import time
@@ -15,6 +16,7 @@ from mixviz.ui.errors import log
 
 GONE = 60  # seconds without a question after which work is given up, unless the server itself wants it
 KEPT = 64  # results in memory
+LAST = 10  # seconds that the end of the server waits for the step that runs: a thread cut off in torch aborts
 
 Tell = Callable[[int, int], None]  # what is done, and all
 
@@ -68,7 +70,9 @@ def result(key: Hashable, work: Callable[[Tell], Any], wanted: bool = False) -> 
         job.asked = max(job.asked, math.inf if wanted else time.monotonic())
         if not _busy:
             _busy = True
-            threading.Thread(target=_run_all, daemon=True, name="background").start()
+            thread = threading.Thread(target=_run_all, daemon=True, name="background")
+            thread.start()
+            atexit.register(thread.join, LAST)
         return Progress(job.done, job.total, not job.runs)
 
 
@@ -98,13 +102,17 @@ def _run(job: _Job) -> Any:
 
     def tell(done: int, total: int) -> None:
         job.done, job.total = done, total
-        if time.monotonic() - job.asked > GONE:
+        if time.monotonic() - job.asked > GONE or _ends():
             raise _GivenUp
 
     try:
         tell(0, 0)
         return job.work(tell)
     except Exception as error:
-        if not isinstance(error, (_GivenUp, ValueError)):
+        if not isinstance(error, (_GivenUp, ValueError)) and not _ends():
             log.exception("Work in the background failed")
         return error
+
+
+def _ends() -> bool:
+    return not threading.main_thread().is_alive()

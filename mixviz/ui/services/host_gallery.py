@@ -25,7 +25,7 @@ from mixviz.ui.services.photo_gallery import FOLDER, SIDE, Gallery, GalleryItem,
 VARIABLE = "MIXVIZ_GALLERY"  # the environment variable that names the folder
 MOST = 2000  # pictures that are searched
 MANY = 200  # pictures above which they are shown smaller, so that a sheet of all is at most some megabytes
-CHUNK = 32  # pictures after which their vectors are written
+CHUNK = 16  # pictures after which their vectors are written
 PARTS = {"train", "training", "val", "valid", "validation", "test"}  # names of folders that are no classes
 
 

@@ -17,8 +17,8 @@ import { named, networkName, t } from "../../lib/texts.js";
 /**
  * A ranking of the gallery, or why there is none.
  *
- * @typedef {{ name: string, message?: string, progress?: Progress, order: number[], similarity: number[], hit: boolean[] | null,
- *   ap: number | null, map: number | null, dimensions: number }} Ranking
+ * @typedef {{ name: string, message?: string, progress?: Progress, order: number[], similarity: number[],
+ *   hit: boolean[] | null, ap: number | null, map: number | null, dimensions: number }} Ranking
  */
 /** @typedef {"a" | "b" | number} Asked A, B, or a picture of the gallery by its place */
 /**

@@ -29,7 +29,11 @@ export function queryOf(model, choose, change) {
       }),
     )),
   );
-  const which = make("select", { name: "gallery", on: { change: ({ target }) => change(target.value) } });
+  const which = make("select", {
+    name: "gallery",
+    aria: { label: t("find.which_gallery") },
+    on: { change: ({ target }) => change(target.value) },
+  });
   const some = make("p", { class: "mv-small" });
   const classes = make("select", { name: "class", aria: { label: t("find.class") }, on: { change: () => offer() } });
   /** @type {import("./model.js").Gallery | null} whose pictures are offered */
@@ -56,12 +60,29 @@ export function queryOf(model, choose, change) {
     );
     which.value = gallery;
     const found = [...new Set(labels)];
-    const its = { shown: labels.length, total, classes: found.length };
+    const its = {
+      shown: labels.length.toLocaleString(),
+      total: total.toLocaleString(),
+      classes: found.length.toLocaleString(),
+    };
     some.textContent = t(total > labels.length ? "find.some" : "find.every", its);
     classes.hidden = labels.length <= MANY;
     classes.replaceChildren(...found.map((value) => make("option", { value, textContent: model.className(value) })));
-    if (typeof model.query === "number") classes.value = labels[model.query];
     offer();
+  }
+
+  /** Brings the query to sight where it is a picture of the gallery. */
+  function reveal() {
+    if (typeof model.query !== "number") return;
+    const label = model.gallery.labels[model.query];
+    if (!classes.hidden && classes.value !== label) {
+      classes.value = label;
+      offer();
+    }
+    const pressed = /** @type {HTMLElement | null} */ (all.querySelector("[aria-pressed=true]"));
+    if (!pressed) return;
+    const top = pressed.offsetTop - all.offsetTop;
+    if (top < all.scrollTop || top + pressed.offsetHeight > all.scrollTop + all.clientHeight) all.scrollTop = top;
   }
 
   /** Offers the pictures of the gallery, of a large one those of the chosen class. */
@@ -93,8 +114,7 @@ export function queryOf(model, choose, change) {
 
   function unknown() {
     const names = [...new Set(model.gallery.labels)].map((one) => model.className(one));
-    const told = names.length > NAMED ? [...names.slice(0, NAMED), "…"] : names;
-    return t("find.no_class", { names: told.join(", ") });
+    return names.length > NAMED ? t("find.no_class_of_many") : t("find.no_class", { names: names.join(", ") });
   }
 
   function draw() {
@@ -105,6 +125,7 @@ export function queryOf(model, choose, change) {
       ? t("find.of_class", { name: model.className(model.label) })
       : unknown();
     press();
+    reveal();
   }
   return { panel, draw };
 }
