@@ -133,6 +133,25 @@ def test_the_zoo_keeps_a_finetuned_network_as_differences(finetuned, tmp_path):
     assert (one.softmax(1) - other.softmax(1)).abs().max() < 0.02
 
 
+def test_networks_for_retrieval_lie_a_folder_deeper_and_may_lack_a_head(finetuned, tmp_path, monkeypatch):
+    from mixviz.training.trainer import train
+
+    run, models = finetuned
+    shutil.copytree(models, tmp_path / "models")
+    given = str(models / zoo.REFERENCE / zoo.WEIGHTS)
+    of = Run(root=str(run.parent / "data"), network="test_efficientnet", pretrained=given, stages=3, freeze=2,
+             head="gem", objective="smooth_ap", per_class=4, method="baseline", image_size=32, batch_size=8, epochs=1)  # fmt: skip
+    train(of, tmp_path / "run", bar=False, tell=lambda line: None)
+    zoo.add(tmp_path / "run", "gem", tmp_path / "models" / zoo.RETRIEVAL)
+    monkeypatch.setattr(zoo, "folder", lambda: tmp_path / "models")
+    assert zoo.for_retrieval() == ["gem"]
+    assert "gem" not in zoo.names()
+    assert zoo.card("gem").weights.start == zoo.REFERENCE
+    stored, trained = zoo.load("gem").state_dict(), load_file(tmp_path / "run" / "last.safetensors")
+    assert trained.keys() == stored.keys()
+    assert all((stored[name] - trained[name]).abs().max() < 0.01 for name in trained)
+
+
 def test_differences_are_no_network_to_hand_in(finetuned, tmp_path):
     run, models = finetuned
     shutil.copytree(models, tmp_path / "models")

@@ -24,6 +24,7 @@ PACKED, STEPS = "differences", "steps"
 def save(path: Path, tensors: Mapping[str, Tensor], start: Mapping[str, Tensor]) -> None:
     """Save weights as differences from ``start``, which :func:`load` needs again.
 
+    Tensors of ``start`` that the network lacks, as of a head that was replaced, are named.
     Biases, statistics, and tensors of another shape than in ``start``, such as a new head, are stored in float16.
     """
     names, quotients, steps, others = [], [], [], {}
@@ -43,7 +44,10 @@ def save(path: Path, tensors: Mapping[str, Tensor], start: Mapping[str, Tensor])
     raw = torch.cat([*quotients, torch.empty(0, dtype=torch.int8)]).numpy().tobytes()
     coder = zlib.compressobj(9, strategy=zlib.Z_HUFFMAN_ONLY)
     packed = torch.frombuffer(bytearray(coder.compress(raw) + coder.flush()), dtype=torch.uint8)
-    save_tensors(path, {**others, PACKED: packed, STEPS: torch.cat([*steps, torch.empty(0)])}, {"of": names})
+    lacks = [name for name in start if name not in tensors]
+    save_tensors(
+        path, {**others, PACKED: packed, STEPS: torch.cat([*steps, torch.empty(0)])}, {"of": names, "without": lacks}
+    )
 
 
 def load(path: Path, start: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -56,7 +60,7 @@ def load(path: Path, start: Mapping[str, Tensor]) -> dict[str, Tensor]:
     names = values.get("of")
     if not isinstance(names, list) or not {PACKED, STEPS} <= stored.keys() or not set(names) <= start.keys():
         raise ValueError(f"{path} holds no differences from these weights.")
-    packed, steps = stored.pop(PACKED), stored.pop(STEPS)
+    packed, steps, lacks = stored.pop(PACKED), stored.pop(STEPS), values.get("without", [])
     shapes = [start[name].shape for name in names]
     if len(steps) != sum(shape[0] for shape in shapes):
         raise ValueError(f"{path} holds differences of other tensors than its start has.")
@@ -66,6 +70,7 @@ def load(path: Path, start: Mapping[str, Tensor]) -> dict[str, Tensor]:
         raise ValueError(f"{path} is damaged: its differences are not as many as its start has weights.")
     quotients = torch.frombuffer(bytearray(raw), dtype=torch.int8).float() if total else torch.empty(0)
     tensors = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in start.items()}
+    tensors = {name: tensor for name, tensor in tensors.items() if name not in lacks}
     tensors |= {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in stored.items()}
     parts = zip(
         names, quotients.split([s.numel() for s in shapes]), steps.split([s[0] for s in shapes]), shapes, strict=True

@@ -161,9 +161,14 @@ def _checked(card: ModelCard, shapes: Mapping[str, tuple[tuple[int, ...], str]])
     return _built(spec, count) if _hides_tensors(bare) else bare
 
 
+def start_of(home: Path, name: str) -> Path:
+    """Return the folder of a network whose weights others are differences from: beside theirs, or one folder up."""
+    return next((up / name for up in home.parents[:2] if (up / name / CARD).is_file()), home.parent / name)
+
+
 def _from_differences(card: ModelCard, path: Path) -> tuple[nn.Module, str]:
     """Build a card's network from its differences and the weights that they start from, in the folder beside."""
-    home = path.parent.parent / card.weights.start
+    home = start_of(path.parent, card.weights.start)
     before = model_card.read(home)
     start = home / (before.weights.file or WEIGHTS)
     sha256, sha256_of_start = _digest(card, path), _digest(before, start)

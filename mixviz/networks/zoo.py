@@ -47,6 +47,7 @@ STRATEGIES: dict[str, tuple[str, dict[str, Any]]] = {
     "puzzlemix": ("puzzlemix", {}),
     "hide_and_seek": ("hide_and_seek", {}),
 }  # fmt: skip
+RETRIEVAL = "retrieval"  # the folder of networks that were trained for retrieval
 REFERENCE = "efficientnet_lite0"  # ImageNet's 1,000 classes, and the start of the fine-tuned networks
 FOLDS = 5  # seed s of the pets is measured on part s + 1 of 5, so that five seeds are measured on every picture
 
@@ -116,14 +117,21 @@ def trained(where: str | Path | None = None) -> list[str]:
     return [name for name in names(where) if card(name, where).is_whole]
 
 
+def for_retrieval() -> list[str]:
+    """List the networks that were trained for retrieval, in ``models/retrieval``. They are no part of :func:`names`:
+    some have no class scores."""
+    return names(folder() / RETRIEVAL)
+
+
 def fetched() -> list[str]:
     """List the networks that were downloaded or converted (:mod:`mixviz.networks.gallery`)."""
     return sorted(path.parent.name for path in resources.networks().glob(f"*/{user_network.CARD}"))
 
 
 def located(name: str, where: str | Path | None = None) -> Path | None:
-    """Return a network's folder: in ``where``; without it in ``models/``, else among the downloads; None: nowhere."""
-    homes = [Path(where)] if where else [folder(), resources.networks()]
+    """Return a network's folder: in ``where``; without it in ``models/``, in ``models/retrieval/``, else among the
+    downloads; None: nowhere."""
+    homes = [Path(where)] if where else [folder(), folder() / RETRIEVAL, resources.networks()]
     plain = re.fullmatch(r"\w[\w.-]*", name)
     return next((home / name for home in homes if plain and (home / name / user_network.CARD).is_file()), None)
 
@@ -152,7 +160,7 @@ def _home(name: str, where: str | Path | None) -> Path:
     """Return the folder of an existing network."""
     home = located(name, where)
     if home is None:
-        there = [*names(where), *([] if where else fetched())]
+        there = [*names(where), *([] if where else [*for_retrieval(), *fetched()])]
         raise ValueError(f"The zoo has no network {name!r}. It has: {', '.join(there) or 'none'}.")
     return home
 
@@ -276,7 +284,7 @@ def add(run: str | Path, name: str, where: str | Path | None = None) -> Path:
     home = Path(where or folder()) / name
     home.mkdir(parents=True, exist_ok=True)
     tensors, _ = load_tensors(source / "last.safetensors")
-    start = home.parent / REFERENCE / WEIGHTS
+    start = user_network.start_of(home, REFERENCE) / WEIGHTS
     tuned = card.pretrained and start.is_file() and card.pretrained["sha256"] == model_card.digest(start)
     if tuned:
         differences.save(home / WEIGHTS, tensors, load_file(start))

@@ -86,8 +86,17 @@ def to_look_inside(own: tuple[tuple[str, str], ...] = ()) -> dict[str, KnownMode
 
 
 @functools.cache
+def for_retrieval() -> dict[str, KnownModel]:
+    """Return the zoo's networks that were trained for retrieval, by name; some have no class scores."""
+    return _of(zoo.for_retrieval())
+
+
+@functools.cache
 def _listed() -> dict[str, KnownModel]:
-    names = sorted(zoo.names(), key=lambda name: name != zoo.REFERENCE)
+    return _of(sorted(zoo.names(), key=lambda name: name != zoo.REFERENCE))
+
+
+def _of(names: list[str]) -> dict[str, KnownModel]:
     cards = {name: zoo.card(name) for name in names}
     headings = families.headings(cards)
     return {name: ListedModel(name, card, card.weights.sha256, heading=headings[name]) for name, card in cards.items()}

@@ -99,7 +99,7 @@ def _query_of(state: Any) -> Query:
 
 
 def _known(state: Any) -> dict[str, KnownModel]:
-    return networks.to_look_inside(networks_of(state, checked_path))
+    return networks.to_look_inside(networks_of(state, checked_path)) | networks.for_retrieval()
 
 
 def _network(state: Any) -> KnownModel:
