@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mixviz.embeddings import embed
 from mixviz.evaluation import results
+from mixviz.evaluation.metrics import METRICS
 from mixviz.networks import card_text, user_network, zoo
 from mixviz.networks.run import Run
 
@@ -87,3 +89,26 @@ def test_its_calibration_error_is_that_of_its_bars(name):
     bars = results.reliability([described])
     off = [n * abs(a - c) for n, a, c in zip(bars["count"], bars["accuracy"], bars["confidence"], strict=True)]
     assert sum(off) / sum(bars["count"]) == pytest.approx(described["ece_percent"], abs=2e-4)  # bars have six decimals
+
+
+# ---- trained for retrieval
+
+
+@pytest.mark.parametrize("name", zoo.for_retrieval())
+def test_a_network_for_retrieval_embeds_and_is_measured(name):
+    network, about = zoo.load(name), zoo.card(name)
+    zoo.verify(name)
+    side = about.network.image_size
+    with torch.inference_mode():
+        vectors = embed(network, torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0)))
+    assert vectors.shape == (2, about.metrics["embedding"]["dimensions"])
+    assert vectors.isfinite().all()
+    assert name in (zoo.folder() / "README.md").read_text(encoding="utf-8")
+
+
+def test_places_differ_in_the_pooling_alone_and_netvlad_finds_more():
+    average, netvlad = (zoo.card(f"places_{head}") for head in ("average", "netvlad"))
+    differing = {key for key in average.run if average.run[key] != netvlad.run[key]}
+    assert differing == {"head"}
+    found = [METRICS["recall_1"].of(card.metrics) for card in (average, netvlad)]
+    assert found[1] - found[0] >= 10
