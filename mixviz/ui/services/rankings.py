@@ -31,14 +31,16 @@ PLAIN = "cross_entropy"  # the objective of cards that name none
 _running = threading.Condition()  # who asks for vectors that are being computed waits for them
 
 
-def facts(card: ModelCard) -> dict[str, str]:
-    """Return what tells a network from others in retrieval: the titles of head and objective, and the data set."""
+def facts(card: ModelCard) -> dict[str, str | int]:
+    """Return what tells a network from others in retrieval: the titles of head and objective, the data set, and how
+    many stages it has, 0 for all."""
     head = card.network.head
     return {
         "head": _title(HEADS, head) if head else "",
         "objective": _title(OBJECTIVES, _objective(card)) if card.run else "",
         "data": card.data.name,
         "strategy": card.strategy or "",
+        "stages": card.network.stages,
     }
 
 

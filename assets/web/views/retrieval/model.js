@@ -7,7 +7,7 @@ import { named, networkName, t } from "../../lib/texts.js";
  * A network with what its card says.
  *
  * @typedef {{ name: string, title: string, reference: boolean, retrieval: boolean, head: string, objective: string,
- *   data: string, strategy: string }} Searcher
+ *   stages: number, data: string, strategy: string }} Searcher
  */
 /** @typedef {{ done: number, total: number, waits: boolean }} Progress of work on the server */
 /**
@@ -120,15 +120,16 @@ export function titleOf({ name, title, head, objective, retrieval }) {
 }
 
 /** How a network was trained, in a line. @param {Searcher} its */
-export function factsOf({ reference, strategy, head, objective, data }) {
+export function factsOf({ reference, strategy, head, objective, stages, data }) {
   const of = named(`data.${data}`, data);
   if (reference) return t("find.as_it_was");
-  return t("find.trained", {
+  const facts = t("find.trained", {
     data: of || "–",
     strategy: strategy || "–",
     objective: objective || "–",
     head: head || t("find.own_head"),
   });
+  return stages ? `${facts} ${t("find.stages", { count: stages })}` : facts;
 }
 
 /** How far some work on the server is, in a line. @param {Progress} its @param {string} key of the text */
