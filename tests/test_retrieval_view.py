@@ -355,7 +355,7 @@ def test_requests_are_answered_or_refused(monkeypatch):
     monkeypatch.setattr(view, "_reference", lambda: scorer)
     scorer = model(name=zoo.REFERENCE)
     told = gallery(state())
-    assert told["first"] == [zoo.REFERENCE, "own_1"]
+    assert told["first"] == [zoo.REFERENCE, "own_1", *zoo.for_retrieval()]
     assert len(told["labels"]) == len(ITEMS)
     found = ranked(state(searcher="own_1", query=2))
     assert len(found["order"]) == len(ITEMS) - 1
