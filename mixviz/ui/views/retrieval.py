@@ -130,9 +130,14 @@ def _object_of(state: Any, query: Query) -> Tensor | None:
 
 
 def warm_up() -> None:
-    """Embed the galleries by the reference, unless the zoo is empty: then the page tells the visitor so."""
+    """Embed the bundled gallery by the networks that are shown first, and the host's by the reference.
+
+    Not if the zoo is empty: then the page tells the visitor so.
+    """
     with suppress(UserError):
-        rankings.vectors(_reference(), photo_gallery.bundled().paths)
+        known = networks.known_networks() | networks.for_retrieval()
+        for name in rankings.first_shown(known):
+            rankings.vectors(known[name], photo_gallery.bundled().paths)
         if (own := host_gallery.host_gallery()) is not None:
             host_gallery.sheet(own, wanted=True)
             host_gallery.indexed(own, _reference(), wanted=True)

@@ -114,14 +114,24 @@ function queryOf(text) {
   return text && /^\d+$/.test(text) ? Number(text) : "a";
 }
 
-/** A network's name, with head and objective where it was trained for retrieval. @param {Searcher} its */
-export function titleOf({ name, title, head, objective, retrieval }) {
-  return [networkName(name, title), ...(retrieval ? [head, objective].filter(Boolean) : [])].join(" · ");
+/** @param {string} data the name of a data set */
+const dataTitle = (data) => named(`data.${data}`, data);
+
+/**
+ * A network's name. Those trained for retrieval are told apart by head, objective and data; a visitor's by its name, too.
+ *
+ * @param {Searcher} its
+ */
+export function titleOf({ name, title, head, objective, retrieval, data }) {
+  const parts = retrieval ? [head, objective] : [];
+  if (retrieval && !name.startsWith("own_")) parts.push(dataTitle(data));
+  else parts.unshift(networkName(name, title));
+  return parts.filter(Boolean).join(" · ");
 }
 
 /** How a network was trained, in a line. @param {Searcher} its */
 export function factsOf({ reference, strategy, head, objective, stages, data }) {
-  const of = named(`data.${data}`, data);
+  const of = dataTitle(data);
   if (reference) return t("find.as_it_was");
   const facts = t("find.trained", {
     data: of || "–",
