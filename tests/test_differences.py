@@ -139,7 +139,7 @@ def test_networks_for_retrieval_lie_a_folder_deeper_and_may_lack_a_head(finetune
     run, models = finetuned
     shutil.copytree(models, tmp_path / "models")
     given = str(models / zoo.REFERENCE / zoo.WEIGHTS)
-    of = Run(root=str(run.parent / "data"), network="test_efficientnet", pretrained=given, stages=3, freeze=2,
+    of = Run(root=str(run.parent / "data"), network="test_efficientnet", pretrained=given, keep_stages=3, freeze=2,
              head="gem", objective="smooth_ap", per_class=4, method="baseline", image_size=32,
              batch_size=8, epochs=1)  # fmt: skip
     train(of, tmp_path / "run", bar=False, tell=lambda line: None)

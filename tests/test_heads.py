@@ -164,7 +164,7 @@ def test_a_learned_pooling_is_no_stage():
 def test_the_lowest_stages_give_the_maps_of_the_whole_network(name, count):
     torch.manual_seed(0)
     whole = architectures.build(name, 3).eval()
-    short = architectures.build(name, 3, stages=count).eval()
+    short = architectures.build(name, 3, keep_stages=count).eval()
     classifier = short.pretrained_cfg["classifier"]
     weights = {key: value for key, value in whole.state_dict().items() if not key.startswith(classifier)}
     missing, _ = short.load_state_dict(weights, strict=False)
@@ -179,8 +179,8 @@ def test_the_lowest_stages_give_the_maps_of_the_whole_network(name, count):
 
 
 def test_a_network_has_so_many_stages():
-    with pytest.raises(ValueError, match="--stages 6: test_resnet has 5 stages"):
-        architectures.build("test_resnet", 3, stages=6)
+    with pytest.raises(ValueError, match="--keep-stages 6: test_resnet has 5 stages"):
+        architectures.build("test_resnet", 3, keep_stages=6)
 
 
 @pytest.fixture(scope="module")
@@ -228,13 +228,13 @@ def test_the_lowest_stages_of_a_pretrained_network_are_trained_and_read_again(pi
     train(Run(**values), tmp_path / "before", bar=False, tell=lambda line: None)
     start = str(tmp_path / "before" / "last.safetensors")
     run = Run(
-        **values, pretrained=start, stages=3, freeze=2, head="netvlad:clusters=2", objective="smooth_ap", per_class=4,
-        method="baseline", stem="small",
+        **values, pretrained=start, keep_stages=3, freeze=2, head="netvlad:clusters=2", objective="smooth_ap",
+        per_class=4, method="baseline", stem="small",
     )  # fmt: skip
     train(run, tmp_path / "after", bar=False, tell=lambda line: None)
     before, after = (load_file(tmp_path / name / "last.safetensors") for name in ("before", "after"))
     assert torch.equal(before["layer1.0.conv1.weight"], after["layer1.0.conv1.weight"])
     assert not any(key.startswith(("layer4.", "fc.")) for key in after)
     card, network = model_card.read(tmp_path / "after"), user_network.read_folder(tmp_path / "after").network
-    assert card.network.stages == 3
+    assert card.network.keep_stages == 3
     assert network(torch.rand(2, 3, 40, 24)).shape == (2, 2 * 192)

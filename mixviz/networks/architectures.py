@@ -23,7 +23,7 @@ SPATIAL = nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d
 
 
 def build(
-    name: str, num_classes: int, *, stem: str = "standard", width: float = 1.0, stages: int = 0, head: str = "",
+    name: str, num_classes: int, *, stem: str = "standard", width: float = 1.0, keep_stages: int = 0, head: str = "",
     dimensions: int = 0, whiten: int = 0, scores: bool = True,
 ) -> nn.Module:  # fmt: skip
     """Build a network (N, 3, H, W) -> (N, num_classes), with fresh weights from torch's random state.
@@ -33,7 +33,8 @@ def build(
         stem: ``standard``: as timm has it. ``small``: a 3x3 convolution without stride or max-pooling, as the papers
             use for 32 and 64 px. ``strided``: the same with stride 2, four times as fast. ResNets alone.
         width: channels as a share of the network's own, e.g. 0.5. ResNets alone.
-        stages: so many of the lowest stages (:func:`mixviz.core.feature_mixing.stages`), without what follows; 0: all.
+        keep_stages: so many of the lowest stages (:func:`mixviz.core.feature_mixing.stages`), without what follows;
+            0: all.
         head: an entry of ``mixviz.HEADS`` that pools the last maps, e.g. ``gem`` or ``gem:p=4``; empty: timm's own.
         dimensions: D that a linear layer behind the pooling makes; 0: no such layer.
         whiten: dimensions to keep of the pooled vectors by whitening; 0: no whitening.
@@ -66,9 +67,9 @@ def build(
         network.conv1 = nn.Conv2d(3, out_channels, 3, 2 if stem == "strided" else 1, 1, bias=False)
         nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
         network.maxpool = nn.Identity()
-    if stages:
-        _shorten(network, name, stages)
-    if stages or head or dimensions or whiten or not scores:
+    if keep_stages:
+        _shorten(network, name, keep_stages)
+    if keep_stages or head or dimensions or whiten or not scores:
         head_of = construct(HEADS, head or "average")
         _replace_head(network, name, head_of, dimensions, whiten, num_classes if scores else 0)
     return network
@@ -78,7 +79,7 @@ def _shorten(network: nn.Module, name: str, count: int) -> None:
     """Replace in place what comes between a network's stage ``count`` and its pooling by identities."""
     there = len(feature_mixing.stages(network))
     if count > there:
-        raise ValueError(f"--stages {count}: {name} has {there} stages.")
+        raise ValueError(f"--keep-stages {count}: {name} has {there} stages.")
     kept = leading(network, count)
     gone: tuple[str, ...] = ()
     for key in [name for name, _ in network.named_modules() if name]:
@@ -106,7 +107,7 @@ def _replace_head(network: nn.Module, name: str, head: Head, length: int, whiten
     if place is None or not pools or getattr(network, "head_hidden_size", channels) != channels:
         raise ValueError(
             f"The head of {name} cannot be replaced: that works where a network pools its last maps and ends in one "
-            "linear layer, such as timm's ResNets and EfficientNets. Leave out --stages,"
+            "linear layer, such as timm's ResNets and EfficientNets. Leave out --keep-stages,"
             " --head, --dimensions and --whiten, and train with --objective cross_entropy."
         )
     pooling = head.build(channels)

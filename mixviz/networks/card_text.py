@@ -19,7 +19,7 @@ LIST = re.compile(r"\[\n[^\[\]{}]*\]")  # a list of numbers or words in indented
 FURTHER = (
     "objective",
     "per_class",
-    "stages",
+    "keep_stages",
     "head",
     "dimensions",
     "whiten",

@@ -113,7 +113,7 @@ class NetworkSpec:
     """A network's architecture and input: square pictures of ``image_size`` pixels in [0, 1], normalised by ``mean``
     and ``std``. Heat maps are made at ``layer``, unless that is empty. ``crop`` and ``interpolation``: see
     :class:`mixviz.data.pictures.View`. ``loss`` is ``bce`` where it was trained with binary cross-entropy, a class at
-    a time, which makes its confidences another scale than softmax's. ``stages``, ``head``, ``dimensions``,
+    a time, which makes its confidences another scale than softmax's. ``keep_stages``, ``head``, ``dimensions``,
     ``whiten`` and ``scores``: see :func:`mixviz.networks.architectures.build`."""
 
     name: str
@@ -126,7 +126,7 @@ class NetworkSpec:
     crop: float | None = None
     interpolation: str = "bicubic"
     loss: str = ""
-    stages: int = 0
+    keep_stages: int = 0
     head: str = ""
     dimensions: int = 0
     whiten: int = 0
@@ -355,7 +355,7 @@ def _network(values: Values, sides: tuple[int, int]) -> NetworkSpec:
         crop=None if values.get("crop") is None else card_checks.number(values, "crop", LEAST_CROP, 1),
         interpolation=card_checks.word({"interpolation": "bicubic", **values}, "interpolation", "|".join(RESAMPLING)),
         loss=card_checks.word(values, "loss", "bce|cross_entropy") if values.get("loss") else "",
-        stages=card_checks.whole_number(values, "stages", 0, 1000) if values.get("stages") else 0,
+        keep_stages=card_checks.whole_number(values, "keep_stages", 0, 1000) if values.get("keep_stages") else 0,
         head=card_checks.word(values, "head", r"[\w:=.,-]{1,200}") if values.get("head") else "",
         dimensions=card_checks.whole_number(values, "dimensions", 0, 65_536) if values.get("dimensions") else 0,
         whiten=card_checks.whole_number(values, "whiten", 0, 65_536) if values.get("whiten") else 0,
@@ -434,7 +434,7 @@ def _head(run: Run) -> dict[str, Any]:
     scores = run.learned_objective().proxies
     values = {"head": run.head, "dimensions": run.dimensions, "whiten": run.whiten, "scores": scores}
     own_head = not (run.head or run.dimensions or run.whiten) and scores
-    return ({"stages": run.stages} if run.stages else {}) | ({} if own_head else values)
+    return ({"keep_stages": run.keep_stages} if run.keep_stages else {}) | ({} if own_head else values)
 
 
 def read(folder: str | Path) -> ModelCard:

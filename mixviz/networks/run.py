@@ -57,7 +57,7 @@ class Run:
         choices=STEMS,
     )
     width: float = parameter(1.0, "ResNets: channels as a share of the network's own", low=0.01, high=8)
-    stages: int = parameter(
+    keep_stages: int = parameter(
         0, "so many of the lowest stages, without what follows: their maps are finer and know places and things rather "
         "than classes; 0: all", low=0, high=1000,
     )  # fmt: skip

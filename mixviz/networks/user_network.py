@@ -217,7 +217,7 @@ def _built(spec: NetworkSpec, count: int) -> nn.Module:
     try:
         with torch.random.fork_rng(devices=[]):
             return architectures.build(
-                spec.name, count, stem=spec.stem, width=spec.width, stages=spec.stages,
+                spec.name, count, stem=spec.stem, width=spec.width, keep_stages=spec.keep_stages,
                 head=spec.head, dimensions=spec.dimensions, whiten=spec.whiten, scores=spec.scores,
             )  # fmt: skip
     except ValueError as error:

@@ -124,7 +124,7 @@ class Training:
         stem = "standard" if run.pretrained and run.stem == "auto" else run.stem  # the stem of timm's weights
         self.stem = architectures.stem_for(run.network, stem, side)
         network = architectures.build(
-            run.network, len(self.classes), stem=self.stem, width=run.width, stages=run.stages,
+            run.network, len(self.classes), stem=self.stem, width=run.width, keep_stages=run.keep_stages,
             head=run.head, dimensions=run.dimensions, whiten=run.whiten, scores=self.objective.proxies,
         )  # fmt: skip
         self.start = pretrained.load(network, run.network, run.pretrained) if run.pretrained else None

@@ -40,7 +40,7 @@ def facts(card: ModelCard) -> dict[str, str | int]:
         "objective": _title(OBJECTIVES, _objective(card)) if card.run else "",
         "data": card.data.name,
         "strategy": card.strategy or "",
-        "stages": card.network.stages,
+        "stages": card.network.keep_stages,
     }
 
 
