@@ -432,6 +432,7 @@ def test_networks_that_joined_meanwhile_have_a_row(open_tab, monkeypatch):
 def test_the_hosts_folder_opens_first_and_the_bundled_gallery_by_choice(folder, open_tab, monkeypatch):
     one = model("gem", name="net")
     monkeypatch.setattr(networks, "to_look_inside", lambda own: {"net": one})
+    monkeypatch.setattr(networks, "for_retrieval", dict)
     tab = open_tab("?view=retrieval", "retrieval")
     page, part = tab.page, tab.page.locator("#mv-retrieval")
     part.locator("[data-network=net] .mv-find-result").first.wait_for()
