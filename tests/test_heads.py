@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch.nn import functional
 
 import mixviz
+from mixviz.cam import grad_cam
 from mixviz.core.feature_mixing import stages
 from mixviz.core.head import Embedding, Whitening
 from mixviz.core.registry import construct
@@ -155,6 +156,13 @@ def test_a_learned_pooling_is_no_stage():
     for head in ("", "gem", "netvlad:clusters=2", "attention"):
         network = architectures.build("test_resnet", 3, head=head, dimensions=8 if head else 0)
         assert stages(network)[-2:] == [network.layer3, network.layer4]
+
+
+@pytest.mark.parametrize("head", [*mixviz.HEADS, "netvlad:reduce=8"])
+@pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet"])
+def test_heat_maps_are_made_of_the_networks_maps_and_not_within_its_head(name, head):
+    with_head, own = architectures.build(name, 3, head=head).eval(), architectures.build(name, 3).eval()
+    assert grad_cam.feature_layers(with_head, (96, 64)) == grad_cam.feature_layers(own, (96, 64))
 
 
 # ---- the lowest stages alone

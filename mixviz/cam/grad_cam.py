@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mixviz.core import feature_grids
 from mixviz.core.feature_grids import Grid
 from mixviz.core.feature_mixing import stages
+from mixviz.core.head import Pooling
 from mixviz.core.inference import check_logits, evaluating, float_type, plain
 
 ACTIVATIONS = ("torch.nn.modules.activation", "timm.layers.activations")  # where their classes are defined
@@ -214,9 +215,10 @@ def feature_layers(network: nn.Module, size: tuple[int, int] = (64, 64)) -> dict
         module: where a block ends in a linear bottleneck, as in EfficientNet, the features of a class are not yet
         apart. Where the score is read from a class token, it is the last module whose other tokens the score still
         depends on: in a vision transformer the first norm of the last block. Maps of a single pixel are left out,
-        because they locate nothing.
+        because they locate nothing, and those within a head, such as the scores of an attention, are no features.
     """
     network = plain(network)
+    of_heads = {part for module in network.modules() if isinstance(module, Pooling) for part in module.modules()}
     shapes: dict[str, tuple[int, ...]] = {}
     activated: dict[str, bool] = {}  # whether the last leaf that ran within each module is an activation
     leaf_activates = False
@@ -224,6 +226,8 @@ def feature_layers(network: nn.Module, size: tuple[int, int] = (64, 64)) -> dict
     def note(name: str, output: Tensor) -> None:
         nonlocal leaf_activates
         module = network.get_submodule(name)
+        if module in of_heads:
+            return
         if next(module.children(), None) is None:
             leaf_activates = type(module).__module__.startswith(ACTIVATIONS)
         activated[name] = leaf_activates

@@ -20,8 +20,8 @@ def views(root: Path, part: str, download: bool) -> Dataset:
 
     Training draws several crops of a picture, by ``per_class``. For validation, two windows of each held-out picture
     are the views that should find each other: a fifth of its area each, shifted along each side by at most 0.7 of
-    theirs, and drawn at random, once and for all. Every fifth
-    picture is held out, or those of ``val/``, where the folder has ``train/`` and ``val/``.
+    theirs, and drawn at random, once and for all. Every fifth picture is held out, or those of ``val/``, where the
+    folder has ``train/`` and ``val/``.
 
     Args:
         part: ``train``, ``val`` or ``all``.

@@ -167,7 +167,7 @@ def start_of(home: Path, name: str) -> Path:
 
 
 def _from_differences(card: ModelCard, path: Path) -> tuple[nn.Module, str]:
-    """Build a card's network from its differences and the weights that they start from, in the folder beside."""
+    """Build a card's network from its differences and the weights that they start from."""
     home = start_of(path.parent, card.weights.start)
     before = model_card.read(home)
     start = home / (before.weights.file or WEIGHTS)

@@ -25,8 +25,8 @@ class STML(SelfTaught):
     the teacher's pairwise similarity e^{−‖g_i − g_j‖² / σ} and of its contextual one, see :func:`contextual`. Batches
     are made of pictures and their nearest neighbours.
 
-    **An experiment**: it made the reference's embedding worse wherever it was tried here; the guide *Embeddings and
-    retrieval* has the numbers.
+    **An experiment**: it made the reference's embedding worse in both trainings that were tried; the guide *Embeddings
+    and retrieval* has the numbers.
 
     The authors keep the student; here the moving average is kept, as with any ``--ema``.
 

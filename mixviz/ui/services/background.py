@@ -46,7 +46,7 @@ _jobs: dict[Hashable, _Job] = {}  # in the order in which they were asked for
 _results: LRUCache[Hashable, Any] = LRUCache(KEPT)
 _errors: dict[Hashable, Exception] = {}
 _lock = threading.Lock()
-_busy = False  # a thread works on the jobs
+_worker: threading.Thread | None = None  # works on the jobs
 
 
 def result(key: Hashable, work: Callable[[Tell], Any], wanted: bool = False) -> Any | Progress:
@@ -60,7 +60,7 @@ def result(key: Hashable, work: Callable[[Tell], Any], wanted: bool = False) -> 
     Raises:
         Exception: what the work has raised, once; asked again, it begins anew.
     """
-    global _busy
+    global _worker
     with _lock:
         if key in _results:
             return _results[key]
@@ -68,11 +68,9 @@ def result(key: Hashable, work: Callable[[Tell], Any], wanted: bool = False) -> 
             raise _errors.pop(key)
         job = _jobs.setdefault(key, _Job(work, 0.0))
         job.asked = max(job.asked, math.inf if wanted else time.monotonic())
-        if not _busy:
-            _busy = True
-            thread = threading.Thread(target=_run_all, daemon=True, name="background")
-            thread.start()
-            atexit.register(thread.join, LAST)
+        if _worker is None:
+            _worker = threading.Thread(target=_run_all, daemon=True, name="background")
+            _worker.start()
         return Progress(job.done, job.total, not job.runs)
 
 
@@ -88,9 +86,10 @@ def _run_all() -> None:
 
 def _first() -> tuple[Hashable, _Job] | None:
     """Return the next job; without one, the thread that asks ends."""
-    global _busy
+    global _worker
     with _lock:
-        _busy = bool(_jobs)
+        if not _jobs:
+            _worker = None
         for key, job in _jobs.items():
             job.runs = True
             return key, job
@@ -116,3 +115,9 @@ def _run(job: _Job) -> Any:
 
 def _ends() -> bool:
     return not threading.main_thread().is_alive()
+
+
+@atexit.register
+def _wait() -> None:
+    if (worker := _worker) is not None:
+        worker.join(LAST)
