@@ -156,9 +156,13 @@ def bent(form: Form, window: Array, field: Array, at: Array, seen: Array) -> int
     """List what a displacement field (2, H, W), across and down in half sides, leaves of an object."""
     count, (height, width) = 0, field.shape[1:]
     rise, run = height / 2, width / 2
+    middle, reach = form[4], np.sqrt(form[9]) / form[6] if form[8] > 0 else (form[2] - form[0]) / 2 + 0.5
     for y in range(window[0], window[2]):
         for x in range(window[1], window[3]):
-            down, across = y + 0.5 + field[1, y, x] * rise, x + 0.5 + field[0, y, x] * run
+            down = y + 0.5 + field[1, y, x] * rise
+            if abs(down - middle) > reach:  # half of the window, of which one displacement is enough
+                continue
+            across = x + 0.5 + field[0, y, x] * run
             value = shape(form, down, across)
             if value > 0:
                 xx, yy = 1 + slope(field[0], y, x, 1) * run, 1 + slope(field[1], y, x, 0) * rise
