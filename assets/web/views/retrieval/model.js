@@ -139,7 +139,11 @@ export function factsOf({ reference, strategy, head, objective, stages, data }) 
     objective: objective || "–",
     head: head || t("find.own_head"),
   });
-  return stages ? `${facts} ${t("find.stages", { count: stages })}` : facts;
+  const more = [
+    ...(stages ? [t("find.stages", { count: stages })] : []),
+    ...(["views", "places"].includes(data) ? [t("find.same_thing")] : []),
+  ];
+  return [facts, ...more].join(" ");
 }
 
 /** How far some work on the server is, in a line. @param {Progress} its @param {string} key of the text */
