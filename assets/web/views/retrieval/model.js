@@ -118,7 +118,8 @@ function queryOf(text) {
 const dataTitle = (data) => named(`data.${data}`, data);
 
 /**
- * A network's name. Those trained for retrieval are told apart by head, objective and data, a visitor's by its name too.
+ * A network's name. Those trained for retrieval are told apart by head, objective and data, and a visitor's by its
+ * name, too.
  *
  * @param {Searcher} its
  */
