@@ -7,6 +7,7 @@ can reach is read. Objects have no pixels here; they are ellipses with the soft 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -139,34 +140,47 @@ def projected(
     return count
 
 
-@compiled
-def slope(field: Array, y: int, x: int, axis: int) -> float:
-    """Derivative of a field along an axis: central, one-sided at the edges, 0 where there is one pixel."""
-    last = field.shape[axis] - 1
-    if last == 0:
-        return 0.0
-    place = y if axis == 0 else x
-    low, high = max(place - 1, 0), min(place + 1, last)
-    difference = field[high, x] - field[low, x] if axis == 0 else field[y, high] - field[y, low]
-    return difference / (high - low)
+@partial(compiled, reordered=True)
+def extremes(field: Array, low: Array, high: Array) -> None:
+    """The lowest and highest of the rows of a field (2, H, W), to be filled: (2, H)."""
+    for axis in range(2):
+        for y in range(field.shape[1]):
+            least = most = field[axis, y, 0]
+            for value in field[axis, y]:
+                least, most = min(least, value), max(most, value)
+            low[axis, y], high[axis, y] = least, most
 
 
 @compiled
-def bent(form: Form, window: Array, field: Array, at: Array, seen: Array) -> int:
-    """List what a displacement field (2, H, W), across and down in half sides, leaves of an object."""
+def bent(form: Form, field: Array, low: Array, high: Array, at: Array, seen: Array) -> int:
+    """List what a displacement field (2, H, W), across and down in half sides, leaves of an object.
+
+    ``low`` and ``high`` (2, H) are the extremes of its rows: where the object cannot be is not looked at.
+    """
     count, (height, width) = 0, field.shape[1:]
     rise, run = height / 2, width / 2
-    middle, reach = form[4], np.sqrt(form[9]) / form[6] if form[8] > 0 else (form[2] - form[0]) / 2 + 0.5
-    for y in range(window[0], window[2]):
-        for x in range(window[1], window[3]):
+    middle, centre, tall, wide = form[4], form[5], (form[2] - form[0]) / 2 + 0.5, (form[3] - form[1]) / 2 + 0.5
+    if form[8] > 0:
+        tall, wide = np.sqrt(form[9]) / form[6], np.sqrt(form[9]) / form[7]
+    for y in range(height):
+        above, below = max(y - 1, 0), min(y + 1, height - 1)  # derivatives are central, one-sided at the edges
+        down_step = 1 / max(below - above, 1)
+        if y + 0.5 + low[1, y] * rise > middle + tall or y + 0.5 + high[1, y] * rise < middle - tall:
+            continue
+        start, end = centre - wide - high[0, y] * run - 0.5, centre + wide - low[0, y] * run + 0.5
+        for x in range(max(0, int(np.floor(start))), min(width, int(np.ceil(end)))):
             down = y + 0.5 + field[1, y, x] * rise
-            if abs(down - middle) > reach:  # half of the window, of which one displacement is enough
+            if abs(down - middle) > tall:  # of most pixels, one displacement is enough
                 continue
             across = x + 0.5 + field[0, y, x] * run
             value = shape(form, down, across)
             if value > 0:
-                xx, yy = 1 + slope(field[0], y, x, 1) * run, 1 + slope(field[1], y, x, 0) * rise
-                xy, yx = slope(field[0], y, x, 0) * run, slope(field[1], y, x, 1) * rise
+                left, right = max(x - 1, 0), min(x + 1, width - 1)
+                across_step = 0.5 if right - left == 2 else 1.0
+                xx = 1 + (field[0, y, right] - field[0, y, left]) * across_step * run
+                yy = 1 + (field[1, below, x] - field[1, above, x]) * down_step * rise
+                xy = (field[0, below, x] - field[0, above, x]) * down_step * run
+                yx = (field[1, y, right] - field[1, y, left]) * across_step * rise
                 at[count, 0], at[count, 1] = y, x
                 seen[count, 0] = value * fade(down, height) * fade(across, width)
                 seen[count, 1] = abs(xx * yy - xy * yx)
@@ -291,8 +305,8 @@ def edge(shares: Array) -> tuple[float, float]:
 @compiled
 def follow(
     first: Array, part: Array, mixture: Array, box: Array, window: Array, rounded: bool, kinds: Array, steps: Array,
-    back: Array, fields: Array, cells: Array, weight: Array, least: float, height: int, width: int, edges: Array,
-    result: Array,
+    back: Array, fields: Array, cells: Array, weight: Array, least: float, height: int, width: int,
+    edges: Array, result: Array,
 ) -> None:  # fmt: skip
     """Follow groups of items, the copies of one object in one mixture.
 
@@ -310,6 +324,7 @@ def follow(
     union, mark = np.zeros((height, width)), np.full((height, width), -1)
     keys, room = np.zeros(height * width, np.int64), np.zeros(height * width, np.int64)
     at, seen = np.zeros((height * width, 2), np.int64), np.zeros((height * width, 2))
+    low, high, known = np.zeros((2, height), np.float32), np.zeros((2, height), np.float32), -1
     sums = np.zeros(2)
     for g in range(len(first) - 1):
         rows[:], columns[:], sums[:] = 0, 0, 0
@@ -319,7 +334,11 @@ def follow(
             j, n, one = part[i], mixture[i], window[i]
             kind, step = kinds[j, n], steps[j, n]
             if kind[0] == FIELD:
-                count = bent(form, one, fields[int(step[0, 0])], at, seen)
+                field = int(step[0, 0])
+                if field != known:
+                    extremes(fields[field], low, high)
+                    known = field
+                count = bent(form, fields[field], low, high, at, seen)
             elif kind[0] == SHUFFLE:
                 side, start = int(step[0, 0]), int(step[0, 1])
                 count = shuffled(form, one, side, start, keys, room, height, width, at, seen)

@@ -19,18 +19,13 @@ NOTHING, MATRIX, CUTOUT, FIELD, SHUFFLE, CELLS = range(6)
 
 
 class Steps(NamedTuple):
-    """How the pixels of J parts of N mixtures find their source; shapes as in ``_follow_windows_numba.follow``.
-
-    Attributes:
-        reach: (J, N, 4) how much further than the box to look: up, left, down and right.
-    """
+    """How the pixels of J parts of N mixtures find their source; shapes as in ``_follow_windows_numba.follow``."""
 
     kinds: Array
     values: Array
     fields: Array
     cells: Array
     back: Array
-    reach: Array
 
 
 def steps_of(plan: Plan, sources: list[int]) -> Steps | None:
@@ -78,13 +73,12 @@ def _still(rows: int, length: int) -> Steps:
         np.zeros((0, 2, 1, 1), np.float32),
         np.zeros((1, 1, 0, 0), np.int64),
         np.tile(np.eye(3), (rows, 1, 1)),
-        np.zeros((rows, 4)),
     )
 
 
 def _by_part(steps: Steps, parts: int) -> Steps:
     """The steps of J·N sequences as (J, N, ...)."""
-    columns = {name: getattr(steps, name) for name in ("kinds", "values", "back", "reach")}
+    columns = {name: getattr(steps, name) for name in ("kinds", "values", "back")}
     return steps._replace(**{name: one.reshape(parts, -1, *one.shape[1:]) for name, one in columns.items()})
 
 
@@ -97,6 +91,4 @@ def _bent(steps: Steps, rows: Array, given: Array, seeds: Array, size: tuple[int
     """The steps with displacement fields; such sequences have one operation, so this group of rows is the only one."""
     field = geometric.elastic_field((len(rows), 1, *size), given, seeds, CPU).permute(0, 3, 1, 2).contiguous()
     _set(steps, rows, 0, FIELD, np.arange(len(rows))[:, None])
-    low, high = (one.flip(1).numpy() * np.array(size) / 2 for one in (field.amin((2, 3)), field.amax((2, 3))))
-    steps.reach[rows] = np.concatenate([high, -low], 1)
     return steps._replace(fields=field.numpy())

@@ -64,12 +64,12 @@ def _windows(box: Array, rounded: bool, steps: Steps, part: Array, mixture: Arra
     sides = box[:, 2:] - box[:, :2]
     soft = sides / sides.min(1, keepdims=True).clip(1e-6) / 2 if rounded else np.full_like(sides, 0.5)
     wide = np.concatenate([box[:, :2] - soft, box[:, 2:] + soft], 1)
-    down, across = wide[:, [0, 0, 2, 2]], wide[:, [1, 3, 1, 3]]
-    moved = np.linalg.inv(steps.back)[part, mixture] @ np.stack([across, down, np.ones_like(down)], 1)
-    seen = np.asarray(moved[:, 2].min(1) > 1e-6)[:, None]  # not beyond the horizon: there, the whole picture is read
-    moved = moved[:, 1::-1] / np.where(seen[:, :, None], moved[:, 2:], 1)
-    reach, bound = steps.reach[part, mixture], np.array(size)
-    start = np.where(seen, moved.min(2) - reach[:, :2], 0)
-    end = np.where(seen, moved.max(2) + reach[:, 2:], bound)
+    bound, start, end = np.array(size), wide[:, :2], wide[:, 2:]
+    if (steps.back != np.eye(3)).any():
+        down, across = wide[:, [0, 0, 2, 2]], wide[:, [1, 3, 1, 3]]
+        moved = np.linalg.inv(steps.back)[part, mixture] @ np.stack([across, down, np.ones_like(down)], 1)
+        seen = np.asarray(moved[:, 2].min(1) > 1e-6)[:, None]  # not beyond the horizon: there, all of it is read
+        moved = moved[:, 1::-1] / np.where(seen[:, :, None], moved[:, 2:], 1)
+        start, end = np.where(seen, moved.min(2), 0), np.where(seen, moved.max(2), bound)
     edges = np.floor(start).clip(0, bound), np.ceil(end).clip(0, bound)
     return np.concatenate(edges, 1).astype(np.int64)

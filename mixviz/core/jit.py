@@ -39,10 +39,15 @@ def _installed() -> bool:
 
 
 @cache
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A compiled function; the very first call compiles for some seconds and caches the result on disk."""
+def compiled(function: Callable[..., Any], reordered: bool = False) -> Callable[..., Any]:
+    """A compiled function; the very first call compiles for some seconds and caches the result on disk.
+
+    Args:
+        reordered: whether sums and extremes may be taken in any order, several values at once.
+    """
     njit: Callable[..., Any] = import_module("numba").njit  # numba is untyped
+    options = {"nogil": True, "error_model": "numpy", "fastmath": reordered}
     try:
-        return njit(nogil=True, cache=True, error_model="numpy")(function)
+        return njit(cache=True, **options)(function)
     except RuntimeError:  # no writable cache folder
-        return njit(nogil=True, error_model="numpy")(function)
+        return njit(**options)(function)
