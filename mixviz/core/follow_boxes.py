@@ -68,7 +68,9 @@ def by_edges(plan: Plan, objects: Objects, items: Items, matrices: Tensor | None
         enlarged = (box[:, 2:] - box[:, :2]).prod(1) / whole
     bound = box.new_tensor([height, width])
     box = torch.cat([box[:, :2].clamp(min=0), torch.minimum(box[:, 2:], bound)], 1)
-    box[:, 2:] = torch.maximum(box[:, :2], box[:, 2:])
+    there = (box[:, 2:] > box[:, :2]).all(1).nonzero()[:, 0]  # of many patches, each shows few objects
+    mixture, origin, box, whole, enlarged = (column[there] for column in (mixture, origin, box, whole, enlarged))
+    targets = targets[:, there]
     edges: list[Tensor] = []
     for axis in (0, 1):
         low, high = box[:, axis, None], box[:, axis + 2, None]
@@ -89,7 +91,7 @@ def by_edges(plan: Plan, objects: Objects, items: Items, matrices: Tensor | None
         there = shown.any(axis)
         low = torch.where(there, edge[:, :-1], torch.inf).amin(1)
         around += [low, torch.where(there, edge[:, 1:], -torch.inf).amax(1)]
-    points = None if objects.keypoints is None else keypoints_of(plan, objects.keypoints, items)
+    points = None if objects.keypoints is None else keypoints_of(plan, objects.keypoints, Items(part, mixture, origin))
     return Seen(
         mixture,
         origin,
