@@ -103,6 +103,19 @@ class Batch:
         mean, std = self._normal or (None, None)
         return Batch(images, None, self.network, mean=mean, std=std, any_range=self.any_range)
 
+    def after(self, images: Tensor, objects: Objects | None = None, saliency: Tensor | None = None) -> Batch:
+        """The same batch after operations on each image, which ``objects`` and given maps have to go through, too."""
+        mean, std = self._normal or (None, None)
+        return Batch(
+            images, self.labels, self.network, saliency=saliency, objects=objects, mean=mean, std=std,
+            errors=self.errors, any_range=self.any_range,
+        )  # fmt: skip
+
+    @property
+    def given_saliency(self) -> Tensor | None:
+        """The maps that the batch was made with."""
+        return self._given
+
     def class_labels(self) -> Tensor | None:
         """Labels for a loss over classes: indices (N,) int64, or (N, C) float32; None if there are none.
 

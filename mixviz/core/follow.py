@@ -103,6 +103,20 @@ def follow(
     return MovedObjects(moved, objects.image[origin], origin, *(column[index] for column in found[5:]))
 
 
+def behind(there: MovedObjects, moved: MovedObjects, image: Tensor, min_visible: float) -> MovedObjects:
+    """Join two ways in a row, of objects of the images ``image`` (M,): first ``there``, then ``moved``."""
+    checks.number("min_visible", min_visible, 0, 1)
+    before = moved.origin
+    joined = dataclasses.replace(
+        moved,
+        source=image[there.origin[before]],
+        origin=there.origin[before],
+        visible=there.visible[before] * moved.visible,
+        weight=there.weight[before] * moved.weight,
+    )
+    return joined[joined.visible >= min_visible] if min_visible else joined
+
+
 def unmoved(objects: Objects) -> MovedObjects:
     """Return the objects of images that stay as they are."""
     one = torch.ones(len(objects), device=objects.image.device)

@@ -89,6 +89,13 @@ class Method(Parametric):
         used = cast(np.ndarray, drawn if drawn is None or held is None else held)  # None only where it is not read
         return self.build(batch, Draw(rng, used, permutation, held, partner is not None))
 
+    def at(self, progress: float) -> Method:
+        """Return the method at a point of a training: ``progress`` is the share of the epochs that are done.
+
+        Most methods stay the same.
+        """
+        return self
+
     @abstractmethod
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray | None:
         """Draw λ of every image (n,), float64: image A's share before rounding and clipping; None: there is no λ."""

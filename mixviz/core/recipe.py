@@ -77,6 +77,8 @@ class Recipe:
         trace: the drawn values and the maps used.
         layer: 0: pixels are mixed. Otherwise the stage of the network whose output is mixed
             (:func:`mixviz.mix_inside`).
+        before: operations on each image by itself, with one source over :class:`~mixviz.core.parts.Unmixed`, before all
+            else: the sources are the images after them. Pixels that they empty count as their image's. None: none.
 
     The fields of its parts can also be read from the recipe; they are None if it has no such part.
     """
@@ -88,6 +90,7 @@ class Recipe:
     label: Label = LabelRule.AREA
     trace: Trace = NO_TRACE
     layer: int = 0
+    before: Operations | None = None
 
     def __post_init__(self) -> None:
         sources, mixing, base = self.partner.shape[0], self.mixing, self.mixing.base
@@ -99,6 +102,9 @@ class Recipe:
             raise _unequal(sources, len(mixing.sequences), "operation sequences")
         if isinstance(mixing, Style) and mixing.style.shape[0] != sources:
             raise _unequal(sources, mixing.style.shape[0], "styles")
+        before = self.before
+        if before is not None and (len(before.sequences) != 1 or not isinstance(before.base, Unmixed)):
+            raise ValueError("Operations before mixing have one source, the image itself, and no weights.")
 
     def __len__(self) -> int:
         return self.partner.shape[1]
@@ -205,7 +211,18 @@ class Recipe:
     def linear(self) -> bool:
         """Whether mixing commutes with normalising: pixels are only cut and blended, without a fill, a clamp or an
         operation that depends on their range."""
-        return self.mixing.linear
+        return self.mixing.linear and self.before is None
+
+    @cached_property
+    def first(self) -> Recipe | None:
+        """The recipe of the operations before mixing; None without."""
+        if self.before is None:
+            return None
+        n, device = len(self), self.partner.device
+        return Recipe(
+            size=self.size, partner=torch.arange(n, device=device)[None], share=self.share.new_ones(1, n),
+            mixing=self.before, label=LabelRule.OWN,
+        )  # fmt: skip
 
     def row(self, index: int) -> Recipe:
         """The recipe of one image, to read its values: partners still index the whole batch."""
@@ -236,6 +253,8 @@ class Recipe:
                 that is not :attr:`linear`.
         """
         self._check(images)
+        if self.first is not None:
+            images = self.first.apply(images)
         if self.layer:
             return images.clone() if out is None else out.copy_(images)
         if not self.linear:
@@ -298,7 +317,11 @@ class Recipe:
         Raises:
             ValueError: objects of another number or size of images.
         """
-        return following.follow(self, objects, min_visible, min_area, mixtures)
+        if self.first is None:
+            return following.follow(self, objects, min_visible, min_area, mixtures)
+        there = self.first.follow(objects)
+        moved = following.follow(self, there.objects, 0.0, min_area, mixtures)
+        return following.behind(there, moved, objects.image, min_visible)
 
     def follow_map(self, maps: Tensor, ignore: int = 255) -> Tensor:
         """Mix dense targets as the pixels are mixed.
@@ -312,6 +335,7 @@ class Recipe:
         Raises:
             TypeError, ValueError: maps of another shape or type.
         """
+        maps = maps if self.first is None else self.first.follow_map(maps, ignore)
         return following.follow_map(self, maps, ignore)
 
     def weights(self, size: tuple[int, int] | None = None) -> Tensor:
@@ -388,7 +412,10 @@ class Recipe:
                 f"{tuple(saliency.shape)}."
             )
         maps = saliency.to(self.share.dtype)
-        total, sources = maps.sum((1, 2)), maps[self.partner]
+        total = maps.sum((1, 2))
+        if self.before is not None:
+            maps = operations.carry(self.before.sequences[0], maps[:, None], mass=True)[:, 0]
+        sources = maps[self.partner]
         if self.cell_permutation is not None:
             cells = self.cell_permutation.flatten(0, 1)
             sources = geometry.move_cells(sources.flatten(0, 1)[:, None], cells).view_as(sources)

@@ -69,7 +69,25 @@ def construct(catalogue: Mapping[str, type[Entry]], text: str) -> Entry:
     return cls(**{key.strip(): cls.parse(key.strip(), value.strip()) for key, _, value in pairs})
 
 
-# Detectors import the core, so a batch imports them only when one is needed by name.
+def with_parameters(cls: type[Entry], parameters: Mapping[str, object]) -> Entry:
+    """Construct an entry with parameters by name.
+
+    Raises:
+        TypeError: an unknown name, with the known ones.
+    """
+    unknown = set(parameters) - set(cls.parameters())
+    if unknown:
+        known = ", ".join(cls.parameters()) or "none"
+        raise TypeError(f"{cls.card.name} has no parameter {', '.join(sorted(unknown))}. It has: {known}.")
+    return cls(**parameters)
+
+
+# Detectors and methods import the core, so it imports them only when one is needed by name.
 def detectors() -> Mapping[str, type[Any]]:
     """Return ``mixviz.SALIENCY``."""
     return importlib.import_module("mixviz.detectors").SALIENCY
+
+
+def methods() -> Mapping[str, type[Any]]:
+    """Return ``mixviz.METHODS``."""
+    return importlib.import_module("mixviz.methods").METHODS

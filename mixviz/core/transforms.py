@@ -21,7 +21,7 @@ from mixviz.core.objects import Objects, collate
 from mixviz.core.parameters import Parametric
 from mixviz.core.parts import Unmixed
 from mixviz.core.recipe import Recipe
-from mixviz.core.registry import lookup
+from mixviz.core.registry import lookup, with_parameters
 from mixviz.core.saliency import Saliency
 from mixviz.core.targets import RULES, multi_hot
 from mixviz.core.tensors import check_range
@@ -44,15 +44,7 @@ def make(method: str | Method, **parameters: Any) -> Method:
         if parameters:
             raise TypeError("Give parameters with a method's name; a Method object has its own already.")
         return method
-    return _construct(lookup(METHODS, method), parameters)
-
-
-def _construct(cls: type[Entry], parameters: Mapping[str, object]) -> Entry:
-    unknown = set(parameters) - set(cls.parameters())
-    if unknown:
-        known = ", ".join(cls.parameters()) or "none"
-        raise TypeError(f"{cls.card.name} has no parameter {', '.join(sorted(unknown))}. It has: {known}.")
-    return cls(**parameters)
+    return with_parameters(lookup(METHODS, method), parameters)
 
 
 def mix(
@@ -130,7 +122,7 @@ def saliency(
         ValueError: an unknown detector, float images outside [0, 1], or no network where one is needed.
     """
     if not isinstance(detector, Saliency):
-        detector = _construct(lookup(SALIENCY, detector), parameters)
+        detector = with_parameters(lookup(SALIENCY, detector), parameters)
     elif parameters:
         raise TypeError("Give parameters with a detector's name; a Saliency object has its own already.")
     return Batch(images, labels, network).saliency(detector)

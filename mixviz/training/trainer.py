@@ -44,6 +44,8 @@ class Options(TypedDict, total=False):
     minutes: float
     tell: Callable[[str], None]
     bar: bool
+    splits: list[Dataset] | None
+    after_epoch: Callable[[LogLine], bool]
 
 
 def train(run: Run, out: str | Path, **options: Unpack[Options]) -> Result:
@@ -76,6 +78,9 @@ class Training:
         minutes: time between two checkpoints inside an epoch; each epoch ends with a checkpoint anyway.
         tell: gets every message.
         bar: show a progress bar.
+        splits: what to train on and to validate on; None: what the run says.
+        after_epoch: gets each epoch's line of the log, and returns whether to go on. A training that it ends has its
+            checkpoint, and no weights of the last epoch.
 
     Raises:
         ValueError: the run is not possible; the message says what to do. Raised before the training starts. Later,
@@ -93,6 +98,8 @@ class Training:
         minutes: float = 5.0,
         tell: Callable[[str], None] = print,
         bar: bool = True,
+        splits: list[Dataset] | None = None,
+        after_epoch: Callable[[LogLine], bool] = lambda line: True,
     ) -> None:
         from accelerate import Accelerator, DistributedDataParallelKwargs
         from timm.utils.model_ema import ModelEmaV3
@@ -112,12 +119,13 @@ class Training:
             raise ValueError("--precision fp16 needs a GPU; on a CPU take bf16 or fp32.")
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=run.precision == "fp16")
         self.tell = tell if self.main else (lambda line: None)
-        self.bar = bar and self.main
+        self.bar, self.after_epoch = bar and self.main, after_epoch
         self.path = self.out / "checkpoint.safetensors"
         if self.path.exists() and not resume:
             raise ValueError(f"{out} holds a training already: go on with --resume, or give another --out.")
-        with self.accelerator.main_process_first() if download else nullcontext():
-            splits = setup.splits(run, download, self.tell)
+        if splits is None:
+            with self.accelerator.main_process_first() if download else nullcontext():
+                splits = setup.splits(run, download, self.tell)
         side = run.image_size or splits[0].side or 224
         self.classes, self.keys, self.terms = splits[0].classes, splits[0].keys, splits[0].terms
         torch.manual_seed(run.seed)
@@ -233,6 +241,9 @@ class Training:
                 )
                 self._save()  # last, so that a checkpoint never claims an epoch that is not written
                 self._tell_epoch(line)
+            if not self.after_epoch(line):
+                writes = False
+                break
         if board is not None:
             board.close()
         result = model_card.summary(self.progress.history)
@@ -397,7 +408,8 @@ class Training:
         # Saliency has the precision of the training, except for fp16, where gradients without loss scaling vanish.
         with nullcontext() if self.run.precision == "fp16" else self._autocast():
             batch = Batch(images, labels, self.plain, mean=self.mean, std=self.std)
-            method = self.method if rng.random() < self.run.mix_prob else METHODS["baseline"]()
+            mixes = rng.random() < self.run.mix_prob
+            method = self.method.at(epoch / self.run.epochs) if mixes else METHODS["baseline"]()
             recipe = method.plan(batch, rng)
         mixed = batch.normalised(recipe.apply(images, out=images))
         targets = labels if self.objective.embeds else recipe.targets(labels, len(self.classes))
