@@ -67,7 +67,11 @@ def bare(recipe: Recipe) -> Recipe:
     if isinstance(mixing.base, Weights) and mixing.base.fill is not None:
         base = dataclasses.replace(mixing.base, fill=black)
         mixing = base if mixing is mixing.base else dataclasses.replace(mixing, base=base)
-    return dataclasses.replace(recipe, mixing=mixing, layer=0)
+    before = recipe.before
+    if before is not None:
+        fill = None if before.fill is None else black
+        before = dataclasses.replace(before, sequences=(operations.moving(before.sequences[0]),), fill=fill)
+    return dataclasses.replace(recipe, mixing=mixing, layer=0, before=before)
 
 
 def painted(recipe: Recipe, objects: Objects, index: int) -> torch.Tensor:
@@ -116,9 +120,11 @@ def test_boxes_by_their_edges_and_by_their_pixels_agree(name):
     size, counts = (60, 44), (2, 0, 3, 1, 4)
     recipe = plan(name, {}, size, len(counts), 3)
     objects = scattered(size, counts, 3, masks=False)
-    if isinstance(recipe.mixing, Operations) and not all(
+    moves = [mixing for mixing in (recipe.mixing, recipe.before) if isinstance(mixing, Operations)]
+    if not all(
         operations.OPERATIONS[op.name].keeps_boxes
-        for of in recipe.mixing.sequences
+        for mixing in moves
+        for of in mixing.sequences
         for one in operations.moving(of)
         for op in one
     ):

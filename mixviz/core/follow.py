@@ -75,14 +75,14 @@ def follow(
     if objects.polygons is not None:  # what is left of a polygon is seldom one: their pixels are followed
         objects = dataclasses.replace(objects, masks=objects.pixels(), polygons=None, checked=True)
     seen = None
-    if objects.masks is None:
+    if objects.masks is None and plan.first is None:
         several = [items_of(plan, part, objects, mixtures) for part in parts_of(plan)]
         seen = by_arithmetic(plan, objects, several)
         if seen is None and several:
             looked = by_windows(plan, objects, several)
             seen = None if looked is None else [looked]
     if seen is None:
-        way = by_loops if can_compile(plan, objects) else by_pixels
+        way = by_loops if plan.first is None and can_compile(plan, objects) else by_pixels
         seen = [way(plan, objects, items) for items in pieces(plan, objects, mixtures or range(n))]
     found = joined(seen)
     keep = (found.visible > 0) & (found.visible >= min_visible) & (found.area >= min_area)
@@ -101,20 +101,6 @@ def follow(
         checked=True,
     )
     return MovedObjects(moved, objects.image[origin], origin, *(column[index] for column in found[5:]))
-
-
-def behind(there: MovedObjects, moved: MovedObjects, image: Tensor, min_visible: float) -> MovedObjects:
-    """Join two ways in a row, of objects of the images ``image`` (M,): first ``there``, then ``moved``."""
-    checks.number("min_visible", min_visible, 0, 1)
-    before = moved.origin
-    joined = dataclasses.replace(
-        moved,
-        source=image[there.origin[before]],
-        origin=there.origin[before],
-        visible=there.visible[before] * moved.visible,
-        weight=there.weight[before] * moved.weight,
-    )
-    return joined[joined.visible >= min_visible] if min_visible else joined
 
 
 def unmoved(objects: Objects) -> MovedObjects:

@@ -10,6 +10,7 @@ from mixviz.core.follow_parts import (
     SEEN,
     Items,
     Seen,
+    before,
     carried,
     copies_pixels,
     moved_by,
@@ -66,11 +67,16 @@ def _pixels_of(plan: Plan, objects: Objects, items: Items) -> tuple[Tensor, Tens
         masks = ellipses(objects.boxes, plan.size)[origin]
     whole = masks.sum((1, 2)).float().clamp(min=1e-12)
     masks = masks if copies_pixels(plan, part) else masks.float()
+    mass = masks
+    if plan.first is not None:
+        masks, mass = (
+            before(plan.first, plan.partner[part.source, mixture], masks, mass=mass) for mass in (False, True)
+        )
     weight = weight_maps(plan, part, mixture)
     seen, moved = weight > SEEN, carried(plan, part, mixture, masks)
     shown = moved & seen if moved.dtype == torch.bool else moved * seen
-    if isinstance(mixing, Operations) and moved.dtype != torch.bool:
-        kept = (carried(plan, part, mixture, masks, mass=True) * seen).sum((1, 2))
+    if mass is not masks or (isinstance(mixing, Operations) and moved.dtype != torch.bool):
+        kept = (carried(plan, part, mixture, mass, mass=True) * seen).sum((1, 2))
     else:
         kept = shown.sum((1, 2))
         if part.patch is not None and isinstance(mixing, Patches):
@@ -81,6 +87,8 @@ def _pixels_of(plan: Plan, objects: Objects, items: Items) -> tuple[Tensor, Tens
 def keeps_boxes(plan: Plan) -> bool:
     """Whether a box is still a box after all operations and cells."""
     base, mixing = plan.mixing.base, plan.mixing
+    if plan.first is not None and not keeps_boxes(plan.first):
+        return False
     if isinstance(base, Weights) and base.cell_permutation is not None:
         return True  # in pieces, which no ellipse describes better
     if not isinstance(mixing, Operations):

@@ -133,6 +133,8 @@ def moving(mixing: Operations) -> list[tuple[operations.OpSequence, ...]]:
 def copies_pixels(plan: Plan, part: Part) -> bool:
     """Whether the pixels of a part are copied, so that a mask stays a mask."""
     mixing = plan.mixing
+    if plan.first is not None:
+        return False
     if isinstance(mixing, Operations):
         ops = (op for of in moving(mixing)[part.source] for op in of)
         return all(operations.OPERATIONS[op.name].copies for op in ops)
@@ -224,6 +226,14 @@ def carried(plan: Plan, part: Part, mixture: Tensor, maps: Tensor, *, mass: bool
     if isinstance(mixing, Operations):
         maps = _operated(mixing.sequences[part.source], mixture, maps, mass)
     return maps
+
+
+def before(first: Plan, image: Tensor, maps: Tensor, *, mass: bool) -> Tensor:
+    """Move maps (I, H, W) of some images (I,) by the operations that come before mixing."""
+    order = image.argsort(stable=True)
+    part = parts_of(first)[0]
+    moved = carried(first, part, image[order], maps[order].float(), mass=mass)
+    return torch.empty_like(moved).index_copy_(0, order, moved)
 
 
 def pasted_each(patches: Patches, p: int, mixture: Tensor, masks: Tensor, index: Tensor) -> Tensor:

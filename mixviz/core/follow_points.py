@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mixviz.core import geometry
 from mixviz.core.apply import Plan
-from mixviz.core.follow_parts import SEEN, Items, Part, carried, moves_whole, pasting, unique, weight_maps
+from mixviz.core.follow_parts import SEEN, Items, Part, carried, moves_whole, parts_of, pasting, unique, weight_maps
 from mixviz.core.parts import Operations, Patches
 from mixviz.core.tensors import on_device
 from mixviz.ops import operations
@@ -51,6 +51,9 @@ def keypoints_of(plan: Plan, keypoints: Tensor, items: Items) -> Tensor:
     """Move the points (I, P, 3) of some items; what is covered is hidden, what is outside is not labelled."""
     (part, mixture, origin), (height, width) = items, plan.size
     points = keypoints[origin]
+    if plan.first is not None:
+        there = Items(parts_of(plan.first)[0], plan.partner[part.source, mixture], torch.arange(len(origin)).to(origin))
+        points = keypoints_of(plan.first, points, there)
     place, visibility = points[..., :2], points[..., 2]
     found = torch.ones_like(visibility, dtype=torch.bool)
     if part.patch is not None and isinstance(plan.mixing, Patches):

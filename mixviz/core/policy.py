@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -146,12 +147,17 @@ class Policy:
 NONE = Policy((Stage((Sequence(()),)),), {})
 
 
+@lru_cache(maxsize=1024)
 def single(method: Method) -> bool:
-    """Whether a method only operates on single images and keeps their labels, as one batch of noise shows."""
+    """Whether a method only operates on single images and keeps their labels, as one batch of noise shows.
+
+    Raises:
+        ImportError: the method needs a package that is not installed.
+    """
     images, labels = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 2, 3])
     try:
         recipe = method.plan(Batch(images, labels), np.random.default_rng(0))
-    except (ValueError, ImportError):  # it needs a network or a package
+    except ValueError:  # it needs a network
         return False
     return len(recipe.partner) == 1 and not recipe.layer and isinstance(recipe.mixing, Operations | Unmixed)
 

@@ -213,7 +213,7 @@ class Recipe:
         operation that depends on their range."""
         return self.mixing.linear and self.before is None
 
-    @cached_property
+    @property
     def first(self) -> Recipe | None:
         """The recipe of the operations before mixing; None without."""
         if self.before is None:
@@ -317,11 +317,7 @@ class Recipe:
         Raises:
             ValueError: objects of another number or size of images.
         """
-        if self.first is None:
-            return following.follow(self, objects, min_visible, min_area, mixtures)
-        there = self.first.follow(objects)
-        moved = following.follow(self, there.objects, 0.0, min_area, mixtures)
-        return following.behind(there, moved, objects.image, min_visible)
+        return following.follow(self, objects, min_visible, min_area, mixtures)
 
     def follow_map(self, maps: Tensor, ignore: int = 255) -> Tensor:
         """Mix dense targets as the pixels are mixed.

@@ -65,6 +65,20 @@ class MixedExample:
         return self.recipe.apply(self.images)[0]
 
     @cached_property
+    def sources(self) -> Tensor:
+        """The images (2, 3, H, W) that are mixed: A and B, after operations that come before mixing."""
+        return self.images if self.recipe.first is None else self.recipe.first.apply(self.images)
+
+    @cached_property
+    def source_maps(self) -> Tensor:
+        """The saliency maps (2, H, W) that the method used, or else those of the example, of :attr:`sources`."""
+        if self.recipe.saliency is not None:
+            return self.recipe.saliency
+        if self.recipe.before is None:
+            return self.maps
+        return operations.carry(self.recipe.before.sequences[0], self.maps[:, None])[:, 0].clamp(0, 1)
+
+    @cached_property
     def row(self) -> Recipe:
         """The recipe of A's mixture only."""
         return self.recipe.row(0)
@@ -148,6 +162,15 @@ class MixedExample:
             return versions[0]
         weights = mixing.base.weight.mean((2, 3, 4))[:, 0].tolist()
         return " + ".join(f"{percent(weight)} ({text})" for weight, text in zip(weights, versions, strict=True))
+
+    def operations_before(self, language: str = "en") -> str:
+        """The operations on A and on B that come before mixing, in words; empty without."""
+        if self.recipe.before is None:
+            return ""
+        pictures = [(name, self.recipe.before.sequences[0][i]) for i, name in enumerate(self.names)]
+        return " · ".join(
+            f"{name}: {operations.in_words(of, language) or say('as_it_is', language)}" for name, of in pictures
+        )
 
     @cached_property
     def values(self) -> dict[str, str]:
@@ -247,6 +270,8 @@ def steps(example: MixedExample, language: str = "en") -> list[Step]:
     source_box, target_box = recipe.source_box, recipe.target_box
     source, target = corner_fractions(source_box, recipe.size), corner_fractions(target_box, recipe.size)
     result = [Step("pictures", ("a", "b") if pair else ("a",), " + ".join(example.names) if pair else example.names[0])]
+    if recipe.before is not None:
+        result.append(Step("before", ("a", "b"), example.operations_before(language)))
     if recipe.saliency is not None:
         index = int(pair)  # the partner's map, if there is a partner
         result.append(_saliency_step(("heat_a", "heat_b")[index], recipe.saliency[index], recipe.size))

@@ -42,6 +42,7 @@ def recipe_json(recipe: Recipe, truth: Truth, row: int = 0) -> dict[str, Any]:
         """Values of every source or patch."""
         return None if values is None else values[:, row].tolist()
 
+    before, sources = recipe.before and recipe.before.sequences[0], recipe.partner[:, row].tolist()
     return {
         "size": list(recipe.size),
         "partner": recipe.partner[:, row].tolist(),
@@ -62,6 +63,7 @@ def recipe_json(recipe: Recipe, truth: Truth, row: int = 0) -> dict[str, Any]:
         "visible": truth.visible[:, row].tolist(),
         "fair": truth.fair[:, row].tolist(),
         "gap": truth.gap[row].item(),
+        **({} if before is None else {"before": [_sequence(before[image]) for image in sources]}),
     }
 
 

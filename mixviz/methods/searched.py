@@ -21,14 +21,24 @@ from mixviz.ops import operations
 from mixviz.ops.operations import OpSequence
 
 
+def json_file(path: str) -> Path:
+    """Check the name of a policy's file, which is read when the policy is used.
+
+    Raises:
+        ValueError: it does not end with .json.
+    """
+    if not path.endswith(".json"):
+        raise ValueError(f"give the policy.json of a search; got {path!r}.")
+    return Path(path)
+
+
 def policy_of(path: str) -> Policy:
     """Read a policy; the project's own where ``path`` is empty.
 
     Raises:
         ValueError: no file, or no policy.
     """
-    own = files("mixviz.methods").joinpath("searched.json")
-    where = Path(str(own)) if not path else Path(path)
+    where = json_file(path or str(files("mixviz.methods").joinpath("searched.json")))
     try:
         changed = where.stat().st_mtime_ns
     except OSError as error:
@@ -47,16 +57,19 @@ class Searched(Method):
 
     $$\\tilde x = m(o_k(\\dots o_1(x_A)), o_k(\\dots o_1(x_B))) \\qquad \\tilde y = m(y_A, y_B)$$
 
-    A policy is a list of sequences, of which each batch draws one by its odds. The operations of a sequence are applied
-    image by image, each with its own probability; the last step may be any method of the catalogue and is used for the
-    whole batch or not at all. A search by populations gives a list for each stage of a training: ``progress`` shows a
-    point of it, and `mixviz train` follows it. Without ``path`` it is the policy of the project's own search, whose
-    judge, like most, did not find it better than no policy at all: see the docs before you expect a gain.
+    A policy is a list of sequences, of which each batch draws one by its odds. The operations of a sequence are
+    applied image by image, each with its own probability; the last step may be any method of the catalogue, and is
+    used for the whole batch or not at all. Change the seed, and look which sequence and which operations are drawn.
+    A search by populations gives a list for each stage of a training: ``progress`` shows a point of it, and
+    `mixviz train` follows it. Without ``path`` it is an example of a policy, not the result of a search. A search
+    on a part of ImageNet lowered the error of ResNet-50 from 23.7 % to 22.4 % (Fast AutoAugment README; that
+    policy, not the default here). With few pictures a search seldom beats no policy at all: every search here has
+    it among its candidates, and ends before a judge.
     """
 
     path: str = parameter(
         "", "the policy.json of a search; empty: the project's own", example="runs/search/policy.json",
-        check=policy_of,
+        check=lambda path: path and json_file(path),
     )  # fmt: skip
     progress: float = parameter(1.0, "share of the training that is done", low=0, high=1)
 

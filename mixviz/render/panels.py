@@ -17,8 +17,8 @@ def tiles(example: MixedExample) -> dict[str, np.ndarray]:
 
     If the method mixes styles of pixels, also each picture in the other's style.
     """
-    a, b, mixed = (picture(image) for image in (*example.images, example.mixed))
-    maps = example.maps if example.recipe.saliency is None else example.recipe.saliency
+    a, b, mixed = (picture(image) for image in (*example.sources, example.mixed))
+    maps = example.source_maps
     own = example.recipe.partner[:, 0] == 0  # A can be several of the sources
     mask = np.rint(example.row.weights()[own, 0, 0].sum(0).numpy() * 255).astype(np.uint8)
     return {
@@ -34,7 +34,7 @@ def tiles(example: MixedExample) -> dict[str, np.ndarray]:
 
 def _styled(example: MixedExample) -> dict[str, np.ndarray]:
     """A in B's style and B in A's style, as they enter the mixtures."""
-    styled = apply.restyled(example.images, torch.tensor([0, 1]), torch.tensor([1, 0]))
+    styled = apply.restyled(example.sources, torch.tensor([0, 1]), torch.tensor([1, 0]))
     return {f"{letter}_styled": picture(image) for letter, image in zip("ab", styled, strict=True)}
 
 

@@ -6,6 +6,7 @@ writing of addresses, and the keys of a link in the page's script follow from it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
@@ -54,6 +55,9 @@ SWEEPS = ("lam", "alpha", "seed")
 PLANES = ("pca", "tsne")
 MAX_ROWS = 6  # methods of a filmstrip
 COUNTS = (2, 16)  # bundled photographs of a batch, at least and at most
+
+NOT_ON_THE_PAGE = ("detector", "path")  # parameters of methods: the page has one detector for all; paths are the host's
+OPENS = re.compile(r"\bpath\s*=")  # also within the text of a switch
 
 
 # ---------------------------------------------------------------- checks
@@ -180,7 +184,7 @@ def _read_parameters(query: Mapping[str, str], state: Mapping[str, Any]) -> dict
     if cls is None:
         return {"parameters": found}
     for name in cls.parameters():
-        if name != "detector" and query.get(f"p.{name}"):
+        if name not in NOT_ON_THE_PAGE and query.get(f"p.{name}"):
             with suppress(ValueError):
                 found[name] = cls.parse(name, query[f"p.{name}"])
     return {"parameters": found} if found or "method" in state else {}
@@ -385,6 +389,8 @@ class Request:
         unknown = set(values) - set(known)
         if unknown:
             raise malformed(f"{cls.card.title} has no parameter {', '.join(sorted(map(str, unknown)))}.")
+        if any(OPENS.search(f"{name}={value}") for name, value in values.items()):
+            raise malformed("Visitors of the page do not open files of its machine.")
         with as_user_error(ValueError, TypeError):
             return cls(**values)
 

@@ -18,7 +18,7 @@ from mixviz.methods import METHODS
 from mixviz.render import overlays
 from mixviz.ui.fields import written
 from mixviz.ui.services import detector_options
-from mixviz.ui.state import Request
+from mixviz.ui.state import NOT_ON_THE_PAGE, Request
 
 SIDE = 224  # pixels of a picture: ImageNet's usual size; all methods still mix and encode within 35 ms
 # What a newcomer should see first.
@@ -156,13 +156,13 @@ def written_options(request: Request, method: Method) -> tuple[list[str], list[s
 
 
 def parameters(method: Method, language: str) -> list[dict[str, Any]]:
-    """Describe the method's parameters for the page's controls, without the detector, which the whole page shares."""
+    """Describe the method's parameters for the page's controls: all but :data:`NOT_ON_THE_PAGE`."""
     values = serialize.parameters_of(method)
     return [
         {"name": name, "value": values[name], "kind": type(about["default"]).__name__, **about}
         | told_in(f"{method.card.name}.{name}", about, language)
         for name, about in type(method).parameters().items()
-        if name != "detector"
+        if name not in NOT_ON_THE_PAGE
     ]
 
 
