@@ -29,7 +29,7 @@ def discover(package: ModuleType, base: type[Entry]) -> Mapping[str, type[Entry]
         if info.name.startswith("_"):
             continue
         module = importlib.import_module(f"{package.__name__}.{info.name}")
-        for cls in vars(module).values():
+        for cls in list(vars(module).values()):  # a warning within adds to the module
             if not inspect.isclass(cls) or not issubclass(cls, base) or cls.__module__ != module.__name__:
                 continue
             name = cls.card.name
