@@ -23,6 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("cam",),
     ("training", "embeddings", "retrieval"),
     ("evaluation",),
+    ("search",),
     ("selection",),
     ("cli", "ui"),
     ("__main__",),

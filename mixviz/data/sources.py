@@ -160,6 +160,12 @@ def _validation(root: Path) -> Path | None:
     return next((root / name for name in ("val", "valid", "validation", "test") if (root / name).is_dir()), None)
 
 
+def has_validation(root: str | Path) -> bool:
+    """Whether a folder of training pictures has validation pictures beside them."""
+    root = Path(root).expanduser()
+    return not (root / "train").is_dir() or _validation(root) is not None
+
+
 def _cifar(name: str) -> Callable[[Path, str, bool], Dataset]:
     def get(root: Path, part: str, download: bool) -> Dataset:
         from torchvision import datasets
