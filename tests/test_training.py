@@ -24,7 +24,7 @@ from torch import nn
 
 import mixviz
 from mixviz import Batch, Recipe
-from mixviz.cli import networks
+from mixviz.cli import networks, options
 from mixviz.evaluation import runner
 from mixviz.networks import architectures, card_text, files, model_card
 from mixviz.networks.run import Run
@@ -180,7 +180,7 @@ def test_a_run_survives_json():
 
 def test_no_method_has_a_parameter_that_is_a_flag_of_training():
     """Methods and training share the command line."""
-    flags = {p.name for p in (*networks._flags(), *networks._more())} | {"help", "options"}
+    flags = {p.name for p in (*options.run_flags(), *networks._more())} | {"help", "options"}
     assert set(FIELDS) < flags
     for name, cls in mixviz.METHODS.items():
         assert not flags & set(cls.parameters()), name

@@ -11,13 +11,12 @@ from typing import Annotated, Any
 import typer
 
 from mixviz.cli import gallery
-from mixviz.cli.options import Dilate
+from mixviz.cli.options import Dilate, run_flags
 from mixviz.core.registry import lookup
 from mixviz.methods import METHODS
 from mixviz.networks import model_card
 from mixviz.networks.run import Run
 
-ALSO = {"precision": ("--amp",)}  # flags' names in other trainers
 OPEN = {"allow_extra_args": True, "ignore_unknown_options": True}  # the methods' own parameters
 
 
@@ -55,7 +54,7 @@ def register(app: typer.Typer, own_options: Callable[..., dict[str, Any]]) -> No
         mixviz train --data cifar100 --root data --download --method saliencymix --box batch --out runs/saliencymix
     """
     signature = inspect.Signature([
-        inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context), *_flags(), *_more(),
+        inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context), *run_flags(), *_more(),
     ])  # fmt: skip
     setattr(train, "__signature__", signature)  # noqa: B010  functions have it, and their type does not say so
     train.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
@@ -163,21 +162,6 @@ def zoo_build(
             networks.add(out, name)
     if left_out:
         raise ValueError(f"Not trained: {', '.join(left_out)}; the reasons stand above.")
-
-
-def _flags() -> list[inspect.Parameter]:
-    """One flag per field of a run."""
-    flags = []
-    for name, about in Run.described().items():
-        text = f"{about['text']} ({'|'.join(about['choices'])})" if about["choices"] else about["text"]
-        low, high = (None, None) if about["low"] is None else (about["low"], about["high"])
-        names = f"--{name.replace('_', '-')}", *ALSO.get(name, ())
-        option = typer.Option(*names, help=text[0].upper() + text[1:] + ".", min=low, max=high)
-        annotation = Annotated[type(about["default"]), option]
-        flags.append(
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=about["default"], annotation=annotation)
-        )
-    return flags
 
 
 def _more() -> list[inspect.Parameter]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from mixviz.cam.methods import KINDS
+from mixviz.networks.run import Run
+
+ALSO = {"precision": ("--amp",)}  # flags' names in other trainers
+NO_DEFAULTS: Mapping[str, Any] = {}
 
 Pictures = Annotated[Path, typer.Argument(help="A folder of pictures, with all folders in it, or a zip.")]
 Networks = Annotated[
@@ -22,3 +28,24 @@ Threshold = Annotated[float, typer.Option(help="τ of the box, a share of the ma
 Dilate = Annotated[
     int, typer.Option(help="Last strides to remove: maps are twice (1) or four times (2) as fine.", min=0, max=2)
 ]
+
+
+def run_flags(defaults: Mapping[str, Any] = NO_DEFAULTS, without: Collection[str] = ()) -> list[inspect.Parameter]:
+    """Return one flag per field of a run, as keyword-only parameters.
+
+    Args:
+        defaults: defaults of a command that differ from the fields' own.
+        without: fields that get no flag.
+    """
+    flags = []
+    for name, about in Run.described().items():
+        if name in without:
+            continue
+        text = f"{about['text']} ({'|'.join(about['choices'])})" if about["choices"] else about["text"]
+        low, high = (None, None) if about["low"] is None else (about["low"], about["high"])
+        names = f"--{name.replace('_', '-')}", *ALSO.get(name, ())
+        option = typer.Option(*names, help=text[0].upper() + text[1:] + ".", min=low, max=high)
+        annotation = Annotated[type(about["default"]), option]
+        default = defaults.get(name, about["default"])
+        flags.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation))
+    return flags
