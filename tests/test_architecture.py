@@ -25,6 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("evaluation",),
     ("search",),
     ("selection",),
+    ("search",),
     ("cli", "ui"),
     ("__main__",),
 )
