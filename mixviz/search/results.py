@@ -52,10 +52,9 @@ class Found:
 
 def found(task: Task, strategy: Strategy, known: Sequence[FrozenTrial]) -> Found:
     """Gather what a search has found so far."""
-    asked = [trial for trial in known if trial.state.name != "WAITING"]
-    rows = [_row(trial, task) for trial in asked]
-    best, nothing = strategy.best(asked), strategy.nothing(asked)
-    policy = NONE if best is None else strategy.result(asked, task)
+    rows = [_row(trial, task) for trial in known]
+    best, nothing = strategy.best(known), strategy.nothing(known)
+    policy = NONE if best is None else strategy.result(known, task)
     best_row, nothing_row = (None if one is None else rows[one.number] for one in (best, nothing))
     source = _source(task, strategy, rows, best_row, nothing_row)
     return Found(dataclasses.replace(policy, source=source), rows, best_row, nothing_row, strategy, task)

@@ -15,7 +15,7 @@ import torch
 from mixviz.core import policy as policies
 from mixviz.core.batch import Batch
 from mixviz.core.method import Method
-from mixviz.core.policy import NONE, Policy, Stage, Step, single
+from mixviz.core.policy import Policy, Stage, Step, single
 from mixviz.core.registry import lookup, with_parameters
 from mixviz.detectors import SALIENCY
 from mixviz.methods import METHODS
@@ -29,8 +29,8 @@ OWN = ("baseline", "searched")  # no policy at all, and a policy in a policy
 class Space:
     """Policies with up to ``steps`` methods in a row, each with its parameters and a probability.
 
-    All but the last method operate on single pictures; the last may also mix or erase. No method at all ("none") is
-    always in it.
+    All but the last method operate on single pictures; the last may also mix or erase. No method at all ("none") is in
+    every space: it is the first trial of every search, and so is not drawn.
 
     Attributes:
         methods: the ranges of each method's parameters.
@@ -53,22 +53,19 @@ class Space:
         return self.steps if self.operations else min(self.steps, 1)
 
     def sample(self, trial: Suggests) -> Policy:
-        """Draw a policy; each value has a name, and what is drawn depends on what was drawn before.
+        """Draw a policy of at least one method; each value has a name, and which there are depends on those before.
 
         Args:
             trial: a trial of Optuna, or :class:`mixviz.search.ranges.Drawn`.
         """
-        count = trial.suggest_int("steps", 0, self.longest)
-        slots = [(f"step {i}", self.operations) for i in range(1, count)]
-        slots += [("last", tuple(self.methods))] if count else []
+        count = trial.suggest_int("steps", 1, self.longest) if self.longest > 1 else 1
+        slots = [*((f"step {i}", self.operations) for i in range(1, count)), ("last", tuple(self.methods))]
         steps = tuple(self._step(trial, slot, names) for slot, names in slots)
         return Policy((Stage((policies.Sequence(steps),)),), {})
 
     def random(self, rng: np.random.Generator) -> Policy:
-        """Draw a policy at random, of at least one method."""
-        while (drawn := self.sample(Drawn(rng))).stages == NONE.stages:
-            pass
-        return drawn
+        """Draw a policy with a generator."""
+        return self.sample(Drawn(rng))
 
     def _step(self, trial: Suggests, slot: str, names: Sequence[str]) -> Step:
         name = names[0] if len(names) == 1 else trial.suggest_categorical(f"{slot}: method", names)

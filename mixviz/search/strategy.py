@@ -65,14 +65,12 @@ class Strategy(Parametric):
         score: what a trial's value is.
         unit: behind the value.
         minimize: whether lower values are better.
-        none: values by name of the first trial, which is that of no policy at all.
         at_once: whether a time budget is checked before the search alone, because half of it would be no search.
     """
 
     score: ClassVar[str] = "validation accuracy after the last epoch"
     unit: ClassVar[str] = " %"
     minimize: ClassVar[bool] = False
-    none: ClassVar[dict[str, Any]] = {"steps": 0}
     at_once: ClassVar[bool] = False
 
     @abstractmethod
@@ -108,8 +106,8 @@ class Strategy(Parametric):
         return True
 
     def propose(self, trial: Trial, task: Task) -> Policy:
-        """Draw the policy of a trial."""
-        return task.space.sample(trial)
+        """Draw the policy of a trial; the first has none."""
+        return task.space.sample(trial) if trial.number else NONE
 
     def evaluate(self, trial: Trial, folder: Path, task: Task) -> float:
         """Return the value of the policy in a folder.
@@ -118,9 +116,6 @@ class Strategy(Parametric):
             optuna.TrialPruned: the trial was ended early.
             ValueError: it has no value, e.g. because the loss was not finite.
         """
-        same = self.nothing(trial.study.get_trials(deepcopy=False))
-        if same is not None and same.value is not None and task.policy(trial.number).stages == NONE.stages:
-            return same.value  # a training with the same seed would give it again
         value = trials.train(trial, folder, task.run, [task.train, task.val], self._first_epoch(trial, task))
         trials.clean(folder)
         return value

@@ -47,8 +47,6 @@ class Search:
             self._settle(resume)
             self.study = journal.study(task.out / JOURNAL, strategy.minimize)
             self.study.pruner = strategy.pruner(task.run.epochs)
-            if not self.study.get_trials(deepcopy=False):
-                self.study.enqueue_trial(strategy.none)
 
     def _settle(self, resume: bool) -> None:
         """Write the settings, or compare them with those of the folder."""
@@ -97,13 +95,12 @@ class Search:
                     if trial.state == TrialState.RUNNING and (lock := self._lock(trial.number)):
                         self.study.sampler = self.strategy.sampler(self.seed, trial.number)
                         return _held(lock, Trial(self.study, trial._trial_id))  # it goes on as the same trial
-                asked = [trial for trial in known if trial.state != TrialState.WAITING]
-                if not self._fits(asked):
+                if not self._fits(known):
                     return None
-                if self.strategy.ready(asked):
-                    self.study.sampler = self.strategy.sampler(self.seed, len(asked))
-                    lock = self._lock(len(asked))
-                    assert lock is not None, "another process has the lock of a trial that nobody asked for"
+                if self.strategy.ready(known):
+                    self.study.sampler = self.strategy.sampler(self.seed, len(known))
+                    lock = self._lock(len(known))
+                    assert lock is not None, "another process has the lock of a trial that nobody known for"
                     return _held(lock, self.study.ask())
             time.sleep(WAIT)
 
@@ -119,20 +116,20 @@ class Search:
             return None
         return lock
 
-    def _fits(self, asked: Sequence[FrozenTrial]) -> bool:
+    def _fits(self, known: Sequence[FrozenTrial]) -> bool:
         """Whether another trial is to be started."""
-        left = self.left(asked)
-        return left >= 1 if isinstance(left, int) else left >= 0.5 * typical(asked)
+        left = self.left(known)
+        return left >= 1 if isinstance(left, int) else left >= 0.5 * typical(known)
 
-    def left(self, asked: Sequence[FrozenTrial]) -> int | float:
+    def left(self, known: Sequence[FrozenTrial]) -> int | float:
         """Return the trials that are left, or the seconds."""
         budget, most = self.task.budget, self.strategy.most(self.task)
         if self.strategy.at_once or budget.seconds is None:
             limits = [most, None if self.strategy.at_once else budget.trials]
-            return min(limit for limit in limits if limit is not None) - len(asked)
-        if most is not None and len(asked) >= most:
+            return min(limit for limit in limits if limit is not None) - len(known)
+        if most is not None and len(known) >= most:
             return 0
-        return budget.seconds - self.study.user_attrs.get(PREPARED, 0.0) - sum(map(seconds, asked))
+        return budget.seconds - self.study.user_attrs.get(PREPARED, 0.0) - sum(map(seconds, known))
 
     def _run(self, trial: Trial) -> None:
         """Propose a policy, evaluate it, and tell the study."""
@@ -163,10 +160,9 @@ class Search:
 
     def _tell(self, trial: Trial, found: results.Found) -> None:
         known = self.study.get_trials(deepcopy=False)
-        asked = [one for one in known if one.state != TrialState.WAITING]
-        one, left, usual = known[trial.number], self.left(asked), typical(asked)
+        one, left, usual = known[trial.number], self.left(known), typical(known)
         ahead = left * usual if isinstance(left, int) else max(left, 0.0)
-        total = len(asked) + (left if isinstance(left, int) else int(ahead / max(usual, 1e-6)))
+        total = len(known) + (left if isinstance(left, int) else int(ahead / max(usual, 1e-6)))
         if trial.number == 0:
             self.task.tell(f"A trial takes {spoken(usual)}: {total} of them take about {spoken(total * usual)}.")
         ended = {TrialState.PRUNED: "ended early", TrialState.FAIL: f"failed: {one.user_attrs.get('error')}"}
@@ -201,9 +197,9 @@ def seconds(trial: FrozenTrial) -> float:
     return trial.user_attrs.get(trials.SECONDS, 0.0)
 
 
-def typical(asked: Sequence[FrozenTrial]) -> float:
+def typical(known: Sequence[FrozenTrial]) -> float:
     """Return the seconds that a trial takes: the median over those that have ended; 0 if none has."""
-    ended = [seconds(trial) for trial in asked if trial.state.is_finished()]
+    ended = [seconds(trial) for trial in known if trial.state.is_finished()]
     return statistics.median(ended) if ended else 0.0
 
 

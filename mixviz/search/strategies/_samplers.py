@@ -39,11 +39,11 @@ class ByNumber(BaseSampler):
 
 
 def draw(rng: np.random.Generator, name: str, of: BaseDistribution) -> Any:
-    """Draw a value of a distribution; no policy at all is the first trial's, and is not drawn again."""
+    """Draw a value of a distribution."""
     drawn = Drawn(rng)
     if isinstance(of, FloatDistribution):
         return drawn.suggest_float(name, of.low, of.high, log=of.log)
     if isinstance(of, IntDistribution):
-        return drawn.suggest_int(name, max(of.low, 1) if name == "steps" else of.low, of.high, log=of.log)
+        return drawn.suggest_int(name, of.low, of.high, log=of.log)
     assert isinstance(of, CategoricalDistribution)
     return drawn.suggest_categorical(name, of.choices)

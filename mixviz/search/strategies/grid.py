@@ -41,7 +41,6 @@ class Grid(Strategy):
     )  # fmt: skip
     levels: int = parameter(4, "values of each number", low=2, high=30)
 
-    none: ClassVar[dict[str, Any]] = {"point": 0}
     card: ClassVar[Card] = Card(
         "grid", "Grid",
         paper="RandAugment: Practical Automated Data Augmentation with a Reduced Search Space",

@@ -12,7 +12,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from mixviz.core.parameters import Card, parameter
-from mixviz.core.policy import Policy, Stage
+from mixviz.core.policy import NONE, Policy, Stage
 from mixviz.networks import files
 from mixviz.search import trials
 from mixviz.search.strategies._samplers import ByNumber, draw
@@ -83,7 +83,7 @@ class Population(Strategy):
         known = trial.study.get_trials(deepcopy=False)
         found, _ = parent(known, trial.number, self.size, task.run.seed)
         trial.set_user_attr(PARENT, None if found is None else found.number)
-        return task.space.sample(trial)
+        return task.space.sample(trial) if trial.number % self.size else NONE
 
     def evaluate(self, trial: Trial, folder: Path, task: Task) -> float:
         """Train a generation, from the parent's weights."""
@@ -164,8 +164,6 @@ class _Explore(ByNumber):
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """Return a value by the trial's number, its parent and the value's name."""
-        if trial.number % self.size == 0 and param_name == "steps":
-            return 0
         source, changes = parent(study.get_trials(deepcopy=False), trial.number, self.size, self.seed)
         rng = generator(self.seed, trial.number, param_name)
         value = None if source is None else source.params.get(param_name)
