@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -439,14 +439,32 @@ class Training:
         if self.objective.embeds:
             return _ValidationScores(**metric_learning.scores(*self._embedded(self.val), self.val.split.close))
         sums = torch.zeros(4, device=self.device)
+        for logits, labels in self._validation_scores():
+            sums += score(logits, labels)
+        loss, top1, top5, count = self._sum_over_processes(sums)
+        return {"val_loss": loss / count, "top1": 100 * top1 / count, "top5": 100 * top5 / count}
+
+    def _validation_scores(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield class scores (n, C) float32 and labels (n,) of this process's validation pictures."""
         for index, (images, labels) in enumerate(self.val.validation(2 * self.run.batch_size)):
             clean = Batch(images, mean=self.mean, std=self.std).inputs()
             with self._autocast():
                 network, inputs = self._behind_frozen(index, clean.contiguous(memory_format=torch.channels_last))
                 logits = network(inputs)
-            sums += score(logits.float(), labels)
-        loss, top1, top5, count = self._sum_over_processes(sums)
-        return {"val_loss": loss / count, "top1": 100 * top1 / count, "top5": 100 * top5 / count}
+            yield logits.float(), labels
+
+    @torch.no_grad()
+    def hits(self) -> Tensor:
+        """Whether the network, as it is now, finds the class of each validation picture: (N,) bool, on the CPU.
+
+        Raises:
+            ValueError: embeddings are trained, which have no classes, or several processes share the pictures.
+        """
+        if self.objective.embeds or self.world > 1:
+            reason = f"it trains {self.objective.card.title}" if self.objective.embeds else "it has several processes"
+            raise ValueError(f"Hits of each picture are those of class scores in one process, and {reason}.")
+        self.network.eval()
+        return torch.cat([(logits.argmax(1) == labels).cpu() for logits, labels in self._validation_scores()])
 
     def _behind_frozen(self, batch: int, images: Tensor) -> tuple[torch.nn.Module, Tensor]:
         """Return the network and its input for a batch of the validation: behind frozen stages, whose output of the
