@@ -15,7 +15,7 @@ import numpy as np
 import typer
 from torch import Tensor
 
-from mixviz.cli import batch, cam, folder, judge, networks, retrieval, which
+from mixviz.cli import batch, cam, folder, judge, networks, retrieval, search, which
 from mixviz.core.method import Method
 from mixviz.core.recipe import Recipe
 from mixviz.core.registry import lookup
@@ -203,6 +203,7 @@ batch.register(app, _own_options)
 which.register(app)
 retrieval.register(app)
 judge.register(app)
+search.register(app)
 
 
 if __name__ == "__main__":

@@ -13,10 +13,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from cases import picture_folder
 from optuna import TrialPruned
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
+from typer.testing import CliRunner
 
+from mixviz import __main__
 from mixviz.core.batch import Batch
 from mixviz.core.feature_mixing import mix_inside
 from mixviz.core.policy import NONE, Policy, single
@@ -402,6 +405,65 @@ def test_a_trial_that_cannot_be_trained_is_told_and_the_search_goes_on(tmp_path,
     found = search(task(tmp_path, "4 trials"), STRATEGIES["random"]())
     assert [row["state"] for row in found.rows] == ["complete", "complete", "fail", "complete"]
     assert found.best["number"] == 4
+
+
+# ---- the command
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Path:
+    """Write eight pictures of each of three classes for training and three for validation, 16 px."""
+    return picture_folder(tmp_path_factory.mktemp("pictures"))
+
+
+def command(root: Path, out: Path, *more: str):
+    flags = "--network test_resnet --image-size 16 --epochs 1 --warmup 0 --batch-size 4 --lr 0.02 --stem standard"
+    line = ["search", "--root", str(root), "--out", str(out), *f"{flags} --width 1".split(), *more]
+    return CliRunner().invoke(__main__.app, line)
+
+
+def test_the_command_searches_and_says_how_to_judge(pictures, tmp_path):
+    line = ["--strategy", "random", "--budget", "4 trials", "--only", "cutmix,rotation"]
+    result = command(pictures, tmp_path, *line)
+    assert result.exit_code == 0, result.output
+    assert "Trial 4 of about 4" in result.output
+    assert f"mixviz judge {tmp_path}/policy.json cutmix" in result.output
+    source = Policy.read(tmp_path / "policy.json").source
+    assert (source["trials"], source["strategy"], list(source["space"]["methods"])) == (4, "random", ["cutmix", "rotation"])
+    assert source["best"] >= source["none"]
+    METHODS["searched"](path=str(tmp_path / "policy.json"))
+    assert "--resume" in str(command(pictures, tmp_path, *line).exception)
+    assert command(pictures, tmp_path, *line, "--resume").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--strategy", "gird"], "Did you mean 'grid'"),
+        (["--strategy", "density:folds=1"], "outside its range"),
+        (["--budget", "soon"], "30m, 2h"),
+        (["--only", "cutmx"], "Did you mean 'cutmix'"),
+        (["--space", "none.json"], "cannot be read"),
+        (["--classes", "ant,dog"], "'dog'"),
+        (["--limit", "3"], "four|4"),
+    ],
+)
+def test_a_mistake_is_told_before_anything_is_written(more, message, pictures, tmp_path):
+    result = command(pictures, tmp_path / "out", *more)
+    assert result.exit_code
+    with pytest.raises((ValueError, OSError), match=message):
+        raise result.exception
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_search_ends_before_its_judge(pictures, tmp_path):
+    result = command(pictures, tmp_path, "--strategy", "random", "--budget", "4 trials", "--judge", "3")
+    assert result.exit_code == 0, result.output
+    verdict = json.loads((tmp_path / "judged" / "verdict.json").read_text())
+    assert "none" in json.dumps(verdict)
+    assert (tmp_path / "judged" / "report.md").is_file()
+    assert Policy.read(tmp_path / "random.json").stages != NONE.stages
 
 
 # ---- searches that train

@@ -33,25 +33,22 @@ class Budget:
             raise ValueError(f"--budget {text}: a search has {FEWEST} trials or more, one of them of no policy at all.")
         return cls(trials=int(match[1]))
 
-    def check(self, trial: float, fixed: float = 0.0, fewest: int = FEWEST, shorter: str = "") -> None:
+    def check(self, trial: float, fewest: int = FEWEST) -> None:
         """Raise for a time in which too few trials fit.
 
         Args:
             trial: seconds of a trial.
-            fixed: seconds before the first trial.
-            shorter: what else would help, for the message.
+            fewest: trials that are needed.
 
         Raises:
             ValueError: fewer than ``fewest`` trials fit; says what would.
         """
-        if self.seconds is None or fixed + fewest * trial <= self.seconds * 1.05:  # a measurement is not exact
+        if self.seconds is None or fewest * trial <= self.seconds * 1.05:  # a measurement is not exact
             return
-        fits = max(0, int((self.seconds - fixed) / trial))
         raise ValueError(
-            f"--budget {spoken(self.seconds)} is too short: a trial takes {spoken(trial)}"
-            f"{f' and the preparation {spoken(fixed)}' if fixed else ''}, so that {fits} would fit; the search needs "
-            f"{fewest}. Give --budget {math.ceil((fixed + fewest * trial) / 60)}m or more, or make trials shorter: "
-            f"--epochs, --limit, --image-size{shorter}."
+            f"--budget {spoken(self.seconds)} is too short: a trial takes {spoken(trial)}, so that "
+            f"{int(self.seconds / trial)} would fit; the search needs {fewest}. Give --budget "
+            f"{math.ceil(fewest * trial / 60)}m or more, or make trials shorter: --epochs, --limit, --image-size."
         )
 
 

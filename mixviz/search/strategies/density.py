@@ -23,7 +23,7 @@ from mixviz.data.dataset import Dataset
 from mixviz.networks.model_card import LogLine
 from mixviz.networks.run import Run
 from mixviz.search import trials
-from mixviz.search.budget import FEWEST
+from mixviz.search.budget import spoken
 from mixviz.search.strategies._samplers import ByNumber
 from mixviz.search.strategies.bayes import parzen
 from mixviz.search.strategy import Strategy, Task, better
@@ -103,11 +103,8 @@ class Density(Strategy):
             nonlocal start
             seconds, start = time.monotonic() - start, time.monotonic()
             spent(seconds)
-            if fold == 1 and line["epoch"] == 1 and task.budget.seconds is not None:
-                task.budget.check(
-                    (1 - SHARE) * task.budget.seconds / FEWEST, seconds * task.run.epochs * self.folds,
-                    shorter=", --strategy density:folds=2",
-                )  # fmt: skip
+            if fold == 1 and line["epoch"] == 1:
+                self._check_time(task, seconds * task.run.epochs * self.folds)
             return True
 
         training = Training(
@@ -117,6 +114,16 @@ class Density(Strategy):
             return
         task.tell(f"Fold {fold} of {self.folds}: a network without a policy is trained on the others.")
         training.go()
+
+    def _check_time(self, task: Task, needed: float) -> None:
+        """Raise if the networks of the folds take most of the budget."""
+        given = task.budget.seconds
+        if given is not None and needed > SHARE * given:
+            raise ValueError(
+                f"--budget {spoken(given)} is too short: the networks of {self.folds} folds take about "
+                f"{spoken(needed)} before the first trial. Give --budget {math.ceil(needed / SHARE / 60)}m or more, or "
+                "make trainings shorter: --epochs, --limit, --image-size, or --strategy density:folds=2."
+            )
 
     def evaluate(self, trial: Trial, folder: Path, task: Task) -> float:
         """Return the mean loss over the folds."""
