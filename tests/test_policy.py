@@ -13,6 +13,7 @@ from mixviz import METHODS, Batch, Objects
 from mixviz.core import policy as policies
 from mixviz.core.parts import Operations
 from mixviz.core.policy import Policy
+from mixviz.methods import searched
 
 BATCH = Batch(torch.rand(6, 3, 20, 28, generator=torch.Generator().manual_seed(0)), torch.arange(6))
 
@@ -175,3 +176,15 @@ def test_visitors_open_no_files():
     ):
         with pytest.raises(UserError):
             request.chosen(name, values)
+
+
+def test_a_policy_in_memory_draws_what_its_file_does(tmp_path):
+    half = {"method": "rotation", "probability": 0.5, "options": {"degrees": 20}}
+    path = file_of(tmp_path, of_steps(half, CUTMIX, until=0.5), of_steps(FLIP))
+    for seed in range(4):
+        for progress in (0.0, 0.7):
+            recipe = searched.plan(Policy.read(path), BATCH, np.random.default_rng(seed), progress=progress)
+            assert torch.equal(recipe.apply(BATCH.images), planned(path, seed, progress=progress).apply(BATCH.images))
+    given = np.array([1, 0, 3, 2, 5, 4])
+    recipe = searched.plan(Policy.read(path), BATCH, np.random.default_rng(0), progress=0, partner=given)
+    assert recipe.partner[-1].tolist() == given.tolist()

@@ -15,7 +15,7 @@ from mixviz.core.builders import alone
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, parameter
 from mixviz.core.parts import LabelRule, Operations, Unmixed
-from mixviz.core.policy import Policy, Sequence, single
+from mixviz.core.policy import Policy, Sequence, Stage, single
 from mixviz.core.recipe import Recipe
 from mixviz.ops import operations
 from mixviz.ops.operations import OpSequence
@@ -86,19 +86,36 @@ class Searched(Method):
         return None
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
-        stage, rng = policy_of(self.path).at(self.progress), draw.rng
-        odds = np.array([sequence.odds for sequence in stage.sequences])
-        sequence = stage.sequences[rng.choice(len(odds), p=odds / odds.sum())]
-        operated = _operations(batch, rng, sequence)
-        last = sequence.steps[-1] if sequence.steps and not single(sequence.steps[-1].method) else None
-        if last is None or rng.random() >= last.probability:
-            return operated
-        before = operated.mixing if isinstance(operated.mixing, Operations) else None
-        batch, partner = (
-            batch if before is None else _behind(batch, operated),
-            draw.partner if draw.partner_held else None,
-        )
-        return dataclasses.replace(last.method.plan(batch, rng, lam=draw.held, partner=partner), before=before)
+        return _build(policy_of(self.path).at(self.progress), batch, draw)
+
+
+def plan(
+    policy: Policy, batch: Batch, rng: np.random.Generator, *, progress: float = 1.0, partner: np.ndarray | None = None
+) -> Recipe:
+    """Draw a recipe of a policy in memory: the same as :class:`Searched` draws of it in a file.
+
+    Args:
+        progress: share of the training that is done, 0 to 1.
+        partner: use these partners (N,) instead of drawing a permutation.
+    """
+    permutation = rng.permutation(len(batch))
+    used = permutation if partner is None else partner
+    return _build(policy.at(progress), batch, Draw(rng, np.ones(len(batch)), used, None, partner is not None))
+
+
+def _build(stage: Stage, batch: Batch, draw: Draw) -> Recipe:
+    odds, rng = np.array([sequence.odds for sequence in stage.sequences]), draw.rng
+    sequence = stage.sequences[rng.choice(len(odds), p=odds / odds.sum())]
+    operated = _operations(batch, rng, sequence)
+    last = sequence.steps[-1] if sequence.steps and not single(sequence.steps[-1].method) else None
+    if last is None or rng.random() >= last.probability:
+        return operated
+    before = operated.mixing if isinstance(operated.mixing, Operations) else None
+    batch, partner = (
+        batch if before is None else _behind(batch, operated),
+        draw.partner if draw.partner_held else None,
+    )
+    return dataclasses.replace(last.method.plan(batch, rng, lam=draw.held, partner=partner), before=before)
 
 
 def _operations(batch: Batch, rng: np.random.Generator, sequence: Sequence) -> Recipe:
