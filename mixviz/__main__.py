@@ -173,6 +173,10 @@ def app_command(
             help="Folder with a sub-folder of pictures per class, which Retrieval searches.", envvar="MIXVIZ_GALLERY"
         ),
     ] = None,
+    searches: Annotated[
+        Path | None,
+        typer.Option(help="Folder that `mixviz search` has written, or of several, to show.", envvar="MIXVIZ_SEARCHES"),
+    ] = None,
 ) -> None:
     """Start the page."""
     if data is not None:
@@ -181,6 +185,8 @@ def app_command(
         os.environ["MIXVIZ_DATA"] = str(data)
     if gallery is not None:
         os.environ["MIXVIZ_GALLERY"] = str(gallery)
+    if searches is not None:
+        os.environ["MIXVIZ_SEARCHES"] = str(searches)
     from mixviz.ui.app import launch
 
     launch(server_name=host, server_port=port, inbrowser=browser, mcp_server=mcp)

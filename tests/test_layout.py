@@ -21,6 +21,7 @@ FIRST_SIGHT = {
     "embeddings": (".mv-lead", "#mv-embed-network", ".mv-scatter", ".mv-own[data-own=A]", ".mv-own[data-own=B]"),
     "retrieval": (".mv-lead", ".mv-find-query", ".mv-find-pick"),
     "which": ("[data-part=questions]", "[data-part=shortlist] .mv-big", "[data-candidate]"),
+    "search": ("#mv-search h1",),
     "compare": (".mv-lead", ".mv-dots h2"),
     "tree": (".mv-about h1",),
 }

@@ -222,6 +222,9 @@ export interface Point {
   y: number;
   error?: number | null;
   xerror?: number | null;
+  /** The ends of an interval that need not be even. */
+  low?: number;
+  high?: number;
   /** Where a thin line leads to. */
   from?: number;
   key?: string;

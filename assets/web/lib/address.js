@@ -25,6 +25,8 @@ export const KEPT = [
   "query",
   "rows",
   "gallery",
+  "search",
+  "trial",
 ];
 
 /**

@@ -4,8 +4,8 @@
 // plots {hidden: a Set of keys they share, changed(), lit(key)}. An axis: {label, low, high, ticks, format, names,
 // unit}. `legend` false: none. A rule, a reference level: {y, title}. A band, an area behind the series:
 // {title, points: [{x, low, high}]}. A series: {key, title, legend, index, colour, mark, dash, line, marks, hollow,
-// size, pick, points: [{x, y, error, xerror, from, title, label, hollow}]}; `from` is the other end of a thin
-// line; on an axis with names a point may be offset from its name.
+// size, pick, points: [{x, y, error, low, high, xerror, from, title, label, hollow}]}; `low` and `high` are the ends of
+// an interval, `from` is the other end of a thin line; on an axis with names a point may be offset from its name.
 import { csvOf } from "./csv.js";
 import { childrenOf, hand, make, saveButtons } from "./dom.js";
 import { niceTicks } from "./numbers.js";
@@ -114,7 +114,7 @@ export function plotOf(first = {}) {
       .flatMap((p) => [
         p[key] - (p[error] ?? 0),
         p[key] + (p[error] ?? 0),
-        ...(key === "y" && p.from !== undefined ? [p.from] : []),
+        ...(key === "y" ? [p.from, p.low, p.high].filter((level) => level !== undefined) : []),
       ]);
     if (key === "y") all.push(...(spec.rules ?? []).map((rule) => rule.y));
     if (key === "y") all.push(...(spec.band?.points ?? []).flatMap(({ low, high }) => [low, high]));
@@ -264,14 +264,11 @@ export function plotOf(first = {}) {
     for (const point of solid) {
       const [x, y] = [px(point.x), py(point.y)];
       const open = point.hollow ?? one.hollow;
-      if (point.error)
-        group.append(
-          svg("path", {
-            class: "mv-error",
-            d: `M${x - 4} ${py(point.y - point.error)}h8m-4 0V${py(point.y + point.error)}m-4 0h8`,
-            ...thin,
-          }),
-        );
+      const [low, high] = point.error
+        ? [point.y - point.error, point.y + point.error]
+        : [point.low ?? NaN, point.high ?? NaN];
+      if (Number.isFinite(low) && Number.isFinite(high))
+        group.append(svg("path", { class: "mv-error", d: `M${x - 4} ${py(low)}h8m-4 0V${py(high)}m-4 0h8`, ...thin }));
       if (point.xerror)
         group.append(
           svg("path", {

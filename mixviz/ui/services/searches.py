@@ -1,0 +1,159 @@
+"""Stored searches: folders that ``mixviz search`` and its judge have written, and what the page shows of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from mixviz.core.policy import NONE, Policy, Sequence, Stage, Step
+from mixviz.i18n import say
+from mixviz.resources import assets
+from mixviz.ui.services.presenters import title
+
+VARIABLE = "MIXVIZ_SEARCHES"  # the environment variable that names a search's folder, or a folder of them
+TRIALS, POLICY, CARD = "trials.json", "policy.json", "card.json"
+VERDICTS = ("verdict.json", "judged/verdict.json")  # beside the search, or where `mixviz search --judge` writes it
+LARGEST = 2**25  # bytes of a file
+
+
+@dataclass(frozen=True)
+class Search:
+    """A stored search.
+
+    Attributes:
+        trials: ``trials.json``: the strategy, what it scores, and the trials.
+        policy: what was found.
+        verdict: the judge's ``verdict.json``; None if nothing was judged.
+        card: ``card.json``: title, data, command and date, as far as they are known.
+    """
+
+    name: str
+    trials: dict[str, Any]
+    policy: Policy
+    verdict: dict[str, Any] | None
+    card: dict[str, Any]
+
+    def policy_of(self, number: int) -> Policy | None:
+        """Return the policy of a trial by its number, 0 for what was found; None if there is no such trial."""
+        if number == 0:
+            return self.policy
+        row = next((row for row in self.trials["trials"] if row["number"] == number), None)
+        return None if row is None else Policy.parse({**NONE.to_json(), "stages": row["stages"]}, f"Trial {number}")
+
+
+def folders() -> dict[str, Path]:
+    """Return the folders of the stored searches by name: the host's first, then the bundled ones."""
+    own = os.environ.get(VARIABLE, "").strip()
+    roots = [Path(own).expanduser().absolute()] if own else []
+    found: dict[str, Path] = {}
+    for root in (*roots, assets() / "searches"):
+        for folder in (root, *sorted(root.glob("*/"))):
+            if (folder / TRIALS).is_file() and (folder / POLICY).is_file():
+                found.setdefault(folder.name, folder)
+    return found
+
+
+def stored() -> dict[str, Search]:
+    """Return all stored searches by name.
+
+    Raises:
+        ValueError: a file is damaged.
+    """
+    return {name: _read(folder, _changed(folder)) for name, folder in folders().items()}
+
+
+def check() -> None:
+    """Raise a ValueError where the host's folder is missing or holds no search."""
+    own = os.environ.get(VARIABLE, "").strip()
+    if not own:
+        return
+    root = Path(own).expanduser().absolute()
+    if not any(folder.is_relative_to(root) for folder in folders().values()):
+        raise ValueError(
+            f"{VARIABLE}={own} holds no search: give the --out of `mixviz search`, or a folder of several."
+        )
+    stored()
+
+
+def _changed(folder: Path) -> tuple[int, ...]:
+    paths = [folder / name for name in (TRIALS, POLICY, CARD, *VERDICTS)]
+    return tuple(path.stat().st_mtime_ns if path.is_file() else 0 for path in paths)
+
+
+@lru_cache(maxsize=32)
+def _read(folder: Path, changed: tuple[int, ...]) -> Search:
+    verdict = next((found for name in VERDICTS if (found := _json(folder / name)) is not None), None)
+    policy = Policy.read(folder / POLICY)
+    trials = _json(folder / TRIALS) or {}
+    if not isinstance(trials.get("trials"), list):
+        raise ValueError(f"{folder / TRIALS} holds no trials: give the --out of `mixviz search`.")
+    return Search(folder.name, trials, policy, verdict, _json(folder / CARD) or {})
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        values = json.loads(path.read_text(encoding="utf-8")) if path.stat().st_size <= LARGEST else None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is no JSON ({error}).") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} should hold an object, in at most {LARGEST} bytes.")
+    return values
+
+
+# ---------------------------------------------------------------- policies in words
+
+
+def in_words(sequence: Sequence, language: str) -> str:
+    """Describe a sequence of steps in a language, as :meth:`mixviz.core.policy.Policy.in_words` does in English."""
+    steps = [_step_in_words(step, language) for step in sequence.steps]
+    return say("search.then", language).join(steps) or say("search.nothing", language)
+
+
+def _step_in_words(step: Step, language: str) -> str:
+    options = ", ".join(f"{name}={value}" for name, value in step.to_json()["options"].items())
+    words = f"{title(step.method.card.name, language)}{f' ({options})' if options else ''}"
+    return words if step.probability == 1 else f"{100 * step.probability:.3g}\u00a0% {words}"
+
+
+def shares(stage: Stage) -> list[float]:
+    """Return the share of the batches that each sequence of a stage gets."""
+    total = sum(sequence.odds for sequence in stage.sequences)
+    return [sequence.odds / total for sequence in stage.sequences]
+
+
+def stages(policy: Policy, language: str) -> list[dict[str, Any]]:
+    """Describe the stages of a policy: each one's end, its sequences in words with their shares of the batches, and how
+    often each method is used."""
+    return [
+        {
+            "until": stage.until,
+            "sequences": [
+                {"share": share, "words": in_words(sequence, language)}
+                for share, sequence in zip(shares(stage), stage.sequences, strict=True)
+            ],
+            "uses": _uses(stage, language),
+        }
+        for stage in policy.stages
+    ]
+
+
+def _uses(stage: Stage, language: str) -> dict[str, dict[str, Any]]:
+    """Return by title how often a method is used at least once in a stage, and its parameters."""
+    uses: dict[str, dict[str, Any]] = {}
+    for share, sequence in zip(shares(stage), stage.sequences, strict=True):
+        never: dict[str, float] = {}
+        for step in sequence.steps:
+            name = title(step.method.card.name, language)
+            never[name] = never.get(name, 1.0) * (1 - step.probability)
+            options = ", ".join(f"{key}={value}" for key, value in step.to_json()["options"].items())
+            known = uses.setdefault(name, {"share": 0.0, "options": []})
+            known["options"] += [options] if options and options not in known["options"] else []
+        for name, chance in never.items():
+            uses[name]["share"] += share * (1 - chance)
+    return uses
