@@ -13,6 +13,7 @@ from mixviz.i18n import texts
 
 pytest.importorskip("gradio")
 
+from mixviz.search import verdict as judged
 from mixviz.ui import handlers
 from mixviz.ui.services import detector_options, searches, verdicts
 from mixviz.ui.services.presenters import SIDE, SMALL
@@ -225,6 +226,21 @@ def test_english_is_the_judges_own_sentence_and_winners_are_named_in_korean():
     assert "3.0" in sentence
     assert "+1.0" in sentence
     assert remarks == []
+
+
+@pytest.mark.parametrize(("rates", "beaten"), [((0.5, 0.5, 0.4), False), ((0.5, 0.95, 0.1), True)])
+def test_what_the_judge_says_can_be_said_in_korean(rates, beaten):
+    rng = np.random.default_rng(0)
+    hits = {name: rng.random((4, 200)) < rate for name, rate in zip(("none", "mine", "other"), rates, strict=True)}
+    found = judged.compare(hits, dict.fromkeys(hits, (1.0,) * 4))
+    told = found.to_json()
+    assert verdicts.in_words(told, "en") == (found.sentence, found.remarks)
+    sentence, remarks = verdicts.in_words(told, "ko")
+    assert (sentence == texts()["ko"]["search.none_beaten"]) == (not beaten) == (found.winner == "none")
+    assert ("mine" in sentence) == beaten
+    assert len(remarks) == len(found.remarks)
+    whole = {**told, "seeds": 4, "pictures": {}, "command": "", "made": None}
+    assert [one["wins"] for one in view._verdict(whole, "ko")["rows"]] == [False, beaten, False]
 
 
 # ---------------------------------------------------------------- the page
