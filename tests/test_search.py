@@ -38,6 +38,7 @@ from mixviz.search.study import search
 
 pytestmark = pytest.mark.usefixtures("one_thread_of_a_cpu")
 
+KILLS = 5
 PLANTED = {"methods": {"rotation": {"degrees": [0, 180], "fill": "mean"}, "hue": {}}, "steps": 1}
 
 
@@ -429,7 +430,11 @@ def test_the_command_searches_and_says_how_to_judge(pictures, tmp_path):
     assert "Trial 4 of about 4" in result.output
     assert f"mixviz judge {tmp_path}/policy.json cutmix" in result.output
     source = Policy.read(tmp_path / "policy.json").source
-    assert (source["trials"], source["strategy"], list(source["space"]["methods"])) == (4, "random", ["cutmix", "rotation"])
+    assert (source["trials"], source["strategy"], list(source["space"]["methods"])) == (
+        4,
+        "random",
+        ["cutmix", "rotation"],
+    )
     assert source["best"] >= source["none"]
     METHODS["searched"](path=str(tmp_path / "policy.json"))
     assert "--resume" in str(command(pictures, tmp_path, *line).exception)
@@ -539,18 +544,21 @@ def _search(out: str, text: str) -> None:
 def test_a_search_killed_at_random_moments_ends_as_any_other(text, tmp_path):
     server, dice = multiprocessing.get_context("spawn"), rng(5)
     search(task(tmp_path / "whole", "6 trials", epochs=2), construct(STRATEGIES, text))
-    kills = 0
+    path, kills = tmp_path / "killed" / study.JOURNAL, 0
     while True:
+        before = path.stat().st_size if path.exists() else 0
         process = server.Process(target=_search, args=(str(tmp_path / "killed"), text))
         process.start()
-        process.join(float(dice.uniform(8, 16)) if kills < 5 else None)
+        while kills < KILLS and process.is_alive() and not (path.exists() and path.stat().st_size > before):
+            process.join(0.05)  # until it has done something
+        process.join(float(dice.uniform(0, 2)) if kills < KILLS else None)
         if process.exitcode == 0:
             break
         assert process.exitcode is None
         os.kill(process.pid, signal.SIGKILL)
         process.join()
         kills += 1
-    assert kills >= 2
+    assert kills >= 3
     assert summary(tmp_path / "killed") == summary(tmp_path / "whole")
 
 
