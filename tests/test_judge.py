@@ -35,6 +35,7 @@ from mixviz.search import data, judge, report, settings, verdict
 from mixviz.search.contestants import Contestant, parse
 from mixviz.search.outcome import FILE, Outcome, Trial
 from mixviz.search.verdict import Verdict
+from mixviz.training import trainer
 
 pytestmark = pytest.mark.usefixtures("one_thread_of_a_cpu")
 
@@ -438,6 +439,29 @@ def test_time_left_goes_by_the_contestants_own_trainings(tmp_path):
     assert judge.seconds_left(chosen, found) == 50  # five to come, each like the first
     found[chosen[1].folder] = Outcome(np.ones(1, bool), 30.0)
     assert judge.seconds_left(chosen, found) == 10 + 30 + 10 + 30
+
+
+def test_an_interrupted_judge_goes_on_with_the_same_line(pictures, tmp_path, monkeypatch):
+    """Ctrl-C after the first epoch of the second training."""
+    line = shlex.split(settings.judge_line(["cutmix"], small(pictures, epochs=2), 1, str(tmp_path)))[1:]
+    go_on, epochs = trainer.Training._save, []
+
+    def interrupted(training):
+        go_on(training)
+        epochs.append(training.progress.epoch)
+        if len(epochs) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainer.Training, "_save", interrupted)
+    stopped = CliRunner().invoke(__main__.app, [*line, "--no-bar"])
+    assert stopped.exit_code == 130
+    assert f"Stopped. The same line goes on with what is in {tmp_path}/." in stopped.output
+    assert not (tmp_path / report.JSON).exists()
+    again = CliRunner().invoke(__main__.app, [*line, "--bar"])
+    assert again.exit_code == 0, again.output
+    assert epochs == [1, 2, 1, 2]  # nothing twice
+    assert "1 of 2 trainings are finished already" in again.output
+    assert "No policy beat none: one seed gives no interval, 3 or more do (--seeds).\n" in again.output
 
 
 @pytest.mark.parametrize(
