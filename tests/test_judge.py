@@ -31,7 +31,7 @@ from mixviz.core.policy import NONE
 from mixviz.data.dataset import Dataset
 from mixviz.evaluation.paired import over_seeds
 from mixviz.networks.run import Run
-from mixviz.search import data, judge, report, settings, verdict
+from mixviz.search import data, judge, outcome, report, settings, verdict
 from mixviz.search.contestants import Contestant, parse
 from mixviz.search.outcome import FILE, Outcome, Trial
 from mixviz.search.verdict import Verdict
@@ -333,7 +333,7 @@ def test_a_training_of_the_judge_is_that_of_mixviz_train(pictures, tmp_path):
     run = small(pictures)
     splits = data.of_judge(run)
     trial = trials(parse(["cutmix:alpha=0.5"]), run, 1, tmp_path)[1]
-    outcome = trial.train(splits)
+    trained = trial.train(splits)
     line = settings.train_line(trial.run, str(tmp_path / "alone"))
     words = shlex.split(line)
     assert words[:2] == ["mixviz", "train"]
@@ -341,7 +341,7 @@ def test_a_training_of_the_judge_is_that_of_mixviz_train(pictures, tmp_path):
     assert result.exit_code == 0, result.output
     ours, alone = (load_file(folder / "last.safetensors") for folder in (trial.folder, tmp_path / "alone"))
     assert all(torch.equal(ours[key], alone[key]) for key in alone)
-    assert f"last {outcome.accuracy:.2f} %" in result.output
+    assert f"last {trained.accuracy:.2f} %" in result.output
 
 
 @pytest.fixture(scope="module")
@@ -479,6 +479,18 @@ def test_a_judge_that_cannot_be_is_refused_before_it_trains(pictures, tmp_path, 
     with pytest.raises(ValueError, match=message):
         judge.judge(parse([hasty]), replace(small(pictures, epochs=6), **changes), seeds, tmp_path / "out")
     assert not list(tmp_path.rglob("checkpoint.safetensors"))
+
+
+def test_a_judge_of_several_processes_is_refused_before_it_trains(pictures, tmp_path, monkeypatch):
+    def of_two(*given, **named):
+        training = trainer.Training(*given, **named)
+        training.world = 2
+        return training
+
+    monkeypatch.setattr(outcome, "Training", of_two)
+    with pytest.raises(ValueError, match="one process, not 2: start it without accelerate launch"):
+        judge.judge(parse(["cutmix"]), small(pictures), 1, tmp_path)
+    assert not list(tmp_path.rglob("*.safetensors"))
 
 
 def test_a_loss_that_explodes_names_its_contestant(pictures, tmp_path):

@@ -65,12 +65,15 @@ class Trial:
             ValueError: it is not possible so, or the folder holds another training.
         """
         try:
-            return Training(
+            training = Training(
                 self.run, self.folder, resume=True, bar=False, tell=lambda line: None, splits=list(splits),
                 after_epoch=after_epoch, workers=workers,
             )  # fmt: skip
         except ValueError as error:
             raise self._named(error) from None
+        if training.world > 1:
+            raise ValueError(f"A judge runs in one process, not {training.world}: start it without accelerate launch.")
+        return training
 
     def train(self, splits: Splits, after_epoch: AfterEpoch = lambda line: True, workers: int = 0) -> Outcome:
         """Train to the end, from the last epoch that is stored on, and keep the hits.
