@@ -32,7 +32,7 @@ from mixviz.networks import zoo
 from mixviz.render import overlays
 from mixviz.ui.registry import views
 from mixviz.ui.services import detector_options
-from mixviz.ui.state import CELLS, MAX_SEED, Request
+from mixviz.ui.state import CELLS, MAX_SEED, NOT_ON_THE_PAGE, Request
 
 gradio = pytest.importorskip("gradio")
 gradio_client = pytest.importorskip("gradio_client")
@@ -121,16 +121,18 @@ def assert_same(picture: np.ndarray, mixed: torch.Tensor) -> None:
 
 
 def non_default(name: str) -> dict:
-    """Return every parameter of a method with another value than its default."""
+    """Return every parameter of a method that the page has, with another value than its default."""
     found = {}
     for key, about in mixviz.METHODS[name].parameters().items():
+        if key in NOT_ON_THE_PAGE:
+            continue
         if about["choices"]:
             found[key] = next(choice for choice in about["choices"] if choice != about["default"])
         elif about["example"]:
             found[key] = about["example"]
         elif isinstance(about["default"], bool):
             found[key] = not about["default"]
-        elif key != "detector":
+        else:
             found[key] = type(about["default"])(about["low"] + (about["high"] - about["low"]) / 3)
     return found
 

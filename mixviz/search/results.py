@@ -67,10 +67,10 @@ def said(value: float | None, strategy: Strategy) -> str:
 
 def files(state: Found) -> dict[str, str]:
     """Return the texts of the result's files by name."""
-    about = {"strategy": state.strategy.card.name, "score": state.strategy.score, "minimize": state.strategy.minimize}
+    about = {name: getattr(state.strategy, name) for name in ("score", "unit", "minimize")}
     return {
         "policy.json": json.dumps(state.policy.to_json(), indent=2) + "\n",
-        "trials.json": json.dumps({**about, "trials": state.rows}) + "\n",
+        "trials.json": json.dumps({"strategy": state.strategy.card.name, **about, "trials": state.rows}) + "\n",
         "report.md": report(state),
     }
 
