@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import json
 
 import numpy as np
 import pytest
@@ -112,6 +113,17 @@ def test_an_object_is_followed_to_where_its_paint_is(name):
     for seed, counts in ((1, (1, 0, 30)), (2, (3,)), (1, (0, 0, 0))):
         cases.append({"options": {}, "size": (40, 24), "counts": counts, "seed": seed})
     each_case(check_followed, ((str(case), {"name": name, **case}) for case in cases))
+
+
+@pytest.mark.parametrize("last", ["cutmix", "mixup", "mosaic", "resizemix", "augmix", "cutout", "stylemix"])
+@pytest.mark.parametrize("first", ["rotation", "elastic", "horizontal_flip"])
+def test_an_object_is_followed_through_operations_before_mixing(first, last, tmp_path):
+    steps = [{"method": first}, {"method": last}]
+    stage = {"until": 1, "policies": [{"odds": 1, "steps": steps}]}
+    path = tmp_path / "policy.json"
+    path.write_text(json.dumps({"format": "mixviz policy", "version": 1, "stages": [stage]}))
+    for seed, size in enumerate(SIZES):
+        check_followed("searched", {"path": str(path)}, size, (2, 0, 3, 1, 1), seed)
 
 
 @pytest.mark.parametrize("name", METHODS)

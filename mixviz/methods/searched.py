@@ -110,7 +110,7 @@ def _build(stage: Stage, batch: Batch, draw: Draw) -> Recipe:
     last = sequence.steps[-1] if sequence.steps and not single(sequence.steps[-1].method) else None
     if last is None or rng.random() >= last.probability:
         return operated
-    before = operated.mixing if isinstance(operated.mixing, Operations) else None
+    before = operated.mixing if isinstance(operated.mixing, Operations) and any(operated.mixing.sequences[0]) else None
     batch, partner = (
         batch if before is None else _behind(batch, operated),
         draw.partner if draw.partner_held else None,
@@ -121,17 +121,17 @@ def _build(stage: Stage, batch: Batch, draw: Draw) -> Recipe:
 def _operations(batch: Batch, rng: np.random.Generator, sequence: Sequence) -> Recipe:
     """Plan the operations of a sequence, in a row, each on the images that its probability draws."""
     own: list[OpSequence] = [()] * len(batch)
-    fill = None
+    fill, operates = None, False
     for step in sequence.steps:
         if not single(step.method):
             break
         recipe, used = step.method.plan(batch, rng), rng.random(len(batch)) < step.probability
         if isinstance(recipe.mixing, Operations):
             pairs = zip(own, recipe.mixing.sequences[0], used, strict=True)
-            own = [before + more if use else before for before, more, use in pairs]
+            own, operates = [before + more if use else before for before, more, use in pairs], True
             fill = fill if recipe.mixing.fill is None else recipe.mixing.fill
     share = torch.ones(1, len(batch), device=batch.device)
-    mixing = Operations((tuple(own),), fill) if any(own) else Unmixed()
+    mixing = Operations((tuple(own),), fill) if operates else Unmixed()
     return Recipe(size=batch.size, partner=alone(batch), share=share, mixing=mixing, label=LabelRule.OWN)
 
 
