@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import threading
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,7 @@ def launch(**options: Any) -> Any:
         os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="mixviz-")
         atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
     gallery_downloads.preload()
+    import_module("torchvision.transforms.v2")  # here: two requests that import it at once see half of it
     gc.freeze()  # spares the collector the objects of the imports: saves 0.15 s at the start
     page = build()
     page.queue(default_concurrency_limit=2, max_size=32, api_open=False)
