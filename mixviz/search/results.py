@@ -132,7 +132,7 @@ def _row(trial: FrozenTrial, task: Task) -> dict[str, Any]:
     return {
         "number": trial.number + 1,
         "state": trial.state.name.lower(),
-        "value": trial.value,
+        "value": trial.value if trial.state.name == "COMPLETE" else None,  # one that was ended early has its last
         "seconds": trial.user_attrs.get(trials.SECONDS, 0.0),
         "epochs": {str(step): value for step, value in sorted(trial.intermediate_values.items())},
         "parent": None if source is None else source + 1,
