@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mixviz import METHODS, Batch, Objects
+from mixviz.core import json_file
 from mixviz.core import policy as policies
 from mixviz.core.parts import Operations
 from mixviz.core.policy import Policy
@@ -156,7 +157,7 @@ def test_files_that_are_no_policies(tmp_path):
     with pytest.raises(ValueError, match=r"policy\.json of a search"):
         METHODS["searched"](path="nonsense")
     (tmp_path / "bad.json").write_text("{")
-    (tmp_path / "large.json").write_text(" " * (policies.LARGEST + 1))
+    (tmp_path / "large.json").write_text(" " * (json_file.LARGEST + 1))
     for name, said in (("missing", "cannot be read"), ("bad", "no JSON"), ("large", "bytes")):
         with pytest.raises(ValueError, match=said):
             planned(str(tmp_path / f"{name}.json"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,14 +11,13 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from mixviz.core import checks
+from mixviz.core import checks, json_file
 from mixviz.core.batch import Batch
 from mixviz.core.method import Method
 from mixviz.core.parts import Operations, Unmixed
 from mixviz.core.registry import lookup, methods, with_parameters
 
 FORMAT, VERSION = "mixviz policy", 1
-LARGEST = 2**20  # bytes of a file
 MOST = 64  # steps of a sequence
 
 
@@ -37,6 +35,12 @@ class Step:
             name: getattr(self.method, name) for name in defaults if getattr(self.method, name) != defaults[name]
         }
         return {"method": self.method.card.name, "probability": self.probability, "options": options}
+
+    def in_words(self, title: str = "") -> str:
+        """Describe the step: ``50 % Rotation (degrees=20)``; ``title`` replaces the method's own."""
+        options = ", ".join(f"{name}={value}" for name, value in self.to_json()["options"].items())
+        words = f"{title or self.method.card.title}{f' ({options})' if options else ''}"
+        return words if self.probability == 1 else f"{100 * self.probability:.3g} % {words}"
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,12 @@ class Stage:
     sequences: tuple[Sequence, ...]
     until: float = 1.0
 
+    @property
+    def shares(self) -> list[float]:
+        """The share of the batches that each sequence gets."""
+        total = sum(sequence.odds for sequence in self.sequences)
+        return [sequence.odds / total for sequence in self.sequences]
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -80,11 +90,12 @@ class Policy:
         return next((stage for stage in self.stages if progress < stage.until), self.stages[-1])
 
     def in_words(self) -> list[str]:
-        """Describe the sequences, a line for each: ``50 % Rotation degrees=20, then CutMix``."""
+        """Describe the sequences, a line for each: ``50 % Rotation (degrees=20), then CutMix``."""
         return [
-            f"{share}{', then '.join(map(_in_words, sequence.steps)) or 'nothing'}"
+            f"{f'{100 * share:.3g} %: ' if share < 1 else ''}"
+            f"{', then '.join(step.in_words() for step in sequence.steps) or 'nothing'}"
             for stage in self.stages
-            for share, sequence in zip(_shares(stage), stage.sequences, strict=True)
+            for share, sequence in zip(stage.shares, stage.sequences, strict=True)
         ]
 
     def to_json(self) -> dict[str, Any]:
@@ -133,14 +144,7 @@ class Policy:
             ValueError: the file is missing, too large or no policy.
         """
         path = Path(path)
-        try:
-            if path.stat().st_size > LARGEST:
-                raise ValueError(f"{path} has more than {LARGEST} bytes and is no policy.")
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ValueError(f"{path} cannot be read ({error.strerror}): give the policy.json of a search.") from None
-        except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-            raise ValueError(f"{path} is no JSON ({error}): give the policy.json of a search.") from None
+        values = json_file.read(path, "give the policy.json of a search")
         return cls.parse(values, path.name)
 
 
@@ -205,16 +209,3 @@ def _list(values: Any, name: str, least: int = 1) -> list[Any]:
     if not isinstance(values, list) or len(cast(list[Any], values)) < least:
         raise ValueError(f"{name} should be a list{' that is not empty' if least else ''}; got {values!r:.80}.")
     return cast(list[Any], values)
-
-
-def _in_words(step: Step) -> str:
-    options = ", ".join(f"{name}={value}" for name, value in step.to_json()["options"].items())
-    words = f"{step.method.card.title}{f' ({options})' if options else ''}"
-    return words if step.probability == 1 else f"{100 * step.probability:.3g} % {words}"
-
-
-def _shares(stage: Stage) -> list[str]:
-    total = sum(sequence.odds for sequence in stage.sequences)
-    if len(stage.sequences) == 1:
-        return [""]
-    return [f"{100 * sequence.odds / total:.3g} %: " for sequence in stage.sequences]

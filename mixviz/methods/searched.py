@@ -111,11 +111,9 @@ def _build(stage: Stage, batch: Batch, draw: Draw) -> Recipe:
     if last is None or rng.random() >= last.probability:
         return operated
     before = operated.mixing if isinstance(operated.mixing, Operations) and any(operated.mixing.sequences[0]) else None
-    batch, partner = (
-        batch if before is None else _behind(batch, operated),
-        draw.partner if draw.partner_held else None,
-    )
-    return dataclasses.replace(last.method.plan(batch, rng, lam=draw.held, partner=partner), before=before)
+    partner = draw.partner if draw.partner_held else None
+    behind = batch if before is None else _behind(batch, operated)
+    return dataclasses.replace(last.method.plan(behind, rng, lam=draw.held, partner=partner), before=before)
 
 
 def _operations(batch: Batch, rng: np.random.Generator, sequence: Sequence) -> Recipe:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from mixviz.core import json_file
 from mixviz.core.policy import FORMAT, Policy, Step
 from mixviz.core.registry import construct
 from mixviz.methods import METHODS
@@ -18,7 +18,6 @@ from mixviz.networks.run import Run
 
 NONE = "none"  # crop and flip alone, as the run says; every judge compares with it
 BASELINE = "baseline"  # its name in the catalogue
-LARGEST = 2**20  # bytes of a file
 RECIPE = (  # fields of a run in which contestants may differ; all others are the same for all
     "augment", "method", "options", "mix_prob", "batch_size", "accumulate", "label_smoothing", "class_weights",
     "optimizer", "lr", "weight_decay", "schedule", "milestones", "gamma", "warmup", "ema",
@@ -158,14 +157,7 @@ def _checked(name: str, changes: dict[str, Any], text: str, path: Path | None = 
 
 
 def _json(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > LARGEST:
-            raise ValueError(f"{path} has more than {LARGEST} bytes and is no contestant.")
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read ({error.strerror}): give a JSON file, or a method's name.") from None
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{path} is no JSON ({error}).") from None
+    values = json_file.read(path, "give the JSON file of a contestant, or a method's name")
     if not isinstance(values, dict):
         raise ValueError(f"{path} should hold an object with a policy or fields of a run; got {values!r:.80}.")
     return cast(dict[str, Any], values)

@@ -111,7 +111,7 @@ def _sentence(state: Found) -> str:
     if state.best is None or state.nothing is None:
         return "No trial of no policy at all has ended yet."
     best, nothing = (said(row["value"], state.strategy) for row in (state.best, state.nothing))
-    if not any(row["stages"][0]["policies"][0]["steps"] for row in (state.best,)):
+    if not state.best["stages"][0]["policies"][0]["steps"]:
         return f"No policy of {len(state.rows)} trials scored better than no policy at all ({nothing})."
     return f"The best trial scored {best}, no policy at all {nothing}, on the same pictures."
 

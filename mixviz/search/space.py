@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -12,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 
+from mixviz.core import json_file
 from mixviz.core import policy as policies
 from mixviz.core.batch import Batch
 from mixviz.core.method import Method
@@ -102,7 +102,7 @@ def space(only: Iterable[str] = (), without: Iterable[str] = (), file: str | Pat
     """
     found = Space({name: full(name) for name in METHODS if name not in OWN and not slow(name)})
     if file is not None:
-        found = parse(_read(Path(file)), Path(file).name)
+        found = parse(json_file.read(Path(file), "give the file of a space (--space)"), Path(file).name)
     only, without = list(only), list(without)
     for name in (*only, *without):
         _method(name, "the space")
@@ -192,12 +192,3 @@ def _object(values: Any, name: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ValueError(f"{name} should be an object; got {values!r:.80}.")
     return cast(dict[str, Any], values)
-
-
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"--space {path} cannot be read ({error.strerror}).") from None
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"--space {path} is no JSON: {error}") from None

@@ -166,15 +166,11 @@ class Search:
         if trial.number == 0:
             self.task.tell(f"A trial takes {spoken(usual)}: {total} of them take about {spoken(total * usual)}.")
         ended = {TrialState.PRUNED: "ended early", TrialState.FAIL: f"failed: {one.user_attrs.get('error')}"}
-        value = ended.get(one.state) or self.said(one.value)
+        value = ended.get(one.state) or results.said(one.value, self.strategy)
         self.task.tell(
             f"Trial {trial.number + 1} of about {total}: {value} ({found.words(trial.number)}); best {found.standing}; "
             f"{spoken(ahead)} left"
         )
-
-    def said(self, value: float | None) -> str:
-        """Say a value."""
-        return results.said(value, self.strategy)
 
 
 def settings_of(task: Task, strategy: Strategy) -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from mixviz.core.policy import NONE, Policy, Sequence, Stage, Step
+from mixviz.core import json_file
+from mixviz.core.policy import NONE, Policy, Sequence, Stage
 from mixviz.i18n import say
 from mixviz.resources import assets
 from mixviz.ui.services.presenters import title
@@ -97,13 +97,10 @@ def _read(folder: Path, changed: tuple[int, ...]) -> Search:
 def _json(path: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
-    try:
-        values = json.loads(path.read_text(encoding="utf-8")) if path.stat().st_size <= LARGEST else None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is no JSON ({error}).") from None
+    values = json_file.read(path, "give the --out of `mixviz search`", LARGEST)
     if not isinstance(values, dict):
-        raise ValueError(f"{path} should hold an object, in at most {LARGEST} bytes.")
-    return values
+        raise ValueError(f"{path} should hold an object: give the --out of `mixviz search`.")
+    return cast(dict[str, Any], values)
 
 
 # ---------------------------------------------------------------- policies in words
@@ -111,20 +108,8 @@ def _json(path: Path) -> dict[str, Any] | None:
 
 def in_words(sequence: Sequence, language: str) -> str:
     """Describe a sequence of steps in a language, as :meth:`mixviz.core.policy.Policy.in_words` does in English."""
-    steps = [_step_in_words(step, language) for step in sequence.steps]
+    steps = [step.in_words(title(step.method.card.name, language)) for step in sequence.steps]
     return say("search.then", language).join(steps) or say("search.nothing", language)
-
-
-def _step_in_words(step: Step, language: str) -> str:
-    options = ", ".join(f"{name}={value}" for name, value in step.to_json()["options"].items())
-    words = f"{title(step.method.card.name, language)}{f' ({options})' if options else ''}"
-    return words if step.probability == 1 else f"{100 * step.probability:.3g}\u00a0% {words}"
-
-
-def shares(stage: Stage) -> list[float]:
-    """Return the share of the batches that each sequence of a stage gets."""
-    total = sum(sequence.odds for sequence in stage.sequences)
-    return [sequence.odds / total for sequence in stage.sequences]
 
 
 def stages(policy: Policy, language: str) -> list[dict[str, Any]]:
@@ -135,7 +120,7 @@ def stages(policy: Policy, language: str) -> list[dict[str, Any]]:
             "until": stage.until,
             "sequences": [
                 {"share": share, "words": in_words(sequence, language)}
-                for share, sequence in zip(shares(stage), stage.sequences, strict=True)
+                for share, sequence in zip(stage.shares, stage.sequences, strict=True)
             ],
             "uses": _uses(stage, language),
         }
@@ -146,7 +131,7 @@ def stages(policy: Policy, language: str) -> list[dict[str, Any]]:
 def _uses(stage: Stage, language: str) -> dict[str, dict[str, Any]]:
     """Return by title how often a method is used at least once in a stage, and its parameters."""
     uses: dict[str, dict[str, Any]] = {}
-    for share, sequence in zip(shares(stage), stage.sequences, strict=True):
+    for share, sequence in zip(stage.shares, stage.sequences, strict=True):
         never: dict[str, float] = {}
         for step in sequence.steps:
             name = title(step.method.card.name, language)
