@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -286,3 +287,25 @@ def test_it_speaks_korean(folder, open_tab):
     tab = open_tab("?view=search&search=mine&trial=3", "search", locale="ko-KR")
     assert tab.page.locator("#mv-search h1").inner_text() == texts()["ko"]["search.none_beaten"]
     assert phrases(tab, "#mv-search") == []
+
+
+def test_the_bundled_search_is_the_one_that_the_guide_tells_of():
+    bundled = {
+        name: one for name, one in searches.stored().items() if searches.folders()[name].parent.name == "searches"
+    }
+    text = (Path(__file__).parent.parent / "docs" / "guides" / "search.md").read_text(encoding="utf-8")
+    assert bundled
+    for one in bundled.values():
+        assert one.card["command"] in text
+        assert one.verdict["sentence"] in text
+        for standing in one.verdict["standings"]:
+            assert f"| {standing['mean']:.1f} |" in text
+        for against in one.verdict["against_none"]:
+            ends = (
+                f"{against[kind][end]:+.1f}".replace("-", "−")
+                for kind in ("seeds", "pictures")
+                for end in ("low", "high")
+            )
+            low, high, least, most = ends
+            assert f"| {low} to {high} | {least} to {most} |" in text
+        assert not any("/" in str(value)[:1] for value in one.card.values())
