@@ -116,11 +116,34 @@ def free_of(window: Array, kinds: Array, steps: Array, height: int, width: int) 
 
 
 @compiled
+def turned(form: Form, window: Array, back: Array, at: Array, seen: Array) -> int:
+    """List the pixels of an ellipse behind an affine map, as :func:`shape` does, a third as long for each."""
+    count, middle, centre, tall, wide = 0, form[4], form[5], form[6], form[7]
+    radius, outer, inner = form[8], form[9], form[10]
+    area = abs(back[0, 0] * back[1, 1] - back[0, 1] * back[1, 0])
+    for y in range(window[0], window[2]):
+        down = y + 0.5
+        u = (back[1, 0] * 0.5 + back[1, 1] * down + back[1, 2] - middle) * tall
+        v = (back[0, 0] * 0.5 + back[0, 1] * down + back[0, 2] - centre) * wide
+        for x in range(window[1], window[3]):
+            here_u, here_v = u + back[1, 0] * tall * x, v + back[0, 0] * wide * x
+            distance = here_u * here_u + here_v * here_v
+            if distance < outer:
+                value = 1.0 if distance <= inner else min(max((1 - np.sqrt(distance)) * radius + 0.5, 0.0), 1.0)
+                at[count, 0], at[count, 1] = y, x
+                seen[count, 0], seen[count, 1] = value, area
+                count += 1
+    return count
+
+
+@compiled
 def projected(
     form: Form, window: Array, back: Array, kinds: Array, steps: Array, height: int, width: int, at: Array, seen: Array
 ) -> int:
     """List what projections and holes leave of an object; ``back`` (3, 3) is all projections in one."""
     count, free = 0, free_of(window, kinds, steps, height, width)
+    if free and form[8] > 0:
+        return turned(form, window, back, at, seen)
     whole = abs(back[0, 0] * back[1, 1] - back[0, 1] * back[1, 0])
     for y in range(window[0], window[2]):
         for x in range(window[1], window[3]):
@@ -261,14 +284,15 @@ def rearranged(form: Form, window: Array, cells: Array, height: int, width: int,
 @compiled
 def gathered(
     at: Array, seen: Array, count: int, weight: Array, least: float, rows: Array, columns: Array, sums: Array,
-    merged: bool, union: Array, mark: Array, group: int,
+    merged: bool, union: Array, group: int,
 ) -> float:  # fmt: skip
     """Sum what is listed into the total and its strength; the result is the area of the source that is kept.
 
-    Of several copies of one object, a pixel counts the strongest.
+    Of several copies of one object, a pixel counts the strongest. ``union`` holds it above twice the number of the
+    group, so that it need not be emptied for the next.
     """
     total, strengths, kept, plain = 0.0, 0.0, 0.0, weight.size == 1
-    strength = weight[0, 0]
+    strength, ground = weight[0, 0], 2.0 * group
     for k in range(count):
         y, x, value = at[k, 0], at[k, 1], seen[k, 0]
         if not plain:
@@ -281,11 +305,15 @@ def gathered(
             columns[x] = value
         strengths += value * strength
         kept += value * seen[k, 1]
-        if merged:
-            before = union[y, x] if mark[y, x] == group else 0.0
-            union[y, x], mark[y, x] = max(before, value), group
-            value = max(value - before, 0.0)
-        total += value
+        if not merged:
+            total += value
+            continue
+        before = union[y, x] - ground
+        if before < 0:
+            before = 0.0
+        if value > before:
+            union[y, x] = ground + value
+            total += value - before
     sums[0] += total
     sums[1] += strengths
     return kept
@@ -321,7 +349,7 @@ def follow(
         edges, result: (G, 4) box, and (G, 3) visible share, mean weight and area, to be filled.
     """
     rows, columns = np.zeros(height), np.zeros(width)
-    union, mark = np.zeros((height, width)), np.full((height, width), -1)
+    union = np.zeros((height, width))
     keys, room = np.zeros(height * width, np.int64), np.zeros(height * width, np.int64)
     at, seen = np.zeros((height * width, 2), np.int64), np.zeros((height * width, 2))
     low, high, known = np.zeros((2, height), np.float32), np.zeros((2, height), np.float32), -1
@@ -347,7 +375,7 @@ def follow(
             else:
                 count = projected(form, one, back[j, n], kind, step, height, width, at, seen)
             kept = gathered(
-                at, seen, count, weight[j, n], least, rows, columns, sums, merged, union, mark, g
+                at, seen, count, weight[j, n], least, rows, columns, sums, merged, union, g
             )  # fmt: skip
             visible = max(visible, kept / whole)
         if sums[0] > 0:

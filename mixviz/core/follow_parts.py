@@ -143,9 +143,7 @@ def copies_pixels(plan: Plan, part: Part) -> bool:
 
 def items_of(plan: Plan, part: Part, objects: Objects, rows: range | None = None) -> Items:
     """Return the objects of a part's source in each mixture of ``rows``."""
-    order = objects.image.argsort(stable=True)
-    counts = torch.bincount(objects.image, minlength=objects.count)
-    start = counts.cumsum(0) - counts
+    order, start, counts = objects.by_image
     mixtures = part.live.nonzero()[:, 0]
     if rows is not None:
         mixtures = mixtures[(mixtures >= rows.start) & (mixtures < rows.stop)]

@@ -67,9 +67,10 @@ def _windows(box: Array, rounded: bool, steps: Steps, part: Array, mixture: Arra
     bound, start, end = np.array(size), wide[:, :2], wide[:, 2:]
     if (steps.back != np.eye(3)).any():
         down, across = wide[:, [0, 0, 2, 2]], wide[:, [1, 3, 1, 3]]
-        moved = np.linalg.inv(steps.back)[part, mixture] @ np.stack([across, down, np.ones_like(down)], 1)
-        seen = np.asarray(moved[:, 2].min(1) > 1e-6)[:, None]  # not beyond the horizon: there, all of it is read
-        moved = moved[:, 1::-1] / np.where(seen[:, :, None], moved[:, 2:], 1)
+        matrix = np.linalg.inv(steps.back)[part, mixture][..., None]
+        x, y, depth = (matrix[:, i, 0] * across + matrix[:, i, 1] * down + matrix[:, i, 2] for i in range(3))
+        seen = np.asarray(depth.min(1) > 1e-6)[:, None]  # not beyond the horizon: there, all of it is read
+        moved = np.stack([y, x], 1) / np.where(seen, depth, 1)[:, None]
         start, end = np.where(seen, moved.min(2), 0), np.where(seen, moved.max(2), bound)
     edges = np.floor(start).clip(0, bound), np.ceil(end).clip(0, bound)
     return np.concatenate(edges, 1).astype(np.int64)

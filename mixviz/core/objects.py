@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar
 
 import torch
@@ -152,6 +153,12 @@ class Objects:
         }
         extras = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in self.extras.items()}
         return dataclasses.replace(self, **moved, extras=extras, checked=True)
+
+    @cached_property
+    def by_image(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Indices (M,) of the objects, image by image, and where those of each image start (N,), and how many (N,)."""
+        counts = torch.bincount(self.image, minlength=self.count)
+        return self.image.argsort(stable=True), counts.cumsum(0) - counts, counts
 
     @property
     def areas(self) -> Tensor:

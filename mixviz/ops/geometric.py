@@ -238,14 +238,15 @@ def _inverse(
     """(M, 3, 3) matrices from output to input pixels, for an image that is sheared, scaled, rotated clockwise around
     its centre and translated."""
     radians, slope = np.radians(angle), np.tan(np.radians(shear))
-    cos, sin = scale * np.cos(radians), scale * np.sin(radians)
-    forward = _identity(values)
-    forward[:, 0, 0], forward[:, 0, 1] = cos, -sin - cos * slope
-    forward[:, 1, 0], forward[:, 1, 1] = sin, cos - sin * slope
-    centre = np.array([size[1], size[0]]) / 2
-    shift = np.stack(np.broadcast_arrays(across, down, np.zeros(len(values)))[:2], 1)
-    forward[:, :2, 2] = centre + shift - forward[:, :2, :2] @ centre
-    return np.linalg.inv(forward)
+    cos, sin = np.cos(radians) / scale, np.sin(radians) / scale  # the determinant of the forward map is scale²
+    matrices = np.zeros((len(values), 3, 3))
+    matrices[:, 0, 0], matrices[:, 0, 1] = cos - sin * slope, sin + cos * slope
+    matrices[:, 1, 0], matrices[:, 1, 1] = -sin, cos
+    x, y = size[1] / 2, size[0] / 2
+    for row, centre in enumerate((x, y)):
+        matrices[:, row, 2] = centre - matrices[:, row, 0] * (x + across) - matrices[:, row, 1] * (y + down)
+    matrices[:, 2, 2] = 1
+    return matrices
 
 
 def _homography(source: np.ndarray, target: np.ndarray) -> np.ndarray:
