@@ -121,7 +121,8 @@ def until(true: Callable[[], object]) -> None:
 
 def left() -> list[str]:
     """Files among the downloads."""
-    return sorted(path.name for path in resources.networks().rglob("*") if path.is_file())
+    # os.walk, because a folder may be removed meanwhile, which rglob does not bear.
+    return sorted(name for *_, names in os.walk(resources.networks()) for name in names)
 
 
 # ---------------------------------------------------------------- the list

@@ -26,6 +26,7 @@ from mixviz.ui.state import (
     LINKED,
     MAX_ROWS,
     MAX_SEED,
+    NOT_ON_THE_PAGE,
     SWEEPS,
     Request,
     beginning,
@@ -65,7 +66,11 @@ def value_from(about: dict, rng: np.random.Generator):
 def parameters_of(name: str, rng: np.random.Generator, share: float) -> dict:
     """Return some of a method's parameters with other values than the defaults; all with a share of 1."""
     known = mixviz.METHODS[name].parameters()
-    return {key: value_from(about, rng) for key, about in known.items() if key != "detector" and rng.random() < share}
+    return {
+        key: value_from(about, rng)
+        for key, about in known.items()
+        if key not in NOT_ON_THE_PAGE and rng.random() < share
+    }
 
 
 def states() -> list[Request]:
@@ -119,7 +124,7 @@ def test_the_states_say_something():
     """Every parameter of every method differs from its default in some state."""
     varied = {(one.method, key) for one in states() for key in one.parameters}
     known = {(name, key) for name, cls in mixviz.METHODS.items() for key in cls.parameters()}
-    assert varied == {(name, key) for name, key in known if key != "detector"}
+    assert varied == {(name, key) for name, key in known if key not in NOT_ON_THE_PAGE}
 
 
 def test_an_address_says_nothing_of_a_visitors_picture(two_files):
@@ -338,7 +343,7 @@ def test_each_bad_value_is_refused_in_words(wrong):
 def test_parameters_of_every_method_are_checked(name):
     known = mixviz.METHODS[name].parameters()
     for key, about in known.items():
-        if key == "detector":
+        if key in NOT_ON_THE_PAGE:
             continue
         wrong = ["sideways", None, HUGE, [1]]
         wrong += [] if about["low"] is None else [about["low"] - 1, about["high"] + 1, math.nan]

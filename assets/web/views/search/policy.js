@@ -81,7 +81,8 @@ export function policyPanel(choose, ask, drawn) {
 
 /** @param {Stored} search @param {number | null} value @param {number | null} parent */
 function about(search, value, parent) {
-  const other = search.none === null || search.trials.some(({ parent }) => parent); // a generation has its own yardstick
+  // Of a population, each generation has a yardstick of its own.
+  const other = search.none === null || search.trials.some(({ parent }) => parent);
   const key = other ? "search.value" : "search.value_none";
   const values = { score: scoreOf(search), value: valued(search, value), none: valued(search, search.none) };
   return [t(key, values), ...(parent ? [t("search.parent", { n: parent })] : [])].join(". ");
@@ -89,22 +90,23 @@ function about(search, value, parent) {
 
 /** The sequences of all stages, most used first. @param {StageWords[]} stages */
 function said(stages) {
-  return stages.flatMap(({ sequences, until }) =>
-    [...sequences]
+  return stages.flatMap(({ sequences, until }) => {
+    const when = stages.length > 1 ? `${t("search.until", { until: percent(until) })} ` : "";
+    return [...sequences]
       .sort((one, other) => other.share - one.share)
       .slice(0, FEW)
       .map(({ share, words }) =>
         make(
           "li",
           {},
-          ...(stages.length > 1 ? [make("b", { textContent: `${t("search.until", { until: percent(until) })} ` })] : []),
+          ...(when ? [make("b", { textContent: when })] : []),
           words,
           ...(sequences.length > 1
             ? [make("small", { textContent: ` ${t("search.share", { share: percent(share) })}` })]
             : []),
         ),
-      ),
-  );
+      );
+  });
 }
 
 /**
