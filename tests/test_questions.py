@@ -182,6 +182,44 @@ def test_one_seed_is_paired_over_its_pictures():
     assert one.better
 
 
+def measured(name: str, wrong: list[list[int]], **more) -> ModelCard:
+    """Return a card whose seeds missed the given pictures of 200."""
+    own = card(name, [len(each) / 2 for each in wrong], **more)
+    of = iter(wrong)
+
+    def listed(metrics: dict) -> dict:
+        return metrics | {"accuracy": metrics["accuracy"] | {"wrong": next(of)}}
+
+    first = listed(own.metrics)
+    seeds = [{"seed": one.seed, "holdout": one.holdout, "metrics": listed(one.metrics)} for one in own.seeds]
+    return own.changed(metrics=first, seeds=seeds)
+
+
+def test_an_error_must_differ_over_seeds_and_over_pictures():
+    """As the judge of recipes has it: the seeds agree on one picture in 200, which may be the luck of the pictures."""
+    asked = questions.Question("?", ("top1_error",), (("cutmix", "baseline"),))
+    missed = [[0, 1], [0, 1], [0, 1], [0, 1, 2]], [list(range(40)), *[list(range(41))] * 3]
+    few, many = (
+        [measured("cutmix", [[0]] * 4, holdout="1/5"), measured("baseline", wrong, holdout="1/5")] for wrong in missed
+    )
+    (luck,), (real,) = (questions.answers(asked, group) for cards in (few, many) for group in questions.groups(cards))
+    assert [luck.difference.told_apart, luck.pictures.told_apart] == [True, False]
+    assert luck.told_apart is False
+    assert luck.better is None
+    assert luck.visible == max(luck.difference.visible, luck.pictures.visible)
+    assert real.better is True
+    assert (real.pictures.over, real.pictures.count) == ("pictures", 200)
+
+
+def test_pictures_that_several_seeds_were_tested_on_count_once():
+    asked = questions.Question("?", ("top1_error",), (("cutmix", "baseline"),))
+    cards = [measured("cutmix", [[0], [0, 1]], holdout="1/5"), measured("baseline", [[2], [1, 2]], holdout="1/5")]
+    (group,) = questions.groups(cards)
+    (one,) = questions.answers(asked, group)
+    assert one.pictures.count == 200
+    assert one.told_apart is None  # two seeds give no interval
+
+
 def test_trainings_are_not_mixed():
     plain = card("baseline", [30])
     longer = plain.changed(run={**plain.run, "epochs": 99})

@@ -109,6 +109,26 @@ def over_pictures(
     return Difference(mean, low, high, visible, n, "pictures")
 
 
+def side(*differences: Difference) -> int | None:
+    """Return the side of 0 on which all intervals lie, 1 or -1; 0 where one holds 0 or two disagree; None where one is
+    missing.
+
+    This is the rule of every comparison: what is claimed must hold over seeds and over pictures, as far as both are
+    known.
+    """
+    if any(one.told_apart is None for one in differences):
+        return None
+    signs = {math.copysign(1, one.mean) if one.told_apart else 0.0 for one in differences}
+    return int(signs.pop()) if len(signs) == 1 else 0
+
+
+def smallest_visible(*differences: Difference) -> float | None:
+    """Return the smallest true difference that 80 % of such comparisons would have seen with every interval; None where
+    one is missing."""
+    known = [one.visible for one in differences if one.visible is not None]
+    return max(known) if len(known) == len(differences) else None
+
+
 def any_differ(numbers: Sequence[Sequence[float]]) -> bool | None:
     """Test whether strategies differ by more than chance: analysis of variance with the seeds as blocks.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixviz.evaluation.metrics import METRICS, Measurements, Metric, at
-from mixviz.evaluation.paired import Difference, over_pictures, over_seeds
+from mixviz.evaluation.paired import Difference, over_pictures, over_seeds, side, smallest_visible
 from mixviz.networks import model_card, zoo
 from mixviz.networks.model_card import ModelCard
 
@@ -49,18 +49,40 @@ QUESTIONS: dict[str, Question] = {
 @dataclass(frozen=True)
 class Answer:
     """A comparison: means over the seeds that both strategies have, in the metric's unit, and their difference; None
-    where one of them was not measured."""
+    where one of them was not measured.
+
+    Attributes:
+        pictures: the difference over all pictures of all seeds, where the cards say which were missed: a second
+            interval, as the judge of recipes has (:mod:`mixviz.search.verdict`).
+    """
 
     metric: Metric
     ours: str
     base: str
     means: tuple[float, float] | None = None
     difference: Difference | None = None
+    pictures: Difference | None = None
+
+    @property
+    def kinds(self) -> tuple[Difference, ...]:
+        """The difference over seeds and that over pictures, as far as known."""
+        return tuple(one for one in (self.difference, self.pictures) if one is not None)
+
+    @property
+    def told_apart(self) -> bool | None:
+        """Whether every known interval lies on the same side of 0; None without an interval."""
+        found = side(*self.kinds) if self.kinds else None
+        return None if found is None else found != 0
+
+    @property
+    def visible(self) -> float | None:
+        """The smallest true difference that four of five such comparisons would have told apart."""
+        return smallest_visible(*self.kinds) if self.kinds else None
 
     @property
     def better(self) -> bool | None:
         """Whether the difference is an improvement; None where the two are not told apart."""
-        if self.difference is None or not self.difference.told_apart:
+        if self.difference is None or not self.told_apart:
             return None
         return (self.difference.mean < 0) == (self.metric.better == "lower")
 
@@ -96,7 +118,16 @@ def answers(question: Question, group: dict[str, ModelCard]) -> list[Answer]:
     return result
 
 
-def _pairs(metric: Metric, ours: ModelCard | None, base: ModelCard | None) -> list[tuple[Measurements, Measurements]]:
+@dataclass(frozen=True)
+class _Pair:
+    """Both strategies' metrics of one seed, on the same ``part`` of the pictures."""
+
+    part: str
+    ours: Measurements
+    base: Measurements
+
+
+def _pairs(metric: Metric, ours: ModelCard | None, base: ModelCard | None) -> list[_Pair]:
     """Return both strategies' metrics for each seed and part that both were measured with."""
     first, second = (
         {(one.seed, one.holdout): one.metrics for one in card.measurements if metric.of(one.metrics) is not None}
@@ -104,21 +135,33 @@ def _pairs(metric: Metric, ours: ModelCard | None, base: ModelCard | None) -> li
         else {}
         for card in (ours, base)
     )
-    return [(first[key], second[key]) for key in first if key in second]
+    return [_Pair(key[1], first[key], second[key]) for key in first if key in second]
 
 
-def _answer(
-    metric: Metric, ours: str, base: str, pairs: Sequence[tuple[Measurements, Measurements]], comparisons: int
-) -> Answer:
+def _answer(metric: Metric, ours: str, base: str, pairs: Sequence[_Pair], comparisons: int) -> Answer:
     if not pairs:
         return Answer(metric, ours, base)
-    first, second = ([metric.of(one[side]) or 0.0 for one in pairs] for side in (0, 1))
-    difference = over_seeds(first, second, comparisons)
-    if len(pairs) == 1 and metric.key == "top1_error":
-        missed, base_missed = (_misses(one) for one in pairs[0])
-        if missed is not None and base_missed is not None and len(missed) == len(base_missed):
-            difference = over_pictures(missed, base_missed, np.random.default_rng(0), comparisons)
-    return Answer(metric, ours, base, (float(np.mean(first)), float(np.mean(second))), difference)
+    first, second = [metric.of(one.ours) or 0.0 for one in pairs], [metric.of(one.base) or 0.0 for one in pairs]
+    means = float(np.mean(first)), float(np.mean(second))
+    seeds = over_seeds(first, second, comparisons)
+    pictures = _over_pictures(pairs, comparisons) if metric.key == "top1_error" else None
+    if len(pairs) == 1 and pictures is not None:
+        return Answer(metric, ours, base, means, pictures)
+    return Answer(metric, ours, base, means, seeds, pictures)
+
+
+def _over_pictures(pairs: Sequence[_Pair], comparisons: int) -> Difference | None:
+    """Compare misses picture by picture, each with its mean over the seeds that were tested on it."""
+    by_part: dict[str, list[list[float]]] = {}
+    for one in pairs:
+        ours, base = _misses(one.ours), _misses(one.base)
+        if ours is None or base is None or len(ours) != len(base):
+            return None
+        by_part.setdefault(one.part, []).append([miss - other for miss, other in zip(ours, base, strict=True)])
+    if any(len({len(each) for each in parts}) > 1 for parts in by_part.values()):
+        return None
+    differences = np.concatenate([np.mean(parts, 0) for parts in by_part.values()]).tolist()
+    return over_pictures(differences, [0.0] * len(differences), np.random.default_rng(0), comparisons)
 
 
 def _misses(metrics: Measurements) -> list[float] | None:

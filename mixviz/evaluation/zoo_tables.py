@@ -111,7 +111,7 @@ def _verdicts(answers: Sequence[Answer], several: bool) -> str:
     known = [(one, one.difference) for one in answers if one.difference is not None]
     if not known:
         return "not measured"
-    if all(difference.told_apart is None for _, difference in known):
+    if all(one.told_apart is None for one, _ in known):
         few = max(difference.count for _, difference in known)
         return "one seed, which tells nothing apart" if few == 1 else f"{few} seeds, which tell nothing apart"
     names = {
@@ -121,7 +121,7 @@ def _verdicts(answers: Sequence[Answer], several: bool) -> str:
     for word, better in (("better", True), ("worse", False)):
         told = [f"{names[id(one)]} ({_signed(difference.mean)})" for one, difference in known if one.better is better]
         parts += [f"{word} for {', '.join(told)}"] if told else []
-    apart = [names[id(one)] for one, difference in known if not difference.told_apart]
+    apart = [names[id(one)] for one, _ in known if not one.told_apart]
     return "; ".join(parts + ([f"not told apart: {', '.join(apart)}"] if apart else []))
 
 
@@ -160,18 +160,16 @@ def _row(answer: Answer) -> str:
     cells = [
         answer.metric.heading, _name(answer.ours), f"{ours:.1f}", _name(answer.base), f"{base:.1f}",
         _signed(difference.mean) + interval, _verdict(answer),
-        "" if difference.visible is None else f"{difference.visible:.1f}",
+        "" if answer.visible is None else f"{answer.visible:.1f}",
     ]  # fmt: skip
     return f"| {' | '.join(cells)} |"
 
 
 def _verdict(answer: Answer) -> str:
-    difference = answer.difference
-    assert difference is not None
-    of = f"{difference.count:,} {difference.over}" if difference.count > 1 else "one seed"
-    if difference.told_apart is None:
+    of = " and ".join(f"{one.count:,} {one.over}" if one.count > 1 else "one seed" for one in answer.kinds)
+    if answer.told_apart is None:
         return f"{of}: no interval"
-    return f"{'better' if answer.better else 'worse'}, {of}" if difference.told_apart else f"not told apart with {of}"
+    return f"{'better' if answer.better else 'worse'}, {of}" if answer.told_apart else f"not told apart with {of}"
 
 
 def _missing(answers: Sequence[Answer]) -> str:

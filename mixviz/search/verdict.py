@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mixviz.evaluation.paired import FEWEST, Difference, over_pictures, over_seeds
+from mixviz.evaluation.paired import FEWEST, Difference, over_pictures, over_seeds, side, smallest_visible
 
 
 @dataclass(frozen=True)
@@ -59,20 +59,18 @@ class Comparison:
     @property
     def wins(self) -> bool:
         """Whether both intervals lie above 0."""
-        return all(one.low is not None and one.low > 0 for one in (self.seeds, self.pictures))
+        return side(self.seeds, self.pictures) == 1
 
     @property
     def loses(self) -> bool:
         """Whether both intervals lie below 0."""
-        return all(one.high is not None and one.high < 0 for one in (self.seeds, self.pictures))
+        return side(self.seeds, self.pictures) == -1
 
     @property
     def visible(self) -> float | None:
         """The smallest true difference that 80 % of such comparisons would have seen: the larger of both kinds; None
         without an interval."""
-        each = [one.visible for one in (self.seeds, self.pictures)]
-        known = [one for one in each if one is not None]
-        return max(known) if len(known) == len(each) else None
+        return smallest_visible(self.seeds, self.pictures)
 
     def in_words(self) -> str:
         """Describe both intervals: ``95 % intervals: +1.2 to +3.4 over 5 seeds, +0.9 to +3.6 over 300 pictures``."""
