@@ -96,6 +96,14 @@ class Method(Parametric):
         """
         return self
 
+    def contents(self) -> dict[str, str]:
+        """Return what stands in the files that parameters name, by parameter, as a hash.
+
+        A training that goes on compares it in place of the path, so that its files may lie in another folder. Most
+        methods read none.
+        """
+        return {}
+
     @abstractmethod
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray | None:
         """Draw λ of every image (n,), float64: image A's share before rounding and clipping; None: there is no λ."""

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -81,6 +83,10 @@ class Searched(Method):
 
     def at(self, progress: float) -> Searched:
         return dataclasses.replace(self, progress=progress)
+
+    def contents(self) -> dict[str, str]:
+        stages = policy_of(self.path).to_json()["stages"]
+        return {"path": hashlib.sha256(json.dumps(stages, sort_keys=True).encode()).hexdigest()}
 
     def draw(self, rng: np.random.Generator, n: int) -> None:
         return None

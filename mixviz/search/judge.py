@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from filelock import FileLock
 
 from mixviz.core import checks
 from mixviz.networks import files
@@ -23,6 +24,7 @@ from mixviz.networks.run import Run
 from mixviz.search import data, report, verdict
 from mixviz.search.contestants import Contestant
 from mixviz.search.outcome import Outcome, Splits, Trial
+from mixviz.search.shared import Shared
 from mixviz.search.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -47,7 +49,9 @@ def judge(
 
     Each training has its folder below ``out``. What is finished there is not trained again, and a training that was
     stopped goes on after its last epoch, so that the same call takes up a judge that was stopped; more seeds or
-    contestants may be added. ``verdict.json`` and ``report.md`` are written at the end.
+    contestants may be added. Several processes that make the same call share the trainings: each takes one that nobody
+    has, one whose process has died included, and all end with the same verdict. ``verdict.json`` and ``report.md`` are
+    written at the end.
 
     Args:
         contestants: see :func:`mixviz.search.contestants.parse`; the first is ``none``.
@@ -67,31 +71,44 @@ def judge(
     if run.learned_objective().embeds:
         raise ValueError("The judge compares the accuracy of class scores: take --objective cross_entropy.")
     out, pictures = Path(out), _Pictures(run, splits, tell)
-    trials = _trials(contestants, run, seeds, out, pictures.fingerprint)
-    found = {trial.folder: outcome for trial in trials if (outcome := trial.finished()) is not None}
-    if found:
-        tell(f"{len(found)} of {len(trials)} trainings are finished already, in {out}.")
-    _rehearse([trial for trial in trials if trial.folder not in found], pictures)
+    out.mkdir(parents=True, exist_ok=True)
+    writing = FileLock(out / "writing.lock")
+    with writing:
+        trials = _trials(contestants, run, seeds, out, pictures.fingerprint)
+    shared = Shared(trials, out / "locks")
+    if shared.found:
+        tell(f"{len(shared.found)} of {len(trials)} trainings are finished already, in {out}.")
+    for trial in shared.one_of_each():  # errors come before time is spent
+        trial.start(pictures.of(trial.run))
     with _progress_bar(bar, len(trials) * run.epochs) as shown:
-        for trial in trials:
-            if trial.folder in found:
-                continue
-            _show(shown, trial, len(found) * run.epochs)
-            found[trial.folder] = trial.train(pictures.of(trial.run), _counts(shown), workers)
+        while (taken := shared.next(tell)) is not None:
+            with taken as trial:
+                _show(shown, trial, len(shared.found) * run.epochs)
+                shared.found[trial.folder] = trial.train(pictures.of(trial.run), _counts(shown), workers)
             shown.clear()
-            tell(_line(trial, trials, found))
-    by_name = {one.name: [found[trial.folder] for trial in trials if trial.contestant is one] for one in contestants}
-    result = verdict.compare(
-        {name: np.stack([one.hits for one in each]) for name, each in by_name.items()},
-        {name: [one.seconds for one in each] for name, each in by_name.items()},
-    )
-    report.write(out, result, trials, run, pictures.counts)
+            shared.refresh()
+            tell(_line(trial, shared))
+    result = _verdict(contestants, shared)
+    with writing:
+        report.write(out, result, trials, run, pictures.counts)
     return result
 
 
+def _verdict(contestants: Sequence[Contestant], shared: Shared) -> Verdict:
+    """Compare the finished trainings."""
+    by_name = {
+        one.name: [shared.found[trial.folder] for trial in shared.trials if trial.contestant is one]
+        for one in contestants
+    }
+    return verdict.compare(
+        {name: np.stack([one.hits for one in each]) for name, each in by_name.items()},
+        {name: [one.seconds for one in each] for name, each in by_name.items()},
+    )
+
+
 def seconds_left(trials: Sequence[Trial], found: Mapping[Path, Outcome]) -> float | None:
-    """Estimate the seconds of the trainings to come: each as long as its contestant's others, else as all; None before
-    any has ended."""
+    """Estimate the seconds of the trainings to come, one after the other: each as long as its contestant's others, else
+    as all; None before any has ended."""
     known: dict[str, list[float]] = {}
     for trial in trials:
         if trial.folder in found:
@@ -155,20 +172,12 @@ def _stored(path: Path, policy: Mapping[str, Any]) -> Path:
     return path
 
 
-def _rehearse(trials: Sequence[Trial], pictures: _Pictures) -> None:
-    """Prepare one training of each contestant up to its first step, so that errors come before time is spent."""
-    prepared: set[str] = set()
-    for trial in trials:
-        if trial.contestant.name not in prepared:
-            trial.start(pictures.of(trial.run))
-            prepared.add(trial.contestant.name)
-
-
-def _line(trial: Trial, trials: Sequence[Trial], found: Mapping[Path, Outcome]) -> str:
-    """What a training that has just ended brought, and the time left."""
-    left, name = seconds_left(trials, found), f"{trial.contestant.name}, seed {trial.run.seed}"
-    time_left = f"; {clock(left)} left" if left else ""
-    return f"{len(found)}/{len(trials)} {name}: top-1 {found[trial.folder].accuracy:.2f} %{time_left}"
+def _line(trial: Trial, shared: Shared) -> str:
+    """What a training that has just ended brought, and the time left, shared by as many processes as have one."""
+    left, name = seconds_left(shared.trials, shared.found), f"{trial.contestant.name}, seed {trial.run.seed}"
+    time_left = f"; {clock(left / (1 + shared.others))} left" if left else ""
+    accuracy = shared.found[trial.folder].accuracy
+    return f"{len(shared.found)}/{len(shared.trials)} {name}: top-1 {accuracy:.2f} %{time_left}"
 
 
 def _progress_bar(shown: bool, epochs: int) -> tqdm:

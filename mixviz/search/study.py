@@ -5,22 +5,21 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import optuna
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from mixviz.networks import files
-from mixviz.search import journal, results, trials
+from mixviz.search import journal, locks, results, trials
 from mixviz.search.budget import spoken
 from mixviz.search.strategy import Strategy, Task
 
 SETTINGS, JOURNAL, TRIALS = "search.json", "study.journal", "trials.json"
 PREPARED = "prepared"  # the attribute of a study: seconds before the first trial
-WAIT = 0.5  # seconds between two looks at what other processes do
 
 
 def search(task: Task, strategy: Strategy, resume: bool = False) -> results.Found:
@@ -94,27 +93,19 @@ class Search:
                 for trial in known:
                     if trial.state == TrialState.RUNNING and (lock := self._lock(trial.number)):
                         self.study.sampler = self.strategy.sampler(self.seed, trial.number)
-                        return _held(lock, Trial(self.study, trial._trial_id))  # it goes on as the same trial
+                        return locks.held(lock, Trial(self.study, trial._trial_id))  # it goes on as the same trial
                 if not self._fits(known):
                     return None
                 if self.strategy.ready(known):
                     self.study.sampler = self.strategy.sampler(self.seed, len(known))
                     lock = self._lock(len(known))
                     assert lock is not None, "another process has the lock of a trial that nobody known for"
-                    return _held(lock, self.study.ask())
-            time.sleep(WAIT)
+                    return locks.held(lock, self.study.ask())
+            time.sleep(locks.WAIT)
 
     def _lock(self, number: int) -> FileLock | None:
         """Take the lock of a trial; None if a process has it."""
-        (self.task.out / "locks").mkdir(exist_ok=True)
-        lock = FileLock(self.task.out / "locks" / f"{number + 1:04d}", is_singleton=True)
-        if lock.is_locked:
-            return None
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            return None
-        return lock
+        return locks.take(self.task.out / "locks" / f"{number + 1:04d}")
 
     def _fits(self, known: Sequence[FrozenTrial]) -> bool:
         """Whether another trial is to be started."""
@@ -197,14 +188,6 @@ def typical(known: Sequence[FrozenTrial]) -> float:
     """Return the seconds that a trial takes: the median over those that have ended; 0 if none has."""
     ended = [seconds(trial) for trial in known if trial.state.is_finished()]
     return statistics.median(ended) if ended else 0.0
-
-
-@contextmanager
-def _held(lock: FileLock, trial: Trial) -> Iterator[Trial]:
-    try:
-        yield trial
-    finally:
-        lock.release()
 
 
 def _text(values: Any) -> bytes:

@@ -216,9 +216,10 @@ class Training:
         self.tell(f"Going on at epoch {self.progress.epoch + 1}, step {self.progress.step} of {self.steps}.")
 
     def _settings(self) -> dict[str, Any]:
-        """Settings that must agree when a run is resumed. The data may be in another folder, and pretrained weights are
-        compared by content, not by file name."""
-        return {**self.run.portable(), "pretrained": self.start["sha256"] if self.start else ""}
+        """Settings that must agree when a run is resumed. The data may be in another folder; pretrained weights and
+        files of the method are compared by content, not by name."""
+        options = {**self.run.options, **self.method.contents()}
+        return {**self.run.portable(), "pretrained": self.start["sha256"] if self.start else "", "options": options}
 
     def go(self) -> Result:
         """Train to the end, write all files, and return the results as stored in the card."""
