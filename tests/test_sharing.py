@@ -1,228 +1,138 @@
-"""Several processes on one judge, and folders that are moved while a training in them is half done."""
+"""Networks measured together: the numbers that each has alone, and what they share is computed once."""
 
 from __future__ import annotations
 
+import copy
 import json
-import multiprocessing
-import os
 import shutil
-import signal
-import time
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
-from cases import picture_folder
-from safetensors.torch import load_file
+from test_data import tiny_imagenet
+from typer.testing import CliRunner
 
+from mixviz import __main__
+from mixviz.evaluation import corruptions, evaluate, parts, runner, sharing
+from mixviz.networks import architectures, model_card, trunk
 from mixviz.networks.run import Run
-from mixviz.search import judge, locks, report, study
-from mixviz.search.budget import Budget
-from mixviz.search.contestants import parse
-from mixviz.search.data import parts
-from mixviz.search.outcome import FILE
-from mixviz.search.shared import WAITING, Shared
-from mixviz.search.space import space
-from mixviz.search.strategies import STRATEGIES
-from mixviz.search.strategy import Task
-from mixviz.training import trainer
+from mixviz.training.trainer import train
 
-pytestmark = pytest.mark.usefixtures("one_thread_of_a_cpu")
-
-TURN = {"method": "rotation", "probability": 0.5, "options": {"degrees": 20.0}}
-POLICY = {
-    "format": "mixviz policy", "version": 1,
-    "stages": [{"until": 1.0, "policies": [{"odds": 1.0, "steps": [TURN]}]}],
-}  # fmt: skip
+pytest.importorskip("timm")
+NORMAL = {"mean": [0.5] * 3, "std": [0.25] * 3}
+ALL = [name for name in parts.PARTS if name not in ("localisation", "embedding")]
 
 
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory) -> Path:
-    """Write eight pictures of each of three classes for training and three for validation, 16 px."""
-    return picture_folder(tmp_path_factory.mktemp("pictures"))
-
-
-def small(root: Path, **changes) -> Run:
-    values = {"network": "test_resnet", "image_size": 16, "batch_size": 4, "epochs": 2, "lr": 0.02, **changes}
-    return Run(root=str(root), **values)
-
-
-def turned(folder: Path) -> str:
-    (folder / "turned.json").write_text(json.dumps(POLICY))
-    return str(folder / "turned.json")
-
-
-def silent(line: str) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread(one_thread_of_a_cpu):
     pass
 
 
-def verdict_of(out: Path) -> dict:
-    """The verdict as it is written, without the line that repeats it, times and places."""
-    values = json.loads((out / report.JSON).read_text())
-    for one in values["standings"]:
-        del one["seconds"]
-    return {key: values[key] for key in ("standings", "against_none", "against_winner", "winner", "sentence")}
+def networks() -> list[torch.nn.Module]:
+    """Two networks with the same stages but the last, and another head."""
+    torch.manual_seed(0)
+    first = architectures.build("test_resnet", 3).eval()
+    second = copy.deepcopy(first)
+    with torch.no_grad():
+        for module in (second.layer4, second.fc):
+            for weight in module.parameters():
+                weight.add_(0.05 * torch.randn_like(weight))
+    return [first, second]
 
 
-def hits(out: Path, names: tuple[str, ...], seeds: int) -> list[list[bool]]:
-    return [load_file(out / name / f"seed{seed}" / FILE)["hits"].tolist() for name in names for seed in range(seeds)]
+def pictures() -> tuple[torch.Tensor, torch.Tensor]:
+    images = torch.randint(0, 256, (10, 3, 32, 32), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    return images, torch.arange(10) % 3
 
 
-# ---- one training for each process
+def sets(memory: int = sharing.MEMORY, brief: bool = True) -> list:
+    shared, (images, labels) = sharing.SharedFeatures(memory), pictures()
+    found = []
+    for network in networks():
+        one = evaluate.prepared(network, images, labels, **NORMAL, others=255 - images[:6], brief=brief, batch_size=4)
+        found.append(runner.replace(one, divided=trunk.split(network, 3), shared=shared))
+    assert len({one.divided.key for one in found}) == 1
+    return found
 
 
-def test_a_training_is_left_to_the_process_that_has_it(pictures, tmp_path):
-    trials = judge._trials(parse(["cutmix"]), small(pictures), 1, tmp_path, "pictures")
-    mine, theirs = (Shared(trials, tmp_path / "locks") for _ in range(2))
-    with mine.next(silent) as first:
-        assert first.contestant.name == "none"
-        with theirs.next(silent) as second:
-            assert second.contestant.name == "cutmix"
-            assert theirs.others == 1
-            assert list(mine.one_of_each()) == []  # both have been looked at by those that have them
-    with theirs.next(silent) as again:  # it was left
-        assert again is first
+def without_times(metrics: dict) -> dict:
+    return {key: value for key, value in metrics.items() if key != "seconds"}
 
 
-def test_a_process_waits_for_the_last_training_of_another(pictures, tmp_path, monkeypatch):
-    trials = judge._trials(parse(["cutmix"]), small(pictures), 1, tmp_path, "pictures")
-    mine, said, looks = Shared(trials, tmp_path / "locks"), [], []
-    held = [mine._take(trial) for trial in trials]
-
-    def time_passes(seconds):
-        looks.append(seconds)
-        if len(looks) == 2:  # one is finished, the other's process dies
-            outcome = judge.Outcome(torch.ones(9, dtype=torch.bool).numpy(), 1.0)
-            monkeypatch.setattr(type(trials[0]), "finished", lambda one: outcome if one is trials[0] else None)
-            held[1].release()
-
-    monkeypatch.setattr(time, "sleep", time_passes)
-    with mine.next(said.append) as taken:
-        assert taken is trials[1]
-    assert len(looks) == 2
-    assert said == [WAITING]
-    assert list(mine.found) == [trials[0].folder]
+@pytest.mark.parametrize("memory", [sharing.MEMORY, 20_000, 0])
+def test_together_the_numbers_are_those_of_each_alone(memory):
+    """Also where the memory takes some of the features, or none."""
+    images, labels = pictures()
+    ours = evaluate.together(sets(memory), ALL)
+    for network, together in zip(networks(), ours, strict=True):
+        alone = evaluate.evaluate(
+            network, images, labels, **NORMAL, others=255 - images[:6], brief=True, batch_size=4, parts=ALL
+        )
+        assert without_times(together) == without_times(alone)
+    assert ours[0]["accuracy"]["cross_entropy_nats"] != ours[1]["accuracy"]["cross_entropy_nats"]
 
 
-def test_a_lock_that_is_taken_is_not_given_again(tmp_path):
-    lock = locks.take(tmp_path / "folder" / "one")
-    assert lock is not None
-    assert locks.take(tmp_path / "folder" / "one") is None
-    lock.release()
-    assert locks.take(tmp_path / "folder" / "one") is not None
-
-
-# ---- folders that are moved
-
-
-def interrupt(monkeypatch, after: int) -> list[int]:
-    """Raise Ctrl-C after so many epochs, counted over all trainings; return the epochs as they end."""
-    save, epochs = trainer.Training._save, []
-
-    def saved(training):
-        save(training)
-        epochs.append(training.progress.epoch)
-        if len(epochs) == after:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(trainer.Training, "_save", saved)
-    return epochs
-
-
-def test_a_judge_whose_folder_is_moved_goes_on(pictures, tmp_path, monkeypatch):
-    """It is moved after the first epoch of a policy's training, which names the file of the policy by its path."""
-    run, given = small(pictures), parse([turned(tmp_path)])
-    whole = judge.judge(given, run, 1, tmp_path / "whole", tell=silent)
-    epochs = interrupt(monkeypatch, 3)
-    with pytest.raises(KeyboardInterrupt):
-        judge.judge(given, run, 1, tmp_path / "here", tell=silent)
-    (tmp_path / "else").mkdir()
-    moved = shutil.move(tmp_path / "here", tmp_path / "else" / "where")
-    again = judge.judge(given, run, 1, moved, tell=silent)
-    assert epochs == [1, 2, 1, 2]  # nothing twice
-    assert [one.accuracies for one in again.standings] == [one.accuracies for one in whole.standings]
-    assert verdict_of(moved) == verdict_of(tmp_path / "whole")
-    assert hits(moved, ("none", "turned"), 1) == hits(tmp_path / "whole", ("none", "turned"), 1)
-
-
-def test_a_search_whose_folder_is_moved_goes_on(pictures, tmp_path, monkeypatch):
-    run = small(pictures)
-    divided = parts(run, silent)
-
-    def found(out: Path, resume: bool = False) -> list[tuple]:
-        budget = Budget.parse("4 trials")
-        task = Task(run, space(["rotation"]), divided.search_train, divided.search_val, out, budget, silent)
-        rows = study.search(task, STRATEGIES["random"](), resume).rows
-        return [(row["value"], row["epochs"], row["stages"]) for row in rows]
-
-    whole, epochs = found(tmp_path / "whole"), interrupt(monkeypatch, 3)
-    with pytest.raises(KeyboardInterrupt):
-        found(tmp_path / "here")
-    moved = shutil.move(tmp_path / "here", tmp_path / "there")
-    assert found(moved, resume=True) == whole
-    assert epochs == [1, 2] * 4
-
-
-def test_a_training_goes_on_with_the_same_policy_alone(pictures, tmp_path, monkeypatch):
-    """What the file holds counts, and not where it is."""
-    run = replace(small(pictures), method="searched", options={"path": turned(tmp_path)})
-    interrupt(monkeypatch, 1)
-    with pytest.raises(KeyboardInterrupt):
-        trainer.train(run, tmp_path / "out", bar=False, tell=silent)
-    other = json.loads(json.dumps(POLICY))
-    other["stages"][0]["policies"][0]["steps"] = []
-    (tmp_path / "other.json").write_text(json.dumps(other))
-    changed = replace(run, options={"path": str(tmp_path / "other.json")})
-    with pytest.raises(ValueError, match="holds another run; it differs in options"):
-        trainer.Training(changed, tmp_path / "out", resume=True, bar=False, tell=silent)
-    (tmp_path / "other.json").write_text(json.dumps({**POLICY, "source": {"study": "the same steps"}}))
-    os.utime(tmp_path / "other.json", ns=(1, 1))  # read anew, however coarse the clock of the files
-    assert trainer.Training(changed, tmp_path / "out", resume=True, bar=False, tell=silent).progress.epoch == 1
-
-
-# ---- processes
-
-
-def _judge(root: str, out: str, policy: str, lines: multiprocessing.SimpleQueue) -> None:
-    os.environ["ACCELERATE_USE_CPU"] = "true"
-    torch.set_num_threads(1)
-    found = judge.judge(
-        parse(["cutmix", policy]), small(Path(root)), 2, out, tell=lambda line: lines.put((os.getpid(), line))
+def test_pictures_are_corrupted_once_and_pass_the_shared_stages_once(monkeypatch):
+    corrupted, passed = [], []
+    monkeypatch.setattr(
+        parts, "corrupt", lambda images, *more: corrupted.append(len(images)) or corruptions.corrupt(images, *more)
     )
-    lines.put((os.getpid(), found.sentence))
+    these = sets()
+    for one in these:
+        one.divided.trunk.register_forward_hook(lambda _module, given, _out: passed.append(len(given[0])))
+    evaluate.together(these, ["corruption"])
+    assert sum(corrupted) == sum(passed) == 10 * len(corruptions.CORRUPTIONS)
+    passed.clear()
+    evaluate.together(these, ["pgd"])  # an attack depends on the network: the unchanged pictures alone are shared
+    assert sum(passed) == 10
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("killed", [False, True])
-def test_processes_share_a_judge(killed, pictures, tmp_path):
-    """With ``killed``, one is killed within a training, which another takes up."""
-    server, out, policy = multiprocessing.get_context("spawn"), tmp_path / "shared", turned(tmp_path)
-    lines = server.SimpleQueue()
-    processes = [
-        server.Process(target=_judge, args=(str(pictures), str(out), policy, lines)) for _ in range(2 + killed)
-    ]
-    if killed:
-        processes[0].start()
-        while not (out / "none" / "seed0" / "checkpoint.safetensors").exists():
-            time.sleep(0.01)
-        os.kill(processes[0].pid, signal.SIGKILL)
-        processes[0].join()
-        assert not (out / "none" / "seed0" / FILE).exists()
-    for process in processes[killed:]:
-        process.start()
-    for process in processes[killed:]:
-        process.join(200)
-    assert [process.exitcode for process in processes[killed:]] == [0, 0]
-    whole = judge.judge(parse(["cutmix", policy]), small(pictures), 2, tmp_path / "whole", tell=silent)
-    said: dict[int, list[str]] = {process.pid: [] for process in processes}
-    while not lines.empty():
-        pid, line = lines.get()
-        said[pid].append(line)
-    trained = [[line for line in said[process.pid] if ": top-1 " in line] for process in processes[killed:]]
-    assert all(trained)
-    assert sum(map(len, trained)) == 6  # each training once
-    assert [said[process.pid][-1] for process in processes[killed:]] == [whole.sentence] * 2
-    assert verdict_of(out) == verdict_of(tmp_path / "whole")
-    names = ("none", "cutmix", "turned")
-    assert hits(out, names, 2) == hits(tmp_path / "whole", names, 2)
+def test_an_attack_has_few_steps_which_are_told():
+    (metrics,) = evaluate.together(sets()[:1], ["pgd"])
+    assert (metrics["pgd"]["steps"], metrics["pgd"]["eps_of_255"]) == (parts.PGD_STEPS, [1])
+    assert parts.PGD_STEPS == 5
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two networks fine-tuned from one start, whose first stages are frozen, and one of another start."""
+    home = tmp_path_factory.mktemp("runs")
+    root = tiny_imagenet(home / "data", train=8, val=4)
+    given = {"data": "tiny_imagenet", "root": str(root), "network": "test_resnet", "epochs": 1, "batch_size": 8}
+    quiet = {"bar": False, "tell": lambda line: None}
+    train(Run(**given, method="baseline", stem="standard"), home / "start", **quiet)
+    start = str(home / "start" / "last.safetensors")
+    for method in ("cutmix", "mixup"):
+        train(Run(**given, method=method, pretrained=start, freeze=2, lr=0.02), home / method, **quiet)
+    return home, root
+
+
+def test_cards_are_those_of_networks_measured_one_by_one(runs, tmp_path):
+    home, root = runs
+    names = ["cutmix", "start", "mixup"]
+    alone, both = (
+        [shutil.copytree(home / name, tmp_path / kind / name) for name in names] for kind in ("alone", "both")
+    )
+    quick = ("accuracy", "corruption", "pgd", "embedding")
+    for folder in alone:
+        runner.assess(folder, root, parts=quick, brief=True)
+    told = []
+    wanted = runner.Wanted(root, quick, brief=True)
+    cards = runner.assess_together(both, wanted, progress=lambda *one: told.append(one))
+    for one, other, card in zip(alone, both, cards, strict=True):
+        assert without_times(model_card.read(one).metrics) == without_times(model_card.read(other).metrics)
+        assert card.metrics == model_card.read(other).metrics
+    assert told[:3] == [(name, "accuracy", 0, 4) for name in names]
+
+
+def test_the_command_adds_parts_to_cards(runs, tmp_path):
+    home, root = runs
+    folders = [shutil.copytree(home / name, tmp_path / name) for name in ("cutmix", "mixup")]
+    runner.assess(folders[0], root, parts=["accuracy"])
+    before = json.loads((folders[0] / "card.json").read_text())["metrics"]["accuracy"]
+    line = ["evaluate", *map(str, folders), "--root", str(root), "--brief", "--parts", "corruption,pgd"]
+    result = CliRunner().invoke(__main__.app, line)
+    assert result.exit_code == 0, result.output
+    assert "mixup: pgd (2/2)" in result.output
+    metrics = [json.loads((folder / "card.json").read_text())["metrics"] for folder in folders]
+    assert metrics[0]["accuracy"] == before
+    assert [sorted(one["brief"]) for one in metrics] == [["corruption", "pgd"]] * 2
