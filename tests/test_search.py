@@ -520,7 +520,8 @@ def test_a_planted_policy_is_found(text, tmp_path):
 @pytest.mark.slow
 def test_density_matching_finds_what_keeps_the_class(tmp_path):
     """Both ways of stripes in each class: only the colour tells them apart, and hue takes it away."""
-    one = task(tmp_path, "20 trials", parse({**PLANTED, "probability": [0.5, 1]}))
+    planted = {"methods": {**PLANTED["methods"], "hue": {"strength": [0.1, 0.5]}}, "steps": 1, "probability": [0.5, 1]}
+    one = task(tmp_path, "20 trials", parse(planted))
     both = Task(one.run, one.space, gratings(96, 0, None), gratings(60, 1, None), tmp_path, one.budget, one.tell)
     found = search(both, density.Density(folds=2, merged=3))
     names = {step.method.card.name for one in found.policy.stages[0].sequences for step in one.steps}

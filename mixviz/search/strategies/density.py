@@ -44,9 +44,12 @@ class Density(Strategy):
     policy is scored by the loss of these networks on the augmented pictures of the fold that they lack, so that a trial
     trains nothing. Loss is the divergence of what the network says from the label, over that of a guess that all
     classes are alike: 1 is no better than the guess, and with plain labels it is the cross-entropy over log C. Mixed
-    labels, which the paper has not, would otherwise look familiar because they are easier to match. The paper says the
-    mean over the pictures; the authors' released code takes the best of five draws of each picture, which keeps the
-    least change from always being the best. The result is made of the ``merged`` best policies, each as likely.
+    labels, which the paper has not, would otherwise look familiar because they are easier to match. The result is made
+    of the ``merged`` best policies, each as likely.
+
+    The paper takes the mean over the draws of a picture, whose optimum is close to no change at all. The authors'
+    released code takes the best of five draws (``keep=best``), which favours whatever makes some pictures easier, even
+    if it destroys others: where the classes differ in their colour alone, it prefers changed hues.
 
     It never sees pictures other than those of the training: what only helps with other pictures, it cannot find.
     """
@@ -54,8 +57,8 @@ class Density(Strategy):
     folds: int = parameter(3, "parts of the training pictures", low=2, high=20)
     draws: int = parameter(5, "augmented versions of each picture", low=1, high=20)
     keep: str = parameter(
-        "best", "of the draws of a picture: the best, as in released code, or their mean, as in the paper",
-        choices=("best", "mean"),
+        "mean", "of the draws of a picture: their mean, as in the paper, or the best, as in released code",
+        choices=("mean", "best"),
     )  # fmt: skip
     merged: int = parameter(5, "the result is made of so many of the best policies", low=1, high=25)
     sampling: str = parameter("tpe", "how policies are drawn", choices=("tpe", "random"))
