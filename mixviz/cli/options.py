@@ -11,6 +11,7 @@ import typer
 
 from mixviz.cam.methods import KINDS
 from mixviz.networks.run import Run
+from mixviz.search.engines import ENGINES
 
 ALSO = {"precision": ("--amp",)}  # flags' names in other trainers
 NO_DEFAULTS: Mapping[str, Any] = {}
@@ -28,6 +29,10 @@ Threshold = Annotated[float, typer.Option(help="τ of the box, a share of the ma
 Dilate = Annotated[
     int, typer.Option(help="Last strides to remove: maps are twice (1) or four times (2) as fine.", min=0, max=2)
 ]
+Processes = Annotated[
+    int, typer.Option(help="Processes that share the work; they divide CPU threads and GPUs.", min=1, max=1024)
+]
+EngineName = Annotated[str, typer.Option("--engine", help=f"Where the processes run: {', '.join(ENGINES)}.")]
 
 
 def run_flags(defaults: Mapping[str, Any] = NO_DEFAULTS, without: Collection[str] = ()) -> list[inspect.Parameter]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mixviz.cli.options import run_flags
+from mixviz.cli.options import EngineName, Processes, run_flags
 from mixviz.search.settings import DEFAULTS, FIXED, judge_line
 
 RANDOM = 2**20  # stands for the number of a trial that no search has, in the seed of the judge's random policy
@@ -47,7 +47,7 @@ Resume = Annotated[bool, typer.Option(help="Go on with the search in the folder,
 FLAGS: list[tuple[str, Any, Any]] = [
     ("strategy", Strategy, "bayes"), ("budget", Spent, "30m"), ("only", Only, ""), ("without", Without, ""),
     ("space", File, None), ("judge", Seeds, 0), ("seed", Seed, 0), ("out", Out, Path("searched")),
-    ("resume", Resume, False),
+    ("resume", Resume, False), ("processes", Processes, 1), ("engine", EngineName, "local"),
 ]  # fmt: skip
 
 
@@ -84,40 +84,42 @@ def register(app: typer.Typer) -> None:
 def _search(own: dict[str, Any], fields: dict[str, Any]) -> None:
     from mixviz.core.registry import construct
     from mixviz.networks.run import Run
-    from mixviz.search import data, strategies
+    from mixviz.search import data, engines, jobs, strategies
     from mixviz.search.budget import Budget
     from mixviz.search.space import space
     from mixviz.search.strategy import Task
-    from mixviz.search.study import search
 
     strategy, budget = construct(strategies.STRATEGIES, own["strategy"]), Budget.parse(own["budget"])
+    engine = construct(engines.ENGINES, own["engine"])
     over = space(_names(own["only"]), _names(own["without"]), own["space"])
     run = Run(method="baseline", **fields)
     pictures = data.parts(run, typer.echo)
     task = Task(run, over, pictures.search_train, pictures.search_val, own["out"], budget, typer.echo)
-    found = search(task, strategy, own["resume"])
+    found = jobs.search(task, strategy, own["resume"], engine, own["processes"])
     typer.echo(f"The best value: {found.standing}. It is the best of many, and so looks better than it is.")
     for line in found.policy.in_words():
         typer.echo(f"  {line}")
     typer.echo(f"policy.json and report.md are in {own['out']}/.")
     if own["judge"]:
-        _judge(task, own["judge"], (pictures.judge_train, pictures.judge_val))
+        _judge(task, own["judge"], (pictures.judge_train, pictures.judge_val), engine, own["processes"])
     else:
         line = judge_line([f"{own['out']}/policy.json", DEFAULT], run, SEEDS, f"{own['out']}/judged")
         typer.echo(f"Whether it helps, only a judge tells: {line}")
 
 
-def _judge(task: Any, seeds: int, splits: Any) -> None:
+def _judge(task: Any, seeds: int, splits: Any, engine: Any, processes: int) -> None:
     """Judge the policy that was found, none, the default recipe and a random policy."""
     from mixviz.networks.files import write
+    from mixviz.search import jobs
     from mixviz.search.contestants import parse
-    from mixviz.search.judge import judge
     from mixviz.search.strategy import generator
 
     drawn = task.space.random(generator(task.run.seed, RANDOM))
     write(task.out / "random.json", (json.dumps(drawn.to_json(), indent=2) + "\n").encode())
     contestants = parse([task.out / "policy.json", "none", DEFAULT, task.out / "random.json"])
-    verdict = judge(contestants, task.run, seeds, task.out / "judged", splits=splits, tell=typer.echo)
+    verdict = jobs.judge(
+        contestants, task.run, seeds, task.out / "judged", engine, processes, splits=splits, tell=typer.echo
+    )
     for line in (verdict.sentence, *verdict.remarks):
         typer.echo(line)
     typer.echo(f"All numbers are in {task.out / 'judged'}/report.md.")

@@ -81,12 +81,13 @@ class Search:
         self.study.set_user_attr(PREPARED, self.study.user_attrs.get(PREPARED, 0.0) + seconds)
 
     def _next(self) -> Any:
-        """Take up a trial that its process has left, or the next one; None if the budget is spent.
+        """Take up a trial that its process has left, or the next one; None if the budget is spent and all are finished.
 
         Returns:
             A context that holds the trial's lock. The lock ends with its process, so that a trial that is running and
             has no lock has been left.
         """
+        waits = False
         while True:
             with self._asking:
                 known = self.study.get_trials(deepcopy=False)
@@ -94,13 +95,17 @@ class Search:
                     if trial.state == TrialState.RUNNING and (lock := self._lock(trial.number)):
                         self.study.sampler = self.strategy.sampler(self.seed, trial.number)
                         return locks.held(lock, Trial(self.study, trial._trial_id))  # it goes on as the same trial
-                if not self._fits(known):
+                spent = not self._fits(known)
+                if spent and not _running(known):
                     return None
-                if self.strategy.ready(known):
+                if not spent and self.strategy.ready(known):
                     self.study.sampler = self.strategy.sampler(self.seed, len(known))
                     lock = self._lock(len(known))
                     assert lock is not None, "another process has the lock of a trial that nobody known for"
                     return locks.held(lock, self.study.ask())
+            if spent and not waits:
+                waits = True
+                self.task.tell("The last trials are with other processes: waiting for them.")
             time.sleep(locks.WAIT)
 
     def _lock(self, number: int) -> FileLock | None:
@@ -160,7 +165,7 @@ class Search:
         value = ended.get(one.state) or results.said(one.value, self.strategy)
         self.task.tell(
             f"Trial {trial.number + 1} of about {total}: {value} ({found.words(trial.number)}); best {found.standing}; "
-            f"{spoken(ahead)} left"
+            f"{spoken(ahead / (1 + _running(known)))} left"
         )
 
 
@@ -182,6 +187,11 @@ def settings_of(task: Task, strategy: Strategy) -> dict[str, Any]:
 def seconds(trial: FrozenTrial) -> float:
     """Return the seconds spent on a trial."""
     return trial.user_attrs.get(trials.SECONDS, 0.0)
+
+
+def _running(known: Sequence[FrozenTrial]) -> int:
+    """Count the trials that have not ended."""
+    return sum(trial.state == TrialState.RUNNING for trial in known)
 
 
 def typical(known: Sequence[FrozenTrial]) -> float:
