@@ -177,6 +177,20 @@ def app_command(
         Path | None,
         typer.Option(help="Folder that `mixviz search` has written, or of several, to show.", envvar="MIXVIZ_SEARCHES"),
     ] = None,
+    search: Annotated[
+        bool | None,
+        typer.Option(
+            help="Let visitors start small searches; by default on a page for this machine alone.",
+            envvar="MIXVIZ_SEARCH",
+        ),
+    ] = None,
+    search_data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Pictures that such searches train with: a folder with a sub-folder per class, or a data set.",
+            envvar="MIXVIZ_SEARCH_DATA",
+        ),
+    ] = None,
 ) -> None:
     """Start the page."""
     if data is not None:
@@ -187,6 +201,10 @@ def app_command(
         os.environ["MIXVIZ_GALLERY"] = str(gallery)
     if searches is not None:
         os.environ["MIXVIZ_SEARCHES"] = str(searches)
+    if search is not None:
+        os.environ["MIXVIZ_SEARCH"] = "yes" if search else "no"
+    if search_data is not None:
+        os.environ["MIXVIZ_SEARCH_DATA"] = str(search_data)
     from mixviz.ui.app import launch
 
     launch(server_name=host, server_port=port, inbrowser=browser, mcp_server=mcp)

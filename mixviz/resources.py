@@ -28,6 +28,12 @@ def indexes() -> Path:
     return _home() / "indexes"
 
 
+def searches() -> Path:
+    """Return the folder of the searches that were started on the page, in ``MIXVIZ_HOME`` or its default; it may not
+    exist."""
+    return _home() / "searches"
+
+
 def _home() -> Path:
     return Path(os.environ.get("MIXVIZ_HOME") or Path.home() / ".cache" / "mixviz")
 

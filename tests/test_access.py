@@ -30,7 +30,11 @@ def violations(page, axe: str) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("view", VIEWS)
-def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_tab, axe, view):
+def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_tab, axe, view, tmp_path, monkeypatch):
+    if view == "search":
+        for name in "ab":
+            (tmp_path / name).mkdir()
+        monkeypatch.setenv("MIXVIZ_SEARCH_DATA", str(tmp_path))
     tab = open_tab(VIEWS[view], view, color_scheme="light", reduced_motion="reduce")  # colours change at once
     if view == "grid":
         tab.more()
@@ -54,6 +58,9 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_tab, axe, v
         for part in ("networks", "places", "terms"):
             tab.page.locator(f"#mv-retrieval [data-part={part}] > summary").click()
         tab.page.wait_for_selector("#mv-retrieval[data-matches][data-places]")
+    if view == "search":
+        tab.page.locator("[data-part=live] > summary").click()
+        tab.page.wait_for_selector("#mv-live-why:not(:empty)")
     for scheme in ("light", "dark"):
         tab.page.emulate_media(color_scheme=scheme)
         tab.page.wait_for_function("(dark) => document.body.classList.contains('dark') === dark", arg=scheme == "dark")

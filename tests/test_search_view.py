@@ -16,7 +16,7 @@ pytest.importorskip("gradio")
 
 from mixviz.search import verdict as judged
 from mixviz.ui import handlers
-from mixviz.ui.services import detector_options, searches, verdicts
+from mixviz.ui.services import detector_options, search_presenter, searches, verdicts
 from mixviz.ui.services.presenters import SIDE, SMALL
 from mixviz.ui.services.tiling import sheet, smaller
 from mixviz.ui.state import beginning
@@ -241,7 +241,7 @@ def test_what_the_judge_says_can_be_said_in_korean(rates, beaten):
     assert ("mine" in sentence) == beaten
     assert len(remarks) == len(found.remarks)
     whole = {**told, "seeds": 4, "pictures": {}, "command": "", "made": None}
-    assert [one["wins"] for one in view._verdict(whole, "ko")["rows"]] == [False, beaten, False]
+    assert [one["wins"] for one in search_presenter._verdict(whole, "ko")["rows"]] == [False, beaten, False]
 
 
 # ---------------------------------------------------------------- the page

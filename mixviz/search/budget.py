@@ -10,6 +10,18 @@ FEWEST = 4  # trials of a search, with that of no policy at all
 UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600}
 
 
+class TooShort(ValueError):
+    """A time that does not reach for a search; ``minutes`` would."""
+
+    def __init__(self, message: str, minutes: int) -> None:
+        super().__init__(message)
+        self.minutes = minutes
+
+    def __reduce__(self) -> tuple[type[TooShort], tuple[str, int]]:
+        """Come back from another process as it was."""
+        return type(self), (str(self), self.minutes)
+
+
 @dataclass(frozen=True)
 class Budget:
     """What a search may take: time of all its processes together, or trainings; one of them is None."""
@@ -41,14 +53,16 @@ class Budget:
             fewest: trials that are needed.
 
         Raises:
-            ValueError: fewer than ``fewest`` trials fit; says what would.
+            TooShort: fewer than ``fewest`` trials fit; says what would.
         """
         if self.seconds is None or fewest * trial <= self.seconds * 1.05:  # a measurement is not exact
             return
-        raise ValueError(
+        minutes = math.ceil(fewest * trial / 60)
+        raise TooShort(
             f"--budget {spoken(self.seconds)} is too short: a trial takes {spoken(trial)}, so that "
-            f"{int(self.seconds / trial)} would fit; the search needs {fewest}. Give --budget "
-            f"{math.ceil(fewest * trial / 60)}m or more, or make trials shorter: --epochs, --limit, --image-size."
+            f"{int(self.seconds / trial)} would fit; the search needs {fewest}. Give --budget {minutes}m or more, or "
+            "make trials shorter: --epochs, --limit, --image-size.",
+            minutes,
         )
 
 

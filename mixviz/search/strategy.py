@@ -116,7 +116,7 @@ class Strategy(Parametric):
             optuna.TrialPruned: the trial was ended early.
             ValueError: it has no value, e.g. because the loss was not finite.
         """
-        value = trials.train(trial, folder, task.run, [task.train, task.val], self._first_epoch(trial, task))
+        value = trials.train(trial, folder, task.run, [task.train, task.val], self._affordable(trial, task))
         trials.clean(folder)
         return value
 
@@ -134,12 +134,12 @@ class Strategy(Parametric):
         assert best is not None
         return task.policy(best.number)
 
-    def _first_epoch(self, trial: Trial, task: Task) -> Callable[[float], None]:
-        """What is told of the first epoch of the first trial, and checked."""
+    def _affordable(self, trial: Trial, task: Task) -> Callable[[float], None]:
+        """Check the time that the first trial will take."""
 
         def measured(seconds: float) -> None:
             if trial.number == 0:
-                task.budget.check(seconds * task.run.epochs, fewest=self.fewest())
+                task.budget.check(seconds, fewest=self.fewest())
 
         return measured
 

@@ -36,7 +36,7 @@ def train(
     same order.
 
     Args:
-        measured: gets the seconds of the first epoch.
+        measured: gets the seconds that a training takes, by the second epoch: what comes before it warms up.
         until: the epoch after which to stop; None: the last one.
 
     Returns:
@@ -51,14 +51,16 @@ def train(
     from mixviz.training.trainer import Training
 
     until, clock = until or run.epochs, Clock(trial)
-    pruned = False
+    pruned, first, looked = False, 0.0, min(2, until)
 
     def after(line: LogLine) -> bool:
-        nonlocal pruned
+        nonlocal pruned, first
         trial.report(line["top1"], line["epoch"])
         clock.note()
         if line["epoch"] == 1:
-            measured(clock.seconds)
+            first = clock.seconds
+        if line["epoch"] == looked:
+            measured((clock.seconds - first if looked > 1 else first) * run.epochs)
         pruned = trial.number > 0 and line["epoch"] < run.epochs and trial.should_prune()
         return not pruned and (line["epoch"] < until or until == run.epochs)
 

@@ -34,7 +34,7 @@ from mixviz.ui import api, files, handlers, scripts
 from mixviz.ui.gradio_compat import event_data, fetch_nothing
 from mixviz.ui.parts import as_json, component
 from mixviz.ui.registry import views
-from mixviz.ui.services import detector_options, gallery_downloads, networks
+from mixviz.ui.services import detector_options, gallery_downloads, live_search, networks
 from mixviz.ui.services.presenters import in_order, summary
 from mixviz.ui.state import LARGEST, beginning, first_request, language_of
 
@@ -158,6 +158,8 @@ def launch(**options: Any) -> Any:
     for view in views().values():
         if view.check is not None:
             view.check()
+    if options.get("share") or not live_search.local(options.get("server_name")):
+        os.environ.setdefault(live_search.ALLOWED, "no")  # others on the network search where the host says so
     if "GRADIO_TEMP_DIR" not in os.environ:  # Gradio's default is a folder that all users of the machine share
         os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="mixviz-")
         atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)

@@ -1,11 +1,13 @@
-// View of stored searches for a policy: the judge's sentence and numbers, the trials over time, and what each does.
+// View of searches for a policy: the judge's sentence and numbers, the trials over time, what each does; a small one is
+// started here.
 import { codePanel } from "../lib/code.js";
 import { make, partOf } from "../lib/dom.js";
 import { whole } from "../lib/numbers.js";
 import { mixviz } from "../lib/page.js";
 import { named, t } from "../lib/texts.js";
 import { judgePanel } from "./search/judge.js";
-import { duration } from "./search/model.js";
+import { livePanel } from "./search/live.js";
+import { duration, titleOf } from "./search/model.js";
 import { policyPanel } from "./search/policy.js";
 import { schedulePanel } from "./search/schedule.js";
 import { trialsPlot } from "./search/trials.js";
@@ -38,9 +40,12 @@ export default function searchView({ element, server }) {
     () => (root.dataset.shown = String(turn)),
   );
   const choices = make("div", { class: "mv-chips", aria: { role: "group", label: t("search.searches") } });
+  const heading = make("h1");
+  const lead = make("p", { class: "mv-lead" });
   const above = make("div");
   const below = make("div");
-  root.append(choices, above, panel.node, below);
+  const live = livePanel(server, came);
+  root.append(choices, heading, lead, live.node, above, panel.node, below);
 
   /** @param {number} number */
   function choose(number) {
@@ -121,43 +126,80 @@ export default function searchView({ element, server }) {
     shown = search;
     plot = trialsPlot(search, choose);
     [...choices.children].forEach((chip, i) => chip.setAttribute("aria-pressed", String(searches[i] === search)));
-    above.replaceChildren(
-      make("h1", { textContent: verdict ? verdict.sentence : t("search.unjudged") }),
-      make("p", { class: "mv-lead", textContent: lede(search) }),
-      verdict ? judgePanel(verdict) : unjudged(search),
-      plot.node,
-    );
+    say(search);
+    const judge = verdict ? [judgePanel(verdict)] : search.state === "done" ? [unjudged(search)] : [];
+    above.replaceChildren(...judge, plot.node);
     below.replaceChildren(...(search.stages.length > 1 ? [schedulePanel(search)] : []), ...about(search), own());
+    panel.node.hidden = false;
     panel.offer(search);
     const there = search.trials.some(({ number }) => number === first);
     choose(there ? first : 0);
   }
 
+  /** The sentence about a search, and what was searched with which pictures. @param {Stored} search */
+  function say(search) {
+    const { verdict, state } = search;
+    heading.textContent = verdict ? verdict.sentence : t(state === "done" ? "search.unjudged" : `live.h1.${state}`);
+    lead.textContent = lede(search);
+    lead.hidden = false;
+  }
+
+  /** Offers the searches as chips, if there are several. */
+  function offer() {
+    choices.hidden = searches.length < 2;
+    choices.replaceChildren(...searches.map((search) => chipOf(search.name)));
+  }
+
+  /** @param {string} name */
+  function chipOf(name) {
+    const find = () => /** @type {Stored} */ (searches.find((one) => one.name === name));
+    return make("button", {
+      class: "mv-chip",
+      textContent: titleOf(find()),
+      aria: { pressed: shown?.name === name },
+      on: { click: () => (noted(find()), open(find(), 0)) },
+    });
+  }
+
+  /** @param {Stored} search */
+  const noted = (search) => mixviz.note("search", search === searches[0] ? "" : search.name);
+
+  /** A search that runs has gone on, or has begun or ended. @param {Stored} search @param {boolean} wanted */
+  function came(search, wanted) {
+    const place = searches.findIndex(({ name }) => name === search.name);
+    const newest = searches.findIndex(({ started }) => started);
+    if (place < 0) searches.splice(newest < 0 ? searches.length : newest, 0, search);
+    const old = searches[place];
+    if (place >= 0) searches[place] = search;
+    if (shown && shown === old) renew(old, search);
+    if (place < 0) offer();
+    if (wanted || !shown) (noted(search), open(search, 0));
+  }
+
+  /** Shows what is new of the search that is open, and leaves the rest. @param {Stored} old @param {Stored} search */
+  function renew(old, search) {
+    const same = old.state === search.state && !old.verdict === !search.verdict;
+    if (!same || old.stages.length > 1 || search.stages.length > 1) return open(search, trial);
+    shown = search;
+    say(search);
+    plot?.update(search, trial);
+    panel.offer(search);
+    if (!trial && JSON.stringify(old.stages) !== JSON.stringify(search.stages)) panel.show(search, 0, names);
+  }
+
   /** Shows what is stored, or how to make it. @param {Stored[]} all */
   function begin(all) {
     searches = all;
-    choices.hidden = all.length < 2;
-    choices.replaceChildren(
-      ...all.map((search) =>
-        make("button", {
-          class: "mv-chip",
-          textContent: search.card.title ?? search.name,
-          on: {
-            click: () => {
-              mixviz.note("search", search === all[0] ? "" : search.name);
-              open(search, 0);
-            },
-          },
-        }),
-      ),
-    );
-    panel.node.hidden = !all.length;
-    if (!all.length) {
-      above.replaceChildren(make("h1", { textContent: t("search.empty") }), own());
-      root.dataset.shown = String(turn);
-      return;
+    offer();
+    live.ask();
+    if (all.length) {
+      const named = all.find(({ name }) => name === query.get("search"));
+      return open(named ?? all[0], Number(query.get("trial")));
     }
-    open(all.find(({ name }) => name === query.get("search")) ?? all[0], Number(query.get("trial")));
+    panel.node.hidden = lead.hidden = true;
+    heading.textContent = t("search.empty");
+    above.replaceChildren(own());
+    root.dataset.shown = String(turn);
   }
 
   mixviz.views("search", (/** @type {Answer & { searches?: Stored[] }} */ answer) => {

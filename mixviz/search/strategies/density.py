@@ -23,7 +23,7 @@ from mixviz.data.dataset import Dataset
 from mixviz.networks.model_card import LogLine
 from mixviz.networks.run import Run
 from mixviz.search import trials
-from mixviz.search.budget import spoken
+from mixviz.search.budget import TooShort, spoken
 from mixviz.search.strategies._samplers import ByNumber
 from mixviz.search.strategies.bayes import parzen
 from mixviz.search.strategy import Strategy, Task, better
@@ -122,10 +122,12 @@ class Density(Strategy):
         """Raise if the networks of the folds take most of the budget."""
         given = task.budget.seconds
         if given is not None and needed > SHARE * given:
-            raise ValueError(
+            minutes = math.ceil(needed / SHARE / 60)
+            raise TooShort(
                 f"--budget {spoken(given)} is too short: the networks of {self.folds} folds take about "
-                f"{spoken(needed)} before the first trial. Give --budget {math.ceil(needed / SHARE / 60)}m or more, or "
-                "make trainings shorter: --epochs, --limit, --image-size, or --strategy density:folds=2."
+                f"{spoken(needed)} before the first trial. Give --budget {minutes}m or more, or make trainings "
+                "shorter: --epochs, --limit, --image-size, or --strategy density:folds=2.",
+                minutes,
             )
 
     def evaluate(self, trial: Trial, folder: Path, task: Task) -> float:

@@ -94,9 +94,7 @@ class Population(Strategy):
             if (task.folder(number) / trials.CHECKPOINT).exists():
                 trials.clean(task.folder(number))
         until = min((generation + 1) * self.interval, task.run.epochs)
-        return trials.train(
-            trial, folder, task.run, [task.train, task.val], self._first_epoch(trial, task), until=until
-        )
+        return trials.train(trial, folder, task.run, [task.train, task.val], self._affordable(trial, task), until=until)
 
     def best(self, known: Sequence[FrozenTrial]) -> FrozenTrial | None:
         """Return the best member of the last generation that has values."""

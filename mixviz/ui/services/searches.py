@@ -11,11 +11,13 @@ from typing import Any, cast
 from mixviz.core import json_file
 from mixviz.core.policy import NONE, Policy, Sequence, Stage
 from mixviz.i18n import say
-from mixviz.resources import assets
+from mixviz.resources import assets, searches
+from mixviz.ui.errors import log
 from mixviz.ui.services.presenters import title
 
 VARIABLE = "MIXVIZ_SEARCHES"  # the environment variable that names a search's folder, or a folder of them
 TRIALS, POLICY, CARD = "trials.json", "policy.json", "card.json"
+LIVE = "live.json"  # of a search that was started on the page
 VERDICTS = ("verdict.json", "judged/verdict.json")  # beside the search, or where `mixviz search --judge` writes it
 LARGEST = 2**25  # bytes of a file
 
@@ -29,6 +31,7 @@ class Search:
         policy: what was found.
         verdict: the judge's ``verdict.json``; None if nothing was judged.
         card: ``card.json``: title, data, command and date, as far as they are known.
+        started: when a search was started on the page, in ISO 8601; empty for others.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Search:
     policy: Policy
     verdict: dict[str, Any] | None
     card: dict[str, Any]
+    started: str = ""
 
     def policy_of(self, number: int) -> Policy | None:
         """Return the policy of a trial by its number, 0 for what was found; None if there is no such trial."""
@@ -46,14 +50,15 @@ class Search:
 
 
 def folders() -> dict[str, Path]:
-    """Return the folders of the stored searches by name: the host's first, then the bundled ones."""
+    """Return the folders of the stored searches by name: the host's first, then the bundled ones, then those that were
+    started on the page, newest first."""
     own = os.environ.get(VARIABLE, "").strip()
     roots = [Path(own).expanduser().absolute()] if own else []
+    below = [folder for root in (*roots, assets() / "searches") for folder in (root, *sorted(root.glob("*/")))]
     found: dict[str, Path] = {}
-    for root in (*roots, assets() / "searches"):
-        for folder in (root, *sorted(root.glob("*/"))):
-            if (folder / TRIALS).is_file() and (folder / POLICY).is_file():
-                found.setdefault(folder.name, folder)
+    for folder in (*below, *sorted(searches().glob("*/"), reverse=True)):
+        if (folder / TRIALS).is_file() and (folder / POLICY).is_file():
+            found.setdefault(folder.name, folder)
     return found
 
 
@@ -61,9 +66,22 @@ def stored() -> dict[str, Search]:
     """Return all stored searches by name.
 
     Raises:
-        ValueError: a file is damaged.
+        ValueError: a file of the host is damaged; searches that were started on the page are left out then.
     """
-    return {name: _read(folder, _changed(folder)) for name, folder in folders().items()}
+    found = {}
+    for name, folder in folders().items():
+        try:
+            found[name] = _read(folder, _changed(folder))
+        except ValueError as error:
+            if folder.parent != searches():
+                raise
+            log.warning("A search of the page cannot be shown: %s", error)
+    return found
+
+
+def version(name: str) -> str:
+    """Return a text that changes whenever the files of a search do."""
+    return " ".join(map(str, _changed(folders()[name])))
 
 
 def check() -> None:
@@ -91,7 +109,8 @@ def _read(folder: Path, changed: tuple[int, ...]) -> Search:
     trials = _json(folder / TRIALS) or {}
     if not isinstance(trials.get("trials"), list):
         raise ValueError(f"{folder / TRIALS} holds no trials: give the --out of `mixviz search`.")
-    return Search(folder.name, trials, policy, verdict, _json(folder / CARD) or {})
+    started = (_json(folder / LIVE) or {}).get("started", "") if folder.parent == searches() else ""
+    return Search(folder.name, trials, policy, verdict, _json(folder / CARD) or {}, started)
 
 
 def _json(path: Path) -> dict[str, Any] | None:

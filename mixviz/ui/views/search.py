@@ -1,105 +1,34 @@
-"""View of stored searches for a policy: the judge's verdict, the trials over time, and what each policy does."""
+"""View of searches for a policy: the judge's verdict, the trials over time, what each does, and a small search."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import accumulate
 from typing import Any
 
 import numpy as np
 import torch
 
 from mixviz.core.batch import Batch
-from mixviz.core.policy import Policy
 from mixviz.methods import searched
 from mixviz.render import overlays
 from mixviz.ui.boundary import checked_path
 from mixviz.ui.errors import as_user_error
 from mixviz.ui.fields import malformed
 from mixviz.ui.registry import View
-from mixviz.ui.services import detector_options, searches, verdicts
+from mixviz.ui.services import detector_options, live_status, search_pictures, searches
 from mixviz.ui.services.presenters import SIDE, SMALL
+from mixviz.ui.services.search_presenter import described
 from mixviz.ui.services.tiling import sheet, smaller
 from mixviz.ui.state import MAX_SEED, Request, of_state
 
 DRAWS = 8  # of A and B each
 COLUMNS = 4
-ABOUT = ("network", "epochs", "image_size", "batch_size", "lr", "data")  # fields of a run that the page names
 
 
 def search(request: Request) -> dict[str, Any]:
     """Return the stored searches, which do not depend on the pictures; sent once."""
     if not request.still:
         return {}
-    return {"searches": [_described(one, request.language) for one in searches.stored().values()]}
-
-
-def _described(one: searches.Search, language: str) -> dict[str, Any]:
-    rows, source = one.trials["trials"], one.policy.source
-    known = [row["value"] for row in rows if row["value"] is not None]
-    best = (min if one.trials["minimize"] else max)(known, default=None)
-    seconds = accumulate(row["seconds"] for row in rows)
-    return {
-        "name": one.name,
-        "card": one.card,
-        "strategy": one.trials["strategy"],
-        "score": one.trials["score"],
-        "unit": one.trials.get("unit", " %" if "accuracy" in one.trials["score"] else ""),
-        "minimize": one.trials["minimize"],
-        "best": best,
-        "none": source.get("none"),
-        "trials": [_trial(row, at, language) for row, at in zip(rows, seconds, strict=True)],
-        "stages": searches.stages(one.policy, language),
-        "pictures": source.get("pictures"),
-        "run": {key: source["run"][key] for key in ABOUT} if "run" in source else None,
-        "verdict": one.verdict and _verdict(one.verdict, language),
-    }
-
-
-def _trial(row: Mapping[str, Any], at: float, language: str) -> dict[str, Any]:
-    policy = Policy.parse({"format": "mixviz policy", "version": 1, "stages": row["stages"]}, f"Trial {row['number']}")
-    last = list(row["epochs"].values())
-    return {
-        "number": row["number"],
-        "state": row["state"],
-        "value": row["value"],
-        "last": last[-1] if last else None,
-        "epochs": len(last),
-        "at": at,
-        "parent": row["parent"],
-        "nothing": not any(sequence.steps for stage in policy.stages for sequence in stage.sequences),
-        "words": [one["words"] for stage in searches.stages(policy, language) for one in stage["sequences"]],
-    }
-
-
-def _verdict(verdict: Mapping[str, Any], language: str) -> dict[str, Any]:
-    sentence, remarks = verdicts.in_words(verdict, language)
-    against = {one["ours"]: one for one in verdict["against_none"]}
-    return {
-        "sentence": sentence,
-        "remarks": remarks,
-        "seeds": verdict["seeds"],
-        "pictures": verdict["pictures"],
-        "command": verdict["command"],
-        "made": verdict["made"],
-        "rows": [
-            {
-                "name": one["name"],
-                "mean": one["mean"],
-                "accuracies": one["accuracies"],
-                "against": {kind: _interval(against[one["name"]][kind]) for kind in ("seeds", "pictures")}
-                if one["name"] in against
-                else None,
-                "wins": one["name"] in against and against[one["name"]]["wins"],
-                "loses": one["name"] in against and against[one["name"]]["loses"],
-            }
-            for one in verdict["standings"]
-        ],
-    }
-
-
-def _interval(difference: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: difference[key] for key in ("mean", "low", "high", "count")}
+    return {"searches": [described(one, request.language) for one in searches.stored().values()]}
 
 
 def pictured(state: Any) -> dict[str, Any]:
@@ -137,4 +66,12 @@ def _batch(request: Request) -> Batch:
     )  # fmt: skip
 
 
-VIEW = View("search", 15, search, "choose", controls=(), functions=(pictured,), check=searches.check, example="trial=1")
+def _check() -> None:
+    searches.check()
+    search_pictures.check()
+
+
+VIEW = View(
+    "search", 15, search, "choose", controls=(), functions=(pictured, *live_status.FUNCTIONS), check=_check,
+    example="trial=1",
+)  # fmt: skip

@@ -2,6 +2,7 @@
 import { make } from "../../lib/dom.js";
 import { mixviz } from "../../lib/page.js";
 import { named, t } from "../../lib/texts.js";
+import { visitorIn } from "../../lib/visitor.js";
 
 /** @import { GalleryAnswer, GalleryRow, Server } from "../../types.js" */
 
@@ -9,24 +10,12 @@ const PAUSE = 700; // ms between two questions how far a download is
 const MB = 1e6;
 const KEY = "mixviz-visitor";
 
-/** What tells this tab from other visitors, also after it is loaded anew. */
-function ownName() {
-  const made = Math.random().toString(36).slice(2) + Date.now().toString(36);
-  try {
-    const kept = sessionStorage.getItem(KEY) ?? made;
-    sessionStorage.setItem(KEY, kept);
-    return kept;
-  } catch {
-    return made; // a browser that keeps nothing
-  }
-}
-
 /**
  * @param {Server} server
  * @param {(name: string) => Promise<void>} joined a network that was asked for is here
  */
 export function galleryPart(server, joined) {
-  const visitor = ownName();
+  const visitor = visitorIn("session", KEY); // this tab, also after it is loaded anew
   /** @type {Set<string>} networks that this page has asked for */
   const asked = new Set();
   /** @type {Map<string, ReturnType<typeof rowOf>>} */

@@ -1,5 +1,5 @@
 // What the server tells of stored searches, and numbers of a search as text.
-import { t } from "../../lib/texts.js";
+import { language, named, t } from "../../lib/texts.js";
 
 /**
  * @typedef {object} Trial
@@ -54,6 +54,32 @@ import { t } from "../../lib/texts.js";
  * @property {{ classes: number, train: number, val: number } | null} pictures
  * @property {Record<string, any> | null} run
  * @property {Verdict | null} verdict
+ * @property {string} started when a visitor started it on the page, in ISO 8601; empty for others
+ * @property {"running" | "stopped" | "failed" | "done"} state
+ */
+/**
+ * @typedef {object} Running the search that runs
+ * @property {string} name
+ * @property {boolean} mine
+ * @property {boolean} stopping
+ * @property {"starting" | "trials" | "judge"} phase
+ * @property {number} done trials, or trainings of the judge
+ * @property {number | null} total
+ * @property {number | null} left seconds
+ */
+/**
+ * @typedef {object} Live what the server tells of searches that visitors start
+ * @property {string} [message] an error
+ * @property {string} refusal
+ * @property {{ key: string, title: string }[]} sets
+ * @property {{ name: string, title: string, why: string }[]} strategies
+ * @property {[number, number]} minutes
+ * @property {number} pictures at most
+ * @property {Running | null} running
+ * @property {string | null} stopped the visitor's search that can go on
+ * @property {string} error how the visitor's last search ended
+ * @property {string} [version]
+ * @property {Stored} [search] the one that is watched, where it has changed
  */
 
 /** A duration with its unit. @param {number} seconds */
@@ -68,6 +94,13 @@ export const unitOf = (seconds) => (seconds < 120 ? [1, "s"] : seconds < 7200 ? 
 /** @param {Stored} search @param {number | null} value */
 export const valued = ({ unit }, value) =>
   value === null ? "–" : `${+value.toPrecision(4)}${unit.replace(" ", "\u00a0")}`;
+
+/** A search's title: its card's, or how and when a visitor started it. @param {Stored} search */
+export function titleOf({ card, name, strategy, started }) {
+  if (card.title || !started) return card.title ?? name;
+  const date = new Date(started).toLocaleString(language(), { dateStyle: "medium", timeStyle: "short" });
+  return t("live.chip", { strategy: named(`search.strategy.${strategy}`, strategy), date });
+}
 
 /** What a search scores, in the page's language. @param {Stored} search */
 export const scoreOf = ({ unit, minimize }) =>

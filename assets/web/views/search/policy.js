@@ -42,14 +42,13 @@ export function policyPanel(choose, ask, drawn) {
     note,
   );
 
-  /** @param {Stored} search */
+  /** Offers the trials of a search; of one that has gone on, the new ones too. @param {Stored} search */
   function offer(search) {
-    which.replaceChildren(
-      make("option", { value: "0", textContent: t("search.policy_found") }),
-      ...search.trials.map(({ number, value: its, last }) =>
-        make("option", { value: String(number), textContent: `${number}: ${valued(search, its ?? last)}` }),
-      ),
-    );
+    if (which.dataset.of !== search.name)
+      which.replaceChildren(make("option", { value: "0", textContent: t("search.policy_found") }));
+    which.dataset.of = search.name;
+    for (const { number, value: its, last } of search.trials.slice(which.options.length - 1))
+      which.append(make("option", { value: String(number), textContent: `${number}: ${valued(search, its ?? last)}` }));
   }
 
   /** @param {Stored} search @param {number} number @param {string[]} names */

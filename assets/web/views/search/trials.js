@@ -4,13 +4,38 @@ import { INK } from "../../lib/svg.js";
 import { t } from "../../lib/texts.js";
 import { scoreOf, unitOf, valued } from "./model.js";
 
-/** @import { Point, Series } from "../../types.js" */
+/** @import { PlotSpec, Point, Series } from "../../types.js" */
 /** @import { Stored, Trial } from "./model.js" */
 
-/** @param {Stored} search @param {(number: number) => void} choose */
-export function trialsPlot(search, choose) {
+/** @param {Stored} first @param {(number: number) => void} choose */
+export function trialsPlot(first, choose) {
+  let search = first;
+  const plot = plotOf(specOf(search, choose));
+  /** Marks the time of a trial; none if there is no such trial. @param {number} number */
+  function mark(number) {
+    const at = search.trials.find((one) => one.number === number)?.at;
+    at === undefined ? plot.update({ at }) : plot.mark(at / sizeOf(search)[0]);
+  }
+  /** Draws the search anew, which has gone on, and marks a trial. @param {Stored} now @param {number} number */
+  function update(now, number) {
+    search = now;
+    const at = search.trials.find((one) => one.number === number)?.at;
+    plot.update({ ...specOf(search, choose), at: at === undefined ? at : at / sizeOf(search)[0] });
+  }
+  return { node: plot.node, mark, update };
+}
+
+/** @param {Stored} search */
+const sizeOf = ({ trials }) => unitOf(trials.at(-1)?.at ?? 0);
+
+/**
+ * @param {Stored} search
+ * @param {(number: number) => void} choose
+ * @returns {Partial<PlotSpec>}
+ */
+function specOf(search, choose) {
   const { trials, minimize, none } = search;
-  const [size, unit] = unitOf(trials.at(-1)?.at ?? 0);
+  const [size, unit] = sizeOf(search);
   const valuedTrials = trials.filter(({ value }) => value !== null);
   const early = trials.filter(({ value, last }) => value === null && last !== null);
   const failed = trials.length - valuedTrials.length - early.length;
@@ -70,7 +95,7 @@ export function trialsPlot(search, choose) {
     { key: "best", title: t("search.best"), index: 2, line: true, marks: false, pick: false, points: bestLine() },
   ];
   const order = t(minimize ? "search.lower" : "search.higher");
-  const plot = plotOf({
+  return {
     name: `search-${search.name}`,
     title: t("search.trials"),
     x: { label: t("search.time"), unit: `\u00a0${unit}`, low: 0 },
@@ -85,11 +110,5 @@ export function trialsPlot(search, choose) {
       const words = trials.find(({ number }) => String(number) === key)?.words ?? [];
       return words.flatMap((text) => [text, document.createElement("br")]);
     },
-  });
-  /** Marks the time of a trial; none if there is no such trial. @param {number} number */
-  function mark(number) {
-    const at = trials.find((one) => one.number === number)?.at;
-    at === undefined ? plot.update({ at }) : plot.mark(at / size);
-  }
-  return { node: plot.node, mark };
+  };
 }
