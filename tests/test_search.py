@@ -461,6 +461,16 @@ def test_a_mistake_is_told_before_anything_is_written(more, message, pictures, t
     assert not (tmp_path / "out").exists()
 
 
+def test_the_generations_of_a_population_train_on_from_each_others_weights(tmp_path):
+    over = space(["horizontal_flip", "cutmix"])
+    one = task(tmp_path, "4 trials", over, (16, 8), epochs=2)
+    found = search(one, STRATEGIES["population"](size=4, interval=1))
+    assert [row["state"] for row in found.rows] == ["complete"] * 8
+    assert [list(row["epochs"]) for row in found.rows] == [["1"]] * 4 + [["1", "2"]] * 4
+    for row in found.rows[4:]:  # the first epoch was the parent's
+        assert row["epochs"]["1"] == found.rows[row["parent"] - 1]["value"]
+
+
 @pytest.mark.slow
 def test_a_search_ends_before_its_judge(pictures, tmp_path):
     result = command(pictures, tmp_path, "--strategy", "random", "--budget", "4 trials", "--judge", "3")

@@ -147,7 +147,8 @@ def parent(known: Sequence[FrozenTrial], number: int, size: int, seed: int) -> t
 def adopt(source: Path, folder: Path, task: Task) -> None:
     """Copy a checkpoint, as if it had been made with the policy in another folder."""
     tensors, values = files.load_tensors(source / trials.CHECKPOINT)
-    values["run"]["options"] = trials.run_of(task.run, folder).options
+    run = trials.run_of(task.run, folder)
+    values["run"]["options"] = {**run.options, **run.augmentation().contents()}  # as the trainer compares them
     files.save_tensors(folder / trials.CHECKPOINT, tensors, values)
 
 
