@@ -16,6 +16,7 @@ import typer
 from torch import Tensor
 
 from mixviz.cli import batch, cam, folder, judge, networks, retrieval, search, which
+from mixviz.core import memory
 from mixviz.core.method import Method
 from mixviz.core.recipe import Recipe
 from mixviz.core.registry import lookup
@@ -24,8 +25,14 @@ from mixviz.methods import METHODS
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="See, train with and compare mixed-sample augmentations: Mixup, CutMix, SaliencyMix and their relatives.",
 )
+
+
+@app.callback()
+def prepare(context: typer.Context) -> None:
+    """See, train with and compare mixed-sample augmentations: Mixup, CutMix, SaliencyMix and their relatives."""
+    if context.invoked_subcommand != "app":  # the page runs for days, and shares its machine
+        memory.keep()
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mixviz.core import geometry
+from mixviz.core import apply_compiled, geometry
 from mixviz.core.parts import Aligned, Mixing, Operations, Patches, Style, Unmixed, Weights
 from mixviz.core.tensors import as_list
 from mixviz.ops import operations
@@ -139,6 +139,8 @@ def by_slices(plan: Plan, images: Tensor, out: Tensor) -> Tensor:
     mixing, in_place = plan.mixing, out.data_ptr() == images.data_ptr()
     if not isinstance(mixing, Patches):
         if in_place and not isinstance(mixing.base, Unmixed):
+            if isinstance(mixing, Weights) and _is_pair(mixing) and _blended(mixing, plan, images, out):
+                return out
             images = images.clone()
         _sum_in_pieces(mixing, plan, images, out)
         return out
@@ -156,13 +158,19 @@ def _copy_patches(patches: Patches, plan: Plan, images: Tensor, out: Tensor) -> 
     """Copy patches of pixels. A patch is read for all images before it is written, so ``out`` may be ``images``."""
     pixels, canvas = _numpy(images), _numpy(out)
     for p, target in enumerate(patches.target_boxes):
+        source = target if patches.source_boxes is None else patches.source_boxes[p]
+        if len(plan.partner) == 1:
+            if apply_compiled.fill(out, _in_units(patches.fill, images), target):
+                continue
+        elif apply_compiled.paste(images, out, plan.partner[p + 1], source, target):
+            continue
         targets: list[list[int]] = as_list(target)
         if len(plan.partner) == 1:
             fill = _numpy(_as_pixels(patches.fill, images))
             for i, (top, left, bottom, right) in enumerate(targets):
                 canvas[i, :, top:bottom, left:right] = fill[i, :, top:bottom, left:right]
             continue
-        boxes = targets if patches.source_boxes is None else as_list(patches.source_boxes[p])
+        boxes: list[list[int]] = as_list(source)
         partner: list[int] = as_list(plan.partner[p + 1])
         crops = (pixels[j, :, t:b, left:r] for j, (t, left, b, r) in zip(partner, boxes, strict=True))
         if out.data_ptr() == images.data_ptr():
@@ -314,12 +322,21 @@ def _sum_in_pieces(mixing: WholeImages, plan: Plan, images: Tensor, out: Tensor)
             mixed = operations.run(mixing.sequences[0], images, mixing.fill, out if out.is_contiguous() else None)
             if mixed is not out:
                 out.copy_(mixed)
-        case (Weights(fill=None, cell_permutation=None) as pair) | Aligned(
-            base=Weights(fill=None, cell_permutation=None) as pair
-        ) if len(pair.weight) == 2:
-            _lerp_in_pieces(pair.weight[1], plan.partner[1], images, out)
+        case (Weights() as pair) | Aligned(base=Weights() as pair) if _is_pair(pair):
+            if not _blended(pair, plan, images, out):
+                _lerp_in_pieces(pair.weight[1], plan.partner[1], images, out)
         case _:
             out.copy_(_sum(mixing, plan, images))
+
+
+def _is_pair(weights: Weights) -> bool:
+    """Whether two whole images are blended, and nothing else."""
+    return weights.fill is None and weights.cell_permutation is None and len(weights.weight) == 2
+
+
+def _blended(pair: Weights, plan: Plan, images: Tensor, out: Tensor) -> bool:
+    """Blend by compiled loops, if they can."""
+    return apply_compiled.blend(images, out, plan.partner[1], pair.weight[1])
 
 
 def _lerp_in_pieces(weight: Tensor, partner: Tensor, images: Tensor, out: Tensor) -> None:
@@ -404,8 +421,13 @@ def _resize_matrix(source: Tensor, target: Tensor, length: int) -> Tensor:
 
 def _as_pixels(fill: Tensor | None, images: Tensor) -> Tensor:
     """The fill as pixels of the images' dtype and shape."""
+    return _in_units(fill, images).expand_as(images)
+
+
+def _in_units(fill: Tensor | None, images: Tensor) -> Tensor:
+    """The fill in the images' dtype and units."""
     assert fill is not None, "a recipe of a single source has a fill"
-    return _cast(fill * 255 if images.dtype == torch.uint8 else fill, images).expand_as(images)
+    return _cast(fill * 255 if images.dtype == torch.uint8 else fill, images)
 
 
 def _noisy(content: Tensor, noise: Tensor) -> Tensor:

@@ -45,8 +45,18 @@ def compiled(function: Callable[..., Any], reordered: bool = False) -> Callable[
     Args:
         reordered: whether sums and extremes may be taken in any order, several values at once.
     """
+    return _compiled(function, reordered)
+
+
+@cache
+def fused(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A compiled function that multiplies and adds in one rounding, as torch does where the processor can."""
+    return _compiled(function, {"contract"})
+
+
+def _compiled(function: Callable[..., Any], fastmath: bool | set[str]) -> Callable[..., Any]:
     njit: Callable[..., Any] = import_module("numba").njit  # numba is untyped
-    options = {"nogil": True, "error_model": "numpy", "fastmath": reordered}
+    options = {"nogil": True, "error_model": "numpy", "fastmath": fastmath}
     try:
         return njit(cache=True, **options)(function)
     except RuntimeError:  # no writable cache folder

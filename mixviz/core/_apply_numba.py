@@ -1,0 +1,173 @@
+"""Loops of :mod:`mixviz.core.apply_compiled`; numba is loaded with this module, which is therefore imported late.
+
+Images are flat, and ``shape`` is their (C, H, W). Those in channels_last are taken for (1, H, W·C) with a ``unit`` of C
+values a pixel; otherwise it is 1. Boxes are (top, left, bottom, right). Places are unsigned numbers: a signed one may
+count from the end, which keeps numba from copying several values at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy import uint64
+
+from mixviz.core.jit import compiled, fused
+
+Array = np.ndarray[Any, Any]
+Shape = tuple[int, int, int]
+
+
+@compiled
+def _paste_one(
+    content: Array, begin: int, canvas: Array, start: int, shape: Shape, source: Array, target: Array, unit: int
+) -> None:
+    """Copy the box that starts where ``source`` does, of the image at ``begin``, into the box ``target`` of that at
+    ``start``."""
+    height, width = target[2] - target[0], uint64((target[3] - target[1]) * unit)
+    plane, line = uint64(shape[1] * shape[2]), uint64(shape[2])
+    down, far = uint64(source[0]) * line, uint64(target[0]) * line
+    for channel in range(shape[0]):
+        read = uint64(begin) + uint64(channel) * plane + down + uint64(source[1] * unit)
+        write = uint64(start) + uint64(channel) * plane + far + uint64(target[1] * unit)
+        for _ in range(height):
+            for k in range(width):
+                canvas[write + k] = content[read + k]
+            read += line
+            write += line
+
+
+@compiled
+def paste(images: Array, out: Array, shape: Shape, partner: Array, source: Array, target: Array, unit: int) -> None:
+    """Paste the box of each image's partner; ``out`` and ``images`` share no memory."""
+    size = shape[0] * shape[1] * shape[2]
+    for i in range(len(target)):
+        _paste_one(images, partner[i] * size, out, i * size, shape, source[i], target[i], unit)
+
+
+@compiled
+def is_permutation(partner: Array) -> bool:
+    """Whether each image is the partner of one."""
+    seen = np.zeros(len(partner), np.bool_)
+    for j in partner:
+        seen[j] = True
+    return bool(seen.all())
+
+
+@compiled
+def paste_over(images: Array, shape: Shape, partner: Array, source: Array, target: Array, unit: int) -> None:
+    """Paste in place along the cycles of a permutation: an image is read before it is written, but for the first of
+    each cycle, of which a copy is kept."""
+    size = shape[0] * shape[1] * shape[2]
+    done, first = np.zeros(len(partner), np.bool_), np.empty(size, images.dtype)
+    for start in range(len(partner)):
+        if done[start]:
+            continue
+        first[:] = images[start * size : (start + 1) * size]
+        i = start
+        while not done[i]:
+            done[i], j = True, partner[i]
+            if j == start:
+                _paste_one(first, 0, images, i * size, shape, source[i], target[i], unit)
+            else:
+                _paste_one(images, j * size, images, i * size, shape, source[i], target[i], unit)
+            i = j
+
+
+@compiled
+def fill(out: Array, shape: Shape, colours: Array, plain: bool, one: bool, target: Array) -> None:
+    """Fill the box of each image.
+
+    Args:
+        colours: flat: a value for each channel if ``plain``, else (C, H, W); of all images if ``one``, else of each.
+    """
+    plane, line = shape[1] * shape[2], uint64(shape[2])
+    step = 1 if plain else plane
+    for i in range(len(target)):
+        top, left, height = target[i, 0], target[i, 1], target[i, 2] - target[i, 0]
+        width = uint64(target[i, 3] - left)
+        for channel in range(shape[0]):
+            place = top * shape[2] + left
+            write = uint64((i * shape[0] + channel) * plane + place)
+            read = uint64(((0 if one else i) * shape[0] + channel) * step + (0 if plain else place))
+            for _ in range(height):
+                if plain:
+                    for k in range(width):
+                        out[write + k] = colours[read]
+                else:
+                    for k in range(width):
+                        out[write + k] = colours[read + k]
+                    read += line
+                write += line
+
+
+@fused
+def _blend_one(own: Array, other: Array, weight: Any, out: Array) -> None:
+    """Blend flat images as ``torch.lerp`` does, to the bit: from the nearer end, in one rounding."""
+    if abs(weight) < 0.5:
+        for k in range(len(out)):
+            out[k] = weight * (other[k] - own[k]) + own[k]
+    else:
+        rest = weight - out.dtype.type(1)
+        for k in range(len(out)):
+            out[k] = rest * (other[k] - own[k]) + other[k]
+
+
+@fused
+def blend(images: Array, out: Array, partner: Array, weight: Array) -> None:
+    """Blend each flat image (N, M) with its partner, which has the weight (N,); ``out`` shares no memory."""
+    for i in range(len(weight)):
+        _blend_one(images[i], images[partner[i]], weight[i], out[i])
+
+
+@fused
+def blend_over(images: Array, partner: Array, weight: Array) -> None:
+    """:func:`blend` in place, along the cycles of a permutation as in :func:`paste_over`.
+
+    Each image is blended beside and copied back: written where it is read, it would be blended value by value.
+    """
+    done, first, mixed = np.zeros(len(partner), np.bool_), np.empty_like(images[0]), np.empty_like(images[0])
+    for start in range(len(partner)):
+        if done[start]:
+            continue
+        first[:] = images[start]
+        i = start
+        while not done[i]:
+            done[i], j = True, partner[i]
+            own = images[i]
+            _blend_one(own, first if j == start else images[j], weight[i], mixed)
+            for k in range(len(mixed)):
+                own[k] = mixed[k]
+            i = j
+
+
+@fused
+def blend_bytes(images: Array, out: Array, partner: Array, weight: Array) -> None:
+    """:func:`blend` of bytes, rounded to the nearest; ``out`` shares no memory."""
+    half, one = np.float32(0.5), np.float32(1)
+    for i in range(len(weight)):
+        own, other, line, far = images[i], images[partner[i]], out[i], weight[i]
+        if abs(far) < half:
+            for k in range(len(line)):
+                a, b = np.float32(own[k]), np.float32(other[k])
+                line[k] = np.uint8(np.rint(far * (b - a) + a))
+        else:
+            rest = far - one
+            for k in range(len(line)):
+                a, b = np.float32(own[k]), np.float32(other[k])
+                line[k] = np.uint8(np.rint(rest * (b - a) + b))
+
+
+@fused
+def blend_by_map(images: Array, out: Array, partner: Array, weight: Array) -> None:
+    """Blend images (N, C, P) by weights of each pixel (N, 1 or C, P); ``out`` shares no memory."""
+    one = out.dtype.type(1)
+    for i in range(len(weight)):
+        j = partner[i]
+        for channel in range(images.shape[1]):
+            own, other, line = images[i, channel], images[j, channel], out[i, channel]
+            weights = weight[i, channel if weight.shape[1] > 1 else 0]
+            for k in range(len(line)):
+                near = abs(weights[k]) < 0.5
+                by, start = (weights[k], own[k]) if near else (weights[k] - one, other[k])
+                line[k] = by * (other[k] - own[k]) + start

@@ -1,0 +1,99 @@
+"""Blending on the CPU by compiled loops (:mod:`mixviz.core._apply_numba`), with the pixels that torch's roads give.
+
+Each function says whether it has done its work; what it cannot do is left to torch.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mixviz.core import jit
+
+WORDS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # copies do not ask what the bits mean
+
+
+def paste(images: Tensor, out: Tensor, partner: Tensor, source: Tensor, target: Tensor) -> bool:
+    """Paste the box ``source`` (N, 4) of each image's ``partner`` (N,) into the box ``target`` of ``out``.
+
+    ``out`` may be ``images``, where each image is the partner of one.
+    """
+    if not jit.usable(images, out):
+        return False
+    shape, unit = (images.shape[1], images.shape[2], images.shape[3]), 1
+    if not (images.is_contiguous() and out.is_contiguous()):
+        if not all(one.is_contiguous(memory_format=torch.channels_last) for one in (images, out)):
+            return False
+        images, out = images.permute(0, 2, 3, 1), out.permute(0, 2, 3, 1)
+        shape, unit = (1, shape[1], shape[2] * shape[0]), shape[0]
+    canvas, where = _flat(out), (shape, partner.numpy(), source.numpy(), target.numpy(), unit)
+    if out.data_ptr() != images.data_ptr():
+        _loops().paste(_flat(images), canvas, *where)
+        return True
+    if not _loops().is_permutation(where[1]):
+        return False
+    _loops().paste_over(canvas, *where)
+    return True
+
+
+def fill(out: Tensor, colours: Tensor, target: Tensor) -> bool:
+    """Fill the box ``target`` (N, 4) of each image; ``colours`` has the images' type and broadcasts to them."""
+    if not jit.usable(out) or not out.is_contiguous() or colours.ndim != 4 or colours.shape[1] != out.shape[1]:
+        return False
+    plain = tuple(colours.shape[2:]) == (1, 1)
+    if not plain and colours.shape[2:] != out.shape[2:]:
+        return False
+    shape = out.shape[1], out.shape[2], out.shape[3]
+    _loops().fill(_flat(out), shape, _flat(colours.contiguous()), plain, len(colours) == 1, target.numpy())
+    return True
+
+
+def blend(images: Tensor, out: Tensor, partner: Tensor, weight: Tensor) -> bool:
+    """Blend each image with its ``partner`` (N,), which has the ``weight`` (N, 1 or C, 1 or H, 1 or W).
+
+    ``out`` may be ``images``, where each image is the partner of one and has one weight.
+    """
+    kinds = torch.float32, torch.float64, torch.uint8
+    if images.dtype not in kinds or not images.is_contiguous() or not out.is_contiguous():
+        return False
+    if not jit.usable(images, out):
+        return False
+    n, in_place, others, loops = len(images), out.data_ptr() == images.data_ptr(), partner.numpy(), _loops()
+    weight = weight.detach().to(torch.float64 if images.dtype == torch.float64 else torch.float32)
+    if weight[0].numel() == 1:
+        pixels, canvas, each = (one.detach().reshape(n, -1).numpy() for one in (images, out, weight))
+        return _blend_whole(loops, pixels, canvas, others, each[:, 0], in_place)
+    if in_place or images.dtype == torch.uint8 or weight.shape[2:] != images.shape[2:]:
+        return False
+    pixels, canvas, each = (one.detach().flatten(2).contiguous().numpy() for one in (images, out, weight))
+    loops.blend_by_map(pixels, canvas, others, each)
+    return True
+
+
+def _blend_whole(
+    loops: Any, pixels: np.ndarray, canvas: np.ndarray, partner: np.ndarray, weight: np.ndarray, in_place: bool
+) -> bool:
+    if not in_place:
+        (loops.blend_bytes if pixels.dtype == np.uint8 else loops.blend)(pixels, canvas, partner, weight)
+        return True
+    if pixels.dtype == np.uint8 or not loops.is_permutation(partner):
+        return False
+    loops.blend_over(canvas, partner, weight)
+    return True
+
+
+@cache
+def _loops() -> ModuleType:
+    from mixviz.core import _apply_numba
+
+    return _apply_numba
+
+
+def _flat(images: Tensor) -> np.ndarray:
+    """View contiguous images as a row of integers of the same size."""
+    return images.detach().view(-1).view(WORDS[images.element_size()]).numpy()
