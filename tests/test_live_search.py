@@ -352,7 +352,8 @@ def test_progress_reads_what_search_and_judge_say(tmp_path):
 
 
 PARENT = """
-import subprocess, sys, time
+import signal, subprocess, sys, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for what it starts in the background
 child = subprocess.Popen([sys.executable, "-c", sys.argv[1], sys.argv[2]], stdin=subprocess.PIPE)
 print(child.pid, flush=True)
 time.sleep(600)

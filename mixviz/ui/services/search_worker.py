@@ -10,6 +10,7 @@ import _thread
 import json
 import os
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -24,6 +25,7 @@ PATIENCE = 20  # seconds that an interrupted training may take to stop
 
 def main(folder: Path) -> None:
     """Run the search of a folder."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a page in the background of a shell ignores it
     asked = threading.Event()
     threading.Thread(target=_watch, args=(asked,), daemon=True).start()
     state, error = FAILED, None
