@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import json
 import os
 import pickle
@@ -11,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -29,10 +31,12 @@ from mixviz.search.budget import Budget
 from mixviz.search.contestants import parse
 from mixviz.search.data import parts
 from mixviz.search.engine import Engine, Once
-from mixviz.search.engines import ENGINES, local
+from mixviz.search.engines import ENGINES, local, ray
+from mixviz.search.engines._shares import shares
 from mixviz.search.space import space
 from mixviz.search.strategies import STRATEGIES
 from mixviz.search.strategy import Task
+from mixviz.version import __version__
 
 pytestmark = pytest.mark.usefixtures("one_thread_of_a_cpu")
 
@@ -130,6 +134,9 @@ class Chore:
 
     out: Path
     what: str = ""
+
+    def files(self) -> list[Path]:
+        return []
 
     def __call__(self, tell) -> None:
         tell("ready")
@@ -266,3 +273,133 @@ def test_ctrl_c_and_a_kill_end_all_processes(pictures, tmp_path):
     assert "No policy beat none: 2 seeds give no interval" in again.output
     judge.judge(parse(["cutmix"]), small(pictures), 2, tmp_path / "whole", tell=silent)
     assert verdict_of(out) == verdict_of(tmp_path / "whole")
+
+
+# ---- Ray
+
+
+@pytest.mark.parametrize(
+    ("machines", "processes", "expected"),
+    [
+        ([(2, 0)], 2, (1, 0)),
+        ([(16, 0)], 3, (5, 0)),
+        ([(8, 0), (4, 0)], 3, (4, 0)),
+        ([(8, 0), (2, 0)], 2, (4, 0)),  # 5 each are on no two places
+        ([(1, 0)], 3, (0.3333, 0)),
+        ([(1, 0)], 6, (0.1666, 0)),  # six of 0.1667 are more than one
+        ([(8, 2)], 2, (4, 1)),
+        ([(8, 4)], 2, (4, 1)),
+        ([(8, 2)], 3, (2, 0.5)),
+        ([(64, 0), (8, 1)], 2, (4, 0.5)),  # only one machine has a GPU
+    ],
+)
+def test_processes_of_ray_all_find_a_place(machines, processes, expected):
+    assert shares(machines, processes) == expected
+
+
+def test_a_machine_that_cannot_share_the_work_says_why(tmp_path, monkeypatch):
+    with ray._marked(tmp_path) as mark:
+        place = ray._Place(mark, tmp_path, __version__, 1)
+        monkeypatch.chdir(ROOT)
+        place.check([])
+        assert Path.cwd() == tmp_path  # so that relative paths are those of the command
+        with pytest.raises(ValueError, match=r"has MixViz .*, and the command 0\.0: install the same one"):
+            replace(place, version="0.0").check([])
+        with pytest.raises(ValueError, match=r"does not see \S*elsewhere.*all machines of Ray share"):
+            replace(place, mark=tmp_path / "elsewhere" / mark.name).check([])
+        with pytest.raises(ValueError, match=r"does not see \S*pictures"):
+            place.check([tmp_path / "pictures" / "one.png"])
+        (tmp_path / "other.lock").touch()
+        with pytest.raises(ValueError, match=r"does not see the locks of other machines.*NFS without nolock"):
+            replace(place, mark=tmp_path / "other.lock").check([])
+    assert not mark.exists()
+
+
+@pytest.mark.slow
+def test_ray_is_imported_where_it_is_asked_for_alone():
+    code = "import sys, mixviz.__main__, mixviz.search.jobs; sys.exit('ray' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_without_ray_its_engine_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    line = ["judge", "cutmix", "--root", "nowhere", "--engine", "ray", "--out", str(tmp_path / "out")]
+    error = CliRunner().invoke(__main__.app, line).exception
+    assert isinstance(error, ImportError)
+    assert "pip install 'mixviz[ray]'" in str(error)
+    assert "--processes does the same" in str(error)
+
+
+@pytest.fixture
+def of_ray(monkeypatch):
+    """Ray, whose workers import the tests, and which would give way to all else on a busy machine by itself."""
+    module = pytest.importorskip("ray")
+    folders = [str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]
+    for name, value in (
+        ("PYTHONPATH", os.pathsep.join(folders)), ("ACCELERATE_USE_CPU", "true"), ("OMP_NUM_THREADS", "1"),
+        ("RAY_USAGE_STATS_ENABLED", "0"), ("RAY_worker_niceness", "0"),
+    ):  # fmt: skip
+        monkeypatch.setenv(name, value)
+    return module
+
+
+@pytest.fixture
+def two_workers(of_ray):
+    """Start a Ray with two CPUs, which engines use as one that runs already."""
+    of_ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    yield
+    of_ray.shutdown()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("two_workers")
+def test_ray_searches_and_judges_as_one_process_does(pictures, tmp_path):
+    said: list[str] = []
+    told = replace(task(pictures, tmp_path / "ray"), tell=said.append)
+    jobs.search(told, STRATEGIES["random"](), False, ENGINES["ray"](), 2)
+    study.search(task(pictures, tmp_path / "one"), STRATEGIES["random"]())
+    assert trials(tmp_path / "ray") == trials(tmp_path / "one")
+    assert said[0] == "Ray: 2 processes on 1 machine."
+    assert sorted(line.split()[1] for line in said if line.startswith("Trial ")) == ["1", "2", "3", "4", "5", "6"]
+    run, given = small(pictures), parse(["cutmix", str(tmp_path / "ray" / "policy.json")])
+    judged = jobs.judge(given, run, 2, tmp_path / "ray-judged", ENGINES["ray"](), 2, tell=silent)
+    alone = judge.judge(given, run, 2, tmp_path / "judged", tell=silent)
+    assert judged.sentence == alone.sentence
+    assert verdict_of(tmp_path / "ray-judged") == verdict_of(tmp_path / "judged")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("two_workers")
+def test_ray_tells_mistakes_and_defects(tmp_path):
+    engine, said = ENGINES["ray"](), []
+    with pytest.raises(ValueError, match=r"^--lr: no such thing.$"):
+        engine.run(Chore(tmp_path, "mistake"), 2, said.append)
+    assert said.count("ready") == 1
+    (tmp_path / "first").unlink()
+    with pytest.raises(RuntimeError, match=r"(?s)A process failed:.*a defect"):
+        engine.run(Chore(tmp_path, "defect"), 2, said.append)
+    assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+@pytest.mark.slow
+def test_a_ray_of_this_machine_is_started_and_ended(tmp_path, of_ray, monkeypatch):
+    monkeypatch.delenv("RAY_USAGE_STATS_ENABLED")
+    seen = []
+
+    def tell(line):
+        home = "ray._common" if importlib.util.find_spec("ray._common.usage") else "ray._private"
+        usage = importlib.import_module(f"{home}.usage.usage_lib")
+        dashboard = importlib.import_module("ray._private.worker")._global_node.address_info["webui_url"]
+        seen.append((line.split()[0], dashboard, usage.usage_stats_enabled()))
+
+    ENGINES["ray"]().run(Chore(tmp_path), 1, tell)
+    assert seen[0] == ("Ray:", "", False)  # no dashboard, no telemetry
+    assert len(seen) == 3
+    assert not of_ray.is_initialized()
+
+
+def test_a_ray_that_is_not_there_is_told(tmp_path, of_ray, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(ConnectionError, match=r"cannot be reached or started at 127\.0\.0\.1:1: .*refused.*ray start"):
+        ENGINES["ray"]().run(Chore(tmp_path), 1, silent)
+    assert list(tmp_path.iterdir()) == []

@@ -41,6 +41,7 @@ def register(app: typer.Typer) -> None:
         own = {name: flags.pop(name) for name, _, _ in FLAGS}
         run, chosen = Run(method="baseline", **flags), parse(contestants)
         engine = construct(engines.ENGINES, own["engine"])
+        engine.check()
         try:
             verdict = jobs.judge(
                 chosen, run, own["seeds"], own["out"], engine, own["processes"], tell=typer.echo, bar=own["bar"],

@@ -91,6 +91,7 @@ def _search(own: dict[str, Any], fields: dict[str, Any]) -> None:
 
     strategy, budget = construct(strategies.STRATEGIES, own["strategy"]), Budget.parse(own["budget"])
     engine = construct(engines.ENGINES, own["engine"])
+    engine.check()
     over = space(_names(own["only"]), _names(own["without"]), own["space"])
     run = Run(method="baseline", **fields)
     pictures = data.parts(run, typer.echo)

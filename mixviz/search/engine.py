@@ -10,6 +10,7 @@ from typing import ClassVar, Protocol
 from mixviz.core.parameters import Parametric
 
 Tell = Callable[[str], None]
+MISTAKES: tuple[type[Exception], ...] = ValueError, TypeError, ImportError, OSError
 
 
 class Job(Protocol):
@@ -21,6 +22,10 @@ class Job(Protocol):
     @property
     def out(self) -> Path:
         """The folder."""
+        ...
+
+    def files(self) -> list[Path]:
+        """Return some of the files that every process reads."""
         ...
 
     def __call__(self, tell: Tell) -> None:
@@ -40,6 +45,9 @@ class Engine(Parametric):
 
     alone: ClassVar[bool] = False
 
+    def check(self) -> None:
+        """Raise an ImportError, before time is spent, if the engine cannot run here; most can."""
+
     @abstractmethod
     def run(self, job: Job, processes: int, tell: Tell) -> None:
         """Run a job in so many processes, and return when all have ended.
@@ -50,6 +58,11 @@ class Engine(Parametric):
             ValueError, TypeError, ImportError, OSError: the first that a process raises; all others are ended.
             RuntimeError: another error of a process, or all were killed.
         """
+
+
+def mistake(error: BaseException) -> type[Exception] | None:
+    """Return the kind of an error that is a user's mistake, and is told in one line; None for a defect."""
+    return next((kind for kind in MISTAKES if isinstance(error, kind)), None)
 
 
 class Once:

@@ -28,6 +28,10 @@ class SearchJob:
         """The search's folder."""
         return self.task.out
 
+    def files(self) -> list[Path]:
+        """Return pictures that are read from files."""
+        return _files((self.task.train, self.task.val))
+
     def __call__(self, tell: Tell) -> None:
         """Run trials until the budget is spent and all are finished."""
         study.search(replace(self.task, tell=tell), self.strategy, resume=True)
@@ -43,6 +47,10 @@ class JudgeJob:
     out: Path
     splits: Splits
     workers: int
+
+    def files(self) -> list[Path]:
+        """Return pictures that are read from files."""
+        return _files(self.splits)
 
     def __call__(self, tell: Tell) -> None:
         """Train until all trainings are finished."""
@@ -85,6 +93,11 @@ def judge(
     Path(out).mkdir(parents=True, exist_ok=True)
     engine.run(JudgeJob(contestants, run, seeds, Path(out), splits, workers), processes, tell)
     return judging.judge(contestants, run, seeds, out, splits=splits, tell=_silent)
+
+
+def _files(splits: Splits) -> list[Path]:
+    """The first picture of each part, where these do not fit into memory."""
+    return [split.pictures[0] for split in splits if isinstance(split.pictures[0], Path)]
 
 
 def _silent(line: str) -> None:

@@ -16,9 +16,8 @@ from typing import ClassVar
 import torch
 
 from mixviz.core.parameters import Card
-from mixviz.search.engine import Engine, Job, Once, Tell
+from mixviz.search.engine import Engine, Job, Once, Tell, mistake
 
-MISTAKES = ValueError, TypeError, ImportError, OSError  # a user's, which are told in one line
 PATIENCE = 10.0  # seconds for a process to end
 GPUS = "CUDA_VISIBLE_DEVICES"
 
@@ -73,7 +72,7 @@ def _work(connection: Connection, threads: int, gpu: str | None) -> None:
         job: Job = connection.recv()
         job(lambda line: connection.send((None, line)))
     except Exception as error:
-        kind = next((kind for kind in MISTAKES if isinstance(error, kind)), None)
+        kind = mistake(error)
         text = str(error) if kind else f"A process failed:\n\n{traceback.format_exc()}"
         connection.send((kind or RuntimeError, text))
 
