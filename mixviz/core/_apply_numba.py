@@ -1,4 +1,4 @@
-"""Loops of :mod:`mixviz.core.apply_compiled`; numba is loaded with this module, which is therefore imported late.
+"""Loops over the pixels and labels of a batch; numba is loaded with this module, which is therefore imported late.
 
 Images are flat, and ``shape`` is their (C, H, W). Those in channels_last are taken for (1, H, W·C) with a ``unit`` of C
 values a pixel; otherwise it is 1. Boxes are (top, left, bottom, right). Places are unsigned numbers: a signed one may
@@ -171,3 +171,30 @@ def blend_by_map(images: Array, out: Array, partner: Array, weight: Array) -> No
                 near = abs(weights[k]) < 0.5
                 by, start = (weights[k], own[k]) if near else (weights[k] - one, other[k])
                 line[k] = by * (other[k] - own[k]) + start
+
+
+@compiled
+def share_labels(out: Array, labels: Array, partner: Array, share: Array) -> bool:
+    """Add each source's share (K, N) to its class in ``out`` (N, C); False for a class that is not in it."""
+    classes = out.shape[1]
+    for label in labels:
+        if label < 0 or label >= classes:
+            return False
+    for k in range(len(partner)):
+        for i in range(len(labels)):
+            out[i, labels[partner[k, i]]] += share[k, i]
+    return True
+
+
+@compiled
+def sampled_extremes(images: Array, down: int, across: int) -> tuple[float, float]:
+    """Return the least and the largest value of a grid in images (N, C, H, W), NaN if one is."""
+    low, high = images[0, 0, down // 2, across // 2], images[0, 0, down // 2, across // 2]
+    for i in range(images.shape[0]):
+        for channel in range(images.shape[1]):
+            for row in range(down // 2, images.shape[2], down):
+                for column in range(across // 2, images.shape[3], across):
+                    value = images[i, channel, row, column]
+                    low = value if value < low or value != value else low
+                    high = value if value > high or value != value else high
+    return low, high

@@ -145,7 +145,7 @@ def by_slices(plan: Plan, images: Tensor, out: Tensor) -> Tensor:
         _sum_in_pieces(mixing, plan, images, out)
         return out
     overwrite_safe = isinstance(mixing.base, Unmixed) and (  # one copied patch is read before it is written
-        not len(mixing.target_boxes) or (len(mixing.target_boxes) == 1 and mixing.copied)
+        not mixing.target_boxes.shape[0] or (mixing.target_boxes.shape[0] == 1 and mixing.copied)
     )
     if in_place and not overwrite_safe:
         images = images.clone()
@@ -156,27 +156,30 @@ def by_slices(plan: Plan, images: Tensor, out: Tensor) -> Tensor:
 
 def _copy_patches(patches: Patches, plan: Plan, images: Tensor, out: Tensor) -> None:
     """Copy patches of pixels. A patch is read for all images before it is written, so ``out`` may be ``images``."""
-    pixels, canvas = _numpy(images), _numpy(out)
-    for p, target in enumerate(patches.target_boxes):
+    for p in range(patches.target_boxes.shape[0]):
+        target = patches.target_boxes[p]
         source = target if patches.source_boxes is None else patches.source_boxes[p]
-        if len(plan.partner) == 1:
-            if apply_compiled.fill(out, _in_units(patches.fill, images), target):
-                continue
-        elif apply_compiled.paste(images, out, plan.partner[p + 1], source, target):
-            continue
-        targets: list[list[int]] = as_list(target)
-        if len(plan.partner) == 1:
-            fill = _numpy(_as_pixels(patches.fill, images))
-            for i, (top, left, bottom, right) in enumerate(targets):
-                canvas[i, :, top:bottom, left:right] = fill[i, :, top:bottom, left:right]
-            continue
-        boxes: list[list[int]] = as_list(source)
-        partner: list[int] = as_list(plan.partner[p + 1])
-        crops = (pixels[j, :, t:b, left:r] for j, (t, left, b, r) in zip(partner, boxes, strict=True))
-        if out.data_ptr() == images.data_ptr():
-            crops = [crop.copy() for crop in crops]
-        for image, crop, (top, left, bottom, right) in zip(canvas, crops, targets, strict=True):
-            image[:, top:bottom, left:right] = crop
+        if plan.partner.shape[0] == 1:
+            if not apply_compiled.fill(out, _in_units(patches.fill, images), target):
+                _fill_slices(_as_pixels(patches.fill, images), out, target)
+        elif not apply_compiled.paste(images, out, plan.partner[p + 1], source, target):
+            _copy_slices(images, out, plan.partner[p + 1], source, target)
+
+
+def _fill_slices(fill: Tensor, out: Tensor, target: Tensor) -> None:
+    canvas, pixels = _numpy(out), _numpy(fill)
+    for i, (top, left, bottom, right) in enumerate(as_list(target)):
+        canvas[i, :, top:bottom, left:right] = pixels[i, :, top:bottom, left:right]
+
+
+def _copy_slices(images: Tensor, out: Tensor, partner: Tensor, source: Tensor, target: Tensor) -> None:
+    pixels, canvas = _numpy(images), _numpy(out)
+    boxes: list[tuple[int, list[int]]] = list(zip(as_list(partner), as_list(source), strict=True))
+    crops = (pixels[j, :, top:bottom, left:right] for j, (top, left, bottom, right) in boxes)
+    if out.data_ptr() == images.data_ptr():
+        crops = [crop.copy() for crop in crops]
+    for image, crop, (top, left, bottom, right) in zip(canvas, crops, as_list(target), strict=True):
+        image[:, top:bottom, left:right] = crop
 
 
 def _blend_patches(patches: Patches, plan: Plan, images: Tensor, out: Tensor) -> None:

@@ -5,8 +5,6 @@ Each function says whether it has done its work; what it cannot do is left to to
 
 from __future__ import annotations
 
-from functools import cache
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -33,11 +31,11 @@ def paste(images: Tensor, out: Tensor, partner: Tensor, source: Tensor, target: 
         shape, unit = (1, shape[1], shape[2] * shape[0]), shape[0]
     canvas, where = _flat(out), (shape, partner.numpy(), source.numpy(), target.numpy(), unit)
     if out.data_ptr() != images.data_ptr():
-        _loops().paste(_flat(images), canvas, *where)
+        jit.loops("apply").paste(_flat(images), canvas, *where)
         return True
-    if not _loops().is_permutation(where[1]):
+    if not jit.loops("apply").is_permutation(where[1]):
         return False
-    _loops().paste_over(canvas, *where)
+    jit.loops("apply").paste_over(canvas, *where)
     return True
 
 
@@ -49,7 +47,7 @@ def fill(out: Tensor, colours: Tensor, target: Tensor) -> bool:
     if not plain and colours.shape[2:] != out.shape[2:]:
         return False
     shape = out.shape[1], out.shape[2], out.shape[3]
-    _loops().fill(_flat(out), shape, _flat(colours.contiguous()), plain, len(colours) == 1, target.numpy())
+    jit.loops("apply").fill(_flat(out), shape, _flat(colours.contiguous()), plain, len(colours) == 1, target.numpy())
     return True
 
 
@@ -63,7 +61,7 @@ def blend(images: Tensor, out: Tensor, partner: Tensor, weight: Tensor) -> bool:
         return False
     if not jit.usable(images, out):
         return False
-    n, in_place, others, loops = len(images), out.data_ptr() == images.data_ptr(), partner.numpy(), _loops()
+    n, in_place, others, loops = len(images), out.data_ptr() == images.data_ptr(), partner.numpy(), jit.loops("apply")
     weight = weight.detach().to(torch.float64 if images.dtype == torch.float64 else torch.float32)
     if weight[0].numel() == 1:
         pixels, canvas, each = (one.detach().reshape(n, -1).numpy() for one in (images, out, weight))
@@ -85,13 +83,6 @@ def _blend_whole(
         return False
     loops.blend_over(canvas, partner, weight)
     return True
-
-
-@cache
-def _loops() -> ModuleType:
-    from mixviz.core import _apply_numba
-
-    return _apply_numba
 
 
 def _flat(images: Tensor) -> np.ndarray:

@@ -21,8 +21,11 @@ FILLS = ("mean", "black", "white", "random")
 
 def pair(batch: Batch, partner: np.ndarray | Tensor) -> Tensor:
     """(2, N): the index of every image, and of its partner."""
-    partner = partner if isinstance(partner, Tensor) else batch.tensor(partner)
-    return torch.stack([torch.arange(len(batch), device=batch.device), partner])
+    if isinstance(partner, Tensor):
+        return torch.stack([torch.arange(len(batch), device=batch.device), partner])
+    both = np.empty((2, len(batch)), np.int64)
+    both[0], both[1] = np.arange(len(batch)), partner
+    return batch.tensor(both)
 
 
 def chain(partner: np.ndarray, length: int) -> np.ndarray:
@@ -80,8 +83,11 @@ def in_ranks(image: np.ndarray, of: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 def two_shares(batch: Batch, own: np.ndarray | Tensor) -> Tensor:
     """(2, N) float32: ``own`` (N,) and its complement to 1."""
-    own = own if isinstance(own, Tensor) else batch.tensor(own)
-    return torch.stack([own, 1 - own]).float()
+    if isinstance(own, Tensor):
+        return torch.stack([own, 1 - own]).float()
+    both = np.empty((2, len(batch)), np.float32)
+    both[0], both[1] = own, 1 - own
+    return batch.tensor(both)
 
 
 def lam_tensor(batch: Batch, draw: Draw) -> Tensor | None:

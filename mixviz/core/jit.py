@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
@@ -31,6 +32,16 @@ def usable(*tensors: Tensor, values: int | None = None) -> bool:
 def creates(values: int, device: torch.device) -> bool:
     """Whether compiled loops create new tensors: as :func:`usable`, and not in a mode whose tensors hold no values."""
     return device.type == "cpu" and usable(torch.empty(0), values=values)
+
+
+def loops(name: str) -> Any:
+    """Import a module of compiled functions, which is called _NAME_numba."""
+    return import_module(f"mixviz.core._{name}_numba")
+
+
+def loaded(name: str) -> Any:
+    """Return a module of compiled functions if it is in use already, else None."""
+    return sys.modules.get(f"mixviz.core._{name}_numba")
 
 
 @cache

@@ -8,13 +8,13 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor
 
-from mixviz.core import checks
+from mixviz.core import checks, jit
 from mixviz.core.apply import Plan
 from mixviz.core.follow import MovedObjects, follow
 from mixviz.core.follow_boxes import keeps_edges
 from mixviz.core.follow_parts import SEEN
 from mixviz.core.objects import Objects
-from mixviz.core.tensors import check_labels
+from mixviz.core.tensors import check_labels, extremes
 
 RULES = ("share", "union", "visible")
 
@@ -70,6 +70,8 @@ def targets(
             "Class indices need num_classes, e.g. recipe.targets(labels, num_classes=100). Whole numbers of a "
             "regression, e.g. ages: labels.float()."
         )
+    if rule == "share" and (shared := _by_loops(plan, labels, num_classes)) is not None:
+        return shared
     _check_classes(labels, num_classes, "labels")
     if rule == "union":
         return _union(plan, _one_hot(labels, num_classes), min_visible)
@@ -100,6 +102,16 @@ def _shared(plan: Labelled, labels: Tensor) -> Tensor:
     """Return the sum of each source's labels (N, C) in its share."""
     terms = (share[:, None] * labels[source] for share, source in zip(plan.share, plan.partner, strict=True))
     return cast(Tensor, sum(terms))
+
+
+def _by_loops(plan: Labelled, labels: Tensor, num_classes: int) -> Tensor | None:
+    """Mix class indices by compiled loops, if these are loaded already; None otherwise, or for a wrong index."""
+    loops = jit.loaded("apply")
+    if loops is None or type(labels) is not Tensor or labels.device.type != "cpu" or torch.compiler.is_compiling():
+        return None
+    result = torch.zeros(len(labels), num_classes)
+    given = labels.long().numpy(), plan.partner.numpy(), plan.share.detach().numpy()
+    return result if loops.share_labels(result.numpy(), *given) else None
 
 
 def _union(plan: Labelled, labels: Tensor, min_visible: float) -> Tensor:
@@ -215,7 +227,7 @@ def _check_classes(classes: Tensor, num_classes: int, name: str) -> None:
     """Raise (on the CPU) for a class index that is not below ``num_classes``."""
     if classes.device.type != "cpu":
         return
-    low, high = map(int, torch.aminmax(classes))
+    low, high = map(int, extremes(classes))
     if low < 0 or high >= num_classes:
         ignored = " No part of a mixture can be ignored: leave such pictures out before." if low < 0 else ""
         raise ValueError(
