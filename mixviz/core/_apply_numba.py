@@ -46,7 +46,7 @@ def paste(images: Array, out: Array, shape: Shape, partner: Array, source: Array
 
 
 @compiled
-def is_permutation(partner: Array) -> bool:
+def _is_permutation(partner: Array) -> bool:
     """Whether each image is the partner of one."""
     seen = np.zeros(len(partner), np.bool_)
     for j in partner:
@@ -55,9 +55,13 @@ def is_permutation(partner: Array) -> bool:
 
 
 @compiled
-def paste_over(images: Array, shape: Shape, partner: Array, source: Array, target: Array, unit: int) -> None:
-    """Paste in place along the cycles of a permutation: an image is read before it is written, but for the first of
-    each cycle, of which a copy is kept."""
+def paste_over(images: Array, shape: Shape, partner: Array, source: Array, target: Array, unit: int) -> bool:
+    """Paste in place along the cycles of a permutation; False where ``partner`` is none.
+
+    An image is read before it is written, but for the first of each cycle, of which a copy is kept.
+    """
+    if not _is_permutation(partner):
+        return False
     size = shape[0] * shape[1] * shape[2]
     done, first = np.zeros(len(partner), np.bool_), np.empty(size, images.dtype)
     for start in range(len(partner)):
@@ -72,6 +76,7 @@ def paste_over(images: Array, shape: Shape, partner: Array, source: Array, targe
             else:
                 _paste_one(images, j * size, images, i * size, shape, source[i], target[i], unit)
             i = j
+    return True
 
 
 @compiled
@@ -121,11 +126,13 @@ def blend(images: Array, out: Array, partner: Array, weight: Array) -> None:
 
 
 @fused
-def blend_over(images: Array, partner: Array, weight: Array) -> None:
-    """:func:`blend` in place, along the cycles of a permutation as in :func:`paste_over`.
+def blend_over(images: Array, partner: Array, weight: Array) -> bool:
+    """:func:`blend` in place, along the cycles of a permutation as in :func:`paste_over`; False where it is none.
 
     Each image is blended beside and copied back: written where it is read, it would be blended value by value.
     """
+    if not _is_permutation(partner):
+        return False
     done, first, mixed = np.zeros(len(partner), np.bool_), np.empty_like(images[0]), np.empty_like(images[0])
     for start in range(len(partner)):
         if done[start]:
@@ -139,6 +146,7 @@ def blend_over(images: Array, partner: Array, weight: Array) -> None:
             for k in range(len(mixed)):
                 own[k] = mixed[k]
             i = j
+    return True
 
 
 @fused

@@ -33,10 +33,7 @@ def paste(images: Tensor, out: Tensor, partner: Tensor, source: Tensor, target: 
     if out.data_ptr() != images.data_ptr():
         jit.loops("apply").paste(_flat(images), canvas, *where)
         return True
-    if not jit.loops("apply").is_permutation(where[1]):
-        return False
-    jit.loops("apply").paste_over(canvas, *where)
-    return True
+    return jit.loops("apply").paste_over(canvas, *where)
 
 
 def fill(out: Tensor, colours: Tensor, target: Tensor) -> bool:
@@ -79,10 +76,7 @@ def _blend_whole(
     if not in_place:
         (loops.blend_bytes if pixels.dtype == np.uint8 else loops.blend)(pixels, canvas, partner, weight)
         return True
-    if pixels.dtype == np.uint8 or not loops.is_permutation(partner):
-        return False
-    loops.blend_over(canvas, partner, weight)
-    return True
+    return pixels.dtype != np.uint8 and loops.blend_over(canvas, partner, weight)
 
 
 def _flat(images: Tensor) -> np.ndarray:

@@ -24,9 +24,12 @@ def usable(*tensors: Tensor, values: int | None = None) -> bool:
     Args:
         values: how much there is to do; None: as many values as the tensors have.
     """
-    plain = all(type(one) is Tensor and one.device.type == "cpu" for one in tensors)
-    much = (sum(one.numel() for one in tensors) if values is None else values) >= MUCH
-    return plain and much and not torch.compiler.is_compiling() and _installed()
+    count = 0
+    for one in tensors:
+        if type(one) is not Tensor or one.device.type != "cpu":
+            return False
+        count += one.numel()
+    return (count if values is None else values) >= MUCH and not torch.compiler.is_compiling() and _installed()
 
 
 def creates(values: int, device: torch.device) -> bool:
@@ -34,6 +37,7 @@ def creates(values: int, device: torch.device) -> bool:
     return device.type == "cpu" and usable(torch.empty(0), values=values)
 
 
+@cache
 def loops(name: str) -> Any:
     """Import a module of compiled functions, which is called _NAME_numba."""
     return import_module(f"mixviz.core._{name}_numba")

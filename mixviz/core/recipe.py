@@ -491,7 +491,7 @@ class Recipe:
         if not isinstance(images, Tensor) or not (images.dtype == torch.uint8 or images.is_floating_point()):
             given = images.dtype if isinstance(images, Tensor) else type(images).__name__
             raise TypeError(f"images should be a torch.Tensor, uint8 or float in [0, 1]; got {given}.")
-        if images.ndim != 4 or len(images) != len(self) or tuple(images.shape[2:]) != self.size:
+        if images.ndim != 4 or images.shape[0] != len(self) or tuple(images.shape[2:]) != self.size:
             raise ValueError(
                 f"This recipe was planned for {len(self)} images of {self.size[0]}x{self.size[1]} (height x width); "
                 f"got {tuple(images.shape)}. Plan for the batch that is mixed."
