@@ -147,7 +147,7 @@ def differentiable(task: Task, seconds: float) -> Policy:
     classes, size = len(task.train.classes), task.run.batch_size
     critic = architectures.build(task.run.network, classes + 1, stem=task.run.stem, width=task.run.width)
     policy = RelaxedPolicy(rng)
-    ours, theirs = (torch.optim.Adam(of.parameters(), RATE, betas=(0, 0.999)) for of in (policy, critic))
+    ours, theirs = (torch.optim.Adam(of.parameters(), RATE, betas=(0.0, 0.999)) for of in (policy, critic))
     mean = torch.tensor(MEAN).view(3, 1, 1)
 
     def scores(pictures: Tensor) -> tuple[Tensor, Tensor]:

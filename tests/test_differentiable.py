@@ -9,6 +9,10 @@ import torch
 from benchmarks import differentiable
 from mixviz import Batch
 from mixviz.core.policy import Policy
+from mixviz.data.dataset import Dataset
+from mixviz.networks.run import Run
+from mixviz.search.budget import Budget
+from mixviz.search.strategy import Task
 
 torch.manual_seed(0)
 IMAGES = torch.rand(4, 3, 24, 32)
@@ -59,3 +63,14 @@ def test_the_policy_that_was_learned_is_one_of_the_catalogue():
     assert Policy.parse(policy.to_json()).stages == policy.stages
     learned(IMAGES).sum().backward()
     assert all(one.grad.abs().sum() > 0 for one in (learned.probabilities, learned.strengths))
+
+
+def test_the_search_learns_for_as_long_as_it_may(tmp_path):
+    rng = np.random.default_rng(0)
+    pictures = list(rng.integers(0, 256, (16, 16, 16, 3), np.uint8))
+    split = Dataset(pictures, torch.arange(16) % 2, ("a", "b"), ("a", "b"), side=16)
+    run = Run(method="baseline", network="test_resnet", image_size=16, batch_size=4)
+    task = Task(run, differentiable.same_space(), split, split, tmp_path, Budget(seconds=1.0))
+    policy = differentiable.differentiable(task, 0.5)
+    assert len(policy.stages[0].sequences) == differentiable.SEQUENCES
+    assert Policy.parse(policy.to_json()).stages == policy.stages
