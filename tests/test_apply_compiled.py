@@ -90,3 +90,48 @@ def test_infinite_and_undefined_values_stay_where_they_are(compiled):
     by_torch, *by_loops = both(compiled, recipe, images)
     for mixed in by_loops:
         assert torch.equal(mixed.view(torch.int32), by_torch.view(torch.int32))
+
+
+@over("wrong", ["partner", "negative partner", "source", "target", "size", "count"])
+def test_loops_leave_what_lies_outside_the_images_to_torch(wrong, compiled):
+    compiled(True)
+    images, partner = torch.rand(4, 3, 8, 8), torch.tensor([1, 2, 3, 0])
+    source, target = torch.tensor([[0, 0, 4, 4]]).repeat(4, 1), torch.tensor([[4, 4, 8, 8]]).repeat(4, 1)
+    if "partner" in wrong:
+        partner[2] = 4 if wrong == "partner" else -1
+    elif wrong == "count":
+        partner, source, target = partner[:3], source[:3], target[:3]
+    else:
+        box = {"source": source, "target": target, "size": source}[wrong]
+        box[2] = torch.tensor([1, 0, 4, 4] if wrong == "size" else [5, 5, 9, 9])
+    out, canvas, weight = torch.zeros_like(images), images.clone(), torch.rand(len(partner), 1, 1, 1)
+    assert not apply_compiled.paste(images, out, partner, source, target)
+    assert not apply_compiled.paste(canvas, canvas, partner, source, target)
+    if wrong in ("target", "count"):
+        assert not apply_compiled.fill(out, torch.ones(1, 3, 1, 1), target)
+    if wrong in ("partner", "negative partner", "count"):
+        assert not apply_compiled.blend(images, out, partner, weight)
+        assert not apply_compiled.blend(canvas, canvas, partner, weight)
+        assert not apply_compiled.blend(images, out, partner, weight.expand(-1, 1, 8, 8))
+    assert torch.equal(canvas, images)
+    assert not out.any()
+
+
+def test_shares_keep_their_gradient(compiled):
+    compiled(True)
+    batch = make_batch()
+    recipe = plan("mixup", batch)
+    recipe.apply(batch.images)
+    assert jit.loaded("apply")
+    share = recipe.share.clone().requires_grad_()
+    mixed = dataclasses.replace(recipe, share=share).targets(batch.labels, 3)
+    assert torch.equal(mixed, recipe.targets(batch.labels, 3))
+    mixed[:, 0].sum().backward()
+    assert share.grad.tolist() == (batch.labels[recipe.partner] == 0).float().tolist()
+
+
+def test_the_page_does_not_wait_for_loops(monkeypatch):
+    monkeypatch.setattr(jit, "loops", lambda name: pytest.fail("they are loaded for two pictures"))
+    batch = Batch(torch.rand(2, 3, 300, 300), torch.arange(2))
+    for name in ("cutmix", "mixup", "cutout"):
+        plan(name, batch).apply(batch.images)

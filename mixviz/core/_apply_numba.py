@@ -3,6 +3,9 @@
 Images are flat, and ``shape`` is their (C, H, W). Those in channels_last are taken for (1, H, W·C) with a ``unit`` of C
 values a pixel; otherwise it is 1. Boxes are (top, left, bottom, right). Places are unsigned numbers: a signed one may
 count from the end, which keeps numba from copying several values at once.
+
+No place is checked while pixels are copied. So each loop looks at partners and boxes before, and returns False, with
+nothing done, where one lies outside the images.
 """
 
 from __future__ import annotations
@@ -16,6 +19,48 @@ from mixviz.core.jit import compiled, fused
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, int, int]
+
+
+@compiled
+def _are_images(partner: Array, n: int) -> bool:
+    """Whether these are partners of n images, each one of them."""
+    inside = len(partner) == n
+    for j in partner:
+        inside = inside and 0 <= j < n
+    return inside
+
+
+@compiled
+def _is_permutation(partner: Array, n: int) -> bool:
+    """Whether each of n images is the partner of one."""
+    if not _are_images(partner, n):
+        return False
+    seen = np.zeros(n, np.bool_)
+    for j in partner:
+        seen[j] = True
+    return bool(seen.all())
+
+
+@compiled
+def _are_boxes(boxes: Array, n: int, shape: Shape, unit: int) -> bool:
+    """Whether these are boxes (N, 4) of n images, each within its own."""
+    height, width = shape[1], shape[2] // unit
+    inside = len(boxes) == n
+    for top, left, bottom, right in boxes:
+        inside = inside and 0 <= top <= bottom <= height and 0 <= left <= right <= width
+    return inside
+
+
+@compiled
+def _are_moves(source: Array, target: Array, n: int, shape: Shape, unit: int) -> bool:
+    """Whether these are boxes of n images, and those of one image are of one size."""
+    if not (_are_boxes(source, n, shape, unit) and _are_boxes(target, n, shape, unit)):
+        return False
+    alike = True
+    for i in range(n):
+        for side in range(2):
+            alike = alike and source[i, side + 2] - source[i, side] == target[i, side + 2] - target[i, side]
+    return alike
 
 
 @compiled
@@ -38,33 +83,29 @@ def _paste_one(
 
 
 @compiled
-def paste(images: Array, out: Array, shape: Shape, partner: Array, source: Array, target: Array, unit: int) -> None:
+def paste(images: Array, out: Array, shape: Shape, partner: Array, source: Array, target: Array, unit: int) -> bool:
     """Paste the box of each image's partner; ``out`` and ``images`` share no memory."""
     size = shape[0] * shape[1] * shape[2]
-    for i in range(len(target)):
+    n = len(images) // size
+    if not (_are_images(partner, n) and _are_moves(source, target, n, shape, unit)):
+        return False
+    for i in range(n):
         _paste_one(images, partner[i] * size, out, i * size, shape, source[i], target[i], unit)
-
-
-@compiled
-def _is_permutation(partner: Array) -> bool:
-    """Whether each image is the partner of one."""
-    seen = np.zeros(len(partner), np.bool_)
-    for j in partner:
-        seen[j] = True
-    return bool(seen.all())
+    return True
 
 
 @compiled
 def paste_over(images: Array, shape: Shape, partner: Array, source: Array, target: Array, unit: int) -> bool:
-    """Paste in place along the cycles of a permutation; False where ``partner`` is none.
+    """Paste in place along the cycles of a permutation; False also where ``partner`` is none.
 
     An image is read before it is written, but for the first of each cycle, of which a copy is kept.
     """
-    if not _is_permutation(partner):
-        return False
     size = shape[0] * shape[1] * shape[2]
-    done, first = np.zeros(len(partner), np.bool_), np.empty(size, images.dtype)
-    for start in range(len(partner)):
+    n = len(images) // size
+    if not (_is_permutation(partner, n) and _are_moves(source, target, n, shape, unit)):
+        return False
+    done, first = np.zeros(n, np.bool_), np.empty(size, images.dtype)
+    for start in range(n):
         if done[start]:
             continue
         first[:] = images[start * size : (start + 1) * size]
@@ -80,7 +121,7 @@ def paste_over(images: Array, shape: Shape, partner: Array, source: Array, targe
 
 
 @compiled
-def fill(out: Array, shape: Shape, colours: Array, plain: bool, one: bool, target: Array) -> None:
+def fill(out: Array, shape: Shape, colours: Array, plain: bool, one: bool, target: Array) -> bool:
     """Fill the box of each image.
 
     Args:
@@ -88,7 +129,10 @@ def fill(out: Array, shape: Shape, colours: Array, plain: bool, one: bool, targe
     """
     plane, line = shape[1] * shape[2], uint64(shape[2])
     step = 1 if plain else plane
-    for i in range(len(target)):
+    n = len(out) // (shape[0] * plane)
+    if not _are_boxes(target, n, shape, 1):
+        return False
+    for i in range(n):
         top, left, height = target[i, 0], target[i, 1], target[i, 2] - target[i, 0]
         width = uint64(target[i, 3] - left)
         for channel in range(shape[0]):
@@ -104,6 +148,7 @@ def fill(out: Array, shape: Shape, colours: Array, plain: bool, one: bool, targe
                         out[write + k] = colours[read + k]
                     read += line
                 write += line
+    return True
 
 
 @fused
@@ -119,10 +164,13 @@ def _blend_one(own: Array, other: Array, weight: Any, out: Array) -> None:
 
 
 @fused
-def blend(images: Array, out: Array, partner: Array, weight: Array) -> None:
+def blend(images: Array, out: Array, partner: Array, weight: Array) -> bool:
     """Blend each flat image (N, M) with its partner, which has the weight (N,); ``out`` shares no memory."""
+    if not _are_images(partner, len(images)):
+        return False
     for i in range(len(weight)):
         _blend_one(images[i], images[partner[i]], weight[i], out[i])
+    return True
 
 
 @fused
@@ -131,7 +179,7 @@ def blend_over(images: Array, partner: Array, weight: Array) -> bool:
 
     Each image is blended beside and copied back: written where it is read, it would be blended value by value.
     """
-    if not _is_permutation(partner):
+    if not _is_permutation(partner, len(images)):
         return False
     done, first, mixed = np.zeros(len(partner), np.bool_), np.empty_like(images[0]), np.empty_like(images[0])
     for start in range(len(partner)):
@@ -150,8 +198,10 @@ def blend_over(images: Array, partner: Array, weight: Array) -> bool:
 
 
 @fused
-def blend_bytes(images: Array, out: Array, partner: Array, weight: Array) -> None:
+def blend_bytes(images: Array, out: Array, partner: Array, weight: Array) -> bool:
     """:func:`blend` of bytes, rounded to the nearest; ``out`` shares no memory."""
+    if not _are_images(partner, len(images)):
+        return False
     half, one = np.float32(0.5), np.float32(1)
     for i in range(len(weight)):
         own, other, line, far = images[i], images[partner[i]], out[i], weight[i]
@@ -164,11 +214,14 @@ def blend_bytes(images: Array, out: Array, partner: Array, weight: Array) -> Non
             for k in range(len(line)):
                 a, b = np.float32(own[k]), np.float32(other[k])
                 line[k] = np.uint8(np.rint(rest * (b - a) + b))
+    return True
 
 
 @fused
-def blend_by_map(images: Array, out: Array, partner: Array, weight: Array) -> None:
+def blend_by_map(images: Array, out: Array, partner: Array, weight: Array) -> bool:
     """Blend images (N, C, P) by weights of each pixel (N, 1 or C, P); ``out`` shares no memory."""
+    if not _are_images(partner, len(images)):
+        return False
     one = out.dtype.type(1)
     for i in range(len(weight)):
         j = partner[i]
@@ -179,14 +232,18 @@ def blend_by_map(images: Array, out: Array, partner: Array, weight: Array) -> No
                 near = abs(weights[k]) < 0.5
                 by, start = (weights[k], own[k]) if near else (weights[k] - one, other[k])
                 line[k] = by * (other[k] - own[k]) + start
+    return True
 
 
 @compiled
 def share_labels(out: Array, labels: Array, partner: Array, share: Array) -> bool:
-    """Add each source's share (K, N) to its class in ``out`` (N, C); False for a class that is not in it."""
+    """Add each source's share (K, N) to its class in ``out`` (N, C); False also for a class that is not in it."""
     classes = out.shape[1]
     for label in labels:
         if label < 0 or label >= classes:
+            return False
+    for k in range(len(partner)):
+        if not _are_images(partner[k], len(labels)):
             return False
     for k in range(len(partner)):
         for i in range(len(labels)):

@@ -21,7 +21,7 @@ def paste(images: Tensor, out: Tensor, partner: Tensor, source: Tensor, target: 
 
     ``out`` may be ``images``, where each image is the partner of one.
     """
-    if not jit.usable(images, out):
+    if not jit.usable_on(images, out, partner, source, target):
         return False
     shape, unit = (images.shape[1], images.shape[2], images.shape[3]), 1
     if not (images.is_contiguous() and out.is_contiguous()):
@@ -31,21 +31,22 @@ def paste(images: Tensor, out: Tensor, partner: Tensor, source: Tensor, target: 
         shape, unit = (1, shape[1], shape[2] * shape[0]), shape[0]
     canvas, where = _flat(out), (shape, partner.numpy(), source.numpy(), target.numpy(), unit)
     if out.data_ptr() != images.data_ptr():
-        jit.loops("apply").paste(_flat(images), canvas, *where)
-        return True
+        return jit.loops("apply").paste(_flat(images), canvas, *where)
     return jit.loops("apply").paste_over(canvas, *where)
 
 
 def fill(out: Tensor, colours: Tensor, target: Tensor) -> bool:
     """Fill the box ``target`` (N, 4) of each image; ``colours`` has the images' type and broadcasts to them."""
-    if not jit.usable(out) or not out.is_contiguous() or colours.ndim != 4 or colours.shape[1] != out.shape[1]:
+    if not jit.usable_on(out, colours, target) or not out.is_contiguous():
+        return False
+    if colours.ndim != 4 or colours.shape[0] not in (1, out.shape[0]) or colours.shape[1] != out.shape[1]:
         return False
     plain = tuple(colours.shape[2:]) == (1, 1)
     if not plain and colours.shape[2:] != out.shape[2:]:
         return False
     shape = out.shape[1], out.shape[2], out.shape[3]
-    jit.loops("apply").fill(_flat(out), shape, _flat(colours.contiguous()), plain, len(colours) == 1, target.numpy())
-    return True
+    given = _flat(colours.contiguous()), plain, colours.shape[0] == 1, target.numpy()
+    return jit.loops("apply").fill(_flat(out), shape, *given)
 
 
 def blend(images: Tensor, out: Tensor, partner: Tensor, weight: Tensor) -> bool:
@@ -56,26 +57,27 @@ def blend(images: Tensor, out: Tensor, partner: Tensor, weight: Tensor) -> bool:
     kinds = torch.float32, torch.float64, torch.uint8
     if images.dtype not in kinds or not images.is_contiguous() or not out.is_contiguous():
         return False
-    if not jit.usable(images, out):
+    if not jit.usable_on(images, out, partner, weight) or weight.shape[0] != images.shape[0]:
+        return False
+    if weight.requires_grad and torch.is_grad_enabled():
         return False
     n, in_place, others, loops = len(images), out.data_ptr() == images.data_ptr(), partner.numpy(), jit.loops("apply")
     weight = weight.detach().to(torch.float64 if images.dtype == torch.float64 else torch.float32)
     if weight[0].numel() == 1:
         pixels, canvas, each = (one.detach().reshape(n, -1).numpy() for one in (images, out, weight))
         return _blend_whole(loops, pixels, canvas, others, each[:, 0], in_place)
-    if in_place or images.dtype == torch.uint8 or weight.shape[2:] != images.shape[2:]:
+    fits = weight.shape[1] in (1, images.shape[1]) and weight.shape[2:] == images.shape[2:]
+    if in_place or images.dtype == torch.uint8 or not fits:
         return False
     pixels, canvas, each = (one.detach().flatten(2).contiguous().numpy() for one in (images, out, weight))
-    loops.blend_by_map(pixels, canvas, others, each)
-    return True
+    return loops.blend_by_map(pixels, canvas, others, each)
 
 
 def _blend_whole(
     loops: Any, pixels: np.ndarray, canvas: np.ndarray, partner: np.ndarray, weight: np.ndarray, in_place: bool
 ) -> bool:
     if not in_place:
-        (loops.blend_bytes if pixels.dtype == np.uint8 else loops.blend)(pixels, canvas, partner, weight)
-        return True
+        return (loops.blend_bytes if pixels.dtype == np.uint8 else loops.blend)(pixels, canvas, partner, weight)
     return pixels.dtype != np.uint8 and loops.blend_over(canvas, partner, weight)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
@@ -13,13 +12,13 @@ import torch
 from torch import Tensor
 
 MUCH = 2**18  # values
+PAIR = 2  # pictures: what the page mixes at once
 
 
 def usable(*tensors: Tensor, values: int | None = None) -> bool:
     """Whether to use compiled loops: on the CPU, outside torch.compile, and if there is much to do.
 
-    Loading them takes half a second, compiling them (once per machine) some more: a page with two pictures does not
-    wait for that.
+    Loading them takes half a second, compiling them (once per machine) some more.
 
     Args:
         values: how much there is to do; None: as many values as the tensors have.
@@ -32,20 +31,30 @@ def usable(*tensors: Tensor, values: int | None = None) -> bool:
     return (count if values is None else values) >= MUCH and not torch.compiler.is_compiling() and _installed()
 
 
+def usable_on(images: Tensor, *tensors: Tensor) -> bool:
+    """Whether to use compiled loops on a batch: as :func:`usable`, and not for two pictures, for which the page would
+    wait."""
+    return images.shape[0] > PAIR and usable(images, *tensors)
+
+
 def creates(values: int, device: torch.device) -> bool:
     """Whether compiled loops create new tensors: as :func:`usable`, and not in a mode whose tensors hold no values."""
     return device.type == "cpu" and usable(torch.empty(0), values=values)
 
 
-@cache
+_loaded: dict[str, Any] = {}  # in sys.modules a module stands before all of it is there
+
+
 def loops(name: str) -> Any:
     """Import a module of compiled functions, which is called _NAME_numba."""
-    return import_module(f"mixviz.core._{name}_numba")
+    if name not in _loaded:
+        _loaded[name] = import_module(f"mixviz.core._{name}_numba")
+    return _loaded[name]
 
 
 def loaded(name: str) -> Any:
     """Return a module of compiled functions if it is in use already, else None."""
-    return sys.modules.get(f"mixviz.core._{name}_numba")
+    return _loaded.get(name)
 
 
 @cache

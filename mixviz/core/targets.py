@@ -105,12 +105,13 @@ def _shared(plan: Labelled, labels: Tensor) -> Tensor:
 
 
 def _by_loops(plan: Labelled, labels: Tensor, num_classes: int) -> Tensor | None:
-    """Mix class indices by compiled loops, if these are loaded already; None otherwise, or for a wrong index."""
+    """Mix class indices by compiled loops, if these are loaded already; None otherwise, for a wrong index, or where the
+    shares need a gradient."""
     loops = jit.loaded("apply")
-    if loops is None or type(labels) is not Tensor or labels.device.type != "cpu" or torch.compiler.is_compiling():
+    if loops is None or not jit.usable(labels, plan.partner, plan.share, values=jit.MUCH) or plan.share.requires_grad:
         return None
     result = torch.zeros(len(labels), num_classes)
-    given = labels.long().numpy(), plan.partner.numpy(), plan.share.detach().numpy()
+    given = labels.long().numpy(), plan.partner.numpy(), plan.share.numpy()
     return result if loops.share_labels(result.numpy(), *given) else None
 
 

@@ -74,7 +74,7 @@ def extremes(values: Tensor) -> tuple[float, float]:
 
 
 def _sampled_extremes(images: Tensor, down: int, across: int) -> tuple[float, float]:
-    if jit.usable(images) and images.dtype in (torch.float32, torch.float64):
+    if jit.usable_on(images) and images.dtype in (torch.float32, torch.float64):
         return jit.loops("apply").sampled_extremes(images.numpy(), down, across)
     return extremes(images[:, :, down // 2 :: down, across // 2 :: across])
 
