@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 
 from mixviz.networks.run import Run
 from mixviz.search import judge, locks, report, study
+from mixviz.search import trials as training
 from mixviz.search.budget import Budget
 from mixviz.search.contestants import parse
 from mixviz.search.data import parts
@@ -25,7 +26,7 @@ from mixviz.search.outcome import FILE
 from mixviz.search.shared import WAITING, Shared
 from mixviz.search.space import space
 from mixviz.search.strategies import STRATEGIES
-from mixviz.search.strategy import Task
+from mixviz.search.strategy import Strategy, Task
 from mixviz.training import trainer
 
 pytestmark = pytest.mark.usefixtures("one_thread_of_a_cpu")
@@ -83,6 +84,15 @@ def test_a_training_is_left_to_the_process_that_has_it(pictures, tmp_path):
             assert list(mine.one_of_each()) == []  # both have been looked at by those that have them
     with theirs.next(silent) as again:  # it was left
         assert again is first
+
+
+def test_what_another_finishes_meanwhile_is_not_looked_at(pictures, tmp_path, monkeypatch):
+    trials = judge._trials(parse(["cutmix"]), small(pictures), 1, tmp_path, "pictures")
+    looked = []
+    for trial in Shared(trials, tmp_path / "locks").one_of_each():
+        looked.append(trial)
+        monkeypatch.setattr(type(trial), "finished", lambda one: judge.Outcome(torch.ones(9).numpy(), 1.0))
+    assert looked == trials[:1]
 
 
 def test_a_process_waits_for_the_last_training_of_another(pictures, tmp_path, monkeypatch):
@@ -162,6 +172,21 @@ def test_a_search_whose_folder_is_moved_goes_on(pictures, tmp_path, monkeypatch)
     moved = shutil.move(tmp_path / "here", tmp_path / "there")
     assert found(moved, resume=True) == whole
     assert epochs == [1, 2] * 4
+
+
+def test_a_trial_that_goes_on_counts_an_epoch_once(pictures, tmp_path, monkeypatch):
+    """What a training takes is told by its second epoch, also where the first was trained before a stop."""
+    run, said = small(pictures), []
+    divided = parts(run, silent)
+    out, budget = tmp_path / "out", Budget.parse("4 trials")
+    task = Task(run, space(["rotation"]), divided.search_train, divided.search_val, out, budget, silent)
+    epochs = interrupt(monkeypatch, 1)
+    monkeypatch.setattr(training.Clock, "seconds", property(lambda clock: 10.0 * len(epochs)))
+    monkeypatch.setattr(Strategy, "_affordable", lambda *_: said.append)
+    with pytest.raises(KeyboardInterrupt):
+        study.search(task, STRATEGIES["random"]())
+    study.search(task, STRATEGIES["random"](), resume=True)
+    assert said[0] == 10 * run.epochs
 
 
 def test_a_training_goes_on_with_the_same_policy_alone(pictures, tmp_path, monkeypatch):

@@ -73,9 +73,10 @@ class Shared:
         names: set[str] = set()
         for trial in self.waiting():
             if trial.contestant.name not in names and (lock := self._take(trial)) is not None:
-                names.add(trial.contestant.name)
                 with locks.held(lock, trial):
-                    yield trial
+                    if trial.finished() is None:  # by another process, while those before were looked at
+                        names.add(trial.contestant.name)
+                        yield trial
 
     def _take(self, trial: Trial) -> FileLock | None:
         return locks.take(self._folder / f"{trial.folder.parent.name}-{trial.folder.name}")

@@ -70,6 +70,7 @@ def train(
     known = trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values
     for line in training.progress.history[len(known) :]:  # killed between the checkpoint and its report
         trial.report(line["top1"], line["epoch"])
+    first = clock.seconds  # where the first epoch was trained before
     if training.progress.epoch < until:
         training.go()
     clock.note()

@@ -118,7 +118,7 @@ export function livePanel(server, came) {
   function again() {
     clearTimeout(timer);
     const looks = () => mixviz.state.view === "search" && !document.hidden && (node.open || known?.running);
-    timer = setTimeout(() => (looks() ? question("live") : again()), known?.running || watching ? PAUSE : REST);
+    timer = setTimeout(() => (looks() ? question("live") : again()), known?.running ? PAUSE : REST);
   }
 
   /** @param {string} text */
