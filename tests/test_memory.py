@@ -16,7 +16,9 @@ def faults(batches):
         torch.zeros(2**24)  # 64 MB
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 cleared = faults(4)
-print(memory.keep(), faults(1) and cleared, faults(4))
+kept = memory.keep()
+torch.zeros(2**25)  # larger: up to glibc 2.37, an aligned block may not fit where one of its size was freed
+print(kept, cleared, faults(4))
 """
 
 

@@ -88,9 +88,7 @@ def evaluate(
     """
     from mixviz.evaluation import tables
     from mixviz.evaluation.runner import Wanted, assess_together
-    from mixviz.training import setup
 
-    setup.keep_memory()
     for_rows = [_titled(model_card.read(folder), folder) for folder in folders]
     model_card.rows([card.changed(metrics=None) for card in for_rows])
     if weights not in ("last", "best"):

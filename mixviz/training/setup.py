@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
-import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -21,8 +18,6 @@ from mixviz.core.tensors import IMAGENET_MEAN, IMAGENET_STD
 from mixviz.data import sources
 from mixviz.data.dataset import Dataset
 from mixviz.networks.run import Run
-
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 
 def splits(run: Run, download: bool = False, tell: Callable[[str], None] = print) -> list[Dataset]:
@@ -70,20 +65,6 @@ def check_validation(run: Run, val: Dataset) -> None:
             f"{objective.card.title} is validated by retrieval, and no class has two pictures for validation: hold out "
             "more (--holdout classes:1/2), or name other pictures."
         )
-
-
-def keep_memory() -> None:
-    """Let glibc keep freed memory for the next step instead of returning it to the system.
-
-    Otherwise each large activation is mapped and zeroed page by page at every step, a quarter of the time of an
-    EfficientNet-Lite0 at 160 px on one core. Other C libraries are left as they are.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    with suppress(OSError, AttributeError):
-        libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(M_MMAP_MAX, 0)
-        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def optimizer(run: Run, network: nn.Module) -> torch.optim.Optimizer:

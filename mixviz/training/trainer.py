@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mixviz.cam import grad_cam
+from mixviz.core import memory
 from mixviz.core.batch import Batch
 from mixviz.core.feature_mixing import mix_inside
 from mixviz.core.objective import SelfTaught
@@ -110,7 +111,7 @@ class Training:
         self.accelerator = Accelerator(  # _autocast sets the precision, and _synchronise_buffers the buffers
             mixed_precision="no", kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)]
         )
-        setup.keep_memory()
+        memory.keep()
         model_card.commit()  # cached now, because the checkout may change during the training
         self.rank, self.world = self.accelerator.process_index, self.accelerator.num_processes
         self.device: torch.device = self.accelerator.device
