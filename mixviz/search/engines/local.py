@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import pickle
 import signal
 import threading
 import traceback
@@ -31,7 +30,6 @@ class Local(Engine):
 
     def run(self, job: Job, processes: int, tell: Tell) -> None:
         """Start new processes, and listen to them until all have ended."""
-        content = pickle.dumps(job)
         threads, gpus = max(1, torch.get_num_threads() // processes), _gpus()
         team: dict[Connection, BaseProcess] = {}
         try:
@@ -39,8 +37,7 @@ class Local(Engine):
                 gpu = gpus[index % len(gpus)] if gpus else None
                 connection, process = _start(threads, gpu)
                 team[connection] = process
-                threading.Thread(target=_send, args=(connection, content), daemon=True).start()
-            del content
+                threading.Thread(target=_send, args=(connection, job), daemon=True).start()
             _listen(dict(team), Once(tell))
         finally:
             _end(team)
@@ -57,9 +54,9 @@ def _start(threads: int, gpu: str | None) -> tuple[Connection, BaseProcess]:
     return ours, process
 
 
-def _send(connection: Connection, content: bytes) -> None:
+def _send(connection: Connection, job: Job) -> None:
     with suppress(OSError):  # its process has ended, which is seen elsewhere
-        connection.send_bytes(content)
+        connection.send(job)
 
 
 def _work(connection: Connection, threads: int, gpu: str | None) -> None:
