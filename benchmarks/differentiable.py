@@ -27,7 +27,7 @@ from torchvision.transforms.v2.functional import rgb_to_grayscale
 from benchmarks.timing import table
 from mixviz import METHODS
 from mixviz.core.policy import Policy, Sequence, Stage, Step
-from mixviz.evaluation.paired import over_seeds
+from mixviz.evaluation.paired import Difference, over_seeds
 from mixviz.networks import architectures
 from mixviz.networks.run import Run
 from mixviz.search import contestants, data, judge, space
@@ -223,8 +223,12 @@ def main() -> None:
     means: Mapping[str, float] = {one.name: one.mean for one in verdict.standings}
     of = [[means[Path(path).stem] for path in found[name]] for name in ("differentiable", "random")]
     pair = over_seeds(of[0], of[1])
-    print(f"differentiable against random, over {pair.count} searches: {pair.mean:+.1f} ({pair.low} to {pair.high})")
+    print(f"differentiable against random, over {pair.count} searches: {pair.mean:+.1f}{_interval(pair)}")
     print(verdict.sentence)
+
+
+def _interval(pair: Difference) -> str:
+    return "" if pair.low is None or pair.high is None else f" ({pair.low:+.1f} to {pair.high:+.1f})"
 
 
 def _rows(verdict: judge.Verdict) -> tuple[list[str], list[list[str]]]:
