@@ -25,6 +25,7 @@ from PIL import Image
 from mixviz import METHODS, Batch, Recipe
 from mixviz.core.parts import Operations, Style
 from mixviz.data import pictures
+from mixviz.networks.run import Run
 from mixviz.ops import operations
 
 ROOT = Path(__file__).parent.parent
@@ -182,6 +183,13 @@ def photographs(side: int) -> torch.Tensor:
     """Return the bundled photographs (N, 3, side, side) uint8, cropped to squares."""
     paths = map(pictures.photograph_path, sorted(pictures.photographs()))
     return torch.stack([torch.from_numpy(pictures.load_image(path, side)).movedim(2, 0) for path in paths])
+
+
+def small_run(root: Path, **changes) -> Run:
+    """Make a run of six steps per epoch over :func:`picture_folder`, with a network of a third of a million
+    parameters."""
+    values = {"network": "test_resnet", "image_size": 16, "batch_size": 4, "epochs": 2, "lr": 0.02, **changes}
+    return Run(root=str(root), **values)
 
 
 def picture_folder(root: Path, classes=("ant", "bee", "cat"), train=8, val=3, side=16) -> Path:

@@ -26,6 +26,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(item.module.__name__))
 
 
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write eight pictures of each of three classes for training and three for validation, 16 px."""
+    from cases import picture_folder  # imports torch, which is late enough here
+
+    return picture_folder(tmp_path_factory.mktemp("pictures"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A folder without networks of others, whatever the machine has fetched."""

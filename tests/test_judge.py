@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from cases import ROOT, picture_folder
+from cases import ROOT, small_run
 from PIL import Image
 from safetensors.torch import load_file
 from scipy import stats
@@ -40,16 +40,8 @@ from mixviz.training import trainer
 pytestmark = pytest.mark.usefixtures("one_thread_of_a_cpu")
 
 
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory) -> Path:
-    """Write eight pictures of each of three classes for training and three for validation, 16 px."""
-    return picture_folder(tmp_path_factory.mktemp("pictures"))
-
-
 def small(root: Path, **changes) -> Run:
-    """Make a run of six steps per epoch, with a network of a third of a million parameters."""
-    values = {"network": "test_resnet", "image_size": 16, "batch_size": 4, "epochs": 1, "lr": 0.02, **changes}
-    return Run(root=str(root), **values)
+    return small_run(root, **{"epochs": 1, **changes})
 
 
 def contents(split: Dataset) -> set[bytes]:

@@ -13,7 +13,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from cases import picture_folder
 from optuna import TrialPruned
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
@@ -409,12 +408,6 @@ def test_a_trial_that_cannot_be_trained_is_told_and_the_search_goes_on(tmp_path,
 
 
 # ---- the command
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory) -> Path:
-    """Write eight pictures of each of three classes for training and three for validation, 16 px."""
-    return picture_folder(tmp_path_factory.mktemp("pictures"))
 
 
 def command(root: Path, out: Path, *more: str):

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from cases import ROOT, picture_folder
+from cases import ROOT
 from filelock import FileLock
 from typer.testing import CliRunner
 
@@ -41,12 +41,6 @@ from mixviz.version import __version__
 pytestmark = pytest.mark.usefixtures("one_thread_of_a_cpu")
 
 LOCAL = ENGINES["local"]()
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory) -> Path:
-    """Write eight pictures of each of three classes for training and three for validation, 16 px."""
-    return picture_folder(tmp_path_factory.mktemp("pictures"))
 
 
 def small(root: Path) -> Run:

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from cases import picture_folder
+from cases import small_run as small
 from safetensors.torch import load_file
 
-from mixviz.networks.run import Run
 from mixviz.search import judge, locks, report, study
 from mixviz.search import trials as training
 from mixviz.search.budget import Budget
@@ -36,17 +35,6 @@ POLICY = {
     "format": "mixviz policy", "version": 1,
     "stages": [{"until": 1.0, "policies": [{"odds": 1.0, "steps": [TURN]}]}],
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory) -> Path:
-    """Write eight pictures of each of three classes for training and three for validation, 16 px."""
-    return picture_folder(tmp_path_factory.mktemp("pictures"))
-
-
-def small(root: Path, **changes) -> Run:
-    values = {"network": "test_resnet", "image_size": 16, "batch_size": 4, "epochs": 2, "lr": 0.02, **changes}
-    return Run(root=str(root), **values)
 
 
 def turned(folder: Path) -> str:

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import torch
 from cases import picture_folder
+from cases import small_run as small
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -35,18 +36,6 @@ FIELDS = Run.described()
 
 
 pytestmark = pytest.mark.usefixtures("one_thread_of_a_cpu")
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory) -> Path:
-    """Write eight pictures of each of three classes for training and three for validation, 16 px."""
-    return picture_folder(tmp_path_factory.mktemp("pictures"))
-
-
-def small(root: Path, **changes) -> Run:
-    """Make a run of six steps per epoch, with a network of a third of a million parameters."""
-    values = {"network": "test_resnet", "image_size": 16, "batch_size": 4, "epochs": 2, "lr": 0.02, **changes}
-    return Run(root=str(root), **values)
 
 
 def train(run: Run, out: Path, **more) -> dict:

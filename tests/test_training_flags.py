@@ -41,12 +41,6 @@ EVERYTHING = {
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory) -> Path:
-    """Write eight pictures of each of three classes for training and three for validation, 16 px."""
-    return picture_folder(tmp_path_factory.mktemp("pictures"))
-
-
-@pytest.fixture(scope="module")
 def lopsided(tmp_path_factory) -> Path:
     """Write eight, four and four training pictures of three classes."""
     root = picture_folder(tmp_path_factory.mktemp("lopsided"))
