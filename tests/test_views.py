@@ -21,6 +21,7 @@ from mixviz.i18n import texts
 from mixviz.selection import candidates
 from mixviz.ui import lesson
 from mixviz.ui.services import presenters
+from mixviz.ui.state import NOT_ON_THE_PAGE
 from mixviz.ui.views import draws, sweep
 
 pytestmark = pytest.mark.browser
@@ -103,7 +104,7 @@ def test_every_method_can_be_looked_at(same_detail):
         same_detail.after(lambda n=name: same_detail.page.get_by_label("Method", exact=True).select_option(n))
         assert same_detail.page.get_by_role("heading", name=cls.card.title, exact=True).is_visible()
         controls = same_detail.page.locator("#mv-detail .mv-control")
-        assert controls.count() == len(set(cls.parameters()) - {"detector"})
+        assert controls.count() == len(set(cls.parameters()) - set(NOT_ON_THE_PAGE))
         styled = 2 * (name == "stylemix")  # each picture in the other's style, too
         assert same_detail.page.locator("#mv-detail .mv-strip .mv-tile").count() == 6 + styled
 
