@@ -174,14 +174,24 @@ def blend(images: Array, out: Array, partner: Array, weight: Array) -> bool:
 
 
 @fused
-def blend_over(images: Array, partner: Array, weight: Array) -> bool:
-    """:func:`blend` in place, along the cycles of a permutation as in :func:`paste_over`; False where it is none.
+def _blend_into(own: Array, other: Array, weight: Any) -> None:
+    """:func:`_blend_one` into ``own``: with an array for the result beside, numba would blend value by value, in case
+    the two overlap."""
+    if abs(weight) < 0.5:
+        for k in range(len(own)):
+            own[k] = weight * (other[k] - own[k]) + own[k]
+    else:
+        rest = weight - own.dtype.type(1)
+        for k in range(len(own)):
+            own[k] = rest * (other[k] - own[k]) + other[k]
 
-    Each image is blended beside and copied back: written where it is read, it would be blended value by value.
-    """
+
+@fused
+def blend_over(images: Array, partner: Array, weight: Array) -> bool:
+    """:func:`blend` in place, along the cycles of a permutation as in :func:`paste_over`; False where it is none."""
     if not _is_permutation(partner, len(images)):
         return False
-    done, first, mixed = np.zeros(len(partner), np.bool_), np.empty_like(images[0]), np.empty_like(images[0])
+    done, first = np.zeros(len(partner), np.bool_), np.empty_like(images[0])
     for start in range(len(partner)):
         if done[start]:
             continue
@@ -189,10 +199,10 @@ def blend_over(images: Array, partner: Array, weight: Array) -> bool:
         i = start
         while not done[i]:
             done[i], j = True, partner[i]
-            own = images[i]
-            _blend_one(own, first if j == start else images[j], weight[i], mixed)
-            for k in range(len(mixed)):
-                own[k] = mixed[k]
+            if j == start:
+                _blend_into(images[i], first, weight[i])
+            else:
+                _blend_into(images[i], images[j], weight[i])
             i = j
     return True
 

@@ -52,10 +52,15 @@ def apply(plan: Plan, images: Tensor, out: Tensor | None = None) -> Tensor:
     """Blend by the fastest path that fits; see :meth:`mixviz.Recipe.apply`."""
     if out is not None and (out.shape != images.shape or out.dtype != images.dtype):
         raise ValueError(f"out should be like images, {tuple(images.shape)} {images.dtype}; got {tuple(out.shape)}.")
-    if images.device.type == "cpu" and not images.requires_grad and not torch.compiler.is_compiling():
+    if into_memory(images):
         return by_slices(plan, images, torch.empty_like(images) if out is None else out)
     mixed = by_masks(plan, images)
     return mixed if out is None else out.copy_(mixed)
+
+
+def into_memory(images: Tensor) -> bool:
+    """Whether mixtures are written into given memory: on the CPU, without a gradient, outside ``torch.compile``."""
+    return images.is_cpu and not images.requires_grad and not torch.compiler.is_compiling()
 
 
 def sources(plan: Plan, hidden: Tensor) -> Tensor:
@@ -156,14 +161,17 @@ def by_slices(plan: Plan, images: Tensor, out: Tensor) -> Tensor:
 
 def _copy_patches(patches: Patches, plan: Plan, images: Tensor, out: Tensor) -> None:
     """Copy patches of pixels. A patch is read for all images before it is written, so ``out`` may be ``images``."""
-    for p in range(patches.target_boxes.shape[0]):
-        target = patches.target_boxes[p]
-        source = target if patches.source_boxes is None else patches.source_boxes[p]
-        if plan.partner.shape[0] == 1:
-            if not apply_compiled.fill(out, _in_units(patches.fill, images), target):
-                _fill_slices(_as_pixels(patches.fill, images), out, target)
-        elif not apply_compiled.paste(images, out, plan.partner[p + 1], source, target):
-            _copy_slices(images, out, plan.partner[p + 1], source, target)
+    targets = patches.target_boxes.unbind()
+    sources = targets if patches.source_boxes is None else patches.source_boxes.unbind()
+    _, *partners = plan.partner.unbind()
+    if not partners:
+        colours = _in_units(patches.fill, images)
+        for target in targets:
+            if not apply_compiled.fill(out, colours, target):
+                _fill_slices(colours.expand_as(images), out, target)
+    for target, source, partner in zip(targets, sources, partners, strict=False):  # a fill has no partner
+        if not apply_compiled.paste(images, out, partner, source, target):
+            _copy_slices(images, out, partner, source, target)
 
 
 def _fill_slices(fill: Tensor, out: Tensor, target: Tensor) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mixviz.core import jit
 
-WORDS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # copies do not ask what the bits mean
+WORDS = {1: np.uint8, 2: np.int16, 4: np.int32, 8: np.int64}  # copies do not ask what the bits mean
 
 
 def paste(images: Tensor, out: Tensor, partner: Tensor, source: Tensor, target: Tensor) -> bool:
@@ -62,10 +62,12 @@ def blend(images: Tensor, out: Tensor, partner: Tensor, weight: Tensor) -> bool:
     if weight.requires_grad and torch.is_grad_enabled():
         return False
     n, in_place, others, loops = len(images), out.data_ptr() == images.data_ptr(), partner.numpy(), jit.loops("apply")
-    weight = weight.detach().to(torch.float64 if images.dtype == torch.float64 else torch.float32)
-    if weight[0].numel() == 1:
-        pixels, canvas, each = (one.detach().reshape(n, -1).numpy() for one in (images, out, weight))
-        return _blend_whole(loops, pixels, canvas, others, each[:, 0], in_place)
+    kind = torch.float64 if images.dtype == torch.float64 else torch.float32
+    weight = weight.detach() if weight.dtype == kind else weight.detach().to(kind)
+    if weight.numel() == n:
+        canvas, each = out.detach().numpy().reshape(n, -1), weight.numpy().reshape(n)
+        pixels = canvas if in_place else images.numpy().reshape(n, -1)
+        return _blend_whole(loops, pixels, canvas, others, each, in_place)
     fits = weight.shape[1] in (1, images.shape[1]) and weight.shape[2:] == images.shape[2:]
     if in_place or images.dtype == torch.uint8 or not fits:
         return False
@@ -83,4 +85,5 @@ def _blend_whole(
 
 def _flat(images: Tensor) -> np.ndarray:
     """View contiguous images as a row of integers of the same size."""
-    return images.detach().view(-1).view(WORDS[images.element_size()]).numpy()
+    bits = images.detach().view(torch.int16) if images.dtype == torch.bfloat16 else images.detach()
+    return bits.numpy().reshape(-1).view(WORDS[images.element_size()])

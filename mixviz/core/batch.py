@@ -162,8 +162,14 @@ class Batch:
         """The images as the network gets them in training: float, normalised if ``mean`` and ``std`` are given."""
         return self.normalised(self.images) if self._normal else as_float(self.images)
 
-    def normalised(self, images: Tensor) -> Tensor:
-        """Normalise images (N, 3, H, W), uint8 or in [0, 1]: subtract the mean, divide by the standard deviation."""
+    def normalised(self, images: Tensor, own: bool = False) -> Tensor:
+        """Normalise images (N, 3, H, W), uint8 or in [0, 1]: subtract the mean, divide by the standard deviation.
+
+        Args:
+            own: whether they are float and may be overwritten.
+        """
+        if own:
+            return images.sub_(self.mean.to(images.dtype)).div_(self.std.to(images.dtype))
         images = as_float(images)
         return (images - self.mean.to(images.dtype)) / self.std.to(images.dtype)
 

@@ -111,7 +111,7 @@ def blend(
     """Blend two whole images, the first with weight ``own`` (N,); the label in the same shares, unless ``share`` is
     given."""
     weight = two_shares(batch, own)
-    mixing = Weights(weight[:, :, None, None, None])
+    mixing = Weights(weight.view(2, -1, 1, 1, 1))
     return Recipe(
         size=batch.size,
         partner=pair(batch, draw.partner),
@@ -145,8 +145,8 @@ def paste(
         partner=pair(batch, draw.partner),
         share=two_shares(batch, 1 - geometry.box_area(target, batch.size) if own is None else own),
         mixing=Patches(
-            _as_tensor(batch, target)[None],
-            None if source is None else _as_tensor(batch, source)[None],
+            _as_tensor(batch, target).unsqueeze(0),
+            None if source is None else _as_tensor(batch, source).unsqueeze(0),
             patch_alpha,
             None,
             noise,

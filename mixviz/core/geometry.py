@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mixviz.core import jit
 from mixviz.core.tensors import on_device
 
 
@@ -22,6 +23,8 @@ def patch_sides(lam: np.ndarray, size: tuple[int, int], rounding: str = "nearest
         rounding: to the ``nearest`` pixel, or down to an ``even`` number: released code truncates the side and extends
             the box by half of it, truncated again, on either side of the centre.
     """
+    if (loops := _loops(lam)) is not None:
+        return loops.patch_sides(lam, *size, rounding != "nearest")
     ratio = np.sqrt(1 - lam)
     if rounding == "nearest":
         height, width = (np.rint(side * ratio).astype(np.int64) for side in size)
@@ -51,6 +54,8 @@ def box_around(
 ) -> np.ndarray: ...
 def box_around(row: Any, column: Any, height: Any, width: Any, size: tuple[int, int]) -> Tensor | np.ndarray:
     """Boxes (N, 4) of the given sides centred on a pixel, clipped at the border."""
+    if (loops := _loops(row, column, height, width)) is not None:
+        return loops.box_around(row, column, height, width, *size)
     top, left = row - height // 2, column - width // 2
     bottom, right = top + height, left + width
     if not isinstance(top, Tensor):  # np.clip takes several times as long as what it does
@@ -63,7 +68,16 @@ def box_around(row: Any, column: Any, height: Any, width: Any, size: tuple[int, 
 
 def random_centre(rng: np.random.Generator, n: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """A pixel per image, uniform over the image: rows (n,), columns (n,)."""
+    if size[0] == size[1]:  # the same numbers in one call
+        row, column = rng.integers(0, size[0], 2 * n).reshape(2, n)  # a shape in place of a number takes long
+        return row, column
     return rng.integers(0, size[0], n), rng.integers(0, size[1], n)
+
+
+def _loops(*given: Any) -> Any:
+    """Compiled arithmetic for rows of numbers, where the process mixes large batches already; else None."""
+    plain = all(type(one) is np.ndarray and one.ndim == 1 for one in given)
+    return jit.loops("boxes") if plain and len(given[0]) > jit.PAIR and jit.loaded("apply") is not None else None
 
 
 @overload
@@ -72,6 +86,8 @@ def box_area(box: Tensor, size: tuple[int, int]) -> Tensor: ...
 def box_area(box: np.ndarray, size: tuple[int, int]) -> np.ndarray: ...
 def box_area(box: Any, size: tuple[int, int]) -> Tensor | np.ndarray:
     """Share of the image (N,) that each box covers, 0 to 1, in the whole pixels it was rounded to."""
+    if isinstance(box, np.ndarray) and box.ndim == 2 and len(box) > jit.PAIR and jit.loaded("apply") is not None:
+        return jit.loops("boxes").box_area(box, size[0] * size[1])
     return (box[..., 2] - box[..., 0]) * (box[..., 3] - box[..., 1]) / (size[0] * size[1])
 
 

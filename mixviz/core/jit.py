@@ -25,7 +25,7 @@ def usable(*tensors: Tensor, values: int | None = None) -> bool:
     """
     count = 0
     for one in tensors:
-        if type(one) is not Tensor or one.device.type != "cpu":
+        if type(one) is not Tensor or not one.is_cpu:
             return False
         count += one.numel()
     return (count if values is None else values) >= MUCH and not torch.compiler.is_compiling() and _installed()

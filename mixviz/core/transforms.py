@@ -12,7 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mixviz.core import apply
 from mixviz.core.batch import Batch
+from mixviz.core.buffers import Buffers
 from mixviz.core.checks import is_mapping, is_sequence
 from mixviz.core.detection import detection_objects, detection_targets, rest_of
 from mixviz.core.follow import MovedObjects, unmoved
@@ -156,6 +158,8 @@ class MixTransform:
         any_range: accept float images outside [0, 1] too, see :class:`mixviz.Batch`.
         inplace: mix into the given images instead of a new tensor, which saves most of the time in a training loop that
             does not need the clean batch any more.
+        reuse: mix into the memory of an earlier result on the CPU, once nothing refers to it any more; False: into a
+            new tensor every time.
         rule: how labels become a target: ``share``, ``union`` or ``visible``, see :meth:`mixviz.Recipe.targets`.
         min_visible: leave out objects of which a smaller share is seen, and what ``rule`` leaves out by it.
         ignore: class of a segmentation where no source is shown, see :meth:`mixviz.Recipe.follow_map`.
@@ -175,6 +179,7 @@ class MixTransform:
         normalize: tuple[Sequence[float], Sequence[float]] | None = None,
         network: Callable[[Tensor], Tensor] | None = None,
         inplace: bool = False,
+        reuse: bool = True,
         any_range: bool = False,
         rule: str = "share",
         min_visible: float = 0.0,
@@ -194,6 +199,7 @@ class MixTransform:
         self.rule, self.min_visible, self.ignore = rule, min_visible, ignore
         self._rng: np.random.Generator | None = None
         self._worker: int | None = None
+        self._buffers = Buffers() if reuse else None
 
     def __call__(
         self,
@@ -244,9 +250,17 @@ class MixTransform:
         moved = None if batch.objects is None else self._follow(recipe, batch.objects)
         targets = None if labels is None else self._targets(recipe, labels)
         dense = None if maps is None else recipe.follow_map(maps, self.ignore)
-        mixed = recipe.apply(images, out=images if self.inplace else None)
-        mixed = mixed if self.normalize is None else batch.normalised(mixed)
+        mixed = recipe.apply(images, out=images if self.inplace else self._buffer(images))
+        if self.normalize is not None:
+            mixed = batch.normalised(mixed, own=mixed.is_floating_point() and apply.into_memory(mixed))
         return Mixed(mixed, targets, None if objects is None else moved, dense)
+
+    def _buffer(self, images: Tensor) -> Tensor | None:
+        """Memory for the result; None: a new tensor, also in a DataLoader's worker, which hands its memory over."""
+        plain = type(images) is Tensor and apply.into_memory(images)
+        if self._buffers is None or not plain or torch.utils.data.get_worker_info() is not None:
+            return None
+        return self._buffers.empty_like(images)
 
     def _follow(self, recipe: Recipe, objects: Objects) -> MovedObjects:
         plain = isinstance(recipe.mixing, Unmixed) and len(recipe.partner) == 1

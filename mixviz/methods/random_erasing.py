@@ -51,13 +51,18 @@ class RandomErasing(Method):
     def build(self, batch: Batch, draw: Draw) -> Recipe:
         n, (rows, columns) = len(batch), batch.size
         erased = draw.rng.random(n) < self.probability
-        aspect = self.aspect ** draw.rng.uniform(-1, 1, (TRIES, n))
+        slant = draw.rng.uniform(-1, 1, (TRIES, n))
         pixels = (1 - draw.lam) * rows * columns
-        height, width = (np.rint(np.sqrt(a)).astype(np.int64) for a in (pixels * aspect, pixels / aspect))
-        fits = (height <= rows) & (width <= columns)
-        first = fits.argmax(0), np.arange(n)
-        use = erased & fits.any(0)
-        height, width = np.where(use, height[first], 0), np.where(use, width[first], 0)
+        height, width = np.zeros(n, np.int64), np.zeros(n, np.int64)
+        wanted = np.flatnonzero(erased)
+        for tried in slant:  # the first one nearly always fits
+            area, aspect = pixels[wanted], self.aspect ** tried[wanted]
+            tall, wide = (np.rint(np.sqrt(a)).astype(np.int64) for a in (area * aspect, area / aspect))
+            fits = (tall <= rows) & (wide <= columns)
+            height[wanted[fits]], width[wanted[fits]] = tall[fits], wide[fits]
+            wanted = wanted[~fits]
+            if not len(wanted):
+                break
         top, left = uniform_corner(draw.rng, height, width, batch.size)
         hole = stack_box(top, left, top + height, left + width)
         return erase(batch, draw, self.fill, batch.tensor(hole))

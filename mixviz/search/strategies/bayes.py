@@ -22,6 +22,7 @@ class Bayes(Strategy):
 
     startup: int = parameter(10, "trials that are drawn at random first", low=1, high=1000)
     factor: int = parameter(3, "Hyperband: one of so many trials goes on", low=2, high=10)
+    least: int = parameter(1, "Hyperband: epochs that every trial gets; all: none ends early", low=1, high=1000)
 
     card: ClassVar[Card] = Card(
         "bayes", "TPE with Hyperband", paper="BOHB: Robust and Efficient Hyperparameter Optimization at Scale",
@@ -34,7 +35,7 @@ class Bayes(Strategy):
 
     def pruner(self, epochs: int) -> BasePruner:
         """Return Hyperband over the epochs of a trial."""
-        return HyperbandPruner(min_resource=1, max_resource=epochs, reduction_factor=self.factor)
+        return HyperbandPruner(min_resource=min(self.least, epochs), max_resource=epochs, reduction_factor=self.factor)
 
 
 def parzen(seed: int, number: int, startup: int) -> BaseSampler:
