@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
+from mixviz import Batch
 from mixviz.core import geometry, jit
 
 SIZES = [(32, 32), (20, 37), (1, 300)]
@@ -51,3 +53,44 @@ def test_centres_are_two_draws_in_a_row(size):
         rows, columns = geometry.random_centre(ours, n, size)
         assert np.array_equal(rows, plain.integers(0, size[0], n))
         assert np.array_equal(columns, plain.integers(0, size[1], n))
+
+
+def maps_of(kind):
+    """Make nine maps of 20 by 24 pixels with many equal maxima, a flat one among them."""
+    maps = torch.from_numpy(np.random.default_rng(0).integers(0, 4, (9, 20, 24)) / 3).float()
+    maps[3] = 0.5
+    if kind == "signed zero":
+        maps[2, 0, 0] = -0.0
+    return maps
+
+
+@pytest.mark.parametrize("kind", ["plain", "signed zero"])
+def test_peaks_are_torchs(kind, monkeypatch):
+    maps = maps_of(kind)
+    monkeypatch.setattr(jit, "MUCH", 10**12)
+    by_torch = geometry.peak(maps, np.random.default_rng(0))
+    monkeypatch.setattr(jit, "MUCH", 1)
+    by_loops = geometry.peak(maps, np.random.default_rng(0))
+    for one, other in zip(by_torch, by_loops, strict=True):
+        assert torch.equal(one, other)
+    for i in (0, 1, 4):
+        first = int(maps[i].flatten().numpy().argmax())
+        assert (by_loops[0][i] * 24 + by_loops[1][i]).item() == first
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.0001, float("nan"), -float("nan"), float("inf")])
+def test_wrong_maps_are_refused(value, monkeypatch):
+    monkeypatch.setattr(jit, "MUCH", 1)
+    images, maps = torch.rand(9, 3, 20, 24), maps_of("plain")
+    Batch(images, saliency=maps)
+    maps[5, 7, 7] = value
+    with pytest.raises(ValueError, match="saliency should lie in"):
+        Batch(images, saliency=maps)
+
+
+def test_areas_of_tensors_are_torchs(twice):
+    rng = np.random.default_rng(0)
+    box = torch.from_numpy(np.sort(rng.integers(0, 300, (500, 2, 2)), 1).reshape(500, 4))
+    by_torch, by_loops = twice(lambda: geometry.box_area(box, (299, 223)))
+    assert by_loops.dtype == torch.float32
+    assert torch.equal(by_torch, by_loops)

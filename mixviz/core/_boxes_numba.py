@@ -42,3 +42,24 @@ def box_area(box: Array, pixels: int) -> Array:
     for i in range(len(box)):
         area[i] = (box[i, 2] - box[i, 0]) * (box[i, 3] - box[i, 1]) / pixels
     return area
+
+
+@compiled
+def ends(bits: Array) -> tuple[Array, Array, Array]:
+    """Return the least and the largest value (N,) of each row (N, M), and where the largest first is (N,).
+
+    Rows are the bits of numbers that are not negative, whose order is that of the numbers: whole numbers are compared
+    several at once, as numbers that may be NaN are not.
+    """
+    low, high, first = np.empty(len(bits), np.int32), np.empty(len(bits), np.int32), np.zeros(len(bits), np.int64)
+    for i in range(len(bits)):
+        row = bits[i]
+        least, most = row[0], row[0]
+        for k in range(len(row)):
+            least, most = min(least, row[k]), max(most, row[k])
+        low[i], high[i] = least, most
+        for k in range(len(row)):
+            if row[k] == most:
+                first[i] = k
+                break
+    return low, high, first

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mixviz.core import geometry
 from mixviz.core.objects import Objects
 from mixviz.core.registry import construct, detectors
 from mixviz.core.tensors import IMAGENET_MEAN, IMAGENET_STD, as_float, check_labels, check_range, check_type, on_device
@@ -210,6 +211,6 @@ def _checked_maps(maps: Tensor, shape: tuple[int, ...]) -> Tensor:
     if maps.dtype != torch.bool and not maps.is_floating_point():
         raise TypeError(f"saliency should be float in [0, 1], or a bool mask; got {maps.dtype}.")
     maps = maps.float()
-    if maps.device.type == "cpu" and not (maps.amin() >= 0 and maps.amax() <= 1):  # also true for NaN
+    if maps.device.type == "cpu" and not geometry.within_unit(maps):
         raise ValueError("saliency should lie in [0, 1]: divide each map by its maximum.")
     return maps

@@ -159,6 +159,18 @@ def paste(
     )
 
 
+def around_peaks(batch: Batch, draw: Draw, maps: Tensor, tie: str = "first", rounding: str = "nearest") -> Tensor:
+    """Boxes (N, 4) with the sides that λ asks for, around the most salient pixel of each partner's map (N, H, W)."""
+    row, column = geometry.peak(maps, draw.rng, tie)
+    sides = geometry.patch_sides(draw.lam, batch.size, rounding)
+    if type(row) is Tensor and row.is_cpu and not torch.compiler.is_compiling():  # numpy is faster with few numbers
+        row, column = (index.numpy()[draw.partner] for index in (row, column))
+        return batch.tensor(geometry.box_around(row, column, *sides, batch.size))
+    partner = batch.tensor(draw.partner)
+    height, width = (batch.tensor(side) for side in sides)
+    return geometry.box_around(row[partner], column[partner], height, width, batch.size)
+
+
 def _as_tensor(batch: Batch, boxes: np.ndarray | Tensor) -> Tensor:
     return boxes if isinstance(boxes, Tensor) else batch.tensor(boxes)
 

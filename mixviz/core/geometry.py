@@ -15,6 +15,8 @@ from torch import Tensor
 from mixviz.core import jit
 from mixviz.core.tensors import on_device
 
+ONE = np.float32(1).view(np.int32)  # as bits, of which NaN has more
+
 
 def patch_sides(lam: np.ndarray, size: tuple[int, int], rounding: str = "nearest") -> tuple[np.ndarray, np.ndarray]:
     """Height and width (N,) of the patch whose side ratio is sqrt(1-λ), in whole pixels.
@@ -74,10 +76,10 @@ def random_centre(rng: np.random.Generator, n: int, size: tuple[int, int]) -> tu
     return rng.integers(0, size[0], n), rng.integers(0, size[1], n)
 
 
-def _loops(*given: Any) -> Any:
-    """Compiled arithmetic for rows of numbers, where the process mixes large batches already; else None."""
-    plain = all(type(one) is np.ndarray and one.ndim == 1 for one in given)
-    return jit.loops("boxes") if plain and len(given[0]) > jit.PAIR and jit.loaded("apply") is not None else None
+def _loops(*given: Any, ndim: int = 1) -> Any:
+    """Compiled arithmetic for arrays, where the process mixes large batches already; else None."""
+    plain = all(type(one) is np.ndarray and one.ndim == ndim for one in given)
+    return jit.loops("boxes") if plain and jit.loaded("apply") is not None and len(given[0]) > jit.PAIR else None
 
 
 @overload
@@ -86,9 +88,11 @@ def box_area(box: Tensor, size: tuple[int, int]) -> Tensor: ...
 def box_area(box: np.ndarray, size: tuple[int, int]) -> np.ndarray: ...
 def box_area(box: Any, size: tuple[int, int]) -> Tensor | np.ndarray:
     """Share of the image (N,) that each box covers, 0 to 1, in the whole pixels it was rounded to."""
-    if isinstance(box, np.ndarray) and box.ndim == 2 and len(box) > jit.PAIR and jit.loaded("apply") is not None:
-        return jit.loops("boxes").box_area(box, size[0] * size[1])
-    return (box[..., 2] - box[..., 0]) * (box[..., 3] - box[..., 1]) / (size[0] * size[1])
+    array, pixels = _host(box), size[0] * size[1]
+    if (loops := _loops(array, ndim=2)) is not None:
+        area = loops.box_area(array, pixels)
+        return area if array is box else on_device(area.astype(np.float32), box.device)
+    return (box[..., 2] - box[..., 0]) * (box[..., 3] - box[..., 1]) / pixels
 
 
 def box_mask(box: Tensor, size: tuple[int, int]) -> Tensor:
@@ -115,6 +119,11 @@ def peak(maps: Tensor, rng: np.random.Generator, tie: str = "first") -> tuple[Te
     """
     n, height, width = maps.shape
     u = on_device(rng.random((2, n)), maps.device)
+    if tie == "first" and (ends := _ends(maps)) is not None:
+        low, high, first = ends
+        anywhere = (u[1].numpy() * height * width).astype(np.int64)
+        row, column = np.divmod(np.where(low == high, anywhere, first), width)
+        return on_device(row, maps.device), on_device(column, maps.device)
     values = maps.flatten(1)
     low, high = values.amin(1, keepdim=True), values.amax(1, keepdim=True)  # aminmax takes twenty times as long
     if tie == "first":
@@ -127,6 +136,29 @@ def peak(maps: Tensor, rng: np.random.Generator, tie: str = "first") -> tuple[Te
         index = (tied.cumsum(1) > rank[:, None]).to(torch.uint8).argmax(1)
     index = torch.where((low == high).squeeze(1), (u[1] * height * width).floor().long(), index)
     return index // width, index % width
+
+
+def within_unit(maps: Tensor) -> bool:
+    """Whether all values of maps (N, H, W) lie in [0, 1]; NaN does not."""
+    if (ends := _ends(maps)) is not None:
+        return bool(ends[1].max() <= ONE)
+    return bool(maps.amin() >= 0 and maps.amax() <= 1)
+
+
+def _host(values: Any) -> Any:
+    """Plain numbers on the CPU as an array, with the same memory; all else as it is."""
+    plain = type(values) is Tensor and values.is_cpu and not values.requires_grad and not torch.compiler.is_compiling()
+    return values.numpy() if plain else values
+
+
+def _ends(maps: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """The least and the largest value of many maps, as bits, and where the largest first is; None for other maps."""
+    values = jit.MUCH if jit.loaded("apply") is not None else maps.numel()
+    usable = maps.shape[0] > jit.PAIR and jit.usable(maps, values=values)
+    if maps.dtype != torch.float32 or not usable or not maps.is_contiguous():
+        return None
+    low, high, first = jit.loops("boxes").ends(maps.detach().numpy().reshape(len(maps), -1).view(np.int32))
+    return (low, high, first) if low.min() >= 0 else None  # negative, or the zero with a sign
 
 
 def _first_peak(values: Tensor) -> Tensor:

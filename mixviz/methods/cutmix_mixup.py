@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from mixviz.core.batch import Batch
-from mixviz.core.builders import pair, paste, two_shares
-from mixviz.core.geometry import box_area, box_around, patch_sides, peak, random_centre
+from mixviz.core.builders import around_peaks, pair, paste, two_shares
+from mixviz.core.geometry import box_area, box_around, patch_sides, random_centre
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, box_rounding, detector, parameter
 from mixviz.core.parts import Patches, Trace, Weights
@@ -55,11 +55,10 @@ class CutMixMixup(Method):
         inner, coin = draw.rng.beta(self.beta, self.beta, n), draw.rng.random(n) < self.switch
         if self.placement == "salient":
             maps = batch.saliency(self.detector)
-            row, column = (index[batch.tensor(draw.partner)] for index in peak(maps, draw.rng))
+            box = around_peaks(batch, draw, maps, rounding=self.rounding)
         else:
-            row, column = (batch.tensor(index) for index in random_centre(draw.rng, n, batch.size))
-        height, width = (batch.tensor(side) for side in patch_sides(draw.lam, batch.size, self.rounding))
-        box = box_around(row, column, height, width, batch.size)
+            centre, sides = random_centre(draw.rng, n, batch.size), patch_sides(draw.lam, batch.size, self.rounding)
+            box = batch.tensor(box_around(*centre, *sides, batch.size))
         if self.mode == "patch":
             alpha = batch.tensor((1 - inner).astype(np.float32))
             return paste(

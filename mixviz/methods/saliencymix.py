@@ -6,8 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from mixviz.core.batch import Batch
-from mixviz.core.builders import paste
-from mixviz.core.geometry import box_around, patch_sides, peak
+from mixviz.core.builders import around_peaks, paste
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, beta_alpha, box_rounding, detector, parameter, tie_break
 from mixviz.core.recipe import Recipe
@@ -56,9 +55,7 @@ class SaliencyMix(Method):
         if self.box == "batch":
             draw = draw._replace(lam=np.full(len(batch), draw.lam[0]))
         maps = batch.saliency(self.detector)
-        row, column = (index[batch.tensor(draw.partner)] for index in peak(maps, draw.rng, self.tie))
-        height, width = (batch.tensor(side) for side in patch_sides(draw.lam, batch.size, self.rounding))
-        box = box_around(row, column, height, width, batch.size)
+        box = around_peaks(batch, draw, maps, self.tie, self.rounding)
         if self.box == "batch":
             box = box[:1].expand(len(batch), 4)
         return paste(batch, draw, box, saliency=maps)

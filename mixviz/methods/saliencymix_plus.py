@@ -6,8 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from mixviz.core.batch import Batch
-from mixviz.core.builders import paste, visible_share
-from mixviz.core.geometry import box_around, patch_sides, peak
+from mixviz.core.builders import around_peaks, paste, visible_share
 from mixviz.core.method import Draw, Method
 from mixviz.core.parameters import Card, beta_alpha, box_rounding, detector, tie_break
 from mixviz.core.parts import LabelRule
@@ -53,8 +52,6 @@ class SaliencyMixPlus(Method):
 
     def build(self, batch: Batch, draw: Draw) -> Recipe:
         maps, partner = batch.saliency(self.detector), batch.tensor(draw.partner)
-        row, column = (index[partner] for index in peak(maps, draw.rng, self.tie))
-        height, width = (batch.tensor(side) for side in patch_sides(draw.lam, batch.size, self.rounding))
-        box = box_around(row, column, height, width, batch.size)
+        box = around_peaks(batch, draw, maps, self.tie, self.rounding)
         own = visible_share(maps, partner, box, box)
         return paste(batch, draw, box, own=own, saliency=maps, label=LabelRule.SALIENCY)
