@@ -94,3 +94,21 @@ def test_areas_of_tensors_are_torchs(twice):
     by_torch, by_loops = twice(lambda: geometry.box_area(box, (299, 223)))
     assert by_loops.dtype == torch.float32
     assert torch.equal(by_torch, by_loops)
+
+
+@pytest.mark.parametrize("by", ["box", "pixel"])
+@pytest.mark.parametrize("complement", [False, True])
+def test_salient_corners_are_torchs(by, complement, monkeypatch):
+    """Also of boxes without pixels, of boxes as large as the picture, and of maps that are 0 or 1 everywhere."""
+    rng = np.random.default_rng(0)
+    maps = torch.from_numpy(rng.random((400, 20, 24), np.float32) ** 9)
+    maps[:20], maps[20:40], maps[40:80, :, 5:] = 0, 1, 0
+    height, width = (torch.from_numpy(rng.integers(0, side + 1, 400)) for side in (20, 24))
+    height[80:90], height[90:100], width[85:95] = 0, 20, 24
+    given = maps, torch.from_numpy(rng.random(400)), height, width
+    monkeypatch.setattr(jit, "MUCH", 10**12)
+    by_torch = geometry.salient_corner(*given, by=by, complement=complement)
+    monkeypatch.setattr(jit, "MUCH", 1)
+    by_loops = geometry.salient_corner(*given, by=by, complement=complement)
+    for one, other in zip(by_torch, by_loops, strict=True):
+        assert torch.equal(one, other)

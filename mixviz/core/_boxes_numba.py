@@ -63,3 +63,47 @@ def ends(bits: Array) -> tuple[Array, Array, Array]:
                 first[i] = k
                 break
     return low, high, first
+
+
+@compiled
+def salient_corner(
+    maps: Array, u: Array, height: Array, width: Array, by_box: bool, complement: bool
+) -> tuple[Array, Array]:
+    """See :func:`mixviz.core.geometry.salient_corner`; sums are taken in the same order."""
+    n, rows, columns = maps.shape
+    row, column = np.empty(n, np.int64), np.empty(n, np.int64)
+    sums, cumulative = np.zeros((rows + 1, columns + 1)), np.empty(rows * columns)
+    line = np.empty(columns)
+    for i in range(n):
+        one, high, wide = maps[i], height[i], width[i]
+        down, across = min(rows, rows - high + 1), min(columns, columns - wide + 1)  # places where the box fits
+        if by_box:
+            line[:] = 0
+            for y in range(rows):
+                total = 0.0
+                for x in range(columns):
+                    line[x] += np.float32(1) - one[y, x] if complement else one[y, x]
+                    total += line[x]
+                    sums[y + 1, x + 1] = total
+        total = 0.0
+        for y in range(down):
+            if by_box:
+                above, below = sums[y], sums[y + high]
+                for x in range(across):
+                    line[x] = (below[x + wide] - above[x + wide]) - (below[x] - above[x])
+            else:
+                for x in range(across):
+                    centre = np.float64(one[y + high // 2, x + wide // 2])
+                    line[x] = 1 - centre if complement else centre
+            for x in range(across):
+                total += line[x] if line[x] > 1e-9 else 0.0
+                cumulative[y * across + x] = total
+        places = down * across
+        if total > 0:
+            drawn: Any = np.searchsorted(cumulative[:places], total * u[i], side="right")
+            last: Any = np.searchsorted(cumulative[:places], total)
+            place = min(drawn, last)
+        else:
+            place = min(int(places * u[i]), places - 1)
+        row[i], column[i] = place // across, place % across
+    return row, column

@@ -330,6 +330,6 @@ def visible_share(maps: Tensor, partner: Tensor, source: Tensor, target: Tensor)
     total = maps.sum((1, 2))
     scale = torch.where(total > 0, 1 / total, 0)
     # Sum outside the box instead of subtracting from the total, so that a fully hidden object gives exactly 0.
-    a = (maps * ~geometry.box_mask(target, (maps.shape[1], maps.shape[2]))).sum((1, 2)) * scale
-    b = geometry.sum_in_box(maps[partner], source) * scale[partner]
+    a = torch.where(geometry.box_mask(target, (maps.shape[1], maps.shape[2])), 0, maps).sum((1, 2)) * scale
+    b = geometry.sum_in_box(maps.index_select(0, partner), source) * scale[partner]
     return torch.where(a + b > 0, a / (a + b), 0.5)

@@ -176,7 +176,7 @@ def integral(maps: Tensor) -> Tensor:
 
 def sum_in_box(maps: Tensor, box: Tensor) -> Tensor:
     """Sum (N,) of each map (N, H, W) inside its box."""
-    return (maps * box_mask(box, (maps.shape[1], maps.shape[2]))).sum((1, 2))
+    return torch.where(box_mask(box, (maps.shape[1], maps.shape[2])), maps, 0).sum((1, 2))
 
 
 def spread_cells(cells: Tensor, size: tuple[int, int]) -> Tensor:
@@ -252,6 +252,11 @@ def salient_corner(
         Rows (N,) and columns (N,). Where no place has any weight, all places are equally likely.
     """
     n, rows, columns = maps.shape
+    plain = maps.dtype == torch.float32 and u.dtype == torch.float64
+    if plain and maps.is_contiguous() and jit.usable_on(maps, u, height, width):
+        given = (one.detach().numpy() for one in (maps, u, height, width))
+        row, column = jit.loops("boxes").salient_corner(*given, by == "box", complement)
+        return on_device(row, maps.device), on_device(column, maps.device)
     y, x = torch.arange(rows, device=maps.device), torch.arange(columns, device=maps.device)
     height, width = height[:, None], width[:, None]
     if by == "box":

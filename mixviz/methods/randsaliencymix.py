@@ -66,7 +66,7 @@ class RandSaliencyMix(Method):
         sides = patch_sides(draw.lam, batch.size, self.rounding)
         needed = {self.source, self.target, self.label} != {"uniform", "area"}
         maps = batch.saliency(self.detector) if needed else None
-        source = self._place(batch, draw, sides, self.source, maps if maps is None else maps[partner])
+        source = self._place(batch, draw, sides, self.source, maps if maps is None else maps.index_select(0, partner))
         target = self._place(batch, draw, sides, self.target, maps)
         own = None
         if maps is not None and self.label == "saliency":
