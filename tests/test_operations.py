@@ -42,3 +42,22 @@ def test_a_displacement_field_that_is_kept_is_that_of_its_own_values(monkeypatch
         for _ in range(2):
             two = geometric.elastic_field((2, 1, *size), np.array([v, v]), np.array([seed, 9]), CPU)
             torch.testing.assert_close(two[:1], field, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("sides", "shape"), [((1, 2, 4, 8, 3), (3, 21, 30)), ((9, 2, 2, 2, 2), (1, 20, 20))])
+def test_compiled_shuffling_equals_that_of_torch_bit_for_bit(sides, shape, monkeypatch):
+    pytest.importorskip("numba")
+    images, sequences = torch.rand(5, *shape), [(AppliedOp("shuffle", (side,), 7 * side),) for side in sides]
+    plain = run(sequences, images)
+    monkeypatch.setattr(jit, "MUCH", 0)
+    assert run(sequences, images).equal(plain)
+
+
+@pytest.mark.parametrize("size", [(21, 30), (3, 40)])
+def test_compiled_motion_blur_equals_that_of_torch(size, monkeypatch):
+    pytest.importorskip("numba")
+    lines = [(0.0, 0.0), (3.0, 45.0), (9.5, 90.0), (6.0, 171.0)]
+    images, sequences = torch.rand(4, 3, *size), [(AppliedOp("motion_blur", line),) for line in lines]
+    plain = run(sequences, images)
+    monkeypatch.setattr(jit, "MUCH", 0)
+    torch.testing.assert_close(run(sequences, images), plain, rtol=0, atol=1e-6)

@@ -100,9 +100,8 @@ def salient_corner(
                 cumulative[y * across + x] = total
         places = down * across
         if total > 0:
-            drawn: Any = np.searchsorted(cumulative[:places], total * u[i], side="right")
-            last: Any = np.searchsorted(cumulative[:places], total)
-            place = min(drawn, last)
+            drawn = int(np.searchsorted(cumulative[:places], float(total * u[i]), side="right"))
+            place = min(drawn, int(np.searchsorted(cumulative[:places], float(total))))
         else:
             place = min(int(places * u[i]), places - 1)
         row[i], column[i] = place // across, place % across

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mixviz.core import jit
 from mixviz.core.tensors import on_device
 
 PIECE = 2**18  # values smoothed at a time on the CPU: a piece that fits the cache is three times as fast
@@ -49,9 +52,15 @@ def along_lines(images: Tensor, kernels: np.ndarray) -> Tensor:
     reach, channels = kernels.shape[1] // 2, images.shape[1]
     weights = on_device(kernels.astype(np.float32), images.device)[:, None].repeat_interleave(channels, 0)
     step = max(1, PIECE // images[0].numel()) if images.device.type == "cpu" else len(images)
-    smooth = torch.empty_like(images)
+    smooth, plain = torch.empty_like(images), images.dtype == torch.float32 and jit.usable_on(images)
     for start in range(0, len(images), step):
-        padded = _mirror(images[start : start + step], reach).flatten(0, 1)
+        padded = _mirror(images[start : start + step], reach)
+        if plain:  # a line passes few of the kernel's pixels
+            part = smooth[start : start + step]
+            lines = kernels[start : start + step].astype(np.float32)
+            import_module("mixviz.ops._pixels_numba").along_lines(padded.detach().numpy(), lines, part.numpy())
+            continue
+        padded = padded.flatten(0, 1)
         kernel = weights[start * channels : start * channels + len(padded)]
         smooth[start : start + step] = F.conv2d(padded, kernel, groups=len(padded)).unflatten(0, (-1, channels))
     return smooth

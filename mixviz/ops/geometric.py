@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from importlib import import_module
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from mixviz.core import geometry, jit
 from mixviz.core.tensors import on_device
 from mixviz.ops import filters, noise
 
+SMALL = 8  # pixels; within larger windows, sorting is faster than counting ranks
 KEPT = 2**23  # pixels of the largest displacement field that is kept: 64 MB
 
 
@@ -127,6 +129,11 @@ def _elastic_field(size: tuple[int, int], values: np.ndarray, seeds: np.ndarray,
 def shuffle(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = False) -> Tensor:
     """Shuffle pixels within square windows of the given side; windows at the right and bottom edge may be smaller."""
     height, width = images.shape[2:]
+    if values.max() <= SMALL and images.is_contiguous() and jit.usable_on(images):
+        shuffled, start = torch.empty_like(images), noise.starts(seeds, images.device).numpy().astype(np.uint32)
+        loops = import_module("mixviz.ops._pixels_numba")
+        loops.shuffle(images.detach().numpy(), values[:, 0].astype(np.int64), start, shuffled.numpy())
+        return shuffled
     side = on_device(values.astype(np.int64), images.device)[:, :, None]
     rows, columns = (torch.arange(n, device=images.device) for n in (height, width))
     window = (rows[:, None] // side * width + columns // side).flatten(1)
