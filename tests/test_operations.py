@@ -61,3 +61,12 @@ def test_compiled_motion_blur_equals_that_of_torch(size, monkeypatch):
     plain = run(sequences, images)
     monkeypatch.setattr(jit, "MUCH", 0)
     torch.testing.assert_close(run(sequences, images), plain, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("op", [AppliedOp("shuffle", (2,)), AppliedOp("motion_blur", (3.0, 45.0))])
+def test_compiled_operations_leave_gradients_to_torch(op, monkeypatch):
+    monkeypatch.setattr(jit, "MUCH", 0)
+    images = torch.rand(4, 3, 20, 20, requires_grad=True)
+    run([(op,)] * 4, images).sum().backward()
+    assert images.grad is not None
+    torch.testing.assert_close(images.grad.sum(), torch.tensor(4 * 3 * 400.0))

@@ -52,13 +52,14 @@ def along_lines(images: Tensor, kernels: np.ndarray) -> Tensor:
     reach, channels = kernels.shape[1] // 2, images.shape[1]
     weights = on_device(kernels.astype(np.float32), images.device)[:, None].repeat_interleave(channels, 0)
     step = max(1, PIECE // images[0].numel()) if images.device.type == "cpu" else len(images)
-    smooth, plain = torch.empty_like(images), images.dtype == torch.float32 and jit.usable_on(images)
+    plain = images.dtype == torch.float32 and not images.requires_grad and jit.usable_on(images)
+    smooth = torch.empty_like(images)
     for start in range(0, len(images), step):
         padded = _mirror(images[start : start + step], reach)
         if plain:  # a line passes few of the kernel's pixels
             part = smooth[start : start + step]
             lines = kernels[start : start + step].astype(np.float32)
-            import_module("mixviz.ops._pixels_numba").along_lines(padded.detach().numpy(), lines, part.numpy())
+            import_module("mixviz.ops._pixels_numba").along_lines(padded.numpy(), lines, part.numpy())
             continue
         padded = padded.flatten(0, 1)
         kernel = weights[start * channels : start * channels + len(padded)]

@@ -129,10 +129,11 @@ def _elastic_field(size: tuple[int, int], values: np.ndarray, seeds: np.ndarray,
 def shuffle(images: Tensor, values: np.ndarray, seeds: np.ndarray, mass: bool = False) -> Tensor:
     """Shuffle pixels within square windows of the given side; windows at the right and bottom edge may be smaller."""
     height, width = images.shape[2:]
-    if values.max() <= SMALL and images.is_contiguous() and jit.usable_on(images):
+    plain = images.dtype in (torch.float32, torch.float64) and images.is_contiguous() and not images.requires_grad
+    if plain and values.max() <= SMALL and jit.usable_on(images):
         shuffled, start = torch.empty_like(images), noise.starts(seeds, images.device).numpy().astype(np.uint32)
         loops = import_module("mixviz.ops._pixels_numba")
-        loops.shuffle(images.detach().numpy(), values[:, 0].astype(np.int64), start, shuffled.numpy())
+        loops.shuffle(images.numpy(), values[:, 0].astype(np.int64), start, shuffled.numpy())
         return shuffled
     side = on_device(values.astype(np.int64), images.device)[:, :, None]
     rows, columns = (torch.arange(n, device=images.device) for n in (height, width))
