@@ -42,7 +42,7 @@ def test_imports_leave_what_they_do_not_need_out():
     optional = {"gradio", "cv2", "pytorch_grad_cam", "timm", "accelerate", "torchvision", "torchmetrics", "PIL"}
     optional |= {"pycocotools", "faiss"}
     modules = {
-        "mixviz": {*optional, "sklearn", "matplotlib", "numba", "typer"},
+        "mixviz": {*optional, "sklearn", "matplotlib", "numba", "triton", "typer"},
         "mixviz.evaluation.evaluate": {*optional, "sklearn"},
         "mixviz.data.annotations.coco": {"pycocotools", "torchvision"},
         "mixviz.data.annotations.tensors": {"torchvision"},

@@ -1,8 +1,9 @@
-"""The only code that blends pixels, by two paths with equal results.
+"""The only code that blends pixels, by three paths with equal results.
 
 On the CPU, boxes are copied as slices (a ``where`` over the batch costs several copies of it), and soft pairs are one
-``lerp`` in pieces that stay in the cache. On other devices, under autograd and under ``torch.compile``, masks and
-gathers of static shape never wait for the device.
+``lerp`` in pieces that stay in the cache. On a GPU, one kernel mixes the common kinds in one pass. On other devices,
+for other kinds, under autograd and under ``torch.compile``, masks and gathers of static shape never wait for the
+device.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mixviz.core import apply_compiled, geometry
+from mixviz.core import apply_compiled, apply_triton, geometry
 from mixviz.core.parts import Aligned, Mixing, Operations, Patches, Style, Unmixed, Weights
 from mixviz.core.tensors import as_list
 from mixviz.ops import operations
@@ -54,6 +55,10 @@ def apply(plan: Plan, images: Tensor, out: Tensor | None = None) -> Tensor:
         raise ValueError(f"out should be like images, {tuple(images.shape)} {images.dtype}; got {tuple(out.shape)}.")
     if into_memory(images):
         return by_slices(plan, images, torch.empty_like(images) if out is None else out)
+    if apply_triton.usable(images) and has_kernel(plan):
+        canvas = torch.empty_like(images) if out is None else out
+        if by_kernel(plan, images, canvas):
+            return canvas
     mixed = by_masks(plan, images)
     return mixed if out is None else out.copy_(mixed)
 
@@ -124,6 +129,31 @@ def by_masks(plan: Plan, images: Tensor) -> Tensor:
     if result is images:
         return images.clone()
     return result.contiguous(memory_format=torch.channels_last) if _is_channels_last(images) else result
+
+
+def has_kernel(plan: Plan) -> bool:
+    """Whether the plan is of a kind that :func:`by_kernel` mixes: one plain patch, or a pair of whole images."""
+    match plan.mixing:
+        case Patches(base=Unmixed()) as patches:
+            return patches.copied and patches.target_boxes.shape[0] == 1
+        case (Weights() as pair) | Aligned(base=Weights() as pair):
+            return _is_pair(pair)
+        case _:
+            return False
+
+
+def by_kernel(plan: Plan, images: Tensor, out: Tensor) -> bool:
+    """Blend on a GPU in one pass, without synchronisation; whether it could, as with ``out`` in the layout of the
+    images, and apart from them where a partner is read."""
+    mixing = plan.mixing
+    if not isinstance(mixing, Patches):
+        assert isinstance(mixing.base, Weights)
+        return apply_triton.blend(images, out, plan.partner[1], mixing.base.weight[1])
+    target = mixing.target_boxes[0]
+    if len(plan.partner) == 1:
+        return apply_triton.fill(images, out, _as_pixels(mixing.fill, images), target)
+    source = None if mixing.source_boxes is None else mixing.source_boxes[0]
+    return apply_triton.paste(images, out, plan.partner[1], source, target)
 
 
 def _patched(patches: Patches, plan: Plan, images: Tensor) -> Tensor:
