@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mixviz import MixTransform
-from mixviz.core import buffers
+from mixviz.core import buffers, jit
 from mixviz.core.buffers import Buffers
 
 
@@ -88,14 +88,23 @@ def test_without_torchs_count_nothing_is_used_again(monkeypatch):
     assert pool.empty_like(like).data_ptr() != first.data_ptr()
 
 
-@pytest.mark.parametrize("normalize", [None, ((0.5,) * 3, (0.25,) * 3)])
-def test_a_transform_gives_the_same_with_and_without(normalize):
+@pytest.mark.parametrize("normalize", [None, ((0.1, 0.4, 0.7), (0.2, 0.25, 0.3))])
+@pytest.mark.parametrize("layout", ["float32", "float64", "uint8", "channels_last", "float16"])
+@pytest.mark.parametrize("loops", [False, True])
+def test_a_transform_gives_the_same_with_and_without(normalize, layout, loops, monkeypatch):
     """A result that is kept stays as it is; so do the images."""
-    batch, labels = images(), torch.arange(4)
+    monkeypatch.setattr(jit, "MUCH", 1 if loops else 10**12)
+    batch, labels = torch.randint(0, 256, (4, 3, 8, 8), dtype=torch.uint8), torch.arange(4)
+    if layout == "channels_last":
+        batch = (batch / 255).to(memory_format=torch.channels_last)
+    elif layout != "uint8":
+        batch = (batch / 255).to(getattr(torch, layout))
     given = batch.clone()
-    with_, without = (MixTransform("cutmix", 4, normalize=normalize, reuse=on) for on in (True, False))
+    seed = 100 * len(layout) + 10 * loops + (normalize is None)  # a seed that comes back too often is warned about
+    with_, without = (MixTransform("cutmix", 4, normalize=normalize, reuse=on, seed=seed) for on in (True, False))
     kept = [(with_(batch, labels)[0], without(batch, labels)[0]) for _ in range(6)]
     for one, other in kept:
+        assert one.dtype == other.dtype
         assert torch.equal(one, other)
     assert torch.equal(batch, given)
 

@@ -273,3 +273,23 @@ def sampled_extremes(images: Array, down: int, across: int) -> tuple[float, floa
                     low = value if value < low or value != value else low
                     high = value if value > high or value != value else high
     return low, high
+
+
+@compiled
+def normalise(images: Array, mean: Array, std: Array) -> None:
+    """Subtract each channel's mean (C,) from images (N, C, P), and divide by its deviation."""
+    for i in range(images.shape[0]):
+        for channel in range(images.shape[1]):
+            line, low, width = images[i, channel], mean[channel], std[channel]
+            for k in range(len(line)):
+                line[k] = (line[k] - low) / width
+
+
+@compiled
+def look_up(images: Array, table: Array, out: Array) -> None:
+    """Replace the bytes of images (N, C, P) by their channel's entry in a table (C, 256)."""
+    for i in range(images.shape[0]):
+        for channel in range(images.shape[1]):
+            line, entries, result = images[i, channel], table[channel], out[i, channel]
+            for k in range(len(line)):
+                result[k] = entries[line[k]]

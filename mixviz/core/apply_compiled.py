@@ -83,6 +83,26 @@ def _blend_whole(
     return pixels.dtype != np.uint8 and loops.blend_over(canvas, partner, weight)
 
 
+def normalise(images: Tensor, mean: Tensor, std: Tensor, out: Tensor) -> bool:
+    """Normalise images in [0, 1] in place, or bytes into ``out``, by each channel's ``mean`` and ``std`` (1, C, 1, 1),
+    in one pass; floats have the type of the statistics."""
+    in_bytes = images.dtype == torch.uint8
+    if mean.dtype not in (torch.float32, torch.float64) or not jit.usable_on(images, out, mean, std):
+        return False
+    if not (in_bytes or out is images) or out.dtype != mean.dtype or out.requires_grad:
+        return False
+    if not (images.is_contiguous() and out.is_contiguous()):
+        return False
+    loops = jit.loops("apply")
+    pixels, result = (one.numpy().reshape(*one.shape[:2], -1) for one in (images, out))
+    if in_bytes:
+        levels = torch.arange(256, dtype=torch.uint8) / 255
+        loops.look_up(pixels, ((levels - mean) / std).view(-1, 256).numpy(), result)
+    else:
+        loops.normalise(result, mean.flatten().numpy(), std.flatten().numpy())
+    return True
+
+
 def _flat(images: Tensor) -> np.ndarray:
     """View contiguous images as a row of integers of the same size."""
     bits = images.detach().view(torch.int16) if images.dtype == torch.bfloat16 else images.detach()

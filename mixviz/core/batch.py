@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixviz.core import geometry
+from mixviz.core import apply_compiled, geometry
 from mixviz.core.objects import Objects
 from mixviz.core.registry import construct, detectors
 from mixviz.core.tensors import IMAGENET_MEAN, IMAGENET_STD, as_float, check_labels, check_range, check_type, on_device
@@ -163,16 +163,17 @@ class Batch:
         """The images as the network gets them in training: float, normalised if ``mean`` and ``std`` are given."""
         return self.normalised(self.images) if self._normal else as_float(self.images)
 
-    def normalised(self, images: Tensor, own: bool = False) -> Tensor:
+    def normalised(self, images: Tensor, out: Tensor | None = None) -> Tensor:
         """Normalise images (N, 3, H, W), uint8 or in [0, 1]: subtract the mean, divide by the standard deviation.
 
         Args:
-            own: whether they are float and may be overwritten.
+            out: float images to write to; may be ``images``.
         """
-        if own:
-            return images.sub_(self.mean.to(images.dtype)).div_(self.std.to(images.dtype))
+        if out is not None and apply_compiled.normalise(images, self.mean, self.std, out):
+            return out
         images = as_float(images)
-        return (images - self.mean.to(images.dtype)) / self.std.to(images.dtype)
+        result = (images - self.mean.to(images.dtype)) / self.std.to(images.dtype)
+        return result if out is None else out.copy_(result)
 
     def saliency(self, detector: str | Detector = "fine_grained") -> Tensor:
         """Maps (N, H, W), float32 in [0, 1]: the given ones, else the detector's, computed once.

@@ -8,7 +8,7 @@ from collections import deque
 import torch
 from torch import Tensor
 
-MOST = 2  # a loop still holds a result when it asks for the next
+MOST = 3  # a loop holds a result when it asks for the next, whose bytes may be normalised into floats
 
 
 class Buffers:
@@ -24,14 +24,16 @@ class Buffers:
     def __reduce__(self) -> tuple[type[Buffers], tuple[()]]:
         return Buffers, ()
 
-    def empty_like(self, images: Tensor) -> Tensor:
-        """Return a tensor of any values with the shape, type and layout of contiguous or channels_last images."""
+    def empty_like(self, images: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+        """Return a tensor of any values with the shape and layout of contiguous or channels_last images, and their type
+        or another."""
+        dtype = dtype or images.dtype
         for kept, alone in self._kept:
-            fits = kept.shape == images.shape and kept.dtype == images.dtype and kept.stride() == images.stride()
+            fits = kept.shape == images.shape and kept.dtype == dtype and kept.stride() == images.stride()
             fits = fits and kept.is_inference() == torch.is_inference_mode_enabled()
             if fits and not kept.is_shared() and _references(kept) == alone:
                 return kept.detach()  # another tensor with the same memory, which counts as a reference
-        new = torch.empty_like(images)
+        new = torch.empty_like(images, dtype=dtype)
         if (alone := _references(new)) is None:
             return new
         self._kept.append((new, alone))

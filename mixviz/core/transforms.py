@@ -252,15 +252,16 @@ class MixTransform:
         dense = None if maps is None else recipe.follow_map(maps, self.ignore)
         mixed = recipe.apply(images, out=images if self.inplace else self._buffer(images))
         if self.normalize is not None:
-            mixed = batch.normalised(mixed, own=mixed.is_floating_point() and apply.into_memory(mixed))
+            floats = mixed.is_floating_point() and apply.into_memory(mixed)
+            mixed = batch.normalised(mixed, out=mixed if floats else self._buffer(mixed, torch.float32))
         return Mixed(mixed, targets, None if objects is None else moved, dense)
 
-    def _buffer(self, images: Tensor) -> Tensor | None:
-        """Memory for the result; None: a new tensor, also in a DataLoader's worker, which hands its memory over."""
+    def _buffer(self, images: Tensor, dtype: torch.dtype | None = None) -> Tensor | None:
+        """Memory for a result; None: a new tensor, also in a DataLoader's worker, which hands its memory over."""
         plain = type(images) is Tensor and apply.into_memory(images)
         if self._buffers is None or not plain or torch.utils.data.get_worker_info() is not None:
             return None
-        return self._buffers.empty_like(images)
+        return self._buffers.empty_like(images, dtype)
 
     def _follow(self, recipe: Recipe, objects: Objects) -> MovedObjects:
         plain = isinstance(recipe.mixing, Unmixed) and len(recipe.partner) == 1
