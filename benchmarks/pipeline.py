@@ -9,7 +9,6 @@ batches: float images, normalised, and soft labels. albumentations has no CutMix
 from __future__ import annotations
 
 import argparse
-import contextlib
 import tempfile
 import time
 import warnings
@@ -198,18 +197,22 @@ def report(rates: dict[str, float], times: dict[str, float], workers: int) -> st
     return table(title, ["library", "images/s", "of the fastest peer"], rows) + f"\nAn image in one process: {parts}.\n"
 
 
+def of_bundled(root: Path | None = None, workers: int = 2, rounds: int = 3) -> dict[str, Any]:
+    """Measure everything, on a folder or on JPEGs made of the bundled photographs."""
+    warnings.filterwarnings("ignore")
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as home:
+        root = root or folder(Path(home))
+        return {"rates": measure(root, workers, rounds), "times": stages(root), "workers": workers}
+
+
 def main() -> None:
     """Measure and print Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, help="a folder with a folder of JPEGs for each class; else one is made")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
-    warnings.filterwarnings("ignore")
-    torch.set_num_threads(1)
-    with contextlib.ExitStack() as stack:
-        root = options.root or folder(Path(stack.enter_context(tempfile.TemporaryDirectory())))
-        print(report(measure(root, options.workers, options.rounds), stages(root), options.workers))
+    print(report(**of_bundled(**vars(parser.parse_args()))))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """``make bench``: speed compared with the libraries a user would take instead, as ratios within one run.
 
-python -m benchmarks.run [mixing] [saliency] [catalogue] [page] [looks] [--rounds N] [--out results.json]
+python -m benchmarks.run [mixing] [saliency] [pipeline] [catalogue] [page] [looks] [--rounds N] [--out results.json]
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks import catalogue, looks, mixing, page, saliency
+from benchmarks import catalogue, looks, mixing, page, pipeline, saliency
 
-PARTS = ("mixing", "saliency", "catalogue", "page", "looks")
+PARTS = ("mixing", "saliency", "pipeline", "catalogue", "page", "looks")
 
 
 def machine() -> str:
@@ -59,6 +59,9 @@ def main() -> None:
         if part in parts:
             figures[part] = [entry for t in options.threads for entry in module.measure(t, options.rounds)]
             show(module.report(figures[part]))
+    if "pipeline" in parts:
+        figures["pipeline"] = pipeline.of_bundled()
+        show(pipeline.report(**figures["pipeline"]))
     if "catalogue" in parts:
         figures["catalogue"] = catalogue.write(options.rounds)
         show(catalogue.report(figures["catalogue"]))
