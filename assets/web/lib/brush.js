@@ -46,7 +46,9 @@ export function brushOf(label, onChange) {
     Object.assign(pen, { lineWidth: brush.size, lineCap: "round", strokeStyle: brush.colour });
     pen.lineJoin = "round";
     pen.beginPath();
-    for (const [top, left] of [points[0], ...points]) pen.lineTo(left, top);
+    const [first, start] = points[0];
+    pen.moveTo(start - 0.01, first); // a line without length has no round ends
+    for (const [top, left] of points) pen.lineTo(left, top);
     pen.stroke();
   }
 
