@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from optuna import TrialPruned
+from optuna import TrialPruned, create_study
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 from typer.testing import CliRunner
@@ -579,3 +579,17 @@ def test_two_processes_share_a_search(tmp_path):
     alone = tmp_path / "alone"
     search(task(alone, "6 trials", epochs=2), STRATEGIES["random"]())
     assert summary(alone) == summary(tmp_path)
+
+
+@pytest.mark.parametrize(("least", "ends_early"), [(1, True), (1000, False)])
+def test_every_trial_gets_its_least_epochs(least, ends_early):
+    epochs = 4
+    study = create_study(direction="maximize", pruner=STRATEGIES["bayes"](least=least).pruner(epochs))
+    ended = False
+    for value in range(30, 0, -1):  # each worse than all before it
+        trial = study.ask()
+        for epoch in range(1, epochs + 1):
+            trial.report(float(value), epoch)
+            ended = ended or (epoch < epochs and trial.should_prune())
+        study.tell(trial, float(value))
+    assert ended == ends_early
